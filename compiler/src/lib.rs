@@ -1,0 +1,1 @@
+//! STARK's compiler: names, types and checks, from syntax tree to bytecode module.

@@ -1,0 +1,1 @@
+//! STARK's front door: source map, lexer, layout, syntax tree, parser and diagnostics.

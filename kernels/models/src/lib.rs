@@ -1,0 +1,1 @@
+//! Model importers (TorchScript, safetensors, tokenizers), graph IR and executor.

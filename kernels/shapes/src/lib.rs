@@ -1,0 +1,1 @@
+//! Shape and dtype rules of every tensor operation, shared by compiler and run time.

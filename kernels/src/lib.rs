@@ -1,0 +1,1 @@
+//! STARK's tensors and their CPU and reference backends.

@@ -1,0 +1,1 @@
+//! STARK's M:N scheduler: workers, queues, timers, parking.

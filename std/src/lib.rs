@@ -1,0 +1,1 @@
+//! STARK's standard library, written in STARK and embedded.

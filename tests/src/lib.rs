@@ -1,0 +1,1 @@
+//! The test harness and its cases as data.

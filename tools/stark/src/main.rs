@@ -1,0 +1,2 @@
+//! The `stark` command.
+fn main() {}

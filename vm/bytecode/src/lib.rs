@@ -1,0 +1,1 @@
+//! STARK's bytecode: instruction table, module format, verifier, assembler.

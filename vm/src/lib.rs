@@ -1,0 +1,1 @@
+//! STARK's virtual machine: values, heaps, interpreter, actors and natives.
