@@ -1,1 +1,12 @@
-//! STARK's bytecode: instruction table, module format, verifier, assembler.
+//! STARK's bytecode: the instruction table, the module it lives in, its file format, verifier, assembler and disassembler.
+//!
+//! Read in this order: `ops` (the table), `operand`, `instr`, `module`.
+
+pub mod instr;
+pub mod module;
+pub mod operand;
+pub mod ops;
+
+pub use instr::{Instr, Opcode};
+pub use module::*;
+pub use operand::*;
