@@ -1,1 +1,5 @@
 //! STARK's front door: source map, lexer, layout, syntax tree, parser and diagnostics.
+
+pub mod ast;
+pub mod diagnostic;
+pub mod source;
