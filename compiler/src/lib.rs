@@ -1,1 +1,3 @@
-//! STARK's compiler: names, types and checks, from syntax tree to bytecode module.
+//! STARK's compiler: from sources to a bytecode module. Pure: sources and model signatures reach it through `Host`.
+
+pub mod hir;
