@@ -21,3 +21,114 @@ impl Span {
         Span { source: self.source, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 }
+
+/// The texts of a compilation, each with its path as messages show it.
+#[derive(Clone, Debug, Default)]
+pub struct SourceMap {
+    sources: Vec<Source>,
+}
+
+/// A text, its path, and where its lines begin.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub path: String,
+    pub text: String,
+    line_starts: Vec<u32>,
+}
+
+/// A place as people count: line and column from 1, the column in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl SourceMap {
+    pub fn new() -> SourceMap {
+        SourceMap::default()
+    }
+
+    /// Keeps a text. Ids count up from 0.
+    pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> SourceId {
+        let text = text.into();
+        let mut line_starts = vec![0];
+        line_starts.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(i, _)| i as u32 + 1));
+        self.sources.push(Source { path: path.into(), text, line_starts });
+        SourceId(self.sources.len() as u32 - 1)
+    }
+
+    /// `None` for an id that this map did not give.
+    pub fn get(&self, source: SourceId) -> Option<&Source> {
+        self.sources.get(source.0 as usize)
+    }
+
+    pub fn text(&self, source: SourceId) -> &str {
+        self.get(source).map_or("", |source| &source.text)
+    }
+
+    pub fn path(&self, source: SourceId) -> &str {
+        self.get(source).map_or("?", |source| &source.path)
+    }
+
+    /// The text of a span; empty when the span is not one of this map's.
+    pub fn slice(&self, span: Span) -> &str {
+        self.text(span.source).get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
+    /// Path, line and column (in characters, from 1) of where a span begins.
+    pub fn location(&self, span: Span) -> (&str, usize, usize) {
+        match self.get(span.source) {
+            Some(source) => {
+                let place = source.place(span.start);
+                (&source.path, place.line, place.column)
+            }
+            None => ("?", 1, 1),
+        }
+    }
+}
+
+impl Source {
+    /// The place of a byte; bytes past the end are at the end.
+    pub fn place(&self, offset: u32) -> Place {
+        let mut offset = (offset as usize).min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let line = self.line_starts.partition_point(|start| *start as usize <= offset);
+        let start = self.line_starts[line - 1] as usize;
+        Place { line, column: self.text[start..offset].chars().count() + 1 }
+    }
+
+    pub fn n_lines(&self) -> usize {
+        self.line_starts.len()
+    }
+
+    /// A line's text without its end; lines count from 1.
+    pub fn line(&self, line: usize) -> &str {
+        let Some(start) = line.checked_sub(1).and_then(|line| self.line_starts.get(line)) else { return "" };
+        let end = self.line_starts.get(line).map_or(self.text.len(), |end| *end as usize);
+        self.text[*start as usize..end].trim_end_matches(['\n', '\r'])
+    }
+
+    /// Where a line begins; lines count from 1.
+    pub fn line_start(&self, line: usize) -> u32 {
+        self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len() as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters() {
+        let mut map = SourceMap::new();
+        let id = map.add("a.stark", "héllo = 1\r\nx = 2");
+        let at = |start: usize| map.location(Span::new(id, start, start));
+        assert_eq!(at(0), ("a.stark", 1, 1));
+        assert_eq!(at(3), ("a.stark", 1, 3));
+        assert_eq!(at(12), ("a.stark", 2, 1));
+        assert_eq!(at(999), ("a.stark", 2, 6));
+        assert_eq!(map.get(id).unwrap().line(1), "héllo = 1");
+    }
+}
