@@ -1,12 +1,17 @@
 //! STARK's bytecode: the instruction table, the module it lives in, its file format, verifier, assembler and disassembler.
 //!
-//! Read in this order: `ops` (the table), `operand`, `instr`, `module`.
+//! Read in this order: `ops` (the table), `operand`, `instr`, `module`, `words`, `format`, `verify`, `asm`.
 
+pub mod format;
 pub mod instr;
 pub mod module;
 pub mod operand;
 pub mod ops;
+pub mod verify;
+pub mod words;
 
+pub use format::{FormatError, decode, encode};
 pub use instr::{Instr, Opcode};
 pub use module::*;
 pub use operand::*;
+pub use verify::{VerifiedModule, VerifyError, verify};

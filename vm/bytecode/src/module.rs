@@ -223,6 +223,36 @@ pub enum Elem {
     Bool = 9,
 }
 
+impl Elem {
+    pub const ALL: [Elem; 10] = [
+        Elem::Float16,
+        Elem::BFloat16,
+        Elem::Float32,
+        Elem::Float64,
+        Elem::Int8,
+        Elem::UInt8,
+        Elem::Int16,
+        Elem::Int32,
+        Elem::Int64,
+        Elem::Bool,
+    ];
+    /// The name in STARK source.
+    pub fn name(self) -> &'static str {
+        match self {
+            Elem::Float16 => "Float16",
+            Elem::BFloat16 => "BFloat16",
+            Elem::Float32 => "Float32",
+            Elem::Float64 => "Float64",
+            Elem::Int8 => "Int8",
+            Elem::UInt8 => "UInt8",
+            Elem::Int16 => "Int16",
+            Elem::Int32 => "Int32",
+            Elem::Int64 => "Int64",
+            Elem::Bool => "Bool",
+        }
+    }
+}
+
 impl TypeDesc {
     /// Whether values are counted references (else plain 64-bit scalars).
     pub fn is_ref(&self) -> bool {

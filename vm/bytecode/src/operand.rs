@@ -11,7 +11,21 @@ macro_rules! index_types {
         impl $name {
             pub fn index(self) -> usize { self.0 as usize }
         }
+        impl Parts for $name {
+            const BITS: &'static [u32] = &[<$int>::BITS];
+            fn split(self) -> [u32; 2] { [u32::from(self.0), 0] }
+            fn join(parts: [u32; 2]) -> Option<Self> { <$int>::try_from(parts[0]).ok().map($name) }
+        }
     )* };
+}
+
+/// How a value of an operand kind is cut into the numbers that a word holds.
+trait Parts: Sized {
+    /// Width of each part at its largest; one or two parts.
+    const BITS: &'static [u32];
+    fn split(self) -> [u32; 2];
+    /// `None` when the numbers are no value of this kind.
+    fn join(parts: [u32; 2]) -> Option<Self>;
 }
 
 index_types! {
@@ -122,4 +136,127 @@ pub mod kinds {
         BlobId, Count, Field, FuncId, GlobalId, Kind, MethodId, NativeId, Out, Payload, ScalarId, StrId, Target,
         TypeId, Variant,
     };
+}
+
+impl Parts for i16 {
+    const BITS: &'static [u32] = &[16];
+    fn split(self) -> [u32; 2] {
+        [u32::from(self.cast_unsigned()), 0]
+    }
+    fn join(parts: [u32; 2]) -> Option<Self> {
+        u16::try_from(parts[0]).ok().map(u16::cast_signed)
+    }
+}
+
+impl Parts for i8 {
+    const BITS: &'static [u32] = &[8];
+    fn split(self) -> [u32; 2] {
+        [u32::from(self.cast_unsigned()), 0]
+    }
+    fn join(parts: [u32; 2]) -> Option<Self> {
+        u8::try_from(parts[0]).ok().map(u8::cast_signed)
+    }
+}
+
+impl Parts for Payload {
+    const BITS: &'static [u32] = &[16, 16];
+    fn split(self) -> [u32; 2] {
+        [u32::from(self.variant), u32::from(self.field)]
+    }
+    fn join(parts: [u32; 2]) -> Option<Self> {
+        Some(Payload { variant: u16::try_from(parts[0]).ok()?, field: u16::try_from(parts[1]).ok()? })
+    }
+}
+
+impl Parts for Kind {
+    const BITS: &'static [u32] = &[8];
+    fn split(self) -> [u32; 2] {
+        [self as u32, 0]
+    }
+    fn join(parts: [u32; 2]) -> Option<Self> {
+        Kind::ALL.get(parts[0] as usize).copied()
+    }
+}
+
+macro_rules! define_roles {
+    ($( $(#[doc = $doc:literal])* $Kind:ident($Type:ty); )*) => {
+        /// What an operand is to its instruction: the table's word for it.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Role { $( $(#[doc = $doc])* $Kind, )* }
+
+        /// An operand with its role. `Instr::operands` lists them in the order of the table.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Operand { $( $(#[doc = $doc])* $Kind($Type), )* }
+
+        impl Role {
+            pub const ALL: &[Role] = &[$(Role::$Kind),*];
+            pub fn name(self) -> &'static str { match self { $(Role::$Kind => stringify!($Kind)),* } }
+            pub fn doc(self) -> &'static str { match self { $(Role::$Kind => concat!($($doc),*)),* } }
+            /// Width of each of its parts at its largest.
+            pub(crate) fn bits(self) -> &'static [u32] { match self { $(Role::$Kind => <$Type as Parts>::BITS),* } }
+            pub(crate) fn join(self, parts: [u32; 2]) -> Option<Operand> {
+                match self { $(Role::$Kind => <$Type as Parts>::join(parts).map(Operand::$Kind)),* }
+            }
+        }
+
+        impl Operand {
+            pub fn role(self) -> Role { match self { $(Operand::$Kind(_) => Role::$Kind),* } }
+            pub(crate) fn split(self) -> [u32; 2] { match self { $(Operand::$Kind(value) => Parts::split(value)),* } }
+        }
+    };
+}
+
+define_roles! {
+    /// A register that is written.
+    Def(Reg);
+    /// A register that is read.
+    Use(Reg);
+    /// A register that is read; a reference is moved out of it.
+    Take(Reg);
+    /// A register whose value is changed in place.
+    Change(Reg);
+    /// A signed number of 16 bits.
+    Imm(i16);
+    /// A signed number of 8 bits.
+    Imm8(i8);
+    /// A slot of the outgoing area.
+    Out(Out);
+    /// An instruction of this function, by its position.
+    Target(Target);
+    /// A function of the module.
+    FuncId(FuncId);
+    /// A native import of the module.
+    NativeId(NativeId);
+    /// A type of the module.
+    TypeId(TypeId);
+    /// A scalar constant of the module.
+    ScalarId(ScalarId);
+    /// A text constant of the module.
+    StrId(StrId);
+    /// A bytes constant of the module.
+    BlobId(BlobId);
+    /// A global of the module.
+    GlobalId(GlobalId);
+    /// A dynamic method of the module.
+    MethodId(MethodId);
+    /// A field of a tuple, struct or actor, by its position.
+    Field(Field);
+    /// A variant of an enum, by its number.
+    Variant(Variant);
+    /// How many outgoing slots are consumed.
+    Count(Count);
+    /// A payload field: a variant's number and a field's position.
+    Payload(Payload);
+    /// A number type.
+    Kind(Kind);
+}
+
+impl Operand {
+    /// The register, when the operand is one.
+    pub fn reg(self) -> Option<Reg> {
+        match self {
+            Operand::Def(reg) | Operand::Use(reg) | Operand::Take(reg) | Operand::Change(reg) => Some(reg),
+            _ => None,
+        }
+    }
 }
