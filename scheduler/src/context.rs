@@ -1,0 +1,61 @@
+//! What a task may ask of its scheduler during a turn.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::core::{Handle, Home};
+use crate::task::{Task, TaskRef};
+use crate::wait_reason::WaitReason;
+use crate::worker;
+
+/// One turn of one task. Everything a [`Handle`] offers is here too.
+pub struct Context<'a, T: Task> {
+    handle: Handle<T>,
+    task: &'a TaskRef<T>,
+    worker: usize,
+    budget: u32,
+}
+
+impl<'a, T: Task> Context<'a, T> {
+    pub(crate) fn new(home: &Arc<Home<T>>, task: &'a TaskRef<T>, worker: usize, budget: u32) -> Self {
+        Self { handle: Handle { home: Arc::clone(home) }, task, worker, budget }
+    }
+
+    /// The task whose turn it is.
+    pub fn task(&self) -> &'a TaskRef<T> {
+        self.task
+    }
+
+    pub fn shared(&self) -> &'a T::Shared {
+        self.task.shared()
+    }
+
+    /// The worker that gives this turn, from 0.
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// How many reductions this turn may spend.
+    pub fn budget(&self) -> u32 {
+        self.budget
+    }
+
+    /// Says why the task is about to park.
+    pub fn wait_for(&self, reason: WaitReason, detail: u64) {
+        self.task.set_wait(reason, detail);
+    }
+
+    /// Before work that holds this worker for long (a kernel, a large file in memory): lets the others have what waits
+    /// for it and sees to it that somebody keeps the timers.
+    pub fn hand_over(&self) {
+        worker::hand_over(&self.handle.home.core);
+    }
+}
+
+impl<T: Task> Deref for Context<'_, T> {
+    type Target = Handle<T>;
+
+    fn deref(&self) -> &Handle<T> {
+        &self.handle
+    }
+}

@@ -1,0 +1,293 @@
+//! What all workers and handles share, and the two ways in: queueing a task and asking for a service.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use crossbeam_deque::{Injector, Stealer};
+use parking_lot::Mutex;
+
+use crate::blocking::{BlockingPool, Job};
+use crate::idle::Idle;
+use crate::metrics::{Metrics, WorkerMetrics};
+use crate::registry::Registry;
+use crate::seeded::Seeded;
+use crate::task::{Task, TaskRef};
+use crate::timer::{NEVER, TimerKey, Timers};
+use crate::worker;
+
+pub(crate) struct Core<T: Task> {
+    pub(crate) budget: u32,
+    epoch: Instant,
+    pub(crate) registry: Registry<T>,
+    pub(crate) timers: Timers<TaskRef<T>>,
+    pub(crate) injector: Injector<TaskRef<T>>,
+    pub(crate) stealers: Vec<Stealer<TaskRef<T>>>,
+    pub(crate) idle: Idle,
+    pub(crate) metrics: Vec<WorkerMetrics>,
+    /// Operations under way outside whose end will wake a task.
+    n_external: AtomicUsize,
+    blocking: BlockingPool,
+    pub(crate) stopping: AtomicBool,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    /// The deterministic twin: then there are no workers.
+    pub(crate) seeded: Option<Seeded<T>>,
+}
+
+/// Where a task was begun: its shard of the registry, and the way to the core.
+///
+/// One a worker, so that counting references to it stays in that worker's cache.
+pub(crate) struct Home<T: Task> {
+    pub(crate) core: Arc<Core<T>>,
+    pub(crate) shard: usize,
+}
+
+impl<T: Task> Core<T> {
+    pub(crate) fn new(
+        n_workers: usize,
+        budget: u32,
+        blocking_limit: usize,
+        stealers: Vec<Stealer<TaskRef<T>>>,
+        seed: Option<u64>,
+    ) -> Self {
+        Self {
+            budget,
+            epoch: Instant::now(),
+            // One more for the threads outside.
+            registry: Registry::new(if seed.is_some() { 1 } else { n_workers + 1 }),
+            timers: Timers::new(n_workers + 1),
+            injector: Injector::new(),
+            stealers,
+            idle: Idle::new(n_workers),
+            metrics: (0..n_workers).map(|_| WorkerMetrics::default()).collect(),
+            n_external: AtomicUsize::new(0),
+            blocking: BlockingPool::new(blocking_limit),
+            stopping: AtomicBool::new(false),
+            panic: Mutex::new(None),
+            seeded: seed.map(Seeded::new),
+        }
+    }
+
+    /// Queues a task whose state has just become `Scheduled`.
+    pub(crate) fn schedule(self: &Arc<Self>, task: TaskRef<T>) {
+        if let Some(seeded) = &self.seeded {
+            seeded.push(task);
+        } else if let Some(task) = worker::push_here(self, task) {
+            self.injector.push(task);
+            self.idle.notify_one();
+        }
+    }
+
+    /// Nanoseconds since the epoch.
+    pub(crate) fn now(&self) -> u64 {
+        match &self.seeded {
+            Some(seeded) => seeded.now(),
+            None => nanos(self.epoch.elapsed()),
+        }
+    }
+
+    pub(crate) fn instant(&self, at: u64) -> Instant {
+        self.epoch + Duration::from_nanos(at)
+    }
+
+    fn since_epoch(&self, instant: Instant) -> u64 {
+        nanos(instant.saturating_duration_since(self.epoch))
+    }
+
+    pub(crate) fn n_external(&self) -> usize {
+        self.n_external.load(SeqCst)
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        self.stopping.load(SeqCst)
+    }
+
+    /// Nothing is running and nothing will: to be asked under the lock of the sleepers, when all sleep.
+    pub(crate) fn is_quiet(&self) -> bool {
+        // In this order: an operation outside queues its task before it counts itself as over.
+        (self.registry.n_live() == 0 || (self.n_external() == 0 && self.timers.next() == NEVER))
+            && self.injector.is_empty()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, SeqCst);
+        self.wake_waiter();
+    }
+
+    fn wake_waiter(&self) {
+        match &self.seeded {
+            Some(seeded) => seeded.notify(),
+            None => self.idle.wake_all(),
+        }
+    }
+
+    /// Ends the run with a panic that `Scheduler::wait` passes on. The first one counts.
+    pub(crate) fn fail(&self, panic: Box<dyn Any + Send>) {
+        self.panic.lock().get_or_insert(panic);
+        self.stop();
+    }
+
+    pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.panic.lock().take()
+    }
+
+    /// Lets go of everything, when no worker is left.
+    pub(crate) fn clear(&self) {
+        self.blocking.close();
+        self.timers.clear();
+        let tasks = self.registry.drain();
+        tasks.iter().for_each(TaskRef::discard);
+        if let Some(seeded) = &self.seeded {
+            seeded.clear();
+        }
+        while !self.injector.is_empty() {
+            drop(self.injector.steal());
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(NEVER - 1)
+}
+
+/// The scheduler as seen from anywhere: tasks (through [`crate::Context`]), natives, reactor threads. Cheap to clone.
+pub struct Handle<T: Task> {
+    pub(crate) home: Arc<Home<T>>,
+}
+
+impl<T: Task> Handle<T> {
+    /// Begins a task. From a worker it goes to that worker's own queue.
+    pub fn spawn(&self, body: T, shared: T::Shared) -> TaskRef<T> {
+        let task = TaskRef::begin(&self.home, body, shared);
+        self.home.core.schedule(task.clone());
+        task
+    }
+
+    /// The time, virtual under a seed.
+    pub fn now(&self) -> Instant {
+        let core = &self.home.core;
+        if core.seeded.is_some() { core.instant(core.now()) } else { Instant::now() }
+    }
+
+    /// The choices of this run come from a seed, and time is virtual.
+    pub fn is_seeded(&self) -> bool {
+        self.home.core.seeded.is_some()
+    }
+
+    /// Wakes `task` at `deadline`, or as soon after it as a worker looks. [`Handle::now`] is then not before it.
+    pub fn sleep_until(&self, deadline: Instant, task: TaskRef<T>) -> TimerKey {
+        let core = &self.home.core;
+        let deadline = core.since_epoch(deadline);
+        let key = core.timers.insert(self.home.shard, deadline, task);
+        if core.seeded.is_some() {
+            core.wake_waiter();
+        } else if !worker::is_here(core) {
+            core.idle.keep_timer(deadline);
+        }
+        key
+    }
+
+    /// `true`: the timer had not fired and will not.
+    pub fn cancel(&self, key: TimerKey) -> bool {
+        self.home.core.timers.cancel(key).is_some()
+    }
+
+    /// Runs `job` where holding a thread hurts nobody. It is counted like [`Handle::external`] until it returns.
+    ///
+    /// Under a seed it runs here and now.
+    ///
+    /// # Errors
+    /// When the system gives no thread for it; `job` has not run.
+    pub fn spawn_blocking(&self, job: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let core = &self.home.core;
+        if core.seeded.is_some() {
+            job();
+            return Ok(());
+        }
+        let external = self.external();
+        let job: Job = Box::new(move || {
+            // Held to the end, also when `job` panics: until then a deadlock is not one.
+            let _external = external;
+            job();
+        });
+        core.blocking.submit(job).map_err(|(_, error)| error)
+    }
+
+    /// Counts an operation outside whose end will wake a task: while the guard lives, waiting tasks are no deadlock.
+    /// Wake first, then drop it.
+    pub fn external(&self) -> External<T> {
+        self.home.core.n_external.fetch_add(1, SeqCst);
+        External { core: Arc::clone(&self.home.core) }
+    }
+
+    /// The tasks that are alive, in order of their ids.
+    pub fn tasks(&self) -> Vec<TaskRef<T>> {
+        self.home.core.registry.list()
+    }
+
+    pub fn n_tasks(&self) -> usize {
+        self.home.core.registry.n_live()
+    }
+
+    /// Ends the run: turns under way finish, nothing new begins, [`crate::Scheduler::wait`] answers `Stopped`.
+    pub fn stop(&self) {
+        self.home.core.stop();
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.home.core.stopping()
+    }
+
+    pub fn n_workers(&self) -> usize {
+        self.home.core.metrics.len()
+    }
+
+    /// The counters of each worker.
+    pub fn metrics(&self) -> Vec<Metrics> {
+        self.home.core.metrics.iter().map(WorkerMetrics::read).collect()
+    }
+
+    /// A number below `bound`, from the seed when there is one: for fair choices.
+    pub fn random(&self, bound: usize) -> usize {
+        let core = &self.home.core;
+        match &core.seeded {
+            Some(seeded) => seeded.random(bound),
+            None => worker::random(core, bound),
+        }
+    }
+}
+
+impl<T: Task> Clone for Handle<T> {
+    fn clone(&self) -> Self {
+        Self { home: Arc::clone(&self.home) }
+    }
+}
+
+impl<T: Task> std::fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("n_workers", &self.n_workers()).finish_non_exhaustive()
+    }
+}
+
+/// An operation under way outside the scheduler. See [`Handle::external`].
+pub struct External<T: Task> {
+    core: Arc<Core<T>>,
+}
+
+impl<T: Task> Drop for External<T> {
+    fn drop(&mut self) {
+        if self.core.n_external.fetch_sub(1, SeqCst) == 1 {
+            match &self.core.seeded {
+                Some(seeded) => seeded.notify(),
+                None => self.core.idle.recheck(),
+            }
+        }
+    }
+}
+
+impl<T: Task> std::fmt::Debug for External<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("External").finish_non_exhaustive()
+    }
+}

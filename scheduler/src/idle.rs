@@ -1,0 +1,233 @@
+//! Who sleeps, who searches, who is woken, and when nothing can happen any more.
+//!
+//! A worker without work searches other queues, but at most half of them do at a time. Whoever adds work wakes one
+//! sleeper, and only while nobody searches: the one woken searches, and the last searcher that finds something wakes
+//! the next. So a burst of work wakes workers one after the other, and a single task wakes one at most.
+//!
+//! No wake is lost: who adds work publishes it, fences and looks for sleepers; who goes to sleep registers, fences and
+//! looks for work once more. One of the two sees the other.
+//!
+//! One sleeper at a time, the keeper, sleeps no longer than the next timer.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst, fence};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+#[derive(Debug)]
+pub(crate) struct Idle {
+    n_workers: usize,
+    n_searching: AtomicUsize,
+    n_sleeping: AtomicUsize,
+    sleepers: Mutex<Sleepers>,
+    /// Told whenever the answer to "is everything quiet?" may have become yes.
+    pub(crate) quiet: Condvar,
+    parkers: Vec<Parker>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Sleepers {
+    /// The workers asleep, the one that went to sleep last at the end: it has the warmest cache.
+    stack: Vec<usize>,
+    /// Who sleeps until the next timer, and until when.
+    keeper: Option<(usize, u64)>,
+}
+
+impl Sleepers {
+    pub(crate) fn n_asleep(&self) -> usize {
+        self.stack.len()
+    }
+
+    fn remove(&mut self, worker: usize) -> bool {
+        if self.keeper.is_some_and(|(keeper, _)| keeper == worker) {
+            self.keeper = None;
+        }
+        let place = self.stack.iter().position(|&other| other == worker);
+        place.map(|place| self.stack.remove(place)).is_some()
+    }
+
+    /// The one to wake: rather not the keeper, who would leave the timers to nobody.
+    fn pick(&mut self) -> Option<usize> {
+        let keeper = self.keeper.map(|(keeper, _)| keeper);
+        let place = self.stack.iter().rposition(|&worker| Some(worker) != keeper);
+        match place {
+            Some(place) => Some(self.stack.remove(place)),
+            None => {
+                self.keeper = None;
+                self.stack.pop()
+            }
+        }
+    }
+}
+
+impl Idle {
+    pub(crate) fn new(n_workers: usize) -> Self {
+        Self {
+            n_workers,
+            n_searching: AtomicUsize::new(0),
+            n_sleeping: AtomicUsize::new(0),
+            sleepers: Mutex::new(Sleepers::default()),
+            quiet: Condvar::new(),
+            parkers: (0..n_workers).map(|_| Parker::default()).collect(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Sleepers> {
+        self.sleepers.lock()
+    }
+
+    /// Work was published: wakes one sleeper unless somebody searches already.
+    pub(crate) fn notify_one(&self) {
+        // Pairs with the fence in `park`.
+        fence(SeqCst);
+        if self.n_sleeping.load(SeqCst) == 0 || self.n_searching.load(SeqCst) > 0 {
+            return;
+        }
+        self.wake_one();
+    }
+
+    #[cold]
+    fn wake_one(&self) {
+        let mut sleepers = self.lock();
+        if self.n_searching.load(SeqCst) > 0 {
+            return;
+        }
+        let Some(worker) = sleepers.pick() else { return };
+        self.n_sleeping.fetch_sub(1, SeqCst);
+        // It begins as a searcher, so that the next `notify_one` leaves the others asleep.
+        self.n_searching.fetch_add(1, SeqCst);
+        drop(sleepers);
+        self.parkers[worker].unpark();
+    }
+
+    /// `true`: the worker may search, and ends that with `end_search` or `park`.
+    pub(crate) fn begin_search(&self) -> bool {
+        if 2 * self.n_searching.load(SeqCst) >= self.n_workers {
+            return false;
+        }
+        self.n_searching.fetch_add(1, SeqCst);
+        true
+    }
+
+    /// A searcher found something. `true`: it was the last one and owes the others a `notify_one`.
+    #[must_use]
+    pub(crate) fn end_search(&self) -> bool {
+        self.n_searching.fetch_sub(1, SeqCst) == 1
+    }
+
+    /// Goes to sleep until woken or, as the keeper, until the next timer. Answers whether the worker is a searcher now.
+    ///
+    /// `next_timer` and `work` are asked with the worker registered as asleep; `work` is a last look at all queues;
+    /// `sleep_for` turns a deadline into a time from now.
+    pub(crate) fn park(
+        &self,
+        worker: usize,
+        searching: bool,
+        next_timer: impl FnOnce() -> u64,
+        work: impl FnOnce() -> bool,
+        sleep_for: impl FnOnce(u64) -> Duration,
+    ) -> bool {
+        let mut sleepers = self.lock();
+        sleepers.stack.push(worker);
+        self.n_sleeping.fetch_add(1, SeqCst);
+        if searching {
+            self.n_searching.fetch_sub(1, SeqCst);
+        }
+        let deadline = next_timer();
+        let keeps = deadline != crate::timer::NEVER && sleepers.keeper.is_none_or(|(_, until)| until > deadline);
+        if keeps {
+            sleepers.keeper = Some((worker, deadline));
+        }
+        if sleepers.n_asleep() == self.n_workers {
+            self.quiet.notify_all();
+        }
+        drop(sleepers);
+
+        // Pairs with the fence in `notify_one`.
+        fence(SeqCst);
+        if work() {
+            let mut sleepers = self.lock();
+            if sleepers.remove(worker) {
+                self.n_sleeping.fetch_sub(1, SeqCst);
+                self.n_searching.fetch_add(1, SeqCst);
+                return true;
+            }
+            // Somebody has just picked this worker: take the token, so that it does not end the next sleep.
+        }
+        let parker = &self.parkers[worker];
+        if keeps {
+            parker.park_for(sleep_for(deadline))
+        } else {
+            parker.park()
+        }
+
+        let mut sleepers = self.lock();
+        if sleepers.remove(worker) {
+            // The time is up, or `poke`: nobody counted this worker as a searcher.
+            self.n_sleeping.fetch_sub(1, SeqCst);
+            return false;
+        }
+        drop(sleepers);
+        parker.take_token();
+        true
+    }
+
+    /// Makes sure that a sleeper knows of a deadline that a busy worker or a thread outside has set.
+    pub(crate) fn keep_timer(&self, deadline: u64) {
+        let sleepers = self.lock();
+        if sleepers.keeper.is_some_and(|(_, until)| until <= deadline) {
+            return;
+        }
+        // It looks at the timers again and goes back to sleep as the keeper.
+        if let Some(&worker) = sleepers.stack.last() {
+            self.parkers[worker].unpark();
+        }
+    }
+
+    /// Something that could have woken a task is over: lets `wait` look again.
+    pub(crate) fn recheck(&self) {
+        let _sleepers = self.lock();
+        self.quiet.notify_all();
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.recheck();
+        for parker in &self.parkers {
+            parker.unpark();
+        }
+    }
+}
+
+/// A token and a place to wait for it.
+#[derive(Debug, Default)]
+struct Parker {
+    token: Mutex<bool>,
+    more: Condvar,
+}
+
+impl Parker {
+    fn park(&self) {
+        let mut token = self.token.lock();
+        while !*token {
+            self.more.wait(&mut token);
+        }
+        *token = false;
+    }
+
+    fn park_for(&self, duration: Duration) {
+        let mut token = self.token.lock();
+        if !*token {
+            self.more.wait_for(&mut token, duration);
+        }
+        *token = false;
+    }
+
+    fn take_token(&self) {
+        *self.token.lock() = false;
+    }
+
+    fn unpark(&self) {
+        *self.token.lock() = true;
+        self.more.notify_one();
+    }
+}

@@ -1,0 +1,101 @@
+//! Every task that is alive, in shards: for reports, for the count, and to let go of what never ended.
+//!
+//! One shard a worker and one for threads outside, so that spawning takes a lock that is almost never contended. The
+//! registry holds a strong reference: a parked task that nobody can wake any more must still be found by the report.
+
+use parking_lot::Mutex;
+
+use crate::task::{Task, TaskRef};
+
+#[derive(Debug)]
+enum Slot<T: Task> {
+    Live(TaskRef<T>),
+    /// The next free slot, `NONE` at the end of the list.
+    Free(u32),
+}
+
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Shard<T: Task> {
+    slots: Vec<Slot<T>>,
+    first_free: u32,
+    n_live: usize,
+    /// Counts tasks ever begun in this shard, for ids.
+    n_begun: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Registry<T: Task> {
+    shards: Vec<Mutex<Shard<T>>>,
+}
+
+impl<T: Task> Registry<T> {
+    pub(crate) fn new(n_shards: usize) -> Self {
+        let shard = || Mutex::new(Shard { slots: Vec::new(), first_free: NONE, n_live: 0, n_begun: 0 });
+        Self { shards: (0..n_shards).map(|_| shard()).collect() }
+    }
+
+    /// Enters the task that `make(id, slot)` builds, under an id that is never used again.
+    pub(crate) fn insert(&self, shard_idx: usize, make: impl FnOnce(u64, u32) -> TaskRef<T>) -> TaskRef<T> {
+        let mut shard = self.shards[shard_idx].lock();
+        let id = shard.n_begun * self.shards.len() as u64 + shard_idx as u64 + 1;
+        shard.n_begun += 1;
+        shard.n_live += 1;
+        let slot = shard.first_free;
+        if slot == NONE {
+            let slot = u32::try_from(shard.slots.len()).expect("fewer than four thousand million live tasks");
+            let task = make(id, slot);
+            shard.slots.push(Slot::Live(task.clone()));
+            return task;
+        }
+        let task = make(id, slot);
+        let before = std::mem::replace(&mut shard.slots[slot as usize], Slot::Live(task.clone()));
+        let Slot::Free(next) = before else { unreachable!("the free list holds free slots only") };
+        shard.first_free = next;
+        task
+    }
+
+    pub(crate) fn remove(&self, shard_idx: usize, slot: u32) {
+        let mut shard = self.shards[shard_idx].lock();
+        let next = shard.first_free;
+        let before = std::mem::replace(&mut shard.slots[slot as usize], Slot::Free(next));
+        shard.first_free = slot;
+        shard.n_live -= 1;
+        drop(shard);
+        // After the lock: the last reference may run a destructor.
+        drop(before);
+    }
+
+    pub(crate) fn n_live(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().n_live).sum()
+    }
+
+    /// The tasks alive now, in order of their ids.
+    pub(crate) fn list(&self) -> Vec<TaskRef<T>> {
+        let mut tasks = Vec::new();
+        for shard in &self.shards {
+            tasks.extend(shard.lock().slots.iter().filter_map(|slot| match slot {
+                Slot::Live(task) => Some(task.clone()),
+                Slot::Free(_) => None,
+            }));
+        }
+        tasks.sort_by_key(TaskRef::id);
+        tasks
+    }
+
+    /// Empties the registry and gives what was alive.
+    pub(crate) fn drain(&self) -> Vec<TaskRef<T>> {
+        let mut tasks = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.first_free = NONE;
+            shard.n_live = 0;
+            tasks.extend(std::mem::take(&mut shard.slots).into_iter().filter_map(|slot| match slot {
+                Slot::Live(task) => Some(task),
+                Slot::Free(_) => None,
+            }));
+        }
+        tasks
+    }
+}

@@ -1,0 +1,153 @@
+//! The scheduler from outside: begin it, run a main task, learn how it ended.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_deque::Worker as LocalQueue;
+
+use crate::core::{Core, Handle, Home};
+use crate::task::{Task, TaskRef};
+use crate::worker::Worker;
+
+/// Reductions a turn may spend: some tens of microseconds of interpreted code, so a timer beside hot loops is late by
+/// about that.
+pub const DEFAULT_BUDGET: u32 = 10_000;
+/// Threads of the blocking pool, as in Tokio.
+pub const DEFAULT_BLOCKING_LIMIT: usize = 512;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// OS threads that run tasks; 0 means as many as the machine has cores.
+    pub n_workers: usize,
+    /// Reductions a turn may spend, at least 1.
+    pub budget: u32,
+    /// Most threads of the blocking pool, at least 1.
+    pub blocking_limit: usize,
+    /// Run everything on the thread that calls [`Scheduler::wait`], with virtual time and every choice from this seed.
+    pub seed: Option<u64>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { n_workers: 0, budget: DEFAULT_BUDGET, blocking_limit: DEFAULT_BLOCKING_LIMIT, seed: None }
+    }
+}
+
+/// How a run ended.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// Every task is done.
+    Done,
+    /// Every task waits, no timer is set and nothing outside is under way: nobody can wake them.
+    ///
+    /// The tasks are still there: look at them with [`Handle::tasks`], and if some of them should be woken all the
+    /// same (idle servers told to stop), do that and call [`Scheduler::wait`] again.
+    Deadlock,
+    /// [`Handle::stop`] was called.
+    Stopped,
+}
+
+/// Workers and their tasks. Dropping it stops the workers and drops what tasks are left.
+pub struct Scheduler<T: Task> {
+    /// For what is begun from outside: the last shard.
+    home: Arc<Home<T>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<T: Task> Scheduler<T> {
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn new(config: Config) -> std::io::Result<Self> {
+        let n_workers = match (config.seed, config.n_workers) {
+            (Some(_), _) => 1,
+            (None, 0) => std::thread::available_parallelism().map_or(1, usize::from),
+            (None, n) => n,
+        };
+        let queues: Vec<_> = (0..n_workers).map(|_| LocalQueue::new_fifo()).collect();
+        let stealers = queues.iter().map(LocalQueue::stealer).collect();
+        let core = Arc::new(Core::new(n_workers, config.budget.max(1), config.blocking_limit, stealers, config.seed));
+        let shard = if config.seed.is_some() { 0 } else { n_workers };
+        let mut scheduler = Self { home: Arc::new(Home { core, shard }), threads: Vec::new() };
+        if config.seed.is_none() {
+            for (index, queue) in queues.into_iter().enumerate() {
+                let core = Arc::clone(&scheduler.home.core);
+                let thread = std::thread::Builder::new()
+                    .name(format!("stark-worker-{index}"))
+                    .spawn(move || Worker::new(&core, index, queue).run())?;
+                scheduler.threads.push(thread);
+            }
+        }
+        Ok(scheduler)
+    }
+
+    pub fn handle(&self) -> Handle<T> {
+        Handle { home: Arc::clone(&self.home) }
+    }
+
+    /// Begins `body` and waits until nothing can happen any more.
+    pub fn run(&self, body: T, shared: T::Shared) -> RunOutcome {
+        self.handle().spawn(body, shared);
+        self.wait()
+    }
+
+    /// Waits until nothing can happen any more. A panic of a task comes out here.
+    pub fn wait(&self) -> RunOutcome {
+        let core = &self.home.core;
+        let outcome = match &core.seeded {
+            Some(seeded) => seeded.run(&self.home),
+            None => self.wait_for_workers(),
+        };
+        match core.take_panic() {
+            Some(panic) => resume_unwind(panic),
+            None => outcome,
+        }
+    }
+
+    fn wait_for_workers(&self) -> RunOutcome {
+        let core = &self.home.core;
+        let mut sleepers = core.idle.lock();
+        loop {
+            if core.stopping() {
+                return RunOutcome::Stopped;
+            }
+            if sleepers.n_asleep() == self.threads.len() && core.is_quiet() {
+                return match core.registry.n_live() {
+                    0 => RunOutcome::Done,
+                    _ => RunOutcome::Deadlock,
+                };
+            }
+            core.idle.quiet.wait(&mut sleepers);
+        }
+    }
+
+    /// Stops the workers after the turns under way and drops what tasks are left.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+impl<T: Task> Drop for Scheduler<T> {
+    fn drop(&mut self) {
+        self.home.core.stop();
+        for thread in self.threads.drain(..) {
+            // A worker catches its panics; `wait` was the place to hear of them.
+            let _ = thread.join();
+        }
+        self.home.core.clear();
+    }
+}
+
+impl<T: Task> std::fmt::Debug for Scheduler<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scheduler").field("n_workers", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+/// A list of tasks for a report.
+impl<T: Task> Scheduler<T> {
+    pub fn tasks(&self) -> Vec<TaskRef<T>> {
+        self.handle().tasks()
+    }
+}

@@ -1,0 +1,72 @@
+//! std or the model checker: the only place that chooses.
+//!
+//! `state` and `mailbox` are written against these names, so that `RUSTFLAGS="--cfg loom" cargo test` explores their
+//! interleavings. Everything else uses std and parking_lot directly.
+#![allow(unsafe_code)]
+
+#[cfg(loom)]
+pub(crate) use loom::{
+    cell::UnsafeCell,
+    hint::spin_loop,
+    sync::Arc,
+    sync::Mutex as RawMutex,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8},
+};
+
+#[cfg(not(loom))]
+pub(crate) use std::{
+    hint::spin_loop,
+    sync::Arc,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8},
+};
+
+/// The one order of all `SeqCst` accesses. std's accesses have it by themselves; loom knows it of fences only and takes
+/// `SeqCst` accesses for `AcqRel` ones, so its models need a fence in each place that leans on that order.
+pub(crate) fn seq_cst_order() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+/// `std::cell::UnsafeCell` with loom's interface, which lets the checker see every access.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Calls `f` with a pointer to the value. Whoever dereferences it answers for exclusivity.
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+/// A lock for cold paths, with one interface under both.
+#[derive(Debug)]
+pub(crate) struct Mutex<T> {
+    #[cfg(not(loom))]
+    inner: parking_lot::Mutex<T>,
+    #[cfg(loom)]
+    inner: RawMutex<T>,
+}
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        #[cfg(not(loom))]
+        let inner = parking_lot::Mutex::new(value);
+        #[cfg(loom)]
+        let inner = RawMutex::new(value);
+        Self { inner }
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        #[cfg(not(loom))]
+        let mut guard = self.inner.lock();
+        #[cfg(loom)]
+        let mut guard = self.inner.lock().expect("a model panicked under the lock");
+        f(&mut guard)
+    }
+}

@@ -1,0 +1,235 @@
+//! What the scheduler runs, and the handle on it.
+//!
+//! A task is one allocation: the state word, the wait reason, its body and the part that other threads may reach. The
+//! body belongs to whoever holds the `Running` state: the worker giving it a turn, or for a moment somebody inspecting
+//! a parked task. Everyone else sees [`Task::Shared`] only, by `&`.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::core::Home;
+use crate::state::{AfterTurn, OnWake, State};
+use crate::wait_reason::{WaitCell, WaitReason};
+
+pub use crate::state::TaskState;
+
+/// A unit of work that takes turns.
+pub trait Task: Send + Sized + 'static {
+    /// What other threads may reach while the body runs elsewhere: flags, mailboxes, results.
+    type Shared: Send + Sync + 'static;
+
+    /// One turn: runs until it is done, must wait, or has spent [`Context::budget`].
+    ///
+    /// A panic here ends the whole run and comes out of [`crate::Scheduler::wait`]: a body that wants to outlive the
+    /// panics of what it calls catches them itself.
+    fn run(&mut self, cx: &mut Context<'_, Self>) -> Outcome;
+}
+
+/// How a turn ended.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The budget is spent: another turn as soon as the others had theirs.
+    Yield,
+    /// Wait for [`TaskRef::wake`]. A wake since the turn began counts.
+    Park,
+    /// The body is dropped.
+    Done,
+}
+
+/// A number of a task that is never used again in its scheduler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId(pub u64);
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+struct TaskCell<T: Task> {
+    state: State,
+    /// The place in its shard of the registry.
+    slot: u32,
+    id: u64,
+    home: Arc<Home<T>>,
+    wait: WaitCell,
+    /// `None` once it is done.
+    body: UnsafeCell<Option<T>>,
+    shared: T::Shared,
+}
+
+// SAFETY: `body` is reached only by the thread that moved the state word to `Running`, one at a time (`with_body`),
+// and `T: Send`; the other fields are `Sync` by themselves.
+unsafe impl<T: Task> Sync for TaskCell<T> {}
+// SAFETY: all fields are `Send`.
+unsafe impl<T: Task> Send for TaskCell<T> {}
+
+/// A handle on a task. Cheap to clone; does not keep the body alive beyond its end.
+pub struct TaskRef<T: Task>(Arc<TaskCell<T>>);
+
+/// What a worker does with a task after its turn.
+pub(crate) enum Turn<T: Task> {
+    /// Queue it: it yielded.
+    Yielded(TaskRef<T>),
+    /// Queue it: it was woken while it ran.
+    Notified(TaskRef<T>),
+    Parked,
+    Done,
+    /// The body panicked; it is gone like a done one.
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl<T: Task> TaskRef<T> {
+    /// A new task, in the state `Scheduled`: the caller queues it.
+    pub(crate) fn begin(home: &Arc<Home<T>>, body: T, shared: T::Shared) -> Self {
+        home.core.registry.insert(home.shard, |id, slot| {
+            TaskRef(Arc::new(TaskCell {
+                state: State::new(),
+                slot,
+                id,
+                home: Arc::clone(home),
+                wait: WaitCell::default(),
+                body: UnsafeCell::new(Some(body)),
+                shared,
+            }))
+        })
+    }
+
+    /// Gives the task another turn. Whatever the caller wrote before is visible to that turn.
+    pub fn wake(&self) {
+        if self.0.state.wake() == OnWake::Schedule {
+            self.0.home.core.schedule(self.clone());
+        }
+    }
+
+    pub fn id(&self) -> TaskId {
+        TaskId(self.0.id)
+    }
+
+    /// An address that is this task's alone while a handle on it exists.
+    pub fn addr(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    pub fn shared(&self) -> &T::Shared {
+        &self.0.shared
+    }
+
+    pub fn state(&self) -> TaskState {
+        self.0.state.read()
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.state() == TaskState::Done
+    }
+
+    /// Why it waits, and the detail its reason explains. Meaningful while the task is parked.
+    pub fn wait(&self) -> (WaitReason, u64) {
+        self.0.wait.get()
+    }
+
+    /// Looks at the body of a parked task. `None` when it is queued, running or done.
+    ///
+    /// Keep it short: a wake in the meantime takes effect afterwards.
+    pub fn inspect<R>(&self, look: impl FnOnce(&mut T) -> R) -> Option<R> {
+        /// Gives the body back even when `look` panics.
+        struct Claim<'a, T: Task>(&'a TaskRef<T>);
+        impl<T: Task> Drop for Claim<'_, T> {
+            fn drop(&mut self) {
+                if self.0.0.state.park() == AfterTurn::RunAgain {
+                    self.0.0.home.core.schedule(self.0.clone());
+                }
+            }
+        }
+
+        if !self.0.state.claim_idle() {
+            return None;
+        }
+        let _claim = Claim(self);
+        // SAFETY: `claim_idle` moved the state to `Running`, and `_claim` ends that after the borrow has ended.
+        let body = unsafe { &mut *self.0.body.get() };
+        body.as_mut().map(look)
+    }
+
+    pub(crate) fn set_wait(&self, reason: WaitReason, detail: u64) {
+        self.0.wait.set(reason, detail);
+    }
+
+    /// One turn, by the worker that took the task from a queue.
+    pub(crate) fn take_turn(self, home: &Arc<Home<T>>, worker: usize, budget: u32) -> Turn<T> {
+        self.0.state.begin_run();
+        self.0.wait.clear();
+        let mut cx = Context::new(home, &self, worker, budget);
+        // SAFETY: `begin_run` made this thread the one that holds `Running`; `cx` gives no way to the body.
+        let slot = unsafe { &mut *self.0.body.get() };
+        let Some(body) = slot.as_mut() else { unreachable!("a done task is never queued") };
+        let outcome = catch_unwind(AssertUnwindSafe(|| body.run(&mut cx)));
+        match outcome {
+            Ok(Outcome::Yield) => {
+                self.0.state.yield_now();
+                Turn::Yielded(self)
+            }
+            Ok(Outcome::Park) => match self.0.state.park() {
+                AfterTurn::Parked => Turn::Parked,
+                AfterTurn::RunAgain => Turn::Notified(self),
+            },
+            Ok(Outcome::Done) => match self.end(slot) {
+                Ok(()) => Turn::Done,
+                Err(panic) => Turn::Panicked(panic),
+            },
+            Err(panic) => {
+                let _ = self.end(slot);
+                Turn::Panicked(panic)
+            }
+        }
+    }
+
+    /// Drops the body. The state stays `Running` until it is gone, so destructors may wake this task without harm.
+    fn end(&self, slot: &mut Option<T>) -> std::thread::Result<()> {
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(slot.take())));
+        self.0.state.finish();
+        self.0.home.core.registry.remove(self.0.home.shard, self.0.slot);
+        dropped
+    }
+
+    /// Drops the body of a task that will never run again, when no worker is left.
+    pub(crate) fn discard(&self) {
+        while !self.0.state.claim_waiting() {
+            if self.is_done() {
+                return;
+            }
+            // Somebody inspects it: a matter of moments.
+            std::thread::yield_now();
+        }
+        // SAFETY: `claim_waiting` moved the state to `Running`, which `finish` ends.
+        let body = unsafe { (*self.0.body.get()).take() };
+        drop(body);
+        self.0.state.finish();
+    }
+}
+
+impl<T: Task> Clone for TaskRef<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Task> PartialEq for TaskRef<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<T: Task> Eq for TaskRef<T> {}
+
+impl<T: Task> fmt::Debug for TaskRef<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskRef").field("id", &self.0.id).field("state", &self.state()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,301 @@
+//! The loop of one OS thread: local, inject, steal, park.
+//!
+//! The task woken last waits in a slot of its own and is next: whoever answers a message runs on the same core while
+//! the message is in its cache (Go's `runnext`, Tokio's LIFO slot). The slot is not for stealing, so a long turn gives
+//! it up first (`hand_over`).
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_deque::{Steal, Worker as LocalQueue};
+
+use crate::core::{Core, Home};
+use crate::metrics::WorkerMetrics;
+use crate::rng::Rng;
+use crate::task::{Task, TaskRef, Turn};
+use crate::timer::NEVER;
+
+/// The global queue is looked at this often even when there is local work (Go and Tokio use the same number: a prime,
+/// so that it falls in step with nothing).
+const GLOBAL_INTERVAL: u32 = 61;
+/// The clock is read this often while turns are short and timers are pending. A guess: reading costs as much as half a
+/// short turn.
+const CLOCK_INTERVAL: u32 = 16;
+/// So many turns in a row may come from the slot while others wait in the queue. A guess; Tokio's is 3.
+const MAX_LIFO_RUN: u32 = 8;
+/// Rounds over the other workers' queues before going to sleep, as in Go.
+const SEARCH_ROUNDS: usize = 4;
+
+/// One worker, on its thread's stack.
+pub(crate) struct Worker<T: Task> {
+    home: Arc<Home<T>>,
+    index: usize,
+    queue: LocalQueue<TaskRef<T>>,
+    /// The task woken last.
+    lifo: Cell<Option<TaskRef<T>>>,
+    lifo_run: Cell<u32>,
+    tick: Cell<u32>,
+    rng: RefCell<Rng>,
+    due: RefCell<Vec<TaskRef<T>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Here {
+    core: *const (),
+    worker: *const (),
+}
+
+thread_local! {
+    /// The worker whose loop is on this thread's stack, with its core to tell its type.
+    static HERE: Cell<Here> = const { Cell::new(Here { core: ptr::null(), worker: ptr::null() }) };
+}
+
+/// Calls `f` with this thread's worker, if it is one of `core`'s.
+fn with_here<T: Task, R>(core: &Arc<Core<T>>, f: impl FnOnce(&Worker<T>) -> R) -> Option<R> {
+    let here = HERE.get();
+    if here.core != Arc::as_ptr(core).cast() {
+        return None;
+    }
+    // SAFETY: `run` sets the pair for as long as its worker lives on this very thread. That worker holds its core, so
+    // no other core has the same address, and a core of type `Core<T>` has workers of type `Worker<T>`.
+    Some(f(unsafe { &*here.worker.cast::<Worker<T>>() }))
+}
+
+pub(crate) fn is_here<T: Task>(core: &Arc<Core<T>>) -> bool {
+    HERE.get().core == Arc::as_ptr(core).cast()
+}
+
+/// Queues a task on this thread's worker. Gives it back when this thread is none of `core`'s.
+pub(crate) fn push_here<T: Task>(core: &Arc<Core<T>>, task: TaskRef<T>) -> Option<TaskRef<T>> {
+    let mut task = Some(task);
+    with_here(core, |worker| task.take().map(|task| worker.push_next(task)));
+    task
+}
+
+pub(crate) fn random<T: Task>(core: &Arc<Core<T>>, bound: usize) -> usize {
+    with_here(core, |worker| worker.rng.borrow_mut().below(bound)).unwrap_or_else(|| {
+        // A thread outside has no generator of its own; the clock's last digits are as good.
+        Rng::new(core.now()).below(bound)
+    })
+}
+
+pub(crate) fn hand_over<T: Task>(core: &Arc<Core<T>>) {
+    with_here(core, Worker::hand_over);
+}
+
+impl<T: Task> Worker<T> {
+    pub(crate) fn new(core: &Arc<Core<T>>, index: usize, queue: LocalQueue<TaskRef<T>>) -> Self {
+        Self {
+            home: Arc::new(Home { core: Arc::clone(core), shard: index }),
+            index,
+            queue,
+            lifo: Cell::new(None),
+            lifo_run: Cell::new(0),
+            tick: Cell::new(0),
+            rng: RefCell::new(Rng::new(index as u64)),
+            due: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// The whole life of the thread. A panic of the worker itself ends the run like one of a task.
+    pub(crate) fn run(self) {
+        let here = Here { core: Arc::as_ptr(&self.home.core).cast(), worker: ptr::from_ref(&self).cast() };
+        HERE.set(here);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.work()));
+        HERE.set(Here { core: ptr::null(), worker: ptr::null() });
+        if let Err(panic) = outcome {
+            self.core().fail(panic);
+        }
+    }
+
+    fn core(&self) -> &Arc<Core<T>> {
+        &self.home.core
+    }
+
+    fn metrics(&self) -> &WorkerMetrics {
+        &self.core().metrics[self.index]
+    }
+
+    fn work(&self) {
+        let mut searching = false;
+        let mut long_turn = false;
+        while !self.core().stopping() {
+            let tick = self.tick.get().wrapping_add(1);
+            self.tick.set(tick);
+            if long_turn || tick.is_multiple_of(CLOCK_INTERVAL) {
+                self.fire_timers();
+            }
+            let found = self.next(tick).or_else(|| self.idle(&mut searching));
+            let Some(task) = found else {
+                searching = self.park(searching);
+                continue;
+            };
+            if std::mem::take(&mut searching) && self.core().idle.end_search() {
+                self.core().idle.notify_one();
+            }
+            long_turn = self.turn(task);
+        }
+        if searching {
+            let _ = self.core().idle.end_search();
+        }
+    }
+
+    /// Gives a task its turn. `true`: it took all of its budget.
+    fn turn(&self, task: TaskRef<T>) -> bool {
+        self.metrics().runs.add(1);
+        match task.take_turn(&self.home, self.index, self.core().budget) {
+            Turn::Parked => {}
+            Turn::Done => self.metrics().finished.add(1),
+            // Woken by what it did itself or by another core: to the end of the queue, so that two tasks that wake
+            // each other all the time leave room for the rest.
+            Turn::Notified(task) => self.requeue(task),
+            Turn::Yielded(task) => {
+                self.metrics().yields.add(1);
+                self.requeue(task);
+                return true;
+            }
+            Turn::Panicked(panic) => self.core().fail(panic),
+        }
+        false
+    }
+
+    fn requeue(&self, task: TaskRef<T>) {
+        let alone = self.queue.is_empty() && !self.has_next();
+        self.queue.push(task);
+        // Alone, it is this worker's next: nobody need wake up to steal it.
+        if !alone {
+            self.core().idle.notify_one();
+        }
+    }
+
+    fn has_next(&self) -> bool {
+        let next = self.lifo.take();
+        let has = next.is_some();
+        self.lifo.set(next);
+        has
+    }
+
+    /// A task was woken or begun by the task whose turn it is.
+    fn push_next(&self, task: TaskRef<T>) {
+        self.metrics().wakeups.add(1);
+        if let Some(displaced) = self.lifo.replace(Some(task)) {
+            self.queue.push(displaced);
+            self.core().idle.notify_one();
+        }
+    }
+
+    fn next(&self, tick: u32) -> Option<TaskRef<T>> {
+        if tick.is_multiple_of(GLOBAL_INTERVAL)
+            && let Some(task) = retry(|| self.core().injector.steal())
+        {
+            return Some(task);
+        }
+        if let Some(task) = self.lifo.take() {
+            let run = self.lifo_run.get();
+            if run < MAX_LIFO_RUN || self.queue.is_empty() {
+                self.lifo_run.set(run + 1);
+                self.metrics().lifo_hits.add(1);
+                return Some(task);
+            }
+            self.queue.push(task);
+        }
+        self.lifo_run.set(0);
+        self.queue.pop().or_else(|| retry(|| self.core().injector.steal_batch_and_pop(&self.queue)))
+    }
+
+    /// There is no work here: timers, then the others' queues.
+    fn idle(&self, searching: &mut bool) -> Option<TaskRef<T>> {
+        if self.fire_timers() {
+            return self.queue.pop();
+        }
+        if !*searching {
+            *searching = self.core().idle.begin_search();
+        }
+        if *searching { self.search() } else { None }
+    }
+
+    fn search(&self) -> Option<TaskRef<T>> {
+        let stealers = &self.core().stealers;
+        for _ in 0..SEARCH_ROUNDS {
+            let first = self.rng.borrow_mut().below(stealers.len());
+            for victim in (first..stealers.len()).chain(0..first).filter(|&victim| victim != self.index) {
+                if let Some(task) = retry(|| stealers[victim].steal_batch_and_pop(&self.queue)) {
+                    self.metrics().steals.add(1);
+                    return Some(task);
+                }
+            }
+            if let Some(task) = retry(|| self.core().injector.steal_batch_and_pop(&self.queue)) {
+                return Some(task);
+            }
+            std::hint::spin_loop();
+        }
+        None
+    }
+
+    /// Queues the tasks whose timers ran out. `true`: there were some.
+    fn fire_timers(&self) -> bool {
+        let timers = &self.core().timers;
+        let next = timers.next();
+        if next == NEVER {
+            return false;
+        }
+        let now = self.core().now();
+        if next > now {
+            return false;
+        }
+        // Taken out for the time: waking a task runs no code of ours that could come back here, but a payload dropped
+        // might.
+        let mut due = self.due.take();
+        timers.expire(now, &mut due);
+        let fired = !due.is_empty();
+        self.metrics().timers_fired.add(due.len() as u64);
+        for task in due.drain(..) {
+            task.wake();
+        }
+        self.due.replace(due);
+        // From the slot to the queue, where others may have it, and where a timer does not overtake a message.
+        if let Some(task) = self.lifo.take() {
+            self.queue.push(task);
+        }
+        fired
+    }
+
+    fn hand_over(&self) {
+        if let Some(task) = self.lifo.take() {
+            self.queue.push(task);
+        }
+        if !self.queue.is_empty() {
+            self.core().idle.notify_one();
+        }
+        let next = self.core().timers.next();
+        if next != NEVER {
+            self.core().idle.keep_timer(next);
+        }
+    }
+
+    fn park(&self, searching: bool) -> bool {
+        self.metrics().parks.add(1);
+        let core = self.core();
+        core.idle.park(
+            self.index,
+            searching,
+            || core.timers.next(),
+            || core.stopping() || !core.injector.is_empty() || core.stealers.iter().any(|stealer| !stealer.is_empty()),
+            |deadline| Duration::from_nanos(deadline.saturating_sub(core.now())),
+        )
+    }
+}
+
+fn retry<T>(mut attempt: impl FnMut() -> Steal<T>) -> Option<T> {
+    loop {
+        match attempt() {
+            Steal::Success(task) => return Some(task),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! The scheduler from outside: ends, deadlocks, timers, the blocking pool, the twin, and a bounded stress of wake-ups.
+#![cfg(not(loom))]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use stark_scheduler::{Config, Context, Outcome, RunOutcome, Scheduler, Task, TaskRef, WaitReason};
+
+/// A task that calls a closure each turn.
+struct Turns(Box<dyn FnMut(&mut Context<'_, Turns>) -> Outcome + Send>);
+
+impl Task for Turns {
+    type Shared = ();
+
+    fn run(&mut self, cx: &mut Context<'_, Self>) -> Outcome {
+        (self.0)(cx)
+    }
+}
+
+fn turns(f: impl FnMut(&mut Context<'_, Turns>) -> Outcome + Send + 'static) -> Turns {
+    Turns(Box::new(f))
+}
+
+fn once(f: impl FnOnce(&mut Context<'_, Turns>) + Send + 'static) -> Turns {
+    let mut f = Some(f);
+    turns(move |cx| {
+        f.take().expect("one turn")(cx);
+        Outcome::Done
+    })
+}
+
+fn workers(n_workers: usize) -> Scheduler<Turns> {
+    Scheduler::new(Config { n_workers, ..Config::default() }).unwrap()
+}
+
+fn seeded(seed: u64) -> Scheduler<Turns> {
+    Scheduler::new(Config { seed: Some(seed), ..Config::default() }).unwrap()
+}
+
+/// Runs a case on one worker, on several and on the twin.
+fn everywhere(case: impl Fn(Scheduler<Turns>)) {
+    case(workers(1));
+    case(workers(4));
+    case(seeded(1));
+}
+
+#[test]
+fn a_run_ends_when_all_tasks_it_began_have_ended() {
+    everywhere(|scheduler| {
+        let n_done = Arc::new(AtomicUsize::new(0));
+        let n = Arc::clone(&n_done);
+        let outcome = scheduler.run(
+            once(move |cx| {
+                for _ in 0..1000 {
+                    let n = Arc::clone(&n);
+                    cx.spawn(
+                        once(move |_| {
+                            n.fetch_add(1, SeqCst);
+                        }),
+                        (),
+                    );
+                }
+            }),
+            (),
+        );
+        assert_eq!((outcome, n_done.load(SeqCst)), (RunOutcome::Done, 1000));
+        assert_eq!(scheduler.handle().n_tasks(), 0);
+    });
+}
+
+#[test]
+fn tasks_that_nobody_can_wake_are_a_deadlock_with_names_and_reasons() {
+    everywhere(|scheduler| {
+        let outcome = scheduler.run(
+            once(|cx| {
+                cx.spawn(
+                    turns(|cx| {
+                        cx.wait_for(WaitReason::ChannelRecv, 42);
+                        Outcome::Park
+                    }),
+                    (),
+                );
+            }),
+            (),
+        );
+        assert_eq!(outcome, RunOutcome::Deadlock);
+        let waits: Vec<_> = scheduler.tasks().iter().map(TaskRef::wait).collect();
+        assert_eq!(waits, [(WaitReason::ChannelRecv, 42)]);
+    });
+}
+
+#[test]
+fn a_run_goes_on_after_a_deadlock_when_somebody_is_woken() {
+    everywhere(|scheduler| {
+        let mut n_turns = 0;
+        let outcome = scheduler.run(
+            turns(move |_| {
+                n_turns += 1;
+                if n_turns == 3 { Outcome::Done } else { Outcome::Park }
+            }),
+            (),
+        );
+        assert_eq!(outcome, RunOutcome::Deadlock);
+        scheduler.tasks()[0].wake();
+        assert_eq!(scheduler.wait(), RunOutcome::Deadlock);
+        scheduler.tasks()[0].wake();
+        assert_eq!(scheduler.wait(), RunOutcome::Done);
+    });
+}
+
+#[test]
+fn timers_wake_in_order_and_never_early() {
+    everywhere(|scheduler| {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let begun = scheduler.handle().now();
+        for ms in [30, 10, 20, 0] {
+            let order = Arc::clone(&order);
+            let mut set = false;
+            let deadline = begun + Duration::from_millis(ms);
+            scheduler.handle().spawn(
+                turns(move |cx| {
+                    if !std::mem::replace(&mut set, true) {
+                        cx.sleep_until(deadline, cx.task().clone());
+                        return Outcome::Park;
+                    }
+                    assert!(cx.now() >= deadline);
+                    order.lock().push(ms);
+                    Outcome::Done
+                }),
+                (),
+            );
+        }
+        assert_eq!(scheduler.wait(), RunOutcome::Done);
+        assert_eq!(*order.lock(), [0, 10, 20, 30]);
+    });
+}
+
+#[test]
+fn a_timer_fires_beside_tasks_that_never_rest() {
+    let scheduler = workers(2);
+    let fired = Arc::new(AtomicUsize::new(0));
+    for _ in 0..4 {
+        let fired = Arc::clone(&fired);
+        scheduler
+            .handle()
+            .spawn(turns(move |_| if fired.load(SeqCst) == 1 { Outcome::Done } else { Outcome::Yield }), ());
+    }
+    let fire = Arc::clone(&fired);
+    let mut set = false;
+    let outcome = scheduler.run(
+        turns(move |cx| {
+            if !std::mem::replace(&mut set, true) {
+                cx.sleep_until(cx.now() + Duration::from_millis(5), cx.task().clone());
+                return Outcome::Park;
+            }
+            fire.store(1, SeqCst);
+            Outcome::Done
+        }),
+        (),
+    );
+    assert_eq!(outcome, RunOutcome::Done);
+}
+
+#[test]
+fn a_timer_set_from_outside_reaches_workers_that_sleep() {
+    let scheduler = workers(2);
+    let outcome = scheduler.run(turns(|_| Outcome::Park), ());
+    assert_eq!(outcome, RunOutcome::Deadlock);
+    let task = scheduler.tasks().remove(0);
+    let begun = Instant::now();
+    let external = scheduler.handle().external();
+    scheduler.handle().sleep_until(begun + Duration::from_millis(5), task.clone());
+    drop(external);
+    assert_eq!(scheduler.wait(), RunOutcome::Deadlock);
+    assert!(begun.elapsed() >= Duration::from_millis(5));
+}
+
+#[test]
+fn a_cancelled_timer_keeps_nobody_waiting() {
+    everywhere(|scheduler| {
+        let begun = Instant::now();
+        let outcome = scheduler.run(
+            once(|cx| {
+                let key = cx.sleep_until(cx.now() + Duration::from_secs(3600), cx.task().clone());
+                assert!(cx.cancel(key));
+                assert!(!cx.cancel(key));
+                cx.spawn(turns(|_| Outcome::Park), ());
+            }),
+            (),
+        );
+        assert_eq!(outcome, RunOutcome::Deadlock);
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    });
+}
+
+#[test]
+fn virtual_time_jumps() {
+    let begun = Instant::now();
+    let scheduler = seeded(3);
+    let mut n_turns = 0;
+    let outcome = scheduler.run(
+        turns(move |cx| {
+            n_turns += 1;
+            if n_turns == 100 {
+                return Outcome::Done;
+            }
+            cx.sleep_until(cx.now() + Duration::from_secs(3600), cx.task().clone());
+            Outcome::Park
+        }),
+        (),
+    );
+    assert_eq!(outcome, RunOutcome::Done);
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(scheduler.handle().now() - begun > Duration::from_secs(99 * 3600 - 1));
+}
+
+#[test]
+fn work_on_the_blocking_pool_is_not_a_deadlock() {
+    everywhere(|scheduler| {
+        let n_read = Arc::new(AtomicU64::new(0));
+        let n = Arc::clone(&n_read);
+        let outcome = scheduler.run(
+            turns(move |cx| {
+                if n.load(SeqCst) == 1 {
+                    return Outcome::Done;
+                }
+                let (n, task) = (Arc::clone(&n), cx.task().clone());
+                cx.spawn_blocking(move || {
+                    std::thread::sleep(Duration::from_millis(5));
+                    n.store(1, SeqCst);
+                    task.wake();
+                })
+                .unwrap();
+                Outcome::Park
+            }),
+            (),
+        );
+        assert_eq!((outcome, n_read.load(SeqCst)), (RunOutcome::Done, 1));
+    });
+}
+
+#[test]
+fn stop_ends_a_run_that_would_not_end() {
+    everywhere(|scheduler| {
+        for _ in 0..3 {
+            scheduler.handle().spawn(turns(|_| Outcome::Yield), ());
+        }
+        assert_eq!(scheduler.run(once(|cx| cx.stop()), ()), RunOutcome::Stopped);
+    });
+}
+
+#[test]
+fn what_never_ended_is_dropped_with_the_scheduler() {
+    everywhere(|scheduler| {
+        let held = Arc::new(());
+        for _ in 0..10 {
+            let held = Arc::clone(&held);
+            // Holds a handle on itself: a circle that only the scheduler can break.
+            let mut me = None;
+            scheduler.handle().spawn(
+                turns(move |cx| {
+                    let _ = &held;
+                    me.get_or_insert_with(|| cx.task().clone());
+                    Outcome::Park
+                }),
+                (),
+            );
+        }
+        assert_eq!(scheduler.wait(), RunOutcome::Deadlock);
+        assert_eq!(Arc::strong_count(&held), 11);
+        drop(scheduler);
+        assert_eq!(Arc::strong_count(&held), 1);
+    });
+}
+
+#[test]
+#[should_panic(expected = "a bug in a body")]
+fn a_panic_of_a_body_comes_out_of_the_run() {
+    let _ = workers(2).run(once(|_| panic!("a bug in a body")), ());
+}
+
+#[test]
+fn a_parked_body_can_be_looked_at() {
+    everywhere(|scheduler| {
+        assert_eq!(scheduler.run(turns(|_| Outcome::Park), ()), RunOutcome::Deadlock);
+        let task = scheduler.tasks().remove(0);
+        assert_eq!(task.inspect(|_| task.wake()), Some(()));
+        // The wake during the look takes effect afterwards.
+        assert_eq!(scheduler.wait(), RunOutcome::Deadlock);
+        assert_eq!(task.inspect(|body| *body = once(|_| {})), Some(()));
+        task.wake();
+        assert_eq!(scheduler.wait(), RunOutcome::Done);
+        assert_eq!(task.inspect(|_| ()), None);
+    });
+}
+
+/// The order in which ten tasks of some turns each run under a seed.
+fn order_under(seed: u64) -> Vec<(u32, u32)> {
+    let scheduler = seeded(seed);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for name in 0..10 {
+        let order = Arc::clone(&order);
+        let mut n_turns = 0;
+        scheduler.handle().spawn(
+            turns(move |cx| {
+                n_turns += 1;
+                order.lock().push((name, cx.budget()));
+                if n_turns == 5 { Outcome::Done } else { Outcome::Yield }
+            }),
+            (),
+        );
+    }
+    assert_eq!(scheduler.wait(), RunOutcome::Done);
+    let order = order.lock().clone();
+    order
+}
+
+#[test]
+fn equal_seeds_give_equal_schedules_and_others_differ() {
+    assert_eq!(order_under(11), order_under(11));
+    assert_ne!(order_under(11), order_under(12));
+}
+
+/// A counter of tokens and the task that waits for them.
+struct Seat {
+    tokens: AtomicU64,
+    task: Mutex<Option<TaskRef<Turns>>>,
+}
+
+#[test]
+fn no_wake_is_lost_between_tasks_that_wake_each_other() {
+    const N_TASKS: usize = 16;
+    const N_ROUNDS: u64 = 4_000;
+    let scheduler = workers(4);
+    let seats: Arc<Vec<Seat>> =
+        Arc::new((0..N_TASKS).map(|_| Seat { tokens: AtomicU64::new(0), task: Mutex::new(None) }).collect());
+    for place in 0..N_TASKS {
+        let seats = Arc::clone(&seats);
+        let mut n_taken = 0;
+        scheduler.handle().spawn(
+            turns(move |cx| {
+                seats[place].task.lock().get_or_insert_with(|| cx.task().clone());
+                while seats[place].tokens.load(SeqCst) > 0 {
+                    seats[place].tokens.fetch_sub(1, SeqCst);
+                    n_taken += 1;
+                    // To a place that depends on the round, so that paths cross.
+                    let to = &seats[(place * 7 + n_taken as usize) % N_TASKS];
+                    if n_taken <= N_ROUNDS {
+                        to.tokens.fetch_add(1, SeqCst);
+                        if let Some(task) = &*to.task.lock() {
+                            task.wake();
+                        }
+                    }
+                }
+                Outcome::Park
+            }),
+            (),
+        );
+    }
+    assert_eq!(scheduler.wait(), RunOutcome::Deadlock);
+    for seat in seats.iter().take(4) {
+        seat.tokens.fetch_add(1, SeqCst);
+        seat.task.lock().as_ref().unwrap().wake();
+    }
+    assert_eq!(scheduler.wait(), RunOutcome::Deadlock);
+    // A token that lies unseen would be a wake that was lost.
+    assert!(seats.iter().all(|seat| seat.tokens.load(SeqCst) == 0));
+    assert!(scheduler.handle().metrics().iter().map(|worker| worker.runs).sum::<u64>() > N_ROUNDS);
+}
+
+#[test]
+fn wakes_from_threads_outside_all_arrive() {
+    const N: u64 = 5_000;
+    let scheduler = workers(3);
+    let counts: Arc<Vec<AtomicU64>> = Arc::new((0..8).map(|_| AtomicU64::new(0)).collect());
+    let seen: Arc<Vec<AtomicU64>> = Arc::new((0..8).map(|_| AtomicU64::new(0)).collect());
+    let tasks: Vec<_> = (0..8)
+        .map(|place| {
+            let (counts, seen) = (Arc::clone(&counts), Arc::clone(&seen));
+            scheduler.handle().spawn(
+                turns(move |_| {
+                    seen[place].store(counts[place].load(SeqCst), SeqCst);
+                    if seen[place].load(SeqCst) == 2 * N { Outcome::Done } else { Outcome::Park }
+                }),
+                (),
+            )
+        })
+        .collect();
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let (tasks, counts, external) = (tasks.clone(), Arc::clone(&counts), scheduler.handle().external());
+            std::thread::spawn(move || {
+                for _ in 0..N {
+                    for (task, count) in tasks.iter().zip(counts.iter()) {
+                        count.fetch_add(1, SeqCst);
+                        task.wake();
+                    }
+                }
+                drop(external);
+            })
+        })
+        .collect();
+    assert_eq!(scheduler.wait(), RunOutcome::Done);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
