@@ -1,0 +1,680 @@
+//! Control flow: blocks, branches, loops, `match`, errors and every way out of them.
+//!
+//! A `finally` is written once for each way out: at the end, on an error, and inline before each jump that leaves it. While it is written inline the regions
+//! it guards are paused, so that it never guards itself.
+
+use super::builder::{Cleanup, Exit, FnBuilder, Label};
+use crate::hir::{self, BinaryOp, Catch, Cond, Expr, ExprKind, Stmt, Ty};
+use stark_bytecode::{Field, Instr, Payload, Reg, Variant};
+use std::rc::Rc;
+
+impl<'p> FnBuilder<'_, 'p> {
+    pub fn control(&mut self, expr: &'p Expr, dst: Reg) {
+        match &expr.kind {
+            ExprKind::Block { stmts, value } => {
+                self.open_scope();
+                for stmt in stmts {
+                    self.statement(stmt);
+                }
+                match value {
+                    Some(value) => self.into(value, dst),
+                    None => self.unit(dst),
+                }
+                self.close_scope();
+            }
+            ExprKind::If { cond, then, else_ } => {
+                let (otherwise, end) = (self.label(), self.label());
+                self.open_scope();
+                self.condition(cond, otherwise);
+                self.into(then, dst);
+                self.close_scope();
+                self.jump(end);
+                self.place_label(otherwise);
+                match else_ {
+                    Some(else_) => self.into(else_, dst),
+                    None => self.unit(dst),
+                }
+                self.place_label(end);
+            }
+            ExprKind::Match { scrutinee, arms } => {
+                let value = self.operand(scrutinee);
+                let end = self.label();
+                for arm in arms {
+                    let next = self.label();
+                    self.open_scope();
+                    self.pattern(&arm.pattern, value.register, next);
+                    if let Some(guard) = &arm.guard {
+                        let ok = self.operand(guard);
+                        self.jump_if_not(ok.register, next);
+                        self.done(ok);
+                    }
+                    self.into(&arm.body, dst);
+                    self.close_scope();
+                    self.jump(end);
+                    self.place_label(next);
+                }
+                // Exhaustive: nothing falls through the last arm. The VM is told so with an error rather than trusted.
+                self.throw_new("ValueError", "no arm of a `match` fits the value");
+                self.place_label(end);
+                self.done(value);
+            }
+            ExprKind::While { cond, body } => {
+                let (head, end) = (self.label(), self.label());
+                self.place_label(head);
+                self.open_scope();
+                self.condition(cond, end);
+                self.exits.push(Exit::Loop { on_break: end, on_continue: head, n_scopes: self.n_scopes() - 1 });
+                self.effect(body);
+                self.exits.pop();
+                self.close_scope();
+                self.jump(head);
+                self.place_label(end);
+                self.unit(dst);
+            }
+            ExprKind::For { pattern, iterable, body } => {
+                self.for_loop(pattern, iterable, body);
+                self.unit(dst);
+            }
+            ExprKind::Break => self.leave_loop(true),
+            ExprKind::Continue => self.leave_loop(false),
+            ExprKind::Return(value) => self.return_value(value.as_deref()),
+            ExprKind::Throw { value, again } => self.throw(value, *again),
+            ExprKind::Try { body, catches, finally } => self.try_(body, catches, finally.as_deref(), dst),
+            ExprKind::Question(value) => self.question(value, dst),
+            ExprKind::Assert { cond, message, text } => self.assert(cond, message.as_deref(), text, dst),
+            other => {
+                let what = format!("this form reached code generation: {}", variant_name(other));
+                self.g.unsupported(expr.span, what);
+            }
+        }
+    }
+
+    fn statement(&mut self, stmt: &'p Stmt) {
+        match stmt {
+            Stmt::Expr(expr) => self.effect_at(expr),
+            Stmt::Let { pattern, init, else_ } => {
+                let Some(init) = init else { return };
+                self.span = init.span;
+                if let hir::PatKind::Bind { local, sub: None } = &pattern.kind {
+                    let dst = self.local(*local);
+                    return self.into(init, dst);
+                }
+                let value = self.owned_temp(init);
+                match else_ {
+                    Some(else_) => {
+                        let (fail, end) = (self.label(), self.label());
+                        self.pattern(pattern, value, fail);
+                        self.jump(end);
+                        self.place_label(fail);
+                        self.effect(else_);
+                        self.place_label(end);
+                    }
+                    None => {
+                        let fail = self.label();
+                        self.pattern(pattern, value, fail);
+                        if !self.irrefutable(pattern) {
+                            let end = self.label();
+                            self.jump(end);
+                            self.place_label(fail);
+                            self.throw_new("ValueError", "the value does not fit the pattern");
+                            self.place_label(end);
+                        } else {
+                            self.place_label(fail);
+                        }
+                    }
+                }
+                self.release(value);
+            }
+        }
+    }
+
+    fn effect_at(&mut self, expr: &'p Expr) {
+        let outer = self.span;
+        self.span = expr.span;
+        self.effect(expr);
+        self.span = outer;
+    }
+
+    /// Goes on when the condition holds, else to `otherwise`. Bindings belong to the open scope.
+    fn condition(&mut self, cond: &'p Cond, otherwise: Label) {
+        match cond {
+            Cond::Expr(cond) => {
+                let ok = self.operand(cond);
+                self.jump_if_not(ok.register, otherwise);
+                self.done(ok);
+            }
+            Cond::Let { pattern, value } => {
+                let value = self.operand(value);
+                self.pattern(pattern, value.register, otherwise);
+                self.done(value);
+            }
+        }
+    }
+
+    // --- loops -----------------------------------------------------------------------------------------------------------
+
+    fn for_loop(&mut self, pattern: &'p hir::Pat, iterable: &'p Expr, body: &'p Expr) {
+        let ty = self.ty(&iterable.ty);
+        let lang = self.lang();
+        match &ty {
+            Ty::Adt(id, _) if *id == lang.range => self.for_range(pattern, iterable, body),
+            Ty::Adt(id, items) if *id == lang.vec => {
+                let vec = self.owned_temp(iterable);
+                self.for_vec(pattern, vec, &items[0], body);
+                self.release(vec);
+            }
+            Ty::Adt(id, items) if *id == lang.map => {
+                self.for_listed(pattern, iterable, "map_keys", items, &items[0].clone(), body)
+            }
+            Ty::Adt(id, items) if *id == lang.set => {
+                self.for_listed(pattern, iterable, "set_to_vec", items, &items[0].clone(), body)
+            }
+            Ty::Str => self.for_listed(pattern, iterable, "str_chars", &[], &Ty::Str, body),
+            Ty::Bytes => self.for_listed(pattern, iterable, "bytes_to_vec", &[], &Ty::Num(hir::NumKind::UInt8), body),
+            Ty::Adt(id, items) if *id == lang.channel || *id == lang.subscription => {
+                let name = if *id == lang.channel { "channel_next" } else { "subscription_next" };
+                let source = self.owned_temp(iterable);
+                let option = Ty::Adt(lang.option, items.clone());
+                let (items, ty) = (items.clone(), ty.clone());
+                self.for_next(pattern, body, &option, move |f, next| {
+                    f.native_into(name, &items, &[(source, ty.clone())], &option_of(f, &items), next);
+                });
+                self.release(source);
+            }
+            Ty::Tensor(t) => {
+                let elem = t.elem.as_ref().map(|e| (**e).clone()).unwrap_or(Ty::Error);
+                let row = Ty::Tensor(hir::TensorTy { elem: t.elem.clone(), dims: None });
+                self.for_listed(pattern, iterable, "tensor_rows", &[elem], &row, body);
+            }
+            _ => {
+                let iterator = lang.iterator;
+                let source = self.owned_temp(iterable);
+                let Some(method) = self.g.trait_method(iterator, "next") else { return };
+                let super::Resolved::Fn(func, args) = self.g.resolve_trait(iterator, method, &ty, &[]) else {
+                    return self.g.unsupported(iterable.span, "a dynamic iterator cannot be iterated".to_string());
+                };
+                let option = self.g.program.func(func).ret.subst(&args);
+                self.for_next(pattern, body, &option, |f, next| {
+                    f.push_arg(0, source, &ty, true);
+                    f.emit_call(func, &args, next);
+                    f.emit(Instr::TakeBack { dst: source, out: stark_bytecode::Out(0) });
+                });
+                self.release(source);
+            }
+        }
+    }
+
+    /// Over a `Vec` that a native makes of the iterable.
+    fn for_listed(
+        &mut self,
+        pattern: &'p hir::Pat,
+        iterable: &'p Expr,
+        native: &str,
+        type_args: &[Ty],
+        item: &Ty,
+        body: &'p Expr,
+    ) {
+        let ty = self.ty(&iterable.ty);
+        let list = Ty::Adt(self.lang().vec, Rc::from([item.clone()]));
+        let source = self.operand(iterable);
+        let vec = self.native_values(native, type_args, &[(source.register, ty)], &list);
+        self.done(source);
+        self.for_vec(pattern, vec, item, body);
+        self.release(vec);
+    }
+
+    fn loop_body(&mut self, body: &'p Expr, on_break: Label, on_continue: Label) {
+        self.exits.push(Exit::Loop { on_break, on_continue, n_scopes: self.n_scopes() - 1 });
+        self.effect(body);
+        self.exits.pop();
+        self.close_scope();
+    }
+
+    fn for_vec(&mut self, pattern: &'p hir::Pat, vec: Reg, item_ty: &Ty, body: &'p Expr) {
+        let (head, next, end) = (self.label(), self.label(), self.label());
+        let i = self.int_temp(0);
+        let n = self.temp(&Ty::INT);
+        self.emit(Instr::VecLen { dst: n, vec });
+        let more = self.temp(&Ty::Bool);
+        self.place_label(head);
+        self.emit(Instr::LtInt { dst: more, lhs: i, rhs: n });
+        self.jump_if_not(more, end);
+        self.open_scope();
+        let item = self.pattern_register(pattern, item_ty);
+        self.emit(Instr::VecGet { dst: item.0, vec, idx: i });
+        self.bind_item(pattern, item);
+        self.loop_body(body, end, next);
+        self.place_label(next);
+        self.emit(Instr::AddIntImm { dst: i, lhs: i, imm: 1 });
+        self.jump(head);
+        self.place_label(end);
+        self.recycle(more);
+        self.recycle(n);
+        self.recycle(i);
+    }
+
+    /// The register for a loop's item: the variable itself when the pattern is a plain name.
+    fn pattern_register(&mut self, pattern: &'p hir::Pat, ty: &Ty) -> (Reg, bool) {
+        match &pattern.kind {
+            hir::PatKind::Bind { local, sub: None } => (self.local(*local), false),
+            _ => (self.temp(ty), true),
+        }
+    }
+
+    fn bind_item(&mut self, pattern: &'p hir::Pat, (item, temp): (Reg, bool)) {
+        if temp {
+            let fail = self.label();
+            self.pattern(pattern, item, fail);
+            self.place_label(fail);
+            self.release(item);
+        }
+    }
+
+    fn for_range(&mut self, pattern: &'p hir::Pat, iterable: &'p Expr, body: &'p Expr) {
+        let (i, end_value) = (self.temp(&Ty::INT), self.temp(&Ty::INT));
+        let mut flag = None;
+        let mut always_inclusive = false;
+        match &iterable.kind {
+            ExprKind::Range { start, end, inclusive } => {
+                self.into(start, i);
+                self.into(end, end_value);
+                always_inclusive = *inclusive;
+            }
+            _ => {
+                let range = self.operand(iterable);
+                let inclusive = self.temp(&Ty::Bool);
+                for (field, dst) in [(0, i), (1, end_value), (2, inclusive)] {
+                    self.emit(Instr::GetField { dst, obj: range.register, field: Field(field) });
+                }
+                self.done(range);
+                flag = Some(inclusive);
+            }
+        }
+        let (head, next, end) = (self.label(), self.label(), self.label());
+        let more = self.temp(&Ty::Bool);
+        self.place_label(head);
+        match flag {
+            None if !always_inclusive => self.emit(Instr::LtInt { dst: more, lhs: i, rhs: end_value }),
+            None => self.emit(Instr::LeInt { dst: more, lhs: i, rhs: end_value }),
+            Some(inclusive) => {
+                let (known, same) = (self.label(), self.temp(&Ty::Bool));
+                self.emit(Instr::LtInt { dst: more, lhs: i, rhs: end_value });
+                self.jump_if(more, known);
+                self.emit(Instr::EqInt { dst: same, lhs: i, rhs: end_value });
+                self.emit(Instr::AndInt { dst: more, lhs: same, rhs: inclusive });
+                self.place_label(known);
+                self.recycle(same);
+            }
+        }
+        self.jump_if_not(more, end);
+        self.open_scope();
+        let item = self.pattern_register(pattern, &Ty::INT);
+        self.emit(Instr::Copy { dst: item.0, src: i });
+        self.bind_item(pattern, item);
+        self.loop_body(body, end, next);
+        self.place_label(next);
+        // The last value may be the largest integer: leave before adding.
+        self.emit(Instr::LtInt { dst: more, lhs: i, rhs: end_value });
+        self.jump_if_not(more, end);
+        self.emit(Instr::AddIntImm { dst: i, lhs: i, imm: 1 });
+        self.jump(head);
+        self.place_label(end);
+        self.recycle(more);
+        if let Some(flag) = flag {
+            self.recycle(flag);
+        }
+        self.recycle(end_value);
+        self.recycle(i);
+    }
+
+    /// `while let Some(item) = next(): body`
+    fn for_next(&mut self, pattern: &'p hir::Pat, body: &'p Expr, option: &Ty, next: impl FnOnce(&mut Self, Reg)) {
+        let (head, end) = (self.label(), self.label());
+        let got = self.temp(option);
+        let tag = self.temp(&Ty::INT);
+        self.place_label(head);
+        next(self, got);
+        self.emit(Instr::GetTag { dst: tag, obj: got });
+        self.jump_if_not_zero(tag, end);
+        self.open_scope();
+        let Ty::Adt(_, items) = option else { return };
+        let item = self.pattern_register(pattern, &items[0]);
+        self.emit(Instr::GetPayload { dst: item.0, obj: got, at: Payload { variant: 0, field: 0 } });
+        self.emit(Instr::DropRef { reg: got });
+        self.bind_item(pattern, item);
+        self.loop_body(body, end, head);
+        self.jump(head);
+        self.place_label(end);
+        self.recycle(tag);
+        self.release(got);
+    }
+
+    // --- ways out --------------------------------------------------------------------------------------------------------
+
+    /// Writes the cleanups from the innermost out to exit number `keep`, each outside the regions it closes.
+    fn run_cleanups(&mut self, keep: usize) {
+        let saved = self.exits.clone();
+        while self.exits.len() > keep {
+            let exit = self.exits.pop();
+            if let Some(Exit::Finally { code, region }) = exit {
+                self.outside_regions(region, |f| f.cleanup(&code));
+            }
+        }
+        self.exits = saved;
+    }
+
+    pub fn cleanup(&mut self, code: &Cleanup<'p>) {
+        match code {
+            Cleanup::Block(block) => self.effect(block),
+            Cleanup::PutZone { zone, register, ty } => self.put_zone(*zone, *register, ty),
+            Cleanup::JoinGroup(group) => self.join_group(*group),
+        }
+    }
+
+    fn leave_loop(&mut self, is_break: bool) {
+        let Some(at) = self.exits.iter().rposition(|e| matches!(e, Exit::Loop { .. })) else { return };
+        let Exit::Loop { on_break, on_continue, n_scopes } = self.exits[at].clone() else { return };
+        self.run_cleanups(at + 1);
+        self.leave_scopes(n_scopes);
+        self.jump(if is_break { on_break } else { on_continue });
+    }
+
+    fn return_value(&mut self, value: Option<&'p Expr>) {
+        let ret = self.ret.clone();
+        let has_cleanups = self.exits.iter().any(|e| matches!(e, Exit::Finally { .. }));
+        match value {
+            Some(value) if ret != Ty::Unit => {
+                // A variable that ends here anyway is moved out, unless it was lent to us or a `finally` may look.
+                let own = match &value.kind {
+                    ExprKind::Local(local) if !has_cleanups => Some(self.local(*local)),
+                    _ => None,
+                };
+                let register = match own {
+                    Some(register) if !self.inout_registers.contains(&register) => register,
+                    _ => self.owned_temp(value),
+                };
+                self.run_cleanups(0);
+                self.return_register(register, &ret);
+            }
+            _ => {
+                if let Some(value) = value {
+                    self.effect(value);
+                }
+                self.run_cleanups(0);
+                let unit = self.temp(&Ty::Unit);
+                self.emit(Instr::LoadImm { dst: unit, imm: 0 });
+                self.emit(Instr::ReturnScalar { src: unit });
+                self.recycle(unit);
+            }
+        }
+    }
+
+    // --- errors ----------------------------------------------------------------------------------------------------------
+
+    fn error_ty(&self) -> Ty {
+        Ty::Dyn(self.lang().error)
+    }
+
+    fn throw(&mut self, value: &'p Expr, again: Option<hir::LocalId>) {
+        if let Some(boxed) = again.and_then(|local| self.caught.get(&local).copied()) {
+            let err = self.temp(&self.error_ty());
+            self.emit(Instr::CopyRef { dst: err, src: boxed });
+            self.emit(Instr::Rethrow { err });
+            return self.recycle(err);
+        }
+        let ty = self.ty(&value.ty);
+        if let Ty::Dyn(_) = ty {
+            let err = self.owned_temp(value);
+            self.emit(Instr::Throw { err });
+            return self.recycle(err);
+        }
+        let src = self.owned_temp(value);
+        self.throw_register(src, &ty);
+    }
+
+    /// Throws a concrete error; the register is consumed.
+    fn throw_register(&mut self, src: Reg, ty: &Ty) {
+        let error = self.lang().error;
+        self.g.make_dynamic(error, ty.clone());
+        let err = self.temp(&self.error_ty());
+        self.emit(Instr::MakeDyn { dst: err, src });
+        self.emit(Instr::Throw { err });
+        self.recycle(err);
+        self.recycle(src);
+    }
+
+    /// Throws a library error with a fixed text.
+    pub fn throw_new(&mut self, name: &str, text: &str) {
+        let text = self.load_text(text);
+        self.throw_text(name, text);
+    }
+
+    fn throw_text(&mut self, name: &str, text: Reg) {
+        let Some((_, adt)) = self.lang().faults.iter().find(|(n, _)| &**n == name) else {
+            return self.g.unsupported(self.span, format!("the library declares no `{name}`"));
+        };
+        let ty = Ty::Adt(*adt, Rc::from([]));
+        let value = self.temp(&ty);
+        self.push_arg(0, text, &Ty::Str, true);
+        self.emit(Instr::Make { dst: value });
+        self.recycle(text);
+        self.throw_register(value, &ty);
+    }
+
+    fn try_(&mut self, body: &'p Expr, catches: &'p [Catch], finally: Option<&'p Expr>, dst: Reg) {
+        match finally {
+            None => self.try_catch(body, catches, dst),
+            Some(finally) => self.guarded(Cleanup::Block(finally), |f| {
+                if catches.is_empty() { f.into(body, dst) } else { f.try_catch(body, catches, dst) }
+            }),
+        }
+    }
+
+    /// Runs `f`, and the cleanup on every way out of it.
+    pub fn guarded(&mut self, code: Cleanup<'p>, f: impl FnOnce(&mut Self)) {
+        let (on_error, end) = (self.label(), self.label());
+        let err = self.temp(&self.error_ty());
+        let region = self.n_regions();
+        self.open_region(on_error, err);
+        self.exits.push(Exit::Finally { code: code.clone(), region });
+        f(self);
+        self.exits.pop();
+        self.close_region();
+        self.cleanup(&code);
+        self.jump(end);
+        self.place_label(on_error);
+        if let Cleanup::JoinGroup(group) = &code {
+            self.abort_group(*group);
+        } else {
+            self.cleanup(&code);
+        }
+        self.emit(Instr::Rethrow { err });
+        self.place_label(end);
+        self.recycle(err);
+    }
+
+    fn try_catch(&mut self, body: &'p Expr, catches: &'p [Catch], dst: Reg) {
+        let (on_error, end) = (self.label(), self.label());
+        let error_ty = self.error_ty();
+        let err = self.temp(&error_ty);
+        self.open_region(on_error, err);
+        self.into(body, dst);
+        self.close_region();
+        self.jump(end);
+        self.place_label(on_error);
+        let hit = self.temp(&Ty::Bool);
+        for catch in catches {
+            let (next, found) = (self.label(), self.label());
+            if catch.types.is_empty() {
+                // Cancelling cannot be swallowed by accident.
+                if let Some((_, adt)) = self.lang().faults.iter().find(|(n, _)| &**n == "CancelledError") {
+                    self.is_error(err, &Ty::Adt(*adt, Rc::from([])), hit);
+                    self.jump_if(hit, next);
+                }
+            } else {
+                for ty in &catch.types {
+                    let ty = self.ty(ty);
+                    if ty == error_ty {
+                        self.jump(found);
+                        continue;
+                    }
+                    self.is_error(err, &ty, hit);
+                    self.jump_if(hit, found);
+                }
+                self.jump(next);
+            }
+            self.place_label(found);
+            self.open_scope();
+            if let Some(local) = catch.local {
+                let register = self.local(local);
+                let ty = self.local_types[local.index()].clone();
+                if ty == error_ty {
+                    self.emit(Instr::CopyRef { dst: register, src: err });
+                } else {
+                    self.unbox_error(err, &ty, register);
+                }
+                self.caught.insert(local, err);
+            }
+            self.into(&catch.body, dst);
+            self.close_scope();
+            self.emit(Instr::DropRef { reg: err });
+            self.jump(end);
+            self.place_label(next);
+        }
+        self.emit(Instr::Rethrow { err });
+        self.place_label(end);
+        self.recycle(hit);
+        self.recycle(err);
+    }
+
+    /// Whether the error is of the type, or an `ActorError` caused by one.
+    fn is_error(&mut self, err: Reg, ty: &Ty, hit: Reg) {
+        if self.is_actor_error(ty) || !self.g.native_decls.contains_key("error_is") {
+            let ty = self.type_id(ty);
+            self.emit(Instr::IsType { dst: hit, src: err, ty });
+        } else {
+            let error_ty = self.error_ty();
+            self.g.make_dynamic(self.g.program.lang.error, ty.clone());
+            self.native_into("error_is", &[ty.clone()], &[(err, error_ty)], &Ty::Bool, hit);
+        }
+    }
+
+    fn unbox_error(&mut self, err: Reg, ty: &Ty, dst: Reg) {
+        if self.is_actor_error(ty) || !self.g.native_decls.contains_key("error_as") {
+            self.emit(Instr::Unbox { dst, src: err });
+        } else {
+            let error_ty = self.error_ty();
+            self.native_into("error_as", &[ty.clone()], &[(err, error_ty)], ty, dst);
+        }
+    }
+
+    fn is_actor_error(&self, ty: &Ty) -> bool {
+        self.lang()
+            .faults
+            .iter()
+            .any(|(name, adt)| &**name == "ActorError" && matches!(ty, Ty::Adt(id, _) if id == adt))
+    }
+
+    fn question(&mut self, value: &'p Expr, dst: Reg) {
+        let ty = self.ty(&value.ty);
+        let Ty::Adt(id, items) = &ty else { return };
+        let is_option = *id == self.lang().option;
+        let got = self.operand(value);
+        let tag = self.temp(&Ty::INT);
+        self.emit(Instr::GetTag { dst: tag, obj: got.register });
+        let (bad, end) = (self.label(), self.label());
+        self.jump_if_not_zero(tag, bad);
+        self.emit(Instr::GetPayload { dst, obj: got.register, at: Payload { variant: 0, field: 0 } });
+        self.jump(end);
+        self.place_label(bad);
+        let ret = self.ret.clone();
+        let out = self.temp(&ret);
+        if is_option {
+            self.emit(Instr::MakeVariant { dst: out, variant: Variant(1) });
+        } else {
+            let err = self.temp(&items[1]);
+            self.emit(Instr::GetPayload { dst: err, obj: got.register, at: Payload { variant: 1, field: 0 } });
+            self.push_arg(0, err, &items[1], true);
+            self.emit(Instr::MakeVariant { dst: out, variant: Variant(1) });
+            self.recycle(err);
+        }
+        self.run_cleanups(0);
+        self.return_register(out, &ret);
+        self.recycle(out);
+        self.place_label(end);
+        self.recycle(tag);
+        self.done(got);
+    }
+
+    /// A failing assert says its message, or its condition, and the values on both sides of a comparison.
+    fn assert(&mut self, cond: &'p Expr, message: Option<&'p Expr>, text: &str, dst: Reg) {
+        let ok = self.label();
+        let sides = match &cond.kind {
+            ExprKind::Binary { op, lhs, rhs } if is_comparison(*op) => Some((*op, lhs, rhs)),
+            _ => None,
+        };
+        let holds = self.temp(&Ty::Bool);
+        let mut shown = None;
+        match sides {
+            Some((op, lhs, rhs)) => {
+                let a = self.operand_before(lhs, &[rhs]);
+                let b = self.operand(rhs);
+                let (lt, rt) = (self.ty(&lhs.ty), self.ty(&rhs.ty));
+                self.binary(op, a.register, &lt, b.register, &rt, holds);
+                shown = Some((a, lt, b, rt));
+            }
+            None => self.into(cond, holds),
+        }
+        self.jump_if(holds, ok);
+        let mut texts = Vec::new();
+        match message {
+            Some(message) => {
+                let ty = self.ty(&message.ty);
+                let value = self.operand(message);
+                let text = self.temp(&Ty::Str);
+                self.show(value.register, &ty, text);
+                self.done(value);
+                texts.push(text);
+            }
+            None => texts.push(self.load_text(text)),
+        }
+        if let Some((a, lt, b, rt)) = &shown {
+            for (label, operand, ty) in [(": left = ", a, lt), (", right = ", b, rt)] {
+                texts.push(self.load_text(label));
+                let text = self.temp(&Ty::Str);
+                self.show_nested(operand.register, ty, text);
+                texts.push(text);
+            }
+        }
+        let whole = self.temp(&Ty::Str);
+        if let [one] = texts[..] {
+            self.move_register(whole, one, &Ty::Str);
+            self.recycle(one);
+        } else {
+            self.join_texts(texts, whole);
+        }
+        self.throw_text("AssertionError", whole);
+        self.place_label(ok);
+        if let Some((a, _, b, _)) = shown {
+            self.done(b);
+            self.done(a);
+        }
+        self.recycle(holds);
+        self.unit(dst);
+    }
+}
+
+fn option_of(f: &FnBuilder, items: &Rc<[Ty]>) -> Ty {
+    Ty::Adt(f.lang().option, items.clone())
+}
+
+fn is_comparison(op: BinaryOp) -> bool {
+    use BinaryOp::*;
+    matches!(op, Eq | Ne | Lt | Le | Gt | Ge)
+}
+
+/// The node's name, for a message about a bug of ours.
+fn variant_name(kind: &ExprKind) -> String {
+    let text = format!("{kind:?}");
+    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_string()
+}

@@ -1,0 +1,261 @@
+//! Tasks and what they share: `await`, `spawn`, scopes, `select`, zones and messages to actors.
+
+use super::builder::{Cleanup, FnBuilder};
+use super::place::Place;
+use crate::hir::{Callee, Expr, ExprKind, MessageKind, ParamMode, SelectKind, Ty};
+use stark_bytecode::{Instr, Reg};
+use std::rc::Rc;
+
+impl<'p> FnBuilder<'_, 'p> {
+    pub fn task_expr(&mut self, expr: &'p Expr, dst: Reg) {
+        match &expr.kind {
+            ExprKind::Await(value) => {
+                if let ExprKind::Call { callee: callee @ (Callee::Fn { .. } | Callee::Trait { .. }), args } =
+                    &value.kind
+                    && args.iter().all(|a| a.mode != ParamMode::RefMut)
+                    && self.call_awaited(callee, args, dst)
+                {
+                    return;
+                }
+                let src = self.owned_temp(value);
+                self.emit(Instr::AwaitTask { dst, src });
+                self.recycle(src);
+            }
+            ExprKind::SpawnCall { callee, args } => self.spawn_call(callee, args, dst),
+            ExprKind::SpawnBlock(closure) => {
+                let func = self.g.reserve();
+                let mut function = self.closure_function(closure);
+                // Started, not called: what it captured are its parameters.
+                function.n_captures = 0;
+                self.g.module.functions[func.index()] = function;
+                self.push_captures(closure);
+                self.emit(Instr::Spawn { dst, func });
+            }
+            ExprKind::Scope { group, body } => {
+                let register = self.local(*group);
+                let ty = self.local_types[group.index()].clone();
+                self.native_into("group_new", &[], &[], &ty, register);
+                self.guarded(Cleanup::JoinGroup(register), |f| f.effect(body));
+                self.unit(dst);
+            }
+            ExprKind::Select { arms } => self.select(arms, dst),
+            ExprKind::WithZone { zone, write, local, body } => {
+                let ty = self.local_types[local.index()].clone();
+                let register = self.local(*local);
+                let index = self.int_temp(i64::from(zone.0));
+                let name = if *write { "zone_write" } else { "zone_read" };
+                self.native_into(name, &[ty.clone()], &[(index, Ty::INT)], &ty, register);
+                self.recycle(index);
+                // What is in the zone outlives an error in the body: it is put back on every way out.
+                let code = if *write {
+                    Cleanup::PutZone { zone: zone.0, register, ty }
+                } else {
+                    Cleanup::PutZone { zone: zone.0, register, ty: Ty::Never }
+                };
+                self.guarded(code, |f| f.into(body, dst));
+            }
+            ExprKind::Message { actor, handler, kind, args, timeout } => {
+                self.message(actor, *handler, *kind, args, timeout.as_deref(), &expr.ty, dst);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends a guard; `Never` marks one that only read.
+    pub fn put_zone(&mut self, zone: u32, register: Reg, ty: &Ty) {
+        let index = self.int_temp(i64::from(zone));
+        let done = if *ty == Ty::Never {
+            self.native_values("zone_read_end", &[], &[(index, Ty::INT)], &Ty::Unit)
+        } else {
+            self.native_moving("zone_write_end", &[ty.clone()], &[(index, Ty::INT), (register, ty.clone())])
+        };
+        self.recycle(done);
+        self.recycle(index);
+    }
+
+    fn group_native(&mut self, name: &str, group: Reg) {
+        let ty = Ty::Adt(self.lang().task_group, Rc::from([]));
+        let done = self.native_values(name, &[], &[(group, ty)], &Ty::Unit);
+        self.recycle(done);
+    }
+
+    pub fn join_group(&mut self, group: Reg) {
+        self.group_native("group_join", group);
+    }
+
+    pub fn abort_group(&mut self, group: Reg) {
+        self.group_native("group_abort", group);
+    }
+
+    fn message(
+        &mut self,
+        actor: &'p Expr,
+        handler: u32,
+        kind: MessageKind,
+        args: &'p [Expr],
+        timeout: Option<&'p Expr>,
+        ty: &'p Ty,
+        dst: Reg,
+    ) {
+        let (actor_ty, ret) = (self.ty(&actor.ty), self.ty(ty));
+        let reference = self.operand(actor);
+        let handler = self.int_temp(i64::from(handler));
+        let timeout = match timeout {
+            Some(timeout) => self.owned_temp(timeout),
+            None => {
+                let register = self.temp(&Ty::Duration);
+                self.load_bits(register, -1i64 as u64);
+                register
+            }
+        };
+        match kind {
+            MessageKind::BatchAsk => {
+                let inputs_ty = self.ty(&args[0].ty);
+                let inputs = self.operand(&args[0]);
+                let Ty::Adt(_, item) = &inputs_ty else { return };
+                let Ty::Adt(_, results) = &ret else { return };
+                let Ty::Adt(_, output) = &results[0] else { return };
+                let types = [actor_ty.clone(), item[0].clone(), output[0].clone()];
+                let values = [
+                    (reference.register, actor_ty),
+                    (handler, Ty::INT),
+                    (inputs.register, inputs_ty.clone()),
+                    (timeout, Ty::Duration),
+                ];
+                self.native_into("actor_batch_ask", &types, &values, &ret, dst);
+                self.done(inputs);
+            }
+            MessageKind::Ask | MessageKind::Send => {
+                let message_ty = Ty::Tuple(args.iter().map(|a| self.ty(&a.ty)).collect());
+                let message = self.temp(&message_ty);
+                self.push_all(&args.iter().collect::<Vec<_>>());
+                self.emit(Instr::Make { dst: message });
+                let mut values =
+                    vec![(reference.register, actor_ty.clone()), (handler, Ty::INT), (message, message_ty.clone())];
+                if kind == MessageKind::Ask {
+                    let Ty::Adt(_, output) = &ret else { return };
+                    values.push((timeout, Ty::Duration));
+                    self.native_into("actor_ask", &[actor_ty, message_ty, output[0].clone()], &values, &ret, dst);
+                } else {
+                    self.native_into("actor_send", &[actor_ty, message_ty], &values, &Ty::Unit, dst);
+                }
+                self.release(message);
+            }
+        }
+        self.recycle(timeout);
+        self.recycle(handler);
+        self.done(reference);
+    }
+
+    // --- select ----------------------------------------------------------------------------------------------------------
+
+    fn select(&mut self, arms: &'p [crate::hir::SelectArm], dst: Reg) {
+        let Some(selector_ty) = self.native_ret_checked("select_new") else { return };
+        let selector = self.native_values("select_new", &[], &[], &selector_ty);
+        let mut kept: Vec<(Reg, Option<Place>)> = Vec::new();
+        let mut has_else = None;
+        for (i, arm) in arms.iter().enumerate() {
+            match &arm.kind {
+                SelectKind::Recv(channel) => {
+                    let ty = self.ty(&channel.ty);
+                    let register = self.operand(channel);
+                    let Ty::Adt(id, items) = &ty else { return };
+                    let name = if *id == self.lang().channel { "select_recv" } else { "select_subscription" };
+                    let done = self.native_values(
+                        name,
+                        items,
+                        &[(selector, selector_ty.clone()), (register.register, ty.clone())],
+                        &Ty::Unit,
+                    );
+                    self.recycle(done);
+                    self.done(register);
+                }
+                SelectKind::Send { channel, value } => {
+                    let (ty, value_ty) = (self.ty(&channel.ty), self.ty(&value.ty));
+                    let register = self.operand(channel);
+                    let value = self.operand(value);
+                    let args =
+                        [(selector, selector_ty.clone()), (register.register, ty), (value.register, value_ty.clone())];
+                    let done = self.native_values("select_send", &[value_ty], &args, &Ty::Unit);
+                    self.recycle(done);
+                    self.done(value);
+                    self.done(register);
+                }
+                SelectKind::Await(future) => {
+                    let ty = self.ty(&future.ty);
+                    let Ty::Adt(id, items) = &ty else { return };
+                    let register = self.operand(future);
+                    let name = if *id == self.lang().future { "select_future" } else { "select_handle" };
+                    let done = self.native_values(
+                        name,
+                        items,
+                        &[(selector, selector_ty.clone()), (register.register, ty.clone())],
+                        &Ty::Unit,
+                    );
+                    self.recycle(done);
+                    if register.temp {
+                        kept.push((register.register, None));
+                    }
+                }
+                SelectKind::After(duration) => {
+                    let register = self.operand(duration);
+                    let args = [(selector, selector_ty.clone()), (register.register, Ty::Duration)];
+                    let done = self.native_values("select_after", &[], &args, &Ty::Unit);
+                    self.recycle(done);
+                    self.done(register);
+                }
+                SelectKind::Else => has_else = Some(i),
+            }
+        }
+        let flag = self.temp(&Ty::Bool);
+        self.emit(Instr::LoadImm { dst: flag, imm: i16::from(has_else.is_some()) });
+        // The position among the arms that wait, in the order they were added; -1 for `else`.
+        let args = [(selector, selector_ty.clone()), (flag, Ty::Bool)];
+        let chosen = self.native_values("select_wait", &[], &args, &Ty::INT);
+        self.recycle(flag);
+        let end = self.label();
+        let mut position = 0;
+        for arm in arms {
+            let next = self.label();
+            let number = if matches!(arm.kind, SelectKind::Else) {
+                -1
+            } else {
+                position += 1;
+                position - 1
+            };
+            let wanted = self.int_temp(number);
+            let same = self.temp(&Ty::Bool);
+            self.emit(Instr::EqInt { dst: same, lhs: chosen, rhs: wanted });
+            self.jump_if_not(same, next);
+            self.recycle(same);
+            self.recycle(wanted);
+            self.open_scope();
+            if let SelectKind::Recv(source) | SelectKind::Await(source) = &arm.kind {
+                let Ty::Adt(_, items) = self.ty(&source.ty) else { return };
+                let value = self.native_values("select_take", &items, &[(selector, selector_ty.clone())], &items[0]);
+                if let Some(pattern) = &arm.pattern {
+                    let fail = self.label();
+                    self.pattern(pattern, value, fail);
+                    self.place_label(fail);
+                }
+                self.release(value);
+            }
+            self.into(&arm.body, dst);
+            self.close_scope();
+            self.jump(end);
+            self.place_label(next);
+        }
+        self.throw_new("ValueError", "no arm of a `select` was chosen");
+        self.place_label(end);
+        self.recycle(chosen);
+        for (register, _) in kept {
+            self.release(register);
+        }
+        self.release(selector);
+    }
+
+    fn native_ret_checked(&mut self, name: &str) -> Option<Ty> {
+        let ret = self.native_ret(name, &[]);
+        (ret != Ty::Unit).then_some(ret)
+    }
+}
