@@ -1,1 +1,21 @@
 //! STARK's tensors and their CPU and reference backends.
+//!
+//! A [`Tensor`] is a value: clones and views share storage, writes copy when it is shared. Views are methods,
+//! operations are functions in [`ops`] with PyTorch's names, argument order and results. Every operation
+//! checks shapes with `stark-shapes` first and answers a [`TensorError`] for what does not fit; nothing panics
+//! on its arguments, and no index is followed before it is checked.
+
+pub mod cpu;
+mod element;
+mod error;
+pub mod ops;
+mod parallel;
+mod tensor;
+mod walk;
+
+pub use cpu::buffer::{DEFAULT_MAX_TENSOR_BYTES, max_tensor_bytes, set_max_tensor_bytes};
+pub use element::{Bit, Elem, Element, Scalar};
+pub use error::{Result, TensorError};
+pub use parallel::{Parallel, Serial, with_parallel};
+pub use stark_shapes::{DType, Shape, ShapeError};
+pub use tensor::{MAX_RANK, Tensor};

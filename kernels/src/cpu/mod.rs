@@ -1,0 +1,5 @@
+//! The CPU backend: memory and vectorised loops. The only part of this crate with `unsafe` code.
+#![allow(unsafe_code)]
+
+pub mod buffer;
+pub mod split;

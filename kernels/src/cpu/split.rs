@@ -1,0 +1,35 @@
+//! One output, cut into pieces that several cores fill at once.
+
+use super::buffer::Pod;
+use crate::parallel;
+
+/// Elements in one piece of cheap elementwise work; a guess: a piece should cost well over a wake-up (5 µs).
+pub const CHUNK: usize = 32 * 1024;
+
+/// Calls `fill(start, piece)` for pieces of `out` of `chunk` elements (the last may be shorter).
+pub fn fill_chunks<T: Pod>(out: &mut [T], chunk: usize, fill: impl Fn(usize, &mut [T]) + Sync) {
+    let chunk = chunk.max(1);
+    if out.len() <= chunk {
+        if !out.is_empty() {
+            fill(0, out);
+        }
+        return;
+    }
+    struct Ptr<T>(*mut T);
+    // SAFETY: pieces do not overlap, so sending the pointer hands each element to one thread only.
+    unsafe impl<T> Sync for Ptr<T> {}
+    let (ptr, len) = (Ptr(out.as_mut_ptr()), out.len());
+    let pieces = len.div_ceil(chunk);
+    let done: Vec<std::sync::atomic::AtomicBool> = (0..pieces).map(|_| false.into()).collect();
+    parallel::run(pieces, &|i| {
+        // A `Parallel` that repeats an index must not give two threads the same piece.
+        if i >= pieces || done[i].swap(true, std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        let start = i * chunk;
+        let ptr = &ptr;
+        // SAFETY: `start..start + n` lies inside `out`, and the swap above gives this piece out once.
+        let piece = unsafe { std::slice::from_raw_parts_mut(ptr.0.add(start), chunk.min(len - start)) };
+        fill(start, piece);
+    });
+}

@@ -1,0 +1,150 @@
+//! Tensors from nothing: ranges, identity, random numbers.
+
+use half::{bf16, f16};
+use stark_shapes::{DType, rules};
+
+use crate::cpu::buffer::Buffer;
+use crate::element::{Elem, Scalar, with_elem};
+use crate::error::{Result, TensorError};
+use crate::tensor::{Tensor, check_rank};
+
+/// `start, start + step, …` below `end` (above it for a negative step).
+pub fn arange(
+    start: impl Into<Scalar>,
+    end: impl Into<Scalar>,
+    step: impl Into<Scalar>,
+    dtype: DType,
+) -> Result<Tensor> {
+    let (start, end, step) = (start.into(), end.into(), step.into());
+    let bad =
+        || TensorError::Argument(format!("no range from {} to {} by {}", start.to_f64(), end.to_f64(), step.to_f64()));
+    if let (Scalar::Int(first), Scalar::Int(end), Scalar::Int(step)) = (start, end, step) {
+        let span = i128::from(end) - i128::from(first);
+        let step = i128::from(step);
+        if step == 0 || (span != 0 && (span < 0) != (step < 0)) {
+            return Err(bad());
+        }
+        let n = usize::try_from((span + step - step.signum()) / step).map_err(|_| bad())?;
+        return with_elem!(dtype, T => {
+            let mut buffer = Buffer::zeroed::<T>(n)?;
+            for (i, slot) in buffer.as_mut_slice::<T>().iter_mut().enumerate() {
+                *slot = T::from_i64((i128::from(first) + i as i128 * step) as i64);
+            }
+            Ok(Tensor::from_buffer(buffer, dtype, &[n]))
+        });
+    }
+    let (first, end, step) = (start.to_f64(), end.to_f64(), step.to_f64());
+    let n = ((end - first) / step).ceil();
+    if !(n >= 0.0 && n.is_finite() && step != 0.0 && first.is_finite()) {
+        return Err(bad());
+    }
+    let n = n as usize;
+    with_elem!(dtype, T => {
+        let mut buffer = Buffer::zeroed::<T>(n)?;
+        for (i, slot) in buffer.as_mut_slice::<T>().iter_mut().enumerate() {
+            *slot = T::from_f64(first + i as f64 * step);
+        }
+        Ok(Tensor::from_buffer(buffer, dtype, &[n]))
+    })
+}
+
+/// `n` evenly spaced numbers from `start` to `end`, both included.
+pub fn linspace(start: f64, end: f64, n: usize, dtype: DType) -> Result<Tensor> {
+    with_elem!(dtype, T => {
+        let mut buffer = Buffer::zeroed::<T>(n)?;
+        let step = if n > 1 { (end - start) / (n - 1) as f64 } else { 0.0 };
+        for (i, slot) in buffer.as_mut_slice::<T>().iter_mut().enumerate() {
+            // From the nearer end, so that both ends come out exactly.
+            *slot = T::from_f64(if i < n / 2 || n == 1 { start + i as f64 * step } else { end - (n - 1 - i) as f64 * step });
+        }
+        Ok(Tensor::from_buffer(buffer, dtype, &[n]))
+    })
+}
+
+/// The identity, `[rows, cols]`.
+pub fn eye(rows: usize, cols: usize, dtype: DType) -> Result<Tensor> {
+    let n = rules::numel(&[rows, cols])?;
+    with_elem!(dtype, T => {
+        let mut buffer = Buffer::zeroed::<T>(n)?;
+        buffer.as_mut_slice::<T>().iter_mut().step_by(cols + 1).take(rows.min(cols)).for_each(|x| *x = T::from_i64(1));
+        Ok(Tensor::from_buffer(buffer, dtype, &[rows, cols]))
+    })
+}
+
+/// Zeros of the same shape and dtype.
+pub fn zeros_like(x: &Tensor) -> Result<Tensor> {
+    Tensor::zeros(x.shape(), x.dtype())
+}
+
+pub fn ones_like(x: &Tensor) -> Result<Tensor> {
+    Tensor::ones(x.shape(), x.dtype())
+}
+
+pub fn full_like(x: &Tensor, value: impl Into<Scalar>) -> Result<Tensor> {
+    Tensor::full(x.shape(), value, x.dtype())
+}
+
+/// SplitMix64: one multiply chain per number, the same stream on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// In [0, 1), with as many random bits as an `f32` holds, so that no dtype rounds it up to 1.
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 40) as f64 / (1u64 << 24) as f64
+    }
+
+    fn unit_f64(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+fn random(shape: &[usize], dtype: DType, mut draw: impl FnMut() -> f64) -> Result<Tensor> {
+    if !dtype.is_float() {
+        return Err(TensorError::dtype("random numbers", dtype));
+    }
+    check_rank(shape)?;
+    let n = rules::numel(shape)?;
+    with_elem!(dtype, T => {
+        let mut buffer = Buffer::zeroed::<T>(n)?;
+        buffer.as_mut_slice::<T>().iter_mut().for_each(|x| *x = T::from_f64(draw()));
+        Ok(Tensor::from_buffer(buffer, dtype, shape))
+    })
+}
+
+/// Uniform in [0, 1). The same `seed` gives the same numbers everywhere.
+pub fn rand(shape: &[usize], seed: u64, dtype: DType) -> Result<Tensor> {
+    let mut random_bits = Random(seed);
+    // A half cannot tell 1 - 2^-24 from 1: round down to what it holds.
+    let below_one = match dtype {
+        DType::F16 => f16::from_f32(1.0).to_f64() - 1.0 / 2048.0,
+        DType::BF16 => bf16::from_f32(1.0).to_f64() - 1.0 / 256.0,
+        _ => 1.0,
+    };
+    random(shape, dtype, move || match dtype {
+        DType::F64 => random_bits.unit_f64(),
+        DType::F32 => random_bits.unit(),
+        _ => random_bits.unit().min(below_one),
+    })
+}
+
+/// Normal with mean 0 and deviation 1 (Box-Muller). The same `seed` gives the same numbers everywhere.
+pub fn randn(shape: &[usize], seed: u64, dtype: DType) -> Result<Tensor> {
+    let mut random_bits = Random(seed);
+    let mut spare = None;
+    random(shape, dtype, move || {
+        spare.take().unwrap_or_else(|| {
+            let radius = (-2.0 * (1.0 - random_bits.unit_f64()).ln()).sqrt();
+            let (sin, cos) = (std::f64::consts::TAU * random_bits.unit_f64()).sin_cos();
+            spare = Some(radius * sin);
+            radius * cos
+        })
+    })
+}

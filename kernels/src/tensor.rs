@@ -1,0 +1,493 @@
+//! The tensor: shape, strides and an offset into storage that is counted and shared.
+//!
+//! Cloning, slicing, transposing and expanding share storage. A write copies first when anybody else can
+//! see the storage, so a tensor is a value. Strides count elements and are never negative.
+//!
+//! Invariant: every index inside `shape` lies inside the buffer.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use stark_shapes::{DType, Shape, ShapeError, rules};
+
+use crate::cpu::buffer::{Buffer, Pod, bytes_of};
+use crate::cpu::split::{CHUNK, fill_chunks};
+use crate::element::{Elem, Element, Scalar, with_elem, with_word};
+use crate::error::{Result, TensorError};
+use crate::walk::Walk;
+
+/// The most axes a tensor may have.
+pub const MAX_RANK: usize = 64;
+
+/// An n-dimensional array of one dtype. Cheap to clone; `Send` and `Sync`.
+#[derive(Clone)]
+pub struct Tensor {
+    buffer: Arc<Buffer>,
+    dtype: DType,
+    shape: Shape,
+    strides: Shape,
+    offset: usize,
+}
+
+/// Row-major strides.
+pub(crate) fn contiguous_strides(shape: &[usize]) -> Shape {
+    let mut strides: Shape = SmallVec::from_elem(1, shape.len());
+    let mut step = 1usize;
+    for i in (0..shape.len()).rev() {
+        strides[i] = step;
+        step = step.saturating_mul(shape[i].max(1));
+    }
+    strides
+}
+
+impl Tensor {
+    // ---- making -------------------------------------------------------------------------------
+
+    /// A fresh row-major tensor over a buffer that was made for it.
+    pub(crate) fn from_buffer(buffer: Buffer, dtype: DType, shape: &[usize]) -> Tensor {
+        let strides = contiguous_strides(shape);
+        debug_assert!(rules::numel(shape).is_ok_and(|n| n * dtype.size() <= buffer.n_bytes()));
+        Tensor { buffer: Arc::new(buffer), dtype, shape: shape.into(), strides, offset: 0 }
+    }
+
+    /// `values` in row-major order; their number must be the product of `shape`.
+    pub fn from_vec<E: Element>(values: Vec<E>, shape: &[usize]) -> Result<Tensor> {
+        Tensor::from_slice(&values, shape)
+    }
+
+    pub fn from_slice<E: Element>(values: &[E], shape: &[usize]) -> Result<Tensor> {
+        check_rank(shape)?;
+        let n = rules::numel(shape)?;
+        if n != values.len() {
+            return Err(ShapeError(format!(
+                "{} values do not fill shape {}, which holds {n}",
+                values.len(),
+                stark_shapes::show(shape)
+            ))
+            .into());
+        }
+        let mut buffer = Buffer::zeroed::<E::Store>(n)?;
+        for (slot, value) in buffer.as_mut_slice::<E::Store>().iter_mut().zip(values) {
+            *slot = value.store();
+        }
+        Ok(Tensor::from_buffer(buffer, E::Store::DTYPE, shape))
+    }
+
+    /// Little-endian `bytes` of `dtype` in row-major order. Bool bytes become 0 or 1.
+    pub fn from_bytes(bytes: &[u8], dtype: DType, shape: &[usize]) -> Result<Tensor> {
+        check_rank(shape)?;
+        let n = rules::numel(shape)?;
+        if n.checked_mul(dtype.size()) != Some(bytes.len()) {
+            return Err(ShapeError(format!(
+                "{} bytes are not shape {} of {dtype}",
+                bytes.len(),
+                stark_shapes::show(shape)
+            ))
+            .into());
+        }
+        let mut buffer = Buffer::zeroed_bytes(bytes.len())?;
+        let storage = buffer.as_mut_slice::<u8>();
+        storage.copy_from_slice(bytes);
+        if dtype == DType::Bool {
+            storage.iter_mut().for_each(|b| *b = (*b != 0).into());
+        } else if cfg!(target_endian = "big") {
+            storage.chunks_exact_mut(dtype.size()).for_each(|word| word.reverse());
+        }
+        Ok(Tensor::from_buffer(buffer, dtype, shape))
+    }
+
+    /// A 0-dim tensor.
+    pub fn scalar<E: Element>(value: E) -> Tensor {
+        // One element is below any limit that lets a program run at all; an empty allocation cannot fail twice.
+        Tensor::from_slice(&[value], &[]).unwrap_or_else(|_| Tensor::empty_of(E::Store::DTYPE))
+    }
+
+    fn empty_of(dtype: DType) -> Tensor {
+        let buffer = Buffer::zeroed_bytes(0).unwrap_or_else(|_| unreachable!("an empty buffer needs no memory"));
+        Tensor::from_buffer(buffer, dtype, &[0])
+    }
+
+    /// `x` everywhere, converted to `dtype`.
+    pub fn full(shape: &[usize], x: impl Into<Scalar>, dtype: DType) -> Result<Tensor> {
+        check_rank(shape)?;
+        let n = rules::numel(shape)?;
+        let x = x.into();
+        with_elem!(dtype, T => {
+            let mut buffer = Buffer::zeroed::<T>(n)?;
+            let value = T::from_scalar(x);
+            if value != T::default() || x.to_f64().is_sign_negative() {
+                buffer.as_mut_slice::<T>().fill(value);
+            }
+            Ok(Tensor::from_buffer(buffer, dtype, shape))
+        })
+    }
+
+    pub fn zeros(shape: &[usize], dtype: DType) -> Result<Tensor> {
+        Tensor::full(shape, 0, dtype)
+    }
+
+    pub fn ones(shape: &[usize], dtype: DType) -> Result<Tensor> {
+        Tensor::full(shape, 1, dtype)
+    }
+
+    /// A view of `self`'s storage with any shape, strides and offset (in elements of the storage). Checked.
+    pub fn as_strided(&self, shape: &[usize], strides: &[usize], offset: usize) -> Result<Tensor> {
+        check_rank(shape)?;
+        if shape.len() != strides.len() {
+            return Err(TensorError::Argument(format!("{} sizes but {} strides", shape.len(), strides.len())));
+        }
+        rules::numel(shape)?;
+        let room = self.buffer.n_bytes() / self.dtype.size();
+        let last = if shape.contains(&0) {
+            offset.checked_sub(1)
+        } else {
+            shape.iter().zip(strides).try_fold(offset, |at, (&n, &stride)| at.checked_add((n - 1).checked_mul(stride)?))
+        };
+        let inside = match last {
+            Some(last) => last < room || (shape.contains(&0) && last <= room),
+            None => shape.contains(&0),
+        };
+        if !inside {
+            return Err(TensorError::Argument(format!(
+                "shape {} with strides {} from element {offset} leaves the storage of {room} elements",
+                stark_shapes::show(shape),
+                stark_shapes::show(strides)
+            )));
+        }
+        Ok(self.view(shape.into(), strides.into(), offset))
+    }
+
+    /// Caller keeps the invariant: the new view reaches only what `self`'s storage holds.
+    pub(crate) fn view(&self, shape: Shape, strides: Shape, offset: usize) -> Tensor {
+        Tensor { buffer: self.buffer.clone(), dtype: self.dtype, shape, strides, offset }
+    }
+
+    // ---- facts --------------------------------------------------------------------------------
+
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// In elements.
+    pub fn strides(&self) -> &[usize] {
+        &self.strides
+    }
+
+    /// First element's place in the storage, in elements.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    pub fn rank(&self) -> usize {
+        self.shape.len()
+    }
+
+    pub fn numel(&self) -> usize {
+        if self.shape.contains(&0) { 0 } else { self.shape.iter().product() }
+    }
+
+    /// The size of one axis; negative axes count from the end.
+    pub fn size(&self, axis: i64) -> Result<usize> {
+        let i = rules::axis(axis, self.rank())?;
+        self.shape.get(i).copied().ok_or_else(|| ShapeError(format!("axis {axis} is out of range for rank 0")).into())
+    }
+
+    /// Bytes of the elements in view (not of the storage behind them).
+    pub fn n_bytes(&self) -> usize {
+        self.numel() * self.dtype.size()
+    }
+
+    /// Bytes of the whole storage behind this view.
+    pub fn storage_bytes(&self) -> usize {
+        self.buffer.n_bytes()
+    }
+
+    /// Is this the only tensor on its storage, so that a write needs no copy?
+    pub fn is_unique(&self) -> bool {
+        Arc::strong_count(&self.buffer) == 1
+    }
+
+    pub fn shares_storage_with(&self, other: &Tensor) -> bool {
+        Arc::ptr_eq(&self.buffer, &other.buffer)
+    }
+
+    /// Do the elements lie row-major without gaps?
+    pub fn is_contiguous(&self) -> bool {
+        let mut step = 1;
+        for (&n, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            if n == 0 {
+                return true;
+            }
+            if n != 1 && stride != step {
+                return false;
+            }
+            step *= n;
+        }
+        true
+    }
+
+    // ---- reading ------------------------------------------------------------------------------
+
+    /// The storage as elements, from this view's first one on. For kernels that follow strides.
+    pub(crate) fn storage<T: Pod>(&self) -> &[T] {
+        debug_assert_eq!(size_of::<T>(), self.dtype.size());
+        &self.buffer.as_slice::<T>()[self.offset.min(self.buffer.n_bytes() / size_of::<T>())..]
+    }
+
+    /// The elements as a slice when they lie row-major and are of `E`'s dtype. Bools are stored as [`crate::Bit`].
+    pub fn as_slice<E: Element>(&self) -> Option<&[E::Store]> {
+        (E::Store::DTYPE == self.dtype && self.is_contiguous()).then(|| &self.storage::<E::Store>()[..self.numel()])
+    }
+
+    /// As [`Tensor::as_slice`], for kernels that made the tensor contiguous and know its dtype.
+    pub(crate) fn slice_of<T: Pod>(&self) -> &[T] {
+        debug_assert!(self.is_contiguous());
+        &self.storage::<T>()[..self.numel()]
+    }
+
+    /// All elements in row-major order, of exactly this dtype.
+    pub fn to_vec<E: Element>(&self) -> Result<Vec<E>> {
+        if E::Store::DTYPE != self.dtype {
+            return Err(TensorError::DType(format!("elements are {}, not {}", self.dtype, E::Store::DTYPE)));
+        }
+        let mut out = Vec::with_capacity(self.numel());
+        self.for_each::<E::Store>(|x| out.push(E::load(x)));
+        Ok(out)
+    }
+
+    /// All elements in row-major order as numbers of their kind, whatever the dtype.
+    pub fn to_scalars(&self) -> Vec<Scalar> {
+        let mut out = Vec::with_capacity(self.numel());
+        with_elem!(self.dtype, T => self.for_each::<T>(|x| out.push(x.to_scalar())));
+        out
+    }
+
+    /// Little-endian bytes in row-major order.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let whole = self.contiguous()?;
+        let mut bytes = with_word!(self.dtype, T => bytes_of(whole.slice_of::<T>()).to_vec());
+        if cfg!(target_endian = "big") {
+            bytes.chunks_exact_mut(self.dtype.size()).for_each(|word| word.reverse());
+        }
+        Ok(bytes)
+    }
+
+    pub(crate) fn for_each<T: Pod>(&self, mut visit: impl FnMut(T)) {
+        let data = self.storage::<T>();
+        let walk = Walk::new(&self.shape, [&self.strides], [0]);
+        let [step] = walk.inner();
+        walk.rows(0..walk.numel(), |[at], n| {
+            for i in 0..n {
+                visit(data[at + i * step]);
+            }
+        });
+    }
+
+    /// The number in a tensor of exactly one element.
+    pub fn item(&self) -> Result<Scalar> {
+        if self.numel() != 1 {
+            return Err(ShapeError(format!(
+                "item needs one element, but shape {} has {}",
+                stark_shapes::show(&self.shape),
+                self.numel()
+            ))
+            .into());
+        }
+        Ok(with_elem!(self.dtype, T => self.storage::<T>()[0].to_scalar()))
+    }
+
+    /// The number at `index` (one per axis, negative from the end).
+    pub fn at(&self, index: &[i64]) -> Result<Scalar> {
+        let at = self.place(index)?;
+        Ok(with_elem!(self.dtype, T => self.storage::<T>()[at].to_scalar()))
+    }
+
+    fn place(&self, index: &[i64]) -> Result<usize> {
+        if index.len() != self.rank() {
+            return Err(ShapeError(format!(
+                "{} indices for shape {} of rank {}",
+                index.len(),
+                stark_shapes::show(&self.shape),
+                self.rank()
+            ))
+            .into());
+        }
+        let mut at = 0;
+        for (axis, &i) in index.iter().enumerate() {
+            at += wrap_index(i, axis, self.shape[axis])? * self.strides[axis];
+        }
+        Ok(at)
+    }
+
+    // ---- writing ------------------------------------------------------------------------------
+
+    /// All elements in row-major order, for writing. Copies first when the storage is shared or strided.
+    pub fn make_mut<E: Element>(&mut self) -> Result<&mut [E::Store]> {
+        if E::Store::DTYPE != self.dtype {
+            return Err(TensorError::DType(format!("elements are {}, not {}", self.dtype, E::Store::DTYPE)));
+        }
+        self.own()?;
+        Ok(self.owned_slice_mut())
+    }
+
+    /// After this the tensor is row-major and alone on its storage.
+    fn own(&mut self) -> Result<()> {
+        // A weak count does not exist: buffers are never downgraded.
+        if !self.is_unique() || !self.is_contiguous() {
+            *self = self.copied()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn owned_slice_mut<T: Pod>(&mut self) -> &mut [T] {
+        let (offset, n) = (self.offset, self.numel());
+        match Arc::get_mut(&mut self.buffer) {
+            Some(buffer) => &mut buffer.as_mut_slice::<T>()[offset..offset + n],
+            // Only reached when the caller did not own the tensor first, which is our own bug.
+            None => unreachable!("a tensor that is written to owns its storage"),
+        }
+    }
+
+    /// Writes one number, converted to the dtype. Other tensors on the same storage do not see it.
+    pub fn set(&mut self, index: &[i64], x: impl Into<Scalar>) -> Result<()> {
+        self.place(index)?;
+        self.own()?;
+        let at = self.place(index)?;
+        let x = x.into();
+        with_elem!(self.dtype, T => self.owned_slice_mut::<T>()[at] = T::from_scalar(x));
+        Ok(())
+    }
+
+    /// Writes `values`, broadcast and converted, into the part of `self` that `part` is a view of.
+    ///
+    /// `part` picks the region by its shape, strides and offset; it is dropped before the write.
+    /// `t.assign(|t| t.select(0, 1), &row)` is `t[1] = row`.
+    pub fn assign(&mut self, part: impl FnOnce(&Tensor) -> Result<Tensor>, values: &Tensor) -> Result<()> {
+        let values = values.to(self.dtype)?;
+        // Row-major first, so that the region's strides are those of the final storage.
+        if !self.is_contiguous() || !self.is_unique() {
+            *self = self.copied()?;
+        }
+        let region = part(self)?;
+        if !region.shares_storage_with(self) {
+            return Err(TensorError::Argument("the assigned part is not a view".into()));
+        }
+        rules::broadcast_to(values.shape(), region.shape())?;
+        let values = values.expand(region.shape())?;
+        let Tensor { shape, strides, offset, .. } = region.clone();
+        drop(region);
+        // A value that is itself a view of this storage would be read while it is written.
+        let values = if values.shares_storage_with(self) { values.copied()? } else { values };
+        let Some(buffer) = Arc::get_mut(&mut self.buffer) else {
+            return Err(TensorError::Argument("the assigned part was kept by its maker".into()));
+        };
+        with_word!(self.dtype, T => {
+            let from = values.storage::<T>();
+            let into = &mut buffer.as_mut_slice::<T>()[offset..];
+            let walk = Walk::new(&shape, [&strides, values.strides()], [0, 0]);
+            let [a, b] = walk.inner();
+            walk.rows(0..walk.numel(), |[i, j], n| {
+                for k in 0..n {
+                    into[i + k * a] = from[j + k * b];
+                }
+            });
+        });
+        Ok(())
+    }
+
+    // ---- copies -------------------------------------------------------------------------------
+
+    /// The same elements row-major: `self` when it already is.
+    pub fn contiguous(&self) -> Result<Tensor> {
+        if self.is_contiguous() { Ok(self.clone()) } else { self.copied() }
+    }
+
+    /// A row-major copy with storage of its own.
+    pub fn copied(&self) -> Result<Tensor> {
+        with_word!(self.dtype, T => {
+            let mut buffer = Buffer::zeroed::<T>(self.numel())?;
+            let from = self.storage::<T>();
+            let walk = Walk::new(&self.shape, [&self.strides], [0]);
+            let [step] = walk.inner();
+            fill_chunks(buffer.as_mut_slice::<T>(), CHUNK, |start, piece| {
+                let mut done = 0;
+                walk.rows(start..start + piece.len(), |[at], n| {
+                    let row = &mut piece[done..done + n];
+                    match step {
+                        1 => row.copy_from_slice(&from[at..at + n]),
+                        0 => row.fill(from[at]),
+                        _ => row.iter_mut().zip(from[at..].iter().step_by(step)).for_each(|(o, x)| *o = *x),
+                    }
+                    done += n;
+                });
+            });
+            Ok(Tensor::from_buffer(buffer, self.dtype, &self.shape))
+        })
+    }
+
+    /// The elements converted to `dtype`: floats to ints truncate, anything but zero is true.
+    pub fn to(&self, dtype: DType) -> Result<Tensor> {
+        if dtype == self.dtype {
+            return Ok(self.clone());
+        }
+        with_elem!(self.dtype, A => with_elem!(dtype, B => convert::<A, B>(self)))
+    }
+}
+
+fn convert<A: Elem, B: Elem>(x: &Tensor) -> Result<Tensor> {
+    let mut buffer = Buffer::zeroed::<B>(x.numel())?;
+    let from = x.storage::<A>();
+    let walk = Walk::new(&x.shape, [&x.strides], [0]);
+    let [step] = walk.inner();
+    let one = |a: A| if A::FLOAT { B::from_f64(a.to_f64()) } else { B::from_i64(a.to_i64()) };
+    fill_chunks(buffer.as_mut_slice::<B>(), CHUNK, |start, piece| {
+        let mut done = 0;
+        walk.rows(start..start + piece.len(), |[at], n| {
+            let row = &mut piece[done..done + n];
+            if step == 1 {
+                row.iter_mut().zip(&from[at..at + n]).for_each(|(o, x)| *o = one(*x));
+            } else {
+                row.iter_mut().enumerate().for_each(|(i, o)| *o = one(from[at + i * step]));
+            }
+            done += n;
+        });
+    });
+    Ok(Tensor::from_buffer(buffer, B::DTYPE, &x.shape))
+}
+
+pub(crate) fn check_rank(shape: &[usize]) -> Result<()> {
+    if shape.len() > MAX_RANK {
+        return Err(ShapeError(format!("rank {} passes the limit of {MAX_RANK}", shape.len())).into());
+    }
+    Ok(())
+}
+
+/// `index` inside `0..size`, negative ones from the end.
+pub(crate) fn wrap_index(index: i64, axis: usize, size: usize) -> Result<usize> {
+    let wrapped = if index < 0 { index.checked_add(size as i64) } else { Some(index) };
+    match wrapped.and_then(|i| usize::try_from(i).ok()).filter(|&i| i < size) {
+        Some(i) => Ok(i),
+        None => Err(TensorError::Index { index, axis, size }),
+    }
+}
+
+impl PartialEq for Tensor {
+    /// Same dtype, shape and elements (so NaN differs from itself).
+    fn eq(&self, other: &Tensor) -> bool {
+        if self.dtype != other.dtype || self.shape != other.shape {
+            return false;
+        }
+        with_elem!(self.dtype, T => {
+            let (a, b) = (self.storage::<T>(), other.storage::<T>());
+            let walk = Walk::new(&self.shape, [&self.strides, &other.strides], [0, 0]);
+            let [s, t] = walk.inner();
+            let mut equal = true;
+            walk.rows(0..walk.numel(), |[i, j], n| equal = equal && (0..n).all(|k| a[i + k * s] == b[j + k * t]));
+            equal
+        })
+    }
+}
