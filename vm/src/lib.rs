@@ -1,1 +1,20 @@
 //! STARK's virtual machine: values, heaps, interpreter, actors and natives.
+//!
+//! Read in this order: `types` and `value` (what a slot is), `heap` (objects, counting, moving between tasks),
+//! `structural` (show, equality, order, hash), `fault` and `trace`, `natives` (what the library calls), `program` and `task`.
+
+pub mod fault;
+pub mod heap;
+pub mod natives;
+pub mod program;
+pub mod structural;
+pub mod task;
+pub mod trace;
+pub mod types;
+pub mod value;
+
+pub use fault::{Fault, FaultKind};
+pub use heap::{Opaque, Parcel};
+pub use program::Options;
+pub use types::{TypeInfo, Types};
+pub use value::{Value, ValueRef};

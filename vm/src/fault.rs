@@ -1,0 +1,160 @@
+//! What the VM refuses to do for a running program, before it becomes a `dyn Error` value.
+//!
+//! A native or an instruction answers with a `Fault`; the interpreter makes it an error of the struct that the module
+//! names for it and looks for a handler.
+
+use crate::types::TypeInfo;
+use crate::value::Value;
+
+/// Calls `$table!` with every kind of fault: `Name "what it means"`.
+#[macro_export]
+macro_rules! for_each_fault {
+    ($table:ident) => {
+        $table! {
+            IndexError "a position outside a sequence";
+            KeyError "a key that a map does not have";
+            ValueError "a value that makes no sense there";
+            OverflowError "a number outside its type's range";
+            ZeroDivisionError "an integer divided by zero";
+            ShapeError "tensor shapes that do not go together";
+            AssertionError "an assertion that did not hold";
+            TimeoutError "a time limit passed";
+            CancelledError "the task was cancelled";
+            OverloadedError "a full mailbox refused a message";
+            DeadlockError "actors that wait for each other in a circle";
+            ChannelClosed "a channel that is closed";
+            LaggedError "a subscriber that fell too far behind";
+            ActorError "an actor failed while answering";
+            IoError "the outside world failed";
+            ModelError "a model that cannot be loaded or run";
+            OutOfMemoryError "a task's memory limit was passed";
+            StackOverflowError "calls nested too deep";
+            PermissionError "the host does not allow it";
+            InternalError "a bug in STARK itself";
+        }
+    };
+}
+
+macro_rules! define_kinds {
+    ($($name:ident $doc:literal;)*) => {
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum FaultKind { $( #[doc = $doc] $name, )* }
+        impl FaultKind {
+            pub const ALL: &[FaultKind] = &[$(FaultKind::$name),*];
+            /// The name of the error's type in STARK.
+            pub fn name(self) -> &'static str { match self { $(FaultKind::$name => stringify!($name)),* } }
+        }
+    };
+}
+for_each_fault!(define_kinds);
+
+/// Why a native or an instruction did not succeed.
+#[derive(Debug)]
+pub struct Fault(Box<FaultBody>);
+
+#[derive(Debug)]
+pub(crate) enum FaultBody {
+    /// A fault of the VM's own table. `fields` fill the error struct behind its message.
+    Kind { kind: FaultKind, message: String, fields: Vec<Value> },
+    /// A `dyn Error` that was thrown elsewhere (in a task that was awaited); its trace is kept as the cause.
+    Thrown(Value),
+    /// `exit(status)`: the program ends.
+    Exit(i32),
+}
+
+impl Fault {
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Fault {
+        Fault(Box::new(FaultBody::Kind { kind, message: message.into(), fields: Vec::new() }))
+    }
+
+    /// A fault whose error struct has more fields than the message: their values, in order.
+    pub fn with_fields(kind: FaultKind, message: impl Into<String>, fields: Vec<Value>) -> Fault {
+        Fault(Box::new(FaultBody::Kind { kind, message: message.into(), fields }))
+    }
+
+    /// Throws a `dyn Error` value that came from another task.
+    pub fn thrown(error: Value) -> Fault {
+        Fault(Box::new(FaultBody::Thrown(error)))
+    }
+
+    /// Ends the program with a status.
+    pub fn exit(status: i32) -> Fault {
+        Fault(Box::new(FaultBody::Exit(status)))
+    }
+
+    pub(crate) fn into_body(self) -> FaultBody {
+        *self.0
+    }
+
+    /// The kind, for a fault of the VM's own.
+    pub fn kind(&self) -> Option<FaultKind> {
+        match &*self.0 {
+            FaultBody::Kind { kind, .. } => Some(*kind),
+            _ => None,
+        }
+    }
+
+    pub fn value(message: impl Into<String>) -> Fault {
+        Fault::new(FaultKind::ValueError, message)
+    }
+
+    pub fn io(message: impl Into<String>) -> Fault {
+        Fault::new(FaultKind::IoError, message)
+    }
+
+    pub fn shape(message: impl Into<String>) -> Fault {
+        Fault::new(FaultKind::ShapeError, message)
+    }
+
+    /// `index 7 is out of range for a Vec of length 3`; `what` is `Vec`, `String`, ….
+    pub fn index(idx: i64, what: &str, len: usize) -> Fault {
+        let hint = if idx < 0 {
+            format!("; write `len - {}` to count from the end", idx.unsigned_abs())
+        } else {
+            String::new()
+        };
+        Fault::new(FaultKind::IndexError, format!("index {idx} is out of range for a {what} of length {len}{hint}"))
+    }
+
+    /// `key "b" is not in the Map`.
+    pub fn key(key: crate::value::ValueRef<'_>) -> Fault {
+        Fault::new(FaultKind::KeyError, format!("key {} is not in the Map", key.show()))
+    }
+
+    /// A result that does not fit its integer type: `9223372036854775807 + 1 does not fit Int`.
+    pub fn overflow(what: impl Into<String>, kind: &str) -> Fault {
+        Fault::new(FaultKind::OverflowError, format!("{} does not fit {kind}", what.into()))
+    }
+
+    pub fn zero_division(what: impl Into<String>) -> Fault {
+        Fault::new(FaultKind::ZeroDivisionError, format!("{} divides by zero", what.into()))
+    }
+
+    pub fn out_of_memory() -> Fault {
+        let heap = crate::heap::meter::current();
+        Fault::new(
+            FaultKind::OutOfMemoryError,
+            format!("the task's memory limit of {} bytes is passed ({} in use)", heap.limit, heap.bytes),
+        )
+    }
+
+    pub fn internal(message: impl Into<String>) -> Fault {
+        Fault::new(FaultKind::InternalError, message)
+    }
+}
+
+/// Which error types a module gives to the VM's faults.
+pub struct FaultTypes {
+    types: Vec<(&'static str, Option<&'static TypeInfo>)>,
+}
+
+impl FaultTypes {
+    pub(crate) fn new(find: impl Fn(&str) -> Option<&'static TypeInfo>) -> FaultTypes {
+        FaultTypes { types: FaultKind::ALL.iter().map(|kind| (kind.name(), find(kind.name()))).collect() }
+    }
+
+    /// The struct for `kind`, when the module names one.
+    pub fn get(&self, kind: FaultKind) -> Option<&'static TypeInfo> {
+        self.types.iter().find(|(name, _)| *name == kind.name()).and_then(|(_, info)| *info)
+    }
+}

@@ -1,0 +1,452 @@
+//! Objects: made one by one, counted, freed when the last owner goes.
+//!
+//! Values own each other as a tree or a directed graph without cycles, so counts are enough and no collector exists.
+//! Freeing is a loop with a worklist, never a recursion: a list of a million links is dropped on a small native stack.
+//! Everything here works on raw slots; `value` wraps it into types that natives can use without care.
+
+#![allow(unsafe_code)]
+
+pub(crate) mod map;
+pub mod meter;
+pub(crate) mod object;
+pub(crate) mod transfer;
+mod views;
+
+pub use meter::Heap;
+pub use object::{BytesObj, Header, MapObj, ObjKind, Opaque, StrObj, VecObj};
+pub use transfer::Parcel;
+
+use crate::types::TypeInfo;
+use object::*;
+use smallvec::SmallVec;
+use std::alloc::Layout;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+/// Whether the slot points at an object (not null, not an immediate variant).
+#[inline(always)]
+pub(crate) fn is_object(bits: u64) -> bool {
+    bits != 0 && bits & 1 == 0
+}
+
+/// One more owner.
+///
+/// # Safety
+/// `bits` is a live reference slot.
+#[inline(always)]
+pub(crate) unsafe fn retain(bits: u64) {
+    if is_object(bits) {
+        let header = bits as *mut Header;
+        // SAFETY: the caller's promise.
+        unsafe {
+            if (*header).rc < IMMORTAL {
+                (*header).rc += 1;
+            }
+        }
+    }
+}
+
+/// One owner less; frees the object with the last.
+///
+/// # Safety
+/// `bits` is a live reference slot and the caller gives up one ownership.
+#[inline(always)]
+pub(crate) unsafe fn release(bits: u64) {
+    if is_object(bits) {
+        let header = bits as *mut Header;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let rc = (*header).rc;
+            if rc == 1 {
+                free(header);
+            } else if rc < IMMORTAL {
+                (*header).rc = rc - 1;
+            }
+        }
+    }
+}
+
+/// Whether nobody else owns the object.
+///
+/// # Safety
+/// `bits` points at a live object.
+#[inline(always)]
+pub(crate) unsafe fn is_unique(bits: u64) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { (*(bits as *const Header)).rc == 1 }
+}
+
+thread_local! {
+    static FREEING: Cell<bool> = const { Cell::new(false) };
+    /// Objects that died while another was being freed, through Rust code in between (an opaque body that holds values).
+    static LATER: RefCell<Vec<*mut Header>> = const { RefCell::new(Vec::new()) };
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn free_later(header: *mut Header) {
+    LATER.with_borrow_mut(|later| later.push(header));
+}
+
+/// Frees `header` and whatever only it owned.
+#[inline(never)]
+unsafe fn free(header: *mut Header) {
+    // SAFETY: the count just fell to zero, so nobody else looks at the object; children are released exactly once,
+    // from the worklist.
+    unsafe {
+        if FREEING.replace(true) {
+            return free_later(header);
+        }
+        let mut dead: SmallVec<[*mut Header; 16]> = SmallVec::new();
+        dead.push(header);
+        while let Some(header) = dead.pop().or_else(|| LATER.with_borrow_mut(Vec::pop)) {
+            for_each_ref(header, |slot| {
+                let child = *slot;
+                if is_object(child) {
+                    let child = child as *mut Header;
+                    match (*child).rc {
+                        1 => dead.push(child),
+                        rc if rc < IMMORTAL => (*child).rc = rc - 1,
+                        _ => {}
+                    }
+                }
+            });
+            dealloc(header);
+        }
+        FREEING.set(false);
+    }
+}
+
+/// Gives an object's memory back. Its references have been dealt with.
+unsafe fn dealloc(header: *mut Header) {
+    // SAFETY: each kind was allocated as the type it is freed as, see the `new_*` functions.
+    unsafe {
+        meter::credit(size_of_object(header));
+        #[cfg(debug_assertions)]
+        {
+            (*header).rc = 0xdead;
+        }
+        match (*header).kind {
+            ObjKind::Fields => {
+                let n = (*header).info.layout((*header).variant).types.len();
+                std::alloc::dealloc(header.cast(), fields_layout(n));
+            }
+            ObjKind::Vec => drop(Box::from_raw(header.cast::<VecObj>())),
+            ObjKind::Str => drop(Box::from_raw(header.cast::<StrObj>())),
+            ObjKind::Bytes => drop(Box::from_raw(header.cast::<BytesObj>())),
+            ObjKind::Map => drop(Box::from_raw(header.cast::<MapObj>())),
+            ObjKind::Closure => drop(Box::from_raw(header.cast::<ClosureObj>())),
+            ObjKind::Dyn => drop(Box::from_raw(header.cast::<DynObj>())),
+            ObjKind::Opaque => drop(Box::from_raw(header.cast::<OpaqueObj>())),
+        }
+    }
+}
+
+/// What the object is charged at.
+unsafe fn size_of_object(header: *const Header) -> usize {
+    // SAFETY: the kind says which type is behind the header.
+    unsafe {
+        match (*header).kind {
+            ObjKind::Fields => fields_layout((*header).info.layout((*header).variant).types.len()).size(),
+            ObjKind::Vec => size_of::<VecObj>() + (*header.cast::<VecObj>()).items.capacity() * 8,
+            ObjKind::Str => size_of::<StrObj>() + (*header.cast::<StrObj>()).text.charged(),
+            ObjKind::Bytes => size_of::<BytesObj>() + (*header.cast::<BytesObj>()).bytes.charged(),
+            ObjKind::Map => size_of::<MapObj>() + (*header.cast::<MapObj>()).table.size(),
+            ObjKind::Closure => size_of::<ClosureObj>() + (&(*header.cast::<ClosureObj>()).captures).len() * 8,
+            ObjKind::Dyn => size_of::<DynObj>(),
+            ObjKind::Opaque => size_of::<OpaqueObj>() + (*header.cast::<OpaqueObj>()).charged,
+        }
+    }
+}
+
+/// A buffer's part in its object's size. A shared one is charged to nobody: it lives outside the heaps.
+trait Charged {
+    fn charged(&self) -> usize;
+}
+impl Charged for Buf<String> {
+    fn charged(&self) -> usize {
+        match self {
+            Buf::Owned(s) => s.capacity(),
+            Buf::Shared(_) => 0,
+        }
+    }
+}
+impl Charged for Buf<Vec<u8>> {
+    fn charged(&self) -> usize {
+        match self {
+            Buf::Owned(b) => b.capacity(),
+            Buf::Shared(_) => 0,
+        }
+    }
+}
+
+/// Calls `visit` with every reference slot in the object.
+unsafe fn for_each_ref(header: *mut Header, mut visit: impl FnMut(*mut u64)) {
+    // SAFETY: the kind says which type is behind the header; pointer maps come from the object's own type.
+    unsafe {
+        let info = (*header).info;
+        match (*header).kind {
+            ObjKind::Fields => {
+                let slots = fields_slots(header);
+                for &i in &info.layout((*header).variant).refs {
+                    visit(slots.add(usize::from(i)));
+                }
+            }
+            ObjKind::Vec => {
+                if info.elem().is_ref {
+                    for slot in &mut (*header.cast::<VecObj>()).items {
+                        visit(slot);
+                    }
+                }
+            }
+            ObjKind::Map => {
+                let key_is_ref = info.elem().is_ref;
+                let value_is_ref = map_value_is_ref(info);
+                if key_is_ref || value_is_ref {
+                    for entry in (*header.cast::<MapObj>()).table.iter_mut() {
+                        if key_is_ref {
+                            visit(&mut entry.key);
+                        }
+                        if value_is_ref {
+                            visit(&mut entry.value);
+                        }
+                    }
+                }
+            }
+            ObjKind::Closure => {
+                let closure = &mut *header.cast::<ClosureObj>();
+                for (slot, ty) in closure.captures.iter_mut().zip(closure.types) {
+                    if ty.is_ref {
+                        visit(slot);
+                    }
+                }
+            }
+            ObjKind::Dyn => {
+                let boxed = &mut *header.cast::<DynObj>();
+                if boxed.inner.is_ref {
+                    visit(&mut boxed.value);
+                }
+            }
+            ObjKind::Str | ObjKind::Bytes | ObjKind::Opaque => {}
+        }
+    }
+}
+
+pub(crate) fn map_value_is_ref(info: &TypeInfo) -> bool {
+    matches!(info.desc, stark_bytecode::TypeDesc::Map(..)) && info.map_value().is_ref
+}
+
+fn fields_layout(n: usize) -> Layout {
+    // At most 65,535 fields (positions are `u16`), so the size is far from overflowing.
+    Layout::from_size_align(size_of::<FieldsObj>() + n * 8, 8).expect("a small size")
+}
+
+/// The first slot of a `Fields` object.
+///
+/// # Safety
+/// `header` points at one.
+#[inline(always)]
+pub(crate) unsafe fn fields_slots(header: *mut Header) -> *mut u64 {
+    // SAFETY: the slots follow the header in the same allocation.
+    unsafe { header.cast::<u8>().add(size_of::<FieldsObj>()).cast() }
+}
+
+/// A `Fields` object holding `slots`, whose references it takes over.
+#[inline]
+pub(crate) fn new_fields(info: &'static TypeInfo, variant: u16, slots: &[u64]) -> u64 {
+    debug_assert_eq!(info.layout(variant).types.len(), slots.len());
+    let layout = fields_layout(slots.len());
+    // SAFETY: the layout has room for the header and the slots, which are written before anything reads them.
+    unsafe {
+        let header = std::alloc::alloc(layout).cast::<Header>();
+        if header.is_null() {
+            std::alloc::handle_alloc_error(layout);
+        }
+        header.write(Header { rc: 1, variant, kind: ObjKind::Fields, info });
+        std::ptr::copy_nonoverlapping(slots.as_ptr(), fields_slots(header), slots.len());
+        meter::charge(layout.size());
+        header as u64
+    }
+}
+
+fn header(kind: ObjKind, info: &'static TypeInfo) -> Header {
+    Header { rc: 1, variant: 0, kind, info }
+}
+
+fn boxed<T>(object: T) -> u64 {
+    let bits = Box::into_raw(Box::new(object)) as u64;
+    // SAFETY: every object type starts with its header (`repr(C)`), and this one is live.
+    meter::charge(unsafe { size_of_object(bits as *const Header) });
+    bits
+}
+
+/// A `Vec` that takes over `items` and the references in them.
+pub(crate) fn new_vec(info: &'static TypeInfo, items: Vec<u64>) -> u64 {
+    boxed(VecObj { header: header(ObjKind::Vec, info), items })
+}
+
+pub(crate) fn new_str(text: String) -> u64 {
+    let n_chars = Cell::new(UNKNOWN);
+    boxed(StrObj {
+        header: header(ObjKind::Str, TypeInfo::str()),
+        text: Buf::Owned(text),
+        n_chars,
+        scan: Cell::new((0, 0)),
+    })
+}
+
+pub(crate) fn new_bytes(bytes: Vec<u8>) -> u64 {
+    boxed(BytesObj { header: header(ObjKind::Bytes, TypeInfo::bytes()), bytes: Buf::Owned(bytes) })
+}
+
+pub(crate) fn new_map(info: &'static TypeInfo, table: map::Table) -> u64 {
+    boxed(MapObj { header: header(ObjKind::Map, info), table })
+}
+
+pub(crate) fn new_closure(
+    info: &'static TypeInfo,
+    func: u32,
+    captures: Box<[u64]>,
+    types: &'static [&'static TypeInfo],
+) -> u64 {
+    debug_assert_eq!(captures.len(), types.len());
+    boxed(ClosureObj { header: header(ObjKind::Closure, info), func, captures, types })
+}
+
+pub(crate) fn new_dyn(info: &'static TypeInfo, inner: &'static TypeInfo, value: u64) -> u64 {
+    boxed(DynObj { header: header(ObjKind::Dyn, info), inner, value, trace: None })
+}
+
+pub(crate) fn new_opaque(info: &'static TypeInfo, body: Box<dyn Opaque>) -> u64 {
+    let charged = body.size();
+    boxed(OpaqueObj { header: header(ObjKind::Opaque, info), body, charged })
+}
+
+/// A constant: never freed, readable from every task. The character count is worked out now since nobody may write it later.
+pub(crate) fn immortal_str(text: String) -> u64 {
+    let bits = new_str(text);
+    // SAFETY: the object was just made; from now on nothing writes to it.
+    unsafe {
+        let object = bits as *mut StrObj;
+        (*object).n_chars.set((*object).text.chars().count());
+        make_immortal(bits as *mut Header);
+    }
+    bits
+}
+
+/// As `immortal_str`, for bytes.
+pub(crate) fn immortal_bytes(bytes: Vec<u8>) -> u64 {
+    let bits = new_bytes(bytes);
+    // SAFETY: the object was just made.
+    unsafe { make_immortal(bits as *mut Header) };
+    bits
+}
+
+/// Hands an object over to the program: no heap pays for it any more.
+pub(crate) unsafe fn make_immortal(header: *mut Header) {
+    // SAFETY: the caller owns the object and no other thread has seen it.
+    unsafe {
+        meter::credit(size_of_object(header));
+        (*header).rc = IMMORTAL;
+    }
+}
+
+/// Makes the object in `slot` unique: copies it (one level; children gain an owner) when somebody else owns it too.
+///
+/// # Safety
+/// `slot` holds a live reference to an object that is not a unique type.
+#[inline(always)]
+pub(crate) unsafe fn make_unique(slot: *mut u64) -> *mut Header {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let header = *slot as *mut Header;
+        if (*header).rc == 1 { header } else { copy_shared(slot) }
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn copy_shared(slot: *mut u64) -> *mut Header {
+    // SAFETY: the old object is shared, so releasing one owner leaves it alive for the others.
+    unsafe {
+        let old = *slot;
+        let new = copy_object(old as *mut Header);
+        *slot = new;
+        release(old);
+        new as *mut Header
+    }
+}
+
+/// A copy of one object; its children gain an owner.
+unsafe fn copy_object(header: *mut Header) -> u64 {
+    // SAFETY: the kind says which type is behind the header; the copied reference slots are counted right after.
+    unsafe {
+        let info = (*header).info;
+        let copy = match (*header).kind {
+            ObjKind::Fields => {
+                let n = info.layout((*header).variant).types.len();
+                new_fields(info, (*header).variant, std::slice::from_raw_parts(fields_slots(header), n))
+            }
+            ObjKind::Vec => new_vec(info, (&(*header.cast::<VecObj>()).items).clone()),
+            ObjKind::Str => copy_str(header.cast()),
+            ObjKind::Bytes => {
+                let bytes = &(*header.cast::<BytesObj>()).bytes;
+                match bytes {
+                    Buf::Owned(b) => new_bytes(b.clone()),
+                    Buf::Shared(b) => boxed(BytesObj {
+                        header: self::header(ObjKind::Bytes, info),
+                        bytes: Buf::Shared(Arc::clone(b)),
+                    }),
+                }
+            }
+            ObjKind::Map => new_map(info, (&(*header.cast::<MapObj>()).table).copy()),
+            ObjKind::Closure => {
+                let closure = &*header.cast::<ClosureObj>();
+                new_closure(info, closure.func, closure.captures.clone(), closure.types)
+            }
+            ObjKind::Dyn => {
+                let old = &*header.cast::<DynObj>();
+                let copy = new_dyn(info, old.inner, old.value);
+                (*(copy as *mut DynObj)).trace = old.trace.clone();
+                copy
+            }
+            ObjKind::Opaque => {
+                let body = (&(*header.cast::<OpaqueObj>()).body).share();
+                // The compiler and the verifier keep unique types from being copied.
+                new_opaque(info, body.expect("a unique value is never copied"))
+            }
+        };
+        for_each_ref(copy as *mut Header, |slot| retain(*slot));
+        copy
+    }
+}
+
+unsafe fn copy_str(old: *mut StrObj) -> u64 {
+    // SAFETY: `old` is live; an immortal one is only read, another belongs to this thread.
+    unsafe {
+        let text = match &(*old).text {
+            Buf::Owned(text) => Buf::Owned(text.clone()),
+            Buf::Shared(text) => Buf::Shared(Arc::clone(text)),
+        };
+        boxed(StrObj {
+            header: header(ObjKind::Str, TypeInfo::str()),
+            text,
+            n_chars: Cell::new((*old).n_chars.get()),
+            scan: Cell::new((0, 0)),
+        })
+    }
+}
+
+/// Runs `change` on a unique object and settles what it is charged at.
+///
+/// # Safety
+/// `header` points at a live object of this task.
+pub(crate) unsafe fn recharge<R>(header: *mut Header, change: impl FnOnce() -> R) -> R {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let before = size_of_object(header);
+        let result = change();
+        meter::resize(before, size_of_object(header));
+        result
+    }
+}

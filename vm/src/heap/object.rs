@@ -1,0 +1,173 @@
+//! What a reference points at: a 16-byte header and one of eight bodies.
+//!
+//! A reference slot is null (0), a pointer to a `Header`, or an odd number: variant `bits >> 1` of an enum, without
+//! payload. Counts are plain, not atomic: an object belongs to one task. An object whose count has its top bit set is
+//! *immortal*: constants and frozen globals, which every task may read, nobody counts and nobody changes. A count
+//! that grows that far makes its object immortal by itself, so counting never overflows.
+
+use crate::types::TypeInfo;
+use std::any::Any;
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// From here on a count means "immortal".
+pub const IMMORTAL: u32 = 1 << 31;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum ObjKind {
+    /// Tuple, struct, actor state, enum variant with payload.
+    Fields,
+    Vec,
+    Str,
+    Bytes,
+    /// `Map` and `Set`.
+    Map,
+    Closure,
+    Dyn,
+    Opaque,
+}
+
+#[repr(C)]
+pub struct Header {
+    pub rc: u32,
+    pub variant: u16,
+    pub kind: ObjKind,
+    pub info: &'static TypeInfo,
+}
+
+#[repr(C)]
+pub struct FieldsObj {
+    pub header: Header,
+    // The slots follow; how many is in `header.info.layout(header.variant)`.
+}
+
+#[repr(C)]
+pub struct VecObj {
+    pub header: Header,
+    pub(crate) items: Vec<u64>,
+}
+
+#[repr(C)]
+pub struct StrObj {
+    pub header: Header,
+    pub(crate) text: Buf<String>,
+    /// Number of characters; `UNKNOWN` until somebody asks.
+    pub(crate) n_chars: Cell<usize>,
+    /// A character's position and its byte offset, where the last indexing ended: makes left-to-right scans linear.
+    pub(crate) scan: Cell<(usize, usize)>,
+}
+
+pub(crate) const UNKNOWN: usize = usize::MAX;
+
+#[repr(C)]
+pub struct BytesObj {
+    pub header: Header,
+    pub(crate) bytes: Buf<Vec<u8>>,
+}
+
+#[repr(C)]
+pub struct MapObj {
+    pub header: Header,
+    pub(crate) table: super::map::Table,
+}
+
+#[repr(C)]
+pub struct ClosureObj {
+    pub header: Header,
+    pub func: u32,
+    pub(crate) captures: Box<[u64]>,
+    /// The types of the captures, from the function's parameters.
+    pub(crate) types: &'static [&'static TypeInfo],
+}
+
+#[repr(C)]
+pub struct DynObj {
+    pub header: Header,
+    /// The type of the value inside.
+    pub inner: &'static TypeInfo,
+    pub(crate) value: u64,
+    /// Where an error was thrown; only errors have one.
+    pub(crate) trace: Option<Arc<crate::trace::Trace>>,
+}
+
+#[repr(C)]
+pub struct OpaqueObj {
+    pub header: Header,
+    pub(crate) body: Box<dyn Opaque>,
+    /// What `body.size()` said when it was charged.
+    pub(crate) charged: usize,
+}
+
+/// A value that Rust code keeps inside: tensors, models, channels, futures, actor references, guards.
+pub trait Opaque: Any + Send + Sync {
+    /// As STARK source writes the type: `Channel`, `Tensor`.
+    fn type_name(&self) -> &'static str;
+    /// Another handle on the same thing, for a copy that goes to another task. `None` for unique types, which can only be moved.
+    fn share(&self) -> Option<Box<dyn Opaque>>;
+    /// As `print` shows it; `nested` inside a container.
+    fn show(&self, nested: bool, out: &mut String) {
+        let _ = nested;
+        out.push_str(self.type_name());
+    }
+    /// Whether two values are equal as STARK's `==` sees it. Not equal unless the type says otherwise.
+    fn equal(&self, other: &dyn Opaque) -> bool {
+        let _ = other;
+        false
+    }
+    /// Bytes to charge to the heap that holds it.
+    fn size(&self) -> usize {
+        64
+    }
+}
+
+impl dyn Opaque {
+    pub fn downcast<T: Opaque>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref::<T>()
+    }
+
+    pub fn downcast_mut<T: Opaque>(&mut self) -> Option<&mut T> {
+        (self as &mut dyn Any).downcast_mut::<T>()
+    }
+}
+
+/// A buffer that is ours alone, or shared with copies in other tasks.
+pub(crate) enum Buf<T> {
+    Owned(T),
+    Shared(Arc<T>),
+}
+
+impl<T> std::ops::Deref for Buf<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        match self {
+            Buf::Owned(body) => body,
+            Buf::Shared(body) => body,
+        }
+    }
+}
+
+impl<T: Clone + Default> Buf<T> {
+    /// The buffer for writing; copies it when it is shared.
+    pub fn to_mut(&mut self) -> &mut T {
+        if let Buf::Shared(body) = self {
+            let body = std::mem::take(body);
+            *self = Buf::Owned(Arc::try_unwrap(body).unwrap_or_else(|shared| T::clone(&shared)));
+        }
+        match self {
+            Buf::Owned(body) => body,
+            Buf::Shared(_) => unreachable!("made owned above"),
+        }
+    }
+
+    /// A second owner of the same bytes.
+    pub fn share(&mut self) -> Buf<T> {
+        if let Buf::Owned(body) = self {
+            *self = Buf::Shared(Arc::new(std::mem::take(body)));
+        }
+        match self {
+            Buf::Shared(body) => Buf::Shared(body.clone()),
+            Buf::Owned(_) => unreachable!("made shared above"),
+        }
+    }
+}

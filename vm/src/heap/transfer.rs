@@ -1,0 +1,178 @@
+//! Values between tasks: what only the sender owned moves, what others own too is copied, what lives outside is shared.
+//!
+//! A `Parcel` is a value with all it reaches, owned by no task. Packing walks the graph once with a worklist: an object
+//! with one owner is taken along as it is, one with more is copied (once: what was shared inside a message stays
+//! shared), immortal ones are referred to. Big text and bytes keep their storage. The receiver unpacks for free.
+
+use super::*;
+use crate::value::Value;
+use std::collections::HashMap;
+
+/// Text and bytes from here on are shared rather than copied. A guess: a cache line or two copies faster than an atomic count.
+const SHARE_FROM: usize = 256;
+
+/// A value on its way from one task to another.
+pub struct Parcel {
+    bits: u64,
+    info: &'static TypeInfo,
+    /// What the receiver's heap will be charged.
+    bytes: usize,
+}
+
+// SAFETY: packing leaves the parcel the only owner of every counted object in it; immortal objects are never written,
+// shared buffers are atomically counted, and opaque bodies are `Send`.
+unsafe impl Send for Parcel {}
+// SAFETY: a `&Parcel` gives access to nothing but its type and size.
+unsafe impl Sync for Parcel {}
+
+impl Parcel {
+    /// Packs `value` for another task. Fails, giving the value back, when it would have to copy a unique value.
+    pub fn pack(value: Value) -> Result<Parcel, Value> {
+        let (bits, info) = value.into_raw();
+        let mut parcel = Parcel { bits, info, bytes: 0 };
+        if !info.is_ref {
+            return Ok(parcel);
+        }
+        // SAFETY: `bits` was owned by `value` and is owned by the parcel now.
+        let packed = unsafe { pack_slot(&mut parcel.bits, &mut parcel.bytes) };
+        match packed {
+            Ok(()) => {
+                meter::credit(parcel.bytes);
+                Ok(parcel)
+            }
+            Err(Unique) => {
+                // What was packed so far is a value as good as before.
+                let (bits, info) = (parcel.bits, parcel.info);
+                std::mem::forget(parcel);
+                Err(Value::from_raw(bits, info))
+            }
+        }
+    }
+
+    /// The value, charged to the current heap.
+    pub fn unpack(self) -> Value {
+        meter::charge(self.bytes);
+        let value = Value::from_raw(self.bits, self.info);
+        std::mem::forget(self);
+        value
+    }
+
+    pub fn info(&self) -> &'static TypeInfo {
+        self.info
+    }
+
+    /// Bytes of all objects in it.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        if self.info.is_ref {
+            meter::charge(self.bytes);
+            // SAFETY: the parcel owns its value.
+            unsafe { release(self.bits) };
+        }
+    }
+}
+
+struct Unique;
+
+unsafe fn pack_slot(root: *mut u64, bytes: &mut usize) -> Result<(), Unique> {
+    let mut work: SmallVec<[*mut u64; 16]> = SmallVec::new();
+    let mut copies: HashMap<u64, u64> = HashMap::new();
+    let mut originals: Vec<u64> = Vec::new();
+    let mut result = Ok(());
+    work.push(root);
+    // SAFETY: every slot on the worklist lies in an object that the parcel alone owns (or is the root), so objects
+    // stay where they are and are looked at once. Originals are released at the end, so their addresses stay taken
+    // while `copies` speaks of them.
+    unsafe {
+        while let Some(slot) = work.pop() {
+            let bits = *slot;
+            if !is_object(bits) {
+                continue;
+            }
+            let header = bits as *mut Header;
+            let rc = (*header).rc;
+            if rc >= IMMORTAL {
+                continue;
+            }
+            if rc > 1 {
+                if let Some(&copy) = copies.get(&bits) {
+                    retain(copy);
+                    *slot = copy;
+                    originals.push(bits);
+                    continue;
+                }
+                if (*header).kind == ObjKind::Opaque && !opaque_can_share(header) {
+                    result = Err(Unique);
+                    break;
+                }
+                share_big_buffer(header);
+                let copy = copy_object(header);
+                copies.insert(bits, copy);
+                originals.push(bits);
+                *slot = copy;
+            }
+            let header = *slot as *mut Header;
+            *bytes += size_of_object(header);
+            for_each_ref(header, |child| work.push(child));
+        }
+        for bits in originals {
+            release(bits);
+        }
+    }
+    result
+}
+
+unsafe fn opaque_can_share(header: *mut Header) -> bool {
+    // SAFETY: the kind was checked by the caller.
+    unsafe { (&(*header.cast::<OpaqueObj>()).body).share().is_some() }
+}
+
+/// Before a copy: turns a long text or byte string into a shared buffer, so that the copy costs a count.
+unsafe fn share_big_buffer(header: *mut Header) {
+    // SAFETY: the object belongs to this task (it is not immortal); the kind says its type.
+    unsafe {
+        recharge(header, || match (*header).kind {
+            ObjKind::Str if (&(*header.cast::<StrObj>()).text).len() >= SHARE_FROM => {
+                drop((&mut (*header.cast::<StrObj>()).text).share());
+            }
+            ObjKind::Bytes if (&(*header.cast::<BytesObj>()).bytes).len() >= SHARE_FROM => {
+                drop((&mut (*header.cast::<BytesObj>()).bytes).share());
+            }
+            _ => {}
+        })
+    }
+}
+
+/// Makes `value` and all it reaches immortal: any task may read it from now on and it is never freed. For globals.
+/// Returns the bits. Objects the value shares with its task become immortal there too, which nobody can tell.
+pub(crate) fn freeze(value: Value) -> u64 {
+    let (bits, info) = value.into_raw();
+    if info.is_ref {
+        let mut work = vec![bits];
+        while let Some(bits) = work.pop() {
+            if !is_object(bits) {
+                continue;
+            }
+            let header = bits as *mut Header;
+            // SAFETY: everything reached belongs to this task or is immortal already; the counts are written before any
+            // other task can get at the value.
+            unsafe {
+                if (*header).rc >= IMMORTAL {
+                    continue;
+                }
+                if (*header).kind == ObjKind::Str {
+                    let object = header.cast::<StrObj>();
+                    (*object).n_chars.set((&(*object).text).chars().count());
+                }
+                make_immortal(header);
+                for_each_ref(header, |child| work.push(*child));
+            }
+        }
+    }
+    bits
+}

@@ -1,0 +1,141 @@
+//! Natives: what the standard library may call in Rust, and nothing else is native.
+//!
+//! Each file below holds one `TABLE`; a row is a native's name, its scheme (the types it accepts, checked against every
+//! import when a module is loaded), whether it may suspend, the capability it needs, and its function. A new native is
+//! a row, a function, and a declaration in `std/`; see `io` for the smallest examples.
+//!
+//! # Writing one
+//!
+//! ```text
+//! pub(super) const TABLE: &[NativeRow] = natives! {
+//!     /// Puts `value` at position `idx`; what was there and behind moves up.
+//!     vec_insert "<T>(&mut Vec<T>, Int, T) -> ()";
+//!     fs_read_text "(String) -> String" [suspends, Files];
+//! };
+//!
+//! fn vec_insert(cx: &mut NativeCx<'_>) -> NativeResult {
+//!     let (idx, value) = (cx.int(1), cx.take(2));
+//!     let vec = cx.vec_mut(0);
+//!     match usize::try_from(idx) {
+//!         Ok(i) if i <= vec.len() => vec.insert(i, value),
+//!         _ => return Err(Fault::index(idx, "Vec", vec.len())),
+//!     }
+//!     cx.return_unit()
+//! }
+//! ```
+//!
+//! - Arguments are read with `cx.int(i)`, `cx.str(i)`, `cx.arg(i)`; `cx.take(i)` moves one out. What is not taken is dropped after the call.
+//! - A `&mut` parameter is changed in place (`cx.vec_mut(i)`, `cx.replace(i, value)`); what is in it afterwards goes home to the caller. The
+//!   `*_mut` accessors copy first when the storage is shared.
+//! - A native that makes much at once calls `cx.reserve(bytes)?` first, so that a silly size is an `OutOfMemoryError`.
+//! - **Suspending.** A native that must wait registers a waker for `cx.task`, then ends with `cx.suspend(reason, detail, state)`. When the
+//!   task is woken *the same function is called again* with the same arguments, and `cx.resumed::<State>()` gives the state back (on the first
+//!   call it is `None`). It may suspend again: wake-ups may be spurious. Arguments that were taken stay taken, so keep them in the
+//!   state. When the task is cancelled meanwhile, the function is not called again: the state is dropped (so its `Drop` unregisters)
+//!   and `CancelledError` is thrown.
+//! - A panic ends the task with `InternalError`, so an assertion is fine for what the scheme already promises.
+
+mod cx;
+mod io;
+pub mod scheme;
+
+pub use cx::NativeCx;
+
+use crate::fault::Fault;
+use crate::task::WaitReason;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// What a native answers when it did not fault.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The result is set.
+    Done,
+    /// Call again after a wake-up.
+    Suspend { reason: WaitReason, detail: u64 },
+}
+
+pub type NativeResult = Result<Flow, Fault>;
+pub type NativeFn = fn(&mut NativeCx<'_>) -> NativeResult;
+
+/// What the host may withhold from a program.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Capability {
+    Files,
+    Network,
+    Environment,
+    Process,
+}
+
+impl Capability {
+    pub const ALL: [Capability; 4] =
+        [Capability::Files, Capability::Network, Capability::Environment, Capability::Process];
+    /// As `--allow` and `--deny` write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Capability::Files => "files",
+            Capability::Network => "network",
+            Capability::Environment => "environment",
+            Capability::Process => "process",
+        }
+    }
+}
+
+/// One row of the natives table.
+pub struct NativeRow {
+    pub name: &'static str,
+    pub scheme: &'static str,
+    pub suspends: bool,
+    pub capability: Option<Capability>,
+    pub func: NativeFn,
+}
+
+/// Rows `name "scheme" [flags];` for functions of the same names in scope; flags are `suspends` and capabilities.
+macro_rules! natives {
+    ($( $(#[$doc:meta])* $name:ident $scheme:literal $([$($flag:ident),* $(,)?])?; )*) => {
+        &[$( $(#[$doc])* {
+            #[allow(unused_mut)]
+            let mut row = $crate::natives::NativeRow {
+                name: stringify!($name),
+                scheme: $scheme,
+                suspends: false,
+                capability: None,
+                func: $name,
+            };
+            $($( natives!(@flag row $flag); )*)?
+            row
+        } ),*]
+    };
+    (@flag $row:ident suspends) => { $row.suspends = true };
+    (@flag $row:ident $capability:ident) => { $row.capability = Some($crate::natives::Capability::$capability) };
+}
+pub(crate) use natives;
+
+/// All tables. A new file of natives is a line here.
+const TABLES: &[&[NativeRow]] = &[io::TABLE];
+
+/// Every native there is.
+pub fn all() -> impl Iterator<Item = &'static NativeRow> {
+    TABLES.iter().copied().flatten()
+}
+
+/// The native called `name`.
+pub fn find(name: &str) -> Option<&'static NativeRow> {
+    static BY_NAME: OnceLock<HashMap<&'static str, &'static NativeRow>> = OnceLock::new();
+    BY_NAME.get_or_init(|| all().map(|row| (row.name, row)).collect()).get(name).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scheme_reads_and_every_name_is_taken_once() {
+        let mut seen = std::collections::HashSet::new();
+        for row in all() {
+            assert!(seen.insert(row.name), "{} is there twice", row.name);
+            scheme::Scheme::parse(row.scheme).unwrap_or_else(|e| panic!("{}: {e}", row.name));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A program that runs: what all its tasks share.
+
+use crate::fault::{Fault, FaultKind};
+use crate::natives::Capability;
+use parking_lot::Mutex;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+/// What the host decides.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// OS threads that run tasks; 0 takes one a core.
+    pub n_workers: usize,
+    /// Runs everything on one thread in an order that depends on this number alone, in virtual time.
+    pub seed: Option<u64>,
+    /// Bytes a task's values may take.
+    pub heap_limit: usize,
+    /// Bytes a task's calls may take.
+    pub stack_limit: usize,
+    /// What the program may not do.
+    pub denied: Vec<Capability>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            n_workers: 0,
+            seed: None,
+            // Far above what a reasonable task holds, below what a small machine has.
+            heap_limit: 8 << 30,
+            stack_limit: 64 << 20,
+            denied: Vec::new(),
+        }
+    }
+}
+
+/// Output waits in the buffer no longer than this while the program keeps printing.
+const FLUSH_AFTER: Duration = Duration::from_millis(20);
+
+pub struct Program {
+    pub args: Vec<String>,
+    pub options: Options,
+    out: Mutex<Output>,
+}
+
+struct Output {
+    sink: io::BufWriter<Box<dyn Write + Send>>,
+    flushed: Instant,
+}
+
+impl Program {
+    pub fn new(options: Options, args: Vec<String>, sink: Box<dyn Write + Send>) -> Program {
+        let out = Output { sink: io::BufWriter::with_capacity(1 << 16, sink), flushed: Instant::now() };
+        Program { args, options, out: Mutex::new(out) }
+    }
+
+    /// Writes to standard output, through a buffer that is flushed at the end, before anything goes to standard error,
+    /// and when it has held text for a while.
+    pub fn print(&self, text: &str) -> Result<(), Fault> {
+        let mut out = self.out.lock();
+        let written = out.sink.write_all(text.as_bytes()).and_then(|()| {
+            if out.flushed.elapsed() < FLUSH_AFTER {
+                return Ok(());
+            }
+            out.flushed = Instant::now();
+            out.sink.flush()
+        });
+        written.map_err(|e| Fault::new(FaultKind::IoError, format!("standard output cannot be written: {e}")))
+    }
+
+    pub fn eprint(&self, text: &str) {
+        self.flush();
+        // Nobody is left to tell when standard error itself is gone.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Before waiting and at the end.
+    pub fn flush(&self) {
+        let _ = self.out.lock().sink.flush();
+    }
+
+    pub fn is_denied(&self, capability: Capability) -> bool {
+        self.options.denied.contains(&capability)
+    }
+}

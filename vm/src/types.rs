@@ -1,0 +1,194 @@
+//! Types as the running VM needs them: each `TypeDesc` with its class and pointer map worked out once.
+//!
+//! A loaded program's types are leaked: objects point at their `TypeInfo` from every thread, and a process loads few
+//! programs, so a plain `&'static` is worth more than getting some kilobytes back.
+
+use stark_bytecode::{Kind, TypeDesc, TypeId};
+use std::sync::OnceLock;
+
+/// All types of one loaded program.
+pub struct Types {
+    infos: Vec<TypeInfo>,
+}
+
+/// One concrete type.
+pub struct TypeInfo {
+    pub id: TypeId,
+    pub desc: TypeDesc,
+    /// Whether slots of this type hold counted references (else plain 64-bit scalars).
+    pub is_ref: bool,
+    /// One row for a tuple, struct or actor state, one row a variant for an enum, none for the rest.
+    layouts: Vec<FieldLayout>,
+    table: OnceLock<&'static Types>,
+}
+
+/// The slots of an object made of fields.
+pub struct FieldLayout {
+    pub types: Vec<TypeId>,
+    /// Positions of the slots that hold references: the pointer map.
+    pub refs: Vec<u16>,
+}
+
+/// Types of values that natives make without a declared type at hand.
+static BUILTIN: OnceLock<Vec<TypeInfo>> = OnceLock::new();
+static STR: OnceLock<TypeInfo> = OnceLock::new();
+static BYTES: OnceLock<TypeInfo> = OnceLock::new();
+
+impl Types {
+    /// Works out and leaks the infos of `descs`. Every `TypeId` in them must be below `descs.len()`, which the verifier checked.
+    pub fn leak(descs: &[TypeDesc]) -> &'static Types {
+        let infos =
+            descs.iter().enumerate().map(|(i, desc)| TypeInfo::new(TypeId(i as u32), desc.clone(), descs)).collect();
+        let types: &'static Types = Box::leak(Box::new(Types { infos }));
+        for info in &types.infos {
+            // A fresh table: nobody has set it.
+            let _ = info.table.set(types);
+        }
+        types
+    }
+
+    pub fn get(&'static self, id: TypeId) -> &'static TypeInfo {
+        &self.infos[id.index()]
+    }
+
+    pub fn iter(&'static self) -> impl Iterator<Item = &'static TypeInfo> {
+        self.infos.iter()
+    }
+}
+
+impl TypeInfo {
+    fn new(id: TypeId, desc: TypeDesc, descs: &[TypeDesc]) -> TypeInfo {
+        let layout = |types: Vec<TypeId>| {
+            let refs =
+                types.iter().enumerate().filter(|(_, t)| descs[t.index()].is_ref()).map(|(i, _)| i as u16).collect();
+            FieldLayout { types, refs }
+        };
+        let layouts = match &desc {
+            TypeDesc::Tuple(types) => vec![layout(types.clone())],
+            TypeDesc::Struct { fields, .. } => vec![layout(fields.iter().map(|f| f.ty).collect())],
+            TypeDesc::Actor(actor) => vec![layout(actor.fields.iter().map(|f| f.ty).collect())],
+            TypeDesc::Enum { variants, .. } => {
+                variants.iter().map(|v| layout(v.fields.iter().map(|f| f.ty).collect())).collect()
+            }
+            _ => Vec::new(),
+        };
+        TypeInfo { id, is_ref: desc.is_ref(), desc, layouts, table: OnceLock::new() }
+    }
+
+    /// `String`, for values made outside any module's types.
+    pub fn str() -> &'static TypeInfo {
+        STR.get_or_init(|| TypeInfo::new(TypeId(u32::MAX), TypeDesc::Str, &[]))
+    }
+
+    /// `Bytes`, for values made outside any module's types.
+    pub fn bytes() -> &'static TypeInfo {
+        BYTES.get_or_init(|| TypeInfo::new(TypeId(u32::MAX - 1), TypeDesc::Bytes, &[]))
+    }
+
+    /// A scalar type, outside any module's types.
+    pub fn builtin(desc: &TypeDesc) -> &'static TypeInfo {
+        let all = BUILTIN.get_or_init(|| {
+            let scalars = [TypeDesc::Unit, TypeDesc::Bool, TypeDesc::Duration, TypeDesc::Instant];
+            let numbers = Kind::ALL.iter().map(|&kind| TypeDesc::Number(kind));
+            scalars.into_iter().chain(numbers).map(|d| TypeInfo::new(TypeId(u32::MAX), d, &[])).collect()
+        });
+        all.iter().find(|info| info.desc == *desc).expect("a scalar type")
+    }
+
+    /// The type with number `id` in the same program.
+    pub fn sibling(&self, id: TypeId) -> &'static TypeInfo {
+        self.table.get().expect("a type that names others belongs to a program").get(id)
+    }
+
+    /// The fields of a tuple, struct or actor state (variant 0), or of an enum's variant.
+    pub fn layout(&self, variant: u16) -> &FieldLayout {
+        &self.layouts[usize::from(variant)]
+    }
+
+    pub fn has_layouts(&self) -> bool {
+        !self.layouts.is_empty()
+    }
+
+    /// The type of a field (variant 0 for anything but enums).
+    pub fn field(&self, variant: u16, field: usize) -> &'static TypeInfo {
+        self.sibling(self.layout(variant).types[field])
+    }
+
+    /// The element type of a `Vec` or `Set`, the key type of a `Map`.
+    pub fn elem(&self) -> &'static TypeInfo {
+        match &self.desc {
+            TypeDesc::Vec(t) | TypeDesc::Set(t) | TypeDesc::Map(t, _) => self.sibling(*t),
+            other => panic!("{other:?} has no elements"),
+        }
+    }
+
+    /// The value type of a `Map`.
+    pub fn map_value(&self) -> &'static TypeInfo {
+        match &self.desc {
+            TypeDesc::Map(_, v) => self.sibling(*v),
+            other => panic!("{other:?} has no values"),
+        }
+    }
+
+    /// The type's arguments, for a type the VM makes itself (`Channel<T>` …).
+    pub fn opaque_arg(&self, i: usize) -> &'static TypeInfo {
+        match &self.desc {
+            TypeDesc::Opaque { args, .. } => self.sibling(args[i]),
+            other => panic!("{other:?} has no type arguments"),
+        }
+    }
+
+    /// The number of the variant called `name`.
+    pub fn variant_named(&self, name: &str) -> Option<u16> {
+        match &self.desc {
+            TypeDesc::Enum { variants, .. } => variants.iter().position(|v| v.name == name).map(|i| i as u16),
+            _ => None,
+        }
+    }
+
+    /// Whether values of `self` may stand where `other` is declared: the same kind of value. Two rows of a module may
+    /// describe one type, so this compares what they are, not their numbers.
+    pub fn stands_for(&self, other: &TypeInfo) -> bool {
+        self.is_ref == other.is_ref && std::mem::discriminant(&self.desc) == std::mem::discriminant(&other.desc)
+    }
+
+    /// The type as STARK source writes it.
+    pub fn name(&self) -> String {
+        let list = |ids: &[TypeId]| ids.iter().map(|t| self.sibling(*t).name()).collect::<Vec<_>>().join(", ");
+        match &self.desc {
+            TypeDesc::Unit => "()".into(),
+            TypeDesc::Bool => "Bool".into(),
+            TypeDesc::Number(kind) => kind.name().into(),
+            TypeDesc::Duration => "Duration".into(),
+            TypeDesc::Instant => "Instant".into(),
+            TypeDesc::Str => "String".into(),
+            TypeDesc::Bytes => "Bytes".into(),
+            TypeDesc::Tuple(types) => format!("({})", list(types)),
+            TypeDesc::Struct { name, .. } | TypeDesc::Enum { name, .. } => name.clone(),
+            TypeDesc::Vec(t) => format!("Vec<{}>", list(&[*t])),
+            TypeDesc::Map(k, v) => format!("Map<{}>", list(&[*k, *v])),
+            TypeDesc::Set(t) => format!("Set<{}>", list(&[*t])),
+            TypeDesc::Fn { params, ret } => format!("fn({}) -> {}", list(params), list(&[*ret])),
+            TypeDesc::Dyn { trait_name } => trait_name.clone(),
+            TypeDesc::Tensor { elem: Some(elem) } => format!("Tensor<{elem:?}>"),
+            TypeDesc::Tensor { elem: None } => "Tensor".into(),
+            TypeDesc::Opaque { name, args } if args.is_empty() => name.clone(),
+            TypeDesc::Opaque { name, args } => format!("{name}<{}>", list(args)),
+            TypeDesc::Actor(actor) => actor.name.clone(),
+        }
+    }
+
+    /// The number kind, for number types.
+    pub fn number(&self) -> Option<Kind> {
+        match self.desc {
+            TypeDesc::Number(kind) => Some(kind),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for TypeInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name())
+    }
+}
