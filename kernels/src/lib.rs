@@ -10,6 +10,7 @@ mod element;
 mod error;
 pub mod ops;
 mod parallel;
+mod print;
 mod tensor;
 mod walk;
 

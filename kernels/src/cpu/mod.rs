@@ -2,4 +2,6 @@
 #![allow(unsafe_code)]
 
 pub mod buffer;
+pub mod math;
+pub mod simd;
 pub mod split;

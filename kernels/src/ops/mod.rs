@@ -1,6 +1,13 @@
 //! The operations: functions on `&Tensor`, named and ordered as in PyTorch.
 //!
 //! Axes are `i64`, negative from the end. Results are new tensors or views; arguments never change.
+//! Where an argument is `impl Into<Arg>`, a tensor or a plain number fits.
 
-pub mod create;
-pub mod view;
+mod create;
+mod elementwise;
+mod unary;
+mod view;
+
+pub use create::*;
+pub use elementwise::*;
+pub use unary::*;

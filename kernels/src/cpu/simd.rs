@@ -1,0 +1,65 @@
+//! One loop body, compiled for several instruction sets, chosen by what the processor has.
+
+use std::sync::OnceLock;
+
+/// A loop that is worth compiling for wide vectors. `run` must be `#[inline(always)]`, and so must what it calls.
+pub trait Kernel {
+    type Out;
+    fn run(self) -> Self::Out;
+}
+
+/// The widest instruction set that kernels may use here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Portable,
+    Avx2,
+    Avx512,
+}
+
+pub fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(detect)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Level {
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl");
+    match (avx2, avx512) {
+        (true, true) => Level::Avx512,
+        (true, false) => Level::Avx2,
+        _ => Level::Portable,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Level {
+    Level::Portable
+}
+
+#[cfg(target_arch = "x86_64")]
+pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2<K: Kernel>(kernel: K) -> K::Out {
+        kernel.run()
+    }
+    #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+    fn avx512<K: Kernel>(kernel: K) -> K::Out {
+        kernel.run()
+    }
+    match level() {
+        // SAFETY: `detect` saw every feature that the function is compiled for.
+        Level::Avx512 => unsafe { avx512(kernel) },
+        // SAFETY: as above.
+        Level::Avx2 => unsafe { avx2(kernel) },
+        Level::Portable => kernel.run(),
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run()
+}

@@ -1,0 +1,369 @@
+//! One operand, element by element.
+
+use stark_shapes::DType;
+
+use crate::cpu::buffer::{Buffer, Pod};
+use crate::cpu::math;
+use crate::cpu::simd::{Kernel, dispatch};
+use crate::cpu::split::{CHUNK, fill_chunks};
+use crate::element::{Bit, Elem, Scalar, with_elem, with_number, with_word};
+use crate::error::{Result, TensorError};
+use crate::ops::elementwise::{Arith, compute_dtype};
+use crate::tensor::Tensor;
+use crate::walk::Walk;
+
+struct Row<'a, A, R, F> {
+    x: &'a [A],
+    out: &'a mut [R],
+    f: F,
+}
+
+/// A function of one number. A trait, not a closure, so that its body is always compiled into the vector loop.
+pub(crate) trait Map<A, R>: Copy + Sync {
+    fn map(&self, x: A) -> R;
+}
+
+impl<A: Pod, R: Pod, F: Map<A, R>> Kernel for Row<'_, A, R, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for (o, x) in self.out.iter_mut().zip(self.x) {
+            *o = self.f.map(*x);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct By<F>(F);
+
+impl<A, R, F: Fn(A) -> R + Copy + Sync> Map<A, R> for By<F> {
+    #[inline(always)]
+    fn map(&self, x: A) -> R {
+        (self.0)(x)
+    }
+}
+
+/// `f` of every element of storage type `A`; the result's elements `R` are seen as `dtype`.
+pub(crate) fn map<A: Pod, R: Pod>(x: &Tensor, dtype: DType, f: impl Map<A, R>) -> Result<Tensor> {
+    let mut buffer = Buffer::zeroed::<R>(x.numel())?;
+    let data = x.storage::<A>();
+    let walk = Walk::new(x.shape(), [x.strides()], [0]);
+    let [step] = walk.inner();
+    let wide = size_of::<A>() == 4;
+    fill_chunks(buffer.as_mut_slice::<R>(), CHUNK, |start, out| {
+        let mut done = 0;
+        walk.rows(start..start + out.len(), |[at], n| {
+            let out = &mut out[done..done + n];
+            done += n;
+            if step == 1 {
+                let row = Row { x: &data[at..at + n], out, f };
+                if wide { dispatch(row) } else { row.run() }
+            } else {
+                out.iter_mut().enumerate().for_each(|(k, o)| *o = f.map(data[at + k * step]));
+            }
+        });
+    });
+    Ok(Tensor::from_buffer(buffer, dtype, x.shape()))
+}
+
+/// A float function in both widths: ints become `Float32`, halves compute in it.
+fn float(x: &Tensor, f: impl Map<f32, f32>, g: impl Map<f64, f64>) -> Result<Tensor> {
+    let dtype = x.dtype().to_float();
+    match dtype {
+        DType::F64 => map::<f64, f64>(x, dtype, g),
+        _ => map::<f32, f32>(&x.to(DType::F32)?, DType::F32, f)?.to(dtype),
+    }
+}
+
+macro_rules! float_ops {
+    ($($(#[$doc:meta])* $name:ident: $x:ident, $f:expr, $g:expr;)*) => { $(
+        $(#[$doc])*
+        pub fn $name(x: &Tensor) -> Result<Tensor> {
+            #[derive(Clone, Copy)]
+            struct Op;
+            impl Map<f32, f32> for Op {
+                #[inline(always)]
+                fn map(&self, $x: f32) -> f32 { $f }
+            }
+            impl Map<f64, f64> for Op {
+                #[inline(always)]
+                fn map(&self, $x: f64) -> f64 { $g }
+            }
+            float(x, Op, Op)
+        }
+    )* };
+}
+
+const FRAC_1_SQRT_2: f64 = std::f64::consts::FRAC_1_SQRT_2;
+
+float_ops! {
+    exp: x, math::exp(x), x.exp();
+    exp2: x, x.exp2(), x.exp2();
+    expm1: x, x.exp_m1(), x.exp_m1();
+    /// Natural logarithm.
+    log: x, x.ln(), x.ln();
+    log2: x, x.log2(), x.log2();
+    log10: x, x.log10(), x.log10();
+    log1p: x, x.ln_1p(), x.ln_1p();
+    sqrt: x, x.sqrt(), x.sqrt();
+    rsqrt: x, 1.0 / x.sqrt(), 1.0 / x.sqrt();
+    reciprocal: x, 1.0 / x, 1.0 / x;
+    sin: x, x.sin(), x.sin();
+    cos: x, x.cos(), x.cos();
+    tan: x, x.tan(), x.tan();
+    asin: x, x.asin(), x.asin();
+    acos: x, x.acos(), x.acos();
+    atan: x, x.atan(), x.atan();
+    sinh: x, x.sinh(), x.sinh();
+    cosh: x, x.cosh(), x.cosh();
+    tanh: x, math::tanh(x), x.tanh();
+    sigmoid: x, math::sigmoid(x), 1.0 / (1.0 + (-x).exp());
+    erf: x, math::erf(x), libm::erf(x);
+    /// `x · Φ(x)` with the exact error function.
+    gelu: x, math::gelu(x), 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2));
+    /// `gelu` by its tanh formula.
+    gelu_tanh: x, math::gelu_tanh(x), 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh());
+    /// `x · sigmoid(x)`.
+    silu: x, math::silu(x), x / (1.0 + (-x).exp());
+    /// `x · tanh(softplus(x))`.
+    mish: x, x * if x > 20.0 { x } else { x.exp().ln_1p() }.tanh(), x * if x > 20.0 { x } else { x.exp().ln_1p() }.tanh();
+    /// `clamp(x / 6 + 1/2, 0, 1)`; NaN stays.
+    hardsigmoid: x, hard(x + 3.0, 6.0) / 6.0, hard64(x + 3.0, 6.0) / 6.0;
+    hardswish: x, x * hard(x + 3.0, 6.0) / 6.0, x * hard64(x + 3.0, 6.0) / 6.0;
+    log_sigmoid: x, least(x, 0.0) - (-x.abs()).exp().ln_1p(), least64(x, 0.0) - (-x.abs()).exp().ln_1p();
+    selu: x, 1.050_701 * if x > 0.0 { x } else { 1.673_263_2 * x.exp_m1() },
+        1.050_700_987_355_480_5 * if x > 0.0 { x } else { 1.673_263_242_354_377_2 * x.exp_m1() };
+    softsign: x, x / (1.0 + x.abs()), x / (1.0 + x.abs());
+}
+
+#[inline(always)]
+fn hard(x: f32, top: f32) -> f32 {
+    let x = if x < 0.0 { 0.0 } else { x };
+    if x > top { top } else { x }
+}
+
+#[inline(always)]
+fn hard64(x: f64, top: f64) -> f64 {
+    let x = if x < 0.0 { 0.0 } else { x };
+    if x > top { top } else { x }
+}
+
+#[inline(always)]
+fn least(x: f32, top: f32) -> f32 {
+    if x > top { top } else { x }
+}
+
+#[inline(always)]
+fn least64(x: f64, top: f64) -> f64 {
+    if x > top { top } else { x }
+}
+
+/// A float function with numbers in it, written once in `f64` terms of the element's own width.
+macro_rules! float_ops_with {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident),*): $x:ident => $f:expr;)*) => { $(
+        $(#[$doc])*
+        pub fn $name(x: &Tensor, $($arg: f64),*) -> Result<Tensor> {
+            #[derive(Clone, Copy)]
+            struct Op<T> { $($arg: T),* }
+            impl Map<f32, f32> for Op<f32> {
+                #[inline(always)]
+                fn map(&self, $x: f32) -> f32 { let Op { $($arg),* } = *self; $f }
+            }
+            impl Map<f64, f64> for Op<f64> {
+                #[inline(always)]
+                fn map(&self, $x: f64) -> f64 { let Op { $($arg),* } = *self; $f }
+            }
+            float(x, Op { $($arg: $arg as f32),* }, Op { $($arg: $arg),* })
+        }
+    )* };
+}
+
+float_ops_with! {
+    leaky_relu(slope): x => if x > 0.0 { x } else { x * slope };
+    elu(alpha): x => if x > 0.0 { x } else { alpha * x.exp_m1() };
+    celu(alpha): x => if x > 0.0 { x } else { alpha * (x / alpha).exp_m1() };
+    /// `log(1 + exp(beta · x)) / beta`, `x` itself where `beta · x` passes `threshold` (PyTorch: 1 and 20).
+    softplus(beta, threshold): x => if x * beta > threshold { x } else { (x * beta).exp().ln_1p() / beta };
+    softshrink(lambda): x => if x > lambda { x - lambda } else if x < -lambda { x + lambda } else { x * 0.0 };
+    hardshrink(lambda): x => if x >= -lambda && x <= lambda { 0.0 } else { x };
+    threshold(limit, value): x => if x <= limit { value } else { x };
+    hardtanh(low, high): x => if x < low { low } else if x > high { high } else { x };
+}
+
+macro_rules! number_ops {
+    ($($(#[$doc:meta])* $name:ident: $T:ident, $int:expr, $float:expr;)*) => { $(
+        $(#[$doc])*
+        pub fn $name(x: &Tensor) -> Result<Tensor> {
+            let dtype = x.dtype();
+            let compute = compute_dtype(dtype);
+            if dtype == DType::Bool {
+                return Err(TensorError::dtype(stringify!($name), dtype));
+            }
+            match compute {
+                DType::F32 => { type $T = f32; map::<f32, f32>(&x.to(compute)?, compute, By($float))?.to(dtype) }
+                DType::F64 => { type $T = f64; map::<f64, f64>(x, compute, By($float)) }
+                DType::I8 => { type $T = i8; map::<i8, i8>(x, compute, By($int)) }
+                DType::U8 => { type $T = u8; map::<u8, u8>(x, compute, By($int)) }
+                DType::I16 => { type $T = i16; map::<i16, i16>(x, compute, By($int)) }
+                DType::I32 => { type $T = i32; map::<i32, i32>(x, compute, By($int)) }
+                _ => { type $T = i64; map::<i64, i64>(x, compute, By($int)) }
+            }
+        }
+    )* };
+}
+
+number_ops! {
+    neg: T, |x: T| T::zero().sub(x), |x: T| -x;
+    abs: T, |x: T| if x < T::zero() { T::zero().sub(x) } else { x }, |x: T| x.abs();
+    /// -1, 0 or 1; NaN gives 0.
+    sign: T, |x: T| T::from_i64(i64::from(x > T::zero()) - i64::from(x < T::zero())),
+        |x: T| T::from_i64(i64::from(x > T::zero()) - i64::from(x < T::zero()));
+    relu: T, |x: T| if x < T::zero() { T::zero() } else { x }, |x: T| if x < 0.0 { 0.0 } else { x };
+    square: T, |x: T| x.mul(x), |x: T| x * x;
+    floor: T, |x: T| x, |x: T| x.floor();
+    ceil: T, |x: T| x, |x: T| x.ceil();
+    trunc: T, |x: T| x, |x: T| x.trunc();
+    /// To the nearest whole number, halves to the even one.
+    round: T, |x: T| x, |x: T| x.round_ties_even();
+}
+
+/// `min(max(x, 0), 6)`.
+pub fn relu6(x: &Tensor) -> Result<Tensor> {
+    hardtanh(x, 0.0, 6.0)
+}
+
+/// To `decimals` places.
+pub fn round_decimals(x: &Tensor, decimals: i32) -> Result<Tensor> {
+    let scale = 10f64.powi(decimals);
+    float(
+        x,
+        By(move |x: f32| ((f64::from(x) * scale).round_ties_even() / scale) as f32),
+        By(move |x: f64| (x * scale).round_ties_even() / scale),
+    )
+}
+
+macro_rules! float_tests {
+    ($($(#[$doc:meta])* $name:ident: $f:expr, $of_int:expr;)*) => { $(
+        $(#[$doc])*
+        pub fn $name(x: &Tensor) -> Result<Tensor> {
+            if !x.dtype().is_float() {
+                return Tensor::full(x.shape(), $of_int, DType::Bool);
+            }
+            with_elem!(x.dtype(), T => map::<T, Bit>(x, DType::Bool, By(|x: T| Bit(($f)(x.to_f64()).into()))))
+        }
+    )* };
+}
+
+float_tests! {
+    isnan: |x: f64| x.is_nan(), false;
+    isinf: |x: f64| x.is_infinite(), false;
+    isfinite: |x: f64| x.is_finite(), true;
+}
+
+/// True where the element is zero.
+pub fn logical_not(x: &Tensor) -> Result<Tensor> {
+    map::<Bit, Bit>(&x.to(DType::Bool)?, DType::Bool, By(|x: Bit| Bit((x.0 == 0).into())))
+}
+
+/// Bit by bit on ints, "not" on bools.
+pub fn bitwise_not(x: &Tensor) -> Result<Tensor> {
+    match x.dtype() {
+        DType::Bool => logical_not(x),
+        dtype if dtype.is_float() => Err(TensorError::dtype("bitwise_not", dtype)),
+        dtype => with_word!(dtype, W => map::<W, W>(x, dtype, By(|x: W| !x))),
+    }
+}
+
+/// `x` where it is a number; `nan`, `posinf` and `neginf` for what is none.
+pub fn nan_to_num(x: &Tensor, nan: f64, posinf: Option<f64>, neginf: Option<f64>) -> Result<Tensor> {
+    let limit = |dtype| match dtype {
+        DType::F16 => half::f16::MAX.to_f64(),
+        DType::BF16 => half::bf16::MAX.to_f64(),
+        DType::F32 => f64::from(f32::MAX),
+        _ => f64::MAX,
+    };
+    if !x.dtype().is_float() {
+        return Ok(x.clone());
+    }
+    let top = posinf.unwrap_or(limit(x.dtype()));
+    let bottom = neginf.unwrap_or(-limit(x.dtype()));
+    let one = move |v: f64| match v {
+        v if v.is_nan() => nan,
+        f64::INFINITY => top,
+        f64::NEG_INFINITY => bottom,
+        v => v,
+    };
+    float(x, By(move |x: f32| one(x.into()) as f32), By(one))
+}
+
+/// `x` below 0 scaled by `weight`: one number, or one per channel (axis 1).
+pub fn prelu(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    use crate::ops::elementwise::{gt, mul, where_};
+    let weight = if weight.numel() == 1 || x.rank() < 2 {
+        weight.reshape(&[-1])?
+    } else {
+        let mut sizes: smallvec::SmallVec<[i64; 6]> = smallvec::smallvec![1; x.rank()];
+        sizes[1] = -1;
+        weight.reshape(&sizes)?
+    };
+    where_(&gt(x, 0)?, x, &mul(x, &weight)?)
+}
+
+/// One half of `axis` times the sigmoid of the other.
+pub fn glu(x: &Tensor, axis: i64) -> Result<Tensor> {
+    let n = x.size(axis)?;
+    if n % 2 != 0 {
+        return Err(stark_shapes::ShapeError(format!("glu halves axis {axis}, which is {n}")).into());
+    }
+    let halves = x.split_sizes(&[n / 2, n / 2], axis)?;
+    super::elementwise::mul(&halves[0], &sigmoid(&halves[1])?)
+}
+
+/// Any function of a number over every element, for callers without a kernel of their own.
+pub fn map_scalar(x: &Tensor, dtype: DType, f: impl Fn(Scalar) -> Scalar + Sync + Copy) -> Result<Tensor> {
+    with_elem!(x.dtype(), A => with_number!(dtype, B => map::<A, B>(x, dtype, By(|a: A| B::from_scalar(f(a.to_scalar())))),
+        _ => map::<A, f64>(x, DType::F64, By(|a: A| f(a.to_scalar()).to_f64()))?.to(dtype)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_pytorch() {
+        let x = Tensor::from_vec(vec![-2.0f32, -0.5, 0.0, 0.5, 2.0], &[5]).unwrap();
+        let cases: [(&str, Result<Tensor>, [f64; 5]); 14] = [
+            ("gelu", gelu(&x), [-0.04550027, -0.15426877, 0.0, 0.34573123, 1.9544997]),
+            ("gelu_tanh", gelu_tanh(&x), [-0.04540229, -0.15428599, 0.0, 0.34571400, 1.9545977]),
+            ("silu", silu(&x), [-0.23840584, -0.18877033, 0.0, 0.31122968, 1.7615942]),
+            ("mish", mish(&x), [-0.25250148, -0.22074376, 0.0, 0.37524524, 1.9439590]),
+            ("hardswish", hardswish(&x), [-0.33333334, -0.20833333, 0.0, 0.29166666, 1.6666666]),
+            ("hardsigmoid", hardsigmoid(&x), [0.16666667, 0.41666666, 0.5, 0.58333331, 0.83333331]),
+            ("elu", elu(&x, 1.0), [-0.86466473, -0.39346933, 0.0, 0.5, 2.0]),
+            ("selu", selu(&x), [-1.5201665, -0.69175816, 0.0, 0.52535051, 2.1014020]),
+            ("softplus", softplus(&x, 1.0, 20.0), [0.12692802, 0.47407699, 0.69314718, 0.97407699, 2.1269281]),
+            ("log_sigmoid", log_sigmoid(&x), [-2.1269281, -0.97407699, -0.69314718, -0.47407699, -0.12692802]),
+            ("leaky_relu", leaky_relu(&x, 0.01), [-0.02, -0.005, 0.0, 0.5, 2.0]),
+            ("softshrink", softshrink(&x, 0.5), [-1.5, 0.0, 0.0, 0.0, 1.5]),
+            ("round", round(&x), [-2.0, -0.0, 0.0, 0.0, 2.0]),
+            ("erf", erf(&x), [-0.99532229, -0.52049989, 0.0, 0.52049989, 0.99532229]),
+        ];
+        for (name, got, want) in cases {
+            for (got, want) in got.unwrap().to_vec::<f32>().unwrap().into_iter().zip(want) {
+                assert!((f64::from(got) - want).abs() < 1e-6, "{name}: {got} is not {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn dtypes_are_kept_or_become_float() {
+        let x = Tensor::from_vec(vec![-3i32, 4], &[2]).unwrap();
+        assert_eq!(abs(&x).unwrap().to_vec::<i32>().unwrap(), [3, 4]);
+        assert_eq!(exp(&x).unwrap().dtype(), DType::F32);
+        assert_eq!(exp(&x.to(DType::F16).unwrap()).unwrap().dtype(), DType::F16);
+        assert_eq!(bitwise_not(&x).unwrap().to_vec::<i32>().unwrap(), [2, -5]);
+        assert_eq!(logical_not(&x).unwrap().to_vec::<bool>().unwrap(), [false, false]);
+        assert!(neg(&x.to(DType::Bool).unwrap()).is_err());
+        assert_eq!(glu(&x.to(DType::F32).unwrap(), 0).unwrap().shape(), [1]);
+    }
+}
