@@ -2,13 +2,16 @@
 //!
 //! Integers are computed in 128 bits and brought back to their kind; floats are computed as `Float64` and rounded to theirs.
 
-use super::{Call, Outcome};
+use super::support::{Outcome, answers, option};
+use super::{NativeCx, NativeRow};
 use crate::fault::Fault;
 use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
 use half::{bf16, f16};
 use stark_bytecode::Kind;
 use std::cmp::Ordering;
+
+// @table
 
 /// The kind of the number type `info`; the scheme promises that it is one.
 pub(super) fn kind_of(info: &TypeInfo) -> Kind {
@@ -82,16 +85,16 @@ fn wrap(info: &'static TypeInfo, n: i128) -> Value {
     )
 }
 
-pub(super) fn zero(c: &mut Call<'_>) -> Outcome {
-    constant(c, 0)
+fn number_zero(cx: &NativeCx<'_>) -> Outcome {
+    constant(cx, 0)
 }
 
-pub(super) fn one(c: &mut Call<'_>) -> Outcome {
-    constant(c, 1)
+fn number_one(cx: &NativeCx<'_>) -> Outcome {
+    constant(cx, 1)
 }
 
-fn constant(c: &mut Call<'_>, n: i32) -> Outcome {
-    let info = c.ret();
+fn constant(cx: &NativeCx<'_>, n: i32) -> Outcome {
+    let info = cx.ret_type();
     Ok(match kind_of(info).is_float() {
         true => Value::scalar(info, f64::from(n).to_bits()),
         false => Value::scalar(info, n as u64),
@@ -100,103 +103,103 @@ fn constant(c: &mut Call<'_>, n: i32) -> Outcome {
 
 /// One result for integers, one for floats.
 fn either(
-    c: &mut Call<'_>,
+    cx: &NativeCx<'_>,
     int: impl FnOnce(&'static TypeInfo, &[i128]) -> Outcome,
     float: impl FnOnce(&[f64]) -> f64,
 ) -> Outcome {
-    let info = c.arg(0).info();
+    let info = cx.arg(0).info();
     if kind_of(info).is_float() {
-        let args: Vec<f64> = (0..c.n_args()).map(|i| c.arg(i).float()).collect();
-        return Ok(float_value(c.ret(), float(&args)));
+        let args: Vec<f64> = (0..cx.n_args()).map(|i| cx.arg(i).float()).collect();
+        return Ok(float_value(cx.ret_type(), float(&args)));
     }
-    let args: Vec<i128> = (0..c.n_args()).map(|i| wide(c.arg(i))).collect();
-    int(c.ret(), &args)
+    let args: Vec<i128> = (0..cx.n_args()).map(|i| wide(cx.arg(i))).collect();
+    int(cx.ret_type(), &args)
 }
 
-pub(super) fn abs(c: &mut Call<'_>) -> Outcome {
-    either(c, |info, a| fit_or_throw(info, a[0].abs(), || format!("abs of {}", a[0])), |a| a[0].abs())
+fn number_abs(cx: &NativeCx<'_>) -> Outcome {
+    either(cx, |info, a| fit_or_throw(info, a[0].abs(), || format!("abs of {}", a[0])), |a| a[0].abs())
 }
 
-pub(super) fn signum(c: &mut Call<'_>) -> Outcome {
-    either(c, |info, a| Ok(wrap(info, a[0].signum())), |a| if a[0] == 0.0 { 0.0 } else { a[0].signum() })
+fn number_signum(cx: &NativeCx<'_>) -> Outcome {
+    either(cx, |info, a| Ok(wrap(info, a[0].signum())), |a| if a[0] == 0.0 { 0.0 } else { a[0].signum() })
 }
 
-pub(super) fn min(c: &mut Call<'_>) -> Outcome {
-    either(c, |info, a| Ok(wrap(info, a[0].min(a[1]))), |a| a[0].min(a[1]))
+fn number_min(cx: &NativeCx<'_>) -> Outcome {
+    either(cx, |info, a| Ok(wrap(info, a[0].min(a[1]))), |a| a[0].min(a[1]))
 }
 
-pub(super) fn max(c: &mut Call<'_>) -> Outcome {
-    either(c, |info, a| Ok(wrap(info, a[0].max(a[1]))), |a| a[0].max(a[1]))
+fn number_max(cx: &NativeCx<'_>) -> Outcome {
+    either(cx, |info, a| Ok(wrap(info, a[0].max(a[1]))), |a| a[0].max(a[1]))
 }
 
-pub(super) fn clamp(c: &mut Call<'_>) -> Outcome {
-    let (low, high) = (c.arg(1), c.arg(2));
+fn number_clamp(cx: &NativeCx<'_>) -> Outcome {
+    let (low, high) = (cx.arg(1), cx.arg(2));
     if low.compare(high) == Ordering::Greater {
         return Err(Fault::value(format!("clamp to {}..={}", low.show(), high.show())));
     }
-    either(c, |info, a| Ok(wrap(info, a[0].clamp(a[1], a[2]))), |a| if a[0] < a[1] { a[1] } else if a[0] > a[2] { a[2] } else { a[0] })
+    either(cx, |info, a| Ok(wrap(info, a[0].clamp(a[1], a[2]))), |a| if a[0] < a[1] { a[1] } else if a[0] > a[2] { a[2] } else { a[0] })
 }
 
-pub(super) fn to_float(c: &mut Call<'_>) -> Outcome {
-    let x = c.arg(0);
+fn number_to_float(cx: &NativeCx<'_>) -> Outcome {
+    let x = cx.arg(0);
     Ok(Value::float(if kind_of(x.info()).is_float() { x.float() } else { wide(x) as f64 }))
 }
 
-pub(super) fn to_int(c: &mut Call<'_>) -> Outcome {
-    let x = c.arg(0);
+fn number_to_int(cx: &NativeCx<'_>) -> Outcome {
+    let x = cx.arg(0);
     if !kind_of(x.info()).is_float() {
-        return fit_or_throw(c.ret(), wide(x), || x.show());
+        return fit_or_throw(cx.ret_type(), wide(x), || x.show());
     }
     let float = x.float();
     if float.is_nan() {
         return Err(Fault::value("nan is not a whole number"));
     }
     // Saturates beyond 128 bits, which is out of range as well.
-    fit_or_throw(c.ret(), float.trunc() as i128, || x.show())
+    fit_or_throw(cx.ret_type(), float.trunc() as i128, || x.show())
 }
 
-pub(super) fn min_value(c: &mut Call<'_>) -> Outcome {
-    Ok(wrap(c.ret(), range(kind_of(c.ret())).0))
+fn int_min_value(cx: &NativeCx<'_>) -> Outcome {
+    Ok(wrap(cx.ret_type(), range(kind_of(cx.ret_type())).0))
 }
 
-pub(super) fn max_value(c: &mut Call<'_>) -> Outcome {
-    Ok(wrap(c.ret(), range(kind_of(c.ret())).1))
+fn int_max_value(cx: &NativeCx<'_>) -> Outcome {
+    Ok(wrap(cx.ret_type(), range(kind_of(cx.ret_type())).1))
 }
 
-fn ints(c: &Call<'_>) -> (i128, i128) {
-    (wide(c.arg(0)), wide(c.arg(1)))
+fn ints(cx: &NativeCx<'_>) -> (i128, i128) {
+    (wide(cx.arg(0)), wide(cx.arg(1)))
 }
 
-pub(super) fn wrapping_add(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
-    Ok(wrap(c.ret(), a + b))
+fn int_wrapping_add(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
+    Ok(wrap(cx.ret_type(), a + b))
 }
 
-pub(super) fn wrapping_sub(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
-    Ok(wrap(c.ret(), a - b))
+fn int_wrapping_sub(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
+    Ok(wrap(cx.ret_type(), a - b))
 }
 
-pub(super) fn wrapping_mul(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
-    Ok(wrap(c.ret(), a.wrapping_mul(b)))
+fn int_wrapping_mul(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
+    Ok(wrap(cx.ret_type(), a.wrapping_mul(b)))
 }
 
-pub(super) fn wrapping_neg(c: &mut Call<'_>) -> Outcome {
-    Ok(wrap(c.ret(), -wide(c.arg(0))))
+fn int_wrapping_neg(cx: &NativeCx<'_>) -> Outcome {
+    Ok(wrap(cx.ret_type(), -wide(cx.arg(0))))
 }
 
 /// Bits that leave at an end are lost; the distance is taken modulo the width.
-pub(super) fn wrapping_shl(c: &mut Call<'_>) -> Outcome {
-    let width = bits_of(kind_of(c.ret()));
-    let by = c.arg(1).int().rem_euclid(i64::from(width));
-    Ok(wrap(c.ret(), wide(c.arg(0)) << by))
+fn int_wrapping_shl(cx: &NativeCx<'_>) -> Outcome {
+    let width = bits_of(kind_of(cx.ret_type()));
+    let by = cx.arg(1).int().rem_euclid(i64::from(width));
+    Ok(wrap(cx.ret_type(), wide(cx.arg(0)) << by))
 }
 
-pub(super) fn wrapping_shr(c: &mut Call<'_>) -> Outcome {
-    let width = bits_of(kind_of(c.ret()));
-    let by = c.arg(1).int().rem_euclid(i64::from(width));
-    Ok(wrap(c.ret(), wide(c.arg(0)) >> by))
+fn int_wrapping_shr(cx: &NativeCx<'_>) -> Outcome {
+    let width = bits_of(kind_of(cx.ret_type()));
+    let by = cx.arg(1).int().rem_euclid(i64::from(width));
+    Ok(wrap(cx.ret_type(), wide(cx.arg(0)) >> by))
 }
 
 fn saturate(info: &'static TypeInfo, n: i128) -> Value {
@@ -204,48 +207,48 @@ fn saturate(info: &'static TypeInfo, n: i128) -> Value {
     wrap(info, n.clamp(low, high))
 }
 
-pub(super) fn saturating_add(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
-    Ok(saturate(c.ret(), a + b))
+fn int_saturating_add(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
+    Ok(saturate(cx.ret_type(), a + b))
 }
 
-pub(super) fn saturating_sub(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
-    Ok(saturate(c.ret(), a - b))
+fn int_saturating_sub(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
+    Ok(saturate(cx.ret_type(), a - b))
 }
 
-pub(super) fn saturating_mul(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
-    Ok(saturate(c.ret(), a.saturating_mul(b)))
+fn int_saturating_mul(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
+    Ok(saturate(cx.ret_type(), a.saturating_mul(b)))
 }
 
-fn checked(c: &Call<'_>, n: Option<i128>) -> Outcome {
-    let payload = c.arg(0).info();
-    Ok(c.option(n.and_then(|n| fit(payload, n))))
+fn checked(cx: &NativeCx<'_>, n: Option<i128>) -> Outcome {
+    let payload = cx.arg(0).info();
+    Ok(option(cx, n.and_then(|n| fit(payload, n))))
 }
 
-pub(super) fn checked_add(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
-    checked(c, Some(a + b))
+fn int_checked_add(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
+    checked(cx, Some(a + b))
 }
 
-pub(super) fn checked_sub(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
-    checked(c, Some(a - b))
+fn int_checked_sub(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
+    checked(cx, Some(a - b))
 }
 
-pub(super) fn checked_mul(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
-    checked(c, a.checked_mul(b))
+fn int_checked_mul(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
+    checked(cx, a.checked_mul(b))
 }
 
-pub(super) fn checked_div(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
-    checked(c, a.checked_div(b))
+fn int_checked_div(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
+    checked(cx, a.checked_div(b))
 }
 
-pub(super) fn int_pow(c: &mut Call<'_>) -> Outcome {
-    let (base, exponent) = (wide(c.arg(0)), c.arg(1).int());
+fn int_pow(cx: &NativeCx<'_>) -> Outcome {
+    let (base, exponent) = (wide(cx.arg(0)), cx.arg(1).int());
     if exponent < 0 {
         return Err(Fault::value(format!("{base} ** {exponent}: a negative exponent needs a float")));
     }
@@ -257,117 +260,117 @@ pub(super) fn int_pow(c: &mut Call<'_>) -> Outcome {
         _ => None,
     };
     match power {
-        Some(n) => fit_or_throw(c.ret(), n, what),
-        None => Err(Fault::overflow(what(), kind_of(c.ret()).name())),
+        Some(n) => fit_or_throw(cx.ret_type(), n, what),
+        None => Err(Fault::overflow(what(), kind_of(cx.ret_type()).name())),
     }
 }
 
-pub(super) fn isqrt(c: &mut Call<'_>) -> Outcome {
-    let n = wide(c.arg(0));
+fn int_isqrt(cx: &NativeCx<'_>) -> Outcome {
+    let n = wide(cx.arg(0));
     match u64::try_from(n) {
-        Ok(n) => Ok(wrap(c.ret(), n.isqrt().into())),
+        Ok(n) => Ok(wrap(cx.ret_type(), n.isqrt().into())),
         Err(_) => Err(Fault::value(format!("the square root of {n}"))),
     }
 }
 
-pub(super) fn int_sqrt(c: &mut Call<'_>) -> Outcome {
-    Ok(Value::float((wide(c.arg(0)) as f64).sqrt()))
+fn int_sqrt(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::float((wide(cx.arg(0)) as f64).sqrt()))
 }
 
-pub(super) fn div_floor(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
+fn int_div_floor(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
     if b == 0 {
         return Err(Fault::zero_division(format!("div_floor({a}, 0)")));
     }
     let quotient = a / b - i128::from(a % b != 0 && (a < 0) != (b < 0));
-    fit_or_throw(c.ret(), quotient, || format!("div_floor({a}, {b})"))
+    fit_or_throw(cx.ret_type(), quotient, || format!("div_floor({a}, {b})"))
 }
 
-pub(super) fn mod_floor(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
+fn int_mod_floor(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
     if b == 0 {
         return Err(Fault::zero_division(format!("mod_floor({a}, 0)")));
     }
     let rest = a % b;
-    Ok(wrap(c.ret(), if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }))
+    Ok(wrap(cx.ret_type(), if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }))
 }
 
-pub(super) fn gcd(c: &mut Call<'_>) -> Outcome {
-    let (a, b) = ints(c);
+fn int_gcd(cx: &NativeCx<'_>) -> Outcome {
+    let (a, b) = ints(cx);
     let (mut x, mut y) = (a.abs(), b.abs());
     while y != 0 {
         (x, y) = (y, x % y);
     }
-    fit_or_throw(c.ret(), x, || format!("gcd({a}, {b})"))
+    fit_or_throw(cx.ret_type(), x, || format!("gcd({a}, {b})"))
 }
 
 /// The bits of an integer, without the sign's copies above its width.
-fn pattern(c: &Call<'_>) -> (u64, u32) {
-    let width = bits_of(kind_of(c.arg(0).info()));
-    (c.arg(0).scalar_bits() & (u64::MAX >> (64 - width)), width)
+fn pattern(cx: &NativeCx<'_>) -> (u64, u32) {
+    let width = bits_of(kind_of(cx.arg(0).info()));
+    (cx.arg(0).scalar_bits() & (u64::MAX >> (64 - width)), width)
 }
 
-pub(super) fn count_ones(c: &mut Call<'_>) -> Outcome {
-    Ok(Value::int(pattern(c).0.count_ones().into()))
+fn int_count_ones(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::int(pattern(cx).0.count_ones().into()))
 }
 
-pub(super) fn leading_zeros(c: &mut Call<'_>) -> Outcome {
-    let (bits, width) = pattern(c);
+fn int_leading_zeros(cx: &NativeCx<'_>) -> Outcome {
+    let (bits, width) = pattern(cx);
     Ok(Value::int(i64::from(bits.leading_zeros()) - i64::from(64 - width)))
 }
 
-pub(super) fn trailing_zeros(c: &mut Call<'_>) -> Outcome {
-    let (bits, width) = pattern(c);
+fn int_trailing_zeros(cx: &NativeCx<'_>) -> Outcome {
+    let (bits, width) = pattern(cx);
     Ok(Value::int(bits.trailing_zeros().min(width).into()))
 }
 
 macro_rules! float_functions {
     ($($name:ident = $f:expr;)*) => { $(
-        pub(super) fn $name(c: &mut Call<'_>) -> Outcome {
+        fn $name(cx: &NativeCx<'_>) -> Outcome {
             let f: fn(f64) -> f64 = $f;
-            Ok(float_value(c.ret(), f(c.arg(0).float())))
+            Ok(float_value(cx.ret_type(), f(cx.arg(0).float())))
         }
     )* };
 }
 
 float_functions! {
-    sqrt = f64::sqrt;
-    cbrt = f64::cbrt;
-    exp = f64::exp;
-    ln = f64::ln;
-    log2 = f64::log2;
-    log10 = f64::log10;
-    sin = f64::sin;
-    cos = f64::cos;
-    tan = f64::tan;
-    asin = f64::asin;
-    acos = f64::acos;
-    atan = f64::atan;
-    sinh = f64::sinh;
-    cosh = f64::cosh;
-    tanh = f64::tanh;
-    floor = f64::floor;
-    ceil = f64::ceil;
-    trunc = f64::trunc;
-    fract = f64::fract;
-    sigmoid = |x| 1.0 / (1.0 + (-x).exp());
+    float_sqrt = f64::sqrt;
+    float_cbrt = f64::cbrt;
+    float_exp = f64::exp;
+    float_ln = f64::ln;
+    float_log2 = f64::log2;
+    float_log10 = f64::log10;
+    float_sin = f64::sin;
+    float_cos = f64::cos;
+    float_tan = f64::tan;
+    float_asin = f64::asin;
+    float_acos = f64::acos;
+    float_atan = f64::atan;
+    float_sinh = f64::sinh;
+    float_cosh = f64::cosh;
+    float_tanh = f64::tanh;
+    float_floor = f64::floor;
+    float_ceil = f64::ceil;
+    float_trunc = f64::trunc;
+    float_fract = f64::fract;
+    float_sigmoid = |x| 1.0 / (1.0 + (-x).exp());
 }
 
-pub(super) fn atan2(c: &mut Call<'_>) -> Outcome {
-    Ok(float_value(c.ret(), c.arg(0).float().atan2(c.arg(1).float())))
+fn float_atan2(cx: &NativeCx<'_>) -> Outcome {
+    Ok(float_value(cx.ret_type(), cx.arg(0).float().atan2(cx.arg(1).float())))
 }
 
-pub(super) fn hypot(c: &mut Call<'_>) -> Outcome {
-    Ok(float_value(c.ret(), c.arg(0).float().hypot(c.arg(1).float())))
+fn float_hypot(cx: &NativeCx<'_>) -> Outcome {
+    Ok(float_value(cx.ret_type(), cx.arg(0).float().hypot(cx.arg(1).float())))
 }
 
-pub(super) fn float_pow(c: &mut Call<'_>) -> Outcome {
-    Ok(float_value(c.ret(), c.arg(0).float().powf(c.arg(1).float())))
+fn float_pow(cx: &NativeCx<'_>) -> Outcome {
+    Ok(float_value(cx.ret_type(), cx.arg(0).float().powf(cx.arg(1).float())))
 }
 
 /// Through the decimal text when digits are asked for, so that 2.675 with two digits is what its exact value says.
-pub(super) fn round(c: &mut Call<'_>) -> Outcome {
-    let (x, digits) = (c.arg(0).float(), c.arg(1).int());
+fn float_round(cx: &NativeCx<'_>) -> Outcome {
+    let (x, digits) = (cx.arg(0).float(), cx.arg(1).int());
     let rounded = match digits {
         _ if !x.is_finite() => x,
         0 => x.round_ties_even(),
@@ -379,36 +382,36 @@ pub(super) fn round(c: &mut Call<'_>) -> Outcome {
             if scale.is_finite() { (x / scale).round_ties_even() * scale } else { 0.0 }
         }
     };
-    Ok(float_value(c.ret(), rounded))
+    Ok(float_value(cx.ret_type(), rounded))
 }
 
-pub(super) fn is_nan(c: &mut Call<'_>) -> Outcome {
-    Ok(Value::bool(c.arg(0).float().is_nan()))
+fn float_is_nan(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::bool(cx.arg(0).float().is_nan()))
 }
 
-pub(super) fn is_finite(c: &mut Call<'_>) -> Outcome {
-    Ok(Value::bool(c.arg(0).float().is_finite()))
+fn float_is_finite(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::bool(cx.arg(0).float().is_finite()))
 }
 
-pub(super) fn is_infinite(c: &mut Call<'_>) -> Outcome {
-    Ok(Value::bool(c.arg(0).float().is_infinite()))
+fn float_is_infinite(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::bool(cx.arg(0).float().is_infinite()))
 }
 
 /// The bits of the value in its own width.
-pub(super) fn to_bits(c: &mut Call<'_>) -> Outcome {
-    let x = c.arg(0).float();
-    let bits = match kind_of(c.arg(0).info()) {
+fn float_to_bits(cx: &NativeCx<'_>) -> Outcome {
+    let x = cx.arg(0).float();
+    let bits = match kind_of(cx.arg(0).info()) {
         Kind::Float16 => f16::from_f64(x).to_bits().into(),
         Kind::BFloat16 => bf16::from_f64(x).to_bits().into(),
         Kind::Float32 => (x as f32).to_bits().into(),
         _ => x.to_bits(),
     };
-    Ok(Value::scalar(c.ret(), bits))
+    Ok(Value::scalar(cx.ret_type(), bits))
 }
 
-pub(super) fn from_bits(c: &mut Call<'_>) -> Outcome {
-    let bits = c.arg(0).scalar_bits();
-    let kind = kind_of(c.ret());
+fn float_from_bits(cx: &NativeCx<'_>) -> Outcome {
+    let bits = cx.arg(0).scalar_bits();
+    let kind = kind_of(cx.ret_type());
     let x = match kind {
         Kind::Float16 => u16::try_from(bits).ok().map(|b| f16::from_bits(b).to_f64()),
         Kind::BFloat16 => u16::try_from(bits).ok().map(|b| bf16::from_bits(b).to_f64()),
@@ -416,13 +419,13 @@ pub(super) fn from_bits(c: &mut Call<'_>) -> Outcome {
         _ => Some(f64::from_bits(bits)),
     };
     let x = x.ok_or_else(|| Fault::value(format!("{bits:#x} has more bits than a {}", kind.name())))?;
-    Ok(float_value(c.ret(), x))
+    Ok(float_value(cx.ret_type(), x))
 }
 
-pub(super) fn infinity(c: &mut Call<'_>) -> Outcome {
-    Ok(float_value(c.ret(), f64::INFINITY))
+fn float_infinity(cx: &NativeCx<'_>) -> Outcome {
+    Ok(float_value(cx.ret_type(), f64::INFINITY))
 }
 
-pub(super) fn nan(c: &mut Call<'_>) -> Outcome {
-    Ok(float_value(c.ret(), f64::NAN))
+fn float_nan(cx: &NativeCx<'_>) -> Outcome {
+    Ok(float_value(cx.ret_type(), f64::NAN))
 }

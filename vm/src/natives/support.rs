@@ -1,0 +1,61 @@
+//! What the files of natives share: rows for functions that answer with a value, and small readers of arguments.
+
+use super::NativeCx;
+use crate::fault::Fault;
+use crate::value::Value;
+
+/// What most natives come to: a value of the declared result type, or a fault.
+pub(super) type Outcome = Result<Value, Fault>;
+
+/// Rows like those of `natives!`, for functions from `&NativeCx` (or `&mut`) to `Outcome`.
+macro_rules! answers {
+    ($( $name:ident $scheme:literal $($capability:ident)?; )*) => {
+        &[$( $crate::natives::NativeRow {
+            name: stringify!($name),
+            scheme: $scheme,
+            suspends: false,
+            capability: answers!(@capability $($capability)?),
+            func: |cx| {
+                let value = $name(cx)?;
+                cx.return_value(value)
+            },
+        } ),*]
+    };
+    (@capability) => { None };
+    (@capability $capability:ident) => { Some($crate::natives::Capability::$capability) };
+}
+pub(super) use answers;
+
+/// `Some(value)` or `None` of the result type.
+pub(super) fn option(cx: &NativeCx<'_>, value: Option<Value>) -> Value {
+    match value {
+        Some(value) => Value::variant_named(cx.ret_type(), "Some", [value]),
+        None => Value::variant_named(cx.ret_type(), "None", []),
+    }
+}
+
+/// A `Vec` of the result type with these texts.
+pub(super) fn texts<S: Into<String>>(cx: &NativeCx<'_>, texts: impl IntoIterator<Item = S>) -> Value {
+    Value::vec(cx.ret_type(), texts.into_iter().map(|text| Value::str(text)))
+}
+
+/// The positions `start..end` of a slice; `i64::MAX` as `end` stands for the length. Throws `IndexError`.
+pub(super) fn slice_range(start: i64, end: i64, len: usize, what: &str) -> Result<std::ops::Range<usize>, Fault> {
+    let end = if end == i64::MAX { len as i64 } else { end };
+    if start < 0 || end < start || end > len as i64 {
+        let wrong = if start < 0 || start > len as i64 { start } else { end };
+        if wrong == end && end < start && start >= 0 && start <= len as i64 && end >= 0 {
+            return Err(Fault::new(
+                crate::fault::FaultKind::IndexError,
+                format!("slice {start}..{end} of a {what} ends before it starts"),
+            ));
+        }
+        return Err(Fault::index(wrong, what, len));
+    }
+    Ok(start as usize..end as usize)
+}
+
+/// A size that the program gave: not negative.
+pub(super) fn size(n: i64, what: &str) -> Result<usize, Fault> {
+    usize::try_from(n).map_err(|_| Fault::value(format!("{what} {n} is negative")))
+}
