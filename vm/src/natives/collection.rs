@@ -9,7 +9,52 @@ use crate::value::{Value, ValueRef};
 use stark_bytecode::TypeDesc;
 use std::cmp::Ordering;
 
-// @table
+pub(super) const TABLE: &[NativeRow] = answers! {
+    value_show "<T>(T) -> String";
+    value_repr "<T>(T) -> String";
+    value_equal "<T>(T, Self) -> Bool";
+    value_compare "<T>(T, Self) -> Ordering";
+    value_hash "<T>(T) -> Int";
+    vec_sort_plain "<T>(&mut Vec<T>) -> Bool";
+    vec_new "<T>() -> Vec<T>";
+    vec_with_capacity "<T>(Int) -> Vec<T>";
+    vec_len "<T>(Vec<T>) -> Int";
+    vec_push "<T>(&mut Vec<T>, T) -> ()";
+    vec_pop "<T>(&mut Vec<T>) -> Option<T>";
+    vec_insert "<T>(&mut Vec<T>, Int, T) -> ()";
+    vec_remove "<T>(&mut Vec<T>, Int) -> T";
+    vec_extend "<T>(&mut Vec<T>, Vec<T>) -> ()";
+    vec_clear "<T>(&mut Vec<T>) -> ()";
+    vec_truncate "<T>(&mut Vec<T>, Int) -> ()";
+    vec_swap "<T>(&mut Vec<T>, Int, Int) -> ()";
+    vec_reverse "<T>(&mut Vec<T>) -> ()";
+    vec_get "<T>(Vec<T>, Int) -> Option<T>";
+    vec_slice "<T>(Vec<T>, Int, Int) -> Vec<T>";
+    vec_concat "<T>(Vec<T>, Vec<T>) -> Vec<T>";
+    vec_repeat "<T>(Vec<T>, Int) -> Vec<T>";
+    vec_reversed "<T>(Vec<T>) -> Vec<T>";
+    map_new "<K, V>() -> Map<K, V>";
+    map_len "<K, V>(Map<K, V>) -> Int";
+    map_get "<K, V>(Map<K, V>, K) -> Option<V>";
+    map_index "<K, V>(Map<K, V>, K) -> V";
+    map_insert "<K, V>(&mut Map<K, V>, K, V) -> Option<V>";
+    map_remove "<K, V>(&mut Map<K, V>, K) -> Option<V>";
+    map_contains "<K, V>(Map<K, V>, K) -> Bool";
+    map_clear "<K, V>(&mut Map<K, V>) -> ()";
+    map_keys "<K, V>(Map<K, V>) -> Vec<K>";
+    map_values "<K, V>(Map<K, V>) -> Vec<V>";
+    map_items "<K, V>(Map<K, V>) -> Vec<(K, V)>";
+    map_from_items "<K, V>(Vec<(K, V)>) -> Map<K, V>";
+    set_new "<T>() -> Set<T>";
+    set_from_vec "<T>(Vec<T>) -> Set<T>";
+    set_len "<T>(Set<T>) -> Int";
+    set_insert "<T>(&mut Set<T>, T) -> Bool";
+    set_remove "<T>(&mut Set<T>, T) -> Bool";
+    set_contains "<T>(Set<T>, T) -> Bool";
+    set_clear "<T>(&mut Set<T>) -> ()";
+    set_to_vec "<T>(Set<T>) -> Vec<T>";
+    range_to_vec "(Range) -> Vec<Int>";
+};
 
 fn value_show(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::str(cx.arg(0).display()))

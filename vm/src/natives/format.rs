@@ -87,7 +87,9 @@ impl Spec {
             None if self.zeros && is_number => format!("{sign}{}{digits}", fill(missing, '0')),
             None if is_number => format!("{}{sign}{digits}", fill(missing, self.fill)),
             Some('>') => format!("{}{sign}{digits}", fill(missing, self.fill)),
-            Some('^') => format!("{}{sign}{digits}{}", fill(missing / 2, self.fill), fill(missing - missing / 2, self.fill)),
+            Some('^') => {
+                format!("{}{sign}{digits}{}", fill(missing / 2, self.fill), fill(missing - missing / 2, self.fill))
+            }
             _ => format!("{sign}{digits}{}", fill(missing, self.fill)),
         }
     }
@@ -277,9 +279,13 @@ mod tests {
 
     #[test]
     fn text_is_cut_and_padded() {
-        for (s, spec, text) in
-            [("ada", ">6", "   ada"), ("ada", "<6", "ada   "), ("ada", "^7", "  ada  "), ("ädä!", ".3", "ädä"), ("a", "3s", "a  ")]
-        {
+        for (s, spec, text) in [
+            ("ada", ">6", "   ada"),
+            ("ada", "<6", "ada   "),
+            ("ada", "^7", "  ada  "),
+            ("ädä!", ".3", "ädä"),
+            ("a", "3s", "a  "),
+        ] {
             check(Value::str(s), spec, text);
         }
     }

@@ -35,9 +35,16 @@
 //!   and `CancelledError` is thrown.
 //! - A panic ends the task with `InternalError`, so an assertion is fine for what the scheme already promises.
 
+mod collection;
 mod cx;
+mod format;
 mod io;
+mod number;
+mod rng;
 pub mod scheme;
+mod string;
+mod support;
+mod text;
 
 pub use cx::NativeCx;
 
@@ -113,7 +120,7 @@ macro_rules! natives {
 pub(crate) use natives;
 
 /// All tables. A new file of natives is a line here.
-const TABLES: &[&[NativeRow]] = &[io::TABLE];
+const TABLES: &[&[NativeRow]] = &[io::TABLE, collection::TABLE, number::TABLE, string::TABLE];
 
 /// Every native there is.
 pub fn all() -> impl Iterator<Item = &'static NativeRow> {

@@ -11,7 +11,72 @@ use half::{bf16, f16};
 use stark_bytecode::Kind;
 use std::cmp::Ordering;
 
-// @table
+pub(super) const TABLE: &[NativeRow] = answers! {
+    number_zero "<T>() -> T";
+    number_one "<T>() -> T";
+    number_abs "<T: Number>(T) -> T";
+    number_signum "<T: Number>(T) -> T";
+    number_min "<T: Number>(T, T) -> T";
+    number_max "<T: Number>(T, T) -> T";
+    number_clamp "<T: Number>(T, T, T) -> T";
+    number_to_float "<T: Number>(T) -> Float";
+    number_to_int "<T: Number>(T) -> Int";
+    int_min_value "<T: Integer>() -> T";
+    int_max_value "<T: Integer>() -> T";
+    int_wrapping_add "<T: Integer>(T, T) -> T";
+    int_wrapping_sub "<T: Integer>(T, T) -> T";
+    int_wrapping_mul "<T: Integer>(T, T) -> T";
+    int_wrapping_neg "<T: Integer>(T) -> T";
+    int_wrapping_shl "<T: Integer>(T, Int) -> T";
+    int_wrapping_shr "<T: Integer>(T, Int) -> T";
+    int_saturating_add "<T: Integer>(T, T) -> T";
+    int_saturating_sub "<T: Integer>(T, T) -> T";
+    int_saturating_mul "<T: Integer>(T, T) -> T";
+    int_checked_add "<T: Integer>(T, T) -> Option<T>";
+    int_checked_sub "<T: Integer>(T, T) -> Option<T>";
+    int_checked_mul "<T: Integer>(T, T) -> Option<T>";
+    int_checked_div "<T: Integer>(T, T) -> Option<T>";
+    int_pow "<T: Integer>(T, Int) -> T";
+    int_isqrt "<T: Integer>(T) -> T";
+    int_sqrt "<T: Integer>(T) -> Float";
+    int_div_floor "<T: Integer>(T, T) -> T";
+    int_mod_floor "<T: Integer>(T, T) -> T";
+    int_gcd "<T: Integer>(T, T) -> T";
+    int_count_ones "<T: Integer>(T) -> Int";
+    int_leading_zeros "<T: Integer>(T) -> Int";
+    int_trailing_zeros "<T: Integer>(T) -> Int";
+    float_atan2 "<T: Floating>(T, T) -> T";
+    float_hypot "<T: Floating>(T, T) -> T";
+    float_pow "<T: Floating>(T, T) -> T";
+    float_round "<T: Floating>(T, Int) -> T";
+    float_is_nan "<T: Floating>(T) -> Bool";
+    float_is_finite "<T: Floating>(T) -> Bool";
+    float_is_infinite "<T: Floating>(T) -> Bool";
+    float_to_bits "<T: Floating>(T) -> UInt64";
+    float_from_bits "<T: Floating>(UInt64) -> T";
+    float_infinity "<T: Floating>() -> T";
+    float_nan "<T: Floating>() -> T";
+    float_sqrt "<T: Floating>(T) -> T";
+    float_cbrt "<T: Floating>(T) -> T";
+    float_exp "<T: Floating>(T) -> T";
+    float_ln "<T: Floating>(T) -> T";
+    float_log2 "<T: Floating>(T) -> T";
+    float_log10 "<T: Floating>(T) -> T";
+    float_sin "<T: Floating>(T) -> T";
+    float_cos "<T: Floating>(T) -> T";
+    float_tan "<T: Floating>(T) -> T";
+    float_asin "<T: Floating>(T) -> T";
+    float_acos "<T: Floating>(T) -> T";
+    float_atan "<T: Floating>(T) -> T";
+    float_sinh "<T: Floating>(T) -> T";
+    float_cosh "<T: Floating>(T) -> T";
+    float_tanh "<T: Floating>(T) -> T";
+    float_floor "<T: Floating>(T) -> T";
+    float_ceil "<T: Floating>(T) -> T";
+    float_trunc "<T: Floating>(T) -> T";
+    float_fract "<T: Floating>(T) -> T";
+    float_sigmoid "<T: Floating>(T) -> T";
+};
 
 /// The kind of the number type `info`; the scheme promises that it is one.
 pub(super) fn kind_of(info: &TypeInfo) -> Kind {
@@ -137,7 +202,19 @@ fn number_clamp(cx: &NativeCx<'_>) -> Outcome {
     if low.compare(high) == Ordering::Greater {
         return Err(Fault::value(format!("clamp to {}..={}", low.show(), high.show())));
     }
-    either(cx, |info, a| Ok(wrap(info, a[0].clamp(a[1], a[2]))), |a| if a[0] < a[1] { a[1] } else if a[0] > a[2] { a[2] } else { a[0] })
+    either(
+        cx,
+        |info, a| Ok(wrap(info, a[0].clamp(a[1], a[2]))),
+        |a| {
+            if a[0] < a[1] {
+                a[1]
+            } else if a[0] > a[2] {
+                a[2]
+            } else {
+                a[0]
+            }
+        },
+    )
 }
 
 fn number_to_float(cx: &NativeCx<'_>) -> Outcome {

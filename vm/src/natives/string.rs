@@ -8,7 +8,64 @@ use super::{NativeCx, NativeRow, format::format_value};
 use crate::fault::{Fault, FaultKind};
 use crate::value::{Value, ValueRef};
 
-// @table
+pub(super) const TABLE: &[NativeRow] = answers! {
+    str_len "(String) -> Int";
+    str_byte_len "(String) -> Int";
+    str_concat "(String, String) -> String";
+    str_join_parts "(Vec<String>) -> String";
+    str_join "(String, Vec<String>) -> String";
+    str_repeat "(String, Int) -> String";
+    str_index "(String, Int) -> String";
+    str_get "(String, Int) -> Option<String>";
+    str_slice "(String, Int, Int) -> String";
+    str_contains "(String, String) -> Bool";
+    str_starts_with "(String, String) -> Bool";
+    str_ends_with "(String, String) -> Bool";
+    str_find "(String, String) -> Option<Int>";
+    str_rfind "(String, String) -> Option<Int>";
+    str_count "(String, String) -> Int";
+    str_upper "(String) -> String";
+    str_lower "(String) -> String";
+    str_capitalize "(String) -> String";
+    str_strip "(String) -> String";
+    str_strip_chars "(String, String) -> String";
+    str_trim_start "(String) -> String";
+    str_trim_end "(String) -> String";
+    str_strip_prefix "(String, String) -> Option<String>";
+    str_strip_suffix "(String, String) -> Option<String>";
+    str_split_space "(String) -> Vec<String>";
+    str_split "(String, String) -> Vec<String>";
+    str_split_limit "(String, String, Int) -> Vec<String>";
+    str_split_once "(String, String) -> Option<(String, String)>";
+    str_lines "(String) -> Vec<String>";
+    str_chars "(String) -> Vec<String>";
+    str_bytes "(String) -> Bytes";
+    str_replace "(String, String, String) -> String";
+    str_reverse "(String) -> String";
+    str_pad_start "(String, Int, String) -> String";
+    str_pad_end "(String, Int, String) -> String";
+    str_center "(String, Int, String) -> String";
+    str_is_digit "(String) -> Bool";
+    str_is_alpha "(String) -> Bool";
+    str_is_alnum "(String) -> Bool";
+    str_is_space "(String) -> Bool";
+    str_is_upper "(String) -> Bool";
+    str_is_lower "(String) -> Bool";
+    str_chr "(Int) -> String";
+    str_ord "(String) -> Int";
+    str_parse_int "(String, Int) -> Option<Int>";
+    str_parse_float "(String) -> Option<Float>";
+    str_format "<T>(T, String) -> String";
+    bytes_len "(Bytes) -> Int";
+    bytes_index "(Bytes, Int) -> UInt8";
+    bytes_slice "(Bytes, Int, Int) -> Bytes";
+    bytes_concat "(Bytes, Bytes) -> Bytes";
+    bytes_to_vec "(Bytes) -> Vec<UInt8>";
+    bytes_from_vec "(Vec<UInt8>) -> Bytes";
+    bytes_contains "(Bytes, UInt8) -> Bool";
+    bytes_to_hex "(Bytes) -> String";
+    bytes_decode "(Bytes) -> String";
+};
 
 /// Text that `what` is about to make, within the task's memory limit.
 fn make(cx: &NativeCx<'_>, bytes: Option<usize>, what: &str) -> Result<(), Fault> {
@@ -322,7 +379,8 @@ fn bytes_len(cx: &NativeCx<'_>) -> Outcome {
 
 fn bytes_index(cx: &NativeCx<'_>) -> Outcome {
     let (bytes, i) = (cx.bytes(0), cx.int(1));
-    let byte = usize::try_from(i).ok().and_then(|i| bytes.get(i)).ok_or_else(|| Fault::index(i, "Bytes", bytes.len()))?;
+    let byte =
+        usize::try_from(i).ok().and_then(|i| bytes.get(i)).ok_or_else(|| Fault::index(i, "Bytes", bytes.len()))?;
     Ok(Value::scalar(cx.ret_type(), u64::from(*byte)))
 }
 

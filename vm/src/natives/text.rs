@@ -14,7 +14,9 @@ pub fn parse_int(text: &str, base: u32) -> Option<i64> {
     };
     let (digits, base) = [("0x", 16), ("0o", 8), ("0b", 2)]
         .into_iter()
-        .find_map(|(prefix, b)| (base == b || base == 10).then(|| digits.strip_prefix(prefix)).flatten().map(|d| (d, b)))
+        .find_map(|(prefix, b)| {
+            (base == b || base == 10).then(|| digits.strip_prefix(prefix)).flatten().map(|d| (d, b))
+        })
         .unwrap_or((digits, base));
     let digits = without_underscores(digits)?;
     if !digits.chars().all(|c| c.is_digit(base)) {
@@ -99,7 +101,11 @@ impl Json<'_> {
             loop {
                 let Some(&open) = self.open.last() else {
                     self.blanks();
-                    return if self.at == self.text.len() { Ok(()) } else { Err("text goes on behind the value".into()) };
+                    return if self.at == self.text.len() {
+                        Ok(())
+                    } else {
+                        Err("text goes on behind the value".into())
+                    };
                 };
                 let opened_now = matches!(self.events.last(), Some((c, _)) if *c == open);
                 self.blanks();
@@ -180,7 +186,8 @@ impl Json<'_> {
         let text = &self.text[start..self.at];
         let digits = text.strip_prefix('-').unwrap_or(text);
         let leading_zero = digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit();
-        let ends_well = digits.starts_with(|c: char| c.is_ascii_digit()) && !digits.ends_with('.') && !digits.contains(".e");
+        let ends_well =
+            digits.starts_with(|c: char| c.is_ascii_digit()) && !digits.ends_with('.') && !digits.contains(".e");
         if leading_zero || !ends_well || text.parse::<f64>().is_err() {
             self.at = start;
             return Err(format!("`{text}` is not a number"));
@@ -357,16 +364,25 @@ mod tests {
 
     #[test]
     fn floats_are_read_in_every_usual_form() {
-        for (text, x) in
-            [("2.5", Some(2.5)), ("-1e3", Some(-1000.0)), (".5", Some(0.5)), ("inf", Some(f64::INFINITY)), ("x", None), ("", None)]
-        {
+        for (text, x) in [
+            ("2.5", Some(2.5)),
+            ("-1e3", Some(-1000.0)),
+            (".5", Some(0.5)),
+            ("inf", Some(f64::INFINITY)),
+            ("x", None),
+            ("", None),
+        ] {
             assert_eq!(parse_float(text), x, "{text}");
         }
     }
 
     #[test]
     fn dates_follow_the_gregorian_calendar() {
-        for (s, text) in [(0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_767_225_599, "2025-12-31T23:59:59Z")] {
+        for (s, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+        ] {
             assert_eq!(utc(s), text);
         }
     }
