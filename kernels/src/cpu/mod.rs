@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub mod buffer;
+pub mod gemm;
 pub mod math;
 pub mod simd;
 pub mod split;

@@ -146,9 +146,6 @@ pub(crate) trait Arith: Elem {
     fn zero() -> Self {
         Self::default()
     }
-    fn one() -> Self {
-        Self::from_i64(1)
-    }
     /// The greater; NaN when either is.
     #[inline(always)]
     fn greater(self, b: Self) -> Self {

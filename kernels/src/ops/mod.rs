@@ -5,9 +5,15 @@
 
 mod create;
 mod elementwise;
+mod matmul;
+mod norm;
+mod reduce;
 mod unary;
 mod view;
 
 pub use create::*;
 pub use elementwise::*;
+pub use matmul::*;
+pub use norm::*;
+pub use reduce::*;
 pub use unary::*;

@@ -1,0 +1,121 @@
+//! Matrix products over strided matrices, through the `gemm` crate.
+//!
+//! Rows of the result are cut into pieces by the sizes alone, so the sum behind each element is the same
+//! however many cores take part.
+
+use half::f16;
+
+use super::buffer::Pod;
+
+/// A strided matrix inside a slice. The constructor checks that it lies inside.
+#[derive(Clone, Copy)]
+pub struct Mat<'a, T> {
+    data: &'a [T],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a, T> Mat<'a, T> {
+    pub fn new(data: &'a [T], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Mat<'a, T> {
+        if rows > 0 && cols > 0 {
+            assert!((rows - 1) * row_stride + (cols - 1) * col_stride < data.len(), "a matrix lies inside its storage");
+        }
+        Mat { data, rows, cols, row_stride, col_stride }
+    }
+
+    fn from_row(&self, first: usize, rows: usize) -> Mat<'a, T> {
+        Mat { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..*self }
+    }
+}
+
+/// Elements that `gemm` multiplies.
+pub trait Product: Pod {
+    const ONE: Self;
+    const ZERO: Self;
+}
+
+impl Product for f32 {
+    const ONE: f32 = 1.0;
+    const ZERO: f32 = 0.0;
+}
+
+impl Product for f64 {
+    const ONE: f64 = 1.0;
+    const ZERO: f64 = 0.0;
+}
+
+impl Product for f16 {
+    const ONE: f16 = f16::ONE;
+    const ZERO: f16 = f16::ZERO;
+}
+
+/// Work below this many multiplications is not worth another core (about 50 µs).
+const SPLIT: usize = 4 << 20;
+
+/// `out = a · b`, or `out += a · b` when `add`. `out` is row-major with `b.cols` columns.
+pub fn gemm<T: Product>(out: &mut [T], a: Mat<T>, b: Mat<T>, add: bool) {
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    assert!(out.len() == m * n && b.rows == k, "matrix sizes agree");
+    if m == 0 || n == 0 {
+        return;
+    }
+    if k == 0 {
+        if !add {
+            out.fill(T::ZERO);
+        }
+        return;
+    }
+    let rows = (SPLIT / (k * n).max(1)).max(64).next_multiple_of(16);
+    if m <= rows {
+        return piece(out, a, b, add);
+    }
+    super::split::fill_chunks(out, rows * n, |start, out| {
+        let first = start / n;
+        piece(out, a.from_row(first, out.len() / n), b, add);
+    });
+}
+
+fn piece<T: Product>(out: &mut [T], a: Mat<T>, b: Mat<T>, add: bool) {
+    let n = b.cols;
+    // SAFETY: `Mat::new` checked that both factors lie inside their slices (a piece of rows is a part of such a
+    // matrix), and `out` holds `a.rows * n` elements, which nobody else sees.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            n,
+            a.cols,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            add,
+            a.data.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            T::ONE,
+            T::ONE,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// Runs `work(i, piece)` for the `n` equal pieces of `out`, on several cores when `cost` (multiplications each) is worth it.
+pub fn batches<T: Pod>(out: &mut [T], n: usize, cost: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+    if n == 0 || out.is_empty() {
+        return;
+    }
+    let size = out.len() / n;
+    let together = (SPLIT / cost.max(1)).clamp(1, n);
+    super::split::fill_chunks(out, size * together, |start, out| {
+        for (k, out) in out.chunks_mut(size).enumerate() {
+            work(start / size + k, out);
+        }
+    });
+}

@@ -1,0 +1,312 @@
+//! Matrix products: `matmul`, `bmm`, `linear` and their relatives.
+
+use half::f16;
+use smallvec::SmallVec;
+use stark_shapes::{DType, ShapeError, rules, show};
+
+use crate::cpu::buffer::Buffer;
+use crate::cpu::gemm::{Mat, Product, batches, gemm};
+use crate::cpu::split::fill_chunks;
+use crate::element::{Elem, Scalar};
+use crate::error::{Result, TensorError};
+use crate::ops::elementwise::{Arith, add, mul};
+use crate::ops::view::expanded_strides;
+use crate::tensor::Tensor;
+use crate::walk::Walk;
+
+fn same_dtype(name: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
+    if a.dtype() != b.dtype() {
+        return Err(TensorError::DType(format!(
+            "{name} needs equal element types, not {} and {}",
+            a.dtype(),
+            b.dtype()
+        )));
+    }
+    Ok(a.dtype())
+}
+
+/// `a @ b`: vectors, matrices, and stacks of matrices whose leading axes broadcast. Both of one dtype.
+pub fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let shape = rules::matmul(a.shape(), b.shape())?;
+    let dtype = same_dtype("matmul", a, b)?;
+    // Vectors are matrices of one row or column until the end.
+    let left = if a.rank() == 1 { a.unsqueeze(0)? } else { a.clone() };
+    let right = if b.rank() == 1 { b.unsqueeze(1)? } else { b.clone() };
+    let out = match dtype {
+        DType::F32 => product::<f32>(&left, &right)?,
+        DType::F64 => product::<f64>(&left, &right)?,
+        DType::F16 => product::<f16>(&left, &right)?,
+        DType::BF16 => product::<f32>(&left.to(DType::F32)?, &right.to(DType::F32)?)?.to(dtype)?,
+        DType::I8 => int_product::<i8>(&left, &right)?,
+        DType::U8 => int_product::<u8>(&left, &right)?,
+        DType::I16 => int_product::<i16>(&left, &right)?,
+        DType::I32 => int_product::<i32>(&left, &right)?,
+        DType::I64 => int_product::<i64>(&left, &right)?,
+        DType::Bool => return Err(TensorError::dtype("matmul", dtype)),
+    };
+    out.reshape_to(&shape)
+}
+
+/// The stack of matrices that both operands broadcast to, and where each product finds its factors.
+struct Batch {
+    shape: SmallVec<[usize; 6]>,
+    starts: Vec<[usize; 2]>,
+    m: usize,
+    k: usize,
+    n: usize,
+}
+
+fn batch(a: &Tensor, b: &Tensor) -> Result<Batch> {
+    let (ra, rb) = (a.rank(), b.rank());
+    let lead = rules::broadcast(&a.shape()[..ra - 2], &b.shape()[..rb - 2])?;
+    let (m, k, n) = (a.shape()[ra - 2], a.shape()[ra - 1], b.shape()[rb - 1]);
+    let stacked = |x: &Tensor| {
+        let tail: SmallVec<[usize; 8]> = lead.iter().chain(&x.shape()[x.rank() - 2..]).copied().collect();
+        let strides = expanded_strides(x, &tail);
+        SmallVec::<[usize; 6]>::from_slice(&strides[..lead.len()])
+    };
+    let walk = Walk::new(&lead, [&stacked(a), &stacked(b)], [0, 0]);
+    let count = rules::numel(&lead)?;
+    let mut starts = Vec::new();
+    // An empty result needs no places, however absurd the number of empty matrices is.
+    if m > 0 && n > 0 {
+        starts.reserve(count);
+        let [s, t] = walk.inner();
+        walk.rows(0..count, |[i, j], n| starts.extend((0..n).map(|x| [i + x * s, j + x * t])));
+    }
+    let mut shape = SmallVec::from_slice(&lead);
+    shape.extend([m, n]);
+    Ok(Batch { shape, starts, m, k, n })
+}
+
+fn product<T: Product + Elem>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    // A stack times one matrix is one tall product.
+    if a.rank() > 2 && b.rank() == 2 && a.is_contiguous() {
+        let k = a.shape()[a.rank() - 1];
+        let rows: usize = a.shape()[..a.rank() - 1].iter().product();
+        let mut shape: SmallVec<[usize; 6]> = SmallVec::from_slice(&a.shape()[..a.rank() - 1]);
+        shape.push(b.shape()[1]);
+        return product::<T>(&a.reshape_to(&[rows, k])?, b)?.reshape_to(&shape);
+    }
+    let Batch { shape, starts, m, k, n } = batch(a, b)?;
+    let mut buffer = Buffer::zeroed::<T>(rules::numel(&shape)?)?;
+    let (x, y) = (a.storage::<T>(), b.storage::<T>());
+    let (sa, sb) = (&a.strides()[a.rank() - 2..], &b.strides()[b.rank() - 2..]);
+    let out = buffer.as_mut_slice::<T>();
+    let one = |i: usize, out: &mut [T]| {
+        let [at, bt] = starts[i];
+        gemm(out, Mat::new(&x[at..], m, k, sa[0], sa[1]), Mat::new(&y[bt..], k, n, sb[0], sb[1]), false);
+    };
+    if k == 0 {
+        // Sums of nothing: the zeros are already there.
+    } else if starts.len() == 1 {
+        one(0, out);
+    } else {
+        batches(out, starts.len(), m * k * n, one);
+    }
+    Ok(Tensor::from_buffer(buffer, T::DTYPE, &shape))
+}
+
+fn int_product<T: Arith>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let Batch { shape, starts, m, k, n } = batch(a, b)?;
+    let mut buffer = Buffer::zeroed::<T>(rules::numel(&shape)?)?;
+    let (x, y) = (a.storage::<T>(), b.storage::<T>());
+    let (sa, sb) = (&a.strides()[a.rank() - 2..], &b.strides()[b.rank() - 2..]);
+    batches(buffer.as_mut_slice::<T>(), starts.len(), m * k * n, |i, out| {
+        let [at, bt] = starts[i];
+        for (row, out) in out.chunks_mut(n).enumerate() {
+            for j in 0..k {
+                let left = x[at + row * sa[0] + j * sa[1]];
+                for (col, o) in out.iter_mut().enumerate() {
+                    *o = o.add(left.mul(y[bt + j * sb[0] + col * sb[1]]));
+                }
+            }
+        }
+    });
+    Ok(Tensor::from_buffer(buffer, T::DTYPE, &shape))
+}
+
+/// Two matrices.
+pub fn mm(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    ranks("mm", a, b, 2)?;
+    matmul(a, b)
+}
+
+/// Two stacks of matrices of equal length, `[b, m, k] @ [b, k, n]`.
+pub fn bmm(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    ranks("bmm", a, b, 3)?;
+    if a.shape()[0] != b.shape()[0] {
+        return Err(ShapeError(format!(
+            "shapes {} and {} do not multiply: axis 0 is {}, axis 0 is {}",
+            show(a.shape()),
+            show(b.shape()),
+            a.shape()[0],
+            b.shape()[0]
+        ))
+        .into());
+    }
+    matmul(a, b)
+}
+
+fn ranks(name: &str, a: &Tensor, b: &Tensor, rank: usize) -> Result<()> {
+    if a.rank() != rank || b.rank() != rank {
+        return Err(ShapeError(format!(
+            "{name} needs rank {rank}, not shapes {} and {}",
+            show(a.shape()),
+            show(b.shape())
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// `beta · c + alpha · (a @ b)` for matrices.
+pub fn addmm(c: &Tensor, a: &Tensor, b: &Tensor, beta: impl Into<Scalar>, alpha: impl Into<Scalar>) -> Result<Tensor> {
+    scaled_sum(c, &mm(a, b)?, beta.into(), alpha.into())
+}
+
+/// `beta · c + alpha · (a @ b)` for stacks of matrices.
+pub fn baddbmm(
+    c: &Tensor,
+    a: &Tensor,
+    b: &Tensor,
+    beta: impl Into<Scalar>,
+    alpha: impl Into<Scalar>,
+) -> Result<Tensor> {
+    scaled_sum(c, &bmm(a, b)?, beta.into(), alpha.into())
+}
+
+fn scaled_sum(c: &Tensor, product: &Tensor, beta: Scalar, alpha: Scalar) -> Result<Tensor> {
+    let scaled = if alpha.to_f64() == 1.0 { product.clone() } else { mul(product, alpha)? };
+    // As in PyTorch, beta = 0 keeps NaN in `c` out of the result.
+    match beta.to_f64() {
+        0.0 => {
+            rules::broadcast_to(c.shape(), product.shape())?;
+            Ok(scaled)
+        }
+        1.0 => add(&scaled, c),
+        _ => add(&scaled, &mul(c, beta)?),
+    }
+}
+
+/// The product of two vectors, one number.
+pub fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    ranks("dot", a, b, 1)?;
+    matmul(a, b)
+}
+
+/// Every product of an element of `a` with one of `b`: `[n]`, `[m]` to `[n, m]`.
+pub fn outer(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    ranks("outer", a, b, 1)?;
+    mul(&a.unsqueeze(1)?, &b.unsqueeze(0)?)
+}
+
+/// `x @ weightᵀ + bias`: `x [.., in]`, `weight [out, in]`, `bias [out]`.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let shape = rules::linear(x.shape(), weight.shape(), bias.map(|b| b.shape()))?;
+    let dtype = same_dtype("linear", x, weight)?;
+    if let Some(bias) = bias {
+        same_dtype("linear", x, bias)?;
+    }
+    match dtype {
+        DType::F32 => linear_of::<f32>(x, weight, bias, &shape),
+        DType::F64 => linear_of::<f64>(x, weight, bias, &shape),
+        DType::F16 => linear_of::<f16>(x, weight, bias, &shape),
+        _ => {
+            let out = matmul(x, &weight.t()?)?;
+            match bias {
+                Some(bias) => add(&out, bias),
+                None => Ok(out),
+            }
+        }
+    }
+}
+
+fn linear_of<T: Product + Elem>(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, shape: &[usize]) -> Result<Tensor> {
+    let (n, k) = (weight.shape()[0], weight.shape()[1]);
+    let mut buffer = Buffer::zeroed::<T>(rules::numel(shape)?)?;
+    let m = if n == 0 { 0 } else { buffer.as_slice::<T>().len() / n };
+    if m == 0 {
+        return Ok(Tensor::from_buffer(buffer, T::DTYPE, shape));
+    }
+    let rows = x.reshape_to(&[m, k])?;
+    let out = buffer.as_mut_slice::<T>();
+    if let Some(bias) = bias {
+        let bias = bias.contiguous()?;
+        let bias = bias.slice_of::<T>();
+        fill_chunks(out, n * (32 * 1024 / n).max(1), |_, out| {
+            out.chunks_mut(n).for_each(|row| row.copy_from_slice(bias))
+        });
+    }
+    let (sx, sw) = (rows.strides(), weight.strides());
+    if k > 0 {
+        let a = Mat::new(rows.storage::<T>(), m, k, sx[0], sx[1]);
+        // The transpose is only a swap of strides.
+        let b = Mat::new(weight.storage::<T>(), k, n, sw[1], sw[0]);
+        gemm(out, a, b, bias.is_some());
+    }
+    Ok(Tensor::from_buffer(buffer, T::DTYPE, shape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn f(values: &[f32], shape: &[usize]) -> Tensor {
+        Tensor::from_slice(values, shape).unwrap()
+    }
+
+    #[test]
+    fn products_of_every_rank() {
+        let a = f(&[1.0, 2.0, 3.0, 4.0], &[2, 2]);
+        let row = f(&[10.0, 20.0], &[2]);
+        for (got, shape, want) in [
+            (matmul(&a, &a), &[2, 2][..], vec![7.0, 10.0, 15.0, 22.0]),
+            (matmul(&a, &a.t().unwrap()), &[2, 2], vec![5.0, 11.0, 11.0, 25.0]),
+            (matmul(&a, &row), &[2], vec![50.0, 110.0]),
+            (matmul(&row, &a), &[2], vec![70.0, 100.0]),
+            (matmul(&row, &row), &[], vec![500.0]),
+            (matmul(&a.expand(&[3, 2, 2]).unwrap(), &row), &[3, 2], [50.0, 110.0].repeat(3)),
+            (
+                linear(&a, &f(&[1.0, 1.0, 0.0, 1.0, 2.0, 0.0], &[3, 2]), Some(&f(&[0.5, 0.0, 1.0], &[3]))),
+                &[2, 3],
+                vec![3.5, 2.0, 3.0, 7.5, 4.0, 7.0],
+            ),
+            (outer(&row, &row), &[2, 2], vec![100.0, 200.0, 200.0, 400.0]),
+            (addmm(&row, &a, &a, 2, 1), &[2, 2], vec![27.0, 50.0, 35.0, 62.0]),
+        ] {
+            let got = got.unwrap();
+            assert_eq!((got.shape(), got.to_vec::<f32>().unwrap()), (shape, want));
+        }
+        for dtype in [DType::F64, DType::F16, DType::BF16, DType::I8, DType::I64] {
+            let a = a.to(dtype).unwrap();
+            let got = matmul(&a.expand(&[2, 2, 2]).unwrap(), &a.unsqueeze(0).unwrap()).unwrap();
+            assert_eq!(
+                got.to(DType::F32).unwrap().to_vec::<f32>().unwrap(),
+                [7.0, 10.0, 15.0, 22.0].repeat(2),
+                "{dtype}"
+            );
+        }
+        assert_eq!(matmul(&f(&[], &[2, 0]), &f(&[], &[0, 3])).unwrap().to_vec::<f32>().unwrap(), [0.0; 6]);
+        assert_eq!(
+            matmul(&f(&[0.0; 6], &[2, 3]), &f(&[0.0; 6], &[2, 3])).unwrap_err().to_string(),
+            "shapes [2, 3] and [2, 3] do not multiply: axis 1 is 3, axis 0 is 2"
+        );
+        assert!(matmul(&a, &a.to(DType::F64).unwrap()).is_err() && bmm(&a, &a).is_err());
+    }
+
+    #[test]
+    fn large_products_do_not_depend_on_how_rows_are_split() {
+        use std::sync::Arc;
+        struct Threads;
+        impl crate::Parallel for Threads {
+            fn run(&self, n: usize, body: &(dyn Fn(usize) + Sync)) {
+                std::thread::scope(|s| (0..n).rev().for_each(|i| drop(s.spawn(move || body(i)))));
+            }
+        }
+        let a = crate::ops::randn(&[700, 90], 1, DType::F32).unwrap();
+        let b = crate::ops::randn(&[90, 300], 2, DType::F32).unwrap();
+        let alone = matmul(&a, &b).unwrap();
+        assert_eq!(crate::with_parallel(Arc::new(Threads), || matmul(&a, &b)).unwrap(), alone);
+    }
+}

@@ -1,0 +1,374 @@
+//! Softmax and the normalisation layers: rows of the last axes, each on its own.
+
+use stark_shapes::{DType, ShapeError, rules, show};
+
+use crate::cpu::buffer::Buffer;
+use crate::cpu::math::{Real, greatest, sum_by};
+use crate::cpu::simd::{Kernel, dispatch};
+use crate::cpu::split::{CHUNK, fill_chunks};
+use crate::error::{Result, TensorError};
+use crate::tensor::Tensor;
+
+/// `f(row, out)` for every row of `n` elements, `Float32` or `Float64`; halves go through `Float32`.
+macro_rules! per_row {
+    ($name:literal, $x:expr, $n:expr, $T:ident => $f:expr) => {{
+        let x: &Tensor = $x;
+        match x.dtype() {
+            DType::F32 => {
+                type $T = f32;
+                rows::<f32>(x, $n, $f)
+            }
+            DType::F64 => {
+                type $T = f64;
+                rows::<f64>(x, $n, $f)
+            }
+            DType::F16 | DType::BF16 => {
+                type $T = f32;
+                rows::<f32>(&x.to(DType::F32)?, $n, $f)?.to(x.dtype())
+            }
+            other => Err(TensorError::dtype($name, other)),
+        }
+    }};
+}
+
+fn rows<T: Real>(x: &Tensor, n: usize, f: impl Fn(&[T], &mut [T]) + Sync) -> Result<Tensor> {
+    let x = x.contiguous()?;
+    let data = x.slice_of::<T>();
+    let mut buffer = Buffer::zeroed::<T>(data.len())?;
+    if n > 0 {
+        // Whole rows per piece; a row costs some ten times its elements.
+        let chunk = n * (CHUNK / 8 / n).max(1);
+        fill_chunks(buffer.as_mut_slice::<T>(), chunk, |start, out| {
+            for (i, out) in out.chunks_mut(n).enumerate() {
+                let at = start + i * n;
+                f(&data[at..at + n], out);
+            }
+        });
+    }
+    Ok(Tensor::from_buffer(buffer, T::DTYPE, x.shape()))
+}
+
+/// `f` along any axis, by bringing it to the end and back.
+fn along(x: &Tensor, axis: i64, f: impl Fn(&Tensor, usize) -> Result<Tensor>) -> Result<Tensor> {
+    let at = rules::axis(axis, x.rank())?;
+    if at + 1 >= x.rank() {
+        return f(x, x.shape().last().copied().unwrap_or(1));
+    }
+    f(&x.movedim(axis, -1)?, x.shape()[at])?.movedim(-1, at as i64)?.contiguous()
+}
+
+pub(crate) struct SoftmaxRow<'a, T> {
+    pub x: &'a [T],
+    pub out: &'a mut [T],
+}
+
+impl<T: Real> Kernel for SoftmaxRow<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let top = greatest(self.x);
+        for (o, x) in self.out.iter_mut().zip(self.x) {
+            *o = (*x - top).exp();
+        }
+        let scale = T::from_f64(1.0 / sum_by(self.out, |x| x.to_f64()));
+        for o in self.out {
+            *o = *o * scale;
+        }
+    }
+}
+
+/// `exp(x)` scaled to sum 1 along `axis`. A row of only -∞ gives NaN.
+pub fn softmax(x: &Tensor, axis: i64) -> Result<Tensor> {
+    let x = x.to(x.dtype().to_float())?;
+    along(&x, axis, |x, n| per_row!("softmax", x, n, T => |x: &[T], out: &mut [T]| dispatch(SoftmaxRow { x, out })))
+}
+
+struct LogSoftmaxRow<'a, T> {
+    x: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Real> Kernel for LogSoftmaxRow<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let top = greatest(self.x);
+        let log_sum = T::from_f64(sum_by(self.x, |x| (x - top).exp().to_f64()).ln());
+        for (o, x) in self.out.iter_mut().zip(self.x) {
+            *o = *x - top - log_sum;
+        }
+    }
+}
+
+/// The logarithm of [`softmax`], without its rounding to 0.
+pub fn log_softmax(x: &Tensor, axis: i64) -> Result<Tensor> {
+    let x = x.to(x.dtype().to_float())?;
+    along(
+        &x,
+        axis,
+        |x, n| per_row!("log_softmax", x, n, T => |x: &[T], out: &mut [T]| dispatch(LogSoftmaxRow { x, out })),
+    )
+}
+
+struct NormRow<'a, T> {
+    x: &'a [T],
+    out: &'a mut [T],
+    /// Subtract the mean?
+    centre: bool,
+    eps: f64,
+    weight: Option<&'a [T]>,
+    bias: Option<&'a [T]>,
+}
+
+impl<T: Real> Kernel for NormRow<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let n = self.x.len() as f64;
+        let mean = if self.centre { sum_by(self.x, |x| x.to_f64()) / n } else { 0.0 };
+        let var = sum_by(self.x, |x| (x.to_f64() - mean) * (x.to_f64() - mean)) / n;
+        let scale = T::from_f64(1.0 / (var + self.eps).sqrt());
+        let mean = T::from_f64(mean);
+        match (self.weight, self.bias) {
+            (Some(weight), Some(bias)) => {
+                for (((o, x), w), b) in self.out.iter_mut().zip(self.x).zip(weight).zip(bias) {
+                    *o = (*x - mean) * scale * *w + *b;
+                }
+            }
+            (Some(weight), None) => {
+                for ((o, x), w) in self.out.iter_mut().zip(self.x).zip(weight) {
+                    *o = (*x - mean) * scale * *w;
+                }
+            }
+            (None, bias) => {
+                for (o, x) in self.out.iter_mut().zip(self.x) {
+                    *o = (*x - mean) * scale;
+                }
+                if let Some(bias) = bias {
+                    for (o, b) in self.out.iter_mut().zip(bias) {
+                        *o += *b;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A parameter in the dtype that rows of `x` compute in, row-major.
+fn parameter(p: Option<&Tensor>, x: &Tensor) -> Result<Option<Tensor>> {
+    let compute = super::elementwise::compute_dtype(x.dtype());
+    p.map(|p| p.to(compute)?.contiguous()).transpose()
+}
+
+fn norm_rows(
+    name: &'static str,
+    x: &Tensor,
+    shape: &[usize],
+    centre: bool,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Tensor> {
+    rules::layer_norm(x.shape(), shape)?;
+    for p in [weight, bias].into_iter().flatten() {
+        if p.shape() != shape {
+            return Err(ShapeError(format!(
+                "{name} over {} has a parameter of shape {}",
+                show(shape),
+                show(p.shape())
+            ))
+            .into());
+        }
+    }
+    if !x.dtype().is_float() {
+        return Err(TensorError::dtype(name, x.dtype()));
+    }
+    let (w, b) = (parameter(weight, x)?, parameter(bias, x)?);
+    let n = rules::numel(shape)?;
+    per_row!("normalisation", x, n, T => |x: &[T], out: &mut [T]| dispatch(NormRow {
+        x, out, centre, eps,
+        weight: w.as_ref().map(|w| w.slice_of::<T>()),
+        bias: b.as_ref().map(|b| b.slice_of::<T>()),
+    }))
+}
+
+/// Mean 0 and variance 1 over the last axes, which are `shape`; then `· weight + bias` of that shape.
+pub fn layer_norm(
+    x: &Tensor,
+    shape: &[usize],
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Tensor> {
+    norm_rows("layer_norm", x, shape, true, weight, bias, eps)
+}
+
+/// Divided by the root of the mean square over the last axes, which are `shape`; then `· weight`.
+pub fn rms_norm(x: &Tensor, shape: &[usize], weight: Option<&Tensor>, eps: f64) -> Result<Tensor> {
+    norm_rows("rms_norm", x, shape, false, weight, None, eps)
+}
+
+/// Axis 1, the channels, and how many elements follow it.
+fn channels(name: &str, x: &Tensor) -> Result<(usize, usize)> {
+    if x.rank() < 2 {
+        return Err(ShapeError(format!("{name} needs rank 2 or more, not shape {}", show(x.shape()))).into());
+    }
+    Ok((x.shape()[1], rules::numel(&x.shape()[2..])?))
+}
+
+fn check_channel_parameters(name: &str, c: usize, parameters: &[Option<&Tensor>]) -> Result<()> {
+    for p in parameters.iter().flatten() {
+        if p.shape() != [c] {
+            return Err(
+                ShapeError(format!("{name} of {c} channels has a parameter of shape {}", show(p.shape()))).into()
+            );
+        }
+    }
+    Ok(())
+}
+
+struct AffineRow<'a, T> {
+    x: &'a [T],
+    out: &'a mut [T],
+    scale: T,
+    shift: T,
+}
+
+impl<T: Real> Kernel for AffineRow<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for (o, x) in self.out.iter_mut().zip(self.x) {
+            *o = *x * self.scale + self.shift;
+        }
+    }
+}
+
+/// `x [n, c, …] · scale[c] + shift[c]`, with `scale` and `shift` in `Float64`.
+pub fn channel_affine(x: &Tensor, scale: &[f64], shift: &[f64]) -> Result<Tensor> {
+    let (c, inner) = channels("channel_affine", x)?;
+    if scale.len() != c || shift.len() != c {
+        return Err(ShapeError(format!("{} scales and {} shifts for {c} channels", scale.len(), shift.len())).into());
+    }
+    fn run<T: Real>(x: &Tensor, c: usize, inner: usize, scale: &[f64], shift: &[f64]) -> Result<Tensor> {
+        let x = x.contiguous()?;
+        let data = x.slice_of::<T>();
+        let mut buffer = Buffer::zeroed::<T>(data.len())?;
+        if inner > 0 && c > 0 {
+            fill_chunks(buffer.as_mut_slice::<T>(), inner * (CHUNK / inner).max(1), |start, out| {
+                for (i, out) in out.chunks_mut(inner).enumerate() {
+                    let at = start + i * inner;
+                    let k = at / inner % c;
+                    dispatch(AffineRow {
+                        x: &data[at..at + inner],
+                        out,
+                        scale: T::from_f64(scale[k]),
+                        shift: T::from_f64(shift[k]),
+                    });
+                }
+            });
+        }
+        Ok(Tensor::from_buffer(buffer, T::DTYPE, x.shape()))
+    }
+    match x.dtype() {
+        DType::F32 => run::<f32>(x, c, inner, scale, shift),
+        DType::F64 => run::<f64>(x, c, inner, scale, shift),
+        DType::F16 | DType::BF16 => run::<f32>(&x.to(DType::F32)?, c, inner, scale, shift)?.to(x.dtype()),
+        other => Err(TensorError::dtype("channel_affine", other)),
+    }
+}
+
+fn numbers(p: Option<&Tensor>, n: usize, default: f64) -> Result<Vec<f64>> {
+    match p {
+        Some(p) => p.to(DType::F64)?.to_vec(),
+        None => Ok(vec![default; n]),
+    }
+}
+
+/// Inference: `(x - mean) / sqrt(var + eps) · weight + bias`, one number of each per channel of `x [n, c, …]`.
+pub fn batch_norm(
+    x: &Tensor,
+    mean: &Tensor,
+    var: &Tensor,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Tensor> {
+    let (c, _) = channels("batch_norm", x)?;
+    check_channel_parameters("batch_norm", c, &[Some(mean), Some(var), weight, bias])?;
+    let (mean, var) = (numbers(Some(mean), c, 0.0)?, numbers(Some(var), c, 1.0)?);
+    let (weight, bias) = (numbers(weight, c, 1.0)?, numbers(bias, c, 0.0)?);
+    let scale: Vec<f64> = var.iter().zip(&weight).map(|(v, w)| w / (v + eps).sqrt()).collect();
+    let shift: Vec<f64> = (0..c).map(|i| bias[i] - mean[i] * scale[i]).collect();
+    channel_affine(x, &scale, &shift)
+}
+
+/// Mean 0 and variance 1 within each of `groups` groups of channels of each item; then per channel `· weight + bias`.
+pub fn group_norm(
+    x: &Tensor,
+    groups: usize,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Tensor> {
+    let (c, inner) = channels("group_norm", x)?;
+    check_channel_parameters("group_norm", c, &[weight, bias])?;
+    if groups == 0 || c % groups != 0 {
+        return Err(ShapeError(format!("{c} channels do not split into {groups} groups")).into());
+    }
+    let size = c / groups * inner;
+    let flat = x.reshape_to(&[x.shape()[0] * groups, size])?;
+    let normal = norm_rows("group_norm", &flat, &[size], true, None, None, eps)?.reshape_to(x.shape())?;
+    if weight.is_none() && bias.is_none() {
+        return Ok(normal);
+    }
+    channel_affine(&normal, &numbers(weight, c, 1.0)?, &numbers(bias, c, 0.0)?)
+}
+
+/// [`group_norm`] with every channel its own group.
+pub fn instance_norm(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> Result<Tensor> {
+    let (c, _) = channels("instance_norm", x)?;
+    if c == 0 {
+        return Ok(x.clone());
+    }
+    group_norm(x, c, weight, bias, eps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(got: Result<Tensor>, want: &[f64]) {
+        let got: Vec<f64> = got.unwrap().to_scalars().iter().map(|s| s.to_f64()).collect();
+        assert_eq!(got.len(), want.len());
+        for (g, w) in got.iter().zip(want) {
+            assert!((g - w).abs() < 1e-6 || (g.is_nan() && w.is_nan()), "{got:?} is not {want:?}");
+        }
+    }
+
+    #[test]
+    fn softmax_along_any_axis() {
+        let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0, 4.0], &[2, 2]).unwrap();
+        near(softmax(&x, -1), &[0.26894142, 0.73105858, 0.26894142, 0.73105858]);
+        near(softmax(&x, 0), &[0.11920292, 0.11920292, 0.88079708, 0.88079708]);
+        near(log_softmax(&x, 1), &[-1.31326169, -0.31326169, -1.31326169, -0.31326169]);
+        near(softmax(&Tensor::full(&[2], f64::NEG_INFINITY, DType::F32).unwrap(), 0), &[f64::NAN; 2]);
+        near(softmax(&Tensor::full(&[4], 1000.0, DType::F64).unwrap(), 0), &[0.25; 4]);
+        assert_eq!(softmax(&Tensor::zeros(&[2, 0], DType::F32).unwrap(), 1).unwrap().shape(), [2, 0]);
+    }
+
+    #[test]
+    fn normalisations() {
+        let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0, 4.0], &[1, 2, 2]).unwrap();
+        let w = Tensor::from_vec(vec![2.0f32, 1.0], &[2]).unwrap();
+        let b = Tensor::from_vec(vec![0.0f32, 1.0], &[2]).unwrap();
+        near(layer_norm(&x, &[2], Some(&w), Some(&b), 0.0), &[-2.0, 2.0, -2.0, 2.0]);
+        near(layer_norm(&x, &[2, 2], None, None, 0.0), &[-1.34164079, -0.4472136, 0.4472136, 1.34164079]);
+        near(rms_norm(&x, &[2], Some(&w), 0.0), &[1.26491106, 1.26491106, 1.69705627, 1.13137085]);
+        near(batch_norm(&x, &b, &w, Some(&w), Some(&b), 0.0), &[1.41421356, 2.82842712, 3.0, 4.0]);
+        near(group_norm(&x, 1, Some(&w), Some(&b), 0.0), &[-2.68328157, -0.89442719, 1.4472136, 2.34164079]);
+        near(instance_norm(&x, None, None, 0.0), &[-1.0, 1.0, -1.0, 1.0]);
+        assert!(layer_norm(&x, &[3], None, None, 0.0).is_err() && group_norm(&x, 3, None, None, 0.0).is_err());
+        assert!(layer_norm(&x, &[2], Some(&x), None, 0.0).is_err());
+    }
+}
