@@ -66,6 +66,20 @@ struct Generator<'p> {
     implemented: HashSet<(TraitId, u32, Ty)>,
     files: HashMap<stark_syntax::source::SourceId, u32>,
     own_impl: HashMap<(TraitId, Ty), bool>,
+    /// Generic functions already reported as endless.
+    endless: HashSet<FnId>,
+}
+
+/// How deeply type arguments may nest.
+const MAX_TYPE_DEPTH: usize = 48;
+
+fn type_depth(ty: &Ty) -> usize {
+    let deepest = |ts: &[Ty]| ts.iter().map(type_depth).max().unwrap_or(0);
+    match ty {
+        Ty::Tuple(ts) | Ty::Adt(_, ts) => 1 + deepest(ts),
+        Ty::Fn(ps, r) => 1 + deepest(ps).max(type_depth(r)),
+        _ => 1,
+    }
 }
 
 impl<'p> Generator<'p> {
@@ -94,6 +108,7 @@ impl<'p> Generator<'p> {
             implemented: HashSet::new(),
             files: HashMap::new(),
             own_impl: HashMap::new(),
+            endless: HashSet::new(),
         }
     }
 
@@ -168,6 +183,23 @@ impl<'p> Generator<'p> {
     fn instance(&mut self, instance: Instance) -> FuncId {
         if let Some(id) = self.instances.get(&instance) {
             return *id;
+        }
+        if let Instance::Fn(func, args) | Instance::Wrapper(func, args) = &instance
+            && args.iter().any(|t| type_depth(t) > MAX_TYPE_DEPTH)
+        {
+            let decl = self.program.func(*func);
+            if self.endless.insert(*func) {
+                let what =
+                    format!("`{}` is needed for ever larger types (nested more than {MAX_TYPE_DEPTH} deep)", decl.name);
+                let found = Diagnostic::error(
+                    codes::TOO_MANY_INSTANCES,
+                    what,
+                    decl.span,
+                    "this calls itself with a larger type",
+                );
+                self.diagnostics.push(found.help("call it with the same type, or with a type that shrinks"));
+            }
+            return FuncId(0);
         }
         let id = self.reserve();
         self.instances.insert(instance.clone(), id);

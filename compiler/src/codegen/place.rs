@@ -12,8 +12,8 @@ use stark_bytecode::{Field, Instr, Out, Reg};
 pub enum Step {
     Field(u16),
     Index(Reg),
-    /// The value under a key; the key's type.
-    Key(Reg, Ty),
+    /// The value under a key.
+    Key(Reg),
 }
 
 #[derive(Clone, Debug)]
@@ -52,11 +52,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 let register = self.owned_temp(index);
                 place.temps.push(register);
                 let base_ty = self.ty(&base.ty);
-                place.steps.push(if self.is_map(&base_ty) {
-                    Step::Key(register, self.ty(&index.ty))
-                } else {
-                    Step::Index(register)
-                });
+                place.steps.push(if self.is_map(&base_ty) { Step::Key(register) } else { Step::Index(register) });
                 place
             }
             ExprKind::OrInsert { map, key, default } => {
@@ -82,7 +78,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.close_place(&place, holder);
                 self.release(value);
                 place.temps.push(key_register);
-                place.steps.push(Step::Key(key_register, key_ty));
+                place.steps.push(Step::Key(key_register));
                 place
             }
             ExprKind::Coerce { value, .. } => self.place(value),
@@ -113,7 +109,7 @@ impl<'p> FnBuilder<'_, 'p> {
             match step {
                 Step::Field(field) => self.emit(Instr::AtField { field: Field(*field) }),
                 Step::Index(idx) => self.emit(Instr::AtIndex { idx: *idx }),
-                Step::Key(key, _) => self.emit(Instr::AtKey { key: *key }),
+                Step::Key(key) => self.emit(Instr::AtKey { key: *key }),
             }
         }
     }

@@ -1,2 +1,59 @@
-//! The `stark` command.
-fn main() {}
+//! The `stark` command: every subcommand is one file in `commands`.
+//!
+//! Exit status: 0 done; 1 an error nobody caught; 2 wrong usage, or the program does not compile or load; 3 deadlock; `exit(n)` gives n.
+
+mod commands;
+mod host;
+mod load;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+// Many small objects that end on another thread than they began on: mimalloc's pattern.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// STARK: a language and virtual machine for AI services.
+#[derive(Parser)]
+#[command(
+    name = "stark",
+    version,
+    about = "STARK: a language and virtual machine for AI services",
+    after_help = "Examples:\n  \
+        stark run hello.stark                 compile in memory and run\n  \
+        stark build service.stark -o s.starkbc   one file that runs without the source\n  \
+        stark run s.starkbc -- one two        arguments for the program follow\n  \
+        stark check service.stark             all errors and warnings, nothing is run\n  \
+        stark explain E0601                   what a code means, with examples\n  \
+        stark inspect classifier.pt           inputs, outputs and operators of a model\n\n\
+        Exit status: 0 done, 1 an error nobody caught, 2 wrong usage or the program does not compile, 3 deadlock."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(commands::run::Args),
+    Build(commands::build::Args),
+    Check(commands::check::Args),
+    Disasm(commands::disasm::Args),
+    Asm(commands::asm::Args),
+    Inspect(commands::inspect::Args),
+    Explain(commands::explain::Args),
+}
+
+fn main() -> ExitCode {
+    let status = match Cli::parse().command {
+        Command::Run(args) => commands::run::main(&args),
+        Command::Build(args) => commands::build::main(&args),
+        Command::Check(args) => commands::check::main(&args),
+        Command::Disasm(args) => commands::disasm::main(&args),
+        Command::Asm(args) => commands::asm::main(&args),
+        Command::Inspect(args) => commands::inspect::main(&args),
+        Command::Explain(args) => commands::explain::main(&args),
+    };
+    // A status outside 0..=255 keeps its low byte, as the operating system would do it.
+    ExitCode::from(status as u8)
+}

@@ -1,0 +1,18 @@
+//! One file a subcommand. Each gives the process's exit status.
+
+pub mod asm;
+pub mod build;
+pub mod check;
+pub mod disasm;
+pub mod explain;
+pub mod inspect;
+pub mod run;
+
+/// Wrong usage, or a program that does not compile or load.
+pub const REFUSED: i32 = 2;
+
+/// Says what went wrong and gives the status for it.
+pub fn refuse(message: impl std::fmt::Display) -> i32 {
+    eprintln!("error: {message}");
+    REFUSED
+}

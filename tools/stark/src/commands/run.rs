@@ -1,0 +1,53 @@
+//! `stark run FILE [ARGS]`
+
+use crate::load;
+use std::path::PathBuf;
+
+/// Run a program: a .stark source (compiled in memory) or a .starkbc file
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  stark run service.stark --workers 4 input.txt\n\nOptions of stark come before FILE; everything after FILE goes to the program (`args()`).")]
+pub struct Args {
+    /// Worker threads; by default one for each core (environment: STARK_WORKERS)
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// Run on one thread in virtual time, every scheduling choice drawn from this seed
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Largest heap of one task, in bytes; passing it throws OutOfMemoryError in that task
+    #[arg(long, value_name = "BYTES")]
+    heap_limit: Option<u64>,
+    /// The program
+    file: PathBuf,
+    /// Arguments for the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+pub fn main(args: &Args) -> i32 {
+    let module = match load::verified(&args.file) {
+        Ok(module) => module,
+        Err(status) => return status,
+    };
+    let mut options = stark_vm::Options::default();
+    let from_environment = std::env::var("STARK_WORKERS").ok();
+    match (args.workers, from_environment) {
+        (Some(n), _) => options.workers = n,
+        (None, Some(text)) => match text.parse() {
+            Ok(n) if n > 0 => options.workers = n,
+            _ => return super::refuse(format!("STARK_WORKERS must be a positive number, it is `{text}`")),
+        },
+        (None, None) => {}
+    }
+    if args.workers == Some(0) {
+        return super::refuse("--workers must be at least 1");
+    }
+    options.seed = args.seed;
+    if let Some(limit) = args.heap_limit {
+        options.heap_limit = limit as usize;
+    }
+    options.program_dir = args.file.parent().map(PathBuf::from).unwrap_or_default();
+    match stark_vm::Runtime::new(options).run(module, args.args.clone()) {
+        Ok(status) => status,
+        Err(error) => super::refuse(format!("{}: {error}", args.file.display())),
+    }
+}
