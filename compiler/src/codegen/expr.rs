@@ -422,9 +422,11 @@ impl<'p> FnBuilder<'_, 'p> {
                 } else if self.g.type_id(&from) == self.g.type_id(&to) {
                     self.into(value, dst);
                 } else {
-                    // Types that differ only in what bytecode tells apart: a reference to an actor seen by its messages.
+                    // A reference to an actor, seen by its messages: told apart by bytecode, the same to the VM.
                     let src = self.operand(value);
-                    self.native_into("value_as", &[from.clone(), to.clone()], &[(src.register, from)], &to, dst);
+                    let (Ty::Adt(_, actor), Ty::Adt(_, messages)) = (&from, &to) else { return };
+                    let types: Vec<Ty> = actor.iter().chain(messages.iter()).cloned().collect();
+                    self.native_into("actor_ref_as", &types, &[(src.register, from.clone())], &to, dst);
                     self.done(src);
                 }
             }
@@ -441,7 +443,7 @@ impl<'p> FnBuilder<'_, 'p> {
 
     fn check_value(&mut self, src: Reg, from: &Ty, to: &Ty, dst: Reg) {
         match (from, to) {
-            (Ty::Tensor(_), Ty::Tensor(t)) => {
+            (Ty::Tensor(_), Ty::Tensor(t)) if t.elem.is_some() => {
                 let code = t.elem.as_ref().and_then(|e| types::elem(e)).map_or(-1, |e| e as i64);
                 let code = self.int_temp(code);
                 let dims_ty = Ty::Adt(self.lang().vec, Rc::from([Ty::INT]));
@@ -462,7 +464,8 @@ impl<'p> FnBuilder<'_, 'p> {
                     self.recycle(register);
                 }
                 let args = [(src, from.clone()), (code, Ty::INT), (dims, dims_ty)];
-                self.native_into("tensor_check", &[from.clone(), to.clone()], &args, to, dst);
+                let elem = t.elem.as_deref().cloned().unwrap_or(Ty::Error);
+                self.native_into("tensor_check", &[elem], &args, to, dst);
                 self.release(dims);
                 self.recycle(code);
             }
