@@ -26,6 +26,7 @@ sources![
     "prelude/channels",
     "prelude/actors",
     "prelude/zones",
+    "prelude/internals",
     "prelude/tensors",
     "prelude/models",
     "prelude/datasets",

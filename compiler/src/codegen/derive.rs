@@ -177,7 +177,7 @@ impl<'p> FnBuilder<'_, 'p> {
     /// As inside a container: text is quoted.
     pub fn show_nested(&mut self, src: Reg, ty: &Ty, dst: Reg) {
         if *ty == Ty::Str {
-            self.native_into("str_quote", &[], &[(src, Ty::Str)], &Ty::Str, dst);
+            self.native_into("value_repr", &[Ty::Str], &[(src, Ty::Str)], &Ty::Str, dst);
         } else {
             self.show(src, ty, dst);
         }
@@ -349,7 +349,6 @@ impl<'p> FnBuilder<'_, 'p> {
                     Instr::EqInt { dst, lhs: a, rhs: b }
                 });
             }
-            Ty::Str => self.native_into("str_equal", &[], &[(a, Ty::Str), (b, Ty::Str)], &Ty::Bool, dst),
             _ if self.g.has_own(Derived::Eq, ty) => self.call_own(Derived::Eq, ty, &[a, b], dst),
             _ if !self.is_ref(ty) => self.emit(Instr::EqInt { dst, lhs: a, rhs: b }),
             _ => self.native_into("value_equal", &[ty.clone()], &[(a, ty.clone()), (b, ty.clone())], &Ty::Bool, dst),
