@@ -77,6 +77,21 @@ pub fn gemm<T: Product>(out: &mut [T], a: Mat<T>, b: Mat<T>, add: bool) {
     });
 }
 
+/// [`gemm`] on the calling thread alone, for work that is already a piece of something larger.
+pub fn gemm_here<T: Product>(out: &mut [T], a: Mat<T>, b: Mat<T>, add: bool) {
+    assert!(out.len() == a.rows * b.cols && b.rows == a.cols, "matrix sizes agree");
+    if out.is_empty() {
+        return;
+    }
+    if a.cols == 0 {
+        if !add {
+            out.fill(T::ZERO);
+        }
+        return;
+    }
+    piece(out, a, b, add);
+}
+
 fn piece<T: Product>(out: &mut [T], a: Mat<T>, b: Mat<T>, add: bool) {
     let n = b.cols;
     // SAFETY: `Mat::new` checked that both factors lie inside their slices (a piece of rows is a part of such a

@@ -3,16 +3,22 @@
 //! Axes are `i64`, negative from the end. Results are new tensors or views; arguments never change.
 //! Where an argument is `impl Into<Arg>`, a tensor or a plain number fits.
 
+mod attention;
 mod create;
 mod elementwise;
+mod index;
+mod join;
 mod matmul;
 mod norm;
 mod reduce;
 mod unary;
 mod view;
 
+pub use attention::*;
 pub use create::*;
 pub use elementwise::*;
+pub use index::*;
+pub use join::*;
 pub use matmul::*;
 pub use norm::*;
 pub use reduce::*;

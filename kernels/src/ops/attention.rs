@@ -1,0 +1,237 @@
+//! Scaled dot-product attention, one head at a time: scores, mask, softmax and sum without large intermediates.
+
+use smallvec::SmallVec;
+use stark_shapes::{DType, Shape, ShapeError, rules, show};
+
+use crate::cpu::buffer::Buffer;
+use crate::cpu::gemm::{Mat, Product, batches, gemm_here};
+use crate::cpu::math::Real;
+use crate::cpu::simd::dispatch;
+use crate::element::Bit;
+use crate::error::{Result, TensorError};
+use crate::ops::norm::SoftmaxRow;
+use crate::ops::view::expanded_strides;
+use crate::tensor::Tensor;
+use crate::walk::Walk;
+
+/// Options of [`scaled_dot_product_attention`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Attention {
+    /// Query `i` sees keys `0..=i` only.
+    pub causal: bool,
+    /// Factor of the scores; `1 / sqrt(width)` when absent.
+    pub scale: Option<f64>,
+    /// Fewer key heads than query heads: each serves a group of neighbours.
+    pub grouped: bool,
+}
+
+/// `softmax(q @ kᵀ · scale + mask) @ v`: `q [.., l, e]`, `k [.., s, e]`, `v [.., s, w]` to `[.., l, w]`.
+///
+/// A Bool mask keeps where it is true, a float mask is added; both broadcast to `[.., l, s]`. A query whose keys
+/// are all masked gives zeros.
+pub fn scaled_dot_product_attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: Option<&Tensor>,
+    options: Attention,
+) -> Result<Tensor> {
+    if q.dtype() != k.dtype() || q.dtype() != v.dtype() {
+        return Err(TensorError::DType(format!(
+            "attention needs equal element types, not {}, {} and {}",
+            q.dtype(),
+            k.dtype(),
+            v.dtype()
+        )));
+    }
+    for (name, x) in [("q", q), ("k", k), ("v", v)] {
+        if x.rank() < 2 {
+            return Err(
+                ShapeError(format!("attention needs {name} of rank 2 or more, not shape {}", show(x.shape()))).into()
+            );
+        }
+    }
+    if options.grouped {
+        return grouped(q, k, v, mask, options);
+    }
+    let tail = |x: &Tensor, i: usize| x.shape()[x.rank() - i];
+    if tail(q, 1) != tail(k, 1) || tail(k, 2) != tail(v, 2) {
+        return Err(ShapeError(format!(
+            "attention of q {}, k {} and v {}: q and k need one width, k and v one length",
+            show(q.shape()),
+            show(k.shape()),
+            show(v.shape())
+        ))
+        .into());
+    }
+    match q.dtype() {
+        DType::F32 => attend::<f32>(q, k, v, mask, options),
+        DType::F64 => attend::<f64>(q, k, v, mask, options),
+        DType::F16 | DType::BF16 => {
+            let [q32, k32, v32] = [q.to(DType::F32)?, k.to(DType::F32)?, v.to(DType::F32)?];
+            attend::<f32>(&q32, &k32, &v32, mask, options)?.to(q.dtype())
+        }
+        other => Err(TensorError::dtype("attention", other)),
+    }
+}
+
+fn grouped(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, options: Attention) -> Result<Tensor> {
+    let heads = |x: &Tensor| if x.rank() >= 3 { x.shape()[x.rank() - 3] } else { 1 };
+    let widen = |x: &Tensor| {
+        if heads(x) == 0 || heads(q) % heads(x) != 0 {
+            return Err(ShapeError(format!("{} query heads do not share {} key heads", heads(q), heads(x))).into());
+        }
+        if x.rank() < 3 { Ok(x.clone()) } else { super::join::repeat_interleave(x, heads(q) / heads(x), -3) }
+    };
+    scaled_dot_product_attention(q, &widen(k)?, &widen(v)?, mask, Attention { grouped: false, ..options })
+}
+
+fn attend<T: Product + Real>(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: Option<&Tensor>,
+    options: Attention,
+) -> Result<Tensor> {
+    let lead = |x: &Tensor| Shape::from_slice(&x.shape()[..x.rank() - 2]);
+    let mut batch = rules::broadcast(&rules::broadcast(&lead(q), &lead(k))?, &lead(v))?;
+    let (l, e) = (q.shape()[q.rank() - 2], q.shape()[q.rank() - 1]);
+    let (s, w) = (k.shape()[k.rank() - 2], v.shape()[v.rank() - 1]);
+    let mask = match mask {
+        Some(mask) if mask.dtype() == DType::Bool => Some(mask.clone()),
+        Some(mask) if mask.dtype().is_float() => Some(mask.to(T::DTYPE)?),
+        Some(mask) => {
+            return Err(TensorError::DType(format!("an attention mask is Bool or float, not {}", mask.dtype())));
+        }
+        None => None,
+    };
+    if let Some(mask) = &mask {
+        batch = rules::broadcast(&batch, &mask.shape()[..mask.rank().saturating_sub(2)])?;
+        let full: Shape = batch.iter().copied().chain([l, s]).collect();
+        rules::broadcast_to(mask.shape(), &full)?;
+    }
+    let n_batch = rules::numel(&batch)?;
+    let strides = |x: &Tensor, rows: usize, cols: usize| {
+        let full: SmallVec<[usize; 8]> = batch.iter().copied().chain([rows, cols]).collect();
+        expanded_strides(x, &full)
+    };
+    let (qs, ks, vs) = (strides(q, l, e), strides(k, s, e), strides(v, s, w));
+    // Without a mask the fourth operand stands still.
+    let ms = mask.as_ref().map_or_else(|| Shape::from_elem(0, batch.len() + 2), |m| strides(m, l, s));
+    let b = batch.len();
+    let mut starts = Vec::new();
+    if l > 0 && w > 0 {
+        let walk = Walk::new(&batch, [&qs[..b], &ks[..b], &vs[..b], &ms[..b]], [0; 4]);
+        let inner = walk.inner();
+        walk.rows(0..n_batch, |at, n| starts.extend((0..n).map(|i| [0, 1, 2, 3].map(|k| at[k] + i * inner[k]))));
+    }
+    let shape: Shape = batch.iter().copied().chain([l, w]).collect();
+    let mut buffer = Buffer::zeroed::<T>(rules::numel(&shape)?)?;
+    rules::numel(&[l, s])?;
+    let scale = options.scale.unwrap_or(1.0 / (e as f64).sqrt());
+    let (qd, kd, vd) = (q.storage::<T>(), k.storage::<T>(), v.storage::<T>());
+    if s > 0 {
+        // Each head in flight has its scores; the limit holds for them too.
+        let limit = crate::max_tensor_bytes();
+        let bytes = (l * s).saturating_mul(size_of::<T>());
+        if bytes > limit {
+            return Err(TensorError::TooLarge { bytes, limit });
+        }
+        batches(buffer.as_mut_slice::<T>(), starts.len(), l * s * (e + w), |i, out| {
+            let [qa, ka, va, ma] = starts[i];
+            let mut scores = vec![T::from_f64(0.0); l * s];
+            if e > 0 {
+                let a = Mat::new(&qd[qa..], l, e, qs[b], qs[b + 1]);
+                let c = Mat::new(&kd[ka..], e, s, ks[b + 1], ks[b]);
+                gemm_here(&mut scores, a, c, false);
+            }
+            let factor = T::from_f64(scale);
+            let mut weights = vec![T::from_f64(0.0); s];
+            for (row, scores) in scores.chunks_mut(s).enumerate() {
+                for x in scores.iter_mut() {
+                    *x = *x * factor;
+                }
+                if let Some(mask) = &mask {
+                    let at = ma + row * ms[b];
+                    if mask.dtype() == DType::Bool {
+                        let keep = mask.storage::<Bit>();
+                        for (j, x) in scores.iter_mut().enumerate() {
+                            if keep[at + j * ms[b + 1]].0 == 0 {
+                                *x = T::LOWEST;
+                            }
+                        }
+                    } else {
+                        let added = mask.storage::<T>();
+                        for (j, x) in scores.iter_mut().enumerate() {
+                            *x += added[at + j * ms[b + 1]];
+                        }
+                    }
+                }
+                if options.causal {
+                    scores.iter_mut().skip(row + 1).for_each(|x| *x = T::LOWEST);
+                }
+                if scores.iter().all(|x| *x == T::LOWEST) {
+                    scores.fill(T::from_f64(0.0));
+                } else {
+                    dispatch(SoftmaxRow { x: scores, out: &mut weights });
+                    scores.copy_from_slice(&weights);
+                }
+            }
+            let c = Mat::new(&vd[va..], s, w, vs[b], vs[b + 1]);
+            gemm_here(out, Mat::new(&scores, l, s, s, 1), c, false);
+        });
+    }
+    Ok(Tensor::from_buffer(buffer, T::DTYPE, &shape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{add, matmul, mul, randn, softmax, where_};
+
+    fn near(a: &Tensor, b: &Tensor) {
+        assert_eq!(a.shape(), b.shape());
+        for (a, b) in a.to_scalars().iter().zip(b.to_scalars()) {
+            assert!((a.to_f64() - b.to_f64()).abs() < 1e-5, "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn attention_is_softmax_of_scores_times_values() {
+        let q = randn(&[2, 3, 4, 8], 1, DType::F32).unwrap();
+        let k = randn(&[2, 3, 5, 8], 2, DType::F32).unwrap();
+        let v = randn(&[2, 5, 3, 6], 3, DType::F32).unwrap().transpose(1, 2).unwrap();
+        let scores = mul(&matmul(&q, &k.transpose(-1, -2).unwrap()).unwrap(), 1.0 / 8f64.sqrt()).unwrap();
+        let plain = |s: &Tensor| matmul(&softmax(s, -1).unwrap(), &v).unwrap();
+        let run = |mask: Option<&Tensor>, causal| {
+            scaled_dot_product_attention(&q, &k, &v, mask, Attention { causal, ..Default::default() }).unwrap()
+        };
+        near(&run(None, false), &plain(&scores));
+        let bias = randn(&[2, 1, 1, 5], 4, DType::F32).unwrap();
+        near(&run(Some(&bias), false), &plain(&add(&scores, &bias).unwrap()));
+        let keep = Tensor::from_vec(vec![true, true, false, true, false], &[5]).unwrap();
+        near(&run(Some(&keep), false), &plain(&where_(&keep, &scores, f64::NEG_INFINITY).unwrap()));
+        let lower = crate::ops::tril(&Tensor::ones(&[4, 5], DType::Bool).unwrap(), 0).unwrap();
+        near(&run(None, true), &plain(&where_(&lower, &scores, f64::NEG_INFINITY).unwrap()));
+        let none = Tensor::zeros(&[4, 5], DType::Bool).unwrap();
+        near(&run(Some(&none), false), &Tensor::zeros(&[2, 3, 4, 6], DType::F32).unwrap());
+    }
+
+    #[test]
+    fn heads_may_be_shared_and_keys_absent() {
+        let q = randn(&[1, 4, 2, 8], 1, DType::F32).unwrap();
+        let k = randn(&[1, 2, 3, 8], 2, DType::F32).unwrap();
+        let shared = Attention { grouped: true, ..Default::default() };
+        let wide = crate::ops::repeat_interleave(&k, 2, 1).unwrap();
+        near(
+            &scaled_dot_product_attention(&q, &k, &k, None, shared).unwrap(),
+            &scaled_dot_product_attention(&q, &wide, &wide, None, Attention::default()).unwrap(),
+        );
+        assert!(scaled_dot_product_attention(&q, &k, &k, None, Attention::default()).is_err());
+        let empty = Tensor::zeros(&[1, 4, 0, 8], DType::F32).unwrap();
+        near(
+            &scaled_dot_product_attention(&q, &empty, &empty, None, Attention::default()).unwrap(),
+            &Tensor::zeros(&[1, 4, 2, 8], DType::F32).unwrap(),
+        );
+    }
+}
