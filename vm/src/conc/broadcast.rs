@@ -1,0 +1,187 @@
+//! Broadcast channels: every subscriber sees every message sent after it subscribed.
+//!
+//! Each subscription has a queue of its own, since each receiving task needs its own copy anyway. One that falls more
+//! than the capacity behind loses the oldest and is told how many, once.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::wait::{Entry, Fired, Waiter};
+
+#[derive(Debug)]
+pub struct Broadcast<P, W> {
+    capacity: usize,
+    state: Mutex<State<P, W>>,
+}
+
+#[derive(Debug)]
+struct State<P, W> {
+    subscriptions: Vec<Weak<Subscription<P, W>>>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+pub struct Subscription<P, W>(Mutex<Inbox<P, W>>);
+
+#[derive(Debug)]
+struct Inbox<P, W> {
+    queue: VecDeque<P>,
+    missed: u64,
+    closed: bool,
+    waiting: VecDeque<Entry<W>>,
+}
+
+/// What a look for a message gave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<P> {
+    Message(P),
+    /// So many messages were lost; the next look goes on with the oldest kept.
+    Lagged(u64),
+    /// Nothing there; with an entry given, it waits now.
+    Waits,
+    /// Closed and drained.
+    Closed,
+    /// The entry's wait has been ended by another arm in between.
+    Lost,
+}
+
+impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
+    /// `capacity` is at least 1.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity: capacity.max(1), state: Mutex::new(State { subscriptions: Vec::new(), closed: false }) }
+    }
+
+    /// Gives each subscriber a message made by `copy`. `false`: the channel is closed.
+    ///
+    /// # Errors
+    /// What `copy` fails with; the subscribers before have the message then.
+    pub fn send<E>(&self, mut copy: impl FnMut() -> Result<P, E>) -> Result<bool, E> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Ok(false);
+        }
+        let mut failed = None;
+        state.subscriptions.retain(|subscription| {
+            let Some(subscription) = subscription.upgrade() else { return false };
+            if failed.is_none() {
+                match copy() {
+                    Ok(message) => subscription.push(message, self.capacity),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            true
+        });
+        failed.map_or(Ok(true), Err)
+    }
+
+    pub fn subscribe(&self) -> Arc<Subscription<P, W>> {
+        let mut state = self.state.lock();
+        let inbox = Inbox { queue: VecDeque::new(), missed: 0, closed: state.closed, waiting: VecDeque::new() };
+        let subscription = Arc::new(Subscription(Mutex::new(inbox)));
+        // Those that were dropped go now, so that subscribing in a loop without sending keeps no more than lives.
+        if state.subscriptions.len() == state.subscriptions.capacity() {
+            state.subscriptions.retain(|subscription| subscription.strong_count() > 0);
+        }
+        state.subscriptions.push(Arc::downgrade(&subscription));
+        subscription
+    }
+
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        for subscription in state.subscriptions.drain(..).filter_map(|subscription| subscription.upgrade()) {
+            let mut inbox = subscription.0.lock();
+            inbox.closed = true;
+            for entry in inbox.waiting.drain(..) {
+                let _ = entry.fire(Fired::Closed);
+            }
+        }
+    }
+}
+
+impl<P: Send, W: Waiter<P>> Subscription<P, W> {
+    fn push(&self, mut message: P, capacity: usize) {
+        let mut inbox = self.0.lock();
+        while let Some(entry) = inbox.waiting.pop_front() {
+            match entry.fire(Fired::Message(message)) {
+                Err(Fired::Message(back)) => message = back,
+                _ => return,
+            }
+        }
+        if inbox.queue.len() == capacity {
+            inbox.queue.pop_front();
+            inbox.missed += 1;
+        }
+        inbox.queue.push_back(message);
+    }
+
+    /// Takes a message, or leaves `entry` to wait for one.
+    pub fn next(&self, entry: Option<&Entry<W>>) -> Next<P> {
+        let mut inbox = self.0.lock();
+        let ready = inbox.missed > 0 || !inbox.queue.is_empty() || inbox.closed;
+        if ready && !entry.is_none_or(|entry| entry.task.point().claim(entry.ticket)) {
+            return Next::Lost;
+        }
+        if inbox.missed > 0 {
+            return Next::Lagged(std::mem::take(&mut inbox.missed));
+        }
+        if let Some(message) = inbox.queue.pop_front() {
+            return Next::Message(message);
+        }
+        if inbox.closed {
+            return Next::Closed;
+        }
+        if let Some(entry) = entry {
+            inbox.waiting.push_back(entry.clone());
+        }
+        Next::Waits
+    }
+
+    /// A wait is over without this subscription having ended it: forgets its entries.
+    pub fn forget(&self, task: &W) {
+        self.0.lock().waiting.retain(|entry| entry.task != *task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wait::mock::MockTask;
+    use super::*;
+
+    fn send(channel: &Broadcast<u32, MockTask>, message: u32) {
+        assert_eq!(channel.send(|| Ok::<_, ()>(message)), Ok(true));
+    }
+
+    #[test]
+    fn a_slow_subscriber_learns_once_what_it_missed() {
+        let channel = Broadcast::new(3);
+        let slow = channel.subscribe();
+        (0..5).for_each(|message| send(&channel, message));
+        let seen: Vec<_> = (0..5).map(|_| slow.next(None)).collect();
+        assert_eq!(seen, [Next::Lagged(2), Next::Message(2), Next::Message(3), Next::Message(4), Next::Waits]);
+    }
+
+    #[test]
+    fn a_subscriber_sees_what_comes_after_it() {
+        let channel = Broadcast::new(3);
+        send(&channel, 1);
+        let late = channel.subscribe();
+        send(&channel, 2);
+        channel.close();
+        assert_eq!((late.next(None), late.next(None)), (Next::Message(2), Next::Closed));
+        assert_eq!(channel.send(|| Ok::<_, ()>(3)), Ok(false));
+    }
+
+    #[test]
+    fn a_waiting_subscriber_is_handed_the_message() {
+        let channel = Broadcast::new(1);
+        let subscription = channel.subscribe();
+        let task = MockTask::new();
+        let wait = task.entry();
+        assert_eq!(subscription.next(Some(&wait)), Next::Waits);
+        send(&channel, 7);
+        assert_eq!(task.fired(&wait), Some(Fired::Message(7)));
+    }
+}

@@ -1,0 +1,18 @@
+//! Concurrency: what tasks, channels, actors and zones are made of.
+//!
+//! The bottom knows neither values nor the interpreter: `wait` (how a task waits for one of several things), `channel`,
+//! `broadcast`, `result` and `lock` (what it may wait for), `stats` and `restart` (what actors and supervisors count).
+
+pub mod wait;
+
+pub mod channel;
+
+pub mod broadcast;
+
+pub mod result;
+
+pub mod lock;
+
+pub mod stats;
+
+pub mod restart;

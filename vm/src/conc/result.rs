@@ -1,0 +1,183 @@
+//! The result of a task or an ask: set once, taken once, waited for by whoever holds the future.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire};
+
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+use super::wait::{Entry, Fired, Waiter};
+
+/// A value, or the error it ended with.
+pub type TaskResult<P> = Result<P, P>;
+
+#[derive(Debug)]
+pub struct ResultCell<P, W>(Mutex<State<P, W>>);
+
+#[derive(Debug)]
+enum State<P, W> {
+    Pending(SmallVec<[Watcher<P, W>; 1]>),
+    Ready(TaskResult<P>),
+    Taken,
+}
+
+/// Who is told when the result is there.
+#[derive(Debug)]
+pub enum Watcher<P, W> {
+    /// A task that waits for this or for something else.
+    One(Entry<W>),
+    /// A task that waits for many results: all of them, or the first failure.
+    All(Arc<Gathering<P, W>>),
+}
+
+impl<P: Send, W: Waiter<P>> Default for ResultCell<P, W> {
+    fn default() -> Self {
+        Self(Mutex::new(State::Pending(SmallVec::new())))
+    }
+}
+
+impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
+    /// Sets the result and tells the watchers. `false`: it was set before, and stays.
+    pub fn complete(&self, result: TaskResult<P>) -> bool {
+        let mut state = self.0.lock();
+        let State::Pending(watchers) = &mut *state else { return false };
+        let watchers = std::mem::take(watchers);
+        let failed = result.is_err();
+        *state = State::Ready(result);
+        drop(state);
+        for watcher in watchers {
+            watcher.tell(failed);
+        }
+        true
+    }
+
+    pub fn is_done(&self) -> bool {
+        !matches!(*self.0.lock(), State::Pending(_))
+    }
+
+    /// Takes the result when it is there and was not taken before.
+    pub fn take(&self) -> Option<TaskResult<P>> {
+        let mut state = self.0.lock();
+        match std::mem::replace(&mut *state, State::Taken) {
+            State::Ready(result) => Some(result),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    /// Whether the result is there and is an error.
+    pub fn is_failed(&self) -> bool {
+        matches!(*self.0.lock(), State::Ready(Err(_)))
+    }
+
+    /// Watches for the result. Gives the watcher back when it is there already.
+    pub fn watch(&self, watcher: Watcher<P, W>) -> Result<(), Watcher<P, W>> {
+        match &mut *self.0.lock() {
+            State::Pending(watchers) => {
+                watchers.push(watcher);
+                Ok(())
+            }
+            _ => Err(watcher),
+        }
+    }
+
+    /// A wait is over without this result having ended it: forgets its entries.
+    pub fn forget(&self, task: &W) {
+        if let State::Pending(watchers) = &mut *self.0.lock() {
+            watchers.retain(|watcher| match watcher {
+                Watcher::One(entry) => entry.task != *task,
+                Watcher::All(gathering) => gathering.task != *task,
+            });
+        }
+    }
+}
+
+impl<P: Send, W: Waiter<P>> Watcher<P, W> {
+    pub fn tell(self, failed: bool) {
+        match self {
+            // Stale when another arm was first.
+            Watcher::One(entry) => drop(entry.fire(Fired::Ready)),
+            Watcher::All(gathering) => gathering.tell(failed),
+        }
+    }
+}
+
+/// A wait for many results: over when all are there, or one is an error.
+#[derive(Debug)]
+pub struct Gathering<P, W> {
+    task: W,
+    n_left: AtomicUsize,
+    failed: AtomicBool,
+    marker: std::marker::PhantomData<fn(P)>,
+}
+
+impl<P: Send, W: Waiter<P>> Gathering<P, W> {
+    /// A wait for `n` results, each of which has to `tell` once.
+    pub fn new(task: W, n: usize) -> Self {
+        Self { task, n_left: AtomicUsize::new(n), failed: AtomicBool::new(false), marker: std::marker::PhantomData }
+    }
+
+    pub fn tell(&self, failed: bool) {
+        // Release: who sees the last one sees all results; each is behind a lock besides.
+        let last = self.n_left.fetch_sub(1, AcqRel) == 1;
+        if last || (failed && !self.failed.swap(true, AcqRel)) {
+            self.task.wake();
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.n_left.load(Acquire) == 0 || self.has_failed()
+    }
+
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Acquire)
+    }
+
+    pub fn n_left(&self) -> usize {
+        self.n_left.load(Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wait::mock::MockTask;
+    use super::*;
+
+    type Cell = ResultCell<u32, MockTask>;
+
+    #[test]
+    fn a_result_is_set_once_and_taken_once() {
+        let cell = Cell::default();
+        assert_eq!((cell.is_done(), cell.take()), (false, None));
+        assert!(cell.complete(Ok(1)));
+        assert!(!cell.complete(Err(2)));
+        assert_eq!((cell.take(), cell.take(), cell.is_done()), (Some(Ok(1)), None, true));
+    }
+
+    #[test]
+    fn a_watcher_is_told_or_given_back() {
+        let cell = Cell::default();
+        let task = MockTask::new();
+        let wait = task.entry();
+        assert!(cell.watch(Watcher::One(wait.clone())).is_ok());
+        assert!(cell.complete(Ok(1)));
+        assert_eq!(task.fired(&wait), Some(Fired::Ready));
+        assert!(cell.watch(Watcher::One(task.entry())).is_err());
+    }
+
+    #[test]
+    fn gathering_ends_with_the_last_or_the_first_failure() {
+        let task = MockTask::new();
+        let all = Arc::new(Gathering::new(task.clone(), 3));
+        let cells: Vec<_> = (0..3).map(|_| Cell::default()).collect();
+        cells.iter().for_each(|cell| assert!(cell.watch(Watcher::All(all.clone())).is_ok()));
+        cells[1].complete(Ok(1));
+        assert_eq!((all.is_over(), task.n_wakes()), (false, 0));
+        cells[0].complete(Err(2));
+        assert_eq!((all.is_over(), all.has_failed(), task.n_wakes()), (true, true, 1));
+        cells[2].complete(Ok(3));
+        assert_eq!((all.n_left(), task.n_wakes()), (0, 2));
+    }
+}

@@ -1,0 +1,182 @@
+//! The one place where a suspended task waits for one of several things.
+//!
+//! A task waits in at most one operation at a time, so it has one `WaitPoint` for its whole life, and waiting allocates
+//! nothing. `open` begins a wait and gives its ticket; whatever may end the wait keeps `(task, ticket, arm)` in its
+//! list. The first to `fire` the ticket wins and leaves what it brings; the others find the ticket stale and pass on to
+//! the next in their list. So a message is never given to a task that has already gone another way.
+//!
+//! Locks: a channel or cell is locked before a point, and nothing is locked under a point.
+
+use parking_lot::Mutex;
+
+/// A task that can wait: a handle on it and the way to its point.
+pub trait Waiter<P>: Clone + PartialEq + Send {
+    fn point(&self) -> &WaitPoint<P>;
+    fn wake(&self);
+}
+
+/// What ended a wait.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fired<P> {
+    /// A message was handed over.
+    Message(P),
+    /// The message to send was taken.
+    Sent,
+    /// The channel was closed.
+    Closed,
+    /// A result is there, or a lock was handed over: look at the thing itself.
+    Ready,
+}
+
+#[derive(Debug)]
+pub struct WaitPoint<P>(Mutex<State<P>>);
+
+#[derive(Debug)]
+struct State<P> {
+    ticket: u64,
+    open: bool,
+    fired: Option<(u32, Fired<P>)>,
+}
+
+/// An entry in the list of something that can end a wait.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry<W> {
+    pub task: W,
+    pub ticket: u64,
+    /// Which of the things waited for this is.
+    pub arm: u32,
+}
+
+impl<W> Entry<W> {
+    /// Ends the wait with `what` and wakes the task. Gives `what` back when the wait was over already.
+    pub fn fire<P>(&self, what: Fired<P>) -> Result<(), Fired<P>>
+    where
+        W: Waiter<P>,
+    {
+        self.task.point().fire(self.ticket, self.arm, what)?;
+        self.task.wake();
+        Ok(())
+    }
+}
+
+impl<P> Default for WaitPoint<P> {
+    fn default() -> Self {
+        Self(Mutex::new(State { ticket: 0, open: false, fired: None }))
+    }
+}
+
+impl<P> WaitPoint<P> {
+    /// Begins a wait. Tickets of earlier waits are stale from now on.
+    pub fn open(&self) -> u64 {
+        let mut state = self.0.lock();
+        state.ticket += 1;
+        state.open = true;
+        state.fired = None;
+        state.ticket
+    }
+
+    fn fire(&self, ticket: u64, arm: u32, what: Fired<P>) -> Result<(), Fired<P>> {
+        let mut state = self.0.lock();
+        if state.ticket != ticket || !state.open {
+            return Err(what);
+        }
+        state.open = false;
+        state.fired = Some((arm, what));
+        Ok(())
+    }
+
+    /// The task itself found arm `arm` ready while it was still looking. `false`: another arm has fired in between.
+    pub fn claim(&self, ticket: u64) -> bool {
+        let mut state = self.0.lock();
+        state.ticket == ticket && std::mem::replace(&mut state.open, false)
+    }
+
+    /// What ended the wait `ticket`, if anything did; the wait goes on otherwise.
+    pub fn take(&self, ticket: u64) -> Option<(u32, Fired<P>)> {
+        let mut state = self.0.lock();
+        if state.ticket == ticket { state.fired.take() } else { None }
+    }
+
+    /// Ends the wait `ticket` for good and gives what had ended it before, if anything.
+    pub fn close(&self, ticket: u64) -> Option<(u32, Fired<P>)> {
+        let mut state = self.0.lock();
+        if state.ticket != ticket {
+            return None;
+        }
+        state.open = false;
+        state.fired.take()
+    }
+}
+
+/// Tasks for the tests of this folder: a number, a point, a count of wakes.
+#[cfg(test)]
+pub mod mock {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    #[derive(Clone)]
+    pub struct MockTask(Arc<(WaitPoint<u32>, AtomicUsize)>);
+
+    impl MockTask {
+        pub fn new() -> Self {
+            Self(Arc::new((WaitPoint::default(), AtomicUsize::new(0))))
+        }
+
+        pub fn n_wakes(&self) -> usize {
+            self.0.1.load(SeqCst)
+        }
+
+        /// Begins a wait with one arm.
+        pub fn entry(&self) -> Entry<MockTask> {
+            Entry { task: self.clone(), ticket: self.point().open(), arm: 0 }
+        }
+
+        pub fn fired(&self, entry: &Entry<MockTask>) -> Option<Fired<u32>> {
+            self.point().take(entry.ticket).map(|(_, fired)| fired)
+        }
+    }
+
+    impl PartialEq for MockTask {
+        fn eq(&self, other: &Self) -> bool {
+            Arc::ptr_eq(&self.0, &other.0)
+        }
+    }
+
+    impl Waiter<u32> for MockTask {
+        fn point(&self) -> &WaitPoint<u32> {
+            &self.0.0
+        }
+
+        fn wake(&self) {
+            self.0.1.fetch_add(1, SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mock::MockTask;
+    use super::*;
+
+    #[test]
+    fn the_first_to_fire_wins_and_the_others_keep_what_they_bring() {
+        let task = MockTask::new();
+        let entry = task.entry();
+        assert_eq!(entry.fire(Fired::Message(1)), Ok(()));
+        assert_eq!(entry.fire(Fired::Message(2)), Err(Fired::Message(2)));
+        assert_eq!(task.fired(&entry), Some(Fired::Message(1)));
+        assert_eq!(task.n_wakes(), 1);
+    }
+
+    #[test]
+    fn an_old_ticket_ends_no_new_wait() {
+        let task = MockTask::new();
+        let old = task.entry();
+        let new = task.entry();
+        assert_eq!(old.fire(Fired::Sent), Err(Fired::Sent));
+        assert_eq!(task.fired(&new), None);
+        assert_eq!(task.point().close(new.ticket), None);
+        assert_eq!(new.fire(Fired::Sent), Err(Fired::Sent));
+    }
+}
