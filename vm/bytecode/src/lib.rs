@@ -2,6 +2,7 @@
 //!
 //! Read in this order: `ops` (the table), `operand`, `instr`, `module`, `words`, `format`, `verify`, `asm`.
 
+pub mod asm;
 pub mod format;
 pub mod instr;
 pub mod module;
@@ -10,6 +11,7 @@ pub mod ops;
 pub mod verify;
 pub mod words;
 
+pub use asm::{AsmError, assemble, disasm};
 pub use format::{FormatError, decode, encode};
 pub use instr::{Instr, Opcode};
 pub use module::*;

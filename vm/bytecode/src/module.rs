@@ -271,4 +271,40 @@ impl Module {
     pub fn is_ref(&self, ty: TypeId) -> bool {
         self.type_desc(ty).is_ref()
     }
+    /// A type as a person writes it, `Vec<Int>`; any id gives a name, and a deep one ends in `…`.
+    pub fn type_name(&self, ty: TypeId) -> String {
+        self.type_name_to(ty, 4)
+    }
+
+    fn type_name_to(&self, ty: TypeId, depth: u32) -> String {
+        let list = |types: &[TypeId]| -> String {
+            let names: Vec<String> = types.iter().take(16).map(|&ty| self.type_name_to(ty, depth - 1)).collect();
+            names.join(", ")
+        };
+        let Some(desc) = self.types.get(ty.index()) else { return format!("type {}", ty.0) };
+        if depth == 0 {
+            return "…".to_owned();
+        }
+        match desc {
+            TypeDesc::Unit => "()".to_owned(),
+            TypeDesc::Bool => "Bool".to_owned(),
+            TypeDesc::Number(kind) => kind.name().to_owned(),
+            TypeDesc::Duration => "Duration".to_owned(),
+            TypeDesc::Instant => "Instant".to_owned(),
+            TypeDesc::Str => "String".to_owned(),
+            TypeDesc::Bytes => "Bytes".to_owned(),
+            TypeDesc::Tuple(types) => format!("({})", list(types)),
+            TypeDesc::Struct { name, .. } | TypeDesc::Enum { name, .. } => name.clone(),
+            TypeDesc::Vec(elem) => format!("Vec<{}>", list(&[*elem])),
+            TypeDesc::Map(key, value) => format!("Map<{}>", list(&[*key, *value])),
+            TypeDesc::Set(elem) => format!("Set<{}>", list(&[*elem])),
+            TypeDesc::Fn { params, ret } => format!("fn({}) -> {}", list(params), list(&[*ret])),
+            TypeDesc::Dyn { trait_name } => format!("dyn {trait_name}"),
+            TypeDesc::Tensor { elem: Some(elem) } => format!("Tensor<{}>", elem.name()),
+            TypeDesc::Tensor { elem: None } => "Tensor".to_owned(),
+            TypeDesc::Opaque { name, args } if args.is_empty() => name.clone(),
+            TypeDesc::Opaque { name, args } => format!("{name}<{}>", list(args)),
+            TypeDesc::Actor(actor) => actor.name.clone(),
+        }
+    }
 }

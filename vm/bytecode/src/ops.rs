@@ -13,7 +13,8 @@
 //!   holds the parameter's final value and `take_back` moves it home.
 //! - A place inside a value is reached by a *cursor*: `at_reg`, then steps, then one of `load_at`, `store_at`, `take_at`. The rows of a chain
 //!   are neighbours and no jump enters it. Each step makes the value it passes through unique (copy on write).
-//!   `take_at` leaves a hole that the same function must fill before anything else can look.
+//!   A chain has at least one step. `take_at` leaves a hole (null) that the same function fills again. The verifier does not follow holes,
+//!   so `load_at`, `take_at`, steps, `get_field`, `get_payload` and `vec_get` fault with `ValueError` when the reference they read is null.
 //! - `Bool` is 0 or 1; small integers are kept in range by `fit_int` after 64-bit arithmetic; `Float16/BFloat16/Float32` are kept as
 //!   `Float64` bits and rounded by `round_float` after each operation (exact for + - * / and sqrt, since 53 >= 2*24+2).
 //!
@@ -221,7 +222,7 @@ macro_rules! for_each_op {
             load_at = LoadAt { dst: Def };
             /// Ends a chain: what is there = `src` (a reference is consumed); the old value is dropped.
             store_at = StoreAt { src: Take };
-            /// Ends a chain: `dst` = what is there; a reference leaves a hole.
+            /// Ends a chain: `dst` = what is there; a reference leaves a hole, and whoever reads a hole gets `ValueError`.
             take_at = TakeAt { dst: Def };
 
             // --- tasks and globals ----------------------------------------------------------------------------

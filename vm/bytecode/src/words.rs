@@ -81,12 +81,12 @@ fn layout(n_parts: usize) -> &'static [u32] {
 
 /// Appends the words of `instr`.
 pub fn encode_instr(instr: &Instr, words: &mut Vec<u32>) {
-    let mut parts = [0u64; MAX_PARTS];
+    let mut parts = [0u128; MAX_PARTS];
     let mut n_parts = 0;
     for operand in instr.operands() {
         let split = operand.split();
         for &part in &split[..operand.role().bits().len()] {
-            parts[n_parts] = u64::from(part);
+            parts[n_parts] = u128::from(part);
             n_parts += 1;
         }
     }

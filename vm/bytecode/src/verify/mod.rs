@@ -11,7 +11,10 @@
 //! until it is stored again, so `load_at`, `take_at`, `get_field`, `get_payload` and `vec_get` check references they read, and a native's scheme is checked
 //! when the module is loaded.
 
+mod definite;
+mod flow;
 mod structure;
+mod typing;
 
 use std::fmt;
 use std::ops::Deref;
@@ -81,6 +84,14 @@ impl std::error::Error for VerifyError {}
 /// Checks `module` and says the first thing that is wrong with it.
 pub fn verify(module: Module) -> Result<VerifiedModule, VerifyError> {
     structure::check(&module)?;
+    for (i, function) in module.functions.iter().enumerate() {
+        let typing = typing::Typing { module: &module, function };
+        flow::check(typing).and_then(|()| definite::check(typing)).map_err(|(pc, message)| VerifyError {
+            place: structure::function_place(&module, i),
+            pc: Some(pc),
+            message,
+        })?;
+    }
     Ok(VerifiedModule(module))
 }
 
