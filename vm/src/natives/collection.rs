@@ -4,9 +4,7 @@ use super::support::{Outcome, answers, option, size, slice_range};
 use super::{NativeCx, NativeRow};
 use crate::fault::Fault;
 use crate::structural::stable_hash;
-use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
-use stark_bytecode::TypeDesc;
 use std::cmp::Ordering;
 
 pub(super) const TABLE: &[NativeRow] = answers! {
@@ -15,7 +13,8 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     value_equal "<T>(T, Self) -> Bool";
     value_compare "<T>(T, Self) -> Ordering";
     value_hash "<T>(T) -> Int";
-    vec_sort_plain "<T>(&mut Vec<T>) -> Bool";
+    vec_sort "<T>(&mut Vec<T>) -> ()";
+    vec_contains "<T>(Vec<T>, T) -> Bool";
     vec_new "<T>() -> Vec<T>";
     vec_with_capacity "<T>(Int) -> Vec<T>";
     vec_len "<T>(Vec<T>) -> Int";
@@ -82,25 +81,16 @@ fn value_hash(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::int((stable_hash(cx.arg(0)) >> 1) as i64))
 }
 
-/// Whether an order from the type alone is the order: nothing in it can have an `Ord` of its own.
-fn is_plain(info: &TypeInfo) -> bool {
-    match &info.desc {
-        TypeDesc::Tuple(types) => types.iter().all(|&t| is_plain(info.sibling(t))),
-        TypeDesc::Vec(t) => is_plain(info.sibling(*t)),
-        TypeDesc::Unit | TypeDesc::Bool | TypeDesc::Number(_) | TypeDesc::Duration | TypeDesc::Instant => true,
-        TypeDesc::Str | TypeDesc::Bytes => true,
-        _ => false,
-    }
-}
-
-/// Sorts when the elements' order follows from their type alone; else leaves the work to the library. Whether it sorted.
-fn vec_sort_plain(cx: &mut NativeCx<'_>) -> Outcome {
-    if !is_plain(cx.type_arg(0)) {
-        return Ok(Value::bool(false));
-    }
+/// Only called when the compiler knows that the elements' order follows from their structure.
+fn vec_sort(cx: &mut NativeCx<'_>) -> Outcome {
     cx.reserve(cx.vec(0).len().saturating_mul(8))?;
     cx.vec_mut(0).sort_by(|a, b| a.compare(b));
-    Ok(Value::bool(true))
+    Ok(Value::unit())
+}
+
+fn vec_contains(cx: &NativeCx<'_>) -> Outcome {
+    let wanted = cx.arg(1);
+    Ok(Value::bool(cx.vec(0).iter().any(|item| item.equal(wanted))))
 }
 
 fn vec_new(cx: &NativeCx<'_>) -> Outcome {

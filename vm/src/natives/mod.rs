@@ -37,6 +37,7 @@
 
 mod collection;
 mod cx;
+mod data;
 mod format;
 mod io;
 mod number;
@@ -44,6 +45,9 @@ mod rng;
 pub mod scheme;
 mod string;
 mod support;
+mod system;
+mod tensor;
+mod tensor_ops;
 mod text;
 
 pub use cx::NativeCx;
@@ -120,7 +124,16 @@ macro_rules! natives {
 pub(crate) use natives;
 
 /// All tables. A new file of natives is a line here.
-const TABLES: &[&[NativeRow]] = &[io::TABLE, collection::TABLE, number::TABLE, string::TABLE];
+const TABLES: &[&[NativeRow]] = &[
+    io::TABLE,
+    collection::TABLE,
+    number::TABLE,
+    string::TABLE,
+    system::TABLE,
+    data::TABLE,
+    tensor::TABLE,
+    tensor_ops::TABLE,
+];
 
 /// Every native there is.
 pub fn all() -> impl Iterator<Item = &'static NativeRow> {

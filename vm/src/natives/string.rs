@@ -65,6 +65,9 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     bytes_contains "(Bytes, UInt8) -> Bool";
     bytes_to_hex "(Bytes) -> String";
     bytes_decode "(Bytes) -> String";
+    str_equal "(String, String) -> Bool";
+    str_quote "(String) -> String";
+    str_append "(&mut String, String) -> ()";
 };
 
 /// Text that `what` is about to make, within the task's memory limit.
@@ -421,4 +424,19 @@ fn bytes_decode(cx: &NativeCx<'_>) -> Outcome {
         Ok(text) => Ok(Value::str(text)),
         Err(e) => Err(Fault::value(format!("the bytes from {} on are not UTF-8", e.valid_up_to()))),
     }
+}
+
+fn str_equal(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::bool(cx.str(0) == cx.str(1)))
+}
+
+fn str_quote(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::str(cx.arg(0).show()))
+}
+
+fn str_append(cx: &mut NativeCx<'_>) -> Outcome {
+    make(cx, cx.str(0).len().checked_add(cx.str(1).len()), "text")?;
+    let more = cx.take(1);
+    cx.str_mut(0).push_str(more.as_str());
+    Ok(Value::unit())
 }

@@ -1,0 +1,359 @@
+//! Standard input, the environment, files, clocks and random numbers.
+
+use super::rng::Rng;
+use super::support::{Outcome, answers, option, size, texts};
+use super::text::utc;
+use super::{NativeCx, NativeRow};
+use crate::fault::Fault;
+use crate::value::Value;
+use std::cell::RefCell;
+use std::fs;
+use std::io::{BufRead, Read, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(super) const TABLE: &[NativeRow] = answers! {
+    io_read_line "() -> Option<String>";
+    io_read_rest "() -> String";
+    env_var "(String) -> Option<String>" Environment;
+    process_exit "(Int) -> ()";
+    os_cpu_count "() -> Int";
+    os_name "() -> String";
+    os_pid "() -> Int";
+    os_cwd "() -> String" Environment;
+    fs_read_text "(String) -> String" Files;
+    fs_read_bytes "(String) -> Bytes" Files;
+    fs_write_text "(String, String) -> ()" Files;
+    fs_write_bytes "(String, Bytes) -> ()" Files;
+    fs_append_text "(String, String) -> ()" Files;
+    fs_exists "(String) -> Bool" Files;
+    fs_is_dir "(String) -> Bool" Files;
+    fs_is_file "(String) -> Bool" Files;
+    fs_size "(String) -> Int" Files;
+    fs_remove "(String) -> ()" Files;
+    fs_rename "(String, String) -> ()" Files;
+    fs_copy "(String, String) -> ()" Files;
+    fs_list "(String) -> Vec<String>" Files;
+    fs_make_dir "(String) -> ()" Files;
+    time_unix "() -> Float";
+    time_utc "() -> String";
+    duration_from_ns "(Int) -> Duration";
+    duration_from_s "(Float) -> Duration";
+    duration_ns "(Duration) -> Int";
+    duration_us "(Duration) -> Float";
+    duration_ms "(Duration) -> Float";
+    duration_s "(Duration) -> Float";
+    duration_add "(Duration, Duration) -> Duration";
+    duration_sub "(Duration, Duration) -> Duration";
+    duration_mul "(Duration, Int) -> Duration";
+    duration_scale "(Duration, Float) -> Duration";
+    duration_div "(Duration, Int) -> Duration";
+    duration_ratio "(Duration, Duration) -> Float";
+    duration_neg "(Duration) -> Duration";
+    instant_add "(Instant, Duration) -> Instant";
+    instant_sub "(Instant, Duration) -> Instant";
+    instant_diff "(Instant, Instant) -> Duration";
+    random_seed "(Int) -> ()";
+    random_float "() -> Float";
+    random_int "(Int, Int) -> Int";
+    random_normal "(Float, Float) -> Float";
+    random_permutation "(Int, Int, Int) -> Vec<Int>";
+};
+
+/// A line or file beyond this is refused rather than read: far above any text, below what a small machine holds.
+pub const MAX_FILE_BYTES: u64 = 4 << 30;
+
+fn io_read_line(cx: &NativeCx<'_>) -> Outcome {
+    cx.task.program().flush();
+    let mut line = String::new();
+    let mut input = std::io::stdin().lock().take(MAX_FILE_BYTES);
+    let n = input.read_line(&mut line).map_err(|e| Fault::io(format!("standard input cannot be read: {e}")))?;
+    let text = line.strip_suffix('\n').map_or(line.as_str(), |l| l.strip_suffix('\r').unwrap_or(l));
+    Ok(option(cx, (n > 0).then(|| Value::str(text))))
+}
+
+fn io_read_rest(cx: &NativeCx<'_>) -> Outcome {
+    cx.task.program().flush();
+    let mut text = String::new();
+    let mut input = std::io::stdin().lock().take(MAX_FILE_BYTES);
+    input.read_to_string(&mut text).map_err(|e| Fault::io(format!("standard input cannot be read: {e}")))?;
+    Ok(Value::str(text))
+}
+
+fn env_var(cx: &NativeCx<'_>) -> Outcome {
+    let name = cx.str(0);
+    // Names that no environment can hold have no value.
+    let found = if name.is_empty() || name.contains(['=', '\0']) { None } else { std::env::var(name).ok() };
+    Ok(option(cx, found.map(Value::str)))
+}
+
+fn process_exit(cx: &NativeCx<'_>) -> Outcome {
+    // What the operating system keeps of a status.
+    Err(Fault::exit((cx.int(0) & 0xff) as i32))
+}
+
+fn os_cpu_count(_: &NativeCx<'_>) -> Outcome {
+    Ok(Value::int(std::thread::available_parallelism().map_or(1, |n| n.get()) as i64))
+}
+
+fn os_name(_: &NativeCx<'_>) -> Outcome {
+    Ok(Value::str(std::env::consts::OS))
+}
+
+fn os_pid(_: &NativeCx<'_>) -> Outcome {
+    Ok(Value::int(std::process::id().into()))
+}
+
+fn os_cwd(_: &NativeCx<'_>) -> Outcome {
+    let dir = std::env::current_dir().map_err(|e| Fault::io(format!("the current directory is not known: {e}")))?;
+    Ok(Value::str(dir.display().to_string()))
+}
+
+/// `cannot read notes.txt: no such file or directory`.
+fn wrong(what: &str, path: &str) -> impl FnOnce(std::io::Error) -> Fault {
+    move |e| {
+        let why = e.to_string();
+        let why = why.split(" (os error").next().unwrap_or(&why);
+        Fault::io(format!("cannot {what} {path}: {}", why.to_lowercase()))
+    }
+}
+
+/// A file's content, when it fits the task's memory limit.
+fn content(cx: &NativeCx<'_>) -> Result<Vec<u8>, Fault> {
+    let path = cx.str(0);
+    let file = fs::File::open(path).map_err(wrong("read", path))?;
+    let bytes = file.metadata().map_err(wrong("read", path))?.len();
+    if bytes > MAX_FILE_BYTES {
+        return Err(Fault::io(format!("cannot read {path}: {bytes} bytes are more than {MAX_FILE_BYTES}")));
+    }
+    cx.reserve(bytes as usize)?;
+    let mut content = Vec::with_capacity(bytes as usize);
+    // Files that tell no size (pipes, /proc) may still be long.
+    file.take(MAX_FILE_BYTES).read_to_end(&mut content).map_err(wrong("read", path))?;
+    Ok(content)
+}
+
+fn fs_read_text(cx: &NativeCx<'_>) -> Outcome {
+    match String::from_utf8(content(cx)?) {
+        Ok(text) => Ok(Value::str(text)),
+        Err(e) => {
+            let at = e.utf8_error().valid_up_to();
+            Err(Fault::io(format!("cannot read {} as text: byte {at} is not UTF-8", cx.str(0))))
+        }
+    }
+}
+
+fn fs_read_bytes(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::bytes(content(cx)?))
+}
+
+fn fs_write_text(cx: &NativeCx<'_>) -> Outcome {
+    fs::write(cx.str(0), cx.str(1)).map_err(wrong("write", cx.str(0)))?;
+    Ok(Value::unit())
+}
+
+fn fs_write_bytes(cx: &NativeCx<'_>) -> Outcome {
+    fs::write(cx.str(0), cx.bytes(1)).map_err(wrong("write", cx.str(0)))?;
+    Ok(Value::unit())
+}
+
+fn fs_append_text(cx: &NativeCx<'_>) -> Outcome {
+    let path = cx.str(0);
+    let mut file = fs::OpenOptions::new().append(true).create(true).open(path).map_err(wrong("append to", path))?;
+    file.write_all(cx.str(1).as_bytes()).map_err(wrong("append to", path))?;
+    Ok(Value::unit())
+}
+
+fn fs_exists(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::bool(Path::new(cx.str(0)).exists()))
+}
+
+fn fs_is_dir(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::bool(Path::new(cx.str(0)).is_dir()))
+}
+
+fn fs_is_file(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::bool(Path::new(cx.str(0)).is_file()))
+}
+
+fn fs_size(cx: &NativeCx<'_>) -> Outcome {
+    let path = cx.str(0);
+    let found = fs::metadata(path).map_err(wrong("look at", path))?;
+    Ok(Value::int(i64::try_from(found.len()).unwrap_or(i64::MAX)))
+}
+
+/// A link is removed, never what it points at.
+fn fs_remove(cx: &NativeCx<'_>) -> Outcome {
+    let path = cx.str(0);
+    let kind = fs::symlink_metadata(path).map_err(wrong("remove", path))?.file_type();
+    let removed = if kind.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    removed.map_err(wrong("remove", path))?;
+    Ok(Value::unit())
+}
+
+fn fs_rename(cx: &NativeCx<'_>) -> Outcome {
+    fs::rename(cx.str(0), cx.str(1)).map_err(wrong("rename", cx.str(0)))?;
+    Ok(Value::unit())
+}
+
+fn fs_copy(cx: &NativeCx<'_>) -> Outcome {
+    fs::copy(cx.str(0), cx.str(1)).map_err(wrong("copy", cx.str(0)))?;
+    Ok(Value::unit())
+}
+
+fn fs_list(cx: &NativeCx<'_>) -> Outcome {
+    let path = cx.str(0);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path).map_err(wrong("list", path))? {
+        let name = entry.map_err(wrong("list", path))?.file_name();
+        names.push(name.into_string().map_err(|name| Fault::io(format!("cannot list {path}: {name:?} is not UTF-8")))?);
+    }
+    names.sort();
+    Ok(texts(cx, names))
+}
+
+fn fs_make_dir(cx: &NativeCx<'_>) -> Outcome {
+    fs::create_dir_all(cx.str(0)).map_err(wrong("make", cx.str(0)))?;
+    Ok(Value::unit())
+}
+
+/// Since 1970; 0 on a machine whose clock stands before.
+fn since_1970() -> std::time::Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn time_unix(_: &NativeCx<'_>) -> Outcome {
+    Ok(Value::float(since_1970().as_secs_f64()))
+}
+
+fn time_utc(_: &NativeCx<'_>) -> Outcome {
+    Ok(Value::str(utc(since_1970().as_secs())))
+}
+
+fn fits(what: &str, ns: Option<i64>) -> Result<i64, Fault> {
+    ns.ok_or_else(|| Fault::overflow(what, "Duration"))
+}
+
+/// A float of nanoseconds, when it is a number in range.
+fn from_float(cx: &NativeCx<'_>, ns: f64, what: &str) -> Outcome {
+    let bound = i64::MAX as f64;
+    let inside = ns.is_finite() && ns > -bound && ns < bound;
+    Ok(Value::scalar(cx.ret_type(), fits(what, inside.then(|| ns.round() as i64))? as u64))
+}
+
+fn duration_from_ns(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::duration(cx.int(0)))
+}
+
+fn duration_from_s(cx: &NativeCx<'_>) -> Outcome {
+    from_float(cx, cx.float(0) * 1e9, &format!("{} seconds", cx.float(0)))
+}
+
+fn duration_ns(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::int(cx.int(0)))
+}
+
+fn duration_us(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::float(cx.int(0) as f64 / 1e3))
+}
+
+fn duration_ms(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::float(cx.int(0) as f64 / 1e6))
+}
+
+fn duration_s(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::float(cx.int(0) as f64 / 1e9))
+}
+
+/// Sums and differences of durations and instants are all of nanoseconds.
+fn nanoseconds(cx: &NativeCx<'_>, sign: &str, ns: Option<i64>) -> Outcome {
+    let what = || format!("{} {sign} {}", cx.arg(0).show(), cx.arg(1).show());
+    Ok(Value::scalar(cx.ret_type(), ns.map_or_else(|| fits(&what(), None), Ok)? as u64))
+}
+
+fn duration_add(cx: &NativeCx<'_>) -> Outcome {
+    nanoseconds(cx, "+", cx.int(0).checked_add(cx.int(1)))
+}
+
+fn duration_sub(cx: &NativeCx<'_>) -> Outcome {
+    nanoseconds(cx, "-", cx.int(0).checked_sub(cx.int(1)))
+}
+
+fn duration_mul(cx: &NativeCx<'_>) -> Outcome {
+    nanoseconds(cx, "*", cx.int(0).checked_mul(cx.int(1)))
+}
+
+fn duration_scale(cx: &NativeCx<'_>) -> Outcome {
+    from_float(cx, cx.int(0) as f64 * cx.float(1), &format!("{} * {}", cx.arg(0).show(), cx.float(1)))
+}
+
+fn duration_div(cx: &NativeCx<'_>) -> Outcome {
+    if cx.int(1) == 0 {
+        return Err(Fault::zero_division(format!("{} / 0", cx.arg(0).show())));
+    }
+    nanoseconds(cx, "/", cx.int(0).checked_div(cx.int(1)))
+}
+
+fn duration_ratio(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::float(cx.int(0) as f64 / cx.int(1) as f64))
+}
+
+fn duration_neg(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::duration(fits(&format!("-{}", cx.arg(0).show()), cx.int(0).checked_neg())?))
+}
+
+fn instant_add(cx: &NativeCx<'_>) -> Outcome {
+    duration_add(cx)
+}
+
+fn instant_sub(cx: &NativeCx<'_>) -> Outcome {
+    duration_sub(cx)
+}
+
+fn instant_diff(cx: &NativeCx<'_>) -> Outcome {
+    duration_sub(cx)
+}
+
+thread_local! {
+    /// The generator of the tasks on this thread; `random.seed` sets it.
+    static RNG: RefCell<Rng> = RefCell::new(Rng::new(fresh_seed()));
+}
+
+fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(since_1970().as_nanos())
+}
+
+/// A seed that the program gave, or a fresh one below 0.
+pub(super) fn seed_of(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or_else(|_| RNG.with_borrow_mut(Rng::next_u64))
+}
+
+fn random_seed(cx: &NativeCx<'_>) -> Outcome {
+    let rng = Rng::new(cx.int(0) as u64);
+    RNG.set(rng);
+    Ok(Value::unit())
+}
+
+fn random_float(_: &NativeCx<'_>) -> Outcome {
+    Ok(Value::float(RNG.with_borrow_mut(Rng::float)))
+}
+
+fn random_int(cx: &NativeCx<'_>) -> Outcome {
+    let (low, high) = (cx.int(0), cx.int(1));
+    if low > high {
+        return Err(Fault::value(format!("no number is in {low}..={high}")));
+    }
+    Ok(Value::int(RNG.with_borrow_mut(|rng| rng.int(low, high))))
+}
+
+fn random_normal(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::float(cx.float(0) + cx.float(1) * RNG.with_borrow_mut(Rng::normal)))
+}
+
+fn random_permutation(cx: &NativeCx<'_>) -> Outcome {
+    let (n, run) = (size(cx.int(0), "the number of items")?, size(cx.int(1), "the length of a run")?);
+    cx.reserve(n.saturating_mul(8))?;
+    let order = Rng::new(cx.int(2) as u64).permutation(n, run);
+    Ok(Value::vec_of_scalars(cx.ret_type(), order.into_iter().map(|x| x as u64).collect()))
+}

@@ -1,0 +1,529 @@
+//! Tensors as values: making, reading, shapes and indexing.
+
+use super::support::{Outcome, answers, size};
+use super::system::seed_of;
+use super::{NativeCx, NativeRow};
+use crate::fault::{Fault, FaultKind};
+use crate::heap::Opaque;
+use crate::types::TypeInfo;
+use crate::value::{Value, ValueRef};
+use stark_bytecode::{Elem, TypeDesc};
+use stark_kernels::{DType, Scalar, Tensor, TensorError, ops};
+
+pub(super) const TABLE: &[NativeRow] = answers! {
+    tensor_from_nested "<E, V>(V) -> Tensor<E>";
+    tensor_from_vec "<E>(Vec<E>, Vec<Int>) -> Tensor<E>";
+    tensor_zeros "<E>(Vec<Int>) -> Tensor<E>";
+    tensor_ones "<E>(Vec<Int>) -> Tensor<E>";
+    tensor_full "<E>(Vec<Int>, E) -> Tensor<E>";
+    tensor_eye "<E>(Int) -> Tensor<E>";
+    tensor_arange "<E>(E, E, E) -> Tensor<E>";
+    tensor_linspace "<E>(E, E, Int) -> Tensor<E>";
+    tensor_rand "<E>(Vec<Int>, Int) -> Tensor<E>";
+    tensor_randn "<E>(Vec<Int>, Int) -> Tensor<E>";
+    tensor_randint "<E>(Int, Int, Vec<Int>, Int) -> Tensor<E>";
+    tensor_shape "<E>(Tensor<E>) -> Vec<Int>";
+    tensor_rank "<E>(Tensor<E>) -> Int";
+    tensor_numel "<E>(Tensor<E>) -> Int";
+    tensor_dtype "<E>(Tensor<E>) -> String";
+    tensor_len "<E>(Tensor<E>) -> Int";
+    tensor_device "<E>(Tensor<E>) -> String";
+    tensor_to_device "<E>(Tensor<E>, String) -> Tensor<E>";
+    tensor_to "<E, F>(Tensor<E>) -> Tensor<F>";
+    tensor_contiguous "<E>(Tensor<E>) -> Tensor<E>";
+    tensor_item "<E>(Tensor<E>) -> E";
+    tensor_at "<E>(Tensor<E>, Vec<Int>) -> E";
+    tensor_to_vec "<E>(Tensor<E>) -> Vec<E>";
+    tensor_to_nested "<E, V>(Tensor<E>) -> V";
+    tensor_rows "<E>(Tensor<E>) -> Vec<Tensor<E>>";
+    tensor_reshape "<E>(Tensor<E>, Vec<Int>) -> Tensor<E>";
+    tensor_permute "<E>(Tensor<E>, Vec<Int>) -> Tensor<E>";
+    tensor_t "<E>(Tensor<E>) -> Tensor<E>";
+    tensor_transpose "<E>(Tensor<E>, Int, Int) -> Tensor<E>";
+    tensor_squeeze_all "<E>(Tensor<E>) -> Tensor<E>";
+    tensor_squeeze "<E>(Tensor<E>, Int) -> Tensor<E>";
+    tensor_unsqueeze "<E>(Tensor<E>, Int) -> Tensor<E>";
+    tensor_expand "<E>(Tensor<E>, Vec<Int>) -> Tensor<E>";
+    tensor_flatten "<E>(Tensor<E>, Int, Int) -> Tensor<E>";
+    tensor_split "<E>(Tensor<E>, Int, Int) -> Vec<Tensor<E>>";
+    tensor_chunk "<E>(Tensor<E>, Int, Int) -> Vec<Tensor<E>>";
+    tensor_index "<E>(Tensor<E>, Vec<Int>) -> Tensor<E>";
+    tensor_index_set "<E>(&mut Tensor<E>, Vec<Int>, Tensor<E>) -> ()";
+    tensor_index_fill "<E>(&mut Tensor<E>, Vec<Int>, E) -> ()";
+    tensor_check "<F, T>(F, Int, Vec<Int>) -> T";
+};
+
+impl Opaque for Tensor {
+    fn type_name(&self) -> &'static str {
+        "Tensor"
+    }
+
+    fn share(&self) -> Option<Box<dyn Opaque>> {
+        Some(Box::new(self.clone()))
+    }
+
+    fn show(&self, nested: bool, out: &mut String) {
+        let text = if nested { format!("Tensor<{}>{:?}", self.dtype(), self.shape()) } else { self.to_string() };
+        out.push_str(&text);
+    }
+
+    fn equal(&self, other: &dyn Opaque) -> bool {
+        other.downcast::<Tensor>().is_some_and(|other| self == other)
+    }
+}
+
+pub(super) fn fault(e: TensorError) -> Fault {
+    let kind = match &e {
+        TensorError::Shape(_) => FaultKind::ShapeError,
+        TensorError::Index { .. } => FaultKind::IndexError,
+        TensorError::TooLarge { .. } => FaultKind::OutOfMemoryError,
+        TensorError::Format(_) => FaultKind::IoError,
+        TensorError::DType(_) | TensorError::Argument(_) | TensorError::Unsupported(_) => FaultKind::ValueError,
+    };
+    Fault::new(kind, e.to_string())
+}
+
+pub(super) fn dtype_of_elem(elem: Elem) -> DType {
+    match elem {
+        Elem::Float16 => DType::F16,
+        Elem::BFloat16 => DType::BF16,
+        Elem::Float32 => DType::F32,
+        Elem::Float64 => DType::F64,
+        Elem::Int8 => DType::I8,
+        Elem::UInt8 => DType::U8,
+        Elem::Int16 => DType::I16,
+        Elem::Int32 => DType::I32,
+        Elem::Int64 => DType::I64,
+        Elem::Bool => DType::Bool,
+    }
+}
+
+/// The dtype of a tensor type, or of the scalar type `E` in `Tensor<E>`; `None` for a bare `Tensor`.
+pub(super) fn dtype_of(info: &TypeInfo) -> Option<DType> {
+    match &info.desc {
+        TypeDesc::Tensor { elem } => elem.map(dtype_of_elem),
+        _ => DType::from_name(match info.name().as_str() {
+            "Int" => "Int64",
+            "Float" => "Float64",
+            name => name,
+        }),
+    }
+}
+
+/// The dtype of the result's type; a number type without tensors is refused.
+fn ret_dtype(cx: &NativeCx<'_>) -> Result<DType, Fault> {
+    dtype_of(cx.ret_type()).ok_or_else(|| Fault::value(format!("{:?} says no element type", cx.ret_type())))
+}
+
+pub(super) fn tensor<'a>(cx: &'a NativeCx<'_>, i: usize) -> &'a Tensor {
+    cx.opaque::<Tensor>(i)
+}
+
+/// A tensor as a value of type `info`, in the element type that says.
+pub(super) fn value_of(info: &'static TypeInfo, t: Tensor) -> Outcome {
+    let t = match dtype_of(info) {
+        Some(dtype) if dtype != t.dtype() => t.to(dtype).map_err(fault)?,
+        _ => t,
+    };
+    Ok(Value::opaque(info, Box::new(t)))
+}
+
+pub(super) fn answer(cx: &NativeCx<'_>, t: Result<Tensor, TensorError>) -> Outcome {
+    value_of(cx.ret_type(), t.map_err(fault)?)
+}
+
+fn many(cx: &NativeCx<'_>, ts: Result<Vec<Tensor>, TensorError>) -> Outcome {
+    let elem = cx.ret_type().elem();
+    let values: Result<Vec<Value>, Fault> = ts.map_err(fault)?.into_iter().map(|t| value_of(elem, t)).collect();
+    Ok(Value::vec(cx.ret_type(), values?))
+}
+
+/// The numbers of a `Vec<Int>`.
+pub(super) fn ints(value: ValueRef<'_>) -> Vec<i64> {
+    value.vec().scalars().iter().map(|&bits| bits as i64).collect()
+}
+
+/// A shape the program gave.
+fn shape_arg(cx: &NativeCx<'_>, i: usize) -> Result<Vec<usize>, Fault> {
+    cx.vec(i)
+        .scalars()
+        .iter()
+        .map(|&d| {
+            usize::try_from(d as i64)
+                .map_err(|_| Fault::shape(format!("shape {:?} has a negative dimension", ints(cx.arg(i)))))
+        })
+        .collect()
+}
+
+/// A number or `Bool` as the kernels take it.
+pub(super) fn scalar_of(value: ValueRef<'_>) -> Scalar {
+    match value.info().number() {
+        Some(kind) if kind.is_float() => Scalar::Float(value.float()),
+        Some(_) => Scalar::Int(value.int()),
+        None => Scalar::Bool(value.bool()),
+    }
+}
+
+/// The bits of `x` in a slot of type `info`; the caller has made it of that dtype.
+fn slot_of(info: &TypeInfo, x: Scalar) -> u64 {
+    match info.number() {
+        Some(kind) if kind.is_float() => x.to_f64().to_bits(),
+        Some(_) => x.to_i64() as u64,
+        None => u64::from(x.to_bool()),
+    }
+}
+
+/// Row-major slots of type `elem` as a tensor of `dtype`.
+fn from_slots(slots: &[u64], elem: &TypeInfo, shape: &[usize], dtype: DType) -> Result<Tensor, TensorError> {
+    let is_float = elem.number().is_some_and(|kind| kind.is_float());
+    let t = match (dtype, is_float) {
+        (DType::F32, true) => {
+            return Tensor::from_vec(slots.iter().map(|&x| f64::from_bits(x) as f32).collect::<Vec<f32>>(), shape);
+        }
+        (_, true) => Tensor::from_vec(slots.iter().map(|&x| f64::from_bits(x)).collect::<Vec<f64>>(), shape)?,
+        (_, false) => Tensor::from_vec(slots.iter().map(|&x| x as i64).collect::<Vec<i64>>(), shape)?,
+    };
+    t.to(dtype)
+}
+
+fn to_slots(t: &Tensor, elem: &TypeInfo) -> Result<Vec<u64>, Fault> {
+    Ok(match t.dtype() {
+        DType::F32 => t.to_vec::<f32>().map_err(fault)?.into_iter().map(|x| f64::from(x).to_bits()).collect(),
+        DType::I64 => t.to_vec::<i64>().map_err(fault)?.into_iter().map(|x| x as u64).collect(),
+        _ => t.to_scalars().into_iter().map(|x| slot_of(elem, x)).collect(),
+    })
+}
+
+/// The shape of nested vectors, checked to be even, and their numbers in row-major order.
+fn flatten_nested(
+    value: ValueRef<'_>,
+    depth: usize,
+    shape: &mut Vec<usize>,
+    slots: &mut Vec<u64>,
+) -> Result<(), Fault> {
+    let vec = value.vec();
+    match shape.get(depth) {
+        None => shape.push(vec.len()),
+        Some(&n) if n == vec.len() => {}
+        Some(&n) => {
+            return Err(Fault::shape(format!(
+                "rows of a tensor differ along axis {depth}: {n} and {} items",
+                vec.len()
+            )));
+        }
+    }
+    if !vec.elem().is_ref {
+        slots.extend_from_slice(vec.scalars());
+        return Ok(());
+    }
+    vec.iter().try_for_each(|row| flatten_nested(row, depth + 1, shape, slots))
+}
+
+fn tensor_from_nested(cx: &NativeCx<'_>) -> Outcome {
+    let mut leaf = cx.arg(0).info();
+    let mut depth = 0;
+    while matches!(leaf.desc, TypeDesc::Vec(_)) {
+        leaf = leaf.elem();
+        depth += 1;
+    }
+    if leaf.is_ref || dtype_of(leaf).is_none() {
+        return Err(Fault::value(format!("a tensor cannot hold {leaf:?}")));
+    }
+    let (mut shape, mut slots) = (Vec::new(), Vec::new());
+    if depth == 0 {
+        slots.push(cx.arg(0).scalar_bits());
+    } else {
+        flatten_nested(cx.arg(0), 0, &mut shape, &mut slots)?;
+    }
+    // An empty outer list says nothing of the inner ones: they are empty too.
+    shape.resize(depth, 0);
+    answer(cx, from_slots(&slots, leaf, &shape, ret_dtype(cx)?))
+}
+
+fn tensor_from_vec(cx: &NativeCx<'_>) -> Outcome {
+    let (values, shape) = (cx.vec(0), shape_arg(cx, 1)?);
+    answer(cx, from_slots(values.scalars(), values.elem(), &shape, ret_dtype(cx)?))
+}
+
+fn tensor_zeros(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, Tensor::zeros(&shape_arg(cx, 0)?, ret_dtype(cx)?))
+}
+
+fn tensor_ones(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, Tensor::ones(&shape_arg(cx, 0)?, ret_dtype(cx)?))
+}
+
+fn tensor_full(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, Tensor::full(&shape_arg(cx, 0)?, scalar_of(cx.arg(1)), ret_dtype(cx)?))
+}
+
+fn tensor_eye(cx: &NativeCx<'_>) -> Outcome {
+    let n = size(cx.int(0), "the size")?;
+    answer(cx, ops::eye(n, n, ret_dtype(cx)?))
+}
+
+fn tensor_arange(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, ops::arange(scalar_of(cx.arg(0)), scalar_of(cx.arg(1)), scalar_of(cx.arg(2)), ret_dtype(cx)?))
+}
+
+fn tensor_linspace(cx: &NativeCx<'_>) -> Outcome {
+    let (start, end) = (scalar_of(cx.arg(0)).to_f64(), scalar_of(cx.arg(1)).to_f64());
+    answer(cx, ops::linspace(start, end, size(cx.int(2), "the number of values")?, ret_dtype(cx)?))
+}
+
+fn tensor_rand(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, ops::rand(&shape_arg(cx, 0)?, seed_of(cx.int(1)), ret_dtype(cx)?))
+}
+
+fn tensor_randn(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, ops::randn(&shape_arg(cx, 0)?, seed_of(cx.int(1)), ret_dtype(cx)?))
+}
+
+fn tensor_randint(cx: &NativeCx<'_>) -> Outcome {
+    let (low, high, shape) = (cx.int(0), cx.int(1), shape_arg(cx, 2)?);
+    if low >= high {
+        return Err(Fault::value(format!("no number is in {low}..{high}")));
+    }
+    // Made first: the kernels say when the shape is too large.
+    let zeros = Tensor::zeros(&shape, DType::I64).map_err(fault)?;
+    let mut rng = super::rng::Rng::new(seed_of(cx.int(3)));
+    let numbers: Vec<i64> = (0..zeros.numel()).map(|_| rng.int(low, high - 1)).collect();
+    answer(cx, Tensor::from_vec(numbers, &shape))
+}
+
+fn tensor_shape(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::vec_of_scalars(cx.ret_type(), tensor(cx, 0).shape().iter().map(|&d| d as u64).collect()))
+}
+
+fn tensor_rank(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::int(tensor(cx, 0).rank() as i64))
+}
+
+fn tensor_numel(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::int(tensor(cx, 0).numel() as i64))
+}
+
+fn tensor_dtype(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::str(tensor(cx, 0).dtype().name()))
+}
+
+fn tensor_len(cx: &NativeCx<'_>) -> Outcome {
+    let n = tensor(cx, 0).shape().first().copied();
+    n.map(|n| Value::int(n as i64)).ok_or_else(|| Fault::shape("a tensor of rank 0 has no length"))
+}
+
+fn tensor_device(_: &NativeCx<'_>) -> Outcome {
+    Ok(Value::str("cpu"))
+}
+
+/// Where there is no device of that kind the tensor stays where it is: on the processor.
+fn tensor_to_device(cx: &mut NativeCx<'_>) -> Outcome {
+    let device = cx.str(1);
+    let (kind, number) = device.split_once(':').unwrap_or((device, "0"));
+    if !matches!(kind, "cpu" | "gpu") || number.parse::<u32>().is_err() {
+        return Err(Fault::value(format!("device {device:?} is neither \"cpu\" nor \"gpu\" nor \"gpu:N\"")));
+    }
+    Ok(cx.take(0))
+}
+
+fn tensor_to(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).to(ret_dtype(cx)?))
+}
+
+fn tensor_contiguous(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).contiguous())
+}
+
+fn tensor_item(cx: &NativeCx<'_>) -> Outcome {
+    let x = tensor(cx, 0).item().map_err(fault)?;
+    Ok(Value::scalar(cx.ret_type(), slot_of(cx.ret_type(), x)))
+}
+
+fn tensor_at(cx: &NativeCx<'_>) -> Outcome {
+    let x = tensor(cx, 0).at(&ints(cx.arg(1))).map_err(fault)?;
+    Ok(Value::scalar(cx.ret_type(), slot_of(cx.ret_type(), x)))
+}
+
+fn tensor_to_vec(cx: &NativeCx<'_>) -> Outcome {
+    let t = tensor(cx, 0);
+    cx.reserve(t.numel().saturating_mul(8))?;
+    Ok(Value::vec_of_scalars(cx.ret_type(), to_slots(t, cx.ret_type().elem())?))
+}
+
+fn tensor_to_nested(cx: &NativeCx<'_>) -> Outcome {
+    let t = tensor(cx, 0);
+    let (mut leaf, mut depth) = (cx.ret_type(), 0);
+    while matches!(leaf.desc, TypeDesc::Vec(_)) {
+        leaf = leaf.elem();
+        depth += 1;
+    }
+    if depth != t.rank() {
+        return Err(Fault::shape(format!("a tensor of rank {} as {:?}", t.rank(), cx.ret_type())));
+    }
+    cx.reserve(t.numel().saturating_mul(8))?;
+    let slots = to_slots(t, leaf)?;
+    if depth == 0 {
+        return Ok(Value::scalar(leaf, slots[0]));
+    }
+    Ok(nest(cx.ret_type(), t.shape(), &slots))
+}
+
+fn nest(info: &'static TypeInfo, shape: &[usize], slots: &[u64]) -> Value {
+    match shape {
+        [_] => Value::vec_of_scalars(info, slots.to_vec()),
+        [n, rest @ ..] => {
+            let step: usize = rest.iter().product();
+            Value::vec(info, (0..*n).map(|i| nest(info.elem(), rest, &slots[i * step..(i + 1) * step])))
+        }
+        [] => unreachable!("the depth was checked"),
+    }
+}
+
+fn tensor_rows(cx: &NativeCx<'_>) -> Outcome {
+    many(cx, tensor(cx, 0).unbind(0))
+}
+
+fn tensor_reshape(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).reshape(&ints(cx.arg(1))))
+}
+
+fn tensor_permute(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).permute(&ints(cx.arg(1))))
+}
+
+fn tensor_t(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).t())
+}
+
+fn tensor_transpose(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).transpose(cx.int(1), cx.int(2)))
+}
+
+fn tensor_squeeze_all(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).squeeze(&[]))
+}
+
+fn tensor_squeeze(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).squeeze(&[cx.int(1)]))
+}
+
+fn tensor_unsqueeze(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).unsqueeze(cx.int(1)))
+}
+
+fn tensor_expand(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).expand_sizes(&ints(cx.arg(1))))
+}
+
+fn tensor_flatten(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).flatten(cx.int(1), cx.int(2)))
+}
+
+fn tensor_split(cx: &NativeCx<'_>) -> Outcome {
+    many(cx, tensor(cx, 0).split(size(cx.int(1), "the size of a part")?, cx.int(2)))
+}
+
+fn tensor_chunk(cx: &NativeCx<'_>) -> Outcome {
+    many(cx, tensor(cx, 0).chunk(size(cx.int(1), "the number of parts")?, cx.int(2)))
+}
+
+/// The view that an index makes; see `_tensor_index` in the library for `parts`.
+fn view(t: &Tensor, parts: &[i64]) -> Result<Tensor, TensorError> {
+    let mut view = t.clone();
+    let mut axis = 0;
+    for part in parts.chunks_exact(3) {
+        if axis >= view.rank() {
+            let shape = stark_shapes::show(t.shape());
+            let n = parts.len() / 3;
+            return Err(TensorError::Shape(stark_shapes::ShapeError(format!("{n} indices into shape {shape}"))));
+        }
+        match *part {
+            [0, i, _] => view = view.select(axis as i64, i)?,
+            [1, start, end] => {
+                view = view.slice(axis as i64, start, end, 1)?;
+                axis += 1;
+            }
+            _ => axis += 1,
+        }
+    }
+    Ok(view)
+}
+
+fn tensor_index(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, view(tensor(cx, 0), &ints(cx.arg(1))))
+}
+
+/// Writes into the part that `parts` name; the tensor is copied first when somebody else has it.
+fn write(cx: &mut NativeCx<'_>, values: &Tensor) -> Outcome {
+    let parts = ints(cx.arg(1));
+    let mut value = cx.take(0);
+    let written = value.opaque_mut::<Tensor>().assign(|t| view(t, &parts), values);
+    drop(cx.replace(0, value));
+    written.map_err(fault)?;
+    Ok(Value::unit())
+}
+
+fn tensor_index_set(cx: &mut NativeCx<'_>) -> Outcome {
+    let values = tensor(cx, 2).clone();
+    write(cx, &values)
+}
+
+fn tensor_index_fill(cx: &mut NativeCx<'_>) -> Outcome {
+    let dtype = tensor(cx, 0).dtype();
+    let values = Tensor::full(&[], scalar_of(cx.arg(2)), dtype).map_err(fault)?;
+    write(cx, &values)
+}
+
+/// `[32, _]`.
+fn show_dims(dims: &[i64]) -> String {
+    let dims: Vec<String> = dims.iter().map(|&d| if d < 0 { "_".into() } else { d.to_string() }).collect();
+    format!("[{}]", dims.join(", "))
+}
+
+fn tensor_check(cx: &mut NativeCx<'_>) -> Outcome {
+    let (t, code, dims) = (tensor(cx, 0), cx.int(1), ints(cx.arg(2)));
+    if let Some(wanted) = ELEMS.iter().find(|e| **e as i64 == code).map(|&e| dtype_of_elem(e))
+        && wanted != t.dtype()
+    {
+        return Err(Fault::value(format!(
+            "a Tensor<{wanted}> is asked for, but this is a Tensor<{}>; `.to({wanted})` converts",
+            t.dtype()
+        )));
+    }
+    if dims != [-2] {
+        let shape = t.shape();
+        if shape.len() != dims.len() {
+            return Err(Fault::shape(format!(
+                "shape {} is asked for, but this tensor has shape {}: rank {} and not {}",
+                show_dims(&dims),
+                stark_shapes::show(shape),
+                shape.len(),
+                dims.len()
+            )));
+        }
+        if let Some(axis) = (0..dims.len()).find(|&i| dims[i] >= 0 && dims[i] != shape[i] as i64) {
+            return Err(Fault::shape(format!(
+                "shape {} is asked for, but this tensor has shape {}: axis {axis} is {} and not {}",
+                show_dims(&dims),
+                stark_shapes::show(shape),
+                shape[axis],
+                dims[axis]
+            )));
+        }
+    }
+    let t = t.clone();
+    Ok(Value::opaque(cx.ret_type(), Box::new(t)))
+}
+
+const ELEMS: [Elem; 10] = [
+    Elem::Float16,
+    Elem::BFloat16,
+    Elem::Float32,
+    Elem::Float64,
+    Elem::Int8,
+    Elem::UInt8,
+    Elem::Int16,
+    Elem::Int32,
+    Elem::Int64,
+    Elem::Bool,
+];
