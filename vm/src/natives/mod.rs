@@ -39,6 +39,7 @@ mod collection;
 mod cx;
 mod data;
 mod format;
+mod http;
 mod io;
 mod number;
 mod rng;
@@ -133,6 +134,7 @@ const TABLES: &[&[NativeRow]] = &[
     data::TABLE,
     tensor::TABLE,
     tensor_ops::TABLE,
+    http::TABLE,
 ];
 
 /// Every native there is.

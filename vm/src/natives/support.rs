@@ -1,6 +1,6 @@
 //! What the files of natives share: rows for functions that answer with a value, and small readers of arguments.
 
-use super::NativeCx;
+use super::{NativeCx, NativeResult};
 use crate::fault::Fault;
 use crate::value::Value;
 
@@ -58,4 +58,19 @@ pub(super) fn slice_range(start: i64, end: i64, len: usize, what: &str) -> Resul
 /// A size that the program gave: not negative.
 pub(super) fn size(n: i64, what: &str) -> Result<usize, Fault> {
     usize::try_from(n).map_err(|_| Fault::value(format!("{what} {n} is negative")))
+}
+
+/// Answers through `job`, which may hold its thread (files, network, loading); `begin` reads the arguments, `answer` makes the value.
+pub(super) fn blocking<R, J>(
+    cx: &mut NativeCx<'_>,
+    begin: impl FnOnce(&NativeCx<'_>) -> Result<J, Fault>,
+    answer: impl FnOnce(&NativeCx<'_>, R) -> Outcome,
+) -> NativeResult
+where
+    R: Send + 'static,
+    J: FnOnce() -> R + Send + 'static,
+{
+    let job = begin(cx)?;
+    let value = answer(cx, job())?;
+    cx.return_value(value)
 }

@@ -10,7 +10,8 @@ use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) const TABLE: &[NativeRow] = answers! {
     io_read_line "() -> Option<String>";
@@ -35,6 +36,8 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     fs_copy "(String, String) -> ()" Files;
     fs_list "(String) -> Vec<String>" Files;
     fs_make_dir "(String) -> ()" Files;
+    time_now "() -> Instant";
+    instant_elapsed "(Instant) -> Duration";
     time_unix "() -> Float";
     time_utc "() -> String";
     duration_from_ns "(Int) -> Duration";
@@ -220,6 +223,26 @@ fn fs_make_dir(cx: &NativeCx<'_>) -> Outcome {
 /// Since 1970; 0 on a machine whose clock stands before.
 fn since_1970() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Nanoseconds since the program first asked.
+fn since_start(_: &NativeCx<'_>) -> i64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let now = Instant::now();
+    let start = *START.get_or_init(|| now);
+    let ns = |d: std::time::Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
+    match now.checked_duration_since(start) {
+        Some(passed) => ns(passed),
+        None => -ns(start - now),
+    }
+}
+
+fn time_now(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::scalar(cx.ret_type(), since_start(cx) as u64))
+}
+
+fn instant_elapsed(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::duration(since_start(cx).saturating_sub(cx.int(0))))
 }
 
 fn time_unix(_: &NativeCx<'_>) -> Outcome {
