@@ -3,4 +3,11 @@
 pub mod ast;
 pub mod codes;
 pub mod diagnostic;
+pub mod layout;
+pub mod lexer;
+pub mod parser;
 pub mod source;
+pub mod token;
+
+pub use layout::{Comment, CommentKind, Lexed, lex};
+pub use parser::{Parse, parse};
