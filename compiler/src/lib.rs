@@ -1,5 +1,65 @@
 //! STARK's compiler: from sources to a bytecode module. Pure: sources and model signatures reach it through `Host`.
 
+pub mod codegen;
 pub mod hir;
 
-pub mod codegen;
+mod check;
+mod collect;
+mod exhaustive;
+mod resolve;
+mod session;
+mod types;
+
+use stark_syntax::diagnostic::{Diagnostic, Severity};
+use stark_syntax::source::{SourceId, SourceMap};
+
+/// What the compiler asks of its caller.
+pub trait Host {
+    /// The path to show and the text of module `a.b`, when the program has it.
+    fn load(&self, module_path: &str) -> Option<(String, String)>;
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Checks every function of the standard library, not only what the program uses.
+    pub check_all_of_std: bool,
+}
+
+/// The typed program, when there is no error, and everything there is to say about the text.
+#[derive(Debug)]
+pub struct Checked {
+    pub program: Option<hir::Program>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Names, types and the rules of ownership and concurrency.
+pub fn check(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Checked {
+    let mut diagnostics = Vec::new();
+    let (parsed, root_idx) = resolve::graph::load(sources, root, host, &mut diagnostics);
+    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        return Checked { program: None, diagnostics };
+    }
+    let mut checker = session::Checker::new(sources, &parsed, diagnostics);
+    checker.run(root_idx, options);
+    checker.finish()
+}
+
+/// A checked program as bytecode, when there is no error.
+#[derive(Debug)]
+pub struct Compilation {
+    pub module: Option<stark_bytecode::Module>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// `check`, then code generation.
+pub fn compile(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Compilation {
+    let Checked { program, mut diagnostics } = check(sources, root, host, options);
+    let Some(program) = program else { return Compilation { module: None, diagnostics } };
+    match codegen::generate(&program, sources) {
+        Ok(module) => Compilation { module: Some(module), diagnostics },
+        Err(errors) => {
+            diagnostics.extend(errors);
+            Compilation { module: None, diagnostics }
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! Actors and what the checker itself knows: methods by their bare names, messages, models, tensors.
+
+use super::args::Spec;
+use super::call::let_local;
+use super::*;
+use crate::types::infer::VarKind;
+
+impl<'a> Checker<'a> {
+    /// A method of the actor by its bare name, inside its body.
+    pub fn actor_call(&mut self, name: &str, args: &'a [ast::Arg], span: Span, hint: Option<&Ty>) -> Option<Expr> {
+        let adt = self.f.actor?;
+        let func = *self.actor_methods.get(&adt)?.get(name)?;
+        if self.f.bodies.len() > 1 {
+            let task = self.f.bodies.iter().any(|b| b.kind == BodyKind::Task);
+            self.report(
+                Diagnostic::error(
+                    if task { codes::TASK_MUTATES } else { codes::ASSIGN_CAPTURED },
+                    format!("`{name}` may change the actor's state, which this has a copy of only"),
+                    span,
+                    "called on a copy",
+                )
+                .help("call it outside, and pass the result in"),
+            );
+        }
+        self.ensure_ret(func, span);
+        let generics = self.program.fns[func.index()].generics.clone();
+        let type_args: Vec<Ty> =
+            generics.iter().enumerate().map(|(i, g)| Ty::Param(i as u32, g.name.clone())).collect();
+        let state_ty = self.f.bodies[0].locals.first().map_or(Ty::Error, |l| l.ty.clone());
+        let state = Expr { kind: ExprKind::Local(LocalId(0)), ty: state_ty, span };
+        Some(self.call_candidates(vec![(func, type_args)], Some(state), args, span, hint, name))
+    }
+
+    /// `ref.ask(x)`, `ref.send(x)`, `ref.batch_ask(xs)`, `ref.method(args)`
+    pub fn message_call(
+        &mut self,
+        receiver: &Expr,
+        ty: &Ty,
+        name: &'a ast::Ident,
+        args: &'a [ast::Arg],
+        span: Span,
+        hint: Option<&Ty>,
+    ) -> Option<Expr> {
+        let Ty::Adt(id, targs) = ty else { return None };
+        let lang = &self.program.lang;
+        let (is_ref, is_model) = (*id == lang.actor_ref, *id == lang.model_actor_ref);
+        if !is_ref && !is_model {
+            return None;
+        }
+        let actor = if is_ref { Some(self.infer.shallow(&targs[0])) } else { None };
+        let (def, actor_args, actor_id) = match &actor {
+            Some(Ty::Adt(a, args)) => match &self.program.adts[a.index()].kind {
+                AdtKind::Actor(def) => (Some(def.clone()), args.clone(), Some(*a)),
+                _ => (None, Rc::from([]), None),
+            },
+            _ => (None, Rc::from([]), None),
+        };
+        let basic = matches!(&*name.name, "ask" | "send" | "batch_ask");
+        if let (Some(def), false) = (&def, basic)
+            && let Some(position) = def.handlers.iter().position(|h| h.name == name.name && &*h.name != "on_receive")
+        {
+            let handler = def.handlers[position].clone();
+            return Some(self.message_to(receiver, &handler, position as u32, &actor_args, name, args, span, hint));
+        }
+        if let (Some(a), false) = (actor_id, basic)
+            && self.actor_methods.get(&a).is_some_and(|m| m.contains_key(&name.name))
+        {
+            self.error(
+                codes::PRIVATE_NAME,
+                format!("`{}` is not a message: it stays inside the actor", name.name),
+                name.span,
+                "cannot be sent",
+            );
+            self.check_stray(args);
+            return Some(self.err(span));
+        }
+        if !basic {
+            return None;
+        }
+        let (input, output) = match (&def, is_model) {
+            (_, true) => (targs[0].clone(), targs[1].clone()),
+            (Some(_), _) => match self.receive_types(&targs[0].clone()) {
+                Some(types) => types,
+                None => {
+                    let shown = actor.as_ref().map_or(String::new(), |t| self.show(t));
+                    self.error(
+                        codes::NO_SUCH_MEMBER,
+                        format!("`{shown}` has no `on_receive`, so it cannot be asked"),
+                        name.span,
+                        "only its methods are messages",
+                    );
+                    self.check_stray(args);
+                    return Some(self.err(span));
+                }
+            },
+            (None, _) => {
+                // The actor's type is not known: nothing can be said.
+                self.check_stray(args);
+                if !matches!(actor, Some(Ty::Error)) {
+                    let shown = self.show(ty);
+                    self.error(codes::CANNOT_INFER, format!("which actor is asked must be known (`{shown}`)"), receiver.span, "not known yet");
+                }
+                return Some(self.err(span));
+            }
+        };
+        let (kind, ty, message_ty, iterable) = match &*name.name {
+            "ask" => (MessageKind::Ask, self.future(output), input, false),
+            "send" => (MessageKind::Send, Ty::Unit, input, false),
+            _ => {
+                let list = |t: Ty| Ty::Adt(self.program.lang.vec, Rc::from([t]));
+                (MessageKind::BatchAsk, self.future(list(output)), list(input), true)
+            }
+        };
+        let mut specs = vec![Spec {
+            name: Rc::from(if iterable { "inputs" } else { "input" }),
+            ty: message_ty,
+            mode: ParamMode::Value,
+            default: None,
+            iterable,
+            dims: true,
+        }];
+        let (timeout, rest) = self.split_timeout(args);
+        // A handler's own name for its input may be used, too.
+        if let Some(h) = def.as_ref().and_then(|d| d.handlers.first())
+            && let Some(p) = self.program.fns[h.func.index()].params.get(1)
+            && !iterable
+        {
+            specs[0].name = p.name.clone();
+        }
+        let Some(slots) = self.match_quiet(&name.name, &specs, &rest, span) else {
+            return Some(Expr { kind: ExprKind::Error, ty, span });
+        };
+        let _ = slots;
+        let arg = self.argument(rest[0], &specs[0]);
+        let kind = ExprKind::Message {
+            actor: Box::new(receiver.clone()),
+            handler: 0,
+            kind,
+            args: vec![arg.value],
+            timeout: timeout.map(Box::new),
+        };
+        Some(Expr { kind, ty, span })
+    }
+
+    fn future(&self, ty: Ty) -> Ty {
+        Ty::Adt(self.program.lang.future, Rc::from([ty]))
+    }
+
+    /// `timeout = d` out of a message's arguments.
+    fn split_timeout(&mut self, args: &'a [ast::Arg]) -> (Option<Expr>, Vec<&'a ast::Arg>) {
+        let mut timeout = None;
+        let mut rest = Vec::new();
+        for arg in args {
+            match &arg.name {
+                Some(n) if &*n.name == "timeout" => timeout = Some(self.check_expr(&arg.value, &Ty::Duration)),
+                _ => rest.push(arg),
+            }
+        }
+        (timeout, rest)
+    }
+
+    /// One message, by position or name.
+    fn match_quiet(&mut self, what: &str, specs: &[Spec], args: &[&'a ast::Arg], span: Span) -> Option<()> {
+        if args.len() == 1 && args[0].name.as_ref().is_none_or(|n| n.name == specs[0].name) {
+            return Some(());
+        }
+        self.error(
+            codes::ARGUMENTS,
+            format!("`{what}` takes one message, {} given", args.len()),
+            span,
+            "a message is one value; several go as a tuple or a struct",
+        );
+        for arg in args {
+            self.expr(&arg.value, None);
+        }
+        None
+    }
+
+    fn message_to(
+        &mut self,
+        receiver: &Expr,
+        handler: &ActorHandler,
+        position: u32,
+        actor_args: &[Ty],
+        name: &'a ast::Ident,
+        args: &'a [ast::Arg],
+        span: Span,
+        _hint: Option<&Ty>,
+    ) -> Expr {
+        self.ensure_ret(handler.func, span);
+        let has_timeout = args.iter().any(|a| a.name.as_ref().is_some_and(|n| &*n.name == "timeout"));
+        let mut specs = self.specs(handler.func, actor_args, 1);
+        let own_timeout = specs.iter().any(|s| &*s.name == "timeout");
+        let n = specs.len();
+        if has_timeout && !own_timeout {
+            specs.push(Spec {
+                name: Rc::from("timeout"),
+                ty: Ty::Duration,
+                mode: ParamMode::Value,
+                default: None,
+                iterable: false,
+                dims: false,
+            });
+        }
+        let ret = {
+            let ret = &self.program.fns[handler.func.index()].ret;
+            if actor_args.is_empty() { ret.clone() } else { ret.subst(actor_args) }
+        };
+        let ty = self.future(self.infer.resolve(&ret));
+        let Some(slots) = self.matched(&name.name, &specs, args, span) else {
+            return Expr { kind: ExprKind::Error, ty, span };
+        };
+        let mut values: Vec<Expr> =
+            self.arguments(&specs, &slots, args, actor_args, span).into_iter().map(|a| a.value).collect();
+        let timeout = (values.len() > n).then(|| values.pop()).flatten().map(Box::new);
+        let kind = ExprKind::Message {
+            actor: Box::new(receiver.clone()),
+            handler: position,
+            kind: MessageKind::Ask,
+            args: values,
+            timeout,
+        };
+        Expr { kind, ty, span }
+    }
+
+    /// Methods that the checker knows more about than their declaration says.
+    pub fn known_method(
+        &mut self,
+        receiver: &Expr,
+        ty: &Ty,
+        name: &'a ast::Ident,
+        args: &'a [ast::Arg],
+        span: Span,
+        hint: Option<&Ty>,
+    ) -> Option<Expr> {
+        match ty {
+            Ty::Adt(id, targs) if *id == self.program.lang.map && &*name.name == "or_insert" => {
+                let [key, default] = args else { return None };
+                self.require_mutable(receiver, receiver.span, true);
+                let key = self.check_expr(&key.value, &targs[0]);
+                let default = self.check_expr(&default.value, &targs[1]);
+                let kind = ExprKind::OrInsert {
+                    map: Box::new(receiver.clone()),
+                    key: Box::new(key),
+                    default: Box::new(default),
+                };
+                Some(Expr { kind, ty: targs[1].clone(), span })
+            }
+            Ty::Adt(id, targs) if *id == self.program.lang.model && &*name.name == "predict" => {
+                Some(self.predict(receiver, targs.clone(), args, span, hint))
+            }
+            Ty::Adt(id, _)
+                if &*name.name == "with"
+                    && matches!(self.program.adts[id.index()].kind, AdtKind::Struct(_))
+                    && self.methods_of(ty, "with").is_empty() =>
+            {
+                Some(self.with_fields(receiver.clone(), args, span))
+            }
+            Ty::Tensor(t) if &*name.name == "at" => {
+                let list: Vec<Expr> = args.iter().map(|a| self.check_expr(&a.value, &Ty::INT)).collect();
+                let _ = t;
+                let vec = Ty::Adt(self.program.lang.vec, Rc::from([Ty::INT]));
+                let list = Expr { kind: ExprKind::List(list), ty: vec, span };
+                self.call_method_named(receiver.clone(), "_at", vec![list], span)
+            }
+            _ => None,
+        }
+    }
+
+    fn bare_tensor() -> Ty {
+        Ty::Tensor(TensorTy { elem: None, dims: None })
+    }
+
+    fn float32_tensor() -> Ty {
+        Ty::Tensor(TensorTy { elem: Some(Rc::new(Ty::Num(NumKind::Float32))), dims: None })
+    }
+
+    /// What the context wants from a model: its own type, or `Tensor<Float32>`.
+    fn wanted_output(&self, hint: Option<&Ty>) -> Ty {
+        match hint.map(|h| self.infer.shallow(h)) {
+            Some(t @ Ty::Tensor(TensorTy { elem: Some(_), .. })) => {
+                let Ty::Tensor(inner) = &t else { return t };
+                match inner.elem.as_ref().map(|e| self.infer.shallow(e)) {
+                    Some(Ty::Infer(_)) | None => Self::float32_tensor(),
+                    Some(_) => t,
+                }
+            }
+            Some(Ty::Tuple(ts)) => Ty::Tuple(ts.iter().map(|t| self.wanted_output(Some(t))).collect()),
+            _ => Self::float32_tensor(),
+        }
+    }
+
+    fn check_arrival(&self, value: Expr, ty: Ty) -> Expr {
+        let span = value.span;
+        Expr { kind: ExprKind::Coerce { value: Box::new(value), kind: Coercion::TensorCheck }, ty, span }
+    }
+
+    fn predict(&mut self, model: &Expr, io: Rc<[Ty]>, args: &'a [ast::Arg], span: Span, hint: Option<&Ty>) -> Expr {
+        if args.is_empty() {
+            self.error(codes::ARGUMENTS, "`predict` takes the model's inputs", span, "none given");
+            return self.err(span);
+        }
+        let wanted: Vec<Option<Ty>> = match io.first() {
+            Some(Ty::Tuple(ts)) if ts.len() == args.len() => ts.iter().cloned().map(Some).collect(),
+            Some(t) if args.len() == 1 => vec![Some(t.clone())],
+            _ => vec![None; args.len()],
+        };
+        let mut inputs = Vec::new();
+        for (arg, want) in args.iter().zip(&wanted) {
+            let value = self.expr(&arg.value, want.as_ref());
+            let value = match want {
+                Some(want) => self.coerce(value, want),
+                None => value,
+            };
+            let found = self.infer.shallow(&value.ty);
+            if !matches!(found, Ty::Tensor(_) | Ty::Error | Ty::Param(..)) {
+                let shown = self.show(&found);
+                let at = value.span;
+                if matches!(found, Ty::Infer(_)) {
+                    self.infer.unify(&found, &Self::float32_tensor());
+                } else {
+                    self.error(codes::TYPE_MISMATCH, format!("a model takes tensors, found `{shown}`"), at, format!("this is `{shown}`"));
+                    return self.err(span);
+                }
+            }
+            inputs.push(value);
+        }
+        let out = match io.get(1) {
+            Some(t) => self.infer.resolve(t),
+            None => self.wanted_output(hint),
+        };
+        let value_arg = |value: Expr| Arg { mode: ParamMode::Value, value };
+        let outputs = match &out {
+            Ty::Tuple(ts) => Some(ts.clone()),
+            _ => None,
+        };
+        if inputs.len() == 1 && outputs.is_none() {
+            let Some(func) = self.prelude_fn("_model_predict_one") else { return self.err(span) };
+            let args = vec![value_arg(model.clone()), value_arg(inputs.remove(0))];
+            let call = self.call_fn(func, Vec::new(), args, span);
+            return self.check_arrival(call, out);
+        }
+        let Some(func) = self.prelude_fn("_model_predict") else { return self.err(span) };
+        let list_ty = Ty::Adt(self.program.lang.vec, Rc::from([Self::bare_tensor()]));
+        let list = Expr { kind: ExprKind::List(inputs), ty: list_ty.clone(), span };
+        let call = self.call_fn(func, Vec::new(), vec![value_arg(model.clone()), value_arg(list)], span);
+        let local = self.temp("outputs", list_ty.clone(), span);
+        let nth = |c: &Self, i: usize, ty: Ty| {
+            let base = Expr { kind: ExprKind::Local(local), ty: list_ty.clone(), span };
+            let index = c.int_lit(i as i128, span);
+            let kind = ExprKind::Index { base: Box::new(base), index: Box::new(index) };
+            c.check_arrival(Expr { kind, ty: Self::bare_tensor(), span }, ty)
+        };
+        let value = match outputs {
+            None => nth(self, 0, out.clone()),
+            Some(ts) => {
+                let items = ts.iter().enumerate().map(|(i, t)| nth(self, i, t.clone())).collect();
+                Expr { kind: ExprKind::Tuple(items), ty: out.clone(), span }
+            }
+        };
+        let stmts = vec![let_local(local, call)];
+        Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(value)) }, ty: out, span }
+    }
+
+    /// `tensor([[1.0, 2.0]])`: the element type is the context's, else what the literals say.
+    pub fn tensor_call(&mut self, func: FnId, written: &[Ty], args: &'a [ast::Arg], span: Span, hint: Option<&Ty>) -> Expr {
+        let [arg] = args else {
+            self.error(codes::ARGUMENTS, "`tensor` takes one value", span, "a number or lists of numbers");
+            self.check_stray(args);
+            return self.err(span);
+        };
+        let data = self.expr(&arg.value, None);
+        let mut leaf = self.infer.shallow(&data.ty);
+        while let Ty::Adt(id, ts) = &leaf
+            && *id == self.program.lang.vec
+        {
+            leaf = self.infer.shallow(&ts[0]);
+        }
+        let wanted = written.first().cloned().or_else(|| match hint.map(|h| self.infer.shallow(h)) {
+            Some(Ty::Tensor(TensorTy { elem: Some(e), .. })) => match self.infer.shallow(&e) {
+                Ty::Infer(_) => None,
+                known => Some(known),
+            },
+            _ => None,
+        });
+        if let Ty::Infer(v) = leaf {
+            let default = match self.infer.kind(v) {
+                VarKind::FloatLit => Ty::Num(NumKind::Float32),
+                VarKind::IntLit => Ty::INT,
+                _ => Ty::Num(NumKind::Float32),
+            };
+            let elem = wanted.filter(|w| self.infer.kind_allows(self.infer.kind(v), w)).unwrap_or(default);
+            self.infer.unify(&leaf, &elem);
+            leaf = elem;
+        }
+        if !matches!(leaf, Ty::Num(_) | Ty::Bool | Ty::Error | Ty::Param(..)) {
+            let shown = self.show(&leaf);
+            self.error(codes::TYPE_MISMATCH, format!("a tensor holds numbers, not `{shown}`"), arg.span, format!("holds `{shown}`"));
+            return self.err(span);
+        }
+        let ty = Ty::Tensor(TensorTy { elem: Some(Rc::new(leaf.clone())), dims: None });
+        let type_args = vec![leaf, data.ty.clone()];
+        let args = vec![Arg { mode: ParamMode::Value, value: data }];
+        let mut call = self.call_fn(func, type_args, args, span);
+        call.ty = ty;
+        call
+    }
+}

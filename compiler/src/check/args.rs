@@ -1,0 +1,495 @@
+//! Arguments to parameters: names and positions matched, defaults filled in, overloads chosen.
+
+use super::coerce::strip_dims;
+use super::*;
+use crate::types::infer::VarKind;
+
+/// A parameter as a call sees it.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub name: Rc<str>,
+    pub ty: Ty,
+    pub mode: ParamMode,
+    pub default: Option<FnId>,
+    pub iterable: bool,
+    /// Its declared type states dimensions: what is given to it is checked.
+    pub dims: bool,
+}
+
+/// Which argument each parameter got.
+pub type Slots = Vec<Option<usize>>;
+
+impl<'a> Checker<'a> {
+    pub fn specs(&self, id: FnId, args: &[Ty], skip: usize) -> Vec<Spec> {
+        let info = &self.fns[id.index()];
+        self.program.fns[id.index()]
+            .params
+            .iter()
+            .enumerate()
+            .skip(skip)
+            .map(|(i, p)| Spec {
+                name: p.name.clone(),
+                ty: if args.is_empty() { p.ty.clone() } else { p.ty.subst(args) },
+                mode: p.mode,
+                default: p.default,
+                iterable: info.iterable.get(i).copied().unwrap_or(false),
+                dims: mentions_dims(&p.ty),
+            })
+            .collect()
+    }
+
+    /// Names first, then positions into what is left. `Err` says what is wrong.
+    pub fn match_args(&self, specs: &[Spec], args: &[ast::Arg]) -> Result<Slots, (String, Span, String)> {
+        let mut slots: Slots = vec![None; specs.len()];
+        for (i, arg) in args.iter().enumerate() {
+            let Some(name) = &arg.name else { continue };
+            match specs.iter().position(|s| s.name == name.name) {
+                Some(p) if slots[p].is_some() => {
+                    return Err((format!("`{}` is given twice", name.name), name.span, "again here".into()));
+                }
+                Some(p) => slots[p] = Some(i),
+                None => {
+                    let near = nearest(&name.name, specs.iter().map(|s| &*s.name));
+                    let label = match near {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None if specs.is_empty() => "it takes no arguments".into(),
+                        None => {
+                            let names: Vec<String> = specs.iter().map(|s| format!("`{}`", s.name)).collect();
+                            format!("it takes {}", names.join(", "))
+                        }
+                    };
+                    return Err((format!("there is no parameter `{}`", name.name), name.span, label));
+                }
+            }
+        }
+        let mut next = 0;
+        for (i, arg) in args.iter().enumerate() {
+            if arg.name.is_some() {
+                continue;
+            }
+            while next < slots.len() && slots[next].is_some() {
+                next += 1;
+            }
+            if next == slots.len() {
+                let n = specs.len();
+                return Err((
+                    format!("{} arguments given, {n} taken", args.len()),
+                    arg.span,
+                    "one too many".to_string(),
+                ));
+            }
+            slots[next] = Some(i);
+        }
+        Ok(slots)
+    }
+
+    pub fn missing_args(&self, specs: &[Spec], slots: &Slots) -> Option<String> {
+        let missing: Vec<String> = specs
+            .iter()
+            .zip(slots)
+            .filter(|(s, slot)| slot.is_none() && s.default.is_none())
+            .map(|(s, _)| format!("`{}`", s.name))
+            .collect();
+        (!missing.is_empty()).then(|| missing.join(", "))
+    }
+
+    /// Matches and reports; `what` is the callee as messages call it.
+    pub fn matched(&mut self, what: &str, specs: &[Spec], args: &'a [ast::Arg], span: Span) -> Option<Slots> {
+        match self.match_args(specs, args) {
+            Ok(slots) => match self.missing_args(specs, &slots) {
+                Some(missing) => {
+                    self.error(
+                        codes::ARGUMENTS,
+                        format!("`{what}` needs {missing}"),
+                        span,
+                        format!("{missing} not given"),
+                    );
+                    self.check_stray(args);
+                    None
+                }
+                None => Some(slots),
+            },
+            Err((message, at, label)) => {
+                self.error(codes::ARGUMENTS, format!("`{what}`: {message}"), at, label);
+                self.check_stray(args);
+                None
+            }
+        }
+    }
+
+    /// Looks at arguments that have no parameter, for the errors inside them.
+    pub fn check_stray(&mut self, args: &'a [ast::Arg]) {
+        for arg in args {
+            if !matches!(arg.value.kind, ast::ExprKind::Closure(_)) {
+                self.expr(&arg.value, None);
+            }
+        }
+    }
+
+    /// One argument for one parameter.
+    pub fn argument(&mut self, arg: &'a ast::Arg, spec: &Spec) -> Arg {
+        if spec.iterable {
+            // Anything that `for` runs over fits, so the parameter's type is only a wish.
+            let value = self.expr(&arg.value, Some(&spec.ty));
+            return Arg { mode: spec.mode, value: self.to_vec(value, &spec.ty) };
+        }
+        let value = self.expr(&arg.value, Some(&spec.ty));
+        self.finish_argument(arg, value, spec)
+    }
+
+    pub fn finish_argument(&mut self, arg: &'a ast::Arg, value: Expr, spec: &Spec) -> Arg {
+        if spec.iterable {
+            return Arg { mode: spec.mode, value: self.to_vec(value, &spec.ty) };
+        }
+        match (spec.mode, arg.mode) {
+            (ParamMode::RefMut, ParamMode::RefMut) => {
+                self.require_mutable(&value, arg.span, false);
+                // A place keeps its exact type: no conversion is possible.
+                if !self.infer.unify(&spec.ty, &value.ty) {
+                    self.mismatch(&spec.ty.clone(), &value.ty.clone(), arg.span);
+                }
+                return Arg { mode: ParamMode::RefMut, value };
+            }
+            (ParamMode::RefMut, _) => {
+                let text = self.text(arg.value.span).to_string();
+                self.report(
+                    Diagnostic::error(
+                        codes::MUT_MISSING,
+                        format!("parameter `{}` changes what it is given", spec.name),
+                        arg.span,
+                        "lend it with `&mut`",
+                    )
+                    .fix("add `&mut`", vec![(arg.value.span, format!("&mut {text}"))]),
+                );
+            }
+            (_, ParamMode::RefMut) => {
+                self.error(
+                    codes::MUT_MISSING,
+                    format!("parameter `{}` does not change what it is given", spec.name),
+                    arg.span,
+                    "`&mut` is not needed here",
+                );
+            }
+            _ => {}
+        }
+        let want = if spec.dims { spec.ty.clone() } else { strip_dims(&self.infer.resolve(&spec.ty)) };
+        Arg { mode: spec.mode, value: self.coerce(value, &want) }
+    }
+
+    /// Arguments in the order of the parameters: closures last, since the others tell their types.
+    pub fn arguments(&mut self, specs: &[Spec], slots: &Slots, args: &'a [ast::Arg], defaults: &[Ty], span: Span) -> Vec<Arg> {
+        let mut out: Vec<Option<Arg>> = vec![None; specs.len()];
+        for late in [false, true] {
+            for (p, slot) in slots.iter().enumerate() {
+                if let Some(i) = slot
+                    && is_closure(&args[*i].value) == late
+                {
+                    out[p] = Some(self.argument(&args[*i], &specs[p]));
+                }
+            }
+        }
+        self.warn_swapped(specs, slots, args);
+        self.fill_defaults(out, specs, defaults, span)
+    }
+
+    pub fn fill_defaults(&mut self, out: Vec<Option<Arg>>, specs: &[Spec], type_args: &[Ty], span: Span) -> Vec<Arg> {
+        let mut filled = Vec::with_capacity(out.len());
+        for (arg, spec) in out.into_iter().zip(specs) {
+            filled.push(match (arg, spec.default) {
+                (Some(arg), _) => arg,
+                (None, Some(func)) => {
+                    let callee = Callee::Fn { func, type_args: type_args.to_vec() };
+                    let value =
+                        Expr { kind: ExprKind::Call { callee, args: Vec::new() }, ty: spec.ty.clone(), span };
+                    Arg { mode: spec.mode, value }
+                }
+                (None, None) => Arg { mode: spec.mode, value: self.err(span) },
+            });
+        }
+        filled
+    }
+
+    /// Anything that `for` runs over, as a `Vec`.
+    pub fn to_vec(&mut self, value: Expr, want: &Ty) -> Expr {
+        let found = self.infer.shallow(&value.ty);
+        let is_vec = matches!(&found, Ty::Adt(id, _) if *id == self.program.lang.vec);
+        if is_vec || matches!(found, Ty::Infer(_) | Ty::Error | Ty::Never) {
+            return self.coerce(value, want);
+        }
+        let span = value.span;
+        for method in ["iter", "to_vec"] {
+            if method == "iter" && self.find_impl_quiet(self.program.lang.iterator, &found) {
+                continue;
+            }
+            if !self.methods_of(&found, method).is_empty()
+                && let Some(list) = self.call_method_named(value.clone(), method, Vec::new(), span)
+            {
+                return self.coerce(list, want);
+            }
+        }
+        self.coerce(value, want)
+    }
+
+    pub fn find_impl_quiet(&mut self, trait_: TraitId, ty: &Ty) -> bool {
+        let mark = self.infer.mark();
+        let found = self.find_impl(trait_, ty).is_some();
+        self.infer.rollback(mark);
+        found
+    }
+
+    /// Whether a value of type `found` fits a parameter; binds variables when it does.
+    fn fits(&mut self, found: &Ty, spec: &Spec) -> bool {
+        let found = self.infer.shallow(found);
+        if matches!(found, Ty::Never) {
+            return true;
+        }
+        if spec.iterable && !matches!(found, Ty::Infer(_)) {
+            let is_vec = matches!(&found, Ty::Adt(id, _) if *id == self.program.lang.vec);
+            if is_vec {
+                return self.infer.unify(&spec.ty, &found);
+            }
+            return self.iterated(&found).is_some_and(|item| {
+                let list = Ty::Adt(self.program.lang.vec, Rc::from([item]));
+                self.infer.unify(&spec.ty, &list)
+            });
+        }
+        let want = self.infer.shallow(&spec.ty);
+        if let (Ty::Dyn(t), false) = (&want, matches!(found, Ty::Infer(_))) {
+            return self.meets(&found, &Bound::Trait(*t)) == Met::Yes;
+        }
+        self.infer.unify(&want, &strip_dims(&found))
+    }
+
+    /// What `for` gives for each step over a value of this type, without calling anything.
+    pub fn iterated(&mut self, ty: &Ty) -> Option<Ty> {
+        let lang = &self.program.lang;
+        match self.infer.shallow(ty) {
+            Ty::Adt(id, args) if [lang.vec, lang.set, lang.channel, lang.subscription, lang.map].contains(&id) => {
+                args.first().cloned()
+            }
+            Ty::Adt(id, _) if id == lang.range => Some(Ty::INT),
+            Ty::Str => Some(Ty::Str),
+            Ty::Bytes => Some(Ty::Num(NumKind::UInt8)),
+            Ty::Tensor(_) | Ty::Infer(_) => None,
+            ty => {
+                if let Some(item) = self.iterator_item(&ty) {
+                    return Some(item);
+                }
+                let (id, args) = self.methods_of(&ty, "iter").into_iter().next()?;
+                self.ensure_ret(id, Span::default());
+                let ret = self.called_ret(id, &args);
+                match self.infer.shallow(&ret) {
+                    Ty::Adt(id, args) if id == self.program.lang.vec => args.first().cloned(),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    /// The item of a type that implements `Iterator`.
+    pub fn iterator_item(&mut self, ty: &Ty) -> Option<Ty> {
+        let (id, args) = self.find_impl(self.program.lang.iterator, ty)?;
+        self.impls[id.index()].trait_args.first().map(|t| t.subst(&args))
+    }
+
+    /// Chooses among overloads by number and names, then by the types of the arguments. The arguments come back typed when that was needed.
+    pub fn choose(
+        &mut self,
+        candidates: &[(FnId, Vec<Ty>)],
+        skip: usize,
+        args: &'a [ast::Arg],
+    ) -> Option<(usize, Option<Vec<Expr>>)> {
+        let mut fitting: Vec<usize> = Vec::new();
+        for (i, (id, type_args)) in candidates.iter().enumerate() {
+            let specs = self.specs(*id, type_args, skip);
+            if let Ok(slots) = self.match_args(&specs, args)
+                && self.missing_args(&specs, &slots).is_none()
+            {
+                fitting.push(i);
+            }
+        }
+        if fitting.len() <= 1 {
+            return fitting.first().map(|i| (*i, None));
+        }
+        // Type every argument once; a closure takes its parameters' types from the first candidate that wants a function there.
+        let mut typed: Vec<Expr> = Vec::with_capacity(args.len());
+        for (i, arg) in args.iter().enumerate() {
+            if !is_closure(&arg.value) {
+                typed.push(self.expr(&arg.value, None));
+                continue;
+            }
+            let mut hint = None;
+            for c in &fitting {
+                let (id, type_args) = candidates[*c].clone();
+                let specs = self.specs(id, &type_args, skip);
+                let Ok(slots) = self.match_args(&specs, args) else { continue };
+                let Some(p) = slots.iter().position(|s| *s == Some(i)) else { continue };
+                if let Ty::Fn(params, _) = self.infer.shallow(&specs[p].ty) {
+                    // The other arguments tell the candidate's type parameters.
+                    for (q, slot) in slots.iter().enumerate() {
+                        if let Some(j) = slot
+                            && *j < typed.len()
+                        {
+                            let mark = self.infer.mark();
+                            if !self.fits(&typed[*j].ty.clone(), &specs[q]) {
+                                self.infer.rollback(mark);
+                            }
+                        }
+                    }
+                    let ret = self.infer.fresh(VarKind::Any, arg.span);
+                    hint = Some(Ty::Fn(params, Rc::new(ret)));
+                    break;
+                }
+            }
+            typed.push(self.expr(&arg.value, hint.as_ref()));
+        }
+        for strict in [true, false] {
+            for c in &fitting {
+                let (id, type_args) = candidates[*c].clone();
+                let specs = self.specs(id, &type_args, skip);
+                let Ok(slots) = self.match_args(&specs, args) else { continue };
+                let (mark, n_vars) = (self.infer.mark(), self.infer.n_vars());
+                let mut ok = true;
+                for (p, slot) in slots.iter().enumerate() {
+                    if let Some(i) = slot {
+                        ok &= self.fits(&typed[*i].ty.clone(), &specs[p]);
+                    }
+                }
+                if ok {
+                    let bounds: Vec<Vec<Bound>> =
+                        self.program.fns[id.index()].generics.iter().map(|g| g.bounds.clone()).collect();
+                    for (arg, bounds) in type_args.iter().zip(bounds) {
+                        ok &= bounds.iter().all(|b| self.meets(arg, b) != Met::No);
+                    }
+                }
+                let decided = strict && self.infer.bound_older_than(mark, n_vars.min(self.first_var(&type_args)));
+                self.infer.rollback(mark);
+                if ok && !decided {
+                    return Some((*c, Some(typed)));
+                }
+            }
+        }
+        let shown: Vec<String> = typed.iter().map(|e| self.show(&e.ty)).collect();
+        if typed.iter().all(|e| e.ty != Ty::Error)
+            && let Some(first) = typed.first()
+        {
+            let name = self.program.fns[candidates[0].0.index()].name.clone();
+            self.error(
+                codes::TYPE_MISMATCH,
+                format!("`{}` does not take ({})", short_of(&name), shown.join(", ")),
+                first.span,
+                format!("this is `{}`", shown[0]),
+            );
+        }
+        None
+    }
+
+    /// The oldest of a candidate's own variables: what is older belongs to the program.
+    fn first_var(&self, type_args: &[Ty]) -> usize {
+        type_args
+            .iter()
+            .filter_map(|t| match t {
+                Ty::Infer(v) => Some(*v as usize),
+                _ => None,
+            })
+            .min()
+            .unwrap_or(usize::MAX)
+    }
+
+    /// W0801: an argument that names another parameter of the same type than the one it is given to.
+    pub fn warn_swapped(&mut self, specs: &[Spec], slots: &Slots, args: &'a [ast::Arg]) {
+        let names: Vec<Option<Vec<String>>> = slots
+            .iter()
+            .map(|slot| slot.filter(|i| args[*i].name.is_none()).map(|i| words_of(&args[i].value)))
+            .collect();
+        for (p, words) in names.iter().enumerate() {
+            let Some(words) = words else { continue };
+            if words.iter().any(|w| same_word(w, &specs[p].name)) {
+                continue;
+            }
+            for (q, other) in specs.iter().enumerate() {
+                if q == p || !words.iter().any(|w| same_word(w, &other.name)) {
+                    continue;
+                }
+                let same = {
+                    let (a, b) = (self.infer.resolve(&specs[p].ty), self.infer.resolve(&other.ty));
+                    strip_dims(&a) == strip_dims(&b)
+                };
+                // When the other parameter has its own name's argument, only one of them is odd.
+                let taken = names[q].as_ref().is_some_and(|w| w.iter().any(|w| same_word(w, &other.name)));
+                if same && !taken {
+                    let Some(i) = slots[p] else { continue };
+                    let span = args[i].span;
+                    let text = self.text(span).to_string();
+                    let (want, meant) = (specs[p].name.clone(), other.name.clone());
+                    // One warning for a pair that changed places.
+                    let first = (0..p).any(|r| {
+                        r == q && names[r].as_ref().is_some_and(|w| w.iter().any(|w| same_word(w, &want)))
+                    });
+                    if !first {
+                        self.report(
+                            Diagnostic::warning(
+                                codes::SWAPPED_ARGUMENTS,
+                                format!("`{text}` is given to `{want}`, but looks meant for `{meant}`"),
+                                span,
+                                format!("given to `{want}`"),
+                            )
+                            .help(format!("name the argument if it is meant so: `{want} = {text}`")),
+                        );
+                    }
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn short_of(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+pub fn is_closure(e: &ast::Expr) -> bool {
+    match &e.kind {
+        ast::ExprKind::Closure(_) => true,
+        ast::ExprKind::List(items) => !items.is_empty() && items.iter().all(is_closure),
+        _ => false,
+    }
+}
+
+fn mentions_dims(ty: &Ty) -> bool {
+    match ty {
+        Ty::Tensor(t) => t.dims.is_some(),
+        Ty::Tuple(ts) | Ty::Adt(_, ts) => ts.iter().any(mentions_dims),
+        _ => false,
+    }
+}
+
+/// The words an argument brings: its name, the last part of a path, or a text inside it without its folder and ending.
+fn words_of(e: &ast::Expr) -> Vec<String> {
+    let mut out = Vec::new();
+    collect_words(e, &mut out);
+    out
+}
+
+fn collect_words(e: &ast::Expr, out: &mut Vec<String>) {
+    match &e.kind {
+        ast::ExprKind::Name(name) => out.push(name.to_string()),
+        ast::ExprKind::Field { name, .. } => out.push(name.name.to_string()),
+        ast::ExprKind::Literal(ast::Literal::Str(text)) => {
+            let file = text.rsplit(['/', '\\']).next().unwrap_or(text);
+            out.push(file.split('.').next().unwrap_or(file).to_string());
+        }
+        ast::ExprKind::Call { args, .. } => {
+            for arg in args {
+                if let ast::ExprKind::Literal(ast::Literal::Str(_)) = &arg.value.kind {
+                    collect_words(&arg.value, out);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn same_word(word: &str, param: &str) -> bool {
+    !word.is_empty() && word.eq_ignore_ascii_case(param)
+}

@@ -1,0 +1,212 @@
+//! Giving a value to a place: types made equal, dynamic values made, tensors checked when they arrive.
+
+use super::*;
+use crate::types::infer::VarKind;
+use crate::types::show::num_name;
+
+impl<'a> Checker<'a> {
+    /// An expression that must have the type `ty`.
+    pub fn check_expr(&mut self, e: &'a ast::Expr, ty: &Ty) -> Expr {
+        let found = self.expr(e, Some(ty));
+        self.coerce(found, ty)
+    }
+
+    /// `value` as a `ty`, or E0301.
+    pub fn coerce(&mut self, value: Expr, ty: &Ty) -> Expr {
+        let span = value.span;
+        let found = value.ty.clone();
+        match self.try_coerce(value, ty) {
+            Ok(e) => e,
+            Err(e) => {
+                self.mismatch(ty, &found, span);
+                Expr { ty: Ty::Error, ..e }
+            }
+        }
+    }
+
+    pub fn try_coerce(&mut self, value: Expr, ty: &Ty) -> Result<Expr, Expr> {
+        let want = self.infer.shallow(ty);
+        let found = self.infer.shallow(&value.ty);
+        let span = value.span;
+        let wrap = |value: Expr, kind: Coercion, ty: Ty| Expr {
+            kind: ExprKind::Coerce { value: Box::new(value), kind },
+            ty,
+            span,
+        };
+        match (&found, &want) {
+            (Ty::Error, _) | (_, Ty::Error) => return Ok(Expr { ty: want, ..value }),
+            (Ty::Never, Ty::Never) => return Ok(value),
+            (Ty::Never, _) => return Ok(wrap(value, Coercion::Same, want)),
+            (Ty::Dyn(a), Ty::Dyn(b)) if a == b => return Ok(value),
+            (_, Ty::Dyn(t)) if !matches!(found, Ty::Infer(_)) => {
+                let bound = Bound::Trait(*t);
+                if self.meets(&found, &bound) == Met::No {
+                    self.bound_missing(&found, &bound, span, "this place");
+                    return Ok(Expr { ty: Ty::Error, ..value });
+                }
+                return Ok(wrap(value, Coercion::ToDyn, want));
+            }
+            (Ty::Adt(a, args), Ty::Adt(b, io))
+                if *a == self.program.lang.actor_ref && *b == self.program.lang.model_actor_ref =>
+            {
+                let (actor, io) = (args[0].clone(), io.clone());
+                if let Some((input, output)) = self.receive_types(&actor)
+                    && self.infer.unify(&io[0], &input)
+                    && self.infer.unify(&io[1], &output)
+                {
+                    return Ok(wrap(value, Coercion::Same, want));
+                }
+                return Err(value);
+            }
+            (Ty::Adt(a, _), Ty::Adt(b, _)) if a == b && *a == self.program.lang.model => {
+                return Ok(wrap(value, Coercion::Same, want));
+            }
+            _ => {}
+        }
+        let mark = self.infer.mark();
+        if !self.infer.unify(&want, &strip_dims(&found)) {
+            self.infer.rollback(mark);
+            return Err(value);
+        }
+        if self.needs_check(&found, &want) {
+            return Ok(wrap(value, Coercion::TensorCheck, want));
+        }
+        // A place whose type was open takes what was found, dimensions left out.
+        let ty = if matches!(want, Ty::Infer(_)) { found } else { want };
+        Ok(Expr { ty, ..value })
+    }
+
+    /// Whether the wanted type says more about tensors than is known.
+    fn needs_check(&self, found: &Ty, want: &Ty) -> bool {
+        match (self.infer.shallow(found), self.infer.shallow(want)) {
+            (Ty::Tensor(f), Ty::Tensor(w)) => {
+                let elem = f.elem.is_none() && w.elem.is_some();
+                let dims = match (&f.dims, &w.dims) {
+                    (_, None) => false,
+                    (Some(f), Some(w)) => f != w || w.iter().any(|d| !matches!(d, Dim::Number(_))),
+                    (None, Some(_)) => true,
+                };
+                elem || dims
+            }
+            (Ty::Adt(a, f), Ty::Adt(b, w)) if a == b => {
+                let lang = &self.program.lang;
+                [lang.vec, lang.option].contains(&a) && f.iter().zip(w.iter()).any(|(f, w)| self.needs_check(f, w))
+            }
+            (Ty::Tuple(f), Ty::Tuple(w)) => f.iter().zip(w.iter()).any(|(f, w)| self.needs_check(f, w)),
+            _ => false,
+        }
+    }
+
+    /// Input and output of an actor's `on_receive`.
+    pub fn receive_types(&mut self, actor: &Ty) -> Option<(Ty, Ty)> {
+        let Ty::Adt(id, args) = self.infer.shallow(actor) else { return None };
+        let AdtKind::Actor(def) = &self.program.adts[id.index()].kind else { return None };
+        if !def.has_receive {
+            return None;
+        }
+        let handler = def.handlers.first()?.clone();
+        self.handler_types(&handler, &args)
+    }
+
+    /// What a handler takes as one message and answers.
+    pub fn handler_types(&mut self, handler: &ActorHandler, args: &[Ty]) -> Option<(Ty, Ty)> {
+        let span = self.program.fns[handler.func.index()].span;
+        self.ensure_ret(handler.func, span);
+        let def = &self.program.fns[handler.func.index()];
+        let input = def.params.get(1)?.ty.subst(args);
+        let output = if args.is_empty() { def.ret.clone() } else { def.ret.subst(args) };
+        if handler.batch.as_ref().is_some_and(|b| b.as_vec) {
+            let inner = |ty: &Ty| match ty {
+                Ty::Adt(id, ts) if *id == self.program.lang.vec => ts.first().cloned(),
+                _ => None,
+            };
+            return Some((inner(&input)?, inner(&self.infer.shallow(&output))?));
+        }
+        Some((input, output))
+    }
+
+    pub fn mismatch(&mut self, want: &Ty, found: &Ty, span: Span) {
+        let (w, f) = (self.show(want), self.show(found));
+        let mut d = Diagnostic::error(
+            codes::TYPE_MISMATCH,
+            format!("expected `{w}`, found `{f}`"),
+            span,
+            format!("this is `{f}`"),
+        );
+        match (self.infer.shallow(want), self.infer.shallow(found)) {
+            (Ty::Tensor(a), Ty::Tensor(b)) if a.elem != b.elem => {
+                d = Diagnostic::error(
+                    codes::ELEMENTS_DIFFER,
+                    format!("expected `{w}`, found `{f}`"),
+                    span,
+                    "its elements have another type",
+                );
+                if let Some(elem) = &a.elem {
+                    d = d.help(format!("convert it with `.to({})`", self.show(elem)));
+                }
+            }
+            (Ty::Num(k), Ty::Num(_) | Ty::Infer(_)) => {
+                let text = self.text(span).to_string();
+                d = d.help(format!("convert it: `{}({text})`", num_name(k)));
+            }
+            (Ty::Str, _) => {
+                let text = self.text(span).to_string();
+                if !text.contains('\n') {
+                    d = d.help(format!("`str({text})` gives its text"));
+                }
+            }
+            (Ty::Adt(id, args), t) if id == self.program.lang.option && self.infer.shallow(&args[0]) == t => {
+                d = d.help("wrap it in `Some(…)`");
+            }
+            (t, Ty::Adt(id, args)) if id == self.program.lang.option && self.infer.shallow(&args[0]) == t => {
+                d = d.help("it may be `None`: use `match`, `if let Some(x) = …`, or `.unwrap_or(…)`");
+            }
+            (t, Ty::Adt(id, args)) if id == self.program.lang.future && self.infer.shallow(&args[0]) == t => {
+                d = d.help("the value is still to come: write `await` before it");
+            }
+            (t, Ty::Adt(id, args)) if id == self.program.lang.join_handle && self.infer.shallow(&args[0]) == t => {
+                d = d.help("it is a task's handle: `.join()` waits for the value");
+            }
+            _ => {}
+        }
+        self.report(d);
+    }
+
+    /// A value that must be a `Bool`: there is no truth in other values.
+    pub fn condition(&mut self, e: &'a ast::Expr) -> Expr {
+        let value = self.expr(e, Some(&Ty::Bool));
+        match self.try_coerce(value, &Ty::Bool) {
+            Ok(value) => value,
+            Err(value) => {
+                let shown = self.show(&value.ty);
+                let mut d = Diagnostic::error(
+                    codes::TYPE_MISMATCH,
+                    format!("a condition is a `Bool`, and this is `{shown}`"),
+                    value.span,
+                    "not a `Bool`",
+                );
+                let text = self.text(value.span).to_string();
+                d = match self.infer.shallow(&value.ty) {
+                    Ty::Num(_) => d.help(format!("write `{text} != 0`")),
+                    Ty::Infer(v) if self.infer.kind(v) != VarKind::Any => d.help(format!("write `{text} != 0`")),
+                    Ty::Str | Ty::Adt(..) => d.help("compare it, or ask `.is_empty()`, `.is_some()`"),
+                    _ => d,
+                };
+                self.report(d);
+                Expr { ty: Ty::Error, ..value }
+            }
+        }
+    }
+}
+
+/// The type with the dimensions of its tensors left open.
+pub fn strip_dims(ty: &Ty) -> Ty {
+    let list = |ts: &Rc<[Ty]>| -> Rc<[Ty]> { ts.iter().map(strip_dims).collect() };
+    match ty {
+        Ty::Tensor(t) => Ty::Tensor(TensorTy { elem: t.elem.clone(), dims: None }),
+        Ty::Tuple(ts) => Ty::Tuple(list(ts)),
+        Ty::Adt(id, ts) if !ts.is_empty() => Ty::Adt(*id, list(ts)),
+        Ty::Fn(ps, r) => Ty::Fn(list(ps), Rc::new(strip_dims(r))),
+        other => other.clone(),
+    }
+}

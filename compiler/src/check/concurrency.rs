@@ -1,0 +1,496 @@
+//! Tasks, futures, scopes, `select`, and zones with their guards.
+
+use super::call::let_local;
+use super::*;
+use crate::types::infer::VarKind;
+
+impl<'a> Checker<'a> {
+    fn future_of(&self, ty: Ty) -> Ty {
+        Ty::Adt(self.program.lang.future, Rc::from([ty]))
+    }
+
+    fn handle_of(&self, ty: Ty) -> Ty {
+        Ty::Adt(self.program.lang.join_handle, Rc::from([ty]))
+    }
+
+    /// What a task of this type gives, if it is one.
+    fn awaited(&self, ty: &Ty) -> Option<Ty> {
+        match self.infer.shallow(ty) {
+            Ty::Adt(id, args) if id == self.program.lang.future || id == self.program.lang.join_handle => {
+                args.first().cloned()
+            }
+            _ => None,
+        }
+    }
+
+    pub fn await_expr(&mut self, inner: &'a ast::Expr, span: Span, hint: Option<&Ty>) -> Expr {
+        if let ast::ExprKind::Tuple(items) = &inner.kind
+            && !items.is_empty()
+        {
+            let values: Vec<Expr> = items
+                .iter()
+                .map(|e| {
+                    let value = self.expr(e, None);
+                    self.await_value(value, e.span)
+                })
+                .collect();
+            // All tasks are running before the first is waited for: calls of `async fn` start them.
+            return self.await_tuple(values, span);
+        }
+        let wish = hint.map(|h| self.future_of(h.clone()));
+        let value = self.expr(inner, wish.as_ref());
+        if let Ty::Tuple(ts) = self.infer.shallow(&value.ty) {
+            let locals: Vec<LocalId> = ts.iter().map(|t| self.temp("future", t.clone(), span)).collect();
+            let pats = locals
+                .iter()
+                .zip(ts.iter())
+                .map(|(l, t)| Pat { kind: PatKind::Bind { local: *l, sub: None }, ty: t.clone(), span })
+                .collect();
+            let pattern = Pat { kind: PatKind::Tuple(pats), ty: value.ty.clone(), span };
+            let first = Stmt::Let { pattern, init: Some(value), else_: None };
+            let values: Vec<Expr> = locals
+                .iter()
+                .zip(ts.iter())
+                .map(|(l, t)| {
+                    let read = Expr { kind: ExprKind::Local(*l), ty: t.clone(), span };
+                    self.await_value(read, span)
+                })
+                .collect();
+            let ty = Ty::Tuple(values.iter().map(|v| v.ty.clone()).collect());
+            let tuple = Expr { kind: ExprKind::Tuple(values), ty: ty.clone(), span };
+            return Expr { kind: ExprKind::Block { stmts: vec![first], value: Some(Box::new(tuple)) }, ty, span };
+        }
+        self.await_value(value, span)
+    }
+
+    /// `await (f(), g())`: both run before the first is waited for.
+    fn await_tuple(&mut self, values: Vec<Expr>, span: Span) -> Expr {
+        let mut stmts = Vec::new();
+        let mut out = Vec::new();
+        for value in values {
+            match value.kind {
+                ExprKind::Await(inner) => {
+                    let local = self.temp("future", inner.ty.clone(), inner.span);
+                    let read = Expr { kind: ExprKind::Local(local), ty: inner.ty.clone(), span: inner.span };
+                    stmts.push(let_local(local, *inner));
+                    out.push(Expr { kind: ExprKind::Await(Box::new(read)), ..value });
+                }
+                _ => out.push(value),
+            }
+        }
+        let ty = Ty::Tuple(out.iter().map(|v| v.ty.clone()).collect());
+        let tuple = Expr { kind: ExprKind::Tuple(out), ty: ty.clone(), span };
+        Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(tuple)) }, ty, span }
+    }
+
+    fn await_value(&mut self, value: Expr, span: Span) -> Expr {
+        if let Some(ty) = self.awaited(&value.ty) {
+            return Expr { kind: ExprKind::Await(Box::new(value)), ty, span };
+        }
+        match self.infer.shallow(&value.ty) {
+            // `await sleep(d)` waits anyway.
+            Ty::Unit | Ty::Error | Ty::Never => value,
+            Ty::Infer(v) if self.infer.kind(v) == VarKind::Any => {
+                let item = self.infer.fresh(VarKind::Any, span);
+                let made = self.future_of(item.clone());
+                self.infer.unify(&value.ty, &made);
+                Expr { kind: ExprKind::Await(Box::new(value)), ty: item, span }
+            }
+            other => {
+                let shown = self.show(&other);
+                let mut d = Diagnostic::error(
+                    codes::BAD_AWAIT,
+                    format!("`{shown}` is there already: there is nothing to await"),
+                    value.span,
+                    "neither a `Future` nor a `JoinHandle`",
+                );
+                if let Ty::Adt(id, args) = &other
+                    && *id == self.program.lang.vec
+                    && args.first().is_some_and(|t| self.awaited(t).is_some())
+                {
+                    d = d.help(format!("write `await gather({})`", self.text(value.span)));
+                }
+                self.report(d);
+                value
+            }
+        }
+    }
+
+    /// `async:` and `spawn:`
+    pub fn task_block(&mut self, block: &'a ast::Block, spawn: bool, span: Span, hint: Option<&Ty>) -> Expr {
+        let item = match hint.and_then(|h| self.awaited(h)) {
+            Some(item) => item,
+            None => self.infer.fresh(VarKind::Any, span),
+        };
+        self.f.bodies.push(BodyCx { kind: BodyKind::Task, ret: Some(item.clone()), ret_span: span, ..BodyCx::default() });
+        let outer_guards = std::mem::take(&mut self.f.guards);
+        let value = self.value_block(block, Some(&item));
+        self.f.guards = outer_guards;
+        let value = self.join_value(value, &item);
+        if value.ty == Ty::Never && matches!(self.infer.shallow(&item), Ty::Infer(_)) {
+            self.infer.unify(&item, &Ty::Unit);
+        }
+        let name = self.program.fns[self.f.func.index()].name.clone();
+        let what = if spawn { "spawn" } else { "async" };
+        let ty = if spawn { self.handle_of(item.clone()) } else { self.future_of(item.clone()) };
+        self.finish_closure(value, Vec::new(), item, format!("{what} in {name}").into(), span, |c| {
+            (ExprKind::SpawnBlock(Box::new(c)), ty)
+        })
+    }
+
+    /// `async fn name(): …` as an expression, and `spawn fn name(): …` as a statement: a function that starts at once.
+    fn started_fn(&mut self, f: &'a ast::Fn, spawn: bool, span: Span, hint: Option<&Ty>) -> Expr {
+        let env = self.f.env.clone();
+        if let Some(p) = f.params.first() {
+            self.error(codes::ARGUMENTS, format!("`{}` starts at once, so it takes no parameters", f.name.name), p.span, "nothing gives it a value");
+        }
+        let item = match (&f.ret, hint.and_then(|h| self.awaited(h))) {
+            (Some(t), _) => self.lower(t, &env),
+            (None, Some(item)) => item,
+            (None, None) => self.infer.fresh(VarKind::Any, span),
+        };
+        self.f.bodies.push(BodyCx { kind: BodyKind::Closure, ret: Some(item.clone()), ret_span: f.name.span, ..BodyCx::default() });
+        // Assigning outer variables is a task's mistake, but `return` is a function's right.
+        self.push_frame();
+        let empty = ast::Block::default();
+        let value = match &f.body {
+            Some(b) => {
+                self.body().kind = BodyKind::Fn;
+                self.fn_block(b, &item, f.name.span, &f.name.name)
+            }
+            None => {
+                let _ = empty;
+                self.err(span)
+            }
+        };
+        self.pop_frame();
+        if !self.body().saw_return && matches!(self.infer.shallow(&item), Ty::Infer(_)) {
+            self.infer.unify(&item, &Ty::Unit);
+        }
+        self.body().kind = BodyKind::Task;
+        let ty = if spawn { self.handle_of(item.clone()) } else { self.future_of(item.clone()) };
+        self.finish_closure(value, Vec::new(), item, f.name.name.clone(), span, |c| {
+            (ExprKind::SpawnBlock(Box::new(c)), ty)
+        })
+    }
+
+    pub fn async_fn_expr(&mut self, f: &'a ast::Fn, span: Span, hint: Option<&Ty>) -> Expr {
+        self.started_fn(f, false, span, hint)
+    }
+
+    pub fn spawn_fn(&mut self, f: &'a ast::Fn, span: Span, out: &mut Vec<Stmt>) {
+        let value = self.started_fn(f, true, span, None);
+        let local = self.new_local(&f.name.name, value.ty.clone(), false, f.name.span);
+        self.body().meta[local.index()].hidden = true;
+        self.bind_name(f.name.name.clone(), Binding::Local(local));
+        out.push(let_local(local, value));
+    }
+
+    /// `spawn f(args)`: the arguments here, the call in a new task.
+    pub fn spawn_call(&mut self, call: &'a ast::Expr, span: Span) -> Expr {
+        let value = self.expr(call, None);
+        let ty = value.ty.clone();
+        if ty == Ty::Error {
+            return self.err(span);
+        }
+        match value.kind {
+            ExprKind::Call { callee, args } => {
+                for arg in &args {
+                    if arg.mode == ParamMode::RefMut && place::place_path(&arg.value).is_some() {
+                        let text = self.text(arg.value.span).to_string();
+                        self.report(
+                            Diagnostic::error(
+                                codes::TASK_MUTATES,
+                                format!("a task cannot be lent `{text}`, which belongs to the task around it"),
+                                arg.value.span,
+                                "lent `&mut` to a task",
+                            )
+                            .help("let the task give its result, or use a `shared let`"),
+                        );
+                    }
+                }
+                let item = if ty == Ty::Never { Ty::Unit } else { ty };
+                if let Callee::Fn { func, .. } = &callee
+                    && self.program.fns[func.index()].kind == FnKind::Async
+                    && let Some(inner) = self.awaited(&item)
+                {
+                    // An `async fn` is a task already: its value is what the handle gives.
+                    let handle = self.handle_of(inner);
+                    return Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span };
+                }
+                let handle = self.handle_of(item);
+                Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span }
+            }
+            _ => {
+                self.report(
+                    Diagnostic::error(codes::NOT_CALLABLE, "`spawn` starts a call in a new task", span, "not a call")
+                        .help("`spawn:` and an indented block start a block"),
+                );
+                self.err(span)
+            }
+        }
+    }
+
+    pub fn scope_stmt(&mut self, name: &'a ast::Ident, body: &'a ast::Block, span: Span) -> Expr {
+        let ty = Ty::Adt(self.program.lang.task_group, Rc::from([]));
+        self.push_frame();
+        let group = self.new_local(&name.name, ty, false, name.span);
+        self.body().meta[group.index()].hidden = true;
+        self.bind_name(name.name.clone(), Binding::Local(group));
+        let body = self.block(body, None);
+        self.pop_frame();
+        let ty = body.ty.clone();
+        Expr { kind: ExprKind::Scope { group, body: Box::new(body) }, ty, span }
+    }
+
+    pub fn select_expr(&mut self, arms: &'a [ast::SelectArm], span: Span, hint: Option<&Ty>, as_value: bool) -> Expr {
+        let result = self.result_ty(hint, span);
+        let mut out = Vec::new();
+        let mut all_end = !arms.is_empty();
+        for arm in arms {
+            self.push_frame();
+            let mut pattern = None;
+            let kind = match &arm.kind {
+                ast::SelectKind::After(d) => SelectKind::After(self.check_expr(d, &Ty::Duration)),
+                ast::SelectKind::Else => SelectKind::Else,
+                ast::SelectKind::Operation { pattern: p, value } => {
+                    let (kind, item) = self.select_operation(value);
+                    if let Some(p) = p {
+                        let pat = self.pattern(p, &item, false);
+                        self.require_irrefutable(&pat);
+                        pattern = Some(pat);
+                    }
+                    kind
+                }
+            };
+            let body = if as_value {
+                let body = self.expr(&arm.body, Some(&result));
+                self.join_value(body, &result)
+            } else {
+                let body = self.expr(&arm.body, None);
+                let at = body.span;
+                if matches!(body.ty, Ty::Never | Ty::Unit) {
+                    body
+                } else {
+                    Expr { kind: ExprKind::Block { stmts: vec![Stmt::Expr(body)], value: None }, ty: Ty::Unit, span: at }
+                }
+            };
+            self.pop_frame();
+            all_end &= body.ty == Ty::Never;
+            out.push(SelectArm { kind, pattern, body });
+        }
+        let ty = if all_end {
+            Ty::Never
+        } else if as_value {
+            self.infer.resolve(&result)
+        } else {
+            Ty::Unit
+        };
+        Expr { kind: ExprKind::Select { arms: out }, ty, span }
+    }
+
+    fn select_operation(&mut self, value: &'a ast::Expr) -> (SelectKind, Ty) {
+        match &value.kind {
+            ast::ExprKind::Await(inner) => {
+                let future = self.expr(inner, None);
+                match self.awaited(&future.ty) {
+                    Some(item) => return (SelectKind::Await(future), item),
+                    None if future.ty == Ty::Error => return (SelectKind::Else, Ty::Error),
+                    None => {}
+                }
+            }
+            ast::ExprKind::Call { callee, args } => {
+                if let ast::ExprKind::Field { base, name } = &callee.kind {
+                    let lang = (self.program.lang.channel, self.program.lang.subscription);
+                    let receives = &*name.name == "recv" && args.is_empty();
+                    let sends = &*name.name == "send" && args.len() == 1;
+                    if receives || sends {
+                        let channel = self.expr(base, None);
+                        match self.infer.shallow(&channel.ty) {
+                            Ty::Adt(id, ts) if receives && (id == lang.0 || id == lang.1) => {
+                                return (SelectKind::Recv(channel), ts[0].clone());
+                            }
+                            Ty::Adt(id, ts) if sends && id == lang.0 => {
+                                let value = self.check_expr(&args[0].value, &ts[0]);
+                                return (SelectKind::Send { channel, value }, Ty::Unit);
+                            }
+                            Ty::Error => return (SelectKind::Else, Ty::Error),
+                            _ => {}
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.report(
+            Diagnostic::error(
+                codes::BAD_AWAIT,
+                "an arm of `select` waits for one thing",
+                value.span,
+                "not something to wait for",
+            )
+            .help("write `x = ch.recv() => …`, `ch.send(x) => …`, `x = await f => …`, `after 1s => …` or `else => …`"),
+        );
+        (SelectKind::Else, Ty::Error)
+    }
+
+    // --- zones -------------------------------------------------------------------------------------------------------
+
+    /// The zone that an expression names.
+    fn zone_named(&mut self, e: &ast::Expr) -> Option<GlobalId> {
+        match &e.kind {
+            ast::ExprKind::Name(name) if self.find_binding(name).is_none() && !self.is_actor_field(name) => {
+                let module = self.f.env.module;
+                match self.lookup(module, name)? {
+                    Def::Zone(id) => {
+                        self.mark_import_used(module, name);
+                        Some(id)
+                    }
+                    _ => None,
+                }
+            }
+            ast::ExprKind::Field { base, name } => {
+                let module = self.module_of(base)?;
+                match self.scopes[module.index()].names.get(&name.name)? {
+                    Def::Zone(id) => Some(*id),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// `zone.read()`, `zone.write()`, `zone.lock()`: a guard that lives for the call around it.
+    pub fn zone_guard(&mut self, base: &'a ast::Expr, name: &ast::Ident, args: &'a [ast::Arg], span: Span) -> Option<Expr> {
+        let zone = self.zone_named(base)?;
+        let write = match &*name.name {
+            "read" => false,
+            "write" | "lock" => true,
+            _ => {
+                let shown = self.program.globals[zone.index()].name.clone();
+                self.report(
+                    Diagnostic::error(
+                        codes::ZONE_WITHOUT_GUARD,
+                        format!("`{shown}` is shared: it is reached through a guard only"),
+                        base.span,
+                        "no guard here",
+                    )
+                    .help(format!("write `{shown}.read().{}(…)` or `{shown}.write().{}(…)`", name.name, name.name)),
+                );
+                self.check_stray(args);
+                return Some(self.err(span));
+            }
+        };
+        if let Some(arg) = args.first() {
+            self.error(codes::ARGUMENTS, format!("`{}` takes no arguments", name.name), arg.span, "one too many");
+        }
+        self.take_zone(zone, span);
+        let ty = self.program.globals[zone.index()].ty.clone();
+        let local = self.guard_local(&Rc::from("guard"), ty.clone(), write, span);
+        self.body().meta[local.index()].hidden = true;
+        self.f.call_guards.push(PendingGuard { zone, write, local, span });
+        Some(Expr { kind: ExprKind::Local(local), ty, span })
+    }
+
+    fn guard_local(&mut self, name: &Rc<str>, ty: Ty, write: bool, span: Span) -> LocalId {
+        let local = self.new_local(name, ty, write, span);
+        self.body().meta[local.index()].guard = true;
+        local
+    }
+
+    fn take_zone(&mut self, zone: GlobalId, span: Span) {
+        let held = self
+            .f
+            .guards
+            .iter()
+            .map(|(z, s)| (*z, *s))
+            .chain(self.f.call_guards.iter().map(|g| (g.zone, g.span)))
+            .find(|(z, _)| *z == zone);
+        if let Some((_, first)) = held {
+            let name = self.program.globals[zone.index()].name.clone();
+            self.report(
+                Diagnostic::error(
+                    codes::ZONE_LOCKED_TWICE,
+                    format!("`{name}` is taken while it is held, which would never end"),
+                    span,
+                    "taken again here",
+                )
+                .because(first, "held from here on"),
+            );
+        }
+    }
+
+    /// Puts the guards taken since `from` around an expression.
+    pub fn close_guards(&mut self, value: Expr, from: usize) -> Expr {
+        let mut value = value;
+        while self.f.call_guards.len() > from {
+            if let Some(g) = self.f.call_guards.pop() {
+                let (ty, span) = (value.ty.clone(), value.span);
+                let kind = ExprKind::WithZone { zone: g.zone, write: g.write, local: g.local, body: Box::new(value) };
+                value = Expr { kind, ty, span };
+            }
+        }
+        value
+    }
+
+    /// Guards that no call around them ended: they would be kept.
+    pub fn escaped_guards(&mut self, from: usize) {
+        while self.f.call_guards.len() > from {
+            if let Some(g) = self.f.call_guards.pop() {
+                let name = self.program.globals[g.zone.index()].name.clone();
+                self.report(
+                    Diagnostic::error(
+                        codes::GUARD_ESCAPES,
+                        format!("the guard of `{name}` lives for one expression and cannot be kept"),
+                        g.span,
+                        "kept here",
+                    )
+                    .help(format!("write `with {name}.write() as v:` and a block")),
+                );
+            }
+        }
+    }
+
+    /// `with zone.write() as v: …`; of any other value, a block in which it has a name.
+    pub fn with_stmt(
+        &mut self,
+        items: &'a [ast::WithItem],
+        body: &'a ast::Block,
+        span: Span,
+        value: Option<Option<&Ty>>,
+    ) -> Expr {
+        let Some((item, rest)) = items.split_first() else { return self.block(body, value) };
+        let guards = self.f.call_guards.len();
+        let head = self.expr(&item.value, None);
+        let guard = (self.f.call_guards.len() > guards).then(|| self.f.call_guards.pop()).flatten();
+        self.push_frame();
+        let out = match guard {
+            Some(g) => {
+                self.f.guards.push((g.zone, g.span));
+                if let Some(name) = &item.name {
+                    let row = &mut self.body().locals[g.local.index()];
+                    row.name = name.name.clone();
+                    self.bind_name(name.name.clone(), Binding::Local(g.local));
+                }
+                let inner = self.with_stmt(rest, body, span, value);
+                self.f.guards.pop();
+                let ty = inner.ty.clone();
+                let kind = ExprKind::WithZone { zone: g.zone, write: g.write, local: g.local, body: Box::new(inner) };
+                Expr { kind, ty, span }
+            }
+            None => {
+                let ty = head.ty.clone();
+                let name = item.name.as_ref().map_or_else(|| Rc::from("_with"), |n| n.name.clone());
+                let at = item.name.as_ref().map_or(item.value.span, |n| n.span);
+                let local = self.new_local(&name, ty, false, at);
+                self.bind_name(name, Binding::Local(local));
+                let first = let_local(local, head);
+                let inner = self.with_stmt(rest, body, span, value);
+                let ty = inner.ty.clone();
+                Expr { kind: ExprKind::Block { stmts: vec![first], value: Some(Box::new(inner)) }, ty, span }
+            }
+        };
+        self.pop_frame();
+        out
+    }
+}

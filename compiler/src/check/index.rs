@@ -1,0 +1,221 @@
+//! `v[i]`, `v[a..b]`, `t[i, a..b, ..]`: places where they can be, calls where they cannot.
+
+use super::*;
+use crate::types::infer::VarKind;
+
+impl<'a> Checker<'a> {
+    pub fn int_lit(&self, n: i128, span: Span) -> Expr {
+        Expr { kind: ExprKind::Lit(Lit::Int(n)), ty: Ty::INT, span }
+    }
+
+    pub fn index(&mut self, base: &'a ast::Expr, indices: &'a [ast::Index], span: Span) -> Expr {
+        let base = self.expr(base, None);
+        self.index_of(base, indices, span)
+    }
+
+    /// The element of a base that is typed.
+    pub fn index_of(&mut self, base: Expr, indices: &'a [ast::Index], span: Span) -> Expr {
+        let ty = self.infer.shallow(&base.ty);
+        if let Ty::Infer(v) = ty {
+            if self.infer.kind(v) == VarKind::Braces {
+                let (k, v) = (self.infer.fresh(VarKind::Any, span), self.infer.fresh(VarKind::Any, span));
+                let made = Ty::Adt(self.program.lang.map, Rc::from([k, v]));
+                self.infer.unify(&ty, &made);
+            } else {
+                self.error(codes::CANNOT_INFER, "the type of this must be known before `[…]`", base.span, "not known yet");
+                self.infer.unify(&ty, &Ty::Error);
+            }
+        }
+        let ty = self.infer.shallow(&base.ty);
+        match ty {
+            Ty::Error => {
+                for i in indices {
+                    if let ast::Index::At(e) = i {
+                        self.expr(e, None);
+                    }
+                }
+                self.err(span)
+            }
+            Ty::Tensor(t) => self.tensor_index(base, t, indices, span),
+            _ => match indices {
+                [ast::Index::At(e)] => self.index_at(base, e, span),
+                [ast::Index::Range { start, end, inclusive, .. }] => {
+                    let start = match start {
+                        Some(e) => self.check_expr(e, &Ty::INT),
+                        None => self.int_lit(0, span),
+                    };
+                    let end = self.slice_end(end.as_ref(), *inclusive, span);
+                    let shown = self.show(&base.ty);
+                    match self.call_method_named(base, "slice", vec![start, end], span) {
+                        Some(call) => call,
+                        None => {
+                            self.error(codes::BAD_OPERANDS, format!("`{shown}` cannot be sliced"), span, "no slices of this");
+                            self.err(span)
+                        }
+                    }
+                }
+                _ => {
+                    let shown = self.show(&base.ty);
+                    self.error(codes::ARGUMENTS, format!("`{shown}` takes one index"), span, "several given");
+                    self.err(span)
+                }
+            },
+        }
+    }
+
+    fn slice_end(&mut self, end: Option<&'a ast::Expr>, inclusive: bool, span: Span) -> Expr {
+        match end {
+            None => self.int_lit(i128::from(i64::MAX), span),
+            Some(e) => {
+                let end = self.check_expr(e, &Ty::INT);
+                if !inclusive {
+                    return end;
+                }
+                let one = self.int_lit(1, span);
+                let kind = ExprKind::Binary { op: BinaryOp::Add, lhs: Box::new(end), rhs: Box::new(one) };
+                Expr { kind, ty: Ty::INT, span }
+            }
+        }
+    }
+
+    fn index_at(&mut self, base: Expr, index: &'a ast::Expr, span: Span) -> Expr {
+        let lang = (self.program.lang.vec, self.program.lang.map);
+        match self.infer.shallow(&base.ty) {
+            Ty::Adt(id, args) if id == lang.0 => {
+                let index = self.check_expr(index, &Ty::INT);
+                if let ExprKind::Lit(Lit::Int(n)) = &index.kind
+                    && *n < 0
+                {
+                    let at = index.span;
+                    self.report(
+                        Diagnostic::warning(
+                            codes::UNREACHABLE,
+                            "a negative index is always an `IndexError`",
+                            at,
+                            "counts from the front only",
+                        )
+                        .help("`v[len(v) - 1]` or `v.last()` is the last item"),
+                    );
+                }
+                let ty = args[0].clone();
+                Expr { kind: ExprKind::Index { base: Box::new(base), index: Box::new(index) }, ty, span }
+            }
+            Ty::Adt(id, args) if id == lang.1 => {
+                let index = self.check_expr(index, &args[0]);
+                let ty = args[1].clone();
+                Expr { kind: ExprKind::Index { base: Box::new(base), index: Box::new(index) }, ty, span }
+            }
+            Ty::Tuple(_) => {
+                self.report(
+                    Diagnostic::error(codes::BAD_OPERANDS, "a tuple has no `[…]`", span, "its elements have different types")
+                        .help("write `t.0`, or take it apart: `let (a, b) = t`"),
+                );
+                self.err(span)
+            }
+            ty => {
+                let index = self.expr(index, None);
+                let (shown, by) = (self.show(&ty), self.show(&index.ty));
+                match self.call_method_named(base, "index", vec![index], span) {
+                    Some(call) => call,
+                    None => {
+                        let known = !self.methods_of(&ty, "index").is_empty();
+                        let code = if known { codes::TYPE_MISMATCH } else { codes::BAD_OPERANDS };
+                        self.error(code, format!("`{shown}` cannot be indexed by `{by}`"), span, "here");
+                        self.err(span)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What stands inside a tensor's brackets, as three numbers for each index.
+    pub fn tensor_parts(&mut self, indices: &'a [ast::Index], span: Span) -> Expr {
+        let mut parts = Vec::new();
+        for index in indices {
+            match index {
+                ast::Index::At(e) => {
+                    let at = self.check_expr(e, &Ty::INT);
+                    parts.extend([self.int_lit(0, span), at, self.int_lit(0, span)]);
+                }
+                ast::Index::Range { start: None, end: None, .. } => {
+                    parts.extend([self.int_lit(2, span), self.int_lit(0, span), self.int_lit(0, span)]);
+                }
+                ast::Index::Range { start, end, inclusive, .. } => {
+                    let start = match start {
+                        Some(e) => self.check_expr(e, &Ty::INT),
+                        None => self.int_lit(0, span),
+                    };
+                    let end = self.slice_end(end.as_ref(), *inclusive, span);
+                    parts.extend([self.int_lit(1, span), start, end]);
+                }
+            }
+        }
+        let ty = Ty::Adt(self.program.lang.vec, Rc::from([Ty::INT]));
+        Expr { kind: ExprKind::List(parts), ty, span }
+    }
+
+    fn tensor_index(&mut self, base: Expr, t: TensorTy, indices: &'a [ast::Index], span: Span) -> Expr {
+        // One index that is a tensor picks rows.
+        if let [ast::Index::At(e)] = indices {
+            let index = self.expr(e, Some(&Ty::INT));
+            if matches!(self.infer.shallow(&index.ty), Ty::Tensor(_)) {
+                let zero = self.int_lit(0, span);
+                if let Some(call) = self.call_method_named(base.clone(), "index_select", vec![zero, index], span) {
+                    return call;
+                }
+                return self.err(span);
+            }
+            let index = self.coerce(index, &Ty::INT);
+            let ty = Ty::Adt(self.program.lang.vec, Rc::from([Ty::INT]));
+            let list = vec![self.int_lit(0, span), index, self.int_lit(0, span)];
+            let parts = Expr { kind: ExprKind::List(list), ty, span };
+            return self.tensor_native(base, t, parts, span);
+        }
+        let parts = self.tensor_parts(indices, span);
+        self.tensor_native(base, t, parts, span)
+    }
+
+    fn tensor_native(&mut self, base: Expr, t: TensorTy, parts: Expr, span: Span) -> Expr {
+        let Some(func) = self.prelude_fn("_tensor_index") else { return self.err(span) };
+        let elem = t.elem.map_or(Ty::Error, |e| (*e).clone());
+        let args = vec![
+            Arg { mode: ParamMode::Value, value: base },
+            Arg { mode: ParamMode::Value, value: parts },
+        ];
+        let ty = Ty::Tensor(TensorTy { elem: Some(Rc::new(elem.clone())), dims: None });
+        let mut call = self.call_fn(func, vec![elem], args, span);
+        call.ty = ty;
+        call
+    }
+
+    /// `t[i, j] = x`, with a tensor or a number.
+    pub fn tensor_assign(&mut self, base: Expr, indices: &'a [ast::Index], op: Option<BinaryOp>, value: &'a ast::Expr, span: Span) -> Expr {
+        let Ty::Tensor(t) = self.infer.shallow(&base.ty) else { return self.err(span) };
+        let elem = t.elem.as_ref().map_or(Ty::Error, |e| (**e).clone());
+        let value = self.expr(value, Some(&elem));
+        let parts = self.tensor_parts(indices, span);
+        self.require_mutable(&base, base.span, false);
+        let value = match op {
+            Some(op) => {
+                let old = self.tensor_native(base.clone(), t, parts.clone(), span);
+                self.arith(op, span, old, value, span)
+            }
+            None => value,
+        };
+        let is_tensor = matches!(self.infer.shallow(&value.ty), Ty::Tensor(_));
+        let name = if is_tensor { "_tensor_index_set" } else { "_tensor_index_fill" };
+        let Some(func) = self.prelude_fn(name) else { return self.err(span) };
+        let want = if is_tensor {
+            Ty::Tensor(TensorTy { elem: Some(Rc::new(elem.clone())), dims: None })
+        } else {
+            elem.clone()
+        };
+        let value = self.coerce(value, &want);
+        let args = vec![
+            Arg { mode: ParamMode::RefMut, value: base },
+            Arg { mode: ParamMode::Value, value: parts },
+            Arg { mode: ParamMode::Value, value },
+        ];
+        self.call_fn(func, vec![elem], args, span)
+    }
+}

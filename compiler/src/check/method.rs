@@ -1,0 +1,459 @@
+//! Methods: found by the receiver's type, in its own impls, its traits' impls, and the traits its bounds promise.
+
+use super::args::Spec;
+use super::*;
+use crate::types::infer::VarKind;
+
+/// A method found through a trait on a type that is not concrete here, or is derived.
+#[derive(Clone, Debug)]
+pub struct TraitCall {
+    pub trait_: TraitId,
+    pub method: u32,
+    /// `Self`, the trait's own arguments, then the method's.
+    pub args: Vec<Ty>,
+}
+
+impl<'a> Checker<'a> {
+    /// The functions that `x.name` may mean for an `x` of this type, each with its type arguments.
+    pub fn methods_of(&mut self, ty: &Ty, name: &str) -> Vec<(FnId, Vec<Ty>)> {
+        let mut found = self.inherent_of(ty, name, true);
+        if found.is_empty() {
+            found.extend(self.trait_impl_of(ty, name, true));
+        }
+        found
+    }
+
+    /// The functions that `Type::name` may mean.
+    pub fn associated(&mut self, ty: &Ty, name: &str) -> Vec<(FnId, Vec<Ty>)> {
+        let mut found = self.inherent_of(ty, name, false);
+        if found.is_empty() {
+            found.extend(self.trait_impl_of(ty, name, false));
+        }
+        found
+    }
+
+    fn inherent_of(&mut self, ty: &Ty, name: &str, with_self: bool) -> Vec<(FnId, Vec<Ty>)> {
+        let Some(rows) = self.inherent.get(name).cloned() else { return Vec::new() };
+        let span = Span::default();
+        let mut strong = Vec::new();
+        let mut weak = Vec::new();
+        for (imp, func) in rows {
+            if with_self && !self.fns[func.index()].has_self {
+                continue;
+            }
+            let (mark, n_vars) = (self.infer.mark(), self.infer.n_vars());
+            match self.impl_fits(imp, ty) {
+                Some(mut args) => {
+                    if with_self && self.infer.bound_older_than(mark, n_vars) {
+                        self.infer.rollback(mark);
+                        weak.push((imp, func));
+                        continue;
+                    }
+                    let own = self.program.fns[func.index()].generics.len() - args.len();
+                    args.extend((0..own).map(|_| self.infer.fresh(VarKind::Any, span)));
+                    self.default_type_of(func, &args);
+                    strong.push((func, args));
+                }
+                None => self.infer.rollback(mark),
+            }
+        }
+        if strong.is_empty()
+            && let Some((imp, func)) = weak.first().copied()
+            && let Some(mut args) = self.impl_fits(imp, ty)
+        {
+            let own = self.program.fns[func.index()].generics.len() - args.len();
+            args.extend((0..own).map(|_| self.infer.fresh(VarKind::Any, span)));
+            strong.push((func, args));
+        }
+        strong
+    }
+
+    fn default_type_of(&mut self, func: FnId, args: &[Ty]) {
+        let outer = self.fns[func.index()].n_outer;
+        if let Some(default) = self.fns[func.index()].default_type.clone()
+            && let Some(var) = args.get(outer).or(args.first())
+        {
+            self.f.defaults.push((var.clone(), default));
+        }
+    }
+
+    fn trait_impl_of(&mut self, ty: &Ty, name: &str, with_self: bool) -> Option<(FnId, Vec<Ty>)> {
+        let known = self.infer.shallow(ty);
+        if matches!(known, Ty::Param(..) | Ty::Dyn(_)) {
+            return None;
+        }
+        for (trait_, position) in self.trait_methods.get(name).cloned()? {
+            let decl = self.program.traits[trait_.index()].methods[position as usize];
+            if with_self && !self.fns[decl.index()].has_self {
+                continue;
+            }
+            let mark = self.infer.mark();
+            let Some((imp, impl_args)) = self.find_impl(trait_, ty) else {
+                self.infer.rollback(mark);
+                continue;
+            };
+            let span = Span::default();
+            if let Some(func) = self.program.impls[imp.index()].methods[position as usize] {
+                let mut args = impl_args;
+                let own = self.program.fns[func.index()].generics.len().saturating_sub(args.len());
+                args.extend((0..own).map(|_| self.infer.fresh(VarKind::Any, span)));
+                return Some((func, args));
+            }
+            if self.traits[trait_.index()].derived {
+                self.infer.rollback(mark);
+                continue;
+            }
+            // The trait's default: `Self`, the trait's arguments, its own.
+            let mut args = vec![ty.clone()];
+            args.extend(self.impls[imp.index()].trait_args.iter().map(|t| t.subst(&impl_args)));
+            let own = self.program.fns[decl.index()].generics.len().saturating_sub(args.len());
+            args.extend((0..own).map(|_| self.infer.fresh(VarKind::Any, span)));
+            return Some((decl, args));
+        }
+        None
+    }
+
+    /// A trait's method on a parameter with that bound, on a dynamic value, or derived for any type.
+    pub fn trait_call_of(&mut self, ty: &Ty, name: &str, with_self: bool) -> Option<TraitCall> {
+        let known = self.infer.shallow(ty);
+        for (trait_, method) in self.trait_methods.get(name).cloned()? {
+            let decl = self.program.traits[trait_.index()].methods[method as usize];
+            if with_self && !self.fns[decl.index()].has_self {
+                continue;
+            }
+            if self.meets(&known, &Bound::Trait(trait_)) == Met::Yes {
+                let n = self.program.fns[decl.index()].generics.len();
+                let mut args = vec![known.clone()];
+                args.extend((1..n).map(|_| self.infer.fresh(VarKind::Any, Span::default())));
+                return Some(TraitCall { trait_, method, args });
+            }
+        }
+        None
+    }
+
+    pub fn method_call(
+        &mut self,
+        receiver: Expr,
+        name: &'a ast::Ident,
+        written: &[Ty],
+        args: &'a [ast::Arg],
+        span: Span,
+        hint: Option<&Ty>,
+    ) -> Expr {
+        let mut ty = self.infer.shallow(&receiver.ty);
+        if let Ty::Infer(v) = ty {
+            match self.infer.kind(v) {
+                VarKind::Braces => {
+                    let set = matches!(&*name.name, "union" | "intersection" | "difference")
+                        || (&*name.name == "insert" && args.len() == 1);
+                    let made = if set {
+                        Ty::Adt(self.program.lang.set, Rc::from([self.infer.fresh(VarKind::Any, span)]))
+                    } else {
+                        let (k, v) = (self.infer.fresh(VarKind::Any, span), self.infer.fresh(VarKind::Any, span));
+                        Ty::Adt(self.program.lang.map, Rc::from([k, v]))
+                    };
+                    self.infer.unify(&ty, &made);
+                    ty = made;
+                }
+                VarKind::Any => {
+                    self.report(
+                        Diagnostic::error(
+                            codes::CANNOT_INFER,
+                            format!("the type of this must be known before `.{}`", name.name),
+                            receiver.span,
+                            "its type is not known yet",
+                        )
+                        .help("write the type where it is declared"),
+                    );
+                    self.infer.unify(&ty, &Ty::Error);
+                    self.check_stray(args);
+                    return self.err(span);
+                }
+                _ => {}
+            }
+        }
+        if ty == Ty::Error || ty == Ty::Never {
+            self.check_stray(args);
+            return self.err(span);
+        }
+        if let Some(e) = self.message_call(&receiver, &ty, name, args, span, hint) {
+            return e;
+        }
+        if let Some(e) = self.known_method(&receiver, &ty, name, args, span, hint) {
+            return e;
+        }
+        let mut candidates = self.methods_of(&ty, &name.name);
+        if let Some((func, _)) = candidates.first() {
+            self.check_private_method(*func, name);
+            let by_type = self.fns[func.index()].type_argument;
+            let mut args = args;
+            if by_type
+                && let Some((first, rest)) = args.split_first()
+                && let Some(t) = self.type_argument(&first.value)
+            {
+                let outer = self.fns[func.index()].n_outer;
+                if let Some(slot) = candidates[0].1.get(outer).cloned() {
+                    self.infer.unify(&slot, &t);
+                }
+                candidates.truncate(1);
+                args = rest;
+            }
+            for (id, list) in &candidates {
+                let outer = self.fns[id.index()].n_outer;
+                for (i, t) in written.iter().enumerate() {
+                    if let Some(slot) = list.get(outer + i) {
+                        self.infer.unify(slot, t);
+                    }
+                }
+            }
+            self.lend_receiver(*func, &receiver, span, name);
+            let receiver = self.fit_receiver(candidates[0].0, &candidates[0].1.clone(), receiver);
+            return self.call_candidates(candidates, Some(receiver), args, span, hint, &name.name);
+        }
+        if let Some(call) = self.trait_call_of(&ty, &name.name, true) {
+            return self.trait_call(call, Some((receiver, name)), args, span, hint);
+        }
+        match self.field_of(receiver, name, span) {
+            Ok(callee) => self.call_closure(callee, args, span, &name.name),
+            Err(receiver) => {
+                let found = receiver.ty.clone();
+                self.no_member(&found, name, true);
+                self.check_stray(args);
+                self.err(span)
+            }
+        }
+    }
+
+    /// A receiver whose tensor type is less known than the method's target is checked when it arrives.
+    fn fit_receiver(&mut self, func: FnId, args: &[Ty], receiver: Expr) -> Expr {
+        let Some(param) = self.program.fns[func.index()].params.first() else { return receiver };
+        if param.mode == ParamMode::RefMut {
+            return receiver;
+        }
+        let ty = param.ty.subst(args);
+        match (self.infer.shallow(&receiver.ty), &ty) {
+            (Ty::Tensor(TensorTy { elem: None, .. }), Ty::Tensor(_)) => self.coerce(receiver, &ty),
+            _ => receiver,
+        }
+    }
+
+    fn check_private_method(&mut self, func: FnId, name: &ast::Ident) {
+        let def = &self.program.fns[func.index()];
+        let (theirs, ours) = (def.module, self.f.env.module);
+        if name.name.starts_with('_') && theirs != ours && !self.parsed[ours.index()].is_std {
+            let at = def.span;
+            self.report(
+                Diagnostic::error(
+                    codes::PRIVATE_NAME,
+                    format!("method `{}` is private to its module", name.name),
+                    name.span,
+                    "cannot be used here",
+                )
+                .because(at, "declared here"),
+            );
+        }
+    }
+
+    fn lend_receiver(&mut self, func: FnId, receiver: &Expr, span: Span, name: &ast::Ident) {
+        if self.program.fns[func.index()].params.first().is_some_and(|p| p.mode == ParamMode::RefMut) {
+            let _ = span;
+            self.require_mutable(receiver, Span { end: name.span.end, ..receiver.span }, true);
+        }
+    }
+
+    /// A call through a trait: chosen when the type is concrete.
+    pub fn trait_call(
+        &mut self,
+        call: TraitCall,
+        receiver: Option<(Expr, &'a ast::Ident)>,
+        args: &'a [ast::Arg],
+        span: Span,
+        hint: Option<&Ty>,
+    ) -> Expr {
+        let decl = self.program.traits[call.trait_.index()].methods[call.method as usize];
+        let skip = usize::from(receiver.is_some());
+        let name = self.program.fns[decl.index()].name.clone();
+        let short = super::names::short_name(&name).to_string();
+        let specs: Vec<Spec> = self.specs(decl, &call.args, skip);
+        let ret = self.called_ret(decl, &call.args);
+        let Some(slots) = self.matched(&short, &specs, args, span) else { return self.err(span) };
+        if let Some(hint) = hint {
+            self.hint_ret(&ret, hint);
+        }
+        let mut out = self.arguments(&specs, &slots, args, &call.args, span);
+        if let Some((receiver, name)) = receiver {
+            let mode = self.program.fns[decl.index()].params[0].mode;
+            if mode == ParamMode::RefMut {
+                self.require_mutable(&receiver, Span { end: name.span.end, ..receiver.span }, true);
+            }
+            out.insert(0, Arg { mode, value: receiver });
+        }
+        self.check_exclusive(&out, skip == 1);
+        let n_trait = self.traits[call.trait_.index()].n_args;
+        let own = call.args[(1 + n_trait).min(call.args.len())..].to_vec();
+        let callee =
+            Callee::Trait { trait_: call.trait_, method: call.method, self_ty: call.args[0].clone(), type_args: own };
+        let ty = self.infer.resolve(&ret);
+        Expr { kind: ExprKind::Call { callee, args: out }, ty, span }
+    }
+
+    /// `T::zero()` on a type parameter.
+    pub fn param_associated(&mut self, ty: &Ty, name: &'a ast::Ident, args: &'a [ast::Arg], span: Span) -> Option<Expr> {
+        let call = self.trait_call_of(ty, &name.name, false)?;
+        Some(self.trait_call(call, None, args, span, None))
+    }
+
+    /// A method called by the checker itself, with arguments that are typed.
+    pub fn call_method_named(&mut self, receiver: Expr, name: &str, args: Vec<Expr>, span: Span) -> Option<Expr> {
+        let ty = self.infer.shallow(&receiver.ty);
+        if ty == Ty::Error {
+            return Some(self.err(span));
+        }
+        let candidates = self.methods_of(&ty, name);
+        for strict in [true, false] {
+            for (func, type_args) in &candidates {
+                let (func, type_args) = (*func, type_args.clone());
+                let specs = self.specs(func, &type_args, 1);
+                let enough = specs.iter().skip(args.len()).all(|s| s.default.is_some());
+                if specs.len() < args.len() || !enough {
+                    continue;
+                }
+                self.ensure_ret(func, span);
+                let mark = self.infer.mark();
+                let mut out: Vec<Option<Arg>> = vec![None; specs.len()];
+                let mut ok = true;
+                for (i, arg) in args.iter().enumerate() {
+                    let want = self.infer.shallow(&specs[i].ty);
+                    let found = self.infer.shallow(&arg.ty);
+                    if strict && !specs[i].iterable && matches!(want, Ty::Infer(_)) && matches!(found, Ty::Tensor(_)) {
+                        ok = false;
+                        break;
+                    }
+                    match self.try_coerce(arg.clone(), &specs[i].ty) {
+                        Ok(value) => out[i] = Some(Arg { mode: specs[i].mode, value }),
+                        Err(_) => {
+                            ok = false;
+                            break;
+                        }
+                    }
+                }
+                if !ok {
+                    self.infer.rollback(mark);
+                    continue;
+                }
+                let mut out = self.fill_defaults(out, &specs, &type_args, span);
+                let receiver = self.fit_receiver(func, &type_args, receiver);
+                let mode = self.program.fns[func.index()].params[0].mode;
+                out.insert(0, Arg { mode, value: receiver });
+                self.require_fn_bounds(func, &type_args, span);
+                return Some(self.call_fn(func, type_args, out, span));
+            }
+        }
+        if candidates.is_empty()
+            && let Some(call) = self.trait_call_of(&ty, name, true)
+        {
+            let decl = self.program.traits[call.trait_.index()].methods[call.method as usize];
+            let specs = self.specs(decl, &call.args, 1);
+            let ret = self.called_ret(decl, &call.args);
+            let mode = self.program.fns[decl.index()].params[0].mode;
+            let mut out = vec![Arg { mode, value: receiver }];
+            for (spec, arg) in specs.iter().zip(args) {
+                out.push(Arg { mode: spec.mode, value: self.coerce(arg, &spec.ty) });
+            }
+            let n_trait = self.traits[call.trait_.index()].n_args;
+            let own = call.args[(1 + n_trait).min(call.args.len())..].to_vec();
+            let self_ty = call.args[0].clone();
+            let callee = Callee::Trait { trait_: call.trait_, method: call.method, self_ty, type_args: own };
+            return Some(Expr { kind: ExprKind::Call { callee, args: out }, ty: ret, span });
+        }
+        None
+    }
+
+    /// Names of what a type offers after the dot.
+    fn member_names(&mut self, ty: &Ty) -> Vec<Rc<str>> {
+        let mut out: Vec<Rc<str>> = Vec::new();
+        let known = self.infer.shallow(ty);
+        if let Ty::Adt(id, args) = &known {
+            if let AdtKind::Struct(fields) = &self.program.adts[id.index()].kind {
+                out.extend(fields.iter().map(|f| f.name.clone()));
+            }
+            if *id == self.program.lang.actor_ref
+                && let Some(Ty::Adt(actor, _)) = args.first()
+                && let AdtKind::Actor(def) = &self.program.adts[actor.index()].kind
+            {
+                out.extend(def.handlers.iter().map(|h| h.name.clone()));
+                out.extend(["ask", "send", "batch_ask"].map(Rc::from));
+            }
+        }
+        let rows: Vec<(Rc<str>, ImplId)> =
+            self.inherent.iter().flat_map(|(n, l)| l.iter().map(|(i, _)| (n.clone(), *i))).collect();
+        for (name, imp) in rows {
+            let mark = self.infer.mark();
+            if self.impl_fits(imp, &known).is_some() {
+                out.push(name);
+            }
+            self.infer.rollback(mark);
+        }
+        out
+    }
+
+    /// E0303, with what was meant.
+    pub fn no_member(&mut self, ty: &Ty, name: &ast::Ident, called: bool) {
+        let known = self.infer.shallow(ty);
+        if known == Ty::Error {
+            return;
+        }
+        let shown = self.show(&known);
+        let what = if called { "method" } else { "field" };
+        let mut d = Diagnostic::error(
+            codes::NO_SUCH_MEMBER,
+            format!("`{shown}` has no {what} `{}`", name.name),
+            name.span,
+            format!("not a {what} of `{shown}`"),
+        );
+        let names = self.member_names(&known);
+        let has = |n: &str| names.iter().any(|m| &**m == n);
+        if !called && !self.methods_of(&known, &name.name).is_empty() {
+            d = d.help(format!("`{0}` is a method: call it, `.{0}()`", name.name));
+        } else if let Some(ours) = foreign(&name.name).filter(|o| has(o)) {
+            d = d.help(format!("STARK calls it `{ours}`")).fix(format!("write `{ours}`"), vec![(name.span, ours.into())]);
+        } else if let Some(near) = nearest(&name.name, names.iter().map(|n| &**n)) {
+            d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(name.span, near)]);
+        } else if let Ty::Param(_, p) = &known
+            && let Some(rows) = self.trait_methods.get(&name.name)
+        {
+            let t = self.program.traits[rows[0].0.index()].name.clone();
+            d = d.help(format!("write `<{p}: {t}>` where `{p}` is declared"));
+        } else if let Ty::Adt(id, _) = &known
+            && *id == self.program.lang.option
+        {
+            d = d.help("the value may be `None`: use `match`, `if let Some(x) = …`, or `.unwrap_or(…)`");
+        } else if let Ty::Adt(id, _) = &known
+            && *id == self.program.lang.future
+        {
+            d = d.help("the value is still to come: `await` it first");
+        }
+        self.report(d);
+    }
+
+    pub fn no_associated(&mut self, ty: &Ty, name: &ast::Ident) {
+        if *ty == Ty::Error {
+            return;
+        }
+        let shown = self.show(ty);
+        let mut names: Vec<Rc<str>> = self.member_names(ty);
+        if let Ty::Adt(id, _) = ty {
+            names.extend(self.adts[id.index()].variants.keys().cloned());
+        }
+        let mut d = Diagnostic::error(
+            codes::NO_SUCH_MEMBER,
+            format!("`{shown}` has no `{}`", name.name),
+            name.span,
+            "not found there",
+        );
+        if let Some(near) = nearest(&name.name, names.iter().map(|n| &**n)) {
+            d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(name.span, near)]);
+        }
+        self.report(d);
+    }
+}

@@ -1,0 +1,262 @@
+//! Methods: of types, of traits, and of a trait for a type.
+
+use crate::hir::*;
+use crate::session::*;
+use crate::types::infer::VarKind;
+use stark_syntax::ast;
+use stark_syntax::codes;
+use stark_syntax::diagnostic::Diagnostic;
+use stark_syntax::source::Span;
+use std::rc::Rc;
+
+impl<'a> Checker<'a> {
+    /// The methods written inside a struct or enum.
+    pub fn own_methods(&mut self, adt: AdtId, methods: &'a [ast::Method], item: usize) {
+        let env = self.adts[adt.index()].env.clone();
+        let generics = self.program.adts[adt.index()].generics.clone();
+        let target = env.self_ty.clone().unwrap_or(Ty::Error);
+        let span = self.program.adts[adt.index()].span;
+        self.inherent_impl(generics, target, methods, &env, item, span);
+    }
+
+    fn inherent_impl(
+        &mut self,
+        generics: Vec<Generic>,
+        target: Ty,
+        methods: &'a [ast::Method],
+        env: &TypeEnv,
+        item: usize,
+        span: Span,
+    ) {
+        let id = ImplId(self.program.impls.len() as u32);
+        let prefix = self.target_name(&target);
+        self.program.impls.push(Impl { generics: generics.clone(), trait_: None, target, methods: Vec::new(), span });
+        self.impls.push(ImplInfo { trait_args: Vec::new() });
+        for m in methods {
+            let name: Rc<str> = format!("{prefix}.{}", m.decl.name.name).into();
+            let func = self.new_fn(&name, env.module, m.decl.name.span, FnSource::Decl(&m.decl), item);
+            self.sign(func, &m.decl, &m.attributes, &generics, env, None);
+            let short = super::attr_text(&m.attributes, "called").unwrap_or_else(|| m.decl.name.name.clone());
+            self.program.impls[id.index()].methods.push(Some(func));
+            let overload = self.fns[func.index()].overload;
+            let list = self.inherent.entry(short.clone()).or_default();
+            let twice = list.iter().find(|(i, f)| *i == id && !(overload && self.fns[f.index()].overload));
+            if let Some((_, first)) = twice {
+                let first = self.program.fns[first.index()].span;
+                self.report(
+                    Diagnostic::error(
+                        codes::DUPLICATE_DEFINITION,
+                        format!("method `{short}` is declared twice"),
+                        m.decl.name.span,
+                        "again here",
+                    )
+                    .because(first, "first declared here"),
+                );
+                continue;
+            }
+            self.inherent.entry(short).or_default().push((id, func));
+        }
+    }
+
+    fn target_name(&self, target: &Ty) -> String {
+        match target {
+            Ty::Adt(id, _) => self.program.adts[id.index()].name.to_string(),
+            Ty::Tensor(_) => "Tensor".into(),
+            other => self.show(other),
+        }
+    }
+
+    pub fn trait_signatures(&mut self, id: TraitId, t: &'a ast::Trait, env: &TypeEnv, item: usize) {
+        let self_param = Ty::Param(0, Rc::from("Self"));
+        let mut env = env.clone();
+        env.self_ty = Some(self_param);
+        let mut generics = vec![Generic { name: Rc::from("Self"), bounds: vec![Bound::Trait(id)] }];
+        generics.extend(self.lower_generics(&t.generics, &mut env, 1));
+        for m in &t.methods {
+            let name: Rc<str> = format!("{}.{}", t.name.name, m.decl.name.name).into();
+            let func = self.new_fn(&name, env.module, m.decl.name.span, FnSource::Decl(&m.decl), item);
+            let position = self.program.traits[id.index()].methods.len() as u32;
+            self.fns[func.index()].of_trait = Some((id, position));
+            self.sign(func, &m.decl, &m.attributes, &generics, &env, None);
+            self.program.traits[id.index()].methods.push(func);
+            self.trait_methods.entry(m.decl.name.name.clone()).or_default().push((id, position));
+        }
+    }
+
+    pub fn impl_signatures(&mut self, imp: &'a ast::Impl, env: &TypeEnv, item: usize, span: Span) {
+        let mut env = env.clone();
+        let mut generics = self.lower_generics(&imp.generics, &mut env, 0);
+        let target = self.lower(&imp.target, &env);
+        // The struct's own bounds hold wherever it can be written.
+        if let Ty::Adt(adt, args) = &target {
+            let theirs = self.program.adts[adt.index()].generics.clone();
+            for (arg, theirs) in args.iter().zip(theirs) {
+                if let Ty::Param(i, _) = arg {
+                    for bound in theirs.bounds {
+                        let mine = &mut generics[*i as usize].bounds;
+                        if !mine.contains(&bound) {
+                            mine.push(bound);
+                        }
+                    }
+                }
+            }
+        }
+        env.self_ty = Some(target.clone());
+        let Some(trait_ty) = &imp.trait_ else {
+            self.inherent_impl(generics, target, &imp.methods, &env, item, span);
+            return;
+        };
+        let Some(Bound::Trait(trait_)) = self.lower_bound(trait_ty, &env) else { return };
+        let written_args: Vec<Ty> = match &trait_ty.kind {
+            ast::TypeKind::Path { args, .. } => args.iter().map(|t| self.lower(t, &env)).collect(),
+            _ => Vec::new(),
+        };
+        let id = ImplId(self.program.impls.len() as u32);
+        let prefix = self.target_name(&target);
+        let trait_fns = self.program.traits[trait_.index()].methods.clone();
+        let trait_name = self.program.traits[trait_.index()].name.clone();
+        self.program.impls.push(Impl {
+            generics: generics.clone(),
+            trait_: Some(trait_),
+            target: target.clone(),
+            methods: vec![None; trait_fns.len()],
+            span: imp.target.span,
+        });
+        self.impls.push(ImplInfo { trait_args: Vec::new() });
+        self.check_overlap(id, trait_, &target, imp.target.span);
+        self.impls_of.entry(trait_).or_default().push(id);
+        for m in &imp.methods {
+            let name: Rc<str> = format!("{prefix}.{}", m.decl.name.name).into();
+            let func = self.new_fn(&name, env.module, m.decl.name.span, FnSource::Decl(&m.decl), item);
+            self.sign(func, &m.decl, &m.attributes, &generics, &env, None);
+            let suffix = format!(".{}", m.decl.name.name);
+            let position = trait_fns.iter().position(|f| self.program.fns[f.index()].name.ends_with(&suffix));
+            match position {
+                Some(p) => {
+                    self.program.impls[id.index()].methods[p] = Some(func);
+                    self.compare_signature(trait_fns[p], func, &trait_name);
+                }
+                None => {
+                    self.report(
+                        Diagnostic::error(
+                            codes::MISSING_METHOD,
+                            format!("trait `{trait_name}` has no method `{}`", m.decl.name.name),
+                            m.decl.name.span,
+                            "not one of the trait's",
+                        )
+                        .help(format!("move it to `impl {prefix}:`")),
+                    );
+                    self.inherent.entry(m.decl.name.name.clone()).or_default().push((id, func));
+                }
+            }
+        }
+        self.require_methods(id, &trait_fns, &trait_name, imp.target.span);
+        self.impls[id.index()].trait_args = self.trait_args(id, trait_, written_args, &trait_fns, &target);
+    }
+
+    fn check_overlap(&mut self, id: ImplId, trait_: TraitId, target: &Ty, span: Span) {
+        for other in self.impls_of.get(&trait_).cloned().unwrap_or_default() {
+            let theirs = &self.program.impls[other.index()];
+            let (n, other_target, first) = (theirs.generics.len(), theirs.target.clone(), theirs.span);
+            let mark = self.infer.mark();
+            let args: Vec<Ty> = (0..n).map(|_| self.infer.fresh(VarKind::Any, span)).collect();
+            let n_mine = self.program.impls[id.index()].generics.len();
+            let mine: Vec<Ty> = (0..n_mine).map(|_| self.infer.fresh(VarKind::Any, span)).collect();
+            let same = *target != Ty::Error && self.infer.unify(&other_target.subst(&args), &target.subst(&mine));
+            self.infer.rollback(mark);
+            if same {
+                let (name, ty) = (self.program.traits[trait_.index()].name.clone(), self.show(target));
+                self.report(
+                    Diagnostic::error(
+                        codes::DUPLICATE_IMPL,
+                        format!("`{name}` is implemented twice for `{ty}`"),
+                        span,
+                        "again here",
+                    )
+                    .because(first, "first implemented here"),
+                );
+                return;
+            }
+        }
+    }
+
+    fn compare_signature(&mut self, wanted: FnId, found: FnId, trait_name: &str) {
+        let (w, f) = (&self.program.fns[wanted.index()], &self.program.fns[found.index()]);
+        let short = f.name.rsplit('.').next().unwrap_or("").to_string();
+        let (want_self, found_self) = (self.fns[wanted.index()].has_self, self.fns[found.index()].has_self);
+        let problem = if want_self != found_self {
+            Some(if want_self { "takes `&self` there" } else { "has no `self` there" }.to_string())
+        } else if w.params.len() != f.params.len() {
+            let n = w.params.len() - usize::from(want_self);
+            Some(format!("takes {n} argument{} there", if n == 1 { "" } else { "s" }))
+        } else {
+            w.params.iter().zip(&f.params).find(|(a, b)| a.mode != b.mode && a.name != b.name).map(|_| {
+                "lends its parameters differently there".to_string()
+            })
+        };
+        if let Some(problem) = problem {
+            let (span, there) = (f.span, w.span);
+            self.report(
+                Diagnostic::error(
+                    codes::MISSING_METHOD,
+                    format!("`{short}` does not fit trait `{trait_name}`"),
+                    span,
+                    problem,
+                )
+                .because(there, "declared here"),
+            );
+        }
+    }
+
+    fn require_methods(&mut self, id: ImplId, trait_fns: &[FnId], trait_name: &str, span: Span) {
+        let mut missing = Vec::new();
+        for (i, f) in trait_fns.iter().enumerate() {
+            let has_default = match self.fns[f.index()].source {
+                FnSource::Decl(decl) => decl.body.is_some(),
+                _ => false,
+            } || self.program.fns[f.index()].native.is_some();
+            // A derived trait's native default is no reason to leave the method out.
+            let needed = !has_default || self.derived_required(*f);
+            if needed && self.program.impls[id.index()].methods[i].is_none() {
+                let name = self.program.fns[f.index()].name.clone();
+                missing.push(name.rsplit('.').next().unwrap_or("").to_string());
+            }
+        }
+        if !missing.is_empty() {
+            let list = missing.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", ");
+            let target = self.show(&self.program.impls[id.index()].target.clone());
+            self.error(
+                codes::MISSING_METHOD,
+                format!("`{target}` does not implement {list} of trait `{trait_name}`"),
+                span,
+                format!("{list} missing"),
+            );
+        }
+    }
+
+    fn derived_required(&self, f: FnId) -> bool {
+        self.fns[f.index()].of_trait.is_some_and(|(t, _)| self.traits[t.index()].derived)
+    }
+
+    /// The arguments of a generic trait: written, or read off the methods.
+    fn trait_args(&mut self, id: ImplId, trait_: TraitId, written: Vec<Ty>, trait_fns: &[FnId], target: &Ty) -> Vec<Ty> {
+        let n = self.traits[trait_.index()].n_args;
+        if written.len() == n {
+            return written;
+        }
+        let span = self.program.impls[id.index()].span;
+        let vars: Vec<Ty> = (0..n).map(|_| self.infer.fresh(VarKind::Any, span)).collect();
+        let mut subst = vec![target.clone()];
+        subst.extend(vars.iter().cloned());
+        for (i, f) in trait_fns.iter().enumerate() {
+            if let Some(mine) = self.program.impls[id.index()].methods[i] {
+                let (w, m) = (self.program.fns[f.index()].clone(), self.program.fns[mine.index()].clone());
+                for (a, b) in w.params.iter().zip(&m.params).skip(1) {
+                    self.infer.unify(&a.ty.subst(&subst), &b.ty);
+                }
+                self.infer.unify(&w.ret.subst(&subst), &m.ret);
+            }
+        }
+        vars.iter().map(|v| self.infer.resolve(v)).collect()
+    }
+}

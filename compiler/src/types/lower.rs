@@ -1,0 +1,287 @@
+//! Written types to `Ty`: names looked up, aliases opened, wrong counts of arguments reported.
+
+use super::infer::VarKind;
+use super::show::num_kind;
+use crate::hir::*;
+use crate::session::{Checker, Def, TypeEnv, foreign, nearest};
+use stark_syntax::ast;
+use stark_syntax::codes;
+use stark_syntax::diagnostic::Diagnostic;
+use stark_syntax::source::Span;
+use std::rc::Rc;
+
+/// What a path in a type, a pattern or before `::` names.
+#[derive(Clone, Debug)]
+pub enum Named {
+    Ty(Ty),
+    Def(Def),
+    Missing,
+}
+
+const BUILTIN_TYPES: &[&str] = &[
+    "Int", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float", "Float16", "Float32",
+    "Float64", "BFloat16", "Bool", "String", "Bytes", "Duration", "Instant", "Tensor",
+];
+
+pub fn builtin_type(name: &str) -> Option<Ty> {
+    Some(match name {
+        "Bool" => Ty::Bool,
+        "String" => Ty::Str,
+        "Bytes" => Ty::Bytes,
+        "Duration" => Ty::Duration,
+        "Instant" => Ty::Instant,
+        "Never" => Ty::Never,
+        "Unit" => Ty::Unit,
+        "Tensor" => Ty::Tensor(TensorTy { elem: None, dims: None }),
+        _ => Ty::Num(num_kind(name)?),
+    })
+}
+
+impl<'a> Checker<'a> {
+    /// Looks a path of a type up: a type parameter, a builtin, or a declaration.
+    pub fn resolve_path(&mut self, path: &ast::Path, env: &TypeEnv) -> Named {
+        let last = match path.segments.last() {
+            Some(last) => last.clone(),
+            None => return Named::Missing,
+        };
+        if path.segments.len() == 1 {
+            let name = &*last.name;
+            if let Some((_, ty)) = env.params.iter().rev().find(|(n, _)| &**n == name) {
+                return Named::Ty(ty.clone());
+            }
+            if name == "Self"
+                && let Some(ty) = &env.self_ty
+            {
+                return Named::Ty(ty.clone());
+            }
+            if let Some(def) = self.lookup(env.module, name) {
+                self.mark_import_used(env.module, name);
+                return Named::Def(def);
+            }
+            return match builtin_type(name) {
+                Some(ty) => Named::Ty(ty),
+                None => Named::Missing,
+            };
+        }
+        let dotted: Vec<&str> = path.segments[..path.segments.len() - 1].iter().map(|s| &*s.name).collect();
+        match self.module_by_path(env.module, &dotted) {
+            Some(module) => match self.lookup_in(module, &last.name, env.module, last.span) {
+                Some(def) => Named::Def(def),
+                None => Named::Missing,
+            },
+            None => Named::Missing,
+        }
+    }
+
+    pub fn unknown_type(&mut self, name: &str, span: Span, env: &TypeEnv) {
+        let mut d = Diagnostic::error(codes::UNKNOWN_TYPE, format!("there is no type `{name}`"), span, "not known here");
+        if let Some(ours) = foreign(name) {
+            d = d.help(format!("STARK calls it `{ours}`")).fix(format!("write `{ours}`"), vec![(span, ours.to_string())]);
+        } else {
+            let mut names: Vec<Rc<str>> = self.type_names(env.module);
+            names.extend(env.params.iter().map(|(n, _)| n.clone()));
+            let all = names.iter().map(|n| &**n).chain(BUILTIN_TYPES.iter().copied());
+            if let Some(near) = nearest(name, all) {
+                d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(span, near)]);
+            }
+        }
+        self.report(d);
+    }
+
+    fn type_names(&self, module: ModuleId) -> Vec<Rc<str>> {
+        let scope = self.scopes.get(module.index()).map(|s| &s.names);
+        scope
+            .into_iter()
+            .flatten()
+            .chain(self.prelude.iter())
+            .filter(|(_, d)| matches!(d, Def::Adt(_) | Def::Trait(_) | Def::Alias(_)))
+            .map(|(n, _)| n.clone())
+            .collect()
+    }
+
+    pub fn lower(&mut self, ty: &ast::Type, env: &TypeEnv) -> Ty {
+        match &ty.kind {
+            ast::TypeKind::Path { path, args, dims } => self.lower_path(path, args, dims.as_deref(), env, ty.span),
+            ast::TypeKind::Tuple(ts) if ts.is_empty() => Ty::Unit,
+            ast::TypeKind::Tuple(ts) => Ty::Tuple(ts.iter().map(|t| self.lower(t, env)).collect()),
+            ast::TypeKind::Fn { params, ret } => {
+                let params = params.iter().map(|(_, t)| self.lower(t, env)).collect();
+                let ret = ret.as_ref().map_or(Ty::Unit, |t| self.lower(t, env));
+                Ty::Fn(params, Rc::new(ret))
+            }
+            ast::TypeKind::Ref { inner, .. } => {
+                self.error(
+                    codes::BORROW_ESCAPES,
+                    "a borrow cannot be stored or returned",
+                    ty.span,
+                    "`&` stands only before a parameter's type",
+                );
+                self.lower(inner, env)
+            }
+            ast::TypeKind::Infer => self.infer.fresh(VarKind::Any, ty.span),
+            ast::TypeKind::Error => Ty::Error,
+        }
+    }
+
+    fn lower_path(
+        &mut self,
+        path: &ast::Path,
+        args: &[ast::Type],
+        dims: Option<&[ast::DimExpr]>,
+        env: &TypeEnv,
+        span: Span,
+    ) -> Ty {
+        let name = path.segments.last().map(|s| s.name.clone()).unwrap_or_else(|| Rc::from("?"));
+        match self.resolve_path(path, env) {
+            Named::Ty(Ty::Tensor(_)) => {
+                if args.len() > 1 {
+                    self.type_args_wrong("Tensor", 1, args.len(), span);
+                }
+                let elem = args.first().map(|t| Rc::new(self.lower(t, env)));
+                let dims = dims.map(|ds| ds.iter().map(lower_dim).collect());
+                Ty::Tensor(TensorTy { elem, dims })
+            }
+            Named::Ty(t) => {
+                if !args.is_empty() {
+                    self.type_args_wrong(&name, 0, args.len(), span);
+                }
+                t
+            }
+            Named::Def(def) => {
+                let args: Vec<Ty> = args.iter().map(|t| self.lower(t, env)).collect();
+                self.apply_def(&def, args, &name, env, span, false)
+            }
+            Named::Missing => {
+                self.unknown_type(&name, span, env);
+                Ty::Error
+            }
+        }
+    }
+
+    pub fn type_args_wrong(&mut self, name: &str, want: usize, got: usize, span: Span) {
+        self.error(
+            codes::TYPE_ARGUMENTS,
+            format!("`{name}` takes {want} type argument{}, {got} given", if want == 1 { "" } else { "s" }),
+            span,
+            "here",
+        );
+    }
+
+    /// A declared type with its arguments. With `open`, missing arguments become variables.
+    pub fn apply_def(&mut self, def: &Def, args: Vec<Ty>, name: &str, env: &TypeEnv, span: Span, open: bool) -> Ty {
+        match def {
+            Def::Adt(id) => {
+                let n = self.program.adts[id.index()].generics.len();
+                if *id == self.program.lang.model && (args.is_empty() || args.len() == 2) {
+                    return Ty::Adt(*id, args.into());
+                }
+                if args.is_empty() && n > 0 && open {
+                    let vars = (0..n).map(|_| self.infer.fresh(VarKind::Any, span)).collect();
+                    return Ty::Adt(*id, vars);
+                }
+                if args.len() != n {
+                    self.type_args_wrong(name, n, args.len(), span);
+                    return Ty::Error;
+                }
+                Ty::Adt(*id, args.into())
+            }
+            Def::Trait(id) => {
+                if self.traits[id.index()].builtin.is_some() || self.traits[id.index()].derived {
+                    self.error(
+                        codes::TRAIT_AS_VALUE,
+                        format!("`{name}` says what a type can do; a value cannot have it as its type"),
+                        span,
+                        "not a type of values",
+                    );
+                    return Ty::Error;
+                }
+                Ty::Dyn(*id)
+            }
+            Def::Alias(i) => {
+                let alias = &self.aliases[*i];
+                let (generics, written, module) = (alias.generics, alias.ty, alias.module);
+                if alias.busy {
+                    self.error(codes::RECURSIVE_TYPE, format!("`{name}` stands for itself"), span, "here");
+                    return Ty::Error;
+                }
+                let mut args = args;
+                if args.is_empty() && open {
+                    args = generics.params.iter().map(|_| self.infer.fresh(VarKind::Any, span)).collect();
+                }
+                if args.len() != generics.params.len() {
+                    self.type_args_wrong(name, generics.params.len(), args.len(), span);
+                    return Ty::Error;
+                }
+                let params = generics.params.iter().zip(args).map(|(p, t)| (p.name.name.clone(), t)).collect();
+                self.aliases[*i].busy = true;
+                let inner = TypeEnv { module, params: Rc::new(params), self_ty: None };
+                let ty = self.lower(written, &inner);
+                self.aliases[*i].busy = false;
+                ty
+            }
+            Def::Fns(_) | Def::Const(_) | Def::Zone(_) | Def::Module(_) => {
+                // A value may have a builtin type's name only by mistake; say which it is.
+                let _ = env;
+                self.error(codes::NOT_A_VALUE, format!("`{name}` is not a type"), span, "not a type");
+                Ty::Error
+            }
+        }
+    }
+
+    /// A parameter's type, and whether it is `Iterable<T>`.
+    pub fn lower_param(&mut self, ty: &ast::Type, env: &TypeEnv) -> (Ty, bool) {
+        let mut iterable = false;
+        if let ast::TypeKind::Path { path, .. } = &ty.kind
+            && path.segments.len() == 1
+            && let Some(Def::Alias(i)) = self.lookup(env.module, &path.segments[0].name)
+        {
+            iterable = self.aliases[i].iterable;
+        }
+        (self.lower(ty, env), iterable)
+    }
+
+    /// Generics with their bounds; `start` is the position of the first.
+    pub fn lower_generics(&mut self, generics: &ast::Generics, env: &mut TypeEnv, start: usize) -> Vec<Generic> {
+        let mut params = (*env.params).clone();
+        for (i, p) in generics.params.iter().enumerate() {
+            params.push((p.name.name.clone(), Ty::Param((start + i) as u32, p.name.name.clone())));
+        }
+        env.params = Rc::new(params);
+        generics
+            .params
+            .iter()
+            .map(|p| Generic {
+                name: p.name.name.clone(),
+                bounds: p.bounds.iter().filter_map(|b| self.lower_bound(b, env)).collect(),
+            })
+            .collect()
+    }
+
+    pub fn lower_bound(&mut self, ty: &ast::Type, env: &TypeEnv) -> Option<Bound> {
+        let ast::TypeKind::Path { path, .. } = &ty.kind else { return None };
+        match self.resolve_path(path, env) {
+            Named::Def(Def::Trait(id)) => {
+                Some(self.traits[id.index()].builtin.clone().unwrap_or(Bound::Trait(id)))
+            }
+            Named::Missing => {
+                let name = path.segments.last().map(|s| s.name.clone()).unwrap_or_else(|| Rc::from("?"));
+                self.unknown_type(&name, ty.span, env);
+                None
+            }
+            _ => {
+                self.error(codes::NOT_A_VALUE, "a bound is a trait", ty.span, "not a trait");
+                None
+            }
+        }
+    }
+}
+
+pub fn lower_dim(dim: &ast::DimExpr) -> Dim {
+    match dim {
+        ast::DimExpr::Number(n, _) => Dim::Number(*n),
+        ast::DimExpr::Name(name) => Dim::Name(name.name.clone()),
+        ast::DimExpr::Unknown(_) => Dim::Unknown,
+        ast::DimExpr::Add(a, b) => Dim::Sum(Rc::new(lower_dim(a)), Rc::new(lower_dim(b))),
+        ast::DimExpr::Mul(a, b) => Dim::Product(Rc::new(lower_dim(a)), Rc::new(lower_dim(b))),
+    }
+}
