@@ -98,7 +98,12 @@ impl<'a> Checker<'a> {
                 self.check_stray(args);
                 if !matches!(actor, Some(Ty::Error)) {
                     let shown = self.show(ty);
-                    self.error(codes::CANNOT_INFER, format!("which actor is asked must be known (`{shown}`)"), receiver.span, "not known yet");
+                    self.error(
+                        codes::CANNOT_INFER,
+                        format!("which actor is asked must be known (`{shown}`)"),
+                        receiver.span,
+                        "not known yet",
+                    );
                 }
                 return Some(self.err(span));
             }
@@ -319,7 +324,12 @@ impl<'a> Checker<'a> {
                 if matches!(found, Ty::Infer(_)) {
                     self.infer.unify(&found, &Self::float32_tensor());
                 } else {
-                    self.error(codes::TYPE_MISMATCH, format!("a model takes tensors, found `{shown}`"), at, format!("this is `{shown}`"));
+                    self.error(
+                        codes::TYPE_MISMATCH,
+                        format!("a model takes tensors, found `{shown}`"),
+                        at,
+                        format!("this is `{shown}`"),
+                    );
                     return self.err(span);
                 }
             }
@@ -363,7 +373,14 @@ impl<'a> Checker<'a> {
     }
 
     /// `tensor([[1.0, 2.0]])`: the element type is the context's, else what the literals say.
-    pub fn tensor_call(&mut self, func: FnId, written: &[Ty], args: &'a [ast::Arg], span: Span, hint: Option<&Ty>) -> Expr {
+    pub fn tensor_call(
+        &mut self,
+        func: FnId,
+        written: &[Ty],
+        args: &'a [ast::Arg],
+        span: Span,
+        hint: Option<&Ty>,
+    ) -> Expr {
         let [arg] = args else {
             self.error(codes::ARGUMENTS, "`tensor` takes one value", span, "a number or lists of numbers");
             self.check_stray(args);
@@ -395,7 +412,12 @@ impl<'a> Checker<'a> {
         }
         if !matches!(leaf, Ty::Num(_) | Ty::Bool | Ty::Error | Ty::Param(..)) {
             let shown = self.show(&leaf);
-            self.error(codes::TYPE_MISMATCH, format!("a tensor holds numbers, not `{shown}`"), arg.span, format!("holds `{shown}`"));
+            self.error(
+                codes::TYPE_MISMATCH,
+                format!("a tensor holds numbers, not `{shown}`"),
+                arg.span,
+                format!("holds `{shown}`"),
+            );
             return self.err(span);
         }
         let ty = Ty::Tensor(TensorTy { elem: Some(Rc::new(leaf.clone())), dims: None });

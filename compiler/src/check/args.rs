@@ -177,7 +177,14 @@ impl<'a> Checker<'a> {
     }
 
     /// Arguments in the order of the parameters: closures last, since the others tell their types.
-    pub fn arguments(&mut self, specs: &[Spec], slots: &Slots, args: &'a [ast::Arg], defaults: &[Ty], span: Span) -> Vec<Arg> {
+    pub fn arguments(
+        &mut self,
+        specs: &[Spec],
+        slots: &Slots,
+        args: &'a [ast::Arg],
+        defaults: &[Ty],
+        span: Span,
+    ) -> Vec<Arg> {
         let mut out: Vec<Option<Arg>> = vec![None; specs.len()];
         for late in [false, true] {
             for (p, slot) in slots.iter().enumerate() {
@@ -199,8 +206,7 @@ impl<'a> Checker<'a> {
                 (Some(arg), _) => arg,
                 (None, Some(func)) => {
                     let callee = Callee::Fn { func, type_args: type_args.to_vec() };
-                    let value =
-                        Expr { kind: ExprKind::Call { callee, args: Vec::new() }, ty: spec.ty.clone(), span };
+                    let value = Expr { kind: ExprKind::Call { callee, args: Vec::new() }, ty: spec.ty.clone(), span };
                     Arg { mode: spec.mode, value }
                 }
                 (None, None) => Arg { mode: spec.mode, value: self.err(span) },
@@ -423,9 +429,8 @@ impl<'a> Checker<'a> {
                     let text = self.text(span).to_string();
                     let (want, meant) = (specs[p].name.clone(), other.name.clone());
                     // One warning for a pair that changed places.
-                    let first = (0..p).any(|r| {
-                        r == q && names[r].as_ref().is_some_and(|w| w.iter().any(|w| same_word(w, &want)))
-                    });
+                    let first = (0..p)
+                        .any(|r| r == q && names[r].as_ref().is_some_and(|w| w.iter().any(|w| same_word(w, &want))));
                     if !first {
                         self.report(
                             Diagnostic::warning(

@@ -63,7 +63,8 @@ impl<'a> Checker<'a> {
             }
             ast::ClosureBody::Block(b) => {
                 let value = self.fn_block(b, &ret, ret_span, "this closure");
-                if !self.body().saw_return && matches!(self.infer.shallow(&ret), Ty::Infer(_)) && value.ty != Ty::Never {
+                if !self.body().saw_return && matches!(self.infer.shallow(&ret), Ty::Infer(_)) && value.ty != Ty::Never
+                {
                     self.infer.unify(&ret, &Ty::Unit);
                 }
                 value
@@ -122,7 +123,9 @@ impl<'a> Checker<'a> {
                     self.report(
                         Diagnostic::error(
                             codes::CANNOT_CROSS,
-                            format!("`{name}` is a `{shown}`, which cannot be copied into a closure that may run many times"),
+                            format!(
+                                "`{name}` is a `{shown}`, which cannot be copied into a closure that may run many times"
+                            ),
                             span,
                             format!("captures `{name}`"),
                         )
@@ -177,7 +180,13 @@ impl<'a> Checker<'a> {
 
     // --- comprehensions: loops that fill a collection ------------------------------------------------------------------
 
-    pub fn list_comp(&mut self, element: &'a ast::Expr, clauses: &'a [ast::CompClause], span: Span, hint: Option<&Ty>) -> Expr {
+    pub fn list_comp(
+        &mut self,
+        element: &'a ast::Expr,
+        clauses: &'a [ast::CompClause],
+        span: Span,
+        hint: Option<&Ty>,
+    ) -> Expr {
         let vec = self.program.lang.vec;
         let elem = self.comp_hint(hint, vec, 0, span);
         let ty = Ty::Adt(vec, Rc::from([elem.clone()]));
@@ -187,7 +196,13 @@ impl<'a> Checker<'a> {
         })
     }
 
-    pub fn set_comp(&mut self, element: &'a ast::Expr, clauses: &'a [ast::CompClause], span: Span, hint: Option<&Ty>) -> Expr {
+    pub fn set_comp(
+        &mut self,
+        element: &'a ast::Expr,
+        clauses: &'a [ast::CompClause],
+        span: Span,
+        hint: Option<&Ty>,
+    ) -> Expr {
         let set = self.program.lang.set;
         let elem = self.comp_hint(hint, set, 0, span);
         let ty = Ty::Adt(set, Rc::from([elem.clone()]));

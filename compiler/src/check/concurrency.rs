@@ -122,7 +122,12 @@ impl<'a> Checker<'a> {
             Some(item) => item,
             None => self.infer.fresh(VarKind::Any, span),
         };
-        self.f.bodies.push(BodyCx { kind: BodyKind::Task, ret: Some(item.clone()), ret_span: span, ..BodyCx::default() });
+        self.f.bodies.push(BodyCx {
+            kind: BodyKind::Task,
+            ret: Some(item.clone()),
+            ret_span: span,
+            ..BodyCx::default()
+        });
         let outer_guards = std::mem::take(&mut self.f.guards);
         let value = self.value_block(block, Some(&item));
         self.f.guards = outer_guards;
@@ -142,14 +147,24 @@ impl<'a> Checker<'a> {
     fn started_fn(&mut self, f: &'a ast::Fn, spawn: bool, span: Span, hint: Option<&Ty>) -> Expr {
         let env = self.f.env.clone();
         if let Some(p) = f.params.first() {
-            self.error(codes::ARGUMENTS, format!("`{}` starts at once, so it takes no parameters", f.name.name), p.span, "nothing gives it a value");
+            self.error(
+                codes::ARGUMENTS,
+                format!("`{}` starts at once, so it takes no parameters", f.name.name),
+                p.span,
+                "nothing gives it a value",
+            );
         }
         let item = match (&f.ret, hint.and_then(|h| self.awaited(h))) {
             (Some(t), _) => self.lower(t, &env),
             (None, Some(item)) => item,
             (None, None) => self.infer.fresh(VarKind::Any, span),
         };
-        self.f.bodies.push(BodyCx { kind: BodyKind::Closure, ret: Some(item.clone()), ret_span: f.name.span, ..BodyCx::default() });
+        self.f.bodies.push(BodyCx {
+            kind: BodyKind::Closure,
+            ret: Some(item.clone()),
+            ret_span: f.name.span,
+            ..BodyCx::default()
+        });
         // Assigning outer variables is a task's mistake, but `return` is a function's right.
         self.push_frame();
         let empty = ast::Block::default();
@@ -272,7 +287,11 @@ impl<'a> Checker<'a> {
                 if matches!(body.ty, Ty::Never | Ty::Unit) {
                     body
                 } else {
-                    Expr { kind: ExprKind::Block { stmts: vec![Stmt::Expr(body)], value: None }, ty: Ty::Unit, span: at }
+                    Expr {
+                        kind: ExprKind::Block { stmts: vec![Stmt::Expr(body)], value: None },
+                        ty: Ty::Unit,
+                        span: at,
+                    }
                 }
             };
             self.pop_frame();
@@ -361,7 +380,13 @@ impl<'a> Checker<'a> {
     }
 
     /// `zone.read()`, `zone.write()`, `zone.lock()`: a guard that lives for the call around it.
-    pub fn zone_guard(&mut self, base: &'a ast::Expr, name: &ast::Ident, args: &'a [ast::Arg], span: Span) -> Option<Expr> {
+    pub fn zone_guard(
+        &mut self,
+        base: &'a ast::Expr,
+        name: &ast::Ident,
+        args: &'a [ast::Arg],
+        span: Span,
+    ) -> Option<Expr> {
         let zone = self.zone_named(base)?;
         let write = match &*name.name {
             "read" => false,

@@ -71,7 +71,12 @@ impl<'a> Checker<'a> {
                 let ty = Ty::Adt(id, self.adt_args(id, written, span).into());
                 let candidates = self.associated(&ty, "new");
                 if candidates.is_empty() {
-                    self.error(codes::NOT_CALLABLE, format!("`{name}` cannot be made like this"), span, "not a function");
+                    self.error(
+                        codes::NOT_CALLABLE,
+                        format!("`{name}` cannot be made like this"),
+                        span,
+                        "not a function",
+                    );
                     self.check_stray(args);
                     return self.err(span);
                 }
@@ -244,7 +249,11 @@ impl<'a> Checker<'a> {
         let value = Expr { kind, ty: ty.clone(), span };
         let body = Body { locals, params, value };
         let name: Rc<str> = self.program.adts[id.index()].name.clone();
-        Expr { kind: ExprKind::Closure(Box::new(Closure { captures: Vec::new(), body, ret: ty, name })), ty: made, span }
+        Expr {
+            kind: ExprKind::Closure(Box::new(Closure { captures: Vec::new(), body, ret: ty, name })),
+            ty: made,
+            span,
+        }
     }
 
     /// `point.with(x = 2.0)`: a copy with changed fields.

@@ -151,10 +151,8 @@ impl<'a> Checker<'a> {
             ast::ExprKind::Map(entries) => {
                 let key = self.element_hint(hint, self.program.lang.map, 0, span);
                 let value = self.element_hint(hint, self.program.lang.map, 1, span);
-                let entries = entries
-                    .iter()
-                    .map(|(k, v)| (self.check_expr(k, &key), self.check_expr(v, &value)))
-                    .collect();
+                let entries =
+                    entries.iter().map(|(k, v)| (self.check_expr(k, &key), self.check_expr(v, &value))).collect();
                 self.require(&key, &Bound::Trait(self.program.lang.hash), span, "a key of a `Map`");
                 let ty = Ty::Adt(self.program.lang.map, Rc::from([key, value]));
                 Expr { kind: ExprKind::Map(entries), ty, span }
@@ -423,7 +421,8 @@ impl<'a> Checker<'a> {
             (Ty::Error, _) | (_, Ty::Error) => return Expr { ty, ..value },
             // A literal takes the type at once; whether it fits is seen when it is written down.
             (Ty::Infer(_), Ty::Num(k)) if is_num(&found, self) => {
-                let literal_fits = k.is_float() || matches!(&found, Ty::Infer(v) if self.infer.kind(*v) == VarKind::IntLit);
+                let literal_fits =
+                    k.is_float() || matches!(&found, Ty::Infer(v) if self.infer.kind(*v) == VarKind::IntLit);
                 if literal_fits && matches!(value.kind, ExprKind::Lit(_)) && self.infer.unify(&found, &ty) {
                     return Expr { ty, span, ..value };
                 }

@@ -22,7 +22,12 @@ impl<'a> Checker<'a> {
                 let made = Ty::Adt(self.program.lang.map, Rc::from([k, v]));
                 self.infer.unify(&ty, &made);
             } else {
-                self.error(codes::CANNOT_INFER, "the type of this must be known before `[…]`", base.span, "not known yet");
+                self.error(
+                    codes::CANNOT_INFER,
+                    "the type of this must be known before `[…]`",
+                    base.span,
+                    "not known yet",
+                );
                 self.infer.unify(&ty, &Ty::Error);
             }
         }
@@ -49,7 +54,12 @@ impl<'a> Checker<'a> {
                     match self.call_method_named(base, "slice", vec![start, end], span) {
                         Some(call) => call,
                         None => {
-                            self.error(codes::BAD_OPERANDS, format!("`{shown}` cannot be sliced"), span, "no slices of this");
+                            self.error(
+                                codes::BAD_OPERANDS,
+                                format!("`{shown}` cannot be sliced"),
+                                span,
+                                "no slices of this",
+                            );
                             self.err(span)
                         }
                     }
@@ -107,8 +117,13 @@ impl<'a> Checker<'a> {
             }
             Ty::Tuple(_) => {
                 self.report(
-                    Diagnostic::error(codes::BAD_OPERANDS, "a tuple has no `[…]`", span, "its elements have different types")
-                        .help("write `t.0`, or take it apart: `let (a, b) = t`"),
+                    Diagnostic::error(
+                        codes::BAD_OPERANDS,
+                        "a tuple has no `[…]`",
+                        span,
+                        "its elements have different types",
+                    )
+                    .help("write `t.0`, or take it apart: `let (a, b) = t`"),
                 );
                 self.err(span)
             }
@@ -178,10 +193,7 @@ impl<'a> Checker<'a> {
     fn tensor_native(&mut self, base: Expr, t: TensorTy, parts: Expr, span: Span) -> Expr {
         let Some(func) = self.prelude_fn("_tensor_index") else { return self.err(span) };
         let elem = t.elem.map_or(Ty::Error, |e| (*e).clone());
-        let args = vec![
-            Arg { mode: ParamMode::Value, value: base },
-            Arg { mode: ParamMode::Value, value: parts },
-        ];
+        let args = vec![Arg { mode: ParamMode::Value, value: base }, Arg { mode: ParamMode::Value, value: parts }];
         let ty = Ty::Tensor(TensorTy { elem: Some(Rc::new(elem.clone())), dims: None });
         let mut call = self.call_fn(func, vec![elem], args, span);
         call.ty = ty;
@@ -189,7 +201,14 @@ impl<'a> Checker<'a> {
     }
 
     /// `t[i, j] = x`, with a tensor or a number.
-    pub fn tensor_assign(&mut self, base: Expr, indices: &'a [ast::Index], op: Option<BinaryOp>, value: &'a ast::Expr, span: Span) -> Expr {
+    pub fn tensor_assign(
+        &mut self,
+        base: Expr,
+        indices: &'a [ast::Index],
+        op: Option<BinaryOp>,
+        value: &'a ast::Expr,
+        span: Span,
+    ) -> Expr {
         let Ty::Tensor(t) = self.infer.shallow(&base.ty) else { return self.err(span) };
         let elem = t.elem.as_ref().map_or(Ty::Error, |e| (**e).clone());
         let value = self.expr(value, Some(&elem));

@@ -183,8 +183,8 @@ impl<'a> Checker<'a> {
             return e;
         }
         let mut candidates = self.methods_of(&ty, &name.name);
-        if let Some((func, _)) = candidates.first() {
-            self.check_private_method(*func, name);
+        if let Some(func) = candidates.first().map(|(func, _)| *func) {
+            self.check_private_method(func, name);
             let by_type = self.fns[func.index()].type_argument;
             let mut args = args;
             if by_type
@@ -206,7 +206,7 @@ impl<'a> Checker<'a> {
                     }
                 }
             }
-            self.lend_receiver(*func, &receiver, span, name);
+            self.lend_receiver(func, &receiver, span, name);
             let receiver = self.fit_receiver(candidates[0].0, &candidates[0].1.clone(), receiver);
             return self.call_candidates(candidates, Some(receiver), args, span, hint, &name.name);
         }
@@ -298,7 +298,13 @@ impl<'a> Checker<'a> {
     }
 
     /// `T::zero()` on a type parameter.
-    pub fn param_associated(&mut self, ty: &Ty, name: &'a ast::Ident, args: &'a [ast::Arg], span: Span) -> Option<Expr> {
+    pub fn param_associated(
+        &mut self,
+        ty: &Ty,
+        name: &'a ast::Ident,
+        args: &'a [ast::Arg],
+        span: Span,
+    ) -> Option<Expr> {
         let call = self.trait_call_of(ty, &name.name, false)?;
         Some(self.trait_call(call, None, args, span, None))
     }
@@ -416,7 +422,9 @@ impl<'a> Checker<'a> {
         if !called && !self.methods_of(&known, &name.name).is_empty() {
             d = d.help(format!("`{0}` is a method: call it, `.{0}()`", name.name));
         } else if let Some(ours) = foreign(&name.name).filter(|o| has(o)) {
-            d = d.help(format!("STARK calls it `{ours}`")).fix(format!("write `{ours}`"), vec![(name.span, ours.into())]);
+            d = d
+                .help(format!("STARK calls it `{ours}`"))
+                .fix(format!("write `{ours}`"), vec![(name.span, ours.into())]);
         } else if let Some(near) = nearest(&name.name, names.iter().map(|n| &**n)) {
             d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(name.span, near)]);
         } else if let Ty::Param(_, p) = &known

@@ -176,7 +176,8 @@ impl<'a> Checker<'a> {
     /// The library functions that checked bodies lead to, until there are no more.
     fn check_reachable(&mut self) {
         let mut seen = vec![false; self.fns.len()];
-        let mut todo: Vec<FnId> = (0..self.fns.len()).filter(|i| self.fns[*i].checked).map(|i| FnId(i as u32)).collect();
+        let mut todo: Vec<FnId> =
+            (0..self.fns.len()).filter(|i| self.fns[*i].checked).map(|i| FnId(i as u32)).collect();
         todo.extend(self.program.consts.iter().map(|c| c.init));
         todo.extend(self.program.globals.iter().filter_map(|g| g.zone_init));
         // What the VM and code generation call by themselves.
@@ -252,7 +253,12 @@ impl<'a> Checker<'a> {
         }
         if self.depth > MAX_DEPTH {
             let span = self.program.fns[id.index()].span;
-            self.error(codes::CANNOT_INFER, "functions whose types depend on each other too deeply", span, "write its return type");
+            self.error(
+                codes::CANNOT_INFER,
+                "functions whose types depend on each other too deeply",
+                span,
+                "write its return type",
+            );
             return;
         }
         self.depth += 1;
@@ -431,7 +437,12 @@ impl<'a> Checker<'a> {
             };
             if !self.program.fns[main.index()].params.is_empty() {
                 let at = self.program.fns[main.index()].span;
-                self.error(codes::BAD_MAIN, "`main` takes no parameters", at, "use `args()` for the program's arguments");
+                self.error(
+                    codes::BAD_MAIN,
+                    "`main` takes no parameters",
+                    at,
+                    "use `args()` for the program's arguments",
+                );
             }
             stmts.push(Stmt::Expr(call));
         }

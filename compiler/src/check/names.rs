@@ -48,7 +48,10 @@ impl<'a> Checker<'a> {
             if meta.guard {
                 self.error(
                     codes::GUARD_ESCAPES,
-                    format!("`{}` stands for a zone's value while its guard is held, so it cannot be captured", row.name),
+                    format!(
+                        "`{}` stands for a zone's value while its guard is held, so it cannot be captured",
+                        row.name
+                    ),
                     span,
                     "would outlive the guard",
                 );
@@ -74,11 +77,21 @@ impl<'a> Checker<'a> {
         match self.find_binding("self") {
             Some((body, Binding::Local(local))) => self.local_expr(body, local, span),
             _ if self.f.actor.is_some() => {
-                self.error(codes::UNKNOWN_NAME, "an actor has no `self`", span, "its fields are in scope by their names");
+                self.error(
+                    codes::UNKNOWN_NAME,
+                    "an actor has no `self`",
+                    span,
+                    "its fields are in scope by their names",
+                );
                 self.err(span)
             }
             _ => {
-                self.error(codes::UNKNOWN_NAME, "there is no `self` here", span, "only methods that take `self` have one");
+                self.error(
+                    codes::UNKNOWN_NAME,
+                    "there is no `self` here",
+                    span,
+                    "only methods that take `self` have one",
+                );
                 self.err(span)
             }
         }
@@ -105,7 +118,12 @@ impl<'a> Checker<'a> {
             None => {
                 let cx = &mut self.f.bodies[1];
                 let inner = LocalId(cx.locals.len() as u32);
-                cx.locals.push(Local { name: field.name.clone(), ty: ty.clone(), mutable: field.mutable, span: field.span });
+                cx.locals.push(Local {
+                    name: field.name.clone(),
+                    ty: ty.clone(),
+                    mutable: field.mutable,
+                    span: field.span,
+                });
                 cx.meta.push(LocalMeta { used: true, captured: true, hidden: true, ..LocalMeta::default() });
                 cx.field_captures.push((index, inner));
                 inner
@@ -182,11 +200,7 @@ impl<'a> Checker<'a> {
         let tensor = self.local_expr(0, LocalId(param as u32), span);
         let shape = self.call_method_named(tensor, "shape", Vec::new(), span)?;
         let index = Expr { kind: ExprKind::Lit(Lit::Int(axis as i128)), ty: Ty::INT, span };
-        Some(Expr {
-            kind: ExprKind::Index { base: Box::new(shape), index: Box::new(index) },
-            ty: Ty::INT,
-            span,
-        })
+        Some(Expr { kind: ExprKind::Index { base: Box::new(shape), index: Box::new(index) }, ty: Ty::INT, span })
     }
 
     /// The enum a type is, for bare variants.
@@ -274,16 +288,31 @@ impl<'a> Checker<'a> {
                     self.constructor_closure(*id, None, n, span, hint)
                 }
                 _ => {
-                    self.error(codes::NOT_A_VALUE, format!("`{name}` is a type, not a value"), span, "a value is needed here");
+                    self.error(
+                        codes::NOT_A_VALUE,
+                        format!("`{name}` is a type, not a value"),
+                        span,
+                        "a value is needed here",
+                    );
                     self.err(span)
                 }
             },
             Def::Trait(_) | Def::Alias(_) => {
-                self.error(codes::NOT_A_VALUE, format!("`{name}` is a type, not a value"), span, "a value is needed here");
+                self.error(
+                    codes::NOT_A_VALUE,
+                    format!("`{name}` is a type, not a value"),
+                    span,
+                    "a value is needed here",
+                );
                 self.err(span)
             }
             Def::Module(_) => {
-                self.error(codes::NOT_A_VALUE, format!("`{name}` is a module, not a value"), span, "a value is needed here");
+                self.error(
+                    codes::NOT_A_VALUE,
+                    format!("`{name}` is a module, not a value"),
+                    span,
+                    "a value is needed here",
+                );
                 self.err(span)
             }
         }
@@ -440,7 +469,8 @@ impl<'a> Checker<'a> {
 
     pub fn unknown_name(&mut self, name: &str, span: Span) {
         let mut d = Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no `{name}` here"), span, "not known");
-        let mut names: Vec<Rc<str>> = self.f.frames.iter().flat_map(|f| f.names.iter().map(|(n, _)| n.clone())).collect();
+        let mut names: Vec<Rc<str>> =
+            self.f.frames.iter().flat_map(|f| f.names.iter().map(|(n, _)| n.clone())).collect();
         let module = self.f.env.module;
         names.extend(self.scopes[module.index()].names.keys().cloned());
         names.extend(self.prelude.keys().cloned());
@@ -457,8 +487,12 @@ impl<'a> Checker<'a> {
             d = d
                 .help(format!("write `{owner}::{name}`"))
                 .fix(format!("write `{owner}::{name}`"), vec![(span, format!("{owner}::{name}"))]);
-        } else if let Some(ours) = foreign(name).filter(|o| names.iter().any(|n| &**n == *o) || builtin_type(o).is_some() || matches!(*o, "None" | "true" | "false")) {
-            d = d.help(format!("STARK calls it `{ours}`")).fix(format!("write `{ours}`"), vec![(span, ours.to_string())]);
+        } else if let Some(ours) = foreign(name).filter(|o| {
+            names.iter().any(|n| &**n == *o) || builtin_type(o).is_some() || matches!(*o, "None" | "true" | "false")
+        }) {
+            d = d
+                .help(format!("STARK calls it `{ours}`"))
+                .fix(format!("write `{ours}`"), vec![(span, ours.to_string())]);
         } else if let Some(near) = nearest(name, names.iter().map(|n| &**n)) {
             d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(span, near)]);
         }

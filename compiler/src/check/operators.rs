@@ -29,7 +29,12 @@ impl<'a> Checker<'a> {
                     && !matches!(value.kind, ExprKind::Lit(_))
                 {
                     let shown = self.show(&ty);
-                    self.error(codes::BAD_OPERANDS, format!("`{shown}` has no negative numbers"), span, "cannot be negated");
+                    self.error(
+                        codes::BAD_OPERANDS,
+                        format!("`{shown}` has no negative numbers"),
+                        span,
+                        "cannot be negated",
+                    );
                 }
                 match value.kind {
                     ExprKind::Lit(Lit::Int(n)) => Expr { kind: ExprKind::Lit(Lit::Int(-n)), ty, span },
@@ -47,13 +52,23 @@ impl<'a> Checker<'a> {
                 if let Some(e) = self.call_method_named(value, "neg", Vec::new(), span) {
                     return e;
                 }
-                self.error(codes::BAD_OPERANDS, format!("`-` does not work on `{shown}`"), span, format!("this is `{shown}`"));
+                self.error(
+                    codes::BAD_OPERANDS,
+                    format!("`-` does not work on `{shown}`"),
+                    span,
+                    format!("this is `{shown}`"),
+                );
                 self.err(span)
             }
             UnaryOp::BitNot => {
                 if self.meets(&ty, &Bound::Integer) == Met::No {
                     let shown = self.show(&ty);
-                    self.error(codes::BAD_OPERANDS, format!("`~` works on integers, not on `{shown}`"), span, "not an integer");
+                    self.error(
+                        codes::BAD_OPERANDS,
+                        format!("`~` works on integers, not on `{shown}`"),
+                        span,
+                        "not an integer",
+                    );
                 }
                 Expr { kind: ExprKind::Unary { op, operand: Box::new(value) }, ty, span }
             }
@@ -302,9 +317,7 @@ impl<'a> Checker<'a> {
         let method = if is_set { set_method } else { op_method(op) };
         let has = !method.is_empty()
             && (!self.methods_of(&lt, method).is_empty() || self.trait_call_of(&lt, method, true).is_some());
-        if has
-            && let Some(call) = self.call_method_named(l.clone(), method, vec![r.clone()], span)
-        {
+        if has && let Some(call) = self.call_method_named(l.clone(), method, vec![r.clone()], span) {
             return call;
         }
         if has || lt == rt {

@@ -31,7 +31,12 @@ impl<'a> Checker<'a> {
     fn bad_pattern(&mut self, what: &str, ty: &Ty, span: Span) -> Pat {
         if self.infer.shallow(ty) != Ty::Error {
             let shown = self.show(ty);
-            self.error(codes::BAD_PATTERN, format!("{what} does not fit a `{shown}`"), span, format!("the value is a `{shown}`"));
+            self.error(
+                codes::BAD_PATTERN,
+                format!("{what} does not fit a `{shown}`"),
+                span,
+                format!("the value is a `{shown}`"),
+            );
         }
         Pat { kind: PatKind::Wildcard, ty: Ty::Error, span }
     }
@@ -74,7 +79,12 @@ impl<'a> Checker<'a> {
                     Ok(Expr { kind: ExprKind::Lit(lit), .. }) => PatKind::Lit(lit),
                     Ok(Expr { ty: Ty::Error, .. }) => PatKind::Wildcard,
                     Ok(_) => {
-                        self.error(codes::BAD_PATTERN, "a pattern holds literals, not computed values", span, "not a literal");
+                        self.error(
+                            codes::BAD_PATTERN,
+                            "a pattern holds literals, not computed values",
+                            span,
+                            "not a literal",
+                        );
                         PatKind::Wildcard
                     }
                     Err(value) => {
@@ -98,7 +108,12 @@ impl<'a> Checker<'a> {
                             ExprKind::Lit(lit @ (Lit::Int(_) | Lit::Float(_) | Lit::Duration(_))) => Some(lit),
                             _ => {
                                 if !self.reports_inside(span) {
-                                    self.error(codes::BAD_PATTERN, "a range in a pattern has numbers at its ends", span, "here");
+                                    self.error(
+                                        codes::BAD_PATTERN,
+                                        "a range in a pattern has numbers at its ends",
+                                        span,
+                                        "here",
+                                    );
                                 }
                                 return Pat { kind: PatKind::Wildcard, ty: Ty::Error, span };
                             }
@@ -240,7 +255,9 @@ impl<'a> Checker<'a> {
         // A struct's name.
         let env = self.f.env.clone();
         let named = match self.resolve_path(path, &env) {
-            Named::Def(def @ (Def::Adt(_) | Def::Alias(_))) => self.apply_def(&def, Vec::new(), &last.name, &env, span, true),
+            Named::Def(def @ (Def::Adt(_) | Def::Alias(_))) => {
+                self.apply_def(&def, Vec::new(), &last.name, &env, span, true)
+            }
             _ => {
                 self.bind_stray(fields, mutable, bound);
                 if known == Ty::Error {

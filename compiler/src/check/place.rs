@@ -75,7 +75,12 @@ impl<'a> Checker<'a> {
             if place_like {
                 self.error(codes::ASSIGN_IMMUTABLE, "a constant cannot be changed", span, "declared with `const`");
             } else if !temporary && !matches!(place.kind, ExprKind::Error) {
-                self.error(codes::NOT_A_PLACE, "this is a value, not a place that can change", span, "not a variable, field or element");
+                self.error(
+                    codes::NOT_A_PLACE,
+                    "this is a value, not a place that can change",
+                    span,
+                    "not a variable, field or element",
+                );
             }
             return;
         };

@@ -71,7 +71,12 @@ impl<'a> Checker<'a> {
                     self.bind_name(f.name.name.clone(), Binding::Fn(id));
                 }
                 ItemKind::Import(_) => {
-                    self.error(codes::OUT_OF_PLACE, "imports stand at the top level", item.span, "move it to the top of the file");
+                    self.error(
+                        codes::OUT_OF_PLACE,
+                        "imports stand at the top level",
+                        item.span,
+                        "move it to the top of the file",
+                    );
                 }
                 ItemKind::Stmt(_) => {}
                 _ => {
@@ -88,7 +93,12 @@ impl<'a> Checker<'a> {
 
     pub fn warn_unreachable(&mut self, ends: &mut bool, span: Span) {
         if *ends {
-            self.report(Diagnostic::warning(codes::UNREACHABLE, "this is never reached", span, "what stands before it ends the block"));
+            self.report(Diagnostic::warning(
+                codes::UNREACHABLE,
+                "this is never reached",
+                span,
+                "what stands before it ends the block",
+            ));
             *ends = false;
         }
     }
@@ -137,7 +147,12 @@ impl<'a> Checker<'a> {
                 let word = if is_break { "break" } else { "continue" };
                 let cx = self.body();
                 if cx.loops == 0 {
-                    self.error(codes::OUT_OF_PLACE, format!("`{word}` outside of a loop"), span, "no loop around it here");
+                    self.error(
+                        codes::OUT_OF_PLACE,
+                        format!("`{word}` outside of a loop"),
+                        span,
+                        "no loop around it here",
+                    );
                     return;
                 }
                 if is_break && let Some(last) = cx.breaks.last_mut() {
@@ -200,7 +215,12 @@ impl<'a> Checker<'a> {
                 (value, item)
             }
             Ty::Infer(v) if self.infer.kind(v) == VarKind::Any || self.infer.kind(v) == VarKind::Braces => {
-                self.error(codes::CANNOT_INFER, "the type of this must be known before it is looped over", span, "not known yet");
+                self.error(
+                    codes::CANNOT_INFER,
+                    "the type of this must be known before it is looped over",
+                    span,
+                    "not known yet",
+                );
                 (value, Ty::Error)
             }
             ty => {
@@ -347,7 +367,12 @@ impl<'a> Checker<'a> {
                 return self.tensor_assign(typed, indices, op, value, span);
             }
             if is_slice {
-                self.error(codes::NOT_A_PLACE, "a slice is a new value and cannot be assigned", target.span, "not a place");
+                self.error(
+                    codes::NOT_A_PLACE,
+                    "a slice is a new value and cannot be assigned",
+                    target.span,
+                    "not a place",
+                );
                 return self.err(span);
             }
             let place = self.index_of(typed, indices, target.span);
@@ -368,11 +393,17 @@ impl<'a> Checker<'a> {
                 self.expr(value, None);
                 return self.err(span);
             }
-            let known = self.lookup(self.f.env.module, name).is_some() || self.script_lets.iter().any(|l| l.name == *name);
+            let known =
+                self.lookup(self.f.env.module, name).is_some() || self.script_lets.iter().any(|l| l.name == *name);
             if !known {
                 self.report(
-                    Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no `{name}` to assign to"), target.span, "not known")
-                        .help(format!("`let {name} = …` declares a variable")),
+                    Diagnostic::error(
+                        codes::UNKNOWN_NAME,
+                        format!("there is no `{name}` to assign to"),
+                        target.span,
+                        "not known",
+                    )
+                    .help(format!("`let {name} = …` declares a variable")),
                 );
                 self.expr(value, None);
                 return self.err(span);
@@ -390,7 +421,9 @@ impl<'a> Checker<'a> {
     fn local_used(&mut self, target: &ast::Expr) -> Option<(LocalId, bool)> {
         let ast::ExprKind::Name(name) = &target.kind else { return None };
         match self.find_binding(name) {
-            Some((body, Binding::Local(l))) if body + 1 == self.f.bodies.len() => Some((l, self.body().meta[l.index()].used)),
+            Some((body, Binding::Local(l))) if body + 1 == self.f.bodies.len() => {
+                Some((l, self.body().meta[l.index()].used))
+            }
             _ => None,
         }
     }
@@ -556,7 +589,12 @@ impl<'a> Checker<'a> {
                     Ty::Unit | Ty::Error => {}
                     _ => {
                         let shown = self.show(&ret);
-                        self.error(codes::TYPE_MISMATCH, format!("`return` without the `{shown}` that is promised"), span, "a value is missing");
+                        self.error(
+                            codes::TYPE_MISMATCH,
+                            format!("`return` without the `{shown}` that is promised"),
+                            span,
+                            "a value is missing",
+                        );
                     }
                 }
                 self.body().saw_return = true;
@@ -653,11 +691,7 @@ impl<'a> Checker<'a> {
         }
         let finally = finally.map(|b| self.block(b, None));
         let finally_ends = finally.as_ref().is_some_and(|f| f.ty == Ty::Never);
-        let ty = if all_end || finally_ends {
-            Ty::Never
-        } else {
-            result.map_or(Ty::Unit, |t| self.infer.resolve(t))
-        };
+        let ty = if all_end || finally_ends { Ty::Never } else { result.map_or(Ty::Unit, |t| self.infer.resolve(t)) };
         Expr { kind: ExprKind::Try { body: Box::new(value), catches: out, finally: finally.map(Box::new) }, ty, span }
     }
 

@@ -16,6 +16,8 @@ mod place;
 mod task;
 mod types;
 
+pub use place::children;
+
 use crate::hir::{self, FnId, Program, TraitId, Ty};
 use builder::FnBuilder;
 use stark_bytecode as bc;

@@ -473,7 +473,8 @@ fn walk(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
     children(expr, &mut |e| walk(e, f));
 }
 
-fn children(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
+/// The expressions directly below; closures' bodies are not entered.
+pub fn children(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
     use ExprKind::*;
     let cond = |c: &Cond, f: &mut dyn FnMut(&Expr)| match c {
         Cond::Expr(e) | Cond::Let { value: e, .. } => f(e),

@@ -124,7 +124,12 @@ impl<'a> Checker<'a> {
         let ret = if is_std && special && &*f.name.name == "exit" { Ty::Never } else { ret };
         let in_trait = self.fns[id.index()].of_trait.is_some();
         if f.body.is_none() && native.is_none() && !special && !in_trait {
-            self.error(codes::MISSING_RETURN, format!("`{}` has no body", f.name.name), f.name.span, "a body is missing");
+            self.error(
+                codes::MISSING_RETURN,
+                format!("`{}` has no body", f.name.name),
+                f.name.span,
+                "a body is missing",
+            );
         }
         let default_type = attr_text(attrs, "default_type").and_then(|name| builtin_type(&name));
         let info = &mut self.fns[id.index()];

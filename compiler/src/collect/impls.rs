@@ -190,9 +190,11 @@ impl<'a> Checker<'a> {
             let n = w.params.len() - usize::from(want_self);
             Some(format!("takes {n} argument{} there", if n == 1 { "" } else { "s" }))
         } else {
-            w.params.iter().zip(&f.params).find(|(a, b)| a.mode != b.mode && a.name != b.name).map(|_| {
-                "lends its parameters differently there".to_string()
-            })
+            w.params
+                .iter()
+                .zip(&f.params)
+                .find(|(a, b)| a.mode != b.mode && a.name != b.name)
+                .map(|_| "lends its parameters differently there".to_string())
         };
         if let Some(problem) = problem {
             let (span, there) = (f.span, w.span);
@@ -239,7 +241,14 @@ impl<'a> Checker<'a> {
     }
 
     /// The arguments of a generic trait: written, or read off the methods.
-    fn trait_args(&mut self, id: ImplId, trait_: TraitId, written: Vec<Ty>, trait_fns: &[FnId], target: &Ty) -> Vec<Ty> {
+    fn trait_args(
+        &mut self,
+        id: ImplId,
+        trait_: TraitId,
+        written: Vec<Ty>,
+        trait_fns: &[FnId],
+        target: &Ty,
+    ) -> Vec<Ty> {
         let n = self.traits[trait_.index()].n_args;
         if written.len() == n {
             return written;

@@ -49,7 +49,9 @@ impl<'a> Checker<'a> {
         }
         let mut slots: Vec<Vec<Slot>> = Vec::new();
         for (m, p) in parsed.iter().enumerate() {
-            slots.push(p.ast.items.iter().enumerate().map(|(i, item)| self.declare(m, i, item, m == root_idx)).collect());
+            slots.push(
+                p.ast.items.iter().enumerate().map(|(i, item)| self.declare(m, i, item, m == root_idx)).collect(),
+            );
         }
         self.n_zones = self.program.globals.len();
         self.bind_imports();
@@ -77,9 +79,7 @@ impl<'a> Checker<'a> {
         if name.is_empty() {
             return;
         }
-        if overload
-            && let (Some(Def::Fns(list)), Def::Fns(new)) = (self.scopes[module].names.get_mut(name), &def)
-        {
+        if overload && let (Some(Def::Fns(list)), Def::Fns(new)) = (self.scopes[module].names.get_mut(name), &def) {
             list.extend(new.iter().copied());
             if self.parsed[module].is_prelude {
                 self.bind_prelude(name, def);
@@ -88,8 +88,13 @@ impl<'a> Checker<'a> {
         }
         if let Some(first) = self.scopes[module].own.get(name).copied() {
             self.report(
-                Diagnostic::error(codes::DUPLICATE_DEFINITION, format!("`{name}` is declared twice"), span, "again here")
-                    .because(first, "first declared here"),
+                Diagnostic::error(
+                    codes::DUPLICATE_DEFINITION,
+                    format!("`{name}` is declared twice"),
+                    span,
+                    "again here",
+                )
+                .because(first, "first declared here"),
             );
             return;
         }
@@ -186,7 +191,7 @@ impl<'a> Checker<'a> {
                 self.bind_own(m, &name.name, Def::Zone(id), name.span, false);
                 Slot::Zone(id)
             }
-            ItemKind::Import(_) => Slot::None,
+            ItemKind::Import(_) | ItemKind::Impl(_) => Slot::None,
             ItemKind::Stmt(stmt) => {
                 if !is_root {
                     if !matches!(stmt.kind, StmtKind::Pass | StmtKind::Error) {
@@ -216,7 +221,14 @@ impl<'a> Checker<'a> {
         if self.parsed[m].is_prelude && matches!(&*name.name, "Future" | "JoinHandle" | "TaskGroup") {
             unique = true;
         }
-        self.program.adts.push(Adt { name: name.name.clone(), module, generics: Vec::new(), kind, unique, span: name.span });
+        self.program.adts.push(Adt {
+            name: name.name.clone(),
+            module,
+            generics: Vec::new(),
+            kind,
+            unique,
+            span: name.span,
+        });
         self.adts.push(AdtInfo::default());
         self.bind_own(m, &name.name, Def::Adt(id), name.span, false);
         Slot::Adt(id)

@@ -48,9 +48,7 @@ impl<'a> Checker<'a> {
             (Ty::Num(k), Bound::Integer) => yes(!k.is_float()),
             (Ty::Num(k), Bound::Floating) => yes(k.is_float()),
             (Ty::Num(_), Bound::Number) => Met::Yes,
-            (Ty::Adt(id, _), Bound::Actor) => {
-                yes(matches!(self.program.adts[id.index()].kind, AdtKind::Actor(_)))
-            }
+            (Ty::Adt(id, _), Bound::Actor) => yes(matches!(self.program.adts[id.index()].kind, AdtKind::Actor(_))),
             (_, Bound::Integer | Bound::Floating | Bound::Number | Bound::Actor) => Met::No,
             (Ty::Dyn(have), Bound::Trait(t)) => {
                 yes(have == t || self.super_traits(*have).contains(t) || self.is_derived_bound(bound))

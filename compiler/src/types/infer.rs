@@ -4,8 +4,8 @@
 //! undone by `rollback`. Tensor dimensions never stop unification: shapes are compared elsewhere.
 
 use crate::hir::{NumKind, TensorTy, Ty};
-use std::rc::Rc;
 use stark_syntax::source::Span;
+use std::rc::Rc;
 
 /// What a variable stands for besides "any type".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,10 +109,9 @@ impl Infer {
             Ty::Tuple(ts) => Ty::Tuple(list(ts)),
             Ty::Fn(ps, r) => Ty::Fn(list(ps), Rc::new(self.resolve(r))),
             Ty::Adt(id, ts) => Ty::Adt(*id, list(ts)),
-            Ty::Tensor(t) => Ty::Tensor(TensorTy {
-                elem: t.elem.as_ref().map(|e| Rc::new(self.resolve(e))),
-                dims: t.dims.clone(),
-            }),
+            Ty::Tensor(t) => {
+                Ty::Tensor(TensorTy { elem: t.elem.as_ref().map(|e| Rc::new(self.resolve(e))), dims: t.dims.clone() })
+            }
             other => other.clone(),
         }
     }

@@ -74,9 +74,12 @@ impl<'a> Checker<'a> {
     }
 
     pub fn unknown_type(&mut self, name: &str, span: Span, env: &TypeEnv) {
-        let mut d = Diagnostic::error(codes::UNKNOWN_TYPE, format!("there is no type `{name}`"), span, "not known here");
+        let mut d =
+            Diagnostic::error(codes::UNKNOWN_TYPE, format!("there is no type `{name}`"), span, "not known here");
         if let Some(ours) = foreign(name) {
-            d = d.help(format!("STARK calls it `{ours}`")).fix(format!("write `{ours}`"), vec![(span, ours.to_string())]);
+            d = d
+                .help(format!("STARK calls it `{ours}`"))
+                .fix(format!("write `{ours}`"), vec![(span, ours.to_string())]);
         } else {
             let mut names: Vec<Rc<str>> = self.type_names(env.module);
             names.extend(env.params.iter().map(|(n, _)| n.clone()));
@@ -260,9 +263,7 @@ impl<'a> Checker<'a> {
     pub fn lower_bound(&mut self, ty: &ast::Type, env: &TypeEnv) -> Option<Bound> {
         let ast::TypeKind::Path { path, .. } = &ty.kind else { return None };
         match self.resolve_path(path, env) {
-            Named::Def(Def::Trait(id)) => {
-                Some(self.traits[id.index()].builtin.clone().unwrap_or(Bound::Trait(id)))
-            }
+            Named::Def(Def::Trait(id)) => Some(self.traits[id.index()].builtin.clone().unwrap_or(Bound::Trait(id))),
             Named::Missing => {
                 let name = path.segments.last().map(|s| s.name.clone()).unwrap_or_else(|| Rc::from("?"));
                 self.unknown_type(&name, ty.span, env);

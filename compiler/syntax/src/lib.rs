@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod layout;
 pub mod lexer;
 pub mod parser;
+pub mod render;
 pub mod source;
 pub mod token;
 

@@ -1,0 +1,140 @@
+//! Diagnostics as people and tools read them: a picture in the terminal, or one JSON object a line.
+//!
+//! Every picture begins `error[E0301]: message` and `  --> file.stark:LINE:COL`, with or without colour; the source below is drawn by ariadne.
+
+use crate::diagnostic::{Diagnostic, Label, Severity};
+use crate::source::{SourceMap, Span};
+use ariadne::{CharSet, Color, Config, IndexType, Label as Mark, Report, ReportKind, Source};
+use std::fmt::Write;
+
+/// All diagnostics, in the order given, with a count at the end when there are errors.
+pub fn terminal(sources: &SourceMap, diagnostics: &[Diagnostic], color: bool) -> String {
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        one(sources, diagnostic, color, &mut out);
+        out.push('\n');
+    }
+    let n_errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    if n_errors > 0 {
+        let plural = if n_errors == 1 { "" } else { "s" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{n_errors} error{plural}; `stark explain CODE` tells more about a code");
+    }
+    out
+}
+
+fn severity(diagnostic: &Diagnostic) -> &'static str {
+    match diagnostic.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn one(sources: &SourceMap, diagnostic: &Diagnostic, color: bool, out: &mut String) {
+    let (path, line, col) = sources.location(diagnostic.primary.span);
+    let _ = writeln!(out, "{}[{}]: {}", severity(diagnostic), diagnostic.code.0, diagnostic.message);
+    let _ = writeln!(out, "  --> {path}:{line}:{col}");
+    let kind = match diagnostic.severity {
+        Severity::Error => ReportKind::Error,
+        Severity::Warning => ReportKind::Warning,
+    };
+    let config = Config::default()
+        .with_color(color)
+        .with_compact(true)
+        .with_index_type(IndexType::Byte)
+        .with_char_set(if color { CharSet::Unicode } else { CharSet::Ascii });
+    let at = |span: Span| {
+        let text = sources.text(span.source);
+        let start = (span.start as usize).min(text.len());
+        (span.source.0, start..(span.end as usize).clamp(start, text.len()))
+    };
+    let mut report = Report::build(kind, at(diagnostic.primary.span)).with_config(config);
+    let main = if diagnostic.severity == Severity::Error { Color::Red } else { Color::Yellow };
+    let mut mark = |label: &Label, color: Color| {
+        report.add_label(Mark::new(at(label.span)).with_message(&label.text).with_color(color));
+    };
+    mark(&diagnostic.primary, main);
+    for label in &diagnostic.secondary {
+        mark(label, Color::Cyan);
+    }
+    let spans = std::iter::once(&diagnostic.primary).chain(&diagnostic.secondary);
+    let mut ids: Vec<u32> = spans.map(|l| l.span.source.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let texts: Vec<(u32, &str)> = ids.iter().map(|id| (*id, sources.text(crate::source::SourceId(*id)))).collect();
+    let mut drawn = Vec::new();
+    let cache =
+        Cache { sources, texts: texts.iter().map(|(id, text)| (*id, Source::from((*text).to_string()))).collect() };
+    if report.finish().write(cache, &mut drawn).is_ok() {
+        // The first line repeats ours.
+        let drawn = String::from_utf8_lossy(&drawn);
+        for line in drawn.lines().skip(1).filter(|l| !l.trim().is_empty()) {
+            let _ = writeln!(out, "{}", line.trim_end());
+        }
+    }
+    for note in &diagnostic.notes {
+        let _ = writeln!(out, "  note: {note}");
+    }
+    if let Some(help) = &diagnostic.help {
+        let _ = writeln!(out, "  help: {help}");
+    }
+}
+
+struct Cache<'s> {
+    sources: &'s SourceMap,
+    texts: Vec<(u32, Source<String>)>,
+}
+
+impl ariadne::Cache<u32> for Cache<'_> {
+    type Storage = String;
+
+    fn fetch(&mut self, id: &u32) -> Result<&Source<String>, impl std::fmt::Debug> {
+        self.texts.iter().find(|(known, _)| known == id).map(|(_, source)| source).ok_or("an unknown source")
+    }
+
+    fn display<'a>(&self, id: &'a u32) -> Option<impl std::fmt::Display + 'a> {
+        Some(self.sources.path(crate::source::SourceId(*id)).to_string())
+    }
+}
+
+/// One object a line: `severity code message path line col help notes labels fixes`.
+pub fn json(sources: &SourceMap, diagnostics: &[Diagnostic]) -> String {
+    let place = |span: Span| {
+        let (path, line, col) = sources.location(span);
+        serde_json::json!({ "path": path, "line": line, "col": col, "start": span.start, "end": span.end })
+    };
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        let labels: Vec<_> = diagnostic
+            .secondary
+            .iter()
+            .map(|l| serde_json::json!({ "place": place(l.span), "text": l.text }))
+            .collect();
+        let fixes: Vec<_> = diagnostic
+            .fixes
+            .iter()
+            .map(|f| {
+                let edits: Vec<_> = f
+                    .edits
+                    .iter()
+                    .map(|(span, text)| serde_json::json!({ "place": place(*span), "text": text }))
+                    .collect();
+                serde_json::json!({ "title": f.title, "edits": edits })
+            })
+            .collect();
+        let object = serde_json::json!({
+            "severity": severity(diagnostic),
+            "code": diagnostic.code.0,
+            "message": diagnostic.message,
+            "place": place(diagnostic.primary.span),
+            "label": diagnostic.primary.text,
+            "labels": labels,
+            "notes": diagnostic.notes,
+            "help": diagnostic.help,
+            "fixes": fixes,
+        });
+        out.push_str(&object.to_string());
+        out.push('\n');
+    }
+    out
+}
