@@ -3,8 +3,11 @@
 //! Read in this order: `types` and `value` (what a slot is), `heap` (objects, counting, moving between tasks),
 //! `structural` (show, equality, order, hash), `fault` and `trace`, `natives` (what the library calls), `program` and `task`.
 
+pub(crate) mod conc;
 pub mod fault;
 pub mod heap;
+mod interp;
+mod load;
 pub mod natives;
 pub mod program;
 pub mod structural;
@@ -13,6 +16,8 @@ pub mod trace;
 pub mod types;
 pub mod value;
 
+pub use interp::{Machine, TaskEnd, Turn};
+pub use load::{CodeSpace, LoadError, load};
 pub use fault::{Fault, FaultKind};
 pub use heap::{Opaque, Parcel};
 pub use program::Options;
