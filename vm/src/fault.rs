@@ -143,18 +143,17 @@ impl Fault {
     }
 }
 
-/// Which error types a module gives to the VM's faults.
-pub struct FaultTypes {
-    types: Vec<(&'static str, Option<&'static TypeInfo>)>,
-}
+/// The error struct of each kind of fault in one program.
+pub struct FaultTypes(Vec<&'static TypeInfo>);
 
 impl FaultTypes {
-    pub(crate) fn new(find: impl Fn(&str) -> Option<&'static TypeInfo>) -> FaultTypes {
-        FaultTypes { types: FaultKind::ALL.iter().map(|kind| (kind.name(), find(kind.name()))).collect() }
+    /// `types` in the order of `FaultKind::ALL`; each is a struct whose first field is a `String`.
+    pub(crate) fn new(types: Vec<&'static TypeInfo>) -> FaultTypes {
+        assert_eq!(types.len(), FaultKind::ALL.len());
+        FaultTypes(types)
     }
 
-    /// The struct for `kind`, when the module names one.
-    pub fn get(&self, kind: FaultKind) -> Option<&'static TypeInfo> {
-        self.types.iter().find(|(name, _)| *name == kind.name()).and_then(|(_, info)| *info)
+    pub fn get(&self, kind: FaultKind) -> &'static TypeInfo {
+        self.0[kind as usize]
     }
 }

@@ -3,9 +3,15 @@
 //! Read in this order: `types` and `value` (what a slot is), `heap` (objects, counting, moving between tasks),
 //! `structural` (show, equality, order, hash), `fault` and `trace`, `natives` (what the library calls), `program` and `task`.
 
+<<<<<<< HEAD
 pub mod conc;
+=======
+pub(crate) mod conc;
+>>>>>>> vm
 pub mod fault;
 pub mod heap;
+mod interp;
+mod load;
 pub mod natives;
 pub mod program;
 pub mod structural;
@@ -14,6 +20,8 @@ pub mod trace;
 pub mod types;
 pub mod value;
 
+pub use interp::{Machine, TaskEnd, Turn};
+pub use load::{CodeSpace, LoadError, load};
 pub use fault::{Fault, FaultKind};
 pub use heap::{Opaque, Parcel};
 pub use program::Options;

@@ -3,7 +3,11 @@
 use crate::fault::{Fault, FaultKind};
 use crate::natives::Capability;
 use parking_lot::Mutex;
+use crate::load::CodeSpace;
+use crate::task::TaskBody;
+use stark_scheduler::Handle;
 use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// What the host decides.
@@ -38,9 +42,12 @@ impl Default for Options {
 const FLUSH_AFTER: Duration = Duration::from_millis(20);
 
 pub struct Program {
+    pub(crate) code: &'static CodeSpace,
+    pub(crate) globals: Arc<[OnceLock<u64>]>,
     pub args: Vec<String>,
     pub options: Options,
     out: Mutex<Output>,
+    pub(crate) handle: OnceLock<Handle<TaskBody>>,
 }
 
 struct Output {
@@ -49,9 +56,15 @@ struct Output {
 }
 
 impl Program {
-    pub fn new(options: Options, args: Vec<String>, sink: Box<dyn Write + Send>) -> Program {
+    pub fn new(code: &'static CodeSpace, options: Options, args: Vec<String>, sink: Box<dyn Write + Send>) -> Program {
         let out = Output { sink: io::BufWriter::with_capacity(1 << 16, sink), flushed: Instant::now() };
-        Program { args, options, out: Mutex::new(out) }
+        let globals = code.globals.iter().map(|_| OnceLock::new()).collect();
+        Program { code, globals, args, options, out: Mutex::new(out), handle: OnceLock::new() }
+    }
+
+    /// The scheduler that runs this program's tasks; `None` before it runs and for a machine that runs alone.
+    pub fn scheduler(&self) -> Option<&Handle<TaskBody>> {
+        self.handle.get()
     }
 
     /// Writes to standard output, through a buffer that is flushed at the end, before anything goes to standard error,

@@ -211,6 +211,14 @@ impl Value {
         }
     }
 
+    /// Says where an error was thrown.
+    pub(crate) fn set_trace(&mut self, trace: std::sync::Arc<crate::trace::Trace>) {
+        let header = self.unique(ObjKind::Dyn);
+        // SAFETY: as in `vec_mut`.
+        let object: &mut DynObj = unsafe { &mut *header.cast() };
+        object.trace = Some(trace);
+    }
+
     fn unique(&mut self, kind: ObjKind) -> *mut Header {
         self.as_ref().object(kind);
         // SAFETY: `object` checked that this is a live object of that kind.
@@ -328,6 +336,11 @@ impl<'a> ValueRef<'a> {
     pub fn inner(self) -> ValueRef<'a> {
         let object = self.dyn_obj();
         ValueRef::from_raw(object.value, object.inner)
+    }
+
+    /// Where an error was thrown, once it was.
+    pub fn trace(self) -> Option<&'a crate::trace::Trace> {
+        self.dyn_obj().trace.as_deref()
     }
 
     pub fn opaque_dyn(self) -> &'a dyn Opaque {

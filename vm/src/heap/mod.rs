@@ -117,6 +117,11 @@ unsafe fn free(header: *mut Header) {
     }
 }
 
+/// After a panic was caught: a native may have been in the middle of freeing. What it had not freed is leaked.
+pub(crate) fn after_panic() {
+    FREEING.set(false);
+}
+
 /// Gives an object's memory back. Its references have been dealt with.
 unsafe fn dealloc(header: *mut Header) {
     // SAFETY: each kind was allocated as the type it is freed as, see the `new_*` functions.

@@ -36,7 +36,7 @@
 //! - A panic ends the task with `InternalError`, so an assertion is fine for what the scheme already promises.
 
 mod collection;
-mod cx;
+pub(crate) mod cx;
 mod data;
 mod format;
 mod http;
@@ -146,6 +146,13 @@ pub fn all() -> impl Iterator<Item = &'static NativeRow> {
 pub fn find(name: &str) -> Option<&'static NativeRow> {
     static BY_NAME: OnceLock<HashMap<&'static str, &'static NativeRow>> = OnceLock::new();
     BY_NAME.get_or_init(|| all().map(|row| (row.name, row)).collect()).get(name).copied()
+}
+
+#[cold]
+pub(crate) fn denied(row: &NativeRow) -> Fault {
+    let capability = row.capability.map_or("", Capability::name);
+    let message = format!("`{}` needs the capability `{capability}`, which this program was not given", row.name);
+    Fault::new(crate::fault::FaultKind::PermissionError, message)
 }
 
 #[cfg(test)]

@@ -24,15 +24,21 @@ use crate::types::TypeInfo;
 mod parts {
     use super::*;
 
+    /// A hole that `take_at` left must not be looked at before it is filled; a module that does so all the same ends its task.
+    fn live(bits: u64) -> u64 {
+        assert!(heap::is_object(bits), "the value is lent elsewhere");
+        bits
+    }
+
     /// The slots of a struct, tuple or enum value; empty for a variant without payload.
     pub fn fields<'a>(info: &'static TypeInfo, bits: u64) -> (u16, &'a [u64]) {
         if !info.is_ref {
             return (bits as u16, &[]);
         }
-        if !heap::is_object(bits) {
+        if bits & 1 == 1 {
             return ((bits >> 1) as u16, &[]);
         }
-        let header = bits as *mut Header;
+        let header = live(bits) as *mut Header;
         // SAFETY: a live reference of a type with fields points at a `Fields` object whose slots follow the header; callers
         // drop the slice before anything can change the value.
         unsafe {
@@ -44,31 +50,31 @@ mod parts {
 
     pub fn items<'a>(bits: u64) -> &'a [u64] {
         // SAFETY: a live `Vec` reference; see `fields` for the lifetime.
-        unsafe { &(*(bits as *const VecObj)).items }
+        unsafe { &(*(live(bits) as *const VecObj)).items }
     }
 
     pub fn text<'a>(bits: u64) -> &'a str {
         // SAFETY: a live `String` reference; see `fields`.
-        unsafe { &(*(bits as *const StrObj)).text }
+        unsafe { &(*(live(bits) as *const StrObj)).text }
     }
 
     pub fn bytes<'a>(bits: u64) -> &'a [u8] {
         // SAFETY: a live `Bytes` reference; see `fields`.
-        unsafe { &(*(bits as *const BytesObj)).bytes }
+        unsafe { &(*(live(bits) as *const BytesObj)).bytes }
     }
 
     pub fn table<'a>(bits: u64) -> &'a heap::map::Table {
         // SAFETY: a live `Map` or `Set` reference; see `fields`.
-        unsafe { &(*(bits as *const MapObj)).table }
+        unsafe { &(*(live(bits) as *const MapObj)).table }
     }
 
     pub fn dynamic<'a>(bits: u64) -> &'a DynObj {
         // SAFETY: a live dynamic value; see `fields`.
-        unsafe { &*(bits as *const DynObj) }
+        unsafe { &*(live(bits) as *const DynObj) }
     }
 
     pub fn opaque<'a>(bits: u64) -> &'a dyn Opaque {
         // SAFETY: a live opaque value; see `fields`.
-        unsafe { &*(*(bits as *const OpaqueObj)).body }
+        unsafe { &*(*(live(bits) as *const OpaqueObj)).body }
     }
 }

@@ -1,0 +1,299 @@
+//! The machine: one task's stack and registers, and what happens between stretches of code.
+//!
+//! `start` puts a call of a function at the bottom of the stack, `run` executes until the budget is spent, a native
+//! waits, or the function has ended. The heap that pays must be current (`heap::meter`) during every call into here.
+
+use super::Exit;
+use super::dispatch::enter;
+use super::unwind::{Failed, describe_panic};
+use crate::fault::{Fault, FaultKind};
+use crate::heap::{self, meter};
+use crate::load::{CodeSpace, Func, LINK};
+use crate::natives::Flow;
+use crate::program::Program;
+use crate::task::{TaskCx, WaitReason};
+use crate::value::Value;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+/// A stack begins with at least this many slots: half a kilobyte holds the few small frames most tasks ever have.
+const FIRST_STACK: usize = 64;
+
+/// What a task's code came to.
+#[derive(Debug)]
+pub enum TaskEnd {
+    Returned(Value),
+    /// A `dyn Error` that nobody caught.
+    Failed(Value),
+    /// `exit(status)` was called.
+    Exit(i32),
+}
+
+/// Why `run` came back.
+#[derive(Debug)]
+pub enum Turn {
+    /// The budget is spent.
+    Yield,
+    /// A native waits; run again after a wake-up.
+    Wait(WaitReason, u64),
+    Done(TaskEnd),
+}
+
+/// What went wrong at the current instruction.
+pub(crate) enum Pending {
+    Fault(Fault),
+    /// The slot of a `dyn Error`.
+    Throw { error: u64, keep_trace: bool },
+}
+
+/// One task's interpreter state.
+pub struct Machine {
+    pub(crate) stack_end: *mut u64,
+    /// Inside a chain of places: the slot it has come to.
+    pub(crate) cursor: *mut u64,
+    pub(crate) ip: *const u64,
+    pub(crate) regs: *mut u64,
+    pub(crate) budget: i64,
+    pub(crate) result: u64,
+    pub(crate) wanted: usize,
+    pub(crate) code: &'static CodeSpace,
+    pub(crate) globals: Arc<[OnceLock<u64>]>,
+    pub(crate) pending: Option<Pending>,
+    pub(crate) wait: (WaitReason, u64),
+    /// What the waiting native keeps.
+    pub(crate) resume: Option<Box<dyn Any + Send>>,
+    pub(crate) task: TaskCx,
+    stack: Box<[u64]>,
+    state: State,
+    /// Final values of the first function's `&mut` parameters.
+    pub(super) finals: Vec<(u16, Value)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// No call is under way.
+    Idle,
+    /// At the start of an instruction.
+    Ready,
+    /// At the start of a call of a native that waits.
+    Waiting,
+}
+
+// SAFETY: a machine owns every value its stack and finals hold; they are reached only through it, by one thread at a
+// time, and the addresses of code and types are valid everywhere.
+unsafe impl Send for Machine {}
+
+impl Machine {
+    pub fn new(program: &Arc<Program>) -> Machine {
+        Machine {
+            stack_end: std::ptr::null_mut(),
+            cursor: std::ptr::null_mut(),
+            ip: std::ptr::null(),
+            regs: std::ptr::null_mut(),
+            budget: 0,
+            result: 0,
+            wanted: 0,
+            code: program.code,
+            globals: program.globals.clone(),
+            pending: None,
+            wait: (WaitReason::Nothing, 0),
+            resume: None,
+            task: TaskCx::new(program.clone()),
+            stack: Box::default(),
+            state: State::Idle,
+            finals: Vec::new(),
+        }
+    }
+
+    pub fn task(&mut self) -> &mut TaskCx {
+        &mut self.task
+    }
+
+    /// Whether a call is under way.
+    pub fn is_idle(&self) -> bool {
+        self.state == State::Idle
+    }
+
+    /// Begins a call of `func`. No call may be under way; there are as many `args` as parameters, of their types.
+    pub(crate) fn start(&mut self, func: &'static Func, args: Vec<Value>) {
+        assert_eq!(self.state, State::Idle, "one call at a time");
+        assert_eq!(args.len(), func.params().len(), "arguments of {func:?}");
+        self.finals.clear();
+        let needed = LINK + func.frame_size;
+        if self.stack.len() < needed {
+            self.resize(needed.max(FIRST_STACK));
+        }
+        self.stack[..LINK].copy_from_slice(&[func as *const Func as u64, 0, 0]);
+        self.stack[LINK..LINK + func.n_regs].fill(0);
+        for (i, (arg, info)) in args.into_iter().zip(func.params()).enumerate() {
+            self.stack[LINK + i] = arg.into_slot(info);
+        }
+        // SAFETY: the stack has `LINK` slots and a frame behind them.
+        self.regs = unsafe { self.stack.as_mut_ptr().add(LINK) };
+        self.ip = func.entry();
+        self.state = State::Ready;
+    }
+
+    fn resize(&mut self, n: usize) {
+        let offset = if self.regs.is_null() { 0 } else { self.offset() };
+        let mut stack = vec![0; n].into_boxed_slice();
+        stack[..self.stack.len()].copy_from_slice(&self.stack);
+        meter::resize(self.stack.len() * 8, n * 8);
+        self.stack = stack;
+        // SAFETY: the offset was inside the old stack, and the new one is longer.
+        unsafe {
+            self.regs = self.stack.as_mut_ptr().add(offset);
+            self.stack_end = self.stack.as_mut_ptr().add(n);
+        }
+    }
+
+    pub(super) fn first_register(&mut self) -> *mut u64 {
+        // SAFETY: a stack that a call was started on begins with a link and a frame.
+        unsafe { self.stack.as_mut_ptr().add(LINK) }
+    }
+
+    fn offset(&self) -> usize {
+        (self.regs as usize - self.stack.as_ptr() as usize) / 8
+    }
+
+    /// Makes room for `wanted` slots behind the current frame; `false` at the limit.
+    fn grow(&mut self) -> bool {
+        // SAFETY: the link in front of a frame names its function.
+        let func = unsafe { &*(*self.regs.sub(3) as *const Func) };
+        let needed = self.offset() + func.frame_size + self.wanted + LINK;
+        let limit = self.task.program().options.stack_limit / 8;
+        if needed > limit {
+            return false;
+        }
+        self.resize((self.stack.len() * 2).max(needed).min(limit));
+        true
+    }
+
+    /// Runs for at most `budget` reductions. `cancel` delivers a `CancelledError` where the task waits, or as soon as it does.
+    pub fn run(&mut self, budget: u32, cancel: bool) -> Turn {
+        assert_ne!(self.state, State::Idle, "a call has been started");
+        self.budget = i64::from(budget);
+        if cancel && self.state == State::Waiting {
+            if let Some(turn) = self.cancel_here() {
+                return turn;
+            }
+        }
+        loop {
+            self.state = State::Ready;
+            // SAFETY: `start` or an earlier stretch left the machine at an instruction of the frame at `regs`.
+            let exit = catch_unwind(AssertUnwindSafe(|| unsafe { enter(self) }));
+            let turn = match exit {
+                Ok(Exit::Yield) => {
+                    if !meter::is_over() {
+                        return Turn::Yield;
+                    }
+                    self.fault_before(Fault::out_of_memory())
+                }
+                Ok(Exit::Grow) => match self.grow() {
+                    true => None,
+                    false => {
+                        let limit = self.task.program().options.stack_limit;
+                        let message = format!("calls are nested too deep: the stack limit of {limit} bytes is reached");
+                        self.fault_before(Fault::new(FaultKind::StackOverflowError, message))
+                    }
+                },
+                Ok(Exit::Suspend) => {
+                    self.state = State::Waiting;
+                    if !cancel {
+                        return Turn::Wait(self.wait.0, self.wait.1);
+                    }
+                    self.cancel_here()
+                }
+                Ok(Exit::Return) => {
+                    // SAFETY: the frame at `regs` is the first one and has dropped all but its `&mut` parameters.
+                    let func: &'static Func = unsafe { &*(*self.regs.sub(3) as *const Func) };
+                    self.state = State::Idle;
+                    // SAFETY: as above.
+                    unsafe { self.keep_finals(func) };
+                    return Turn::Done(TaskEnd::Returned(Value::from_raw(self.result, func.ret)));
+                }
+                Ok(Exit::Fault) => self.raise_pending(),
+                Ok(Exit::Next) => unreachable!("`enter` goes on by itself"),
+                Err(panic) => {
+                    heap::after_panic();
+                    // Only natives panic, and `run_native` saved where it was: behind the call's first word.
+                    // SAFETY: so this is the call's first word.
+                    self.ip = unsafe { self.ip.sub(1) };
+                    self.fault_before(Fault::internal(describe_panic(&*panic)))
+                }
+            };
+            if let Some(turn) = turn {
+                return turn;
+            }
+        }
+    }
+
+    /// Raises at the call that waits, whose native is not called again.
+    fn cancel_here(&mut self) -> Option<Turn> {
+        self.resume = None;
+        self.fault_before(Fault::new(FaultKind::CancelledError, "the task was cancelled"))
+    }
+
+    /// Raises at an instruction that has not begun; its arguments are dropped.
+    fn fault_before(&mut self, fault: Fault) -> Option<Turn> {
+        self.resume = None;
+        // SAFETY: the machine stands at the start of an instruction of the frame at `regs`.
+        unsafe {
+            let func = &*(*self.regs.sub(3) as *const Func);
+            self.drop_args(func, func.pc_of(self.ip), self.regs);
+            self.ip = self.ip.add(1);
+        }
+        self.pending = Some(Pending::Fault(fault));
+        self.raise_pending()
+    }
+
+    fn raise_pending(&mut self) -> Option<Turn> {
+        let pending = self.pending.take().expect("a fault says what it is");
+        // SAFETY: `ip` is just behind the first word of the instruction that failed, in the frame at `regs`.
+        match unsafe { self.raise(pending) } {
+            None => None,
+            Some(failed) => {
+                self.state = State::Idle;
+                Some(Turn::Done(match failed {
+                    Failed::Error(error) => TaskEnd::Failed(error),
+                    Failed::Exit(status) => TaskEnd::Exit(status),
+                }))
+            }
+        }
+    }
+
+    /// After the end: the final value of the first function's `&mut` parameter number `i`.
+    pub fn take_final(&mut self, i: u16) -> Option<Value> {
+        let at = self.finals.iter().position(|(param, _)| *param == i)?;
+        Some(self.finals.swap_remove(at).1)
+    }
+
+    /// Ends a call that is under way, dropping what its frames hold.
+    pub fn abandon(&mut self) {
+        if self.state == State::Idle {
+            return;
+        }
+        self.resume = None;
+        // SAFETY: the machine stands at the start of an instruction of the frame at `regs`.
+        unsafe {
+            let func = &*(*self.regs.sub(3) as *const Func);
+            self.drop_args(func, func.pc_of(self.ip), self.regs);
+            self.ip = self.ip.add(1);
+            drop(self.raise(Pending::Fault(Fault::exit(0))));
+        }
+        self.state = State::Idle;
+        self.finals.clear();
+    }
+}
+
+impl Drop for Machine {
+    /// The heap that pays must be current.
+    fn drop(&mut self) {
+        self.abandon();
+        self.finals.clear();
+        meter::resize(self.stack.len() * 8, 0);
+    }
+}
+
+const _: () = assert!(size_of::<Flow>() <= 16);

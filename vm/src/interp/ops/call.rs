@@ -1,0 +1,201 @@
+//! Calls: of functions, closures, dynamic methods and natives.
+
+use super::*;
+use crate::heap::object::{ClosureObj, DynObj};
+use crate::heap::{Header, meter};
+use crate::load::{BoundMethod, BoundNative, Func, LINK};
+use crate::natives::{Flow, NativeCx};
+use crate::types::TypeInfo;
+
+/// Enters `func` with the arguments already in place at `callee`. `ip` is behind the call's first word.
+#[inline(always)]
+unsafe fn enter_func(ip: *const u64, callee: *mut u64, distance: usize, func: *const Func) -> *const u64 {
+    *callee.sub(1) = ip.add(1) as u64;
+    *callee.sub(2) = distance as u64;
+    *callee.sub(3) = func as u64;
+    let zero = &(*func).zero;
+    if zero.start != zero.end {
+        std::ptr::write_bytes(callee.add(zero.start), 0, zero.end - zero.start);
+    }
+    (*func).entry.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn grow(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, func: *const Func) -> Exit {
+    save(m, ip.sub(1), regs, budget);
+    (*m).wanted = (*func).frame_size;
+    Exit::Grow
+}
+
+handlers! {
+    call(m, ip, regs, budget, w) {
+        let func = *ip as *const Func;
+        let callee = regs.add(b(w));
+        if budget <= 0 {
+            return spent(m, ip, regs);
+        }
+        if (callee as usize) + (*func).frame_size * 8 > (*m).stack_end as usize {
+            return grow(m, ip, regs, budget, func);
+        }
+        let entry = enter_func(ip, callee, b(w), func);
+        go!(m, entry, callee, budget - 1)
+    }
+
+    call_closure(m, ip, regs, budget, w) {
+        if budget <= 0 {
+            return spent(m, ip, regs);
+        }
+        let closure = get(regs, c(w)) as *const ClosureObj;
+        let func: *const Func = (*m).code.funcs[(*closure).func as usize];
+        let callee = regs.add(b(w));
+        if (callee as usize) + (*func).frame_size * 8 > (*m).stack_end as usize {
+            return grow(m, ip, regs, budget, func);
+        }
+        let captures = &(*closure).captures;
+        let first = usize::from((*func).def.n_params) - captures.len();
+        for (i, (&bits, ty)) in captures.iter().zip((*closure).types).enumerate() {
+            if ty.is_ref {
+                heap::retain(bits);
+            }
+            *callee.add(first + i) = bits;
+        }
+        let entry = enter_func(ip, callee, b(w), func);
+        go!(m, entry, callee, budget - 1)
+    }
+
+    call_dyn(m, ip, regs, budget, w) {
+        if budget <= 0 {
+            return spent(m, ip, regs);
+        }
+        let method = *ip as *const BoundMethod;
+        let callee = regs.add(b(w));
+        let object = *callee as *mut DynObj;
+        let func: *const Func = match (*method).find((*object).inner.id) {
+            Some(func) => func,
+            None => return no_method(m, ip, regs, budget, method),
+        };
+        if (callee as usize) + (*func).frame_size * 8 > (*m).stack_end as usize {
+            return grow(m, ip, regs, budget, func);
+        }
+        let inner = (*object).inner;
+        // What is under the value is taken out of its box: moved when the box is only ours, else copied.
+        let value = (*object).value;
+        if inner.is_ref {
+            heap::retain(value);
+        }
+        heap::release(object as u64);
+        *callee = value;
+        if (&(*method).inout).first() == Some(&0) {
+            set(regs, c(w), inner as *const TypeInfo as u64);
+        }
+        let entry = enter_func(ip, callee, b(w), func);
+        go!(m, entry, callee, budget - 1)
+    }
+
+    /// `take_back` of `&mut self` after a call on a dynamic value: puts the value into a box again.
+    take_back_dyn(m, ip, regs, budget, w) {
+        let inner = std::mem::take(&mut *regs.add(c(w))) as *const TypeInfo;
+        let bits = std::mem::take(&mut *regs.add(b(w)));
+        let bits = if inner.is_null() {
+            bits
+        } else {
+            heap::new_dyn(&*(*ip as *const TypeInfo), &*inner, bits)
+        };
+        set_ref(regs, a(w), bits);
+        go!(m, ip.add(1), regs, budget)
+    }
+
+    call_native(m, ip, regs, budget, w) {
+        match run_native(m, ip, regs, budget, w) {
+            Exit::Next => {}
+            exit => return exit,
+        }
+        set(regs, a(w), (*m).result);
+        go!(m, ip.add(1), regs, budget)
+    }
+
+    call_native_ref(m, ip, regs, budget, w) {
+        match run_native(m, ip, regs, budget, w) {
+            Exit::Next => {}
+            exit => return exit,
+        }
+        set_ref(regs, a(w), (*m).result);
+        go!(m, ip.add(1), regs, budget)
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn no_method(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    method: *const BoundMethod,
+) -> Exit {
+    let message = format!("no implementation of {} for this value", (&*method).name);
+    fault(m, ip, regs, budget, Fault::internal(message))
+}
+
+/// Calls a native; `Exit::Next` when it answered. Not inlined: its locals would keep the handlers from ending in a jump.
+#[inline(never)]
+unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, w: u64) -> Exit {
+    let native: &'static BoundNative = &*(*ip as *const BoundNative);
+    let n = native.sig.params.len();
+    // Saved first: if the native panics, this is where the fault is.
+    save(m, ip, regs, budget);
+    let machine = &mut *m;
+    let args = std::slice::from_raw_parts_mut(regs.add(b(w)), n);
+    let result;
+    let ret;
+    {
+        let mut cx =
+            NativeCx { args, sig: &native.sig, ret: 0, resume: machine.resume.take(), task: &mut machine.task };
+        result = if native.row.capability.is_some_and(|capability| cx.task.program().is_denied(capability)) {
+            Err(crate::natives::denied(native.row))
+        } else {
+            (native.row.func)(&mut cx)
+        };
+        ret = cx.ret;
+        machine.resume = cx.resume.take();
+    }
+    match result {
+        Ok(Flow::Suspend { reason, detail }) => {
+            machine.ip = ip.sub(1);
+            machine.wait = (reason, detail);
+            return Exit::Suspend;
+        }
+        Ok(Flow::Done) => {
+            machine.result = ret;
+            drop_args(regs.add(b(w)), native);
+            if meter::is_over() {
+                // The result is in nobody's hands yet.
+                if native.sig.ret.is_ref {
+                    heap::release(ret);
+                }
+                machine.pending = Some(Pending::Fault(Fault::out_of_memory()));
+                return Exit::Fault;
+            }
+            Exit::Next
+        }
+        Err(error) => {
+            drop_args(regs.add(b(w)), native);
+            machine.resume = None;
+            machine.pending = Some(Pending::Fault(error));
+            Exit::Fault
+        }
+    }
+}
+
+/// Drops what a native did not take; `&mut` parameters stay for `take_back`.
+pub(crate) unsafe fn drop_args(args: *mut u64, native: &BoundNative) {
+    for (i, (info, inout)) in native.sig.params.iter().zip(&native.sig.inout).enumerate() {
+        if info.is_ref && !inout {
+            heap::release(std::mem::take(&mut *args.add(i)));
+        }
+    }
+}
+
+const _: () = assert!(LINK == 3, "`enter_func` and the returns write and read three link slots");
+const _: () = assert!(size_of::<*const Header>() == 8, "slots hold addresses");

@@ -1,0 +1,66 @@
+//! Comparing scalars, alone and fused with the jump that follows.
+
+use super::*;
+
+macro_rules! comparisons {
+    ($( $name:ident $access:ident $op:tt; )*) => { $( handlers! {
+        $name(m, ip, regs, budget, w) {
+            set(regs, a(w), u64::from($access(regs, b(w)) $op $access(regs, c(w))));
+            go!(m, ip, regs, budget)
+        }
+    } )* };
+}
+comparisons! {
+    eq_int get ==;
+    ne_int get !=;
+    lt_int int <;
+    le_int int <=;
+    lt_u64 get <;
+    le_u64 get <=;
+    eq_float float ==;
+    ne_float float !=;
+    lt_float float <;
+    le_float float <=;
+}
+
+macro_rules! compare_and_jump {
+    ($( $name:ident $op:tt $when:literal; )*) => { $( handlers! {
+        $name(m, ip, regs, budget, w) {
+            let result = int(regs, b(w)) $op int(regs, c(w));
+            set(regs, a(w), u64::from(result));
+            let target = *ip;
+            let ip = ip.add(1);
+            let ip = if result == $when { ip.offset(distance(target)) } else { ip };
+            go!(m, ip, regs, budget)
+        }
+    } )* };
+}
+compare_and_jump! {
+    lt_int_jump_if < true;
+    lt_int_jump_if_not < false;
+    le_int_jump_if <= true;
+    le_int_jump_if_not <= false;
+    eq_int_jump_if == true;
+    eq_int_jump_if_not == false;
+}
+
+handlers! {
+    lt_int_jump_back_if(m, ip, regs, budget, w) {
+        let result = int(regs, b(w)) < int(regs, c(w));
+        set(regs, a(w), u64::from(result));
+        let target = *ip;
+        let after = ip.add(1);
+        if !result {
+            return go!(m, after, regs, budget);
+        }
+        if budget <= 0 {
+            return spent(m, ip, regs);
+        }
+        go!(m, after.offset(distance(target)), regs, budget - 1)
+    }
+
+    not_bool(m, ip, regs, budget, w) {
+        set(regs, a(w), get(regs, b(w)) ^ 1);
+        go!(m, ip, regs, budget)
+    }
+}

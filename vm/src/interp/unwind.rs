@@ -1,0 +1,330 @@
+//! Errors on their way to a handler: making the value, taking the trace, leaving frames.
+
+use super::machine::{Machine, Pending};
+use crate::fault::{Fault, FaultBody};
+use crate::heap;
+use crate::heap::object::{ClosureObj, DynObj};
+use crate::load::Func;
+use crate::trace::{MAX_FRAMES, Trace, TraceFrame};
+use crate::types::TypeInfo;
+use crate::value::Value;
+use smallvec::SmallVec;
+use stark_bytecode::{Instr, TypeDesc};
+use std::any::Any;
+use std::sync::Arc;
+
+/// Nobody caught it.
+pub(super) enum Failed {
+    Error(Value),
+    Exit(i32),
+}
+
+/// Outgoing slots of a call that hold `&mut` parameters, with their types.
+type InOuts = SmallVec<[(usize, &'static TypeInfo); 4]>;
+
+impl Machine {
+    /// Finds the handler for what went wrong at the instruction just before `ip`, and goes there; or leaves all frames.
+    ///
+    /// # Safety
+    /// `regs` is the frame of the function that holds `ip - 1`, as the interpreter left it.
+    pub(super) unsafe fn raise(&mut self, pending: Pending) -> Option<Failed> {
+        // SAFETY: the caller's promise, and every link names the function of the frame behind it.
+        unsafe {
+            let mut word = self.ip.sub(1);
+            let mut regs = self.regs;
+            let error = match pending {
+                Pending::Throw { error, keep_trace } => {
+                    let dyn_info = (*(error as *const DynObj)).header.info;
+                    let mut error = Value::from_raw(error, dyn_info);
+                    if !keep_trace || error.as_ref().dyn_obj().trace.is_none() {
+                        let trace = self.trace(word, regs);
+                        error.set_trace(Arc::new(trace));
+                    }
+                    Some(error)
+                }
+                Pending::Fault(fault) => match fault.into_body() {
+                    FaultBody::Exit(status) => {
+                        self.leave_all(word, regs);
+                        return Some(Failed::Exit(status));
+                    }
+                    body => {
+                        let (mut error, cause) = self.materialise(body);
+                        let mut trace = self.trace(word, regs);
+                        trace.cause = cause;
+                        error.set_trace(Arc::new(trace));
+                        Some(error)
+                    }
+                },
+            };
+            loop {
+                let func = &*(*regs.sub(3) as *const Func);
+                let pc = func.pc_of(word);
+                let inouts = self.inouts(func, pc, regs);
+                let handler = func.def.handlers.iter().find(|h| (h.start..h.end).contains(&(pc as u32)));
+                if let Some(handler) = handler {
+                    self.land(func, handler.target.index(), regs, &inouts);
+                    if let Some(error) = error {
+                        let slot = &mut *regs.add(handler.err.index());
+                        let old = std::mem::replace(slot, error.into_raw().0);
+                        heap::release(old);
+                    }
+                    self.ip = func.address_of(handler.target.index());
+                    self.regs = regs;
+                    return None;
+                }
+                match self.leave(func, regs, &inouts) {
+                    Some((caller, back)) => {
+                        word = back.sub(1);
+                        regs = caller;
+                    }
+                    None => return error.map(Failed::Error),
+                }
+            }
+        }
+    }
+
+    /// Leaves every frame; nothing is caught.
+    unsafe fn leave_all(&mut self, mut word: *const u64, mut regs: *mut u64) {
+        // SAFETY: as in `raise`.
+        unsafe {
+            loop {
+                let func = &*(*regs.sub(3) as *const Func);
+                let inouts = self.inouts(func, func.pc_of(word), regs);
+                match self.leave(func, regs, &inouts) {
+                    Some((caller, back)) => {
+                        word = back.sub(1);
+                        regs = caller;
+                    }
+                    None => return,
+                }
+            }
+        }
+    }
+
+    /// Drops a frame's references (its `&mut` parameters stay for the caller). The caller's registers and where it
+    /// would go on; `None` for the first frame.
+    unsafe fn leave(
+        &mut self,
+        func: &'static Func,
+        regs: *mut u64,
+        inouts: &InOuts,
+    ) -> Option<(*mut u64, *const u64)> {
+        // SAFETY: as in `raise`; the pointer maps are those of the frame's function.
+        unsafe {
+            for &(slot, info) in inouts {
+                if info.is_ref {
+                    heap::release(std::mem::take(&mut *regs.add(slot)));
+                }
+            }
+            for &reg in &func.refs {
+                heap::release(std::mem::take(&mut *regs.add(usize::from(reg))));
+            }
+            let back = *regs.sub(1) as *const u64;
+            if back.is_null() {
+                self.keep_finals(func);
+                return None;
+            }
+            Some((regs.sub(*regs.sub(2) as usize), back))
+        }
+    }
+
+    /// Takes the `&mut` parameters out of the first frame, which has ended.
+    pub(super) unsafe fn keep_finals(&mut self, func: &'static Func) {
+        self.finals.clear();
+        for &param in &func.def.inout {
+            let info = func.registers[usize::from(param)];
+            // SAFETY: the stack begins with a link, then the first frame.
+            let bits = unsafe { std::mem::take(&mut *self.first_register().add(usize::from(param))) };
+            if !info.is_ref || bits != 0 {
+                self.finals.push((param, Value::from_raw(bits, info)));
+            }
+        }
+    }
+
+    /// Prepares a landing pad: `&mut` parameters of the failed call that it takes back stay, others are dropped, and a
+    /// `take_back` that has nothing to take finds null.
+    unsafe fn land(&mut self, func: &'static Func, target: usize, regs: *mut u64, inouts: &InOuts) {
+        // SAFETY: as in `raise`; outgoing slots lie inside the frame.
+        unsafe {
+            let mut kept: SmallVec<[usize; 4]> = SmallVec::new();
+            for instr in &func.def.code[target..] {
+                let Instr::TakeBack { out, .. } = instr else { break };
+                kept.push(func.out_base() + out.index());
+            }
+            for &(slot, info) in inouts {
+                if !kept.contains(&slot) && info.is_ref {
+                    heap::release(std::mem::take(&mut *regs.add(slot)));
+                }
+            }
+            for slot in kept {
+                if !inouts.iter().any(|(inout, _)| *inout == slot) {
+                    *regs.add(slot) = 0;
+                }
+            }
+        }
+    }
+
+    /// Which outgoing slots hold `&mut` parameters while the call at `pc` is under way or has failed.
+    unsafe fn inouts(&self, func: &'static Func, pc: usize, regs: *mut u64) -> InOuts {
+        let base = func.out_base();
+        let of = |callee: &'static Func| {
+            callee.def.inout.iter().map(|&i| (base + usize::from(i), callee.registers[usize::from(i)])).collect()
+        };
+        match func.def.code[pc] {
+            Instr::Call { func: callee, .. } => of(self.code.funcs[callee.index()]),
+            Instr::CallClosure { closure, .. } => {
+                // SAFETY: the closure is in its register during the call.
+                let callee = unsafe { (*(*regs.add(closure.index()) as *const ClosureObj)).func };
+                of(self.code.funcs[callee as usize])
+            }
+            Instr::CallNative { native, .. } => {
+                let sig = &self.code.natives[native.index()].sig;
+                sig.inout.iter().enumerate().filter(|(_, inout)| **inout).map(|(i, _)| (base + i, sig.params[i])).collect()
+            }
+            Instr::CallDyn { method, .. } => {
+                let method = self.code.methods[method.index()];
+                let mut inouts: InOuts =
+                    method.inout.iter().map(|&i| (base + usize::from(i), method.params[usize::from(i)])).collect();
+                // The receiver is out of its box; the hidden register knows what it is.
+                if let (Some(first), Some(hidden)) = (inouts.first_mut().filter(|(slot, _)| *slot == base), func.hidden) {
+                    // SAFETY: the hidden register is null or holds the type that `call_dyn` put there.
+                    let inner = unsafe { *regs.add(hidden) as *const TypeInfo };
+                    if !inner.is_null() {
+                        // SAFETY: types are never freed.
+                        first.1 = unsafe { &*inner };
+                    }
+                }
+                inouts
+            }
+            _ => InOuts::new(),
+        }
+    }
+
+    /// Drops the arguments of a call that has not begun; `&mut` ones stay.
+    pub(super) unsafe fn drop_args(&mut self, func: &'static Func, pc: usize, regs: *mut u64) {
+        let base = func.out_base();
+        let mut drop_all = |params: &[&'static TypeInfo], inout: &dyn Fn(usize) -> bool| {
+            for (i, info) in params.iter().enumerate() {
+                if info.is_ref && !inout(i) {
+                    // SAFETY: the arguments are in place and of the callee's parameter types.
+                    unsafe { heap::release(std::mem::take(&mut *regs.add(base + i))) };
+                }
+            }
+        };
+        match func.def.code[pc] {
+            Instr::Call { func: callee, .. } => {
+                let callee = self.code.funcs[callee.index()];
+                drop_all(callee.params(), &|i| callee.def.inout.contains(&(i as u16)));
+            }
+            Instr::CallClosure { closure, .. } => {
+                // SAFETY: the closure is in its register.
+                let callee = unsafe { (*(*regs.add(closure.index()) as *const ClosureObj)).func };
+                let callee = self.code.funcs[callee as usize];
+                let n_args = usize::from(callee.def.n_params - callee.def.n_captures);
+                drop_all(&callee.params()[..n_args], &|i| callee.def.inout.contains(&(i as u16)));
+            }
+            Instr::CallNative { native, .. } => {
+                let sig = &self.code.natives[native.index()].sig;
+                drop_all(&sig.params, &|i| sig.inout[i]);
+            }
+            Instr::CallDyn { method, .. } => {
+                let method = self.code.methods[method.index()];
+                drop_all(&method.params, &|i| method.inout.contains(&(i as u16)));
+            }
+            _ => {}
+        }
+    }
+
+    /// The `dyn Error` for a fault, and the trace it brought from another task.
+    fn materialise(&self, body: FaultBody) -> (Value, Option<Arc<Trace>>) {
+        match body {
+            FaultBody::Thrown(error) => {
+                let cause = error.as_ref().dyn_obj().trace.clone();
+                (error, cause)
+            }
+            FaultBody::Kind { kind, message, fields } => {
+                let info = self.code.faults.get(kind);
+                let TypeDesc::Struct { fields: declared, .. } = &info.desc else {
+                    unreachable!("the loader takes structs only")
+                };
+                let mut given = fields.into_iter();
+                let values = (0..declared.len()).map(|i| match i {
+                    0 => Value::str(message.as_str()),
+                    _ => given.next().unwrap_or_else(|| default_of(info.field(0, i))),
+                });
+                let values: Vec<Value> = values.collect();
+                (Value::dynamic(self.code.dyn_error, Value::fields(info, values)), None)
+            }
+            FaultBody::Exit(status) => {
+                (self.materialise(FaultBody::Kind {
+                    kind: crate::fault::FaultKind::InternalError,
+                    message: format!("exit({status}) where only an error can be"),
+                    fields: Vec::new(),
+                })
+                .0, None)
+            }
+        }
+    }
+
+    /// The error value of a fault outside any running call, for whoever ends a task from the outside.
+    pub(crate) fn error_value(&self, fault: Fault) -> Value {
+        self.materialise(fault.into_body()).0
+    }
+
+    /// The calls that are under way, innermost first.
+    unsafe fn trace(&self, mut word: *const u64, mut regs: *mut u64) -> Trace {
+        let mut trace = Trace::default();
+        // SAFETY: as in `raise`.
+        unsafe {
+            loop {
+                let func = &*(*regs.sub(3) as *const Func);
+                if trace.frames.len() < MAX_FRAMES {
+                    trace.frames.push(frame(func, func.pc_of(word)));
+                } else {
+                    trace.n_more += 1;
+                }
+                let back = *regs.sub(1) as *const u64;
+                if back.is_null() {
+                    return trace;
+                }
+                regs = regs.sub(*regs.sub(2) as usize);
+                word = back.sub(1);
+            }
+        }
+    }
+}
+
+fn frame(func: &'static Func, pc: usize) -> TraceFrame {
+    let row = func.def.lines.partition_point(|line| line.pc as usize <= pc).checked_sub(1);
+    let at = row.and_then(|row| {
+        let line = func.def.lines[row];
+        Some((func.files.get(line.file as usize)?.clone(), line.line, line.col))
+    });
+    TraceFrame { function: func.def.name.as_str().into(), at }
+}
+
+/// What a field of an error struct holds when the fault says nothing about it.
+fn default_of(info: &'static TypeInfo) -> Value {
+    match &info.desc {
+        TypeDesc::Str => Value::str(""),
+        TypeDesc::Bytes => Value::bytes([]),
+        TypeDesc::Vec(_) => Value::vec(info, []),
+        TypeDesc::Map(..) | TypeDesc::Set(_) => Value::map(info),
+        TypeDesc::Enum { variants, .. } => match variants.iter().position(|v| v.fields.is_empty()) {
+            Some(variant) => Value::variant(info, variant as u16, []),
+            None => Value::from_raw(0, info),
+        },
+        // A null reference: reading it is the fault of a hole.
+        _ => Value::from_raw(0, info),
+    }
+}
+
+/// What a panic said.
+pub(super) fn describe_panic(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_string())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into());
+    format!("a bug in STARK's runtime: {text}")
+}

@@ -1,0 +1,288 @@
+//! Loading: a verified module becomes code that runs.
+//!
+//! Every function is decoded once into wide words with all it names resolved: types, constants, callees and natives are
+//! plain addresses. Natives are checked against the table here. What was loaded is leaked: it lives as long as the
+//! process, so code, types and constants can be pointed at from every task without counting.
+
+#![allow(unsafe_code)]
+
+mod decode;
+
+use crate::fault::FaultTypes;
+use crate::heap;
+use crate::natives::cx::NativeSig;
+use crate::natives::scheme::Scheme;
+use crate::natives::{self, NativeRow};
+use crate::types::{TypeInfo, Types};
+use stark_bytecode::verify::VerifiedModule;
+use crate::fault::FaultKind;
+use stark_bytecode::{FieldDesc, FuncId, Function, MethodId, Module, TypeDesc, TypeId};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+/// Slots between a frame's registers and its outgoing area, filled by a call: the callee's function, the distance to
+/// the caller's registers, and where the caller goes on.
+pub(crate) const LINK: usize = 3;
+
+/// A function, decoded.
+pub(crate) struct Func {
+    pub code: OnceLock<FuncCode>,
+    /// The first word of `code`; set once while loading, before anything can run.
+    pub entry: AtomicPtr<u64>,
+    pub def: Function,
+    pub id: FuncId,
+    /// Registers, a hidden one included when `hidden` says so.
+    pub n_regs: usize,
+    /// Slots from the first register to the end of the outgoing area.
+    pub frame_size: usize,
+    /// Registers to set to null at entry: all references that are no parameters lie in here.
+    pub zero: std::ops::Range<usize>,
+    /// Reference registers, but for `&mut` parameters: what leaving the function drops.
+    pub refs: Box<[u16]>,
+    pub registers: Box<[&'static TypeInfo]>,
+    /// The types of the captured values, the last parameters.
+    pub captures: &'static [&'static TypeInfo],
+    pub ret: &'static TypeInfo,
+    /// A register behind the declared ones that remembers what type a `&mut self` call on a dynamic value unboxed (0: none).
+    pub hidden: Option<usize>,
+    pub files: Arc<[Arc<str>]>,
+}
+
+pub(crate) struct FuncCode {
+    pub words: Box<[u64]>,
+    /// Where each instruction begins in `words`.
+    pub starts: Box<[u32]>,
+}
+
+impl Func {
+    pub fn code(&self) -> &FuncCode {
+        self.code.get().expect("every function of a loaded module is decoded")
+    }
+
+    pub fn entry(&self) -> *const u64 {
+        self.entry.load(Relaxed)
+    }
+
+    /// The instruction whose words contain `word`.
+    pub fn pc_of(&self, word: *const u64) -> usize {
+        let offset = (word as usize - self.entry() as usize) / 8;
+        self.code().starts.partition_point(|&start| start as usize <= offset).saturating_sub(1)
+    }
+
+    pub fn address_of(&self, pc: usize) -> *const u64 {
+        &raw const self.code().words[self.code().starts[pc] as usize]
+    }
+
+    pub fn out_base(&self) -> usize {
+        self.n_regs + LINK
+    }
+
+    pub fn params(&self) -> &[&'static TypeInfo] {
+        &self.registers[..usize::from(self.def.n_params)]
+    }
+}
+
+impl fmt::Debug for Func {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.def.name)
+    }
+}
+
+/// A native import, bound to its row.
+pub(crate) struct BoundNative {
+    pub row: &'static NativeRow,
+    pub sig: NativeSig,
+}
+
+/// A dynamic method: who implements it.
+pub(crate) struct BoundMethod {
+    pub name: String,
+    /// Sorted by type.
+    pub impls: Box<[(TypeId, &'static Func)]>,
+    pub inout: Box<[u16]>,
+    pub params: Box<[&'static TypeInfo]>,
+}
+
+impl BoundMethod {
+    pub fn find(&self, ty: TypeId) -> Option<&'static Func> {
+        self.impls.binary_search_by_key(&ty, |(ty, _)| *ty).ok().map(|i| self.impls[i].1)
+    }
+}
+
+/// A loaded program's code.
+pub struct CodeSpace {
+    pub(crate) types: &'static Types,
+    pub(crate) funcs: Box<[&'static Func]>,
+    pub(crate) natives: Box<[&'static BoundNative]>,
+    pub(crate) methods: Box<[&'static BoundMethod]>,
+    pub(crate) strings: Box<[u64]>,
+    pub(crate) blobs: Box<[u64]>,
+    pub(crate) globals: Box<[(String, &'static TypeInfo)]>,
+    pub(crate) faults: FaultTypes,
+    pub(crate) error_message: Option<MethodId>,
+    /// The module's `dyn Error`, for wrapping faults.
+    pub(crate) dyn_error: &'static TypeInfo,
+    pub(crate) entry: FuncId,
+}
+
+/// Why a verified module cannot be run here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoadError {
+    UnknownNative { name: String },
+    NativeMismatch { name: String, scheme: &'static str, reason: String },
+    /// More code than jumps can span.
+    FunctionTooLarge { name: String, n_words: usize },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::UnknownNative { name } => write!(f, "this runtime has no native `{name}`"),
+            LoadError::NativeMismatch { name, scheme, reason } => {
+                write!(f, "native `{name}` is `{scheme}`: {reason}")
+            }
+            LoadError::FunctionTooLarge { name, n_words } => {
+                write!(f, "function `{name}` decodes to {n_words} words, the most is {}", i32::MAX)
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Loads a module.
+pub fn load(module: VerifiedModule) -> Result<&'static CodeSpace, LoadError> {
+    load_unverified(module.into_inner())
+}
+
+/// For the VM's own tests, which build modules by hand.
+pub(crate) fn load_unverified(module: Module) -> Result<&'static CodeSpace, LoadError> {
+    let mut descs = module.types.clone();
+    let (fault_types, dyn_error) = complete_faults(&module, &mut descs);
+    let types = Types::leak(&descs);
+    // Constants are not charged to the heap that happens to be current.
+    let strings = module.strings.iter().map(|s| heap::immortal_str(s.clone())).collect();
+    let blobs = module.blobs.iter().map(|b| heap::immortal_bytes(b.clone())).collect();
+    let natives =
+        module.natives.iter().map(|import| bind_native(import, types)).collect::<Result<Box<[_]>, LoadError>>()?;
+    let files: Arc<[Arc<str>]> = module.files.iter().map(|f| Arc::from(f.as_str())).collect();
+    let funcs: Box<[&'static Func]> = module
+        .functions
+        .iter()
+        .enumerate()
+        .map(|(i, def)| &*Box::leak(Box::new(prepare(FuncId(i as u32), def, types, &files))))
+        .collect();
+    let methods = module
+        .methods
+        .iter()
+        .map(|method| {
+            let impls = method.impls.iter().map(|&(ty, func)| (ty, funcs[func.index()])).collect();
+            let params = method.params.iter().map(|&t| types.get(t)).collect();
+            &*Box::leak(Box::new(BoundMethod {
+                name: method.name.clone(),
+                impls,
+                inout: method.inout.clone().into(),
+                params,
+            }))
+        })
+        .collect();
+    let space: &'static CodeSpace = Box::leak(Box::new(CodeSpace {
+        types,
+        funcs,
+        natives,
+        methods,
+        strings,
+        blobs,
+        globals: module.globals.iter().map(|g| (g.name.clone(), types.get(g.ty))).collect(),
+        faults: FaultTypes::new(fault_types.into_iter().map(|id| types.get(id)).collect()),
+        error_message: module.error_message,
+        dyn_error: types.get(dyn_error),
+        entry: module.entry,
+    }));
+    for func in &space.funcs {
+        let code = decode::decode(func, space, &module)?;
+        if code.words.len() > i32::MAX as usize {
+            return Err(LoadError::FunctionTooLarge { name: func.def.name.clone(), n_words: code.words.len() });
+        }
+        func.entry.store(code.words.as_ptr().cast_mut(), Relaxed);
+        // A fresh function: nobody has set it.
+        let _ = func.code.set(code);
+    }
+    Ok(space)
+}
+
+/// The error struct of every fault kind and the `dyn Error` type. What the module does not name (it cannot be caught by
+/// name then) is added to its types.
+fn complete_faults(module: &Module, descs: &mut Vec<TypeDesc>) -> (Vec<TypeId>, TypeId) {
+    let mut find_or_add = |find: &dyn Fn(&TypeDesc) -> bool, desc: &dyn Fn() -> TypeDesc| {
+        let id = descs.iter().position(find).unwrap_or_else(|| {
+            descs.push(desc());
+            descs.len() - 1
+        });
+        TypeId(id as u32)
+    };
+    let text = find_or_add(&|desc| *desc == TypeDesc::Str, &|| TypeDesc::Str);
+    let is_error = |desc: &TypeDesc| matches!(desc, TypeDesc::Dyn { trait_name } if trait_name == "Error");
+    let dyn_error = find_or_add(&is_error, &|| TypeDesc::Dyn { trait_name: "Error".into() });
+    let mut types = Vec::new();
+    for kind in FaultKind::ALL {
+        let named = module.faults.iter().find(|(name, _)| name == kind.name()).map(|(_, ty)| *ty);
+        types.push(named.unwrap_or_else(|| {
+            let fields = vec![FieldDesc { name: "message".into(), ty: text }];
+            find_or_add(&|_| false, &|| TypeDesc::Struct { name: kind.name().into(), fields: fields.clone() })
+        }));
+    }
+    (types, dyn_error)
+}
+
+fn bind_native(
+    import: &stark_bytecode::NativeImport,
+    types: &'static Types,
+) -> Result<&'static BoundNative, LoadError> {
+    let row = natives::find(&import.name).ok_or_else(|| LoadError::UnknownNative { name: import.name.clone() })?;
+    let mismatch =
+        |reason| LoadError::NativeMismatch { name: import.name.clone(), scheme: row.scheme, reason };
+    Scheme::parse(row.scheme).and_then(|scheme| scheme.check(import, types)).map_err(mismatch)?;
+    let sig = NativeSig {
+        type_args: import.type_args.iter().map(|&t| types.get(t)).collect(),
+        params: import.params.iter().map(|p| types.get(p.ty)).collect(),
+        inout: import.params.iter().map(|p| p.inout).collect(),
+        ret: types.get(import.ret),
+    };
+    Ok(Box::leak(Box::new(BoundNative { row, sig })))
+}
+
+fn prepare(id: FuncId, def: &Function, types: &'static Types, files: &Arc<[Arc<str>]>) -> Func {
+    let registers: Box<[&'static TypeInfo]> = def.registers.iter().map(|&t| types.get(t)).collect();
+    let n_params = usize::from(def.n_params);
+    // Cheap to say for every function that takes back from a dynamic call; a slot is all it costs.
+    let hidden = def.code.iter().any(|i| matches!(i, stark_bytecode::Instr::CallDyn { .. })).then_some(registers.len());
+    let n_regs = registers.len() + usize::from(hidden.is_some());
+    let is_zeroed = |i: usize| hidden == Some(i) || registers.get(i).is_some_and(|info| info.is_ref);
+    let first = (n_params..n_regs).find(|&i| is_zeroed(i)).unwrap_or(n_regs);
+    let last = (first..n_regs).rev().find(|&i| is_zeroed(i)).map_or(first, |i| i + 1);
+    let refs = registers
+        .iter()
+        .enumerate()
+        .filter(|(i, info)| info.is_ref && !def.inout.contains(&(*i as u16)))
+        .map(|(i, _)| i as u16)
+        .collect();
+    let captures: Vec<_> = registers[n_params - usize::from(def.n_captures)..n_params].to_vec();
+    Func {
+        code: OnceLock::new(),
+        entry: AtomicPtr::default(),
+        def: def.clone(),
+        id,
+        n_regs,
+        frame_size: n_regs + LINK + usize::from(def.n_out),
+        zero: first..last,
+        refs,
+        registers,
+        captures: captures.leak(),
+        ret: types.get(def.ret),
+        hidden,
+        files: files.clone(),
+    }
+}
