@@ -1,0 +1,4 @@
+//! TorchScript archives.
+
+pub mod ast;
+pub mod parse;
