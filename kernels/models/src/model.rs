@@ -11,6 +11,7 @@ use crate::graph::Graph;
 use crate::mapped::FileBytes;
 use crate::pickle::{Node, Pickle};
 use crate::safetensors::SafeTensors;
+use crate::signature::{infer_inputs, infer_outputs};
 use crate::torchscript::{self, ast};
 use crate::value::Value;
 use crate::zip::Archive;
@@ -94,11 +95,11 @@ impl Model {
             return Err(error);
         }
         let loaded = torchscript::load(archive)?;
-        let inputs = loaded.compiled.params.iter().map(input).collect();
-        let outputs = outputs(loaded.compiled.result.as_ref(), loaded.compiled.result_keys);
         let graph = loaded.compiled.graph;
-        let mut inputs: Vec<Input> = inputs;
-        crate::signature::infer(&graph, &mut inputs.iter_mut().map(|input| &mut input.signature).collect::<Vec<_>>());
+        let mut inputs: Vec<Input> = loaded.compiled.params.iter().map(input).collect();
+        let mut outputs = outputs(loaded.compiled.result.as_ref(), loaded.compiled.result_keys);
+        infer_inputs(&graph, &mut inputs.iter_mut().map(|input| &mut input.signature).collect::<Vec<_>>());
+        infer_outputs(&graph, &mut outputs);
         Ok(Model(Arc::new(Loaded { file, graph, inputs, outputs, parameters: loaded.parameters })))
     }
 

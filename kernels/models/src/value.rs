@@ -18,7 +18,7 @@ pub const MAX_ITEMS: usize = 1 << 20;
 pub const MAX_TEXT: usize = 1 << 20;
 
 /// An input, an output, or anything between them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Value {
     None,
     Bool(bool),
@@ -238,6 +238,12 @@ impl From<Scalar> for Value {
             Scalar::Int(i) => Value::Int(i),
             Scalar::Float(f) => Value::Float(f),
         }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 

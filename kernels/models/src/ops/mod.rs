@@ -7,7 +7,7 @@
 //! A name that ends in one underscore is the in-place form of the row without it, and has no row of its own.
 
 mod args;
-mod nn;
+mod math;
 mod scalar;
 mod table;
 mod tensor;

@@ -289,8 +289,8 @@ pub fn set_item(a: &Args<'_>) -> OpResult {
         Value::Dict(dict) => {
             let key = a.get(1);
             let mut items = dict.items_mut()?;
-            match items.iter_mut().find(|(k, _)| k.same_key(key)) {
-                Some(slot) => slot.1 = value.clone(),
+            match items.iter().position(|(k, _)| k.same_key(key)) {
+                Some(at) => items[at].1 = value.clone(),
                 None if items.len() >= MAX_ITEMS => return Err(too_long()),
                 None => items.push((key.clone(), value.clone())),
             }

@@ -14,6 +14,8 @@ pub struct Class {
     /// Attributes in order of declaration; a `Final` one has its value.
     pub attributes: Vec<Attribute>,
     pub methods: Vec<Function>,
+    /// Names of the attributes that are trained, from `__parameters__`.
+    pub parameters: Vec<String>,
     pub line: u32,
 }
 
@@ -102,4 +104,14 @@ pub enum Expr {
     Typed(Type, Box<Expr>),
     /// `uninitialized(T)`: a value that is never read.
     Uninitialized,
+}
+
+impl Expr {
+    /// The text of a string literal.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Expr::Str(text) => Some(text),
+            _ => None,
+        }
+    }
 }

@@ -77,7 +77,7 @@ type Env = HashMap<String, Cv>;
 
 /// Compiles `forward` of the object at the root of `data`.
 pub fn compile(library: Library<'_>, data: State<'_>, constants: State<'_>) -> Done<Compiled> {
-    let mut compiler = Compiler {
+    let compiler = Compiler {
         library,
         data,
         constants,

@@ -160,8 +160,14 @@ impl<'a> Cursor<'a> {
                 }
                 Head::Declare(name, ty, value) => class.attributes.push(Attribute { name, ty, value }),
                 Head::Annotation(name, ty) => class.attributes.push(Attribute { name, ty, value: None }),
-                // `__parameters__` and `__buffers__` repeat what the attributes say.
-                Head::Plain(StmtKind::Assign { .. } | StmtKind::Pass) => {}
+                Head::Plain(StmtKind::Assign { targets, values }) => {
+                    if let ([target], [Expr::List(names)]) = (&*targets, &*values)
+                        && target == "__parameters__"
+                    {
+                        class.parameters = names.iter().filter_map(Expr::as_str).map(str::to_string).collect();
+                    }
+                }
+                Head::Plain(StmtKind::Pass) => {}
                 _ => return error(line.number, "unexpected statement in a class"),
             }
         }
@@ -241,7 +247,7 @@ fn head(pair: Pair<'_, Rule>, line: u32) -> Built<Head> {
                 Some("NamedTuple") => ClassKind::NamedTuple,
                 _ => ClassKind::Other,
             };
-            Head::Class(Class { name, kind, attributes: Vec::new(), methods: Vec::new(), line })
+            Head::Class(Class { name, kind, attributes: Vec::new(), methods: Vec::new(), parameters: Vec::new(), line })
         }
         Rule::func_def => {
             let name = text(next())?;
