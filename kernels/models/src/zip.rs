@@ -21,6 +21,8 @@ use crate::mapped::FileBytes;
 pub const MAX_INFLATED: u64 = 16 << 20;
 /// The largest factor by which an entry may grow.
 pub const MAX_RATIO: u64 = 200;
+/// Up to this size, in bytes, an entry may grow by any factor.
+pub const FREE_GROWTH: u64 = 1 << 20;
 /// What all deflated entries of one archive may come to.
 pub const MAX_INFLATED_TOTAL: u64 = 64 << 20;
 /// How many entries an archive may have.
@@ -86,7 +88,9 @@ impl Archive {
                 return Err(refuse(file, Some(b), format!("overlaps entry `{a}`")));
             }
         }
-        Ok(Archive { file: file.clone(), bytes, entries, by_name, inflated: AtomicU64::new(0) })
+        let archive = Archive { file: file.clone(), bytes, entries, by_name, inflated: AtomicU64::new(0) };
+        archive.entries.iter().try_for_each(|entry| archive.check_growth(entry))?;
+        Ok(archive)
     }
 
     /// The name of the archive's file, for errors.
@@ -125,14 +129,25 @@ impl Archive {
         Ok((self.bytes.clone(), entry.data.clone()))
     }
 
+    /// Whether an entry announces more than an honest one would.
+    fn check_growth(&self, entry: &Entry) -> Result<(), ModelError> {
+        if !entry.deflated {
+            return Ok(());
+        }
+        let packed = entry.data.len() as u64;
+        if entry.size > MAX_INFLATED {
+            let reason = format!("inflates to {} bytes, the limit is {MAX_INFLATED}", entry.size);
+            return Err(refuse(&self.file, Some(&entry.name), reason));
+        }
+        if entry.size > FREE_GROWTH && entry.size > packed.saturating_mul(MAX_RATIO) {
+            let reason = format!("inflates {packed} bytes to {}, the limit is {MAX_RATIO}:1", entry.size);
+            return Err(refuse(&self.file, Some(&entry.name), reason));
+        }
+        Ok(())
+    }
+
     fn inflate(&self, entry: &Entry, payload: &[u8]) -> Result<Vec<u8>, ModelError> {
         let fail = |reason: String| refuse(&self.file, Some(&entry.name), reason);
-        if entry.size > MAX_INFLATED {
-            return Err(fail(format!("inflates to {} bytes, the limit is {MAX_INFLATED}", entry.size)));
-        }
-        if entry.size > (payload.len() as u64).saturating_mul(MAX_RATIO) {
-            return Err(fail(format!("inflates {} bytes to {}, the limit is {MAX_RATIO}:1", payload.len(), entry.size)));
-        }
         let total = self.inflated.fetch_add(entry.size, Ordering::Relaxed).saturating_add(entry.size);
         if total > MAX_INFLATED_TOTAL {
             return Err(fail(format!("the archive inflates to more than {MAX_INFLATED_TOTAL} bytes")));

@@ -1,7 +1,7 @@
 //! Arithmetic, comparisons and logic, element by element; on plain numbers the same names mean Python's.
 
 use stark_kernels::ops::{self as k, Arg};
-use stark_kernels::{DType, Scalar, Tensor};
+use stark_kernels::{DType, Tensor};
 
 use super::args::{Args, OpResult};
 use super::scalar;
@@ -286,9 +286,4 @@ pub fn where_(a: &Args<'_>) -> OpResult {
     let condition = a.tensor(0)?.to(DType::Bool).map_err(say)?;
     let (x, y) = operands(a, 1, 2)?;
     ok(k::where_(&condition, x, y))
-}
-
-/// A number in the range of `i32`, for kernels that take one.
-pub fn small_int(number: Scalar) -> Result<i32, String> {
-    i32::try_from(number.to_i64()).map_err(|_| format!("{} is out of range", number.to_i64()))
 }

@@ -8,6 +8,8 @@
 
 mod args;
 mod math;
+mod nn;
+mod rest;
 mod scalar;
 mod table;
 mod tensor;

@@ -1,7 +1,7 @@
 //! Reductions, joining, indexing and sorting.
 
 use stark_kernels::ops as k;
-use stark_kernels::{DType, Tensor};
+use stark_kernels::Tensor;
 
 use super::args::{Args, Ints, OpResult};
 use super::tensor::{ok, pair_of, say};
@@ -146,7 +146,117 @@ pub fn diff(a: &Args<'_>) -> OpResult {
     Ok(Value::Tensor(t))
 }
 
-/// A mask or count in a dtype that kernels take.
-pub fn as_bool(t: &Tensor) -> Result<Tensor, String> {
-    t.to(DType::Bool).map_err(say)
+pub fn cat(a: &Args<'_>) -> OpResult {
+    let tensors = a.tensors(0)?;
+    ok(k::cat(&tensors.iter().collect::<Vec<_>>(), a.int(1)?))
+}
+
+pub fn stack(a: &Args<'_>) -> OpResult {
+    let tensors = a.tensors(0)?;
+    ok(k::stack(&tensors.iter().collect::<Vec<_>>(), a.int(1)?))
+}
+
+pub fn repeat(a: &Args<'_>) -> OpResult {
+    ok(k::repeat(&*a.tensor(0)?, &a.sizes(1)?))
+}
+
+/// As `repeat`, but fewer numbers than axes count from the last axis.
+pub fn tile(a: &Args<'_>) -> OpResult {
+    let (t, times) = (a.tensor(0)?, a.sizes(1)?);
+    let missing = t.rank().saturating_sub(times.len());
+    let times: Vec<usize> = std::iter::repeat_n(1, missing).chain(times).collect();
+    ok(k::repeat(&t, &times))
+}
+
+pub fn repeat_interleave(a: &Args<'_>) -> OpResult {
+    let times = a.count(1).map_err(|_| "repeats that differ per element are not supported".to_string())?;
+    match a.opt_int(2)? {
+        Some(dim) => ok(k::repeat_interleave(&*a.tensor(0)?, times, dim)),
+        None => ok(a.tensor(0)?.flatten(0, -1).and_then(|flat| k::repeat_interleave(&flat, times, 0))),
+    }
+}
+
+pub fn flip(a: &Args<'_>) -> OpResult {
+    ok(k::flip(&*a.tensor(0)?, &a.ints(1)?))
+}
+
+pub fn roll(a: &Args<'_>) -> OpResult {
+    ok(k::roll(&*a.tensor(0)?, &a.ints(1)?, &axes(a, 2)?))
+}
+
+pub fn tril(a: &Args<'_>) -> OpResult {
+    ok(k::tril(&*a.tensor(0)?, a.int(1)?))
+}
+
+pub fn triu(a: &Args<'_>) -> OpResult {
+    ok(k::triu(&*a.tensor(0)?, a.int(1)?))
+}
+
+pub fn index(a: &Args<'_>) -> OpResult {
+    let indices = a.opt_tensors(1)?;
+    ok(k::index(&*a.tensor(0)?, &indices.iter().map(Option::as_ref).collect::<Vec<_>>()))
+}
+
+pub fn index_put(a: &Args<'_>) -> OpResult {
+    let indices = a.opt_tensors(1)?;
+    let indices: Vec<Option<&Tensor>> = indices.iter().map(Option::as_ref).collect();
+    ok(k::index_put(&*a.tensor(0)?, &indices, &*a.tensor(2)?, a.bool(3)?))
+}
+
+pub fn index_select(a: &Args<'_>) -> OpResult {
+    ok(k::index_select(&*a.tensor(0)?, a.int(1)?, &*a.tensor(2)?))
+}
+
+pub fn masked_select(a: &Args<'_>) -> OpResult {
+    ok(k::masked_select(&*a.tensor(0)?, &*a.tensor(1)?))
+}
+
+pub fn nonzero(a: &Args<'_>) -> OpResult {
+    ok(k::nonzero(&*a.tensor(0)?))
+}
+
+pub fn gather(a: &Args<'_>) -> OpResult {
+    ok(k::gather(&*a.tensor(0)?, a.int(1)?, &*a.tensor(2)?))
+}
+
+pub fn scatter(a: &Args<'_>) -> OpResult {
+    let t = a.tensor(0)?;
+    // A plain number goes everywhere.
+    let source = a.tensor(3)?.to(t.dtype()).map_err(say)?;
+    match a.get(4) {
+        Value::None => ok(k::scatter(&t, a.int(1)?, &*a.tensor(2)?, &source)),
+        Value::Str(how) if &**how == "add" => ok(k::scatter_add(&t, a.int(1)?, &*a.tensor(2)?, &source)),
+        how => Err(format!("reduce `{how}` is not supported")),
+    }
+}
+
+pub fn scatter_add(a: &Args<'_>) -> OpResult {
+    ok(k::scatter_add(&*a.tensor(0)?, a.int(1)?, &*a.tensor(2)?, &*a.tensor(3)?))
+}
+
+/// One class more than the greatest id, unless the number of classes is given.
+pub fn one_hot(a: &Args<'_>) -> OpResult {
+    let t = a.tensor(0)?;
+    let classes = match a.int(1)? {
+        n if n >= 0 => n as usize,
+        _ => {
+            let greatest = k::amax(&t, &[], false).and_then(|m| m.item()).map_err(say)?.to_i64();
+            usize::try_from(greatest.saturating_add(1)).unwrap_or(0)
+        }
+    };
+    ok(k::one_hot(&t, classes))
+}
+
+pub fn sort(a: &Args<'_>) -> OpResult {
+    let (values, indices) = k::sort(&*a.tensor(0)?, a.int(1)?, a.bool(2)?).map_err(say)?;
+    pair_of(values, indices)
+}
+
+pub fn argsort(a: &Args<'_>) -> OpResult {
+    ok(k::argsort(&*a.tensor(0)?, a.int(1)?, a.bool(2)?))
+}
+
+pub fn topk(a: &Args<'_>) -> OpResult {
+    let (values, indices) = k::topk(&*a.tensor(0)?, a.count(1)?, a.int(2)?, a.bool(3)?).map_err(say)?;
+    pair_of(values, indices)
 }

@@ -3,7 +3,7 @@
 
 use super::Default::*;
 use super::Traits::{Effect, Picks, Pure};
-use super::{ArgRow, Args, OpResult, OpRow, math, scalar, tensor};
+use super::{ArgRow, Args, OpResult, OpRow, math, nn, rest, scalar, tensor};
 
 macro_rules! default {
     () => {
@@ -151,8 +151,28 @@ rows! {
     "torch.chunk"(self, chunks, dim = Int(0)) Pure tensor::chunk;
     "torch.diagonal"(self, offset = Int(0), dim1 = Int(0), dim2 = Int(1)) Pure tensor::diagonal;
     "torch.unfold"(self, dimension, size, step) Pure tensor::unfold;
+    "torch.cat"(tensors, dim = Int(0)) Pure rest::cat;
+    "torch.concat"(tensors, dim = Int(0)) Pure rest::cat;
+    "torch.stack"(tensors, dim = Int(0)) Pure rest::stack;
+    "torch.repeat"(self, repeats) Pure rest::repeat;
+    "torch.tile"(self, dims) Pure rest::tile;
+    "torch.repeat_interleave"(self, repeats, dim = None, output_size = None) Pure rest::repeat_interleave;
+    "torch.flip"(self, dims) Pure rest::flip;
+    "torch.roll"(self, shifts, dims = None) Pure rest::roll;
+    "torch.tril"(self, diagonal = Int(0)) Pure rest::tril;
+    "torch.triu"(self, diagonal = Int(0)) Pure rest::triu;
+    "torch.index"(self, indices) Pure rest::index;
+    "torch.index_put"(self, indices, values, accumulate = Bool(false)) Pure rest::index_put;
+    "torch.masked_select"(self, mask) Pure rest::masked_select;
+    "torch.nonzero"(self) Pure rest::nonzero;
+    "torch.scatter_add"(self, dim, index, src) Pure rest::scatter_add;
+    "torch.index_select"(self, dim, index) Pure rest::index_select;
+    "torch.gather"(self, dim, index, sparse_grad = Bool(false)) Pure rest::gather;
+    "torch.scatter"(self, dim, index, src, reduce = None) Pure rest::scatter;
     "torch.masked_fill"(self, mask, value) Pure math::masked_fill;
     "torch.where"(condition, self, other) Pure math::where_;
+    "torch.one_hot"(self, num_classes = Int(-1)) Pure rest::one_hot;
+    "torch.pixel_shuffle"(self, upscale_factor) Pure nn::pixel_shuffle;
 
     // Arithmetic, on tensors and on numbers.
     "torch.add"(self, other, alpha = Int(1)) Pure math::add;
@@ -198,6 +218,7 @@ rows! {
     "torch.log2"(self) Pure math::log2;
     "torch.log10"(self) Pure math::log10;
     "torch.log1p"(self) Pure math::log1p;
+    "torch.tan"(self) Pure math::tan;
     "torch.sin"(self) Pure math::sin;
     "torch.cos"(self) Pure math::cos;
     "torch.erf"(self) Pure math::erf;
@@ -213,9 +234,78 @@ rows! {
     "torch.clamp_max"(self, max) Pure math::clamp_max;
 
     // Reductions.
+    "torch.sum"(self, dim = None, keepdim = Bool(false), dtype = None) Pure rest::sum;
+    "torch.mean"(self, dim = None, keepdim = Bool(false), dtype = None) Pure rest::mean;
+    "torch.prod"(self, dim = None, keepdim = Bool(false), dtype = None) Pure rest::prod;
+    "torch.max"(self, dim = None, keepdim = Bool(false)) Pure rest::max;
+    "torch.min"(self, dim = None, keepdim = Bool(false)) Pure rest::min;
+    "torch.amax"(self, dim = None, keepdim = Bool(false)) Pure rest::amax;
+    "torch.amin"(self, dim = None, keepdim = Bool(false)) Pure rest::amin;
+    "torch.argmax"(self, dim = None, keepdim = Bool(false)) Pure rest::argmax;
+    "torch.argmin"(self, dim = None, keepdim = Bool(false)) Pure rest::argmin;
+    "torch.all"(self, dim = None, keepdim = Bool(false)) Pure rest::all;
+    "torch.any"(self, dim = None, keepdim = Bool(false)) Pure rest::any;
+    "torch.var"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) Pure rest::var;
+    "torch.std"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) Pure rest::std;
+    "torch.norm"(self, p = Int(2), dim = None, keepdim = Bool(false), dtype = None) Pure rest::norm;
+    "torch.linalg_vector_norm"(self, ord = Int(2), dim = None, keepdim = Bool(false), dtype = None) Pure rest::norm;
+    "torch.logsumexp"(self, dim, keepdim = Bool(false)) Pure rest::logsumexp;
+    "torch.cumsum"(self, dim, dtype = None) Pure rest::cumsum;
+    "torch.diff"(self, n = Int(1), dim = Int(-1), prepend = None, append = None) Pure rest::diff;
+    "torch.sort"(self, dim = Int(-1), descending = Bool(false)) Pure rest::sort;
+    "torch.argsort"(self, dim = Int(-1), descending = Bool(false)) Pure rest::argsort;
+    "torch.topk"(self, k, dim = Int(-1), largest = Bool(true), sorted = Bool(true)) Pure rest::topk;
 
     // Products.
+    "torch.matmul"(self, other) Pure nn::matmul;
+    "torch.mm"(self, mat2) Pure nn::matmul;
+    "torch.bmm"(self, mat2) Pure nn::matmul;
+    "torch.mv"(self, vec) Pure nn::matmul;
+    "torch.dot"(self, tensor) Pure nn::matmul;
+    "torch.addmm"(self, mat1, mat2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
+    "torch.baddbmm"(self, batch1, batch2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
+    "torch.linear"(input, weight, bias = None) Pure nn::linear;
 
     // Layers.
+    "torch.relu"(self) Pure nn::relu;
+    "torch.relu6"(self) Pure nn::relu6;
+    "torch.gelu"(self, approximate = Str("none")) Pure nn::gelu;
+    "torch.silu"(self) Pure nn::silu;
+    "torch.mish"(self) Pure nn::mish;
+    "torch.sigmoid"(self) Pure nn::sigmoid;
+    "torch.tanh"(self) Pure nn::tanh;
+    "torch.elu"(self, alpha = Int(1), scale = Int(1), input_scale = Int(1)) Pure nn::elu;
+    "torch.celu"(self, alpha = Float(1.0)) Pure nn::celu;
+    "torch.selu"(self) Pure nn::selu;
+    "torch.leaky_relu"(self, negative_slope = Float(0.01)) Pure nn::leaky_relu;
+    "torch.prelu"(self, weight) Pure nn::prelu;
     "torch.hardtanh"(self, min_val = Int(-1), max_val = Int(1)) Pure math::hardtanh;
+    "torch.hardsigmoid"(self) Pure nn::hardsigmoid;
+    "torch.hardswish"(self) Pure nn::hardswish;
+    "torch.softplus"(self, beta = Int(1), threshold = Int(20)) Pure nn::softplus;
+    "torch.softsign"(self) Pure nn::softsign;
+    "torch.softshrink"(self, lambd = Float(0.5)) Pure nn::softshrink;
+    "torch.log_sigmoid"(self) Pure nn::log_sigmoid;
+    "torch.threshold"(self, threshold, value) Pure nn::threshold;
+    "torch.glu"(self, dim = Int(-1)) Pure nn::glu;
+    "torch.softmax"(self, dim, dtype = None) Pure nn::softmax;
+    "torch.log_softmax"(self, dim, dtype = None) Pure nn::log_softmax;
+    "torch.dropout"(input, p, train) Pure nn::dropout;
+    "torch.feature_dropout"(input, p, train) Pure nn::dropout;
+    "torch.alpha_dropout"(input, p, train) Pure nn::dropout;
+    "torch.layer_norm"(input, normalized_shape, weight = None, bias = None, eps = Float(1e-5), cudnn_enable = Bool(true)) Pure nn::layer_norm;
+    "torch.rms_norm"(input, normalized_shape, weight = None, eps = None) Pure nn::rms_norm;
+    "torch.batch_norm"(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled) Pure nn::batch_norm;
+    "torch.group_norm"(input, num_groups, weight = None, bias = None, eps = Float(1e-5), cudnn_enabled = Bool(true)) Pure nn::group_norm;
+    "torch.instance_norm"(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled) Pure nn::instance_norm;
+    "torch.embedding"(weight, indices, padding_idx = Int(-1), scale_grad_by_freq = Bool(false), sparse = Bool(false)) Pure nn::embedding;
+    "torch.embedding_bag"(weight, indices, offsets, scale_grad_by_freq = Bool(false), mode = Int(0), sparse = Bool(false), per_sample_weights = None, include_last_offset = Bool(false), padding_idx = None) Pure nn::embedding_bag;
+    "torch.pad"(self, pad, mode = Str("constant"), value = None) Pure nn::pad;
+    "torch.constant_pad_nd"(self, pad, value = Int(0)) Pure nn::constant_pad;
+    "torch.scaled_dot_product_attention"(query, key, value, attn_mask = None, dropout_p = Float(0.0), is_causal = Bool(false), scale = None, enable_gqa = Bool(false)) Pure nn::attention;
+    "torch._native_multi_head_attention"(query, key, value, embed_dim, num_head, qkv_weight, qkv_bias, proj_weight, proj_bias, mask = None, need_weights = Bool(true), average_attn_weights = Bool(true), mask_type = None) Picks nn::native_attention;
+    "torch.lstm"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::lstm;
+    "torch.gru"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::gru;
+    "torch.gru_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::gru_cell;
+    "torch.lstm_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::lstm_cell;
 }

@@ -117,10 +117,15 @@ impl<'a> Compiler<'a> {
     fn run(mut self) -> Done<Compiled> {
         let root = self.data.pickle.root();
         let Node::Object { class, .. } = self.data.pickle.node(root) else {
-            return self.refuse("data.pkl holds no module".to_string());
+            let (file, entry) = (self.place().file, Some("data.pkl".to_string()));
+            return Err(ModelError::Archive { file, entry, reason: "holds no module".into() });
         };
         let class_name = class.clone();
-        let (class, file) = self.class(&class_name)?;
+        let Some((Definition::Class(class), file)) = self.library.find(&class_name)? else {
+            let (file, entry) = (self.place().file, Some("data.pkl".to_string()));
+            let reason = format!("the root is of class {class_name}, which is not in the archive's code");
+            return Err(ModelError::Archive { file, entry, reason });
+        };
         self.at = At { file, line: class.line };
         let Some(forward) = class.methods.iter().find(|m| m.name == "forward") else {
             return self.refuse(format!("class {class_name} has no method `forward`"));
