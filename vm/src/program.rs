@@ -3,7 +3,9 @@
 use crate::fault::{Fault, FaultKind};
 use crate::natives::Capability;
 use parking_lot::Mutex;
+use stark_models::Tokenizer;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What the host decides.
@@ -19,6 +21,8 @@ pub struct Options {
     pub stack_limit: usize,
     /// What the program may not do.
     pub denied: Vec<Capability>,
+    /// The folder the program is in: its tokenizer may lie there.
+    pub dir: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -30,6 +34,7 @@ impl Default for Options {
             heap_limit: 8 << 30,
             stack_limit: 64 << 20,
             denied: Vec::new(),
+            dir: None,
         }
     }
 }
@@ -41,6 +46,8 @@ pub struct Program {
     pub args: Vec<String>,
     pub options: Options,
     out: Mutex<Output>,
+    /// What `tokenize` uses, once it is known.
+    pub(crate) tokenizer: Mutex<Option<Tokenizer>>,
 }
 
 struct Output {
@@ -51,7 +58,7 @@ struct Output {
 impl Program {
     pub fn new(options: Options, args: Vec<String>, sink: Box<dyn Write + Send>) -> Program {
         let out = Output { sink: io::BufWriter::with_capacity(1 << 16, sink), flushed: Instant::now() };
-        Program { args, options, out: Mutex::new(out) }
+        Program { args, options, out: Mutex::new(out), tokenizer: Mutex::default() }
     }
 
     /// Writes to standard output, through a buffer that is flushed at the end, before anything goes to standard error,

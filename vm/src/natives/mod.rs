@@ -41,6 +41,7 @@ mod data;
 mod format;
 mod http;
 mod io;
+mod model;
 mod number;
 mod rng;
 pub mod scheme;
@@ -48,8 +49,11 @@ mod string;
 mod support;
 mod system;
 mod tensor;
+mod tensor_nn;
 mod tensor_ops;
 mod text;
+#[cfg(test)]
+mod tests;
 
 pub use cx::NativeCx;
 
@@ -135,6 +139,8 @@ const TABLES: &[&[NativeRow]] = &[
     tensor::TABLE,
     tensor_ops::TABLE,
     http::TABLE,
+    model::TABLE,
+    tensor_nn::TABLE,
 ];
 
 /// Every native there is.
@@ -149,7 +155,7 @@ pub fn find(name: &str) -> Option<&'static NativeRow> {
 }
 
 #[cfg(test)]
-mod tests {
+mod table {
     use super::*;
 
     #[test]
