@@ -3,17 +3,14 @@
 //! Read in this order: `types` and `value` (what a slot is), `heap` (objects, counting, moving between tasks),
 //! `structural` (show, equality, order, hash), `fault` and `trace`, `natives` (what the library calls), `program` and `task`.
 
-<<<<<<< HEAD
 pub mod conc;
-=======
-pub(crate) mod conc;
->>>>>>> vm
 pub mod fault;
 pub mod heap;
 mod interp;
 mod load;
 pub mod natives;
 pub mod program;
+pub mod runtime;
 pub mod structural;
 pub mod task;
 pub mod trace;
@@ -27,3 +24,5 @@ pub use heap::{Opaque, Parcel};
 pub use program::Options;
 pub use types::{TypeInfo, Types};
 pub use value::{Value, ValueRef};
+
+pub use runtime::{Runtime, StartError};

@@ -1,12 +1,14 @@
 //! A program that runs: what all its tasks share.
 
 use crate::fault::{Fault, FaultKind};
-use crate::natives::Capability;
-use parking_lot::Mutex;
 use crate::load::CodeSpace;
+use crate::natives::Capability;
 use crate::task::TaskBody;
+use parking_lot::Mutex;
+use stark_models::Tokenizer;
 use stark_scheduler::Handle;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,8 @@ pub struct Options {
     pub stack_limit: usize,
     /// What the program may not do.
     pub denied: Vec<Capability>,
+    /// The folder the program is in: its tokenizer may lie there.
+    pub dir: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -34,6 +38,7 @@ impl Default for Options {
             heap_limit: 8 << 30,
             stack_limit: 64 << 20,
             denied: Vec::new(),
+            dir: None,
         }
     }
 }
@@ -48,6 +53,11 @@ pub struct Program {
     pub options: Options,
     out: Mutex<Output>,
     pub(crate) handle: OnceLock<Handle<TaskBody>>,
+    /// By the number of their global.
+    pub(crate) zones: Box<[crate::conc::channels::Zone]>,
+    status: Mutex<Option<i32>>,
+    /// What `tokenize` uses, once it is known.
+    pub(crate) tokenizer: Mutex<Option<Tokenizer>>,
 }
 
 struct Output {
@@ -59,7 +69,8 @@ impl Program {
     pub fn new(code: &'static CodeSpace, options: Options, args: Vec<String>, sink: Box<dyn Write + Send>) -> Program {
         let out = Output { sink: io::BufWriter::with_capacity(1 << 16, sink), flushed: Instant::now() };
         let globals = code.globals.iter().map(|_| OnceLock::new()).collect();
-        Program { code, globals, args, options, out: Mutex::new(out), handle: OnceLock::new() }
+        let zones = code.globals.iter().map(|_| Default::default()).collect();
+        Program { code, globals, args, options, out: Mutex::new(out), handle: OnceLock::new(), zones, status: Mutex::new(None), tokenizer: Mutex::default() }
     }
 
     /// The scheduler that runs this program's tasks; `None` before it runs and for a machine that runs alone.
@@ -85,6 +96,18 @@ impl Program {
         self.flush();
         // Nobody is left to tell when standard error itself is gone.
         let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Ends the program; the first status counts.
+    pub fn exit(&self, status: i32) {
+        self.status.lock().get_or_insert(status);
+        if let Some(scheduler) = self.scheduler() {
+            scheduler.stop();
+        }
+    }
+
+    pub fn exit_status(&self) -> Option<i32> {
+        *self.status.lock()
     }
 
     /// Before waiting and at the end.

@@ -43,6 +43,8 @@ impl TaskCx {
 /// What other threads may reach of a task while it runs.
 #[derive(Default)]
 pub struct TaskShared {
+    /// Where the task waits.
+    pub(crate) point: crate::conc::wait::WaitPoint<Parcel>,
     cancelled: AtomicBool,
 }
 
@@ -69,6 +71,8 @@ pub struct TaskBody {
     on_end: Option<OnEnd>,
     /// Cancelling is delivered once.
     cancel_delivered: bool,
+    /// An error that ends it is told on standard error.
+    reports: bool,
 }
 
 impl TaskBody {
@@ -80,7 +84,33 @@ impl TaskBody {
             begin: Some((func, args)),
             on_end: Some(on_end),
             cancel_delivered: false,
+            reports: false,
         }
+    }
+
+    /// The same task, telling an error that ends it on standard error.
+    pub(crate) fn reporting(mut self) -> TaskBody {
+        self.reports = true;
+        self
+    }
+
+    /// Where it stands, one line a call.
+    pub(crate) fn place(&mut self) -> String {
+        self.machine.place().render()
+    }
+
+    /// `error: Kind: message` and the trace. Asks the error's own `message()`.
+    fn describe(&mut self, error: &Value) -> String {
+        let (kind, inner) = {
+            let inner = error.as_ref().inner();
+            (inner.info().name(), inner.to_owned())
+        };
+        let trace = error.as_ref().trace().map(|t| t.render()).unwrap_or_default();
+        let message = match self.machine.message_of(inner) {
+            Some(message) => message,
+            None => "its message cannot be told".to_string(),
+        };
+        format!("error: {kind}: {message}\n{trace}")
     }
 
     /// Bytes its values take, while it does not run.
@@ -118,6 +148,10 @@ impl TaskBody {
     }
 
     fn end(&mut self, end: TaskEnd) -> Outcome {
+        if let (true, TaskEnd::Failed(error)) = (self.reports, &end) {
+            let text = self.describe(error);
+            self.machine.task().program().eprint(&text);
+        }
         if let Some(on_end) = self.on_end.take() {
             on_end(self.machine.task(), end);
         }

@@ -142,7 +142,11 @@ impl<'p> FnBuilder<'_, 'p> {
             }
             ExprKind::Variant { variant, fields, .. } => {
                 self.push_all(&fields.iter().collect::<Vec<_>>());
-                self.emit(Instr::MakeVariant { dst, variant: Variant(*variant as u16) });
+                if self.is_ref(&expr.ty) {
+                    self.emit(Instr::MakeVariant { dst, variant: Variant(*variant as u16) });
+                } else {
+                    self.emit(Instr::LoadImm { dst, imm: *variant as i16 });
+                }
             }
             ExprKind::List(items) => self.list(items, dst),
             ExprKind::Map(pairs) => {

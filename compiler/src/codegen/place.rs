@@ -136,6 +136,10 @@ impl<'p> FnBuilder<'_, 'p> {
 
     /// A copy of what is in the place.
     pub fn load_place(&mut self, place: &Place, dst: Reg) {
+        if place.steps.is_empty() {
+            let src = place.root;
+            return self.emit(if self.is_ref_register(src) { Instr::CopyRef { dst, src } } else { Instr::Copy { dst, src } });
+        }
         self.walk(place);
         self.emit(Instr::LoadAt { dst });
     }
@@ -151,6 +155,10 @@ impl<'p> FnBuilder<'_, 'p> {
 
     /// Stores an owned register into the place.
     pub fn store_place(&mut self, place: &Place, src: Reg) {
+        if place.steps.is_empty() {
+            let dst = place.root;
+            return self.emit(if self.is_ref_register(src) { Instr::MoveRef { dst, src } } else { Instr::Copy { dst, src } });
+        }
         self.walk(place);
         self.emit(Instr::StoreAt { src });
     }

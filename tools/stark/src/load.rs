@@ -106,5 +106,5 @@ pub fn is_bytecode(path: &Path) -> Result<bool, String> {
     let mut head = [0; 8];
     let mut file = std::fs::File::open(path).map_err(|e| format!("cannot read {}: {}", path.display(), reason(&e)))?;
     let n = file.read(&mut head).unwrap_or(0);
-    Ok(head[..n].starts_with(stark_bytecode::format::MAGIC))
+    Ok(head[..n].starts_with(&stark_bytecode::format::MAGIC))
 }

@@ -16,3 +16,11 @@ pub mod lock;
 pub mod stats;
 
 pub mod restart;
+
+/// Tasks as the language sees them.
+pub mod tasks;
+
+/// Channels and zones as natives.
+pub mod channels;
+
+pub(crate) use tasks::{AWAIT, spawn};

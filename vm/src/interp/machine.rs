@@ -106,6 +106,31 @@ impl Machine {
         }
     }
 
+    /// The calls under way while it waits.
+    pub(crate) fn place(&self) -> crate::trace::Trace {
+        if self.state == State::Idle {
+            return crate::trace::Trace::default();
+        }
+        // SAFETY: the machine stands at an instruction of the frame at `regs`.
+        unsafe { self.trace(self.ip, self.regs) }
+    }
+
+    /// What an error that nobody caught says of itself: `message()` of its type, run here and now.
+    pub(crate) fn message_of(&mut self, error: Value) -> Option<String> {
+        /// A message is made in few steps, without waiting.
+        const BUDGET: u32 = 1_000_000;
+        let method = self.code.methods[self.code.error_message?.index()];
+        let func = method.find(error.info().id)?;
+        self.start(func, vec![error]);
+        match self.run(BUDGET, false) {
+            Turn::Done(TaskEnd::Returned(text)) => Some(text.as_str().to_string()),
+            _ => {
+                self.abandon();
+                None
+            }
+        }
+    }
+
     pub fn task(&mut self) -> &mut TaskCx {
         &mut self.task
     }

@@ -272,7 +272,7 @@ impl Machine {
     }
 
     /// The calls that are under way, innermost first.
-    unsafe fn trace(&self, mut word: *const u64, mut regs: *mut u64) -> Trace {
+    pub(super) unsafe fn trace(&self, mut word: *const u64, mut regs: *mut u64) -> Trace {
         let mut trace = Trace::default();
         // SAFETY: as in `raise`.
         unsafe {

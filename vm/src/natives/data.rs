@@ -55,7 +55,7 @@ fn error_kind(cx: &NativeCx<'_>) -> Outcome {
 /// Empty for an error that was not thrown yet.
 fn error_trace(cx: &NativeCx<'_>) -> Outcome {
     let error = cx.arg(0);
-    let trace = if matches!(error.info().desc, TypeDesc::Dyn { .. }) { error.dyn_obj().trace.as_deref() } else { None };
+    let trace = if matches!(error.info().desc, TypeDesc::Dyn { .. }) { error.trace() } else { None };
     Ok(Value::str(trace.map_or_else(String::new, |trace| trace.render())))
 }
 

@@ -5,13 +5,14 @@
 use super::support::blocking;
 use super::{NativeCx, NativeResult, NativeRow, natives};
 use crate::fault::Fault;
+use crate::task::WaitReason;
 use crate::value::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 pub(super) const TABLE: &[NativeRow] = natives! {
-    http_request "(String, String, Bytes, Map<String, String>, Duration) -> (Int, Map<String, String>, Bytes)" [Network];
+    http_request "(String, String, Bytes, Map<String, String>, Duration) -> (Int, Map<String, String>, Bytes)" [suspends, Network];
 };
 
 fn http_request(cx: &mut NativeCx<'_>) -> NativeResult {
@@ -25,7 +26,7 @@ fn http_request(cx: &mut NativeCx<'_>) -> NativeResult {
         };
         Ok(move || send(&request).map_err(|why| format!("{} {}: {why}", request.method, request.url)))
     };
-    blocking(cx, begin, |cx, answer: Result<Answer, String>| {
+    blocking(cx, WaitReason::Network, begin, |cx, answer: Result<Answer, String>| {
         let answer = answer.map_err(Fault::io)?;
         cx.reserve(answer.body.len())?;
         let ret = cx.ret_type();

@@ -41,6 +41,7 @@ mod data;
 mod format;
 mod http;
 mod io;
+mod model;
 mod number;
 mod rng;
 pub mod scheme;
@@ -48,8 +49,11 @@ mod string;
 mod support;
 mod system;
 mod tensor;
+mod tensor_nn;
 mod tensor_ops;
 mod text;
+#[cfg(test)]
+mod tests;
 
 pub use cx::NativeCx;
 
@@ -126,6 +130,9 @@ pub(crate) use natives;
 
 /// All tables. A new file of natives is a line here.
 const TABLES: &[&[NativeRow]] = &[
+    crate::conc::tasks::TABLE,
+    crate::conc::channels::TABLE,
+    
     io::TABLE,
     collection::TABLE,
     number::TABLE,
@@ -135,6 +142,8 @@ const TABLES: &[&[NativeRow]] = &[
     tensor::TABLE,
     tensor_ops::TABLE,
     http::TABLE,
+    model::TABLE,
+    tensor_nn::TABLE,
 ];
 
 /// Every native there is.
@@ -156,7 +165,7 @@ pub(crate) fn denied(row: &NativeRow) -> Fault {
 }
 
 #[cfg(test)]
-mod tests {
+mod table {
     use super::*;
 
     #[test]

@@ -2,7 +2,11 @@
 
 use super::{NativeCx, NativeResult};
 use crate::fault::Fault;
+use crate::task::WaitReason;
 use crate::value::Value;
+use parking_lot::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// What most natives come to: a value of the declared result type, or a fault.
 pub(super) type Outcome = Result<Value, Fault>;
@@ -60,9 +64,11 @@ pub(super) fn size(n: i64, what: &str) -> Result<usize, Fault> {
     usize::try_from(n).map_err(|_| Fault::value(format!("{what} {n} is negative")))
 }
 
-/// Answers through `job`, which may hold its thread (files, network, loading); `begin` reads the arguments, `answer` makes the value.
+/// Answers through `job`, which may hold its thread (files, network, loading): it runs on the blocking pool while the task
+/// waits for `reason`. `begin` reads the arguments, `answer` makes the value from what the job found.
 pub(super) fn blocking<R, J>(
     cx: &mut NativeCx<'_>,
+    reason: WaitReason,
     begin: impl FnOnce(&NativeCx<'_>) -> Result<J, Fault>,
     answer: impl FnOnce(&NativeCx<'_>, R) -> Outcome,
 ) -> NativeResult
@@ -70,7 +76,37 @@ where
     R: Send + 'static,
     J: FnOnce() -> R + Send + 'static,
 {
-    let job = begin(cx)?;
-    let value = answer(cx, job())?;
-    cx.return_value(value)
+    /// Where the job leaves what it found; the error is a panic.
+    type Slot<R> = Arc<Mutex<Option<std::thread::Result<R>>>>;
+    let slot = match cx.resumed::<Slot<R>>() {
+        Some(slot) => *slot,
+        None => {
+            let job = begin(cx)?;
+            let slot: Slot<R> = Slot::default();
+            let theirs = slot.clone();
+            let job = move || catch_unwind(AssertUnwindSafe(job));
+            match (cx.task.program().scheduler(), cx.task.me().cloned()) {
+                (Some(scheduler), Some(me)) => {
+                    let begun = scheduler.spawn_blocking(move || {
+                        let found = job();
+                        *theirs.lock() = Some(found);
+                        me.wake();
+                    });
+                    begun.map_err(|e| Fault::io(format!("no thread for work that blocks: {e}")))?;
+                }
+                // A machine that runs alone has nobody to disturb.
+                _ => *slot.lock() = Some(job()),
+            }
+            slot
+        }
+    };
+    let found = slot.lock().take();
+    match found {
+        Some(Ok(found)) => {
+            let value = answer(cx, found)?;
+            cx.return_value(value)
+        }
+        Some(Err(_)) => Err(Fault::internal("work on the blocking pool panicked")),
+        None => cx.suspend(reason, 0, slot),
+    }
 }

@@ -225,10 +225,10 @@ fn since_1970() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Nanoseconds since the program first asked.
-fn since_start(_: &NativeCx<'_>) -> i64 {
+/// Nanoseconds since the program first asked; virtual under a seed.
+fn since_start(cx: &NativeCx<'_>) -> i64 {
     static START: OnceLock<Instant> = OnceLock::new();
-    let now = Instant::now();
+    let now = cx.task.program().scheduler().map_or_else(Instant::now, |scheduler| scheduler.now());
     let start = *START.get_or_init(|| now);
     let ns = |d: std::time::Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
     match now.checked_duration_since(start) {

@@ -31,9 +31,9 @@ pub fn main(args: &Args) -> i32 {
     let mut options = stark_vm::Options::default();
     let from_environment = std::env::var("STARK_WORKERS").ok();
     match (args.workers, from_environment) {
-        (Some(n), _) => options.workers = n,
+        (Some(n), _) => options.n_workers = n,
         (None, Some(text)) => match text.parse() {
-            Ok(n) if n > 0 => options.workers = n,
+            Ok(n) if n > 0 => options.n_workers = n,
             _ => return super::refuse(format!("STARK_WORKERS must be a positive number, it is `{text}`")),
         },
         (None, None) => {}
@@ -45,7 +45,7 @@ pub fn main(args: &Args) -> i32 {
     if let Some(limit) = args.heap_limit {
         options.heap_limit = limit as usize;
     }
-    options.program_dir = args.file.parent().map(PathBuf::from).unwrap_or_default();
+    options.dir = args.file.parent().map(PathBuf::from);
     match stark_vm::Runtime::new(options).run(module, args.args.clone()) {
         Ok(status) => status,
         Err(error) => super::refuse(format!("{}: {error}", args.file.display())),

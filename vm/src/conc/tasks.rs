@@ -1,0 +1,474 @@
+//! Tasks as the language sees them: spawning, awaiting, cancelling, gathering, racing, scopes.
+
+use super::result::{Gathering, ResultCell, Watcher};
+use super::wait::{Entry, WaitPoint, Waiter};
+use crate::fault::{Fault, FaultKind};
+use crate::heap::{Opaque, Parcel};
+use crate::interp::TaskEnd;
+use crate::load::Func;
+use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
+use crate::task::{TaskBody, TaskCx, TaskShared, WaitReason};
+use crate::types::TypeInfo;
+use crate::value::Value;
+use parking_lot::Mutex;
+use stark_bytecode::TypeDesc;
+use stark_scheduler::TaskRef;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// A task that waits.
+#[derive(Clone)]
+pub struct Me(pub TaskRef<TaskBody>);
+
+impl PartialEq for Me {
+    fn eq(&self, other: &Me) -> bool {
+        self.0.addr() == other.0.addr()
+    }
+}
+
+impl Waiter<Parcel> for Me {
+    fn point(&self) -> &WaitPoint<Parcel> {
+        &self.0.shared().point
+    }
+    fn wake(&self) {
+        self.0.wake();
+    }
+}
+
+/// The task that runs the native.
+pub fn me(cx: &NativeCx<'_>) -> Result<Me, Fault> {
+    cx.task.me().cloned().map(Me).ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))
+}
+
+/// A value for another task. Nothing in the language is bound to its task, so packing succeeds.
+pub fn pack(value: Value) -> Result<Parcel, Fault> {
+    Parcel::pack(value).map_err(|_| Fault::value("a value that cannot be copied is still held elsewhere"))
+}
+
+type Cell = ResultCell<Parcel, Me>;
+
+/// What a task, or whoever answers later, leaves its result in.
+pub struct Promise {
+    pub cell: Cell,
+    task: Mutex<Option<TaskRef<TaskBody>>>,
+    /// Dropping the last handle cancels the task: a `Future` that was not detached.
+    owning: AtomicBool,
+}
+
+impl Promise {
+    pub fn cancel(&self) {
+        if let Some(task) = &*self.task.lock()
+            && task.shared().cancel()
+        {
+            task.wake();
+        }
+    }
+}
+
+/// The handle on a promise: a `Future` or `JoinHandle`.
+pub struct FutureObj(Arc<Handle>);
+
+struct Handle {
+    promise: Arc<Promise>,
+    type_name: &'static str,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.promise.owning.load(Relaxed) && !self.promise.cell.is_done() {
+            self.promise.cancel();
+        }
+    }
+}
+
+impl Opaque for FutureObj {
+    fn type_name(&self) -> &'static str {
+        self.0.type_name
+    }
+    fn share(&self) -> Option<Box<dyn Opaque>> {
+        Some(Box::new(FutureObj(self.0.clone())))
+    }
+}
+
+impl FutureObj {
+    fn promise(&self) -> &Arc<Promise> {
+        &self.0.promise
+    }
+}
+
+fn is_future(info: &TypeInfo) -> bool {
+    matches!(&info.desc, TypeDesc::Opaque { name, .. } if name == "Future")
+}
+
+/// Starts a task that runs `func(args…)`; the result is its handle, of type `handle`.
+pub(crate) fn spawn(cx: &mut TaskCx, func: &'static Func, args: Vec<Value>, handle: &'static TypeInfo) -> Result<Value, Fault> {
+    let parcels = args.into_iter().map(pack).collect::<Result<Vec<_>, _>>()?;
+    let future = is_future(handle);
+    let promise = Arc::new(Promise { cell: Cell::default(), task: Mutex::new(None), owning: AtomicBool::new(future) });
+    let result = promise.clone();
+    let on_end = Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
+        TaskEnd::Returned(value) => {
+            if let Ok(parcel) = Parcel::pack(value) {
+                result.cell.complete(Ok(parcel));
+            }
+        }
+        TaskEnd::Failed(error) => {
+            if let Ok(parcel) = Parcel::pack(error) {
+                result.cell.complete(Err(parcel));
+            }
+        }
+        TaskEnd::Exit(status) => cx.program().exit(status),
+    });
+    let scheduler = cx.program().scheduler().ok_or_else(|| Fault::internal("tasks need a scheduler"))?;
+    let body = TaskBody::new(cx.program(), func, parcels, on_end);
+    let task = scheduler.spawn(body, TaskShared::default());
+    *promise.task.lock() = Some(task);
+    let type_name = if future { "Future" } else { "JoinHandle" };
+    Ok(Value::opaque(handle, Box::new(FutureObj(Arc::new(Handle { promise, type_name })))))
+}
+
+/// The result of a promise as the native's answer.
+fn deliver(cx: &mut NativeCx<'_>, promise: &Promise) -> NativeResult {
+    match promise.cell.take() {
+        Some(Ok(value)) => {
+            let value = value.unpack();
+            cx.return_value(value)
+        }
+        Some(Err(error)) => Err(Fault::thrown(error.unpack())),
+        None => Err(Fault::value("the result of this future was taken before")),
+    }
+}
+
+/// A wait for one of several promises, perhaps until a moment.
+struct Wait {
+    promises: Vec<Arc<Promise>>,
+    me: Me,
+    deadline: Option<Instant>,
+    timer: Option<stark_scheduler::TimerKey>,
+}
+
+impl Wait {
+    fn begin(cx: &NativeCx<'_>, promises: Vec<Arc<Promise>>, timeout: Option<Duration>) -> Result<Wait, Fault> {
+        let me = me(cx)?;
+        let ticket = me.point().open();
+        for (arm, promise) in (0u32..).zip(&promises) {
+            // One that is done already is found by the first look.
+            let _ = promise.cell.watch(Watcher::One(Entry { task: me.clone(), ticket, arm }));
+        }
+        let mut wait = Wait { promises, me, deadline: None, timer: None };
+        if let (Some(timeout), Some(scheduler)) = (timeout, cx.task.program().scheduler()) {
+            let deadline = scheduler.now() + timeout;
+            wait.deadline = Some(deadline);
+            wait.timer = Some(scheduler.sleep_until(deadline, wait.me.0.clone()));
+        }
+        Ok(wait)
+    }
+
+    fn done(&self) -> Option<&Arc<Promise>> {
+        self.promises.iter().find(|p| p.cell.is_done())
+    }
+
+    fn is_late(&self, cx: &NativeCx<'_>) -> bool {
+        match (self.deadline, cx.task.program().scheduler()) {
+            (Some(deadline), Some(scheduler)) => scheduler.now() >= deadline,
+            _ => false,
+        }
+    }
+
+    fn end(&mut self, cx: &NativeCx<'_>) {
+        if let (Some(timer), Some(scheduler)) = (self.timer.take(), cx.task.program().scheduler()) {
+            scheduler.cancel(timer);
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        for promise in &self.promises {
+            promise.cell.forget(&self.me);
+        }
+    }
+}
+
+/// `await_task`: a suspending native with the future or handle as its only argument.
+pub(crate) static AWAIT: NativeRow =
+    NativeRow { name: "await", scheme: "<T>(_) -> T", suspends: true, capability: None, func: await_task };
+
+fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
+    let wait = match cx.resumed::<Wait>() {
+        Some(wait) => *wait,
+        None => {
+            let promise = cx.opaque::<FutureObj>(0).promise().clone();
+            if promise.cell.is_done() {
+                return deliver(cx, &promise);
+            }
+            Wait::begin(cx, vec![promise], None)?
+        }
+    };
+    match wait.done().cloned() {
+        Some(promise) => deliver(cx, &promise),
+        None => cx.suspend(WaitReason::Future, 0, wait),
+    }
+}
+
+pub(crate) const TABLE: &[NativeRow] = natives! {
+    future_cancel "<T>(Future<T>) -> ()";
+    future_detach "<T>(Future<T>) -> ()";
+    future_is_done "<T>(Future<T>) -> Bool";
+    handle_cancel "<T>(JoinHandle<T>) -> ()";
+    handle_is_done "<T>(JoinHandle<T>) -> Bool";
+    futures_gather "<T>(Vec<Future<T>>) -> Vec<T>" [suspends];
+    handles_gather "<T>(Vec<JoinHandle<T>>) -> Vec<T>" [suspends];
+    futures_race "<T>(Vec<Future<T>>) -> T" [suspends];
+    future_timeout "<T>(Duration, Future<T>) -> T" [suspends];
+    handle_timeout "<T>(Duration, JoinHandle<T>) -> T" [suspends];
+    group_new "() -> TaskGroup";
+    group_add "<T>(TaskGroup, JoinHandle<T>) -> ()";
+    group_join "(TaskGroup) -> ()" [suspends];
+    group_abort "(TaskGroup) -> ()" [suspends];
+    group_cancel "(TaskGroup) -> ()";
+    sleep "(Duration) -> ()" [suspends];
+    yield_now "() -> ()" [suspends];
+};
+
+fn future_cancel(cx: &mut NativeCx<'_>) -> NativeResult {
+    cx.opaque::<FutureObj>(0).promise().cancel();
+    cx.return_unit()
+}
+
+fn handle_cancel(cx: &mut NativeCx<'_>) -> NativeResult {
+    future_cancel(cx)
+}
+
+fn future_detach(cx: &mut NativeCx<'_>) -> NativeResult {
+    cx.opaque::<FutureObj>(0).promise().owning.store(false, Relaxed);
+    cx.return_unit()
+}
+
+fn future_is_done(cx: &mut NativeCx<'_>) -> NativeResult {
+    let done = cx.opaque::<FutureObj>(0).promise().cell.is_done();
+    cx.return_bool(done)
+}
+
+fn handle_is_done(cx: &mut NativeCx<'_>) -> NativeResult {
+    future_is_done(cx)
+}
+
+fn promises_of(cx: &NativeCx<'_>, arg: usize) -> Vec<Arc<Promise>> {
+    cx.vec(arg).iter().map(|f| f.opaque::<FutureObj>().promise().clone()).collect()
+}
+
+struct GatherWait {
+    promises: Vec<Arc<Promise>>,
+    all: Arc<Gathering<Parcel, Me>>,
+    me: Me,
+}
+
+impl Drop for GatherWait {
+    fn drop(&mut self) {
+        for promise in &self.promises {
+            promise.cell.forget(&self.me);
+        }
+    }
+}
+
+/// All results in order; the first failure cancels the rest.
+fn futures_gather(cx: &mut NativeCx<'_>) -> NativeResult {
+    let wait = match cx.resumed::<GatherWait>() {
+        Some(wait) => *wait,
+        None => {
+            let (promises, me) = (promises_of(cx, 0), me(cx)?);
+            let all = Arc::new(Gathering::new(me.clone(), promises.len()));
+            for promise in &promises {
+                if let Err(watcher) = promise.cell.watch(Watcher::All(all.clone())) {
+                    watcher.tell(promise.cell.is_failed());
+                }
+            }
+            GatherWait { promises, all, me }
+        }
+    };
+    if !wait.all.is_over() {
+        return cx.suspend(WaitReason::Future, wait.all.n_left() as u64, wait);
+    }
+    if let Some(failed) = wait.promises.iter().find(|p| p.cell.is_failed()) {
+        for promise in &wait.promises {
+            promise.cancel();
+        }
+        return deliver(cx, failed);
+    }
+    let mut values = Vec::with_capacity(wait.promises.len());
+    for promise in &wait.promises {
+        match promise.cell.take() {
+            Some(Ok(value)) => values.push(value.unpack()),
+            Some(Err(error)) => return Err(Fault::thrown(error.unpack())),
+            None => return Err(Fault::value("the result of one of these futures was taken before")),
+        }
+    }
+    cx.return_vec(values)
+}
+
+fn handles_gather(cx: &mut NativeCx<'_>) -> NativeResult {
+    futures_gather(cx)
+}
+
+fn futures_race(cx: &mut NativeCx<'_>) -> NativeResult {
+    let wait = match cx.resumed::<Wait>() {
+        Some(wait) => *wait,
+        None => Wait::begin(cx, promises_of(cx, 0), None)?,
+    };
+    let Some(first) = wait.done().cloned() else { return cx.suspend(WaitReason::Future, 0, wait) };
+    for promise in wait.promises.iter().filter(|p| !Arc::ptr_eq(p, &first)) {
+        promise.cancel();
+    }
+    deliver(cx, &first)
+}
+
+fn duration(cx: &NativeCx<'_>, arg: usize) -> Duration {
+    Duration::from_nanos(cx.int(arg).max(0) as u64)
+}
+
+fn future_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
+    let mut wait = match cx.resumed::<Wait>() {
+        Some(wait) => *wait,
+        None => {
+            let promise = cx.opaque::<FutureObj>(1).promise().clone();
+            let timeout = duration(cx, 0);
+            Wait::begin(cx, vec![promise], Some(timeout))?
+        }
+    };
+    if let Some(promise) = wait.done().cloned() {
+        wait.end(cx);
+        return deliver(cx, &promise);
+    }
+    if wait.is_late(cx) {
+        wait.promises[0].cancel();
+        return Err(Fault::new(FaultKind::TimeoutError, format!("no result within {:?}", duration(cx, 0))));
+    }
+    cx.suspend(WaitReason::Future, 0, wait)
+}
+
+fn handle_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
+    future_timeout(cx)
+}
+
+/// The tasks of a `scope`.
+#[derive(Clone, Default)]
+struct Group(Arc<Mutex<Vec<Arc<Promise>>>>);
+
+impl Opaque for Group {
+    fn type_name(&self) -> &'static str {
+        "TaskGroup"
+    }
+    fn share(&self) -> Option<Box<dyn Opaque>> {
+        Some(Box::new(self.clone()))
+    }
+}
+
+fn group_new(cx: &mut NativeCx<'_>) -> NativeResult {
+    cx.return_opaque(Group::default())
+}
+
+fn group_add(cx: &mut NativeCx<'_>) -> NativeResult {
+    let promise = cx.opaque::<FutureObj>(1).promise().clone();
+    cx.opaque::<Group>(0).0.lock().push(promise);
+    cx.return_unit()
+}
+
+fn group_cancel(cx: &mut NativeCx<'_>) -> NativeResult {
+    for promise in cx.opaque::<Group>(0).0.lock().iter() {
+        promise.cancel();
+    }
+    cx.return_unit()
+}
+
+struct GroupWait {
+    waits: Option<Wait>,
+    failed: Option<Parcel>,
+}
+
+/// Waits for every task; the first failure cancels the others and is thrown when all have ended.
+fn group_end(cx: &mut NativeCx<'_>, throw: bool) -> NativeResult {
+    let mut state = match cx.resumed::<GroupWait>() {
+        Some(state) => *state,
+        None => GroupWait { waits: None, failed: None },
+    };
+    let group = cx.opaque::<Group>(0).clone();
+    loop {
+        state.waits = None;
+        let promises: Vec<Arc<Promise>> = group.0.lock().clone();
+        let mut open = Vec::new();
+        for promise in promises {
+            if !promise.cell.is_done() {
+                open.push(promise);
+            } else if promise.cell.is_failed() && state.failed.is_none() && throw {
+                if let Some(Err(error)) = promise.cell.take() {
+                    state.failed = Some(error);
+                }
+            }
+        }
+        if open.is_empty() {
+            group.0.lock().clear();
+            return match state.failed.take() {
+                Some(error) => Err(Fault::thrown(error.unpack())),
+                None => cx.return_unit(),
+            };
+        }
+        if state.failed.is_some() {
+            for promise in &open {
+                promise.cancel();
+            }
+        }
+        let n_open = open.len() as u64;
+        let wait = Wait::begin(cx, open, None)?;
+        if wait.done().is_some() {
+            continue;
+        }
+        state.waits = Some(wait);
+        return cx.suspend(WaitReason::Scope, n_open, state);
+    }
+}
+
+fn group_join(cx: &mut NativeCx<'_>) -> NativeResult {
+    group_end(cx, true)
+}
+
+fn group_abort(cx: &mut NativeCx<'_>) -> NativeResult {
+    for promise in cx.opaque::<Group>(0).0.lock().iter() {
+        promise.cancel();
+    }
+    group_end(cx, false)
+}
+
+struct Sleep {
+    deadline: Instant,
+}
+
+fn sleep(cx: &mut NativeCx<'_>) -> NativeResult {
+    let me = me(cx)?;
+    let program = cx.task.program().clone();
+    let scheduler = program.scheduler().ok_or_else(|| Fault::internal("sleeping needs a scheduler"))?;
+    let state = match cx.resumed::<Sleep>() {
+        Some(state) => *state,
+        None => {
+            program.flush();
+            let deadline = scheduler.now() + duration(cx, 0);
+            scheduler.sleep_until(deadline, me.0.clone());
+            Sleep { deadline }
+        }
+    };
+    if scheduler.now() >= state.deadline {
+        return cx.return_unit();
+    }
+    cx.suspend(WaitReason::Sleep, duration(cx, 0).as_millis() as u64, state)
+}
+
+struct Yielded;
+
+fn yield_now(cx: &mut NativeCx<'_>) -> NativeResult {
+    if cx.resumed::<Yielded>().is_some() {
+        return cx.return_unit();
+    }
+    me(cx)?.0.wake();
+    cx.suspend(WaitReason::Nothing, 0, Yielded)
+}

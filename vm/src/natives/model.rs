@@ -1,0 +1,261 @@
+//! Models, tokenizers and tensor files.
+//!
+//! A model's work runs on the calling worker; its kernels split over the others through the lent `Parallel`.
+
+use super::support::{Outcome, answers, texts};
+use super::tensor::{tensor, value_of};
+use super::text::json_quote;
+use super::{NativeCx, NativeRow};
+use crate::fault::{Fault, FaultKind};
+use crate::heap::Opaque;
+use crate::value::Value;
+use stark_kernels::{DType, Tensor};
+use stark_models::safetensors::SafeTensors;
+use stark_models::{FileBytes, Model, ModelError, Tokenizer, TokenizerError};
+
+pub(super) const TABLE: &[NativeRow] = answers! {
+    model_load "(String, String) -> Model" Files;
+    model_predict "(Model, Vec<Tensor>) -> Vec<Tensor>";
+    model_predict_one "(Model, Tensor) -> Tensor";
+    model_inputs "(Model) -> Vec<String>";
+    model_outputs "(Model) -> Vec<String>";
+    model_parameters "(Model) -> Int";
+    model_device "(Model) -> String";
+    tensors_load "(String) -> Map<String, Tensor>" Files;
+    tensors_save "<E>(String, Map<String, Tensor<E>>) -> ()" Files;
+    use_tokenizer "(String) -> ()" Files;
+    tokenizer_load "(String) -> Tokenizer" Files;
+    tokenize "(String) -> Tensor<Int64>";
+    tokenizer_encode "(Tokenizer, String) -> Tensor<Int64>";
+    tokenizer_encode_batch "(Tokenizer, Vec<String>, Int) -> (Tensor<Int64>, Tensor<Int64>)";
+    tokenizer_decode "(Tokenizer, Tensor<Int64>) -> String";
+    tokenizer_decode_vec "(Tokenizer, Vec<Int>) -> String";
+    tokenizer_vocab_size "(Tokenizer) -> Int";
+};
+
+impl Opaque for Model {
+    fn type_name(&self) -> &'static str {
+        "Model"
+    }
+
+    fn share(&self) -> Option<Box<dyn Opaque>> {
+        Some(Box::new(self.clone()))
+    }
+
+    fn show(&self, _: bool, out: &mut String) {
+        out.push_str(&format!("Model({})", self.file()));
+    }
+}
+
+impl Opaque for Tokenizer {
+    fn type_name(&self) -> &'static str {
+        "Tokenizer"
+    }
+
+    fn share(&self) -> Option<Box<dyn Opaque>> {
+        Some(Box::new(self.clone()))
+    }
+
+    fn show(&self, _: bool, out: &mut String) {
+        out.push_str(&format!("Tokenizer({})", self.file()));
+    }
+}
+
+fn model_fault(e: ModelError) -> Fault {
+    let kind = if matches!(e, ModelError::Io { .. }) { FaultKind::IoError } else { FaultKind::ModelError };
+    Fault::new(kind, e.to_string())
+}
+
+fn tokenizer_fault(e: TokenizerError) -> Fault {
+    Fault::new(FaultKind::ModelError, e.to_string())
+}
+
+fn model<'a>(cx: &'a NativeCx<'_>) -> &'a Model {
+    cx.opaque::<Model>(0)
+}
+
+/// Loads for the processor; `gpu` is accepted and falls back to it, as everywhere where there is no device.
+fn model_load(cx: &NativeCx<'_>) -> Outcome {
+    let device = cx.str(1);
+    let kind = device.split(':').next().unwrap_or("");
+    if !matches!(kind, "auto" | "cpu" | "gpu") {
+        return Err(Fault::value(format!("device {device:?} is none of \"auto\", \"cpu\", \"gpu\", \"gpu:N\"")));
+    }
+    let model = Model::load(cx.str(0)).map_err(model_fault)?;
+    Ok(Value::opaque(cx.ret_type(), Box::new(model)))
+}
+
+fn model_predict(cx: &NativeCx<'_>) -> Outcome {
+    let inputs: Vec<Tensor> = cx.vec(1).iter().map(|t| t.opaque::<Tensor>().clone()).collect();
+    let outputs = model(cx).predict(&inputs).map_err(model_fault)?;
+    let elem = cx.ret_type().elem();
+    let values: Result<Vec<Value>, Fault> = outputs.into_iter().map(|t| value_of(elem, t)).collect();
+    Ok(Value::vec(cx.ret_type(), values?))
+}
+
+fn model_predict_one(cx: &NativeCx<'_>) -> Outcome {
+    let mut outputs = model(cx).predict(&[tensor(cx, 1).clone()]).map_err(model_fault)?;
+    match (outputs.pop(), outputs.len()) {
+        (Some(output), 0) => value_of(cx.ret_type(), output),
+        (_, n) => Err(Fault::new(
+            FaultKind::ModelError,
+            format!("{} gives {} outputs where one is asked for", model(cx).file(), if n == 0 { 0 } else { n + 1 }),
+        )),
+    }
+}
+
+fn model_inputs(cx: &NativeCx<'_>) -> Outcome {
+    Ok(texts(cx, model(cx).inputs().into_iter().map(|input| input.name)))
+}
+
+fn model_outputs(cx: &NativeCx<'_>) -> Outcome {
+    Ok(texts(cx, model(cx).outputs().iter().map(|output| output.name.clone())))
+}
+
+fn model_parameters(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::int(model(cx).n_parameters() as i64))
+}
+
+fn model_device(_: &NativeCx<'_>) -> Outcome {
+    Ok(Value::str("cpu"))
+}
+
+fn tensors_load(cx: &NativeCx<'_>) -> Outcome {
+    let path = cx.str(0);
+    let bytes =
+        FileBytes::open(std::path::Path::new(path)).map_err(|e| Fault::io(format!("cannot read {path}: {e}")))?;
+    let file = SafeTensors::parse(&bytes, path).map_err(model_fault)?;
+    let mut map = Value::map(cx.ret_type());
+    let tensor_type = cx.ret_type().map_value();
+    for entry in &file.entries {
+        let t = file.tensor(&entry.name).map_err(model_fault)?;
+        map.map_mut().insert(Value::str(entry.name.as_str()), value_of(tensor_type, t)?);
+    }
+    Ok(map)
+}
+
+/// How the header of a safetensors file spells a dtype.
+fn safetensors_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F16 => "F16",
+        DType::BF16 => "BF16",
+        DType::F32 => "F32",
+        DType::F64 => "F64",
+        DType::I8 => "I8",
+        DType::U8 => "U8",
+        DType::I16 => "I16",
+        DType::I32 => "I32",
+        DType::I64 => "I64",
+        DType::Bool => "BOOL",
+    }
+}
+
+fn tensors_save(cx: &NativeCx<'_>) -> Outcome {
+    let path = cx.str(0);
+    let (mut header, mut data) = (String::from("{"), Vec::new());
+    for (name, value) in cx.map(1).iter() {
+        let t = value.opaque::<Tensor>();
+        let bytes = t.to_bytes().map_err(super::tensor::fault)?;
+        if header.len() > 1 {
+            header.push(',');
+        }
+        header += &format!(
+            "{}:{{\"dtype\":\"{}\",\"shape\":{:?},\"data_offsets\":[{},{}]}}",
+            json_quote(name.str()),
+            safetensors_name(t.dtype()),
+            t.shape(),
+            data.len(),
+            data.len() + bytes.len()
+        );
+        data.extend_from_slice(&bytes);
+    }
+    header.push('}');
+    // The data begins at a multiple of eight bytes; blanks are allowed behind the header.
+    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+    let content = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
+    std::fs::write(path, content).map_err(|e| Fault::io(format!("cannot write {path}: {e}")))?;
+    Ok(Value::unit())
+}
+
+/// The program's tokenizer: the one given with `use_tokenizer`, else `tokenizer.json` beside the program or in the current directory.
+fn program_tokenizer(cx: &NativeCx<'_>) -> Result<Tokenizer, Fault> {
+    let program = cx.task.program();
+    let mut current = program.tokenizer.lock();
+    if let Some(tokenizer) = &*current {
+        return Ok(tokenizer.clone());
+    }
+    let beside = program.options.dir.iter().map(|dir| dir.join("tokenizer.json"));
+    let found = beside.chain([std::path::PathBuf::from("tokenizer.json")]).find(|path| path.is_file());
+    let path = found.ok_or_else(|| {
+        Fault::io("the program has no tokenizer: put a tokenizer.json beside it or call use_tokenizer(path)")
+    })?;
+    let tokenizer = Tokenizer::load(path).map_err(tokenizer_fault)?;
+    *current = Some(tokenizer.clone());
+    Ok(tokenizer)
+}
+
+fn load_tokenizer(path: &str) -> Result<Tokenizer, Fault> {
+    if !std::path::Path::new(path).is_file() {
+        return Err(Fault::io(format!("cannot read {path}: no such file")));
+    }
+    Tokenizer::load(path).map_err(tokenizer_fault)
+}
+
+fn use_tokenizer(cx: &NativeCx<'_>) -> Outcome {
+    let tokenizer = load_tokenizer(cx.str(0))?;
+    *cx.task.program().tokenizer.lock() = Some(tokenizer);
+    Ok(Value::unit())
+}
+
+fn tokenizer_load(cx: &NativeCx<'_>) -> Outcome {
+    let tokenizer = load_tokenizer(cx.str(0))?;
+    Ok(Value::opaque(cx.ret_type(), Box::new(tokenizer)))
+}
+
+/// `[1, n]`.
+fn ids_of(cx: &NativeCx<'_>, tokenizer: &Tokenizer, text: &str) -> Outcome {
+    let ids = tokenizer.encode(text, true).map_err(tokenizer_fault)?.ids;
+    let n = ids.len();
+    super::tensor::answer(cx, Tensor::from_vec(ids, &[1, n]))
+}
+
+fn tokenize(cx: &NativeCx<'_>) -> Outcome {
+    ids_of(cx, &program_tokenizer(cx)?, cx.str(0))
+}
+
+fn tokenizer<'a>(cx: &'a NativeCx<'_>) -> &'a Tokenizer {
+    cx.opaque::<Tokenizer>(0)
+}
+
+fn tokenizer_encode(cx: &NativeCx<'_>) -> Outcome {
+    ids_of(cx, tokenizer(cx), cx.str(1))
+}
+
+fn tokenizer_encode_batch(cx: &NativeCx<'_>) -> Outcome {
+    let texts: Vec<&str> = cx.vec(1).iter().map(|t| t.str()).collect();
+    let batch = tokenizer(cx).encode_batch(&texts, true).map_err(tokenizer_fault)?;
+    let limit = usize::try_from(cx.int(2)).ok().filter(|&n| n > 0).unwrap_or(usize::MAX);
+    let length = batch.length.min(limit);
+    let cut = |row: &[i64]| row[..length].to_vec();
+    let ids: Vec<i64> = batch.rows.iter().flat_map(|row| cut(&row.ids)).collect();
+    let mask: Vec<i64> = batch.rows.iter().flat_map(|row| cut(&row.attention_mask)).collect();
+    let shape = [batch.rows.len(), length];
+    let ret = cx.ret_type();
+    let as_value = |i: usize, numbers: Vec<i64>| {
+        value_of(ret.field(0, i), Tensor::from_vec(numbers, &shape).map_err(super::tensor::fault)?)
+    };
+    Ok(Value::fields(ret, [as_value(0, ids)?, as_value(1, mask)?]))
+}
+
+fn tokenizer_decode(cx: &NativeCx<'_>) -> Outcome {
+    let ids = tensor(cx, 1).to(DType::I64).and_then(|t| t.to_vec::<i64>()).map_err(super::tensor::fault)?;
+    tokenizer(cx).decode(&ids, true).map(Value::str).map_err(tokenizer_fault)
+}
+
+fn tokenizer_decode_vec(cx: &NativeCx<'_>) -> Outcome {
+    tokenizer(cx).decode(&super::tensor::ints(cx.arg(1)), true).map(Value::str).map_err(tokenizer_fault)
+}
+
+fn tokenizer_vocab_size(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::int(tokenizer(cx).vocab_size() as i64))
+}

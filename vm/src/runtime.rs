@@ -1,0 +1,99 @@
+//! Running a whole program: load it, start its entry on the scheduler, wait for every task, say how it ended.
+
+use crate::heap::Parcel;
+use crate::interp::TaskEnd;
+use crate::load::{LoadError, load};
+use crate::program::{Options, Program};
+use crate::task::{TaskBody, TaskCx, TaskShared};
+use stark_bytecode::VerifiedModule;
+use stark_scheduler::{Config, RunOutcome, Scheduler};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
+/// The exit status of a program in which every task waits on another.
+pub const DEADLOCK_STATUS: i32 = 3;
+
+/// How long a deadlock report may get, in tasks.
+const MAX_REPORTED_TASKS: usize = 50;
+
+/// Why a program could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    Load(LoadError),
+    /// The operating system gave no threads.
+    Threads(std::io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StartError::Load(error) => error.fmt(f),
+            StartError::Threads(error) => write!(f, "no worker threads: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A virtual machine with its options.
+#[derive(Debug, Default)]
+pub struct Runtime {
+    options: Options,
+}
+
+impl Runtime {
+    pub fn new(options: Options) -> Runtime {
+        Runtime { options }
+    }
+
+    /// Runs the program with standard output as its output; gives the exit status.
+    pub fn run(&self, module: VerifiedModule, args: Vec<String>) -> Result<i32, StartError> {
+        let code: &'static _ = Box::leak(Box::new(load(module).map_err(StartError::Load)?));
+        let config = Config { n_workers: self.options.n_workers, seed: self.options.seed, ..Config::default() };
+        let scheduler = Scheduler::new(config).map_err(StartError::Threads)?;
+        let program = Arc::new(Program::new(code, self.options.clone(), args, Box::new(std::io::stdout())));
+        let _ = program.handle.set(scheduler.handle());
+        let status = Arc::new(AtomicI32::new(0));
+        let ended = status.clone();
+        let entry = code.funcs[code.entry.index()];
+        let on_end = Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
+            TaskEnd::Returned(_) => {}
+            TaskEnd::Exit(status) => cx.program().exit(status),
+            TaskEnd::Failed(_) => {
+                // Reported by the task itself, which could still call `message()`.
+                ended.store(1, Relaxed);
+                cx.program().exit(1);
+            }
+        });
+        let main = TaskBody::new(&program, entry, Vec::<Parcel>::new(), on_end).reporting();
+        let outcome = scheduler.run(main, TaskShared::default());
+        program.flush();
+        let status = match outcome {
+            RunOutcome::Done | RunOutcome::Stopped => program.exit_status().unwrap_or(status.load(Relaxed)),
+            RunOutcome::Deadlock => {
+                self.report_deadlock(&program, &scheduler);
+                DEADLOCK_STATUS
+            }
+        };
+        program.flush();
+        Ok(status)
+    }
+
+    fn report_deadlock(&self, program: &Program, scheduler: &Scheduler<TaskBody>) {
+        let tasks = scheduler.tasks();
+        let mut text = format!("error: deadlock: {} waiting and nothing can wake one\n", count(tasks.len()));
+        for task in tasks.iter().take(MAX_REPORTED_TASKS) {
+            let (reason, _) = task.wait();
+            let place = task.inspect(|body| body.place()).unwrap_or_default();
+            text += &format!("  task {} waits for {}\n{place}", task.id(), reason.words());
+        }
+        if tasks.len() > MAX_REPORTED_TASKS {
+            text += &format!("  … {} more\n", tasks.len() - MAX_REPORTED_TASKS);
+        }
+        program.eprint(&text);
+    }
+}
+
+fn count(n: usize) -> String {
+    if n == 1 { "1 task is".to_string() } else { format!("{n} tasks are") }
+}
