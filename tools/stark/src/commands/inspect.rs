@@ -43,7 +43,17 @@ fn bytecode(path: &Path) -> i32 {
 fn model(path: &Path) -> i32 {
     match stark_models::Model::load(path) {
         Ok(model) => {
-            print!("{}", model.describe());
+            println!("{}: {} parameters in {} tensors", path.display(), model.n_parameters(), model.parameters().len());
+            for (what, rows) in [("input", model.inputs()), ("output", model.outputs().to_vec())] {
+                for row in rows {
+                    let dtype = row.dtype.map_or("any type".to_string(), |d| format!("{d:?}"));
+                    let dims = row.dims.map_or("any shape".to_string(), |dims| {
+                        let dims: Vec<String> = dims.iter().map(|d| d.map_or("_".to_string(), |n| n.to_string())).collect();
+                        format!("[{}]", dims.join(", "))
+                    });
+                    println!("  {what:<7} {:<20} {dtype} {dims}", row.name);
+                }
+            }
             0
         }
         Err(error) => super::refuse(format!("{}: {error}", path.display())),
