@@ -1,1 +1,26 @@
-//! Model importers (TorchScript, safetensors, tokenizers), graph IR and executor.
+//! Models: loading, tokenizing, running.
+//!
+//! [`Model::load`] reads a TorchScript archive, compiles its code to one [`graph::Graph`] and answers
+//! [`Model::predict`]. [`Tokenizer`] turns text into ids and back. Files are data: a pickle is never run,
+//! sizes are checked before memory is asked for, and whatever is wrong is a [`ModelError`] that says where.
+
+mod error;
+mod exec;
+pub mod graph;
+mod mapped;
+mod model;
+pub mod ops;
+pub mod pickle;
+pub mod safetensors;
+mod signature;
+pub mod tokenizer;
+pub mod torchscript;
+mod value;
+pub mod zip;
+
+pub use error::{ModelError, Place, UnknownOperator};
+pub use exec::DEFAULT_STEP_BUDGET;
+pub use mapped::{FileBytes, MAP_FROM};
+pub use model::{Model, Parameter, Signature};
+pub use tokenizer::{Tokenizer, TokenizerError};
+pub use value::Value;

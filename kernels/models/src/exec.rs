@@ -1,0 +1,287 @@
+//! The executor: runs a graph over a frame of slots.
+//!
+//! A frame belongs to one run; the graph and its constants are shared and never change. An argument is
+//! borrowed from its slot, a slot is emptied after its last use. Instructions inside loops are counted
+//! against the step budget, so a model whose loop never ends gives an error.
+
+use smallvec::SmallVec;
+use stark_kernels::Tensor;
+
+use crate::error::{ModelError, Place};
+use crate::graph::{Block, Graph, Instr, Kind, Operand};
+use crate::ops::Args;
+use crate::value::Value;
+
+/// How many instructions one run may execute inside loops, unless told otherwise.
+pub const DEFAULT_STEP_BUDGET: u64 = 10_000_000;
+/// How many values are looked through for views of a tensor that is changed in place.
+const MAX_VIEWS_LOOK: usize = 100_000;
+
+/// Runs `graph` on `inputs`, which are as many as `graph.inputs`.
+pub fn run(
+    file: &std::sync::Arc<str>,
+    graph: &Graph,
+    inputs: Vec<Value>,
+    step_budget: u64,
+) -> Result<Value, ModelError> {
+    let mut run = Run { file, graph, slots: vec![Value::None; graph.n_slots as usize], steps: 0, step_budget };
+    for (slot, input) in graph.inputs.iter().zip(inputs) {
+        run.slots[slot.0 as usize] = input;
+    }
+    run.block(&graph.body)?;
+    Ok(match graph.output {
+        Operand::Slot(slot) => std::mem::replace(&mut run.slots[slot.0 as usize], Value::None),
+        Operand::Const(index) => graph.consts[index as usize].clone(),
+    })
+}
+
+struct Run<'a> {
+    file: &'a std::sync::Arc<str>,
+    graph: &'a Graph,
+    slots: Vec<Value>,
+    steps: u64,
+    step_budget: u64,
+}
+
+impl<'a> Run<'a> {
+    fn get(&self, operand: Operand) -> &Value {
+        match operand {
+            Operand::Slot(slot) => &self.slots[slot.0 as usize],
+            Operand::Const(index) => &self.graph.consts[index as usize],
+        }
+    }
+
+    fn block(&mut self, block: &'a Block) -> Result<(), ModelError> {
+        for instr in block {
+            self.instr(instr)?;
+            for slot in &instr.frees {
+                self.slots[slot.0 as usize] = Value::None;
+            }
+        }
+        Ok(())
+    }
+
+    fn instr(&mut self, instr: &'a Instr) -> Result<(), ModelError> {
+        match &instr.kind {
+            Kind::Op(row) => {
+                let result = {
+                    let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
+                    (row.run)(&Args { row, values: &values })
+                };
+                self.put(instr, row.name, result)
+            }
+            Kind::InPlace(row) => {
+                let result = {
+                    let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
+                    (row.run)(&Args { row, values: &values })
+                };
+                let result = result.and_then(|new| self.replace(instr.args[0], new));
+                self.put(instr, row.name, result)
+            }
+            Kind::Move => {
+                if let ([from], [to]) = (&*instr.args, &*instr.outs) {
+                    self.slots[to.0 as usize] = self.get(*from).clone();
+                    return Ok(());
+                }
+                let values: SmallVec<[Value; 8]> = instr.args.iter().map(|&arg| self.get(arg).clone()).collect();
+                for (slot, value) in instr.outs.iter().zip(values) {
+                    self.slots[slot.0 as usize] = value;
+                }
+                Ok(())
+            }
+            Kind::Tuple => {
+                let items = instr.args.iter().map(|&arg| self.get(arg).clone()).collect();
+                self.put(instr, "tuple", Value::tuple(items))
+            }
+            Kind::List => {
+                let items = instr.args.iter().map(|&arg| self.get(arg).clone()).collect();
+                self.put(instr, "list", Value::list(items))
+            }
+            Kind::Dict => {
+                let items = instr.args.chunks_exact(2).map(|kv| (self.get(kv[0]).clone(), self.get(kv[1]).clone()));
+                let items = items.collect();
+                self.put(instr, "dict", Value::dict(items))
+            }
+            Kind::Unpack => self.unpack(instr),
+            Kind::If(then, otherwise) => {
+                let cond = self.condition(instr, instr.args[0])?;
+                self.block(if cond { then } else { otherwise })
+            }
+            Kind::While { test, cond, body } => loop {
+                self.spend(instr, test.len() + body.len() + 1)?;
+                self.block(test)?;
+                if !self.condition(instr, *cond)? {
+                    return Ok(());
+                }
+                self.block(body)?;
+            },
+            Kind::For(body) => {
+                let count = match self.get(instr.args[0]).scalar() {
+                    Some(count) => count.to_i64(),
+                    None => return Err(self.fail(instr, "range", "the count is no number".into())),
+                };
+                for round in 0..count {
+                    self.spend(instr, body.len() + 1)?;
+                    self.slots[instr.outs[0].0 as usize] = Value::Int(round);
+                    self.block(body)?;
+                }
+                Ok(())
+            }
+            Kind::Raise(class) => {
+                let message = self.get(instr.args[0]).to_string();
+                Err(ModelError::Raised { class: class.to_string(), message, place: self.place(instr) })
+            }
+        }
+    }
+
+    fn put(&mut self, instr: &Instr, name: &str, result: Result<Value, String>) -> Result<(), ModelError> {
+        match result {
+            Ok(value) => {
+                self.slots[instr.outs[0].0 as usize] = value;
+                Ok(())
+            }
+            Err(reason) => Err(self.fail(instr, name, reason)),
+        }
+    }
+
+    fn unpack(&mut self, instr: &Instr) -> Result<(), ModelError> {
+        let items: SmallVec<[Value; 8]> = match self.get(instr.args[0]) {
+            Value::Tuple(tuple) => tuple.items.iter().cloned().collect(),
+            Value::List(list) => list.items().iter().cloned().collect(),
+            other => {
+                let reason = format!("takes a tuple or list, not {}", other.kind());
+                return Err(self.fail(instr, "unpacking", reason));
+            }
+        };
+        if items.len() != instr.outs.len() {
+            let reason = format!("{} values for {} names", items.len(), instr.outs.len());
+            return Err(self.fail(instr, "unpacking", reason));
+        }
+        for (slot, item) in instr.outs.iter().zip(items) {
+            self.slots[slot.0 as usize] = item;
+        }
+        Ok(())
+    }
+
+    fn condition(&self, instr: &Instr, cond: Operand) -> Result<bool, ModelError> {
+        match self.get(cond) {
+            Value::Bool(b) => Ok(*b),
+            other => match other.scalar() {
+                Some(number) => Ok(number.to_bool()),
+                None => Err(self.fail(instr, "condition", format!("takes a bool, not {}", other.kind()))),
+            },
+        }
+    }
+
+    fn spend(&mut self, instr: &Instr, n: usize) -> Result<(), ModelError> {
+        self.steps += n as u64;
+        if self.steps > self.step_budget {
+            return Err(ModelError::OutOfSteps { budget: self.step_budget, place: self.place(instr) });
+        }
+        Ok(())
+    }
+
+    /// Writes `new` over the tensor in `target`, for all who share its storage. Tensors are values that copy
+    /// on write, so sharing is followed by hand: every value of the frame on the old storage moves to the new.
+    fn replace(&mut self, target: Operand, new: Value) -> Result<Value, String> {
+        let (old, new) = match (self.get(target), new) {
+            (Value::Tensor(old), Value::Tensor(new)) => (old.clone(), new.to(old.dtype()).map_err(|e| e.to_string())?),
+            // Traced sizes are plain numbers here, and nobody can hold a view of one.
+            (Value::Int(_) | Value::Float(_) | Value::Bool(_), new) => {
+                if let Operand::Slot(slot) = target {
+                    self.slots[slot.0 as usize] = new.clone();
+                }
+                return Ok(new);
+            }
+            (other, _) => return Err(format!("changes {} in place", other.kind())),
+        };
+        if new.shape() != old.shape() {
+            return Err(format!(
+                "the result has shape {:?}, which does not fit in place of {:?}",
+                new.shape(),
+                old.shape()
+            ));
+        }
+        if let Operand::Slot(slot) = target {
+            self.slots[slot.0 as usize] = Value::None;
+        }
+        if old.is_unique() {
+            if let Operand::Slot(slot) = target {
+                self.slots[slot.0 as usize] = Value::Tensor(new.clone());
+            }
+            return Ok(Value::Tensor(new));
+        }
+        let in_model = |value: &Value| matches!(value, Value::Tensor(t) if t.shares_storage_with(&old));
+        if self.graph.consts.iter().any(in_model) {
+            return Err("changes a tensor of the model in place, but loaded models are immutable".into());
+        }
+        let storage = rewritten(&old, &new).map_err(|e| e.to_string())?;
+        let view = |t: &Tensor| storage.as_strided(t.shape(), t.strides(), t.offset()).map_err(|e| e.to_string());
+        let mut looked = 0;
+        for slot in &mut self.slots {
+            move_views(slot, &old, &view, &mut looked)?;
+        }
+        let result = Value::Tensor(view(&old)?);
+        if let Operand::Slot(slot) = target {
+            self.slots[slot.0 as usize] = result.clone();
+        }
+        Ok(result)
+    }
+
+    #[cold]
+    fn place(&self, instr: &Instr) -> Place {
+        let entry = self.graph.files.get(instr.at.file as usize).cloned().unwrap_or_else(|| "code".into());
+        Place { file: self.file.clone(), entry, line: instr.at.line }
+    }
+
+    #[cold]
+    fn fail(&self, instr: &Instr, operator: &str, reason: String) -> ModelError {
+        ModelError::Run { operator: operator.into(), place: self.place(instr), reason }
+    }
+}
+
+/// A copy of `old`'s whole storage in which `new` stands where `old` lies.
+fn rewritten(old: &Tensor, new: &Tensor) -> stark_kernels::Result<Tensor> {
+    let n = old.storage_bytes() / old.dtype().size();
+    let mut storage = old.as_strided(&[n], &[1], 0)?.copied()?;
+    storage.assign(|whole| whole.as_strided(old.shape(), old.strides(), old.offset()), new)?;
+    Ok(storage)
+}
+
+fn move_views(
+    value: &mut Value,
+    old: &Tensor,
+    view: &dyn Fn(&Tensor) -> Result<Tensor, String>,
+    looked: &mut usize,
+) -> Result<(), String> {
+    *looked += 1;
+    if *looked > MAX_VIEWS_LOOK {
+        return Err(format!("more than {MAX_VIEWS_LOOK} values are alive where a tensor is changed in place"));
+    }
+    match value {
+        Value::Tensor(t) if t.shares_storage_with(old) => *t = view(t)?,
+        Value::Tuple(tuple) => {
+            // Depth is bounded by `MAX_DEPTH`, the number of visits by `looked`.
+            let mut items = tuple.items.clone();
+            for item in &mut items {
+                move_views(item, old, view, looked)?;
+            }
+            *value = Value::tuple(items)?;
+        }
+        // A tensor of the model changed in place was refused before; its lists and dicts are left alone.
+        Value::List(list) if list.is_frozen() => {}
+        Value::Dict(dict) if dict.is_frozen() => {}
+        Value::List(list) => {
+            for item in list.items().iter_mut() {
+                move_views(item, old, view, looked)?;
+            }
+        }
+        Value::Dict(dict) => {
+            for (_, item) in dict.items().iter_mut() {
+                move_views(item, old, view, looked)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}

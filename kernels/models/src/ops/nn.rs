@@ -1,0 +1,388 @@
+//! Products, activations, normalisation, convolution, attention: the layers of networks.
+
+use stark_kernels::ops as k;
+use stark_kernels::{DType, Scalar, Tensor};
+
+use super::args::{Args, OpResult};
+use super::tensor::{ok, pair_of, say};
+use crate::value::Value;
+
+pub fn matmul(a: &Args<'_>) -> OpResult {
+    ok(k::matmul(&*a.tensor(0)?, &*a.tensor(1)?))
+}
+
+pub fn addmm(a: &Args<'_>) -> OpResult {
+    let (c, x, y) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+    match x.rank() {
+        3 => ok(k::baddbmm(&c, &x, &y, a.scalar(3)?, a.scalar(4)?)),
+        _ => ok(k::addmm(&c, &x, &y, a.scalar(3)?, a.scalar(4)?)),
+    }
+}
+
+pub fn linear(a: &Args<'_>) -> OpResult {
+    ok(k::linear(&*a.tensor(0)?, &*a.tensor(1)?, a.opt_tensor(2)?.as_deref()))
+}
+
+macro_rules! activations {
+    ($($name:ident;)*) => { $(
+        pub fn $name(a: &Args<'_>) -> OpResult {
+            ok(k::$name(&*a.tensor(0)?))
+        }
+    )* };
+}
+
+activations! {
+    relu;
+    relu6;
+    silu;
+    mish;
+    sigmoid;
+    tanh;
+    selu;
+    hardsigmoid;
+    hardswish;
+    softsign;
+    log_sigmoid;
+}
+
+pub fn gelu(a: &Args<'_>) -> OpResult {
+    match a.str(1)? {
+        "none" => ok(k::gelu(&*a.tensor(0)?)),
+        "tanh" => ok(k::gelu_tanh(&*a.tensor(0)?)),
+        other => Err(format!("approximate `{other}` is none of none and tanh")),
+    }
+}
+
+pub fn elu(a: &Args<'_>) -> OpResult {
+    if a.float(2)? != 1.0 || a.float(3)? != 1.0 {
+        return Err("scales other than 1 are not supported".into());
+    }
+    ok(k::elu(&*a.tensor(0)?, a.float(1)?))
+}
+
+pub fn celu(a: &Args<'_>) -> OpResult {
+    ok(k::celu(&*a.tensor(0)?, a.float(1)?))
+}
+
+pub fn leaky_relu(a: &Args<'_>) -> OpResult {
+    ok(k::leaky_relu(&*a.tensor(0)?, a.float(1)?))
+}
+
+pub fn prelu(a: &Args<'_>) -> OpResult {
+    ok(k::prelu(&*a.tensor(0)?, &*a.tensor(1)?))
+}
+
+pub fn softplus(a: &Args<'_>) -> OpResult {
+    ok(k::softplus(&*a.tensor(0)?, a.float(1)?, a.float(2)?))
+}
+
+pub fn softshrink(a: &Args<'_>) -> OpResult {
+    ok(k::softshrink(&*a.tensor(0)?, a.float(1)?))
+}
+
+pub fn threshold(a: &Args<'_>) -> OpResult {
+    ok(k::threshold(&*a.tensor(0)?, a.float(1)?, a.float(2)?))
+}
+
+pub fn glu(a: &Args<'_>) -> OpResult {
+    ok(k::glu(&*a.tensor(0)?, a.int(1)?))
+}
+
+fn in_dtype(a: &Args<'_>, index: usize) -> Result<Tensor, String> {
+    let t = a.tensor(0)?;
+    t.to(a.dtype(index)?.unwrap_or(t.dtype())).map_err(say)
+}
+
+pub fn softmax(a: &Args<'_>) -> OpResult {
+    ok(k::softmax(&in_dtype(a, 2)?, a.int(1)?))
+}
+
+pub fn log_softmax(a: &Args<'_>) -> OpResult {
+    ok(k::log_softmax(&in_dtype(a, 2)?, a.int(1)?))
+}
+
+/// Dropout is for training; when a model runs it changes nothing.
+pub fn dropout(a: &Args<'_>) -> OpResult {
+    if a.bool(2)? {
+        return Err("the model is in training mode; export it after model.eval()".into());
+    }
+    Ok(a.get(0).clone())
+}
+
+pub fn layer_norm(a: &Args<'_>) -> OpResult {
+    let (weight, bias) = (a.opt_tensor(2)?, a.opt_tensor(3)?);
+    ok(k::layer_norm(&*a.tensor(0)?, &a.sizes(1)?, weight.as_deref(), bias.as_deref(), a.float(4)?))
+}
+
+pub fn rms_norm(a: &Args<'_>) -> OpResult {
+    let x = a.tensor(0)?;
+    let epsilon = match x.dtype() {
+        DType::F64 => f64::EPSILON,
+        _ => f64::from(f32::EPSILON),
+    };
+    let eps = a.opt_scalar(3)?.map_or(epsilon, |eps| eps.to_f64());
+    ok(k::rms_norm(&x, &a.sizes(1)?, a.opt_tensor(2)?.as_deref(), eps))
+}
+
+pub fn batch_norm(a: &Args<'_>) -> OpResult {
+    if a.bool(5)? {
+        return Err("the model is in training mode; export it after model.eval()".into());
+    }
+    let (weight, bias) = (a.opt_tensor(1)?, a.opt_tensor(2)?);
+    let (Some(mean), Some(var)) = (a.opt_tensor(3)?, a.opt_tensor(4)?) else {
+        return Err("batch norm without running statistics is not supported".into());
+    };
+    ok(k::batch_norm(&*a.tensor(0)?, &mean, &var, weight.as_deref(), bias.as_deref(), a.float(7)?))
+}
+
+pub fn group_norm(a: &Args<'_>) -> OpResult {
+    let (weight, bias) = (a.opt_tensor(2)?, a.opt_tensor(3)?);
+    ok(k::group_norm(&*a.tensor(0)?, a.count(1)?, weight.as_deref(), bias.as_deref(), a.float(4)?))
+}
+
+pub fn instance_norm(a: &Args<'_>) -> OpResult {
+    let (weight, bias) = (a.opt_tensor(1)?, a.opt_tensor(2)?);
+    let x = a.tensor(0)?;
+    match (a.bool(5)?, a.opt_tensor(3)?, a.opt_tensor(4)?) {
+        (false, Some(mean), Some(var)) => {
+            ok(k::batch_norm(&x, &mean, &var, weight.as_deref(), bias.as_deref(), a.float(7)?))
+        }
+        _ => ok(k::instance_norm(&x, weight.as_deref(), bias.as_deref(), a.float(7)?)),
+    }
+}
+
+pub fn embedding(a: &Args<'_>) -> OpResult {
+    ok(k::embedding(&*a.tensor(0)?, &*a.tensor(1)?))
+}
+
+/// Gives four values, of which models use the first: the rest serve training.
+pub fn embedding_bag(a: &Args<'_>) -> OpResult {
+    let mode = match a.int(4)? {
+        0 => k::Bag::Sum,
+        1 => k::Bag::Mean,
+        2 => k::Bag::Max,
+        mode => return Err(format!("mode {mode} is none of 0, 1 and 2")),
+    };
+    let (offsets, weights) = (a.opt_tensor(2)?, a.opt_tensor(6)?);
+    // -1 is "no padding" here: the operator takes none but rows of the table.
+    let padding = a.opt_int(8)?.filter(|&row| row >= 0);
+    let out = k::embedding_bag(
+        &*a.tensor(0)?,
+        &*a.tensor(1)?,
+        offsets.as_deref(),
+        mode,
+        padding,
+        weights.as_deref(),
+        a.bool(7)?,
+    );
+    Value::tuple(vec![Value::Tensor(out.map_err(say)?), Value::None, Value::None, Value::None])
+}
+
+pub fn pixel_shuffle(a: &Args<'_>) -> OpResult {
+    ok(k::pixel_shuffle(&*a.tensor(0)?, a.count(1)?))
+}
+
+pub fn pad(a: &Args<'_>) -> OpResult {
+    let mode = match a.str(2)? {
+        "constant" => k::PadMode::Constant(a.opt_scalar(3)?.unwrap_or(Scalar::Int(0))),
+        "reflect" => k::PadMode::Reflect,
+        "replicate" => k::PadMode::Replicate,
+        "circular" => k::PadMode::Circular,
+        mode => return Err(format!("mode `{mode}` is not known")),
+    };
+    ok(k::pad(&*a.tensor(0)?, &a.ints(1)?, mode))
+}
+
+pub fn constant_pad(a: &Args<'_>) -> OpResult {
+    ok(k::pad(&*a.tensor(0)?, &a.ints(1)?, k::PadMode::Constant(a.scalar(2)?)))
+}
+
+pub fn attention(a: &Args<'_>) -> OpResult {
+    if a.float(4)? != 0.0 {
+        return Err("the model is in training mode; export it after model.eval()".into());
+    }
+    let options = k::Attention { causal: a.bool(5)?, scale: a.opt_scalar(6)?.map(Scalar::to_f64), grouped: a.bool(7)? };
+    let mask = a.opt_tensor(3)?;
+    ok(k::scaled_dot_product_attention(&*a.tensor(0)?, &*a.tensor(1)?, &*a.tensor(2)?, mask.as_deref(), options))
+}
+
+/// The fused self-attention of a transformer encoder layer. The weights of attention are not given.
+pub fn native_attention(a: &Args<'_>) -> OpResult {
+    let (query, key, value) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+    let (width, heads) = (a.count(3)?, a.count(4)?);
+    if heads == 0 || width % heads != 0 {
+        return Err(format!("{width} numbers do not split into {heads} heads"));
+    }
+    let (weight, bias) = (a.tensor(5)?, a.tensor(6)?);
+    let part = |x: &Tensor, i: i64| -> stark_kernels::Result<Tensor> {
+        let weight = weight.narrow(0, i * width as i64, width)?;
+        let bias = bias.narrow(0, i * width as i64, width)?;
+        let rows = k::linear(x, &weight, Some(&bias))?;
+        let (batch, length) = (rows.size(0)?, rows.size(1)?);
+        rows.reshape_to(&[batch, length, heads, width / heads])?.transpose(1, 2)
+    };
+    // Masks here say what to leave out: 0 is [length, length], 1 is [batch, length].
+    let mask = match (a.opt_tensor(9)?, a.opt_int(12)?) {
+        (None, _) => None,
+        (Some(mask), kind) => {
+            let keep = match mask.dtype() {
+                DType::Bool => k::logical_not(&mask).map_err(say)?,
+                _ => mask.into_owned(),
+            };
+            Some(match (kind, keep.rank()) {
+                (Some(1), 2) => keep.unsqueeze(1).and_then(|m| m.unsqueeze(1)).map_err(say)?,
+                _ => keep,
+            })
+        }
+    };
+    let out = (|| {
+        let (q, key, v) = (part(&query, 0)?, part(&key, 1)?, part(&value, 2)?);
+        let mixed = k::scaled_dot_product_attention(&q, &key, &v, mask.as_ref(), k::Attention::default())?;
+        let (batch, length) = (mixed.size(0)?, mixed.size(2)?);
+        mixed.transpose(1, 2)?.reshape_to(&[batch, length, width])
+    })()
+    .map_err(say)?;
+    let out = k::linear(&out, &*a.tensor(7)?, Some(&*a.tensor(8)?)).map_err(say)?;
+    Value::tuple(vec![Value::Tensor(out), Value::None])
+}
+
+/// The gates of one step: `x @ w_ihᵀ + b_ih + h @ w_hhᵀ + b_hh`, as their two halves.
+fn gates(
+    x: &Tensor,
+    h: &Tensor,
+    weights: (&Tensor, &Tensor),
+    biases: (Option<&Tensor>, Option<&Tensor>),
+) -> stark_kernels::Result<(Tensor, Tensor)> {
+    Ok((k::linear(x, weights.0, biases.0)?, k::linear(h, weights.1, biases.1)?))
+}
+
+/// One step of an LSTM; gates in the order input, forget, cell, output.
+fn lstm_step(of_x: &Tensor, of_h: &Tensor, c: &Tensor) -> stark_kernels::Result<(Tensor, Tensor)> {
+    let all = k::add(of_x, of_h)?.chunk(4, -1)?;
+    let [i, f, g, o] = &all[..] else {
+        return Err(stark_kernels::TensorError::Argument("the gates do not split in four".into()));
+    };
+    let kept = k::mul(&k::sigmoid(f)?, c)?;
+    let c = k::add(&kept, &k::mul(&k::sigmoid(i)?, &k::tanh(g)?)?)?;
+    Ok((k::mul(&k::sigmoid(o)?, &k::tanh(&c)?)?, c))
+}
+
+/// One step of a GRU; gates in the order reset, update, new.
+fn gru_step(of_x: &Tensor, of_h: &Tensor, h: &Tensor) -> stark_kernels::Result<Tensor> {
+    let (x, y) = (of_x.chunk(3, -1)?, of_h.chunk(3, -1)?);
+    let ([xr, xz, xn], [hr, hz, hn]) = (&x[..], &y[..]) else {
+        return Err(stark_kernels::TensorError::Argument("the gates do not split in three".into()));
+    };
+    let r = k::sigmoid(&k::add(xr, hr)?)?;
+    let z = k::sigmoid(&k::add(xz, hz)?)?;
+    let n = k::tanh(&k::add(xn, &k::mul(&r, hn)?)?)?;
+    k::add(&n, &k::mul(&z, &k::sub(h, &n)?)?)
+}
+
+pub fn lstm_cell(a: &Args<'_>) -> OpResult {
+    let state = a.tensors(1)?;
+    let [h, c] = &state[..] else { return Err("the state of an LSTM is two tensors".into()) };
+    let (b_ih, b_hh) = (a.opt_tensor(4)?, a.opt_tensor(5)?);
+    let biases = (b_ih.as_deref(), b_hh.as_deref());
+    let (of_x, of_h) = gates(&*a.tensor(0)?, h, (&*a.tensor(2)?, &*a.tensor(3)?), biases).map_err(say)?;
+    let (h, c) = lstm_step(&of_x, &of_h, c).map_err(say)?;
+    pair_of(h, c)
+}
+
+pub fn gru_cell(a: &Args<'_>) -> OpResult {
+    let h = a.tensor(1)?;
+    let (b_ih, b_hh) = (a.opt_tensor(4)?, a.opt_tensor(5)?);
+    let biases = (b_ih.as_deref(), b_hh.as_deref());
+    let (of_x, of_h) = gates(&*a.tensor(0)?, &h, (&*a.tensor(2)?, &*a.tensor(3)?), biases).map_err(say)?;
+    ok(gru_step(&of_x, &of_h, &h))
+}
+
+/// What both recurrent layers share: the arguments after the state.
+struct Recurrent {
+    weights: Vec<Tensor>,
+    has_biases: bool,
+    layers: usize,
+    directions: usize,
+    batch_first: bool,
+}
+
+impl Recurrent {
+    fn read(a: &Args<'_>) -> Result<Recurrent, String> {
+        if a.bool(6)? {
+            return Err("the model is in training mode; export it after model.eval()".into());
+        }
+        let this = Recurrent {
+            weights: a.tensors(2)?,
+            has_biases: a.bool(3)?,
+            layers: a.count(4)?,
+            directions: if a.bool(7)? { 2 } else { 1 },
+            batch_first: a.bool(8)?,
+        };
+        let wanted = this.layers.saturating_mul(this.directions).saturating_mul(this.per_cell());
+        if this.weights.len() != wanted {
+            return Err(format!("{} weights, {wanted} are needed", this.weights.len()));
+        }
+        Ok(this)
+    }
+
+    fn per_cell(&self) -> usize {
+        if self.has_biases { 4 } else { 2 }
+    }
+
+    /// Runs `step` along time for each layer and direction; its state is a list of tensors, the first of
+    /// which is the output. Gives the outputs and the last states, per state tensor.
+    fn run(
+        &self,
+        x: &Tensor,
+        states: &[Tensor],
+        step: impl Fn(&Tensor, &Tensor, &[Tensor]) -> stark_kernels::Result<Vec<Tensor>>,
+    ) -> stark_kernels::Result<(Tensor, Vec<Tensor>)> {
+        let mut x = if self.batch_first { x.transpose(0, 1)? } else { x.clone() };
+        let length = x.size(0)?;
+        let mut last: Vec<Vec<Tensor>> = vec![Vec::new(); states.len()];
+        for layer in 0..self.layers {
+            let mut sides = Vec::new();
+            for direction in 0..self.directions {
+                let cell = layer * self.directions + direction;
+                let weights = &self.weights[cell * self.per_cell()..(cell + 1) * self.per_cell()];
+                let of_x = k::linear(&x, &weights[0], weights.get(2))?;
+                let mut state =
+                    states.iter().map(|s| s.select(0, cell as i64)).collect::<stark_kernels::Result<Vec<_>>>()?;
+                let mut outputs = Vec::with_capacity(length);
+                for t in 0..length {
+                    let t = if direction == 0 { t } else { length - 1 - t };
+                    let of_h = k::linear(&state[0], &weights[1], weights.get(3))?;
+                    state = step(&of_x.select(0, t as i64)?, &of_h, &state)?;
+                    outputs.push(state[0].clone());
+                }
+                if direction == 1 {
+                    outputs.reverse();
+                }
+                sides.push(k::stack(&outputs.iter().collect::<Vec<_>>(), 0)?);
+                last.iter_mut().zip(state).for_each(|(all, one)| all.push(one));
+            }
+            x = k::cat(&sides.iter().collect::<Vec<_>>(), -1)?;
+        }
+        let last = last.iter().map(|all| k::stack(&all.iter().collect::<Vec<_>>(), 0)).collect::<Result<_, _>>()?;
+        Ok((if self.batch_first { x.transpose(0, 1)? } else { x }, last))
+    }
+}
+
+pub fn lstm(a: &Args<'_>) -> OpResult {
+    let layers = Recurrent::read(a)?;
+    let states = a.tensors(1)?;
+    if states.len() != 2 {
+        return Err("the state of an LSTM is two tensors".into());
+    }
+    let step = |x: &Tensor, h: &Tensor, state: &[Tensor]| lstm_step(x, h, &state[1]).map(|(h, c)| vec![h, c]);
+    let (out, last) = layers.run(&*a.tensor(0)?, &states, step).map_err(say)?;
+    Value::tuple(std::iter::once(out).chain(last).map(Value::Tensor).collect())
+}
+
+pub fn gru(a: &Args<'_>) -> OpResult {
+    let layers = Recurrent::read(a)?;
+    let states = [a.tensor(1)?.into_owned()];
+    let step = |x: &Tensor, h: &Tensor, state: &[Tensor]| gru_step(x, h, &state[0]).map(|h| vec![h]);
+    let (out, last) = layers.run(&*a.tensor(0)?, &states, step).map_err(say)?;
+    Value::tuple(std::iter::once(out).chain(last).map(Value::Tensor).collect())
+}

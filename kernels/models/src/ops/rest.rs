@@ -1,0 +1,259 @@
+//! Reductions, joining, indexing and sorting.
+
+use stark_kernels::Tensor;
+use stark_kernels::ops as k;
+
+use super::args::{Args, Ints, OpResult};
+use super::tensor::{ok, pair_of, say};
+use super::{math, scalar};
+use crate::value::Value;
+
+/// Axes to reduce; left out means all of them.
+fn axes(a: &Args<'_>, index: usize) -> Result<Ints, String> {
+    Ok(a.opt_ints(index)?.unwrap_or_default())
+}
+
+pub fn sum(a: &Args<'_>) -> OpResult {
+    if let (Value::List(list), true) = (a.get(0), a.is_none(1)) {
+        let items = list.items().clone();
+        return items.iter().try_fold(Value::Int(0), |total, item| match scalar::add(&total, item) {
+            Some(result) => result,
+            None => Err(format!("sums {}", item.kind())),
+        });
+    }
+    let t = cast(a, 3)?;
+    ok(k::sum(&t, &axes(a, 1)?, a.bool(2)?).and_then(|s| s.to(a.dtype(3).ok().flatten().unwrap_or(s.dtype()))))
+}
+
+/// The tensor in the dtype that argument `index` asks for.
+fn cast(a: &Args<'_>, index: usize) -> Result<Tensor, String> {
+    let t = a.tensor(0)?;
+    t.to(a.dtype(index)?.unwrap_or(t.dtype())).map_err(say)
+}
+
+pub fn mean(a: &Args<'_>) -> OpResult {
+    ok(k::mean(&cast(a, 3)?, &axes(a, 1)?, a.bool(2)?))
+}
+
+pub fn prod(a: &Args<'_>) -> OpResult {
+    ok(k::prod(&cast(a, 3)?, &axes(a, 1)?, a.bool(2)?))
+}
+
+/// `max(x)`, `max(x, other)` and `max(x, dim, keepdim)`, of which the last gives values and indices.
+pub fn max(a: &Args<'_>) -> OpResult {
+    match (a.get(0), a.get(1)) {
+        (Value::Tensor(t), Value::None) => ok(k::amax(t, &[], false)),
+        (Value::Tensor(_), Value::Tensor(_)) => math::maximum(a),
+        (Value::Tensor(t), _) => {
+            let (values, indices) = k::max_dim(t, a.int(1)?, a.bool(2)?).map_err(say)?;
+            pair_of(values, indices)
+        }
+        _ => scalar::extreme(a, true),
+    }
+}
+
+pub fn min(a: &Args<'_>) -> OpResult {
+    match (a.get(0), a.get(1)) {
+        (Value::Tensor(t), Value::None) => ok(k::amin(t, &[], false)),
+        (Value::Tensor(_), Value::Tensor(_)) => math::minimum(a),
+        (Value::Tensor(t), _) => {
+            let (values, indices) = k::min_dim(t, a.int(1)?, a.bool(2)?).map_err(say)?;
+            pair_of(values, indices)
+        }
+        _ => scalar::extreme(a, false),
+    }
+}
+
+pub fn amax(a: &Args<'_>) -> OpResult {
+    ok(k::amax(&*a.tensor(0)?, &axes(a, 1)?, a.bool(2)?))
+}
+
+pub fn amin(a: &Args<'_>) -> OpResult {
+    ok(k::amin(&*a.tensor(0)?, &axes(a, 1)?, a.bool(2)?))
+}
+
+pub fn argmax(a: &Args<'_>) -> OpResult {
+    ok(k::argmax(&*a.tensor(0)?, a.opt_int(1)?, a.bool(2)?))
+}
+
+pub fn argmin(a: &Args<'_>) -> OpResult {
+    ok(k::argmin(&*a.tensor(0)?, a.opt_int(1)?, a.bool(2)?))
+}
+
+pub fn all(a: &Args<'_>) -> OpResult {
+    if let Value::List(list) = a.get(0) {
+        return Ok(Value::Bool(list.items().iter().all(|item| item.scalar().is_some_and(|x| x.to_bool()))));
+    }
+    ok(k::all(&*a.tensor(0)?, &axes(a, 1)?, a.bool(2)?))
+}
+
+pub fn any(a: &Args<'_>) -> OpResult {
+    if let Value::List(list) = a.get(0) {
+        return Ok(Value::Bool(list.items().iter().any(|item| item.scalar().is_some_and(|x| x.to_bool()))));
+    }
+    ok(k::any(&*a.tensor(0)?, &axes(a, 1)?, a.bool(2)?))
+}
+
+/// `var(x, unbiased)`, `var(x, dim, unbiased, keepdim)` and `var(x, dim, *, correction, keepdim)`.
+fn spread(a: &Args<'_>, kernel: fn(&Tensor, &[i64], f64, bool) -> stark_kernels::Result<Tensor>) -> OpResult {
+    let t = a.tensor(0)?;
+    if let Value::Bool(unbiased) = a.get(1) {
+        return ok(kernel(&t, &[], f64::from(u8::from(*unbiased)), false));
+    }
+    let correction = match a.opt_scalar(4)? {
+        Some(correction) => correction.to_f64(),
+        None => f64::from(u8::from(a.bool(2)?)),
+    };
+    ok(kernel(&t, &axes(a, 1)?, correction, a.bool(3)?))
+}
+
+pub fn var(a: &Args<'_>) -> OpResult {
+    spread(a, k::var)
+}
+
+pub fn std(a: &Args<'_>) -> OpResult {
+    spread(a, k::std)
+}
+
+pub fn norm(a: &Args<'_>) -> OpResult {
+    let p = match a.get(1) {
+        Value::None => 2.0,
+        Value::Str(name) if &**name == "fro" => 2.0,
+        _ => a.float(1)?,
+    };
+    ok(k::norm(&cast(a, 4)?, p, &axes(a, 2)?, a.bool(3)?))
+}
+
+pub fn logsumexp(a: &Args<'_>) -> OpResult {
+    ok(k::logsumexp(&*a.tensor(0)?, &a.ints(1)?, a.bool(2)?))
+}
+
+pub fn cumsum(a: &Args<'_>) -> OpResult {
+    ok(k::cumsum(&cast(a, 2)?, a.int(1)?))
+}
+
+pub fn diff(a: &Args<'_>) -> OpResult {
+    if !a.is_none(3) || !a.is_none(4) {
+        return Err("prepend and append are not supported".into());
+    }
+    let mut t = a.tensor(0)?.into_owned();
+    for _ in 0..a.count(1)?.min(t.numel()) {
+        t = k::diff(&t, a.int(2)?).map_err(say)?;
+    }
+    Ok(Value::Tensor(t))
+}
+
+pub fn cat(a: &Args<'_>) -> OpResult {
+    let tensors = a.tensors(0)?;
+    ok(k::cat(&tensors.iter().collect::<Vec<_>>(), a.int(1)?))
+}
+
+pub fn stack(a: &Args<'_>) -> OpResult {
+    let tensors = a.tensors(0)?;
+    ok(k::stack(&tensors.iter().collect::<Vec<_>>(), a.int(1)?))
+}
+
+pub fn repeat(a: &Args<'_>) -> OpResult {
+    ok(k::repeat(&*a.tensor(0)?, &a.sizes(1)?))
+}
+
+/// As `repeat`, but fewer numbers than axes count from the last axis.
+pub fn tile(a: &Args<'_>) -> OpResult {
+    let (t, times) = (a.tensor(0)?, a.sizes(1)?);
+    let missing = t.rank().saturating_sub(times.len());
+    let times: Vec<usize> = std::iter::repeat_n(1, missing).chain(times).collect();
+    ok(k::repeat(&t, &times))
+}
+
+pub fn repeat_interleave(a: &Args<'_>) -> OpResult {
+    let times = a.count(1).map_err(|_| "repeats that differ per element are not supported".to_string())?;
+    match a.opt_int(2)? {
+        Some(dim) => ok(k::repeat_interleave(&*a.tensor(0)?, times, dim)),
+        None => ok(a.tensor(0)?.flatten(0, -1).and_then(|flat| k::repeat_interleave(&flat, times, 0))),
+    }
+}
+
+pub fn flip(a: &Args<'_>) -> OpResult {
+    ok(k::flip(&*a.tensor(0)?, &a.ints(1)?))
+}
+
+pub fn roll(a: &Args<'_>) -> OpResult {
+    ok(k::roll(&*a.tensor(0)?, &a.ints(1)?, &axes(a, 2)?))
+}
+
+pub fn tril(a: &Args<'_>) -> OpResult {
+    ok(k::tril(&*a.tensor(0)?, a.int(1)?))
+}
+
+pub fn triu(a: &Args<'_>) -> OpResult {
+    ok(k::triu(&*a.tensor(0)?, a.int(1)?))
+}
+
+pub fn index(a: &Args<'_>) -> OpResult {
+    let indices = a.opt_tensors(1)?;
+    ok(k::index(&*a.tensor(0)?, &indices.iter().map(Option::as_ref).collect::<Vec<_>>()))
+}
+
+pub fn index_put(a: &Args<'_>) -> OpResult {
+    let indices = a.opt_tensors(1)?;
+    let indices: Vec<Option<&Tensor>> = indices.iter().map(Option::as_ref).collect();
+    ok(k::index_put(&*a.tensor(0)?, &indices, &*a.tensor(2)?, a.bool(3)?))
+}
+
+pub fn index_select(a: &Args<'_>) -> OpResult {
+    ok(k::index_select(&*a.tensor(0)?, a.int(1)?, &*a.tensor(2)?))
+}
+
+pub fn masked_select(a: &Args<'_>) -> OpResult {
+    ok(k::masked_select(&*a.tensor(0)?, &*a.tensor(1)?))
+}
+
+pub fn nonzero(a: &Args<'_>) -> OpResult {
+    ok(k::nonzero(&*a.tensor(0)?))
+}
+
+pub fn gather(a: &Args<'_>) -> OpResult {
+    ok(k::gather(&*a.tensor(0)?, a.int(1)?, &*a.tensor(2)?))
+}
+
+pub fn scatter(a: &Args<'_>) -> OpResult {
+    let t = a.tensor(0)?;
+    // A plain number goes everywhere.
+    let source = a.tensor(3)?.to(t.dtype()).map_err(say)?;
+    match a.get(4) {
+        Value::None => ok(k::scatter(&t, a.int(1)?, &*a.tensor(2)?, &source)),
+        Value::Str(how) if &**how == "add" => ok(k::scatter_add(&t, a.int(1)?, &*a.tensor(2)?, &source)),
+        how => Err(format!("reduce `{how}` is not supported")),
+    }
+}
+
+pub fn scatter_add(a: &Args<'_>) -> OpResult {
+    ok(k::scatter_add(&*a.tensor(0)?, a.int(1)?, &*a.tensor(2)?, &*a.tensor(3)?))
+}
+
+/// One class more than the greatest id, unless the number of classes is given.
+pub fn one_hot(a: &Args<'_>) -> OpResult {
+    let t = a.tensor(0)?;
+    let classes = match a.int(1)? {
+        n if n >= 0 => n as usize,
+        _ => {
+            let greatest = k::amax(&t, &[], false).and_then(|m| m.item()).map_err(say)?.to_i64();
+            usize::try_from(greatest.saturating_add(1)).unwrap_or(0)
+        }
+    };
+    ok(k::one_hot(&t, classes))
+}
+
+pub fn sort(a: &Args<'_>) -> OpResult {
+    let (values, indices) = k::sort(&*a.tensor(0)?, a.int(1)?, a.bool(2)?).map_err(say)?;
+    pair_of(values, indices)
+}
+
+pub fn argsort(a: &Args<'_>) -> OpResult {
+    ok(k::argsort(&*a.tensor(0)?, a.int(1)?, a.bool(2)?))
+}
+
+pub fn topk(a: &Args<'_>) -> OpResult {
+    let (values, indices) = k::topk(&*a.tensor(0)?, a.count(1)?, a.int(2)?, a.bool(3)?).map_err(say)?;
+    pair_of(values, indices)
+}

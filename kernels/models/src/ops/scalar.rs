@@ -1,0 +1,482 @@
+//! Operators on plain numbers, texts, lists and dicts: the Python around the tensors.
+
+use super::args::{Args, OpResult};
+use crate::value::{MAX_ITEMS, MAX_TEXT, Value};
+use stark_kernels::Scalar;
+
+/// Two plain numbers of one kind, as Python's arithmetic would see them.
+pub enum Pair {
+    Ints(i64, i64),
+    Floats(f64, f64),
+}
+
+/// `Some` when both are plain numbers, or one is and the other a tensor that a trace made of a number.
+pub fn pair(a: &Value, b: &Value) -> Option<Pair> {
+    let plain = |v: &Value| !matches!(v, Value::Tensor(_));
+    if !plain(a) && !plain(b) {
+        return None;
+    }
+    // A trace computes sizes on tensors of no dimensions. Here sizes are numbers, so a 0-dim integer
+    // constant beside one is a number as well.
+    let number = |v: &Value| match v {
+        Value::Tensor(t) if t.rank() == 0 && t.dtype().is_int() => t.item().ok(),
+        Value::Tensor(_) => None,
+        other => other.scalar(),
+    };
+    match (number(a)?, number(b)?) {
+        (Scalar::Float(x), y) => Some(Pair::Floats(x, y.to_f64())),
+        (x, Scalar::Float(y)) => Some(Pair::Floats(x.to_f64(), y)),
+        (x, y) => Some(Pair::Ints(x.to_i64(), y.to_i64())),
+    }
+}
+
+fn overflow() -> String {
+    "the integer result does not fit in 64 bits".into()
+}
+
+pub fn add(a: &Value, b: &Value) -> Option<OpResult> {
+    match (a, b) {
+        (Value::Str(x), Value::Str(y)) => {
+            if x.len() + y.len() > MAX_TEXT {
+                return Some(Err(format!("a text of more than {MAX_TEXT} bytes")));
+            }
+            Some(Ok(Value::str(format!("{x}{y}"))))
+        }
+        (Value::List(x), Value::List(y)) => {
+            let mut items = x.items().clone();
+            items.extend(y.items().iter().cloned());
+            Some(if items.len() > MAX_ITEMS { Err(too_long()) } else { Value::list(items) })
+        }
+        _ => Some(match pair(a, b)? {
+            Pair::Ints(x, y) => x.checked_add(y).map(Value::Int).ok_or_else(overflow),
+            Pair::Floats(x, y) => Ok(Value::Float(x + y)),
+        }),
+    }
+}
+
+pub fn sub(a: &Value, b: &Value) -> Option<OpResult> {
+    Some(match pair(a, b)? {
+        Pair::Ints(x, y) => x.checked_sub(y).map(Value::Int).ok_or_else(overflow),
+        Pair::Floats(x, y) => Ok(Value::Float(x - y)),
+    })
+}
+
+pub fn mul(a: &Value, b: &Value) -> Option<OpResult> {
+    if let (Value::List(list), Value::Int(n)) | (Value::Int(n), Value::List(list)) = (a, b) {
+        let items = list.items().clone();
+        let n = usize::try_from(*n).unwrap_or(0);
+        if items.len().saturating_mul(n) > MAX_ITEMS {
+            return Some(Err(too_long()));
+        }
+        return Some(Value::list(items.iter().cycle().take(items.len() * n).cloned().collect()));
+    }
+    Some(match pair(a, b)? {
+        Pair::Ints(x, y) => x.checked_mul(y).map(Value::Int).ok_or_else(overflow),
+        Pair::Floats(x, y) => Ok(Value::Float(x * y)),
+    })
+}
+
+/// Python's `/`.
+pub fn div(a: &Value, b: &Value) -> Option<OpResult> {
+    let (x, y) = match pair(a, b)? {
+        Pair::Ints(x, y) => (x as f64, y as f64),
+        Pair::Floats(x, y) => (x, y),
+    };
+    Some(if y == 0.0 { Err("division by zero".into()) } else { Ok(Value::Float(x / y)) })
+}
+
+/// Python's `//`: rounds down.
+pub fn floor_div(a: &Value, b: &Value) -> Option<OpResult> {
+    Some(match pair(a, b)? {
+        Pair::Ints(_, 0) => Err("division by zero".into()),
+        Pair::Ints(x, y) => match x.checked_div(y) {
+            Some(q) if x % y != 0 && (x < 0) != (y < 0) => Ok(Value::Int(q - 1)),
+            Some(q) => Ok(Value::Int(q)),
+            None => Err(overflow()),
+        },
+        Pair::Floats(_, 0.0) => Err("division by zero".into()),
+        Pair::Floats(x, y) => Ok(Value::Float((x / y).floor())),
+    })
+}
+
+/// Python's `%`: the sign of the divisor.
+pub fn remainder(a: &Value, b: &Value) -> Option<OpResult> {
+    Some(match pair(a, b)? {
+        Pair::Ints(_, 0) => Err("division by zero".into()),
+        Pair::Ints(x, y) => match x.checked_rem(y) {
+            Some(r) if r != 0 && (r < 0) != (y < 0) => Ok(Value::Int(r + y)),
+            Some(r) => Ok(Value::Int(r)),
+            None => Ok(Value::Int(0)),
+        },
+        Pair::Floats(_, 0.0) => Err("division by zero".into()),
+        Pair::Floats(x, y) => Ok(Value::Float(x - (x / y).floor() * y)),
+    })
+}
+
+pub fn pow(a: &Value, b: &Value) -> Option<OpResult> {
+    Some(match pair(a, b)? {
+        Pair::Ints(x, y) => match u32::try_from(y) {
+            Ok(y) => x.checked_pow(y).map(Value::Int).ok_or_else(overflow),
+            Err(_) => Ok(Value::Float((x as f64).powf(y as f64))),
+        },
+        Pair::Floats(x, y) => Ok(Value::Float(x.powf(y))),
+    })
+}
+
+/// `<`, `==` and the like on numbers; texts compare too.
+pub fn compare(a: &Value, b: &Value, holds: fn(std::cmp::Ordering) -> bool) -> Option<OpResult> {
+    let ordering = match (a, b) {
+        (Value::Str(x), Value::Str(y)) => Some(x.cmp(y)),
+        _ => match pair(a, b)? {
+            Pair::Ints(x, y) => Some(x.cmp(&y)),
+            Pair::Floats(x, y) => x.partial_cmp(&y),
+        },
+    };
+    Some(Ok(Value::Bool(ordering.is_some_and(holds))))
+}
+
+/// Equality of plain values, and of lists and tuples of them. `None` when a tensor is compared.
+pub fn equal(a: &Value, b: &Value) -> Option<bool> {
+    match (a, b) {
+        (Value::None, Value::None) => Some(true),
+        (Value::Str(x), Value::Str(y)) => Some(x == y),
+        (Value::List(x), Value::List(y)) => {
+            // Cloned, because both may be the same list.
+            let (x, y) = (x.items().clone(), y.items().clone());
+            equal_items(&x, &y)
+        }
+        (Value::Tuple(x), Value::Tuple(y)) => equal_items(&x.items, &y.items),
+        (Value::None | Value::Str(_), other) | (other, Value::None | Value::Str(_))
+            if !matches!(other, Value::Tensor(_)) =>
+        {
+            Some(false)
+        }
+        (Value::None, _) | (_, Value::None) => Some(false),
+        _ => Some(match pair(a, b)? {
+            Pair::Ints(x, y) => x == y,
+            Pair::Floats(x, y) => x == y,
+        }),
+    }
+}
+
+/// Items that are themselves containers compare as unequal: comparing shared ones could take forever.
+fn equal_items(x: &[Value], y: &[Value]) -> Option<bool> {
+    let flat = |v: &Value| !matches!(v, Value::List(_) | Value::Tuple(_) | Value::Dict(_) | Value::Tensor(_));
+    if x.len() != y.len() {
+        return Some(false);
+    }
+    x.iter().zip(y).try_fold(true, |all, (a, b)| {
+        if !flat(a) || !flat(b) {
+            return None;
+        }
+        Some(all && equal(a, b)?)
+    })
+}
+
+pub fn too_long() -> String {
+    format!("a list of more than {MAX_ITEMS} items")
+}
+
+pub fn to_int(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        Value::Str(text) => text.trim().parse().map(Value::Int).map_err(|_| format!("`{text}` is no int")),
+        Value::Float(x) if !x.is_finite() => Err(format!("{x} is no int")),
+        _ => Ok(Value::Int(a.scalar(0)?.to_i64())),
+    }
+}
+
+pub fn to_float(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        Value::Str(text) => text.trim().parse().map(Value::Float).map_err(|_| format!("`{text}` is no float")),
+        _ => Ok(Value::Float(a.scalar(0)?.to_f64())),
+    }
+}
+
+pub fn to_bool(a: &Args<'_>) -> OpResult {
+    Ok(Value::Bool(match a.get(0) {
+        Value::None => false,
+        Value::Str(text) => !text.is_empty(),
+        Value::List(list) => !list.items().is_empty(),
+        Value::Dict(dict) => !dict.items().is_empty(),
+        Value::Tuple(tuple) => !tuple.items.is_empty(),
+        _ => a.scalar(0)?.to_bool(),
+    }))
+}
+
+pub fn to_str(a: &Args<'_>) -> OpResult {
+    Ok(Value::str(a.get(0).to_string()))
+}
+
+/// A number as the tensor that a trace would make of it. Integers stay numbers: they are sizes.
+pub fn num_to_tensor(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        value @ (Value::Int(_) | Value::Bool(_)) => Ok(value.clone()),
+        _ => Ok(Value::Tensor(a.tensor(0)?.into_owned())),
+    }
+}
+
+pub fn is(a: &Args<'_>) -> OpResult {
+    Ok(Value::Bool(same_object(a.get(0), a.get(1))))
+}
+
+pub fn is_not(a: &Args<'_>) -> OpResult {
+    Ok(Value::Bool(!same_object(a.get(0), a.get(1))))
+}
+
+fn same_object(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::None, Value::None) => true,
+        (Value::Bool(x), Value::Bool(y)) => x == y,
+        (Value::List(x), Value::List(y)) => std::sync::Arc::ptr_eq(x, y),
+        (Value::Dict(x), Value::Dict(y)) => std::sync::Arc::ptr_eq(x, y),
+        _ => false,
+    }
+}
+
+pub fn not(a: &Args<'_>) -> OpResult {
+    match to_bool(a)? {
+        Value::Bool(b) => Ok(Value::Bool(!b)),
+        other => Err(format!("{} has no truth value", other.kind())),
+    }
+}
+
+pub fn len(a: &Args<'_>) -> OpResult {
+    let n = match a.get(0) {
+        Value::List(list) => list.items().len(),
+        Value::Dict(dict) => dict.items().len(),
+        Value::Tuple(tuple) => tuple.items.len(),
+        Value::Str(text) => text.chars().count(),
+        Value::Tensor(t) => *t.shape().first().ok_or("a 0-dim tensor has no length")?,
+        other => return Err(format!("{} has no length", other.kind())),
+    };
+    Ok(Value::Int(n as i64))
+}
+
+/// A position in `n` items, counted from the end when negative.
+fn position(index: i64, n: usize) -> Result<usize, String> {
+    let at = if index < 0 { index.checked_add(n as i64) } else { Some(index) };
+    at.and_then(|at| usize::try_from(at).ok())
+        .filter(|&at| at < n)
+        .ok_or_else(|| format!("index {index} is out of range for {n} items"))
+}
+
+pub fn get_item(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        Value::Dict(dict) => dict.get(a.get(1)).ok_or_else(|| format!("the dict has no key {}", a.get(1))),
+        Value::List(list) => {
+            let items = list.items();
+            Ok(items[position(a.int(1)?, items.len())?].clone())
+        }
+        Value::Tuple(tuple) => Ok(tuple.items[position(a.int(1)?, tuple.items.len())?].clone()),
+        Value::Str(text) => {
+            let chars: Vec<char> = text.chars().collect();
+            Ok(Value::str(chars[position(a.int(1)?, chars.len())?].to_string()))
+        }
+        Value::Tensor(t) => t.select(0, a.int(1)?).map(Value::Tensor).map_err(|e| e.to_string()),
+        other => Err(format!("{} has no items", other.kind())),
+    }
+}
+
+pub fn set_item(a: &Args<'_>) -> OpResult {
+    let value = a.get(2);
+    value.may_be_added()?;
+    match a.get(0) {
+        Value::List(list) => {
+            let mut items = list.items_mut()?;
+            let at = position(a.int(1)?, items.len())?;
+            items[at] = value.clone();
+        }
+        Value::Dict(dict) => {
+            let key = a.get(1);
+            let mut items = dict.items_mut()?;
+            match items.iter().position(|(k, _)| k.same_key(key)) {
+                Some(at) => items[at].1 = value.clone(),
+                None if items.len() >= MAX_ITEMS => return Err(too_long()),
+                None => items.push((key.clone(), value.clone())),
+            }
+        }
+        other => return Err(format!("sets an item of {}", other.kind())),
+    }
+    Ok(Value::None)
+}
+
+pub fn append(a: &Args<'_>) -> OpResult {
+    let Value::List(list) = a.get(0) else { return Err(format!("appends to {}", a.get(0).kind())) };
+    a.get(1).may_be_added()?;
+    let mut items = list.items_mut()?;
+    if items.len() >= MAX_ITEMS {
+        return Err(too_long());
+    }
+    items.push(a.get(1).clone());
+    drop(items);
+    Ok(a.get(0).clone())
+}
+
+pub fn extend(a: &Args<'_>) -> OpResult {
+    let (Value::List(list), Value::List(more)) = (a.get(0), a.get(1)) else {
+        return Err("takes two lists".into());
+    };
+    let more = more.items().clone();
+    more.iter().try_for_each(Value::may_be_added)?;
+    let mut items = list.items_mut()?;
+    if items.len() + more.len() > MAX_ITEMS {
+        return Err(too_long());
+    }
+    items.extend(more);
+    Ok(Value::None)
+}
+
+pub fn insert(a: &Args<'_>) -> OpResult {
+    let Value::List(list) = a.get(0) else { return Err(format!("inserts into {}", a.get(0).kind())) };
+    a.get(2).may_be_added()?;
+    let mut items = list.items_mut()?;
+    if items.len() >= MAX_ITEMS {
+        return Err(too_long());
+    }
+    let n = items.len() as i64;
+    let at = a.int(1)?;
+    let at = if at < 0 { at.saturating_add(n).max(0) } else { at.min(n) };
+    items.insert(at as usize, a.get(2).clone());
+    Ok(Value::None)
+}
+
+pub fn pop(a: &Args<'_>) -> OpResult {
+    let Value::List(list) = a.get(0) else { return Err(format!("pops from {}", a.get(0).kind())) };
+    let mut items = list.items_mut()?;
+    let at = position(a.int(1)?, items.len())?;
+    Ok(items.remove(at))
+}
+
+pub fn clear(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        Value::List(list) => list.items_mut()?.clear(),
+        Value::Dict(dict) => dict.items_mut()?.clear(),
+        other => return Err(format!("clears {}", other.kind())),
+    }
+    Ok(Value::None)
+}
+
+pub fn reverse(a: &Args<'_>) -> OpResult {
+    let Value::List(list) = a.get(0) else { return Err(format!("reverses {}", a.get(0).kind())) };
+    list.items_mut()?.reverse();
+    Ok(Value::None)
+}
+
+pub fn contains(a: &Args<'_>) -> OpResult {
+    let key = a.get(1);
+    Ok(Value::Bool(match a.get(0) {
+        Value::Dict(dict) => dict.get(key).is_some(),
+        Value::List(list) => list.items().iter().any(|item| item.same_key(key)),
+        Value::Str(text) => text.contains(a.str(1)?),
+        other => return Err(format!("{} contains nothing", other.kind())),
+    }))
+}
+
+pub fn list(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        Value::List(list) => {
+            let items = list.items().clone();
+            Value::list(items)
+        }
+        Value::Tuple(tuple) => Value::list(tuple.items.clone()),
+        Value::Str(text) => Value::list(text.chars().map(|c| Value::str(c.to_string())).collect()),
+        other => Err(format!("{} is no list", other.kind())),
+    }
+}
+
+fn dict<'a>(a: &Args<'a>) -> Result<&'a crate::value::Dict, String> {
+    match a.get(0) {
+        Value::Dict(dict) => Ok(dict),
+        other => Err(format!("argument `self` is {}, not a dict", other.kind())),
+    }
+}
+
+pub fn keys(a: &Args<'_>) -> OpResult {
+    let items = dict(a)?.items().iter().map(|(k, _)| k.clone()).collect();
+    Value::list(items)
+}
+
+pub fn values(a: &Args<'_>) -> OpResult {
+    let items = dict(a)?.items().iter().map(|(_, v)| v.clone()).collect();
+    Value::list(items)
+}
+
+pub fn items(a: &Args<'_>) -> OpResult {
+    let pairs =
+        dict(a)?.items().iter().map(|(k, v)| Value::tuple(vec![k.clone(), v.clone()])).collect::<Result<_, _>>();
+    Value::list(pairs?)
+}
+
+pub fn get(a: &Args<'_>) -> OpResult {
+    Ok(dict(a)?.get(a.get(1)).unwrap_or_else(|| a.get(2).clone()))
+}
+
+/// Slice of a list or text by Python's rules.
+pub fn slice(value: &Value, start: Option<i64>, end: Option<i64>, step: i64) -> OpResult {
+    if step < 1 {
+        return Err(format!("a slice of step {step}"));
+    }
+    let clip = |at: i64, n: i64| (if at < 0 { at.saturating_add(n) } else { at }).clamp(0, n) as usize;
+    let range = |n: usize| {
+        let n = n as i64;
+        (clip(start.unwrap_or(0), n), clip(end.unwrap_or(n), n))
+    };
+    let step = usize::try_from(step).unwrap_or(usize::MAX);
+    match value {
+        Value::List(list) => {
+            let items = list.items();
+            let (from, to) = range(items.len());
+            let part = items.get(from..to).unwrap_or_default().iter().step_by(step).cloned().collect();
+            Value::list(part)
+        }
+        Value::Str(text) => {
+            let chars: Vec<char> = text.chars().collect();
+            let (from, to) = range(chars.len());
+            Ok(Value::str(chars.get(from..to).unwrap_or_default().iter().step_by(step).collect::<String>()))
+        }
+        other => Err(format!("{} has no slices", other.kind())),
+    }
+}
+
+/// `"… {} …"` with its arguments, which follow in order.
+pub fn format(a: &Args<'_>) -> OpResult {
+    let template = a.str(0)?;
+    let mut out = String::new();
+    let mut parts = template.split("{}");
+    out.push_str(parts.next().unwrap_or_default());
+    for (idx, part) in parts.enumerate() {
+        match a.values.get(idx + 1) {
+            Some(value) => out.push_str(&value.to_string()),
+            None => out.push_str("{}"),
+        }
+        out.push_str(part);
+        if out.len() > MAX_TEXT {
+            return Err(format!("a text of more than {MAX_TEXT} bytes"));
+        }
+    }
+    Ok(Value::str(out))
+}
+
+/// The larger (or smaller) of two numbers, or of the numbers of a list.
+pub fn extreme(a: &Args<'_>, larger: bool) -> OpResult {
+    let better = |x: Scalar, y: Scalar| (y.to_f64() > x.to_f64()) == larger && x.to_f64() != y.to_f64();
+    let numbers: Vec<Scalar> = match a.get(0) {
+        Value::List(list) if a.is_none(1) => list.items().iter().filter_map(Value::scalar).collect(),
+        _ => vec![a.scalar(0)?, a.scalar(1)?],
+    };
+    let best = numbers.into_iter().reduce(|x, y| if better(x, y) { y } else { x });
+    best.map(Value::from).ok_or_else(|| "an empty list has no extreme".into())
+}
+
+pub fn prim_max(a: &Args<'_>) -> OpResult {
+    extreme(a, true)
+}
+
+pub fn prim_min(a: &Args<'_>) -> OpResult {
+    extreme(a, false)
+}
+
+/// A function of one float.
+pub fn math(a: &Args<'_>, f: fn(f64) -> f64) -> OpResult {
+    Ok(Value::Float(f(a.float(0)?)))
+}

@@ -1,0 +1,201 @@
+//! Text to ids and back, by a HuggingFace `tokenizer.json`.
+//!
+//! Offsets count Unicode characters of the original text. The library underneath may panic on a file whose
+//! parts do not fit together; that is caught here and is an error like any other.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokenizers::Tokenizer as Inner;
+
+/// The largest tokenizer file, in bytes.
+pub const MAX_FILE: u64 = 256 << 20;
+
+/// A loaded tokenizer. Cheap to clone; `Send` and `Sync`.
+#[derive(Clone)]
+pub struct Tokenizer(Arc<Loaded>);
+
+struct Loaded {
+    file: String,
+    inner: Inner,
+    pad: Pad,
+}
+
+struct Pad {
+    id: u32,
+    type_id: u32,
+    token: String,
+}
+
+/// One encoded text. All lists have the same length.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Encoding {
+    pub ids: Vec<i64>,
+    pub tokens: Vec<String>,
+    /// Characters of the original text, end exclusive; (0, 0) for special tokens.
+    pub offsets: Vec<(usize, usize)>,
+    /// 1 for tokens, 0 for padding.
+    pub attention_mask: Vec<i64>,
+    pub type_ids: Vec<i64>,
+}
+
+/// Texts encoded together, each row padded to the longest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Batch {
+    pub rows: Vec<Encoding>,
+    /// Tokens in each row.
+    pub length: usize,
+}
+
+impl Batch {
+    /// Ids in row-major order: `[rows, length]`.
+    pub fn ids(&self) -> Vec<i64> {
+        self.rows.iter().flat_map(|row| row.ids.iter().copied()).collect()
+    }
+
+    /// The mask in row-major order: `[rows, length]`.
+    pub fn attention_mask(&self) -> Vec<i64> {
+        self.rows.iter().flat_map(|row| row.attention_mask.iter().copied()).collect()
+    }
+}
+
+/// Why there is no tokenizer, or no tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenizerError {
+    pub file: String,
+    pub reason: String,
+}
+
+impl std::fmt::Display for TokenizerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.file, self.reason)
+    }
+}
+
+impl std::error::Error for TokenizerError {}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    pub fn load(path: impl AsRef<Path>) -> Result<Tokenizer, TokenizerError> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        let fail = |reason: String| TokenizerError { file: file.clone(), reason };
+        let size = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();
+        if size > MAX_FILE {
+            return Err(fail(format!("{size} bytes, the limit is {MAX_FILE}")));
+        }
+        let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+        Tokenizer::from_bytes(&bytes, &file)
+    }
+
+    /// As [`Tokenizer::load`], from the bytes of the file; `name` is for errors.
+    pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Tokenizer, TokenizerError> {
+        let fail = |reason: String| TokenizerError { file: name.to_string(), reason };
+        // Checked on its own first: its errors say the line, and its depth limit holds for what follows.
+        let json: serde_json::Value =
+            serde_json::from_slice(bytes).map_err(|e| fail(format!("is not valid JSON: {e}")))?;
+        if json.get("model").is_none() {
+            return Err(fail("is JSON, but no tokenizer: it has no `model`".into()));
+        }
+        let mut inner = guarded(|| Inner::from_bytes(bytes).map_err(|e| e.to_string()))
+            .map_err(|reason| fail(format!("is not a tokenizer this library can read: {reason}")))?;
+        let pad = match inner.get_padding() {
+            Some(params) => Pad { id: params.pad_id, type_id: params.pad_type_id, token: params.pad_token.clone() },
+            None => {
+                let token = ["[PAD]", "<pad>", "<|endoftext|>", "</s>"]
+                    .into_iter()
+                    .find(|token| inner.token_to_id(token).is_some())
+                    .unwrap_or("[PAD]");
+                Pad { id: inner.token_to_id(token).unwrap_or(0), type_id: 0, token: token.to_string() }
+            }
+        };
+        // Padding is done here, so that one text alone never gets any.
+        inner.with_padding(None);
+        Ok(Tokenizer(Arc::new(Loaded { file: name.to_string(), inner, pad })))
+    }
+
+    /// Encodes one text; with `special_tokens`, also what the tokenizer puts around it.
+    pub fn encode(&self, text: &str, special_tokens: bool) -> Result<Encoding, TokenizerError> {
+        let encoding = guarded(|| self.0.inner.encode_char_offsets(text, special_tokens).map_err(|e| e.to_string()))
+            .map_err(|reason| self.fail(reason))?;
+        let wide = |ids: &[u32]| ids.iter().map(|&id| i64::from(id)).collect();
+        Ok(Encoding {
+            ids: wide(encoding.get_ids()),
+            tokens: encoding.get_tokens().to_vec(),
+            offsets: encoding.get_offsets().to_vec(),
+            attention_mask: wide(encoding.get_attention_mask()),
+            type_ids: wide(encoding.get_type_ids()),
+        })
+    }
+
+    /// Encodes texts and pads them on the right to the longest, with 0 in the mask there.
+    pub fn encode_batch<T: AsRef<str>>(&self, texts: &[T], special_tokens: bool) -> Result<Batch, TokenizerError> {
+        let mut rows =
+            texts.iter().map(|text| self.encode(text.as_ref(), special_tokens)).collect::<Result<Vec<_>, _>>()?;
+        let length = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
+        let pad = &self.0.pad;
+        for row in &mut rows {
+            row.ids.resize(length, pad.id.into());
+            row.tokens.resize(length, pad.token.clone());
+            row.offsets.resize(length, (0, 0));
+            row.attention_mask.resize(length, 0);
+            row.type_ids.resize(length, pad.type_id.into());
+        }
+        Ok(Batch { rows, length })
+    }
+
+    /// The text of `ids`; special tokens are left out when `skip_special_tokens`.
+    pub fn decode(&self, ids: &[i64], skip_special_tokens: bool) -> Result<String, TokenizerError> {
+        let n = self.vocab_size();
+        let narrow = |&id: &i64| u32::try_from(id).map_err(|_| self.fail(format!("id {id} is not one of {n}")));
+        let ids = ids.iter().map(narrow).collect::<Result<Vec<u32>, _>>()?;
+        guarded(|| self.0.inner.decode(&ids, skip_special_tokens).map_err(|e| e.to_string()))
+            .map_err(|reason| self.fail(reason))
+    }
+
+    /// How many tokens there are, special ones included.
+    pub fn vocab_size(&self) -> usize {
+        self.0.inner.get_vocab_size(true)
+    }
+
+    pub fn token_to_id(&self, token: &str) -> Option<i64> {
+        self.0.inner.token_to_id(token).map(i64::from)
+    }
+
+    pub fn id_to_token(&self, id: i64) -> Option<String> {
+        u32::try_from(id).ok().and_then(|id| self.0.inner.id_to_token(id))
+    }
+
+    /// The id that pads a batch.
+    pub fn pad_id(&self) -> i64 {
+        self.0.pad.id.into()
+    }
+
+    /// The file this was loaded from.
+    pub fn file(&self) -> &str {
+        &self.0.file
+    }
+
+    fn fail(&self, reason: String) -> TokenizerError {
+        TokenizerError { file: self.0.file.clone(), reason }
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tokenizer({}, {} tokens)", self.0.file, self.vocab_size())
+    }
+}
+
+/// Runs `work`; a panic of the library becomes its message.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(format!("its parts do not fit together: {}", text.unwrap_or("the library gave up")))
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! TorchScript archives: `data.pkl` and its storages, `constants.pkl`, and the code.
+//!
+//! [`parse`] reads the dialect, [`library`] finds definitions, [`state`] reads the model's data, and
+//! [`compile`] makes one graph of it all.
+
+pub mod ast;
+pub mod compile;
+pub mod library;
+pub mod parse;
+pub mod state;
+
+use std::collections::HashSet;
+
+use crate::error::ModelError;
+use crate::model::Parameter;
+use crate::pickle::{Id, Node, TensorRef};
+use crate::zip::Archive;
+use compile::{Compiled, compile};
+use library::{Definition, Library};
+use state::State;
+
+/// The native stack for parsing and compiling: their recursion is bounded, but deeper than a small thread's.
+const STACK: usize = 64 << 20;
+/// The newest archive version that is known.
+const MAX_VERSION: u32 = 10;
+/// How deep modules may nest.
+const MAX_MODULE_DEPTH: usize = 200;
+/// How many tensors a model may own.
+const MAX_PARAMETERS: usize = 1_000_000;
+
+/// A compiled archive.
+#[derive(Debug)]
+pub struct Loaded {
+    pub compiled: Compiled,
+    pub parameters: Vec<Parameter>,
+}
+
+/// Compiles the archive's model.
+pub fn load(archive: Archive) -> Result<Loaded, ModelError> {
+    let file = archive.file().clone();
+    let no_thread = |reason: String| ModelError::Io { file: file.clone(), reason };
+    let worker = std::thread::Builder::new().name("model-load".into()).stack_size(STACK);
+    std::thread::scope(|scope| {
+        let handle = worker
+            .spawn_scoped(scope, || load_here(&archive))
+            .map_err(|e| no_thread(format!("no thread to load it on: {e}")))?;
+        match handle.join() {
+            Ok(result) => result,
+            // A bug of ours, not of the file: pass it on.
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn load_here(archive: &Archive) -> Result<Loaded, ModelError> {
+    let refuse = |entry: Option<&str>, reason: String| ModelError::Archive {
+        file: archive.file().clone(),
+        entry: entry.map(str::to_string),
+        reason,
+    };
+    let prefix = archive
+        .entries()
+        .iter()
+        .find_map(|e| e.name.strip_suffix("data.pkl").filter(|p| p.is_empty() || p.ends_with('/')))
+        .ok_or_else(|| refuse(Some("data.pkl"), "is missing".into()))?;
+    check_version(archive, prefix).map_err(|(entry, reason)| refuse(Some(&entry), reason))?;
+    let byteorder = format!("{prefix}byteorder");
+    if archive.get(&byteorder).is_some() && &*archive.read(&byteorder)? != b"little" {
+        return Err(refuse(Some("byteorder"), "only little-endian files are supported".into()));
+    }
+    let data = State::read(archive, prefix, "data")?;
+    let constants = State::read(archive, prefix, "constants")?;
+    let mut library = Library::new(archive, prefix);
+    let parameters = parameters(&mut library, &data, &constants)?;
+    let compiled = compile(library, data, constants)?;
+    Ok(Loaded { compiled, parameters })
+}
+
+fn check_version(archive: &Archive, prefix: &str) -> Result<(), (String, String)> {
+    for name in ["version", ".data/version"] {
+        let entry = format!("{prefix}{name}");
+        if archive.get(&entry).is_none() {
+            continue;
+        }
+        let fail = |reason: String| (name.to_string(), reason);
+        let text = archive.read(&entry).map_err(|e| fail(e.to_string()))?;
+        let number = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse::<u32>().ok());
+        return match number {
+            Some(1..=MAX_VERSION) => Ok(()),
+            Some(n) => Err(fail(format!("archive version {n}, the newest that is known is {MAX_VERSION}"))),
+            None => Err(fail("is no number".into())),
+        };
+    }
+    Err(("version".into(), "is missing".into()))
+}
+
+/// The tensors of the module tree with their paths, then the constants.
+fn parameters(
+    library: &mut Library<'_>,
+    data: &State<'_>,
+    constants: &State<'_>,
+) -> Result<Vec<Parameter>, ModelError> {
+    let mut found = Vec::new();
+    let mut seen: HashSet<Id> = HashSet::new();
+    let mut queue = vec![(String::new(), data.pickle.root(), 0)];
+    while let Some((path, object, depth)) = queue.pop() {
+        let Node::Object { class, state: Some(state) } = data.pickle.node(object) else { continue };
+        if depth > MAX_MODULE_DEPTH || !seen.insert(object) {
+            continue;
+        }
+        let class = match library.find(class)? {
+            Some((Definition::Class(class), _)) => Some(class),
+            _ => None,
+        };
+        let Node::Dict(items) = data.pickle.node(*state) else { continue };
+        let mut children = Vec::new();
+        for (key, value) in items {
+            let Node::Str(name) = data.pickle.node(*key) else { continue };
+            let path = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+            match data.pickle.node(*value) {
+                Node::Object { .. } => children.push((path, *value, depth + 1)),
+                Node::Tensor(tensor) if found.len() < MAX_PARAMETERS && seen.insert(*value) => {
+                    let is_trained = class.as_ref().is_some_and(|c| c.parameters.iter().any(|p| **p == **name));
+                    found.push(parameter(path, tensor, is_trained));
+                }
+                _ => {}
+            }
+        }
+        queue.extend(children.into_iter().rev());
+    }
+    if let Node::Tuple(items) = constants.pickle.node(constants.pickle.root()) {
+        for (index, id) in items.iter().enumerate().take(MAX_PARAMETERS) {
+            if let Node::Tensor(tensor) = constants.pickle.node(*id) {
+                found.push(parameter(format!("CONSTANTS.c{index}"), tensor, false));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn parameter(name: String, tensor: &TensorRef, is_trained: bool) -> Parameter {
+    let dtype = match (tensor.quantised, tensor.storage.kind) {
+        (Some(_), kind) => format!("Quantised{kind:?}"),
+        (None, kind) => format!("{kind:?}"),
+    };
+    Parameter { name, shape: tensor.sizes.to_vec(), dtype, is_trained }
+}

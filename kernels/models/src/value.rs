@@ -1,0 +1,290 @@
+//! What flows through a running model: tensors, and the small change of Python around them.
+//!
+//! Values never form cycles and never nest deeper than [`MAX_DEPTH`], so dropping one needs little native
+//! stack whatever the model's code does: a growing list takes only items without lists inside.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use stark_kernels::{DType, Scalar, Tensor};
+
+/// How deep tuples, lists and dicts may nest.
+pub const MAX_DEPTH: u8 = 32;
+/// How deep an item of a growing list may nest.
+const MAX_ITEM_DEPTH: u8 = 4;
+/// How many items a list or dict may have.
+pub const MAX_ITEMS: usize = 1 << 20;
+/// How long a text may get, in bytes.
+pub const MAX_TEXT: usize = 1 << 20;
+
+/// An input, an output, or anything between them.
+#[derive(Clone)]
+pub enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(Arc<str>),
+    Tensor(Tensor),
+    /// A tensor of complex numbers, as real and imaginary part. Only constants of a model are this.
+    Complex(Arc<(Tensor, Tensor)>),
+    Tuple(Arc<Tuple>),
+    /// Shared: who appends is seen by all who hold it.
+    List(Arc<List>),
+    Dict(Arc<Dict>),
+}
+
+/// Items that never change.
+#[derive(Debug)]
+pub struct Tuple {
+    pub items: Vec<Value>,
+    depth: u8,
+    /// No list or dict inside.
+    flat: bool,
+}
+
+/// Items that can change, unless the list belongs to the model.
+#[derive(Debug)]
+pub struct List {
+    items: Mutex<Vec<Value>>,
+    depth: u8,
+    frozen: bool,
+}
+
+/// Items in order of insertion.
+#[derive(Debug)]
+pub struct Dict {
+    items: Mutex<Vec<(Value, Value)>>,
+    depth: u8,
+    frozen: bool,
+}
+
+impl List {
+    pub fn items(&self) -> MutexGuard<'_, Vec<Value>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the list is part of the model.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// For writing: refused when the list is part of the model.
+    pub fn items_mut(&self) -> Result<MutexGuard<'_, Vec<Value>>, String> {
+        if self.frozen { Err(FROZEN.into()) } else { Ok(self.items()) }
+    }
+}
+
+impl Dict {
+    pub fn items(&self) -> MutexGuard<'_, Vec<(Value, Value)>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the dict is part of the model.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// For writing: refused when the dict is part of the model.
+    pub fn items_mut(&self) -> Result<MutexGuard<'_, Vec<(Value, Value)>>, String> {
+        if self.frozen { Err(FROZEN.into()) } else { Ok(self.items()) }
+    }
+
+    pub fn get(&self, key: &Value) -> Option<Value> {
+        self.items().iter().find(|(k, _)| k.same_key(key)).map(|(_, v)| v.clone())
+    }
+}
+
+const FROZEN: &str = "the model changes its own state, but loaded models are immutable";
+
+impl Value {
+    pub fn str(text: impl Into<Arc<str>>) -> Value {
+        Value::Str(text.into())
+    }
+
+    pub fn tuple(items: Vec<Value>) -> Result<Value, String> {
+        let depth = depth_over(items.iter())?;
+        let flat = items.iter().all(Value::is_flat);
+        Ok(Value::Tuple(Arc::new(Tuple { items, depth, flat })))
+    }
+
+    pub fn list(items: Vec<Value>) -> Result<Value, String> {
+        let depth = depth_over(items.iter())?;
+        Ok(Value::List(Arc::new(List { items: Mutex::new(items), depth, frozen: false })))
+    }
+
+    /// A list that is part of the model and cannot change.
+    pub fn frozen_list(items: Vec<Value>) -> Result<Value, String> {
+        let depth = depth_over(items.iter())?;
+        Ok(Value::List(Arc::new(List { items: Mutex::new(items), depth, frozen: true })))
+    }
+
+    pub fn dict(items: Vec<(Value, Value)>) -> Result<Value, String> {
+        Value::new_dict(items, false)
+    }
+
+    /// A dict that is part of the model and cannot change.
+    pub fn frozen_dict(items: Vec<(Value, Value)>) -> Result<Value, String> {
+        Value::new_dict(items, true)
+    }
+
+    fn new_dict(items: Vec<(Value, Value)>, frozen: bool) -> Result<Value, String> {
+        let depth = depth_over(items.iter().map(|(_, v)| v))?;
+        let mut unique: Vec<(Value, Value)> = Vec::with_capacity(items.len());
+        for (key, value) in items {
+            match unique.iter_mut().find(|(k, _)| k.same_key(&key)) {
+                Some(slot) => slot.1 = value,
+                None => unique.push((key, value)),
+            }
+        }
+        Ok(Value::Dict(Arc::new(Dict { items: Mutex::new(unique), depth, frozen })))
+    }
+
+    /// Whether a list or dict may take this as a new item.
+    pub fn may_be_added(&self) -> Result<(), String> {
+        if self.is_flat() && self.depth() <= MAX_ITEM_DEPTH {
+            Ok(())
+        } else {
+            Err("a list or dict that grows by lists or dicts is not supported".into())
+        }
+    }
+
+    fn depth(&self) -> u8 {
+        match self {
+            Value::Tuple(tuple) => tuple.depth,
+            Value::List(list) => list.depth,
+            Value::Dict(dict) => dict.depth,
+            _ => 0,
+        }
+    }
+
+    fn is_flat(&self) -> bool {
+        match self {
+            Value::Tuple(tuple) => tuple.flat,
+            Value::List(_) | Value::Dict(_) => false,
+            _ => true,
+        }
+    }
+
+    /// What kind of value this is, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::None => "None",
+            Value::Bool(_) => "a bool",
+            Value::Int(_) => "an int",
+            Value::Float(_) => "a float",
+            Value::Str(_) => "a str",
+            Value::Tensor(_) => "a tensor",
+            Value::Complex(_) => "a complex tensor",
+            Value::Tuple(_) => "a tuple",
+            Value::List(_) => "a list",
+            Value::Dict(_) => "a dict",
+        }
+    }
+
+    pub fn is_none(&self) -> bool {
+        matches!(self, Value::None)
+    }
+
+    /// Equality of dict keys: texts, numbers and bools.
+    pub fn same_key(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Str(a), Value::Str(b)) => a == b,
+            (Value::Int(a), Value::Int(b)) => a == b,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Float(a), Value::Float(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// The number of a plain number or of a tensor with one element.
+    pub fn scalar(&self) -> Option<Scalar> {
+        match self {
+            Value::Bool(b) => Some(Scalar::Bool(*b)),
+            Value::Int(i) => Some(Scalar::Int(*i)),
+            Value::Float(f) => Some(Scalar::Float(*f)),
+            Value::Tensor(t) => t.item().ok(),
+            _ => None,
+        }
+    }
+
+    /// A tensor as it is; a plain number as the 0-dim tensor that a trace would have made of it.
+    pub fn to_tensor(&self) -> Option<Tensor> {
+        match self {
+            Value::Tensor(t) => Some(t.clone()),
+            Value::Bool(b) => Tensor::full(&[], *b, DType::Bool).ok(),
+            Value::Int(i) => Tensor::full(&[], *i, DType::I64).ok(),
+            Value::Float(f) => Tensor::full(&[], *f, DType::F64).ok(),
+            _ => None,
+        }
+    }
+}
+
+fn depth_over<'a>(items: impl Iterator<Item = &'a Value>) -> Result<u8, String> {
+    let depth = items.map(Value::depth).max().unwrap_or(0) + 1;
+    if depth > MAX_DEPTH { Err(format!("values nest deeper than {MAX_DEPTH}")) } else { Ok(depth) }
+}
+
+impl From<Tensor> for Value {
+    fn from(tensor: Tensor) -> Value {
+        Value::Tensor(tensor)
+    }
+}
+
+impl From<Scalar> for Value {
+    fn from(scalar: Scalar) -> Value {
+        match scalar {
+            Scalar::Bool(b) => Value::Bool(b),
+            Scalar::Int(i) => Value::Int(i),
+            Scalar::Float(f) => Value::Float(f),
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// As Python's `str` prints it; tensors by dtype and shape, containers by size.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::None => f.write_str("None"),
+            Value::Bool(true) => f.write_str("True"),
+            Value::Bool(false) => f.write_str("False"),
+            Value::Int(i) => write!(f, "{i}"),
+            Value::Float(x) => write!(f, "{x:?}"),
+            Value::Str(text) => f.write_str(text),
+            Value::Tensor(t) => write!(f, "Tensor<{}>{:?}", t.dtype(), t.shape()),
+            Value::Complex(parts) => write!(f, "Tensor<Complex64>{:?}", parts.0.shape()),
+            Value::Tuple(tuple) => show_scalars(f, '(', tuple.items.iter(), ')'),
+            Value::List(list) => show_scalars(f, '[', list.items().iter(), ']'),
+            Value::Dict(dict) => write!(f, "{{{} items}}", dict.items().len()),
+        }
+    }
+}
+
+/// Nested containers are only counted, so a shared one is not printed exponentially often.
+fn show_scalars<'a>(
+    f: &mut fmt::Formatter<'_>,
+    open: char,
+    items: impl ExactSizeIterator<Item = &'a Value>,
+    close: char,
+) -> fmt::Result {
+    const SHOWN: usize = 64;
+    let n = items.len();
+    write!(f, "{open}")?;
+    for (idx, item) in items.take(SHOWN).enumerate() {
+        let separator = if idx == 0 { "" } else { ", " };
+        match item {
+            Value::Tuple(_) | Value::List(_) | Value::Dict(_) => write!(f, "{separator}{}", item.kind())?,
+            item => write!(f, "{separator}{item}")?,
+        }
+    }
+    if n > SHOWN {
+        write!(f, ", … {n} items")?;
+    }
+    write!(f, "{close}")
+}
