@@ -11,6 +11,7 @@ mod error;
 pub mod ops;
 mod parallel;
 mod print;
+pub mod safetensors;
 mod tensor;
 mod walk;
 
@@ -18,5 +19,5 @@ pub use cpu::buffer::{DEFAULT_MAX_TENSOR_BYTES, max_tensor_bytes, set_max_tensor
 pub use element::{Bit, Elem, Element, Scalar};
 pub use error::{Result, TensorError};
 pub use parallel::{Parallel, Serial, with_parallel};
-pub use stark_shapes::{DType, Shape, ShapeError};
+pub use stark_shapes::{Conv, DType, Pool, Shape, ShapeError};
 pub use tensor::{MAX_RANK, Tensor};

@@ -136,7 +136,7 @@ impl Tensor {
         if shape.len() != strides.len() {
             return Err(TensorError::Argument(format!("{} sizes but {} strides", shape.len(), strides.len())));
         }
-        rules::numel(shape)?;
+        check_bytes(shape, self.dtype)?;
         let room = self.buffer.n_bytes() / self.dtype.size();
         let last = if shape.contains(&0) {
             offset.checked_sub(1)
@@ -464,6 +464,14 @@ pub(crate) fn check_rank(shape: &[usize]) -> Result<()> {
         return Err(ShapeError(format!("rank {} passes the limit of {MAX_RANK}", shape.len())).into());
     }
     Ok(())
+}
+
+/// A shape whose elements, written out, would pass the limit is refused, also where a view would share them:
+/// so whatever walks over a tensor's elements has an end.
+pub(crate) fn check_bytes(shape: &[usize], dtype: DType) -> Result<()> {
+    let bytes = rules::numel(shape)?.saturating_mul(dtype.size());
+    let limit = crate::max_tensor_bytes();
+    if bytes > limit { Err(TensorError::TooLarge { bytes, limit }) } else { Ok(()) }
 }
 
 /// `index` inside `0..size`, negative ones from the end.

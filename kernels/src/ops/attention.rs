@@ -11,7 +11,7 @@ use crate::element::Bit;
 use crate::error::{Result, TensorError};
 use crate::ops::norm::SoftmaxRow;
 use crate::ops::view::expanded_strides;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, check_bytes};
 use crate::walk::Walk;
 
 /// Options of [`scaled_dot_product_attention`].
@@ -120,12 +120,13 @@ fn attend<T: Product + Real>(
     let ms = mask.as_ref().map_or_else(|| Shape::from_elem(0, batch.len() + 2), |m| strides(m, l, s));
     let b = batch.len();
     let mut starts = Vec::new();
+    let shape: Shape = batch.iter().copied().chain([l, w]).collect();
+    check_bytes(&shape, T::DTYPE)?;
     if l > 0 && w > 0 {
         let walk = Walk::new(&batch, [&qs[..b], &ks[..b], &vs[..b], &ms[..b]], [0; 4]);
         let inner = walk.inner();
         walk.rows(0..n_batch, |at, n| starts.extend((0..n).map(|i| [0, 1, 2, 3].map(|k| at[k] + i * inner[k]))));
     }
-    let shape: Shape = batch.iter().copied().chain([l, w]).collect();
     let mut buffer = Buffer::zeroed::<T>(rules::numel(&shape)?)?;
     rules::numel(&[l, s])?;
     let scale = options.scale.unwrap_or(1.0 / (e as f64).sqrt());

@@ -14,7 +14,11 @@ pub(crate) fn ids(index: &Tensor, axis: usize, size: usize, wrap: bool) -> Resul
     if !index.dtype().is_int() {
         return Err(TensorError::DType(format!("ids are whole numbers, not {}", index.dtype())));
     }
-    let mut out = Vec::with_capacity(index.numel());
+    let mut out = Vec::new();
+    let n = index.numel();
+    let no_room =
+        |_| TensorError::TooLarge { bytes: n.saturating_mul(size_of::<usize>()), limit: crate::max_tensor_bytes() };
+    out.try_reserve_exact(n).map_err(no_room)?;
     let mut bad = None;
     with_elem!(index.dtype(), T => index.for_each::<T>(|id| {
         let id = id.to_i64();

@@ -6,7 +6,7 @@ use crate::cpu::buffer::Buffer;
 use crate::element::{Elem, Scalar, with_elem, with_word};
 use crate::error::{Result, TensorError};
 use crate::ops::index::take;
-use crate::tensor::{Tensor, check_rank};
+use crate::tensor::{Tensor, check_bytes, check_rank};
 use crate::walk::Walk;
 
 /// One after the other along `axis`; dtypes combine. Empty vectors `[0]` are left out, as in PyTorch.
@@ -149,7 +149,7 @@ pub fn pad(x: &Tensor, pads: &[i64], mode: PadMode) -> Result<Tensor> {
         shape[at] = usize::try_from(n)
             .map_err(|_| ShapeError(format!("padding {pair:?} leaves {n} of axis {at}, which is {}", x.shape()[at])))?;
     }
-    rules::numel(&shape)?;
+    check_bytes(&shape, x.dtype())?;
     if let PadMode::Constant(value) = mode {
         let mut inner = x.clone();
         let mut out = Tensor::full(&shape, value, x.dtype())?;

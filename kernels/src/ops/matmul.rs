@@ -11,7 +11,7 @@ use crate::element::{Elem, Scalar};
 use crate::error::{Result, TensorError};
 use crate::ops::elementwise::{Arith, add, mul};
 use crate::ops::view::expanded_strides;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, check_bytes};
 use crate::walk::Walk;
 
 fn same_dtype(name: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
@@ -65,6 +65,8 @@ fn batch(a: &Tensor, b: &Tensor) -> Result<Batch> {
         let strides = expanded_strides(x, &tail);
         SmallVec::<[usize; 6]>::from_slice(&strides[..lead.len()])
     };
+    let full: SmallVec<[usize; 8]> = lead.iter().copied().chain([m, n]).collect();
+    check_bytes(&full, a.dtype())?;
     let walk = Walk::new(&lead, [&stacked(a), &stacked(b)], [0, 0]);
     let count = rules::numel(&lead)?;
     let mut starts = Vec::new();

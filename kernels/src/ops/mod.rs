@@ -4,22 +4,26 @@
 //! Where an argument is `impl Into<Arg>`, a tensor or a plain number fits.
 
 mod attention;
+mod conv;
 mod create;
 mod elementwise;
 mod index;
 mod join;
 mod matmul;
 mod norm;
+mod pool;
 mod reduce;
 mod unary;
 mod view;
 
 pub use attention::*;
+pub use conv::*;
 pub use create::*;
 pub use elementwise::*;
 pub use index::*;
 pub use join::*;
 pub use matmul::*;
 pub use norm::*;
+pub use pool::*;
 pub use reduce::*;
 pub use unary::*;

@@ -4,7 +4,7 @@ use smallvec::{SmallVec, smallvec};
 use stark_shapes::{Shape, ShapeError, rules};
 
 use crate::error::{Result, TensorError};
-use crate::tensor::{Tensor, check_rank, contiguous_strides, wrap_index};
+use crate::tensor::{Tensor, check_bytes, check_rank, contiguous_strides, wrap_index};
 
 impl Tensor {
     /// The same elements in row-major order under other sizes; one size may be -1. Shares when strides allow.
@@ -87,7 +87,7 @@ impl Tensor {
     pub fn expand(&self, shape: &[usize]) -> Result<Tensor> {
         check_rank(shape)?;
         rules::broadcast_to(self.shape(), shape)?;
-        rules::numel(shape)?;
+        check_bytes(shape, self.dtype())?;
         Ok(self.view(shape.into(), expanded_strides(self, shape), self.offset()))
     }
 
@@ -239,6 +239,8 @@ impl Tensor {
         shape.push(size);
         strides.push(strides[at]);
         strides[at] = if shape[at] > 1 { strides[at].saturating_mul(step) } else { strides[at] };
+        check_rank(&shape)?;
+        check_bytes(&shape, self.dtype())?;
         Ok(self.view(shape, strides, self.offset()))
     }
 

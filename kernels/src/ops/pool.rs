@@ -1,0 +1,319 @@
+//! Pooling and resizing of planes `[n, c, h, w]` (or `[c, h, w]`).
+
+use stark_shapes::{DType, Pool, Shape, ShapeError, rules, show};
+
+use crate::cpu::buffer::Buffer;
+use crate::cpu::gemm::batches;
+use crate::cpu::math::Real;
+use crate::element::Elem;
+use crate::error::{Result, TensorError};
+use crate::ops::index::take;
+use crate::tensor::{Tensor, check_bytes};
+
+/// `f(plane, out)` for every plane of the last two axes.
+macro_rules! per_plane {
+    ($name:literal, $x:expr, $shape:expr, $T:ident => $f:expr) => {{
+        let x: &Tensor = $x;
+        match x.dtype() {
+            DType::F32 => {
+                type $T = f32;
+                planes::<f32>(x, $shape, $f)
+            }
+            DType::F64 => {
+                type $T = f64;
+                planes::<f64>(x, $shape, $f)
+            }
+            DType::F16 | DType::BF16 => {
+                type $T = f32;
+                planes::<f32>(&x.to(DType::F32)?, $shape, $f)?.to(x.dtype())
+            }
+            other => Err(TensorError::dtype($name, other)),
+        }
+    }};
+}
+
+fn planes<T: Real>(x: &Tensor, shape: &[usize], f: impl Fn(&[T], &mut [T]) + Sync) -> Result<Tensor> {
+    let x = x.contiguous()?;
+    let data = x.slice_of::<T>();
+    let mut buffer = Buffer::zeroed::<T>(rules::numel(shape)?)?;
+    let out = buffer.as_mut_slice::<T>();
+    let rank = shape.len();
+    let (from, to) = (x.shape()[rank - 2] * x.shape()[rank - 1], shape[rank - 2] * shape[rank - 1]);
+    if !out.is_empty() {
+        let n = out.len() / to;
+        batches(out, n, (from + to) * 8, |i, out| f(&data[i * from..(i + 1) * from], out));
+    }
+    Ok(Tensor::from_buffer(buffer, T::DTYPE, shape))
+}
+
+/// The greatest element of each window; padding never wins, NaN does.
+pub fn max_pool2d(x: &Tensor, windows: [Pool; 2]) -> Result<Tensor> {
+    let shape = rules::pool(x.shape(), &windows)?;
+    let [h, w] = last_two(x.shape());
+    let [oh, ow] = last_two(&shape);
+    let [py, px] = windows;
+    per_plane!("max_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
+        for y in 0..oh {
+            for z in 0..ow {
+                let mut top = T::LOWEST;
+                for i in 0..py.kernel {
+                    let sy = (y * py.stride + i * py.dilation).wrapping_sub(py.padding);
+                    if sy >= h {
+                        continue;
+                    }
+                    for j in 0..px.kernel {
+                        let sx = (z * px.stride + j * px.dilation).wrapping_sub(px.padding);
+                        if sx < w {
+                            let v = plane[sy * w + sx];
+                            if v > top || v.nan() {
+                                top = v;
+                            }
+                        }
+                    }
+                }
+                out[y * ow + z] = top;
+            }
+        }
+    })
+}
+
+/// How [`avg_pool2d`] counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Average {
+    /// Padding counts as zeros (PyTorch's default).
+    pub count_padding: bool,
+    /// Divide by this instead of the number of elements.
+    pub divisor: Option<usize>,
+}
+
+impl Default for Average {
+    fn default() -> Self {
+        Average { count_padding: true, divisor: None }
+    }
+}
+
+/// The mean of each window.
+pub fn avg_pool2d(x: &Tensor, windows: [Pool; 2], average: Average) -> Result<Tensor> {
+    if windows.iter().any(|w| w.dilation != 1) {
+        return Err(TensorError::Unsupported("average pooling has no dilation".into()));
+    }
+    if average.divisor == Some(0) {
+        return Err(TensorError::Argument("the divisor of a mean cannot be 0".into()));
+    }
+    let shape = rules::pool(x.shape(), &windows)?;
+    let [h, w] = last_two(x.shape());
+    let [oh, ow] = last_two(&shape);
+    let [py, px] = windows;
+    // Along one axis: the elements inside, and how many count with padding on both sides.
+    let bounds = |p: Pool, at: usize, n: usize| {
+        let start = at * p.stride;
+        let end = (start + p.kernel).min(n + 2 * p.padding);
+        let inside = start.saturating_sub(p.padding).min(n)..end.saturating_sub(p.padding).min(n);
+        (inside, end - start)
+    };
+    per_plane!("avg_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
+        for y in 0..oh {
+            let (ys, tall) = bounds(py, y, h);
+            for z in 0..ow {
+                let (xs, wide) = bounds(px, z, w);
+                let mut sum = 0.0;
+                for sy in ys.clone() {
+                    for v in &plane[sy * w..][xs.clone()] {
+                        sum += v.to_f64();
+                    }
+                }
+                let count = average.divisor.unwrap_or(if average.count_padding { tall * wide } else { ys.len() * xs.len() });
+                out[y * ow + z] = if ys.is_empty() || xs.is_empty() { T::ZERO } else { T::from_f64(sum / count as f64) };
+            }
+        }
+    })
+}
+
+fn last_two(shape: &[usize]) -> [usize; 2] {
+    [shape[shape.len() - 2], shape[shape.len() - 1]]
+}
+
+/// `[.., l]` as planes of height 1, and back.
+fn lifted(x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    f(&x.unsqueeze(-2)?)?.squeeze(&[-2])
+}
+
+fn check_line(name: &str, x: &Tensor) -> Result<()> {
+    if x.rank() == 2 || x.rank() == 3 {
+        return Ok(());
+    }
+    Err(ShapeError(format!("{name} needs rank 2 or 3, not shape {}", show(x.shape()))).into())
+}
+
+pub fn max_pool1d(x: &Tensor, window: Pool) -> Result<Tensor> {
+    check_line("max_pool1d", x)?;
+    lifted(x, |x| max_pool2d(x, [Pool::new(1), window]))
+}
+
+pub fn avg_pool1d(x: &Tensor, window: Pool, average: Average) -> Result<Tensor> {
+    check_line("avg_pool1d", x)?;
+    lifted(x, |x| avg_pool2d(x, [Pool::new(1), window], average))
+}
+
+fn adaptive_shape(name: &str, x: &Tensor, size: [usize; 2]) -> Result<Shape> {
+    let fits = x.rank() == 3 || x.rank() == 4;
+    if !fits || last_two(x.shape()).contains(&0) {
+        return Err(ShapeError(format!("{name} needs planes that are not empty, not shape {}", show(x.shape()))).into());
+    }
+    let mut shape: Shape = x.shape().into();
+    let rank = shape.len();
+    shape[rank - 2] = size[0];
+    shape[rank - 1] = size[1];
+    check_bytes(&shape, x.dtype())?;
+    Ok(shape)
+}
+
+/// Piece `i` when `n` elements are shared out to `out` overlapping pieces.
+fn share(i: usize, n: usize, out: usize) -> std::ops::Range<usize> {
+    i * n / out..((i + 1) * n).div_ceil(out)
+}
+
+/// Means over a grid of `size` pieces, whatever the input's size.
+pub fn adaptive_avg_pool2d(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+    let shape = adaptive_shape("adaptive_avg_pool2d", x, size)?;
+    let [h, w] = last_two(x.shape());
+    per_plane!("adaptive_avg_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
+        for y in 0..size[0] {
+            let ys = share(y, h, size[0]);
+            for z in 0..size[1] {
+                let xs = share(z, w, size[1]);
+                let sum: f64 = ys.clone().flat_map(|sy| &plane[sy * w..][xs.clone()]).map(|v| v.to_f64()).sum();
+                out[y * size[1] + z] = T::from_f64(sum / (ys.len() * xs.len()) as f64);
+            }
+        }
+    })
+}
+
+/// Maxima over a grid of `size` pieces.
+pub fn adaptive_max_pool2d(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+    let shape = adaptive_shape("adaptive_max_pool2d", x, size)?;
+    let [h, w] = last_two(x.shape());
+    per_plane!("adaptive_max_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
+        for y in 0..size[0] {
+            for z in 0..size[1] {
+                let xs = share(z, w, size[1]);
+                out[y * size[1] + z] = share(y, h, size[0])
+                    .flat_map(|sy| &plane[sy * w..][xs.clone()])
+                    .fold(T::LOWEST, |top, v| if *v > top || v.nan() { *v } else { top });
+            }
+        }
+    })
+}
+
+pub fn adaptive_avg_pool1d(x: &Tensor, size: usize) -> Result<Tensor> {
+    check_line("adaptive_avg_pool1d", x)?;
+    lifted(x, |x| adaptive_avg_pool2d(x, [1, size]))
+}
+
+/// The step in the source per step in the result.
+fn ratio(n: usize, out: usize, factor: Option<f64>) -> f64 {
+    factor.map_or(n as f64 / out as f64, |f| 1.0 / f)
+}
+
+/// Planes at `size` by the nearest source element; `factors`, when given, set the step instead of the sizes.
+pub fn upsample_nearest2d(x: &Tensor, size: [usize; 2], factors: [Option<f64>; 2]) -> Result<Tensor> {
+    let shape = adaptive_shape("upsample_nearest2d", x, size)?;
+    let mut out = x.clone();
+    for (k, at) in [shape.len() - 2, shape.len() - 1].into_iter().enumerate() {
+        let n = x.shape()[at];
+        // In f32, as PyTorch computes it: the last bit decides which neighbour is taken.
+        let step = ratio(n, size[k], factors[k]) as f32;
+        let places: Vec<usize> = (0..size[k]).map(|i| ((i as f32 * step) as usize).min(n - 1)).collect();
+        out = take(&out, at, &places, &[places.len()])?;
+    }
+    Ok(out)
+}
+
+/// Planes at `size` by linear interpolation along both axes.
+pub fn upsample_bilinear2d(
+    x: &Tensor,
+    size: [usize; 2],
+    align_corners: bool,
+    factors: [Option<f64>; 2],
+) -> Result<Tensor> {
+    let shape = adaptive_shape("upsample_bilinear2d", x, size)?;
+    let [h, w] = last_two(x.shape());
+    let places = |n: usize, out: usize, factor: Option<f64>| -> Vec<(usize, usize, f64)> {
+        let step = match (align_corners, out) {
+            (true, 1) => 0.0,
+            (true, _) => (n - 1) as f64 / (out.max(1) - 1).max(1) as f64,
+            (false, _) => ratio(n, out, factor),
+        };
+        (0..out)
+            .map(|i| {
+                let at = if align_corners { i as f64 * step } else { ((i as f64 + 0.5) * step - 0.5).max(0.0) };
+                let low = (at as usize).min(n - 1);
+                (low, (low + 1).min(n - 1), at - low as f64)
+            })
+            .collect()
+    };
+    let (ys, xs) = (places(h, size[0], factors[0]), places(w, size[1], factors[1]));
+    per_plane!("upsample_bilinear2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
+        for (y, &(top, bottom, fy)) in ys.iter().enumerate() {
+            for (z, &(left, right, fx)) in xs.iter().enumerate() {
+                let at = |y: usize, x: usize| plane[y * w + x].to_f64();
+                let upper = at(top, left) * (1.0 - fx) + at(top, right) * fx;
+                let lower = at(bottom, left) * (1.0 - fx) + at(bottom, right) * fx;
+                out[y * xs.len() + z] = T::from_f64(upper * (1.0 - fy) + lower * fy);
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plane(values: &[f32], h: usize, w: usize) -> Tensor {
+        Tensor::from_slice(values, &[1, h, w]).unwrap()
+    }
+
+    fn floats(x: Result<Tensor>) -> Vec<f32> {
+        x.unwrap().to_vec().unwrap()
+    }
+
+    #[test]
+    fn pooling_of_pytorch() {
+        let line = plane(&[1.0, 2.0, 3.0, 4.0, 5.0], 1, 5);
+        let p = |kernel, stride, padding, ceil_mode| Pool { kernel, stride, padding, dilation: 1, ceil_mode };
+        let one = Pool::new(1);
+        let uncounted = Average { count_padding: false, divisor: None };
+        for (got, want) in [
+            (max_pool2d(&line, [one, p(2, 2, 0, false)]), vec![2.0, 4.0]),
+            (max_pool2d(&line, [one, p(2, 2, 0, true)]), vec![2.0, 4.0, 5.0]),
+            (max_pool2d(&line, [one, p(3, 2, 1, false)]), vec![2.0, 4.0, 5.0]),
+            (max_pool2d(&line, [one, Pool { dilation: 2, ..p(2, 1, 0, false) }]), vec![3.0, 4.0, 5.0]),
+            (avg_pool2d(&line, [one, p(2, 2, 0, true)], Average::default()), vec![1.5, 3.5, 5.0]),
+            (avg_pool2d(&line, [one, p(3, 2, 1, false)], Average::default()), vec![1.0, 3.0, 3.0]),
+            (avg_pool2d(&line, [one, p(3, 2, 1, false)], uncounted), vec![1.5, 3.0, 4.5]),
+            (
+                avg_pool1d(
+                    &line.squeeze(&[0]).unwrap(),
+                    p(5, 5, 0, false),
+                    Average { divisor: Some(3), count_padding: true },
+                ),
+                vec![5.0],
+            ),
+            (adaptive_avg_pool2d(&line, [1, 3]), vec![1.5, 3.0, 4.5]),
+            (adaptive_max_pool2d(&line, [1, 2]), vec![3.0, 5.0]),
+            (
+                upsample_nearest2d(&plane(&[1.0, 2.0], 1, 2), [2, 4], [None; 2]),
+                vec![1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0],
+            ),
+            (upsample_bilinear2d(&plane(&[1.0, 3.0], 1, 2), [1, 4], false, [None; 2]), vec![1.0, 1.5, 2.5, 3.0]),
+            (upsample_bilinear2d(&plane(&[1.0, 4.0], 1, 2), [1, 4], true, [None; 2]), vec![1.0, 2.0, 3.0, 4.0]),
+        ] {
+            assert_eq!(floats(got), want);
+        }
+        assert!(
+            max_pool2d(&line, [one, p(2, 2, 2, false)]).is_err()
+                && max_pool2d(&line, [one, p(6, 1, 0, false)]).is_err()
+        );
+        assert!(adaptive_avg_pool2d(&plane(&[], 0, 3), [1, 1]).is_err());
+    }
+}
