@@ -1,0 +1,88 @@
+//! Where the model fixtures are, and how results are compared.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+use stark_kernels::Tensor;
+use stark_models::safetensors::SafeTensors;
+
+/// The small files that live in the repository.
+pub fn small() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/models")
+}
+
+/// The folder of all fixtures, when `STARK_MODELS` names it.
+pub fn large() -> Option<PathBuf> {
+    let folder = std::env::var_os("STARK_MODELS").map(PathBuf::from);
+    if folder.is_none() {
+        println!("skipped: STARK_MODELS is not set");
+    }
+    folder
+}
+
+/// Both, as far as they are there.
+pub fn folders() -> Vec<PathBuf> {
+    std::iter::once(small()).chain(large()).collect()
+}
+
+pub fn json(path: &Path) -> Json {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+pub fn texts(list: &Json) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|item| item.as_str()).map(str::to_string).collect()
+}
+
+pub fn ints(list: &Json) -> Vec<i64> {
+    list.as_array().into_iter().flatten().filter_map(Json::as_i64).collect()
+}
+
+/// A safetensors file, read whole.
+pub struct Tensors {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Tensors {
+    pub fn read(path: &Path) -> Tensors {
+        let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        Tensors { path: path.to_path_buf(), bytes }
+    }
+
+    fn parsed(&self) -> SafeTensors<'_> {
+        let name = self.path.display().to_string();
+        SafeTensors::parse(&self.bytes, &name).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    pub fn get(&self, name: &str) -> Tensor {
+        self.parsed().tensor(name).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.parsed().get(name).is_some()
+    }
+
+    pub fn metadata(&self, key: &str) -> String {
+        let metadata = self.parsed().metadata;
+        metadata.into_iter().find(|(k, _)| k == key).map(|(_, v)| v).unwrap_or_default()
+    }
+}
+
+/// Shape and dtype exactly, elements within `atol + rtol * |want|`.
+pub fn assert_close(got: &Tensor, want: &Tensor, atol: f64, rtol: f64, what: &str) {
+    assert_eq!(got.shape(), want.shape(), "shape of {what}");
+    assert_eq!(got.dtype(), want.dtype(), "dtype of {what}");
+    for (i, (g, w)) in got.to_scalars().iter().zip(want.to_scalars()).enumerate() {
+        let (g, w) = (g.to_f64(), w.to_f64());
+        let same = g == w || (g.is_nan() && w.is_nan());
+        assert!(same || (g - w).abs() <= atol + rtol * w.abs(), "element {i} of {what}: got {g}, want {w}");
+    }
+}
+
+/// The index of the greatest number of each row of a matrix.
+pub fn best(rows: &Tensor) -> Vec<usize> {
+    let n = rows.shape().last().copied().unwrap_or(1).max(1);
+    let numbers: Vec<f64> = rows.to_scalars().iter().map(|x| x.to_f64()).collect();
+    numbers.chunks(n).map(|row| (0..n).fold(0, |at, i| if row[i] > row[at] { i } else { at })).collect()
+}

@@ -1,0 +1,178 @@
+//! Broken and hostile files give an error that says what is wrong: no panic, no hang.
+
+use std::time::{Duration, Instant};
+
+use crate::common::*;
+use stark_kernels::{DType, Tensor};
+use stark_models::{Model, ModelError, Tokenizer};
+
+#[test]
+fn every_bad_file_is_refused_in_time_and_by_name() {
+    let Some(root) = large() else { return };
+    let folder = root.join("bad");
+    for (file, words) in [
+        ("pickle_system.pt", "posix.system"),
+        ("pickle_eval.pt", "__builtin__.eval"),
+        ("pickle_deep.pt", "data.pkl"),
+        ("pickle_underflow.pt", "underflow"),
+        ("pickle_no_stop.pt", "STOP"),
+        ("pickle_huge_len.pt", "4294967295"),
+        ("pickle_memo.pt", "memo"),
+        ("pickle_truncated.pt", "data.pkl"),
+        ("no_data_pkl.pt", "data.pkl"),
+        ("tensor_oob.pt", "storage"),
+        ("storage_short.pt", "data/0"),
+        ("storage_missing.pt", "data/1"),
+        ("truncated.pt", "end-of-central-directory"),
+        ("central_offset.pt", "outside the file"),
+        ("crc.pt", "CRC-32"),
+        ("zip_bomb.pt", "limit"),
+        ("code_deep.pt", "deeper"),
+        ("code_unknown_op.pt", "torch.no_such_op"),
+        ("duplicate_name.pt", "two entries"),
+        ("header_huge.safetensors", "header"),
+        ("offsets_oob.safetensors", "ends at byte"),
+        ("offsets_overlap.safetensors", "overlaps"),
+        ("shape_mismatch.safetensors", "bytes"),
+        ("shape_overflow.safetensors", "overflows"),
+        ("bad_json.safetensors", "JSON"),
+        ("hole.safetensors", "hole"),
+        ("truncated.onnx", "ONNX"),
+        ("varint.onnx", "ONNX"),
+        ("json.pt2", "torch.export"),
+    ] {
+        let start = Instant::now();
+        let error = Model::load(folder.join(file)).err().unwrap_or_else(|| panic!("{file} loads")).to_string();
+        assert!(start.elapsed() < Duration::from_secs(1), "{file} took {:?}", start.elapsed());
+        assert!(error.contains(words), "{file}: {error}");
+    }
+}
+
+#[test]
+fn an_unknown_operator_is_listed_alone_with_its_place() {
+    let Some(root) = large() else { return };
+    match Model::load(root.join("bad/code_unknown_op.pt")) {
+        Err(ModelError::UnknownOperators { operators, .. }) => {
+            assert_eq!(operators.len(), 1, "{operators:?}");
+            assert_eq!(operators[0].name, "torch.no_such_op");
+            assert!(operators[0].place.line > 0 && operators[0].place.entry.ends_with(".py"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn other_formats_are_named_with_a_way_out() {
+    let Some(root) = large() else { return };
+    for (file, words) in [
+        ("digits_mlp.onnx", "ONNX"),
+        ("digits_mlp_legacy.onnx", "ONNX"),
+        ("digits_mlp.pt2", "torch.export"),
+        ("digits_mlp.safetensors", "safetensors"),
+        ("edge/state_dict.pth", "state dict"),
+    ] {
+        let error = Model::load(root.join(file)).err().unwrap_or_else(|| panic!("{file} loads"));
+        assert!(matches!(error, ModelError::NotAModel { .. }), "{file}: {error}");
+        let error = error.to_string();
+        assert!(error.contains(words) && error.contains("torch.jit.trace"), "{file}: {error}");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_an_error() {
+    assert!(matches!(Model::load("no/such/file.pt"), Err(ModelError::Io { .. })));
+    assert!(matches!(Model::load(small()), Err(ModelError::Io { .. })));
+    for bytes in [&b""[..], b"PK", b"PK\x03\x04", b"\x80\x02.", b"hello", &[0; 64]] {
+        assert!(Model::load_bytes(bytes.to_vec(), "bytes").is_err(), "{bytes:?}");
+    }
+}
+
+/// Small, fast and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n.max(1) as u64) as usize
+    }
+}
+
+/// Changes bytes, and mends the checksums of stored entries half of the time, so that what lies behind
+/// them is reached as well.
+fn mutate(good: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    for _ in 0..1 + random.below(4) {
+        let at = random.below(bytes.len());
+        match random.below(6) {
+            0 => bytes[at] = random.below(256) as u8,
+            1 => bytes[at] ^= 1 << random.below(8),
+            2 => bytes[at] = [0, 0x7f, 0x80, 0xff][random.below(4)],
+            3 => bytes.truncate(at.max(1)),
+            4 => {
+                let end = (at + random.below(64)).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                let to = random.below(bytes.len() - piece.len() + 1);
+                bytes[to..to + piece.len()].copy_from_slice(&piece);
+            }
+            _ => bytes.insert(at, random.below(256) as u8),
+        }
+    }
+    bytes
+}
+
+/// Writes the true checksum of every stored entry into the central directory.
+fn mend(bytes: &mut [u8]) {
+    let records: Vec<usize> =
+        (0..bytes.len().saturating_sub(46)).filter(|&i| bytes[i..].starts_with(b"PK\x01\x02")).collect();
+    for at in records {
+        let u32_at =
+            |bytes: &[u8], i: usize| u32::from_le_bytes([bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]]) as usize;
+        let (size, local) = (u32_at(bytes, at + 20), u32_at(bytes, at + 42));
+        if bytes[at + 10] != 0 || local + 30 > bytes.len() {
+            continue;
+        }
+        let lengths = u32_at(bytes, local + 26);
+        let start = local + 30 + (lengths & 0xffff) + (lengths >> 16);
+        if let Some(payload) = bytes.get(start..start.saturating_add(size)) {
+            let crc = crc32fast::hash(payload).to_le_bytes();
+            bytes[at + 16..at + 20].copy_from_slice(&crc);
+        }
+    }
+}
+
+#[test]
+fn mutated_files_never_panic() {
+    for (file, rounds) in [("bad/ok.pt", 3_000), ("digits_mlp.pt", 300)] {
+        let good = std::fs::read(small().join(file)).expect(file);
+        let mut random = Random(0x5eed);
+        let mut n_loaded = 0;
+        for round in 0..rounds {
+            let mut bytes = mutate(&good, &mut random);
+            if round % 2 == 0 {
+                mend(&mut bytes);
+            }
+            if let Ok(model) = Model::load_bytes(bytes, file) {
+                n_loaded += 1;
+                let x = Tensor::ones(&[2, if file == "bad/ok.pt" { 4 } else { 64 }], DType::F32).expect("x");
+                let _ = model.predict(&[x]);
+            }
+        }
+        println!("{file}: {n_loaded} of {rounds} mutated files still load");
+    }
+}
+
+#[test]
+fn broken_tokenizers_are_errors() {
+    let good = std::fs::read(small().join("tokenizers/topic_wordpiece.json")).expect("tokenizer");
+    assert!(Tokenizer::load("no/such/tokenizer.json").is_err());
+    for bytes in
+        [&b""[..], b"{", b"[]", b"{}", b"{\"model\": 1}", b"{\"model\": {\"type\": \"BPE\"}}", &good[..good.len() / 2]]
+    {
+        let error = Tokenizer::from_bytes(bytes, "tokenizer.json").expect_err("broken");
+        assert!(error.to_string().starts_with("tokenizer.json: "), "{error}");
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(Tokenizer::from_bytes(deep.as_bytes(), "deep").is_err());
+}
