@@ -176,14 +176,10 @@ fn check_ranges(entries: &[Entry], data: usize) -> Result<()> {
     for e in order {
         if e.range.start != at {
             let what = if e.range.start > at { "a hole before" } else { "an overlap with" };
-<<<<<<< HEAD
-            return bad(format!("safetensors: {what} tensor `{}`: bytes {}..{} after {at}", e.name, e.range.start, e.range.end));
-=======
             return bad(format!(
                 "safetensors: {what} tensor `{}`: bytes {}..{} after {at}",
                 e.name, e.range.start, e.range.end
             ));
->>>>>>> main
         }
         at = e.range.end;
     }
@@ -305,14 +301,10 @@ impl Json<'_> {
 }
 
 /// A file of these tensors, wide dtypes first (so that each is aligned), else in the order given.
-<<<<<<< HEAD
-pub fn write<'t>(tensors: impl IntoIterator<Item = (&'t str, &'t Tensor)>, metadata: &[(&str, &str)]) -> Result<Vec<u8>> {
-=======
 pub fn write<'t>(
     tensors: impl IntoIterator<Item = (&'t str, &'t Tensor)>,
     metadata: &[(&str, &str)],
 ) -> Result<Vec<u8>> {
->>>>>>> main
     let mut tensors: Vec<(&str, &Tensor)> = tensors.into_iter().collect();
     tensors.sort_by_key(|(_, t)| std::cmp::Reverse(t.dtype().size()));
     let quote = |text: &str| serde_json::Value::from(text).to_string();
@@ -382,11 +374,6 @@ mod tests {
 
     #[test]
     fn broken_files_are_refused_with_a_reason() {
-<<<<<<< HEAD
-        let one = |shape: &str, range: &str| format!(r#"{{"a": {{"dtype": "F32", "shape": {shape}, "data_offsets": {range}}}}}"#);
-        let two = |first: &str, second: &str| {
-            format!(r#"{{"a":{{"dtype":"U8","shape":[2],"data_offsets":{first}}},"b":{{"dtype":"U8","shape":[2],"data_offsets":{second}}}}}"#)
-=======
         let one = |shape: &str, range: &str| {
             format!(r#"{{"a": {{"dtype": "F32", "shape": {shape}, "data_offsets": {range}}}}}"#)
         };
@@ -394,7 +381,6 @@ mod tests {
             format!(
                 r#"{{"a":{{"dtype":"U8","shape":[2],"data_offsets":{first}}},"b":{{"dtype":"U8","shape":[2],"data_offsets":{second}}}}}"#
             )
->>>>>>> main
         };
         for (header, data, want) in [
             (one("[4]", "[0, 16]"), 8, "bytes 0..16 of 8"),
@@ -421,13 +407,9 @@ mod tests {
         assert!(refusal(&99u64.to_le_bytes()).contains("0 are left"));
         let bytes = file(&one("[1]", "[0, 8]").replace("F32", "C64"), 8);
         let complex = SafeTensors::parse(&bytes).unwrap();
-<<<<<<< HEAD
-        assert_eq!(complex.get("a").unwrap_err().to_string(), "safetensors: tensor `a` has elements C64, which STARK does not have");
-=======
         assert_eq!(
             complex.get("a").unwrap_err().to_string(),
             "safetensors: tensor `a` has elements C64, which STARK does not have"
         );
->>>>>>> main
     }
 }

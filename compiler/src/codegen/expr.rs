@@ -82,7 +82,7 @@ impl<'p> FnBuilder<'_, 'p> {
 
     fn into_inner(&mut self, expr: &'p Expr, dst: Reg) {
         match &expr.kind {
-            ExprKind::Lit(lit) => self.literal(lit, dst),
+            ExprKind::Lit(lit) => self.typed_literal(lit, &expr.ty, dst),
             ExprKind::Local(local) => {
                 let src = self.local(*local);
                 if dst == src {
@@ -151,7 +151,11 @@ impl<'p> FnBuilder<'_, 'p> {
             ExprKind::List(items) => self.list(items, dst),
             ExprKind::Map(pairs) => {
                 let ty = self.ty(&expr.ty);
-                let Ty::Adt(_, types) = &ty else { return };
+                let Ty::Adt(id, types) = &ty else { return };
+                if *id == self.lang().set {
+                    // `{}` where a set is wanted.
+                    return self.native_into("set_new", types, &[], &ty, dst);
+                }
                 self.native_into("map_new", types, &[], &ty, dst);
                 let ret = self.native_ret("map_insert", types);
                 for (key, value) in pairs {
@@ -274,12 +278,17 @@ impl<'p> FnBuilder<'_, 'p> {
         }
     }
 
+    /// A whole number where a float is wanted is that float.
+    pub fn typed_literal(&mut self, lit: &Lit, ty: &Ty, dst: Reg) {
+        match (lit, self.ty(ty)) {
+            (Lit::Int(n), Ty::Num(kind)) if kind.is_float() => self.load_bits(dst, (*n as f64).to_bits()),
+            _ => self.literal(lit, dst),
+        }
+    }
+
     pub fn literal(&mut self, lit: &Lit, dst: Reg) {
         match lit {
-            Lit::Int(n) => {
-                // A literal in a generic place may have become a float.
-                self.load_bits(dst, *n as u64)
-            }
+            Lit::Int(n) => self.load_bits(dst, *n as u64),
             Lit::Float(x) => self.load_bits(dst, x.to_bits()),
             Lit::Bool(b) => self.emit(Instr::LoadImm { dst, imm: i16::from(*b) }),
             Lit::Duration(ns) => self.load_bits(dst, *ns as u64),

@@ -32,7 +32,7 @@ impl<'p> FnBuilder<'_, 'p> {
             PatKind::Lit(lit) => {
                 let same = self.temp(&Ty::Bool);
                 let wanted = self.temp(&ty);
-                self.literal(lit, wanted);
+                self.typed_literal(lit, &ty, wanted);
                 self.equality(false, value, wanted, &ty, same);
                 self.release(wanted);
                 self.jump_if_not(same, fail);
@@ -159,7 +159,7 @@ impl<'p> FnBuilder<'_, 'p> {
 
     fn bound(&mut self, bound: &'p Lit, value: Reg, ty: &Ty, is_start: bool, inclusive: bool, fail: Label) {
         let limit = self.temp(ty);
-        self.literal(bound, limit);
+        self.typed_literal(bound, ty, limit);
         let ok = self.temp(&Ty::Bool);
         if is_start {
             self.less(limit, value, ty, true, ok);

@@ -18,16 +18,12 @@ pub const DEFAULT_STEP_BUDGET: u64 = 10_000_000;
 const MAX_VIEWS_LOOK: usize = 100_000;
 
 /// Runs `graph` on `inputs`, which are as many as `graph.inputs`.
-<<<<<<< HEAD
-pub fn run(file: &std::sync::Arc<str>, graph: &Graph, inputs: Vec<Value>, step_budget: u64) -> Result<Value, ModelError> {
-=======
 pub fn run(
     file: &std::sync::Arc<str>,
     graph: &Graph,
     inputs: Vec<Value>,
     step_budget: u64,
 ) -> Result<Value, ModelError> {
->>>>>>> main
     let mut run = Run { file, graph, slots: vec![Value::None; graph.n_slots as usize], steps: 0, step_budget };
     for (slot, input) in graph.inputs.iter().zip(inputs) {
         run.slots[slot.0 as usize] = input;
@@ -200,15 +196,11 @@ impl<'a> Run<'a> {
             (other, _) => return Err(format!("changes {} in place", other.kind())),
         };
         if new.shape() != old.shape() {
-<<<<<<< HEAD
-            return Err(format!("the result has shape {:?}, which does not fit in place of {:?}", new.shape(), old.shape()));
-=======
             return Err(format!(
                 "the result has shape {:?}, which does not fit in place of {:?}",
                 new.shape(),
                 old.shape()
             ));
->>>>>>> main
         }
         if let Operand::Slot(slot) = target {
             self.slots[slot.0 as usize] = Value::None;

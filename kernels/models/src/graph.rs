@@ -55,15 +55,11 @@ pub enum Kind {
     /// On `args[0]`.
     If(Block, Block),
     /// Runs `test`, then `body` and again while `cond` holds.
-<<<<<<< HEAD
-    While { test: Block, cond: Operand, body: Block },
-=======
     While {
         test: Block,
         cond: Operand,
         body: Block,
     },
->>>>>>> main
     /// `outs[0]` counts from 0 to below `args[0]`.
     For(Block),
     /// Raises `args[0]` as an exception of this class.

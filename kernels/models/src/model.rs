@@ -76,12 +76,7 @@ impl Model {
     pub fn load(path: impl AsRef<Path>) -> Result<Model, ModelError> {
         let path = path.as_ref();
         let file: Arc<str> = path.display().to_string().into();
-<<<<<<< HEAD
-        let bytes = FileBytes::open(path)
-            .map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
-=======
         let bytes = FileBytes::open(path).map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
->>>>>>> main
         Model::from_file_bytes(bytes, file)
     }
 
@@ -336,24 +331,16 @@ fn not_torchscript(archive: &Archive) -> Option<ModelError> {
     let export = "export the module with torch.jit.trace(module, example).save(path)";
     let reason = match Pickle::parse(&bytes) {
         Ok(pickle) if matches!(pickle.node(pickle.root()), Node::Dict(_)) => {
-<<<<<<< HEAD
-            format!("this is a bare state dict: weights without the code that uses them; load it in Python, then {export}")
-=======
             format!(
                 "this is a bare state dict: weights without the code that uses them; load it in Python, then {export}"
             )
->>>>>>> main
         }
         Ok(_) => format!("this is a PyTorch pickle without code; load it in Python, then {export}"),
         Err(error) => match error.unknown_global {
             Some(name) if name.starts_with("torch.nn.") || !name.starts_with("torch") => {
-<<<<<<< HEAD
-                format!("this is a pickled nn.Module (it names `{name}`), which only Python can run; in Python, {export}")
-=======
                 format!(
                     "this is a pickled nn.Module (it names `{name}`), which only Python can run; in Python, {export}"
                 )
->>>>>>> main
             }
             _ => {
                 let entry = data.name.as_str().into();

@@ -571,16 +571,8 @@ impl<'a> Machine<'a> {
     fn quantisation(&self, id: Id) -> Step<(f64, i64)> {
         if let Node::Tuple(items) = &self.nodes[id as usize]
             && let [scheme, scale, zero_point] = &**items
-<<<<<<< HEAD
-            && let (Node::Global(Global::PerTensorAffine), Node::Float(scale), Node::Int(zero_point)) = (
-                &self.nodes[*scheme as usize],
-                &self.nodes[*scale as usize],
-                &self.nodes[*zero_point as usize],
-            )
-=======
             && let (Node::Global(Global::PerTensorAffine), Node::Float(scale), Node::Int(zero_point)) =
                 (&self.nodes[*scheme as usize], &self.nodes[*scale as usize], &self.nodes[*zero_point as usize])
->>>>>>> main
         {
             return Ok((*scale, *zero_point));
         }

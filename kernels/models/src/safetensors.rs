@@ -40,16 +40,11 @@ impl<'a> SafeTensors<'a> {
     /// Checks the header of `bytes`; `file` is the name for errors.
     pub fn parse(bytes: &'a [u8], file: &str) -> Result<SafeTensors<'a>, ModelError> {
         let file: Arc<str> = file.into();
-<<<<<<< HEAD
-        SafeTensors::parse_inner(bytes, file.clone())
-            .map_err(|reason| ModelError::Archive { file, entry: None, reason })
-=======
         SafeTensors::parse_inner(bytes, file.clone()).map_err(|reason| ModelError::Archive {
             file,
             entry: None,
             reason,
         })
->>>>>>> main
     }
 
     fn parse_inner(bytes: &'a [u8], file: Arc<str>) -> Result<SafeTensors<'a>, String> {
@@ -100,16 +95,8 @@ impl<'a> SafeTensors<'a> {
 
     /// The tensor of this name.
     pub fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
-<<<<<<< HEAD
-        let fail = |reason: String| ModelError::Archive {
-            file: self.file.clone(),
-            entry: Some(name.to_string()),
-            reason,
-        };
-=======
         let fail =
             |reason: String| ModelError::Archive { file: self.file.clone(), entry: Some(name.to_string()), reason };
->>>>>>> main
         let entry = self.get(name).ok_or_else(|| fail("there is no such tensor".into()))?;
         let dtype = dtype_of(&entry.dtype).ok_or_else(|| fail(format!("dtype {} is not supported", entry.dtype)))?;
         Tensor::from_bytes(&self.data[entry.begin..entry.end], dtype, &entry.shape).map_err(|e| fail(e.to_string()))

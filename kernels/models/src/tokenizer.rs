@@ -101,13 +101,7 @@ impl Tokenizer {
         let mut inner = guarded(|| Inner::from_bytes(bytes).map_err(|e| e.to_string()))
             .map_err(|reason| fail(format!("is not a tokenizer this library can read: {reason}")))?;
         let pad = match inner.get_padding() {
-<<<<<<< HEAD
-            Some(params) => {
-                Pad { id: params.pad_id, type_id: params.pad_type_id, token: params.pad_token.clone() }
-            }
-=======
             Some(params) => Pad { id: params.pad_id, type_id: params.pad_type_id, token: params.pad_token.clone() },
->>>>>>> main
             None => {
                 let token = ["[PAD]", "<pad>", "<|endoftext|>", "</s>"]
                     .into_iter()
@@ -123,15 +117,8 @@ impl Tokenizer {
 
     /// Encodes one text; with `special_tokens`, also what the tokenizer puts around it.
     pub fn encode(&self, text: &str, special_tokens: bool) -> Result<Encoding, TokenizerError> {
-<<<<<<< HEAD
-        let encoding = guarded(|| {
-            self.0.inner.encode_char_offsets(text, special_tokens).map_err(|e| e.to_string())
-        })
-        .map_err(|reason| self.fail(reason))?;
-=======
         let encoding = guarded(|| self.0.inner.encode_char_offsets(text, special_tokens).map_err(|e| e.to_string()))
             .map_err(|reason| self.fail(reason))?;
->>>>>>> main
         let wide = |ids: &[u32]| ids.iter().map(|&id| i64::from(id)).collect();
         Ok(Encoding {
             ids: wide(encoding.get_ids()),

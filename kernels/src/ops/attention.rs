@@ -7,7 +7,7 @@ use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::{Mat, Product, batches, gemm_here};
 use crate::cpu::math::Real;
 use crate::cpu::simd::dispatch;
-use crate::element::{Bit, Elem};
+use crate::element::Bit;
 use crate::error::{Result, TensorError};
 use crate::ops::norm::SoftmaxRow;
 use crate::ops::view::expanded_strides;

@@ -6,10 +6,6 @@ use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::{Mat, Product, batches, gemm, gemm_here};
 use crate::cpu::math::Real;
 use crate::cpu::simd::{Kernel, dispatch};
-<<<<<<< HEAD
-use crate::element::Elem;
-=======
->>>>>>> main
 use crate::error::{Result, TensorError};
 use crate::tensor::Tensor;
 
@@ -86,19 +82,12 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, windows: [Conv
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, window: Conv, groups: usize) -> Result<Tensor> {
     let lifted = if x.rank() == 2 { x.unsqueeze(0)? } else { x.clone() };
     rules::conv(lifted.shape(), weight.shape(), bias.map(|b| b.shape()), &[window], groups)?;
-<<<<<<< HEAD
-    let out = conv2d(&lifted.unsqueeze(2)?, &weight.unsqueeze(2)?, bias, [Conv::default(), window], groups)?.squeeze(&[2])?;
-=======
     let out =
         conv2d(&lifted.unsqueeze(2)?, &weight.unsqueeze(2)?, bias, [Conv::default(), window], groups)?.squeeze(&[2])?;
->>>>>>> main
     if x.rank() == 2 { out.squeeze(&[0]) } else { Ok(out) }
 }
 
 /// The transposed convolution: `x [n, c, h, w]`, `weight [c, o / groups, kh, kw]`; `output_padding` per axis.
-<<<<<<< HEAD
-pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, windows: [Conv; 2], output_padding: [usize; 2], groups: usize) -> Result<Tensor> {
-=======
 pub fn conv_transpose2d(
     x: &Tensor,
     weight: &Tensor,
@@ -107,7 +96,6 @@ pub fn conv_transpose2d(
     output_padding: [usize; 2],
     groups: usize,
 ) -> Result<Tensor> {
->>>>>>> main
     let x4 = if x.rank() == 3 { x.unsqueeze(0)? } else { x.clone() };
     let both = [(windows[0], output_padding[0]), (windows[1], output_padding[1])];
     let shape = rules::conv_transpose(x4.shape(), weight.shape(), bias.map(|b| b.shape()), &both, groups)?;
@@ -116,13 +104,6 @@ pub fn conv_transpose2d(
 }
 
 /// `x [n, c, l]`, `weight [c, o / groups, k]`.
-<<<<<<< HEAD
-pub fn conv_transpose1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, window: Conv, output_padding: usize, groups: usize) -> Result<Tensor> {
-    let lifted = if x.rank() == 2 { x.unsqueeze(0)? } else { x.clone() };
-    rules::conv_transpose(lifted.shape(), weight.shape(), bias.map(|b| b.shape()), &[(window, output_padding)], groups)?;
-    let windows = [Conv::default(), window];
-    let out = conv_transpose2d(&lifted.unsqueeze(2)?, &weight.unsqueeze(2)?, bias, windows, [0, output_padding], groups)?.squeeze(&[2])?;
-=======
 pub fn conv_transpose1d(
     x: &Tensor,
     weight: &Tensor,
@@ -143,7 +124,6 @@ pub fn conv_transpose1d(
     let out =
         conv_transpose2d(&lifted.unsqueeze(2)?, &weight.unsqueeze(2)?, bias, windows, [0, output_padding], groups)?
             .squeeze(&[2])?;
->>>>>>> main
     if x.rank() == 2 { out.squeeze(&[0]) } else { Ok(out) }
 }
 
@@ -153,11 +133,6 @@ trait Convolution {
 
 fn by_dtype(name: &str, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: impl Convolution) -> Result<Tensor> {
     if x.dtype() != weight.dtype() || bias.is_some_and(|b| b.dtype() != x.dtype()) {
-<<<<<<< HEAD
-        return Err(TensorError::DType(format!("{name} needs equal element types, not {} and {}", x.dtype(), weight.dtype())));
-    }
-    fn typed<T: Product + Real>(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: impl Convolution) -> Result<Tensor> {
-=======
         return Err(TensorError::DType(format!(
             "{name} needs equal element types, not {} and {}",
             x.dtype(),
@@ -170,7 +145,6 @@ fn by_dtype(name: &str, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv
         bias: Option<&Tensor>,
         conv: impl Convolution,
     ) -> Result<Tensor> {
->>>>>>> main
         let bias = bias.map(|b| b.to(T::DTYPE)?.contiguous()).transpose()?;
         let bias = bias.as_ref().map(|b| b.slice_of::<T>());
         conv.run::<T>(&x.to(T::DTYPE)?.contiguous()?, &weight.to(T::DTYPE)?.contiguous()?, bias)
@@ -377,15 +351,10 @@ mod tests {
                         for c in 0..w.shape()[1] {
                             for i in 0..w.shape()[2] {
                                 for j in 0..w.shape()[3] {
-<<<<<<< HEAD
-                                    let sy = (y * windows[0].stride + i * windows[0].dilation).wrapping_sub(windows[0].padding);
-                                    let sx = (z * windows[1].stride + j * windows[1].dilation).wrapping_sub(windows[1].padding);
-=======
                                     let sy = (y * windows[0].stride + i * windows[0].dilation)
                                         .wrapping_sub(windows[0].padding);
                                     let sx = (z * windows[1].stride + j * windows[1].dilation)
                                         .wrapping_sub(windows[1].padding);
->>>>>>> main
                                     if sy < x.shape()[2] && sx < x.shape()[3] {
                                         sum += at(x, [n, o / per * w.shape()[1] + c, sy, sx]) * at(w, [o, c, i, j]);
                                     }
@@ -435,13 +404,9 @@ mod tests {
         let forward = conv2d(&x, &w, None, windows, 2).unwrap();
         let y = randn(forward.shape(), 3, DType::F64).unwrap();
         let back = conv_transpose2d(&y, &w, None, windows, [0, 0], 2).unwrap();
-<<<<<<< HEAD
-        let product = |a: &Tensor, b: &Tensor| crate::ops::sum(&crate::ops::mul(a, b).unwrap(), &[], false).unwrap().item().unwrap().to_f64();
-=======
         let product = |a: &Tensor, b: &Tensor| {
             crate::ops::sum(&crate::ops::mul(a, b).unwrap(), &[], false).unwrap().item().unwrap().to_f64()
         };
->>>>>>> main
         assert_eq!(back.shape(), x.shape());
         assert!((product(&forward, &y) - product(&x, &back)).abs() < 1e-9);
     }
@@ -453,14 +418,10 @@ mod tests {
         let b = Tensor::from_vec(vec![0.5f32], &[1]).unwrap();
         let two = Conv { stride: 2, ..Conv::default() };
         assert_eq!(conv1d(&x, &w, Some(&b), Conv::default(), 1).unwrap().to_vec::<f32>().unwrap(), [21.5, 32.5]);
-<<<<<<< HEAD
-        assert_eq!(conv_transpose1d(&x, &w, None, two, 1, 1).unwrap().to_vec::<f32>().unwrap(), [1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 0.0]);
-=======
         assert_eq!(
             conv_transpose1d(&x, &w, None, two, 1, 1).unwrap().to_vec::<f32>().unwrap(),
             [1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 0.0]
         );
->>>>>>> main
         assert!(conv1d(&x, &w, Some(&x), Conv::default(), 1).is_err());
         assert!(windows::<2>(&[1, 2, 3], &[], &[]).is_err() && windows::<2>(&[-1], &[], &[]).is_err());
     }

@@ -15,11 +15,6 @@ macro_rules! per_plane {
     ($name:literal, $x:expr, $shape:expr, $T:ident => $f:expr) => {{
         let x: &Tensor = $x;
         match x.dtype() {
-<<<<<<< HEAD
-            DType::F32 => { type $T = f32; planes::<f32>(x, $shape, $f) }
-            DType::F64 => { type $T = f64; planes::<f64>(x, $shape, $f) }
-            DType::F16 | DType::BF16 => { type $T = f32; planes::<f32>(&x.to(DType::F32)?, $shape, $f)?.to(x.dtype()) }
-=======
             DType::F32 => {
                 type $T = f32;
                 planes::<f32>(x, $shape, $f)
@@ -32,7 +27,6 @@ macro_rules! per_plane {
                 type $T = f32;
                 planes::<f32>(&x.to(DType::F32)?, $shape, $f)?.to(x.dtype())
             }
->>>>>>> main
             other => Err(TensorError::dtype($name, other)),
         }
     }};
@@ -236,16 +230,12 @@ pub fn upsample_nearest2d(x: &Tensor, size: [usize; 2], factors: [Option<f64>; 2
 }
 
 /// Planes at `size` by linear interpolation along both axes.
-<<<<<<< HEAD
-pub fn upsample_bilinear2d(x: &Tensor, size: [usize; 2], align_corners: bool, factors: [Option<f64>; 2]) -> Result<Tensor> {
-=======
 pub fn upsample_bilinear2d(
     x: &Tensor,
     size: [usize; 2],
     align_corners: bool,
     factors: [Option<f64>; 2],
 ) -> Result<Tensor> {
->>>>>>> main
     let shape = adaptive_shape("upsample_bilinear2d", x, size)?;
     let [h, w] = last_two(x.shape());
     let places = |n: usize, out: usize, factor: Option<f64>| -> Vec<(usize, usize, f64)> {
@@ -301,12 +291,6 @@ mod tests {
             (avg_pool2d(&line, [one, p(2, 2, 0, true)], Average::default()), vec![1.5, 3.5, 5.0]),
             (avg_pool2d(&line, [one, p(3, 2, 1, false)], Average::default()), vec![1.0, 3.0, 3.0]),
             (avg_pool2d(&line, [one, p(3, 2, 1, false)], uncounted), vec![1.5, 3.0, 4.5]),
-<<<<<<< HEAD
-            (avg_pool1d(&line.squeeze(&[0]).unwrap(), p(5, 5, 0, false), Average { divisor: Some(3), count_padding: true }), vec![5.0]),
-            (adaptive_avg_pool2d(&line, [1, 3]), vec![1.5, 3.0, 4.5]),
-            (adaptive_max_pool2d(&line, [1, 2]), vec![3.0, 5.0]),
-            (upsample_nearest2d(&plane(&[1.0, 2.0], 1, 2), [2, 4], [None; 2]), vec![1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0]),
-=======
             (
                 avg_pool1d(
                     &line.squeeze(&[0]).unwrap(),
@@ -321,20 +305,15 @@ mod tests {
                 upsample_nearest2d(&plane(&[1.0, 2.0], 1, 2), [2, 4], [None; 2]),
                 vec![1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0],
             ),
->>>>>>> main
             (upsample_bilinear2d(&plane(&[1.0, 3.0], 1, 2), [1, 4], false, [None; 2]), vec![1.0, 1.5, 2.5, 3.0]),
             (upsample_bilinear2d(&plane(&[1.0, 4.0], 1, 2), [1, 4], true, [None; 2]), vec![1.0, 2.0, 3.0, 4.0]),
         ] {
             assert_eq!(floats(got), want);
         }
-<<<<<<< HEAD
-        assert!(max_pool2d(&line, [one, p(2, 2, 2, false)]).is_err() && max_pool2d(&line, [one, p(6, 1, 0, false)]).is_err());
-=======
         assert!(
             max_pool2d(&line, [one, p(2, 2, 2, false)]).is_err()
                 && max_pool2d(&line, [one, p(6, 1, 0, false)]).is_err()
         );
->>>>>>> main
         assert!(adaptive_avg_pool2d(&plane(&[], 0, 3), [1, 1]).is_err());
     }
 }

@@ -10,8 +10,8 @@ use std::cmp::Ordering;
 pub(super) const TABLE: &[NativeRow] = answers! {
     value_show "<T>(T) -> String";
     value_repr "<T>(T) -> String";
-    value_equal "<T>(T, Self) -> Bool";
-    value_compare "<T>(T, Self) -> Ordering";
+    value_equal "<T>(T, T) -> Bool";
+    value_compare "<T>(T, T) -> Ordering";
     value_hash "<T>(T) -> Int";
     vec_sort "<T>(&mut Vec<T>) -> ()";
     vec_contains "<T>(Vec<T>, T) -> Bool";

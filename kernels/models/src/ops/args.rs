@@ -63,13 +63,7 @@ impl<'a> Args<'a> {
         match self.get(index) {
             Value::Int(i) => Ok(*i),
             Value::Bool(b) => Ok((*b).into()),
-<<<<<<< HEAD
-            Value::Tensor(t) if !t.dtype().is_float() => {
-                t.item().map(|x| x.to_i64()).map_err(|e| e.to_string())
-            }
-=======
             Value::Tensor(t) if !t.dtype().is_float() => t.item().map(|x| x.to_i64()).map_err(|e| e.to_string()),
->>>>>>> main
             _ => self.wrong(index, "an int"),
         }
     }

@@ -1,12 +1,7 @@
 //! Reductions, joining, indexing and sorting.
 
-<<<<<<< HEAD
-use stark_kernels::ops as k;
-use stark_kernels::Tensor;
-=======
 use stark_kernels::Tensor;
 use stark_kernels::ops as k;
->>>>>>> main
 
 use super::args::{Args, Ints, OpResult};
 use super::tensor::{ok, pair_of, say};
@@ -100,14 +95,7 @@ pub fn any(a: &Args<'_>) -> OpResult {
 }
 
 /// `var(x, unbiased)`, `var(x, dim, unbiased, keepdim)` and `var(x, dim, *, correction, keepdim)`.
-<<<<<<< HEAD
-fn spread(
-    a: &Args<'_>,
-    kernel: fn(&Tensor, &[i64], f64, bool) -> stark_kernels::Result<Tensor>,
-) -> OpResult {
-=======
 fn spread(a: &Args<'_>, kernel: fn(&Tensor, &[i64], f64, bool) -> stark_kernels::Result<Tensor>) -> OpResult {
->>>>>>> main
     let t = a.tensor(0)?;
     if let Value::Bool(unbiased) = a.get(1) {
         return ok(kernel(&t, &[], f64::from(u8::from(*unbiased)), false));

@@ -402,12 +402,8 @@ pub fn values(a: &Args<'_>) -> OpResult {
 }
 
 pub fn items(a: &Args<'_>) -> OpResult {
-<<<<<<< HEAD
-    let pairs = dict(a)?.items().iter().map(|(k, v)| Value::tuple(vec![k.clone(), v.clone()])).collect::<Result<_, _>>();
-=======
     let pairs =
         dict(a)?.items().iter().map(|(k, v)| Value::tuple(vec![k.clone(), v.clone()])).collect::<Result<_, _>>();
->>>>>>> main
     Value::list(pairs?)
 }
 

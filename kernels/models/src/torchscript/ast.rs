@@ -73,17 +73,6 @@ pub struct Stmt {
 #[derive(Debug, Clone, PartialEq)]
 pub enum StmtKind {
     /// `a = e` and `a, b = e, f`: as many targets as values.
-<<<<<<< HEAD
-    Assign { targets: Vec<String>, values: Vec<Expr> },
-    /// `a, b, = e`: the items of one value.
-    Unpack { targets: Vec<String>, value: Expr },
-    /// `a.b.c = e`.
-    SetAttr { path: Vec<String>, value: Expr },
-    If { cond: Expr, then: Vec<Stmt>, otherwise: Vec<Stmt> },
-    While { cond: Expr, body: Vec<Stmt> },
-    /// `for name in range(count)`.
-    For { name: String, count: Expr, body: Vec<Stmt> },
-=======
     Assign {
         targets: Vec<String>,
         values: Vec<Expr>,
@@ -113,7 +102,6 @@ pub enum StmtKind {
         count: Expr,
         body: Vec<Stmt>,
     },
->>>>>>> main
     Return(Option<Expr>),
     Expr(Expr),
     Pass,
@@ -128,15 +116,11 @@ pub enum Expr {
     /// `base.name`.
     Attr(Box<Expr>, String),
     Index(Box<Expr>, Box<Expr>),
-<<<<<<< HEAD
-    Call { callee: Box<Expr>, args: Vec<Expr>, kwargs: Vec<(String, Expr)> },
-=======
     Call {
         callee: Box<Expr>,
         args: Vec<Expr>,
         kwargs: Vec<(String, Expr)>,
     },
->>>>>>> main
     Tuple(Vec<Expr>),
     List(Vec<Expr>),
     Dict(Vec<(Expr, Expr)>),

@@ -39,14 +39,10 @@ pub const MAX_UNKNOWN: usize = 1_000;
 #[derive(Debug, Clone)]
 enum Cv {
     /// Known when the model runs. `never_none` when `None` is ruled out.
-<<<<<<< HEAD
-    Slot { slot: Slot, never_none: bool },
-=======
     Slot {
         slot: Slot,
         never_none: bool,
     },
->>>>>>> main
     /// A plain constant: number, text, bool or `None`.
     Plain(Value),
     /// A tensor, list or dict of the model: index into the graph's constants.
@@ -550,13 +546,7 @@ impl<'a> Compiler<'a> {
                 let value = self.expr(value, env)?;
                 Ok(match value {
                     // `unchecked_cast` of an optional: the code has just tested it.
-<<<<<<< HEAD
-                    Cv::Slot { slot, never_none } => {
-                        Cv::Slot { slot, never_none: never_none || ty.is_never_none() }
-                    }
-=======
                     Cv::Slot { slot, never_none } => Cv::Slot { slot, never_none: never_none || ty.is_never_none() },
->>>>>>> main
                     known => known,
                 })
             }
@@ -727,16 +717,7 @@ impl<'a> Compiler<'a> {
         self.attribute(&base, name)
     }
 
-<<<<<<< HEAD
-    fn arguments(
-        &mut self,
-        args: &[Expr],
-        kwargs: &[(String, Expr)],
-        env: &Env,
-    ) -> Done<(Vec<Cv>, Vec<(String, Cv)>)> {
-=======
     fn arguments(&mut self, args: &[Expr], kwargs: &[(String, Expr)], env: &Env) -> Done<(Vec<Cv>, Vec<(String, Cv)>)> {
->>>>>>> main
         let args = args.iter().map(|arg| self.expr(arg, env)).collect::<Done<_>>()?;
         let kwargs = kwargs.iter().map(|(name, arg)| Ok((name.clone(), self.expr(arg, env)?))).collect::<Done<_>>()?;
         Ok((args, kwargs))
@@ -840,10 +821,6 @@ impl<'a> Compiler<'a> {
         let slot = self.new_slot();
         Ok(Cv::Slot { slot, never_none: false })
     }
-<<<<<<< HEAD
-
-=======
->>>>>>> main
 }
 
 /// Keys of the dict that a function returns, when it is written out at the function's own level.

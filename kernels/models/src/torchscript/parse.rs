@@ -289,13 +289,7 @@ fn head(pair: Pair<'_, Rule>, line: u32) -> Built<Head> {
                 values.push(expr(part)?);
             }
             match <[Expr; 1]>::try_from(values) {
-<<<<<<< HEAD
-                Ok([value]) if targets.len() > 1 || ends_with_comma => {
-                    Head::Plain(StmtKind::Unpack { targets, value })
-                }
-=======
                 Ok([value]) if targets.len() > 1 || ends_with_comma => Head::Plain(StmtKind::Unpack { targets, value }),
->>>>>>> main
                 Ok([value]) => Head::Plain(StmtKind::Assign { targets, values: vec![value] }),
                 Err(values) if values.len() == targets.len() => Head::Plain(StmtKind::Assign { targets, values }),
                 Err(values) => return Err(format!("{} values for {} names", values.len(), targets.len())),

@@ -285,7 +285,7 @@ impl Walk<'_> {
             match self.slots.get(i).copied().flatten() {
                 None => return Err(format!("outgoing slot {i} is not filled")),
                 Some(found) => ensure!(
-                    found == ty,
+                    found == ty || is_any_tensor(module, found, ty),
                     "outgoing slot {i} holds {}, not {}",
                     module.type_name(found),
                     module.type_name(ty)
@@ -296,4 +296,10 @@ impl Walk<'_> {
         self.n_filled = 0;
         Ok(())
     }
+}
+
+/// A tensor goes where one of any element type is wanted.
+fn is_any_tensor(module: &crate::Module, found: TypeId, wanted: TypeId) -> bool {
+    use crate::TypeDesc::Tensor;
+    matches!((module.type_desc(found), module.type_desc(wanted)), (Tensor { .. }, Tensor { elem: None }))
 }
