@@ -13,6 +13,7 @@ mod rest;
 mod scalar;
 mod table;
 mod tensor;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;

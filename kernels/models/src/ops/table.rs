@@ -3,7 +3,7 @@
 
 use super::Default::*;
 use super::Traits::{Effect, Picks, Pure};
-use super::{ArgRow, Args, OpResult, OpRow, math, nn, rest, scalar, tensor};
+use super::{ArgRow, Args, OpResult, OpRow, math, nn, rest, scalar, tensor, window};
 
 macro_rules! default {
     () => {
@@ -300,8 +300,23 @@ rows! {
     "torch.instance_norm"(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled) Pure nn::instance_norm;
     "torch.embedding"(weight, indices, padding_idx = Int(-1), scale_grad_by_freq = Bool(false), sparse = Bool(false)) Pure nn::embedding;
     "torch.embedding_bag"(weight, indices, offsets, scale_grad_by_freq = Bool(false), mode = Int(0), sparse = Bool(false), per_sample_weights = None, include_last_offset = Bool(false), padding_idx = None) Pure nn::embedding_bag;
+    "torch._convolution"(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, benchmark = Bool(false), deterministic = Bool(false), cudnn_enabled = Bool(true), allow_tf32 = Bool(true)) Pure window::convolution;
+    "torch.convolution"(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups) Pure window::convolution;
+    "torch.conv1d"(input, weight, bias = None, stride = Int(1), padding = Int(0), dilation = Int(1), groups = Int(1)) Pure window::conv;
+    "torch.conv2d"(input, weight, bias = None, stride = Int(1), padding = Int(0), dilation = Int(1), groups = Int(1)) Pure window::conv;
+    "torch.conv_transpose1d"(input, weight, bias = None, stride = Int(1), padding = Int(0), output_padding = Int(0), groups = Int(1), dilation = Int(1)) Pure window::conv_transpose;
+    "torch.conv_transpose2d"(input, weight, bias = None, stride = Int(1), padding = Int(0), output_padding = Int(0), groups = Int(1), dilation = Int(1)) Pure window::conv_transpose;
+    "torch.max_pool1d"(self, kernel_size, stride = None, padding = Int(0), dilation = Int(1), ceil_mode = Bool(false)) Pure window::max_pool1d;
+    "torch.max_pool2d"(self, kernel_size, stride = None, padding = Int(0), dilation = Int(1), ceil_mode = Bool(false)) Pure window::max_pool2d;
+    "torch.avg_pool1d"(self, kernel_size, stride = None, padding = Int(0), ceil_mode = Bool(false), count_include_pad = Bool(true)) Pure window::avg_pool1d;
+    "torch.avg_pool2d"(self, kernel_size, stride = None, padding = Int(0), ceil_mode = Bool(false), count_include_pad = Bool(true), divisor_override = None) Pure window::avg_pool2d;
+    "torch.adaptive_avg_pool1d"(self, output_size) Pure window::adaptive_avg_pool1d;
+    "torch.adaptive_avg_pool2d"(self, output_size) Pure window::adaptive_avg_pool2d;
+    "torch.adaptive_max_pool2d"(self, output_size) Pure window::adaptive_max_pool2d;
     "torch.pad"(self, pad, mode = Str("constant"), value = None) Pure nn::pad;
     "torch.constant_pad_nd"(self, pad, value = Int(0)) Pure nn::constant_pad;
+    "torch.upsample_nearest2d"(input, output_size, scale_factors = None, more = None) Pure window::upsample_nearest;
+    "torch.upsample_bilinear2d"(input, output_size, align_corners, scale_factors = None, more = None) Pure window::upsample_bilinear;
     "torch.scaled_dot_product_attention"(query, key, value, attn_mask = None, dropout_p = Float(0.0), is_causal = Bool(false), scale = None, enable_gqa = Bool(false)) Pure nn::attention;
     "torch._native_multi_head_attention"(query, key, value, embed_dim, num_head, qkv_weight, qkv_bias, proj_weight, proj_bias, mask = None, need_weights = Bool(true), average_attn_weights = Bool(true), mask_type = None) Picks nn::native_attention;
     "torch.lstm"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::lstm;
