@@ -49,7 +49,6 @@ pub struct ImportedName {
 }
 
 pub struct Alias<'a> {
-    pub name: Rc<str>,
     pub module: ModuleId,
     pub generics: &'a ast::Generics,
     pub ty: &'a ast::Type,
@@ -160,8 +159,6 @@ pub struct Checker<'a> {
     pub infer: Infer,
     pub f: FnState<'a>,
     pub reported: HashSet<(Span, &'static str)>,
-    /// Constants whose type is found from their value.
-    pub const_types: HashMap<ConstId, RetState>,
     /// How many functions are being checked inside each other.
     pub depth: u32,
     /// The script's variables and how they were used, until every function has been checked.

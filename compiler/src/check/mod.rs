@@ -134,7 +134,6 @@ impl<'a> Checker<'a> {
             infer: Infer::default(),
             f: FnState::default(),
             reported: HashSet::new(),
-            const_types: HashMap::new(),
             depth: 0,
             entry_cx: None,
         }
@@ -588,12 +587,5 @@ fn param_number(g: &Generic) -> ParamNumber {
         ParamNumber::Number
     } else {
         ParamNumber::No
-    }
-}
-
-impl Checker<'_> {
-    /// Whether a type is known to meet a bound.
-    pub fn surely(&mut self, ty: &Ty, bound: &Bound) -> bool {
-        self.meets(ty, bound) == Met::Yes
     }
 }

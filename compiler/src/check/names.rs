@@ -236,6 +236,10 @@ impl<'a> Checker<'a> {
         if let Some(e) = self.actor_field(name, span) {
             return e;
         }
+        // The signature is nearer than the script around it.
+        if let Some(e) = self.dimension(name, span) {
+            return e;
+        }
         if let Some(e) = self.script_let(name, span) {
             return e;
         }
@@ -250,9 +254,6 @@ impl<'a> Checker<'a> {
         }
         if let Some((adt, variant)) = self.bare_variant(name, hint) {
             return self.variant_value(adt, variant, Vec::new(), span, hint);
-        }
-        if let Some(e) = self.dimension(name, span) {
-            return e;
         }
         self.unknown_name(name, span);
         self.err(span)
@@ -447,7 +448,7 @@ impl<'a> Checker<'a> {
     pub fn named_ty(&mut self, named: Named, written: Vec<Ty>, path: &ast::Path, env: &TypeEnv) -> Option<Ty> {
         let last = path.segments.last()?;
         match named {
-            Named::Ty(Ty::Tensor(_)) => {
+            Named::Ty(Ty::Tensor(_)) if &*last.name == "Tensor" => {
                 let elem = written.first().cloned().unwrap_or_else(|| self.infer.fresh(VarKind::Any, path.span));
                 Some(Ty::Tensor(TensorTy { elem: Some(Rc::new(elem)), dims: None }))
             }

@@ -11,7 +11,8 @@ impl<'a> Checker<'a> {
         self.declare_nested(block);
         let mut stmts = Vec::new();
         let mut result = None;
-        let mut ends = false;
+        // `ends` is taken back once the statement after it was reported; `never` stays.
+        let (mut ends, mut never) = (false, false);
         for (i, stmt) in block.stmts.iter().enumerate() {
             self.warn_unreachable(&mut ends, stmt.span);
             let last = i + 1 == block.stmts.len();
@@ -24,12 +25,14 @@ impl<'a> Checker<'a> {
             }
             let first = stmts.len();
             self.stmt_into(stmt, &mut stmts);
-            ends |= stmts[first..].iter().any(stmt_ends);
+            let ended = stmts[first..].iter().any(stmt_ends);
+            ends |= ended;
+            never |= ended;
         }
         self.pop_frame();
         let span = block.span;
         let ty = match &result {
-            _ if ends => Ty::Never,
+            _ if never => Ty::Never,
             Some(e) => e.ty.clone(),
             None => Ty::Unit,
         };
@@ -295,10 +298,17 @@ impl<'a> Checker<'a> {
             }
             (None, _) => None,
         };
+        let kept_guard = self.f.call_guards.len() > guards;
         self.escaped_guards(guards);
         let ty = match (&written, &init) {
+            // Reported: what is done with it says no more.
+            _ if kept_guard => Ty::Error,
             (Some(t), _) => t.clone(),
-            (None, Some(e)) => e.ty.clone(),
+            (None, Some(e)) => {
+                // A variable is a context that asks for nothing: its literals take their own types here.
+                self.infer.settle_literals(&e.ty);
+                e.ty.clone()
+            }
             (None, None) => self.infer.fresh(VarKind::Any, span),
         };
         if init.is_none() {

@@ -50,6 +50,12 @@ impl Checker<'_> {
     fn zonk_pat(&mut self, pat: &mut Pat) {
         self.zonk_in(&mut pat.ty, pat.span);
         match &mut pat.kind {
+            PatKind::Lit(lit) => self.fit_literal(lit, &pat.ty, pat.span),
+            PatKind::Range { start, end, .. } => {
+                for lit in [start, end].into_iter().flatten() {
+                    self.fit_literal(lit, &pat.ty, pat.span);
+                }
+            }
             PatKind::Bind { sub: Some(sub), .. } => self.zonk_pat(sub),
             PatKind::Tuple(items) | PatKind::Or(items) => items.iter_mut().for_each(|p| self.zonk_pat(p)),
             PatKind::Struct { fields } | PatKind::Variant { fields, .. } => {
@@ -91,8 +97,15 @@ impl Checker<'_> {
         use ExprKind::*;
         let span = e.span;
         self.zonk_in(&mut e.ty, span);
+        if matches!(&e.kind, Map(pairs) if pairs.is_empty())
+            && matches!(&e.ty, Ty::Adt(id, _) if *id == self.program.lang.set)
+        {
+            // `{}` where the context asks for a set.
+            e.kind = Set(Vec::new());
+        }
         match &mut e.kind {
-            Lit(_) | Local(_) | Const(_) | Global(_) | Break | Continue | Return(None) | Error => {}
+            Lit(lit) => self.fit_literal(lit, &e.ty, span),
+            Local(_) | Const(_) | Global(_) | Break | Continue | Return(None) | Error => {}
             FnRef { type_args, .. } => type_args.iter_mut().for_each(|t| self.zonk_in(t, span)),
             Closure(c) | SpawnBlock(c) => self.zonk_closure(c),
             StoreGlobal { value, .. }
@@ -254,4 +267,50 @@ pub fn called_fns(e: &Expr, out: &mut Vec<FnId>) {
         _ => {}
     }
     each_child(e, &mut |child| called_fns(child, out));
+}
+
+impl Checker<'_> {
+    /// A literal in its type: whole numbers become floats where one is asked for, and must fit.
+    fn fit_literal(&mut self, lit: &mut Lit, ty: &Ty, span: Span) {
+        let Ty::Num(kind) = ty else { return };
+        match lit {
+            Lit::Int(n) if kind.is_float() => *lit = Lit::Float(round_to(*kind, *n as f64)),
+            Lit::Float(x) => *x = round_to(*kind, *x),
+            Lit::Int(n) => {
+                let (low, high) = int_range(*kind);
+                if *n < low || *n > high {
+                    let (n, shown) = (*n, self.show(ty));
+                    self.error(
+                        codes::OUT_OF_RANGE,
+                        format!("{n} does not fit `{shown}`, which holds {low} to {high}"),
+                        span,
+                        "out of range",
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The ends of an integer type.
+fn int_range(kind: NumKind) -> (i128, i128) {
+    match kind {
+        NumKind::Int8 => (i128::from(i8::MIN), i128::from(i8::MAX)),
+        NumKind::Int16 => (i128::from(i16::MIN), i128::from(i16::MAX)),
+        NumKind::Int32 => (i128::from(i32::MIN), i128::from(i32::MAX)),
+        NumKind::UInt8 => (0, i128::from(u8::MAX)),
+        NumKind::UInt16 => (0, i128::from(u16::MAX)),
+        NumKind::UInt32 => (0, i128::from(u32::MAX)),
+        NumKind::UInt64 => (0, i128::from(u64::MAX)),
+        _ => (i128::from(i64::MIN), i128::from(i64::MAX)),
+    }
+}
+
+/// A value rounded to what a float type can hold. The 16-bit types are rounded when the constant is written down.
+fn round_to(kind: NumKind, x: f64) -> f64 {
+    match kind {
+        NumKind::Float32 => f64::from(x as f32),
+        _ => x,
+    }
 }

@@ -162,14 +162,7 @@ impl<'a> Checker<'a> {
                 Slot::Trait(id)
             }
             ItemKind::TypeAlias { name, generics, ty } => {
-                self.aliases.push(Alias {
-                    name: name.name.clone(),
-                    module,
-                    generics,
-                    ty,
-                    iterable: has_attr(attrs, "iterable"),
-                    busy: false,
-                });
+                self.aliases.push(Alias { module, generics, ty, iterable: has_attr(attrs, "iterable"), busy: false });
                 self.bind_own(m, &name.name, Def::Alias(self.aliases.len() - 1), name.span, false);
                 Slot::None
             }

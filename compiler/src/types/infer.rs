@@ -221,6 +221,19 @@ impl Infer {
         xs.iter().zip(ys).all(|(x, y)| self.unify(x, y))
     }
 
+    /// Gives every literal inside a type its own type.
+    pub fn settle_literals(&mut self, ty: &Ty) {
+        match self.shallow(ty) {
+            Ty::Infer(var) => {
+                if let Some(default) = self.default_of(var) {
+                    self.bind(var, default);
+                }
+            }
+            Ty::Tuple(ts) | Ty::Adt(_, ts) => ts.iter().for_each(|t| self.settle_literals(t)),
+            _ => {}
+        }
+    }
+
     /// The type a variable has when nothing else decided: literals have one, others not.
     pub fn default_of(&self, var: u32) -> Option<Ty> {
         match self.kind(var) {

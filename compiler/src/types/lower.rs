@@ -136,7 +136,8 @@ impl<'a> Checker<'a> {
     ) -> Ty {
         let name = path.segments.last().map(|s| s.name.clone()).unwrap_or_else(|| Rc::from("?"));
         match self.resolve_path(path, env) {
-            Named::Ty(Ty::Tensor(_)) => {
+            // A parameter or `Self` that stands for a tensor is complete already.
+            Named::Ty(Ty::Tensor(_)) if &*name == "Tensor" => {
                 if args.len() > 1 {
                     self.type_args_wrong("Tensor", 1, args.len(), span);
                 }
