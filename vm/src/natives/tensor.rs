@@ -72,7 +72,7 @@ impl Opaque for Tensor {
     }
 }
 
-pub(super) fn fault(e: TensorError) -> Fault {
+pub(crate) fn fault(e: TensorError) -> Fault {
     let kind = match &e {
         TensorError::Shape(_) => FaultKind::ShapeError,
         TensorError::Index { .. } => FaultKind::IndexError,
