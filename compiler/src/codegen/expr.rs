@@ -477,8 +477,7 @@ impl<'p> FnBuilder<'_, 'p> {
                     self.recycle(register);
                 }
                 let args = [(src, from.clone()), (code, Ty::INT), (dims, dims_ty)];
-                let elem = t.elem.as_deref().cloned().unwrap_or(Ty::Error);
-                self.native_into("tensor_check", &[elem], &args, to, dst);
+                self.native_into("tensor_check", &[from.clone(), to.clone()], &args, to, dst);
                 self.release(dims);
                 self.recycle(code);
             }
