@@ -58,7 +58,9 @@ impl<'a> Checker<'a> {
                 }
                 return Err(value);
             }
-            (Ty::Adt(a, _), Ty::Adt(b, _)) if a == b && *a == self.program.lang.model => {
+            (Ty::Adt(a, f), Ty::Adt(b, w))
+                if a == b && *a == self.program.lang.model && (f.is_empty() || w.is_empty()) =>
+            {
                 return Ok(wrap(value, Coercion::Same, want));
             }
             _ => {}
