@@ -292,6 +292,9 @@ impl<'a> Checker<'a> {
                 None => self.err(span),
             };
         }
+        if let Some(limit) = self.number_limit(base, name, span) {
+            return limit;
+        }
         let base = self.expr(base, None);
         match self.field_of(base, name, span) {
             Ok(e) => e,

@@ -10,6 +10,7 @@ mod construct;
 mod dims;
 mod expr;
 mod index;
+pub(crate) mod limits;
 mod method;
 mod names;
 mod operators;

@@ -405,6 +405,11 @@ impl<'a> Checker<'a> {
             },
             named => {
                 let Some(ty) = self.named_ty(named, written, path, &env) else { return self.err(span) };
+                if let Ty::Num(kind) = ty
+                    && let Some(lit) = super::limits::limit(kind, &name.name)
+                {
+                    return Expr { kind: ExprKind::Lit(lit), ty, span };
+                }
                 let candidates = self.associated(&ty, &name.name);
                 match candidates.first() {
                     Some((id, args)) => {

@@ -107,6 +107,24 @@ impl<'p> FnBuilder<'_, 'p> {
                 ParamMode::Ref => Ready::Value { operand: self.operand_before(&arg.value, &later), ty },
             });
         }
+        // `v.extend(v)`: the argument is what `v` was before it is lent.
+        let roots: Vec<Reg> = ready
+            .iter()
+            .filter_map(|r| match r {
+                Ready::Lent { place, .. } => Some(place.root),
+                Ready::Value { .. } => None,
+            })
+            .collect();
+        for r in &mut ready {
+            if let Ready::Value { operand, ty } = r
+                && !operand.temp
+                && roots.contains(&operand.register)
+            {
+                let copy = self.temp(ty);
+                self.emit(Instr::Copy { dst: copy, src: operand.register });
+                *operand = Operand { register: copy, temp: true };
+            }
+        }
         // All walks are known to succeed before the first value is taken out.
         let n_inner =
             ready.iter().filter(|r| matches!(r, Ready::Lent { place, .. } if !place.steps.is_empty())).count();
