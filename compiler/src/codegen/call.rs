@@ -23,6 +23,9 @@ enum Ready {
 
 impl<'p> FnBuilder<'_, 'p> {
     pub fn call(&mut self, callee: &'p Callee, args: &'p [Arg], dst: Reg) {
+        if self.trace_of_error(callee, args, dst) {
+            return;
+        }
         let target = self.target(callee);
         if self.intrinsic(&target, args, dst) {
             return;
@@ -47,6 +50,35 @@ impl<'p> FnBuilder<'_, 'p> {
             Target::Value(closure) => f.emit(Instr::CallClosure { dst, closure: closure.register }),
             Target::Derived(..) => {}
         });
+    }
+
+    /// `e.trace()`: the trace is kept with the dynamic value, not in the error inside.
+    fn trace_of_error(&mut self, callee: &'p Callee, args: &'p [Arg], dst: Reg) -> bool {
+        let program = self.g.program;
+        let func = match callee {
+            Callee::Trait { trait_, method, .. } => program.traits[trait_.index()].methods.get(*method as usize).copied(),
+            Callee::Fn { func, .. } => Some(*func),
+            Callee::Value(_) => None,
+        };
+        let [error] = args else { return false };
+        if func.is_none_or(|f| program.func(f).native.as_deref() != Some("error_trace")) {
+            return false;
+        }
+        let error_ty = self.error_ty();
+        let caught = match &error.value.kind {
+            ExprKind::Local(local) => self.caught.get(local).copied(),
+            _ => None,
+        };
+        if caught.is_none() && self.ty(&error.value.ty) != error_ty {
+            return false;
+        }
+        let operand = match caught {
+            Some(register) => Operand { register, temp: false },
+            None => self.operand(&error.value),
+        };
+        self.native_into("error_trace", &[error_ty.clone()], &[(operand.register, error_ty)], &Ty::Str, dst);
+        self.done(operand);
+        true
     }
 
     fn target(&mut self, callee: &'p Callee) -> Target {

@@ -411,7 +411,7 @@ impl<'p> FnBuilder<'_, 'p> {
 
     // --- errors ----------------------------------------------------------------------------------------------------------
 
-    fn error_ty(&self) -> Ty {
+    pub fn error_ty(&self) -> Ty {
         Ty::Dyn(self.lang().error)
     }
 
