@@ -54,7 +54,7 @@ pub struct Program {
     out: Mutex<Output>,
     pub(crate) handle: OnceLock<Handle<TaskBody>>,
     /// By the number of their global.
-    pub(crate) zones: Box<[crate::conc::channels::Zone]>,
+    pub(crate) zones: Box<[crate::conc::zones::Zone]>,
     status: Mutex<Option<i32>>,
     /// What `tokenize` uses, once it is known.
     pub(crate) tokenizer: Mutex<Option<Tokenizer>>,

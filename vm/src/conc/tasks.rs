@@ -92,7 +92,7 @@ impl Opaque for FutureObj {
 }
 
 impl FutureObj {
-    fn promise(&self) -> &Arc<Promise> {
+    pub(super) fn promise(&self) -> &Arc<Promise> {
         &self.0.promise
     }
 }

@@ -132,6 +132,9 @@ pub(crate) use natives;
 const TABLES: &[&[NativeRow]] = &[
     crate::conc::tasks::TABLE,
     crate::conc::channels::TABLE,
+    crate::conc::broadcasts::TABLE,
+    crate::conc::select::TABLE,
+    crate::conc::zones::TABLE,
     
     io::TABLE,
     collection::TABLE,
