@@ -3,6 +3,9 @@
 //!
 //! A reader looks at a copy, since values of one task are not counted for another. It takes the value for itself, copies
 //! it and gives it back with `share`; from then on other readers may have it, while writers wait for `read_end`.
+//!
+//! A task that takes a zone which it holds itself would wait for ever: it may read again what it reads, anything else is
+//! refused.
 
 use std::collections::VecDeque;
 
@@ -15,9 +18,10 @@ pub struct ZoneLock<P, W>(Mutex<State<P, W>>);
 
 #[derive(Debug)]
 struct State<P, W> {
-    /// Somebody has the value: a writer, or a reader that copies it.
-    held: bool,
-    n_readers: usize,
+    /// Who has the value: a writer, or a reader that copies it.
+    holder: Option<W>,
+    /// Who reads; as often as it does.
+    readers: Vec<W>,
     value: Option<P>,
     waiting: VecDeque<(Entry<W>, Access)>,
 }
@@ -38,25 +42,34 @@ pub enum Take<P> {
     Waits,
     /// No value was ever put in.
     Unset,
+    /// The caller holds it itself.
+    Held,
 }
 
 impl<P, W> Default for ZoneLock<P, W> {
     fn default() -> Self {
-        Self(Mutex::new(State { held: false, n_readers: 0, value: None, waiting: VecDeque::new() }))
+        Self(Mutex::new(State { holder: None, readers: Vec::new(), value: None, waiting: VecDeque::new() }))
     }
 }
 
 impl<P: Send, W: Waiter<P>> ZoneLock<P, W> {
     pub fn take(&self, entry: &Entry<W>, access: Access) -> Take<P> {
         let mut state = self.0.lock();
-        // Nobody overtakes those that wait: a stream of readers would keep a writer out for ever.
-        if state.held || !state.waiting.is_empty() || (access == Access::Write && state.n_readers > 0) {
-            state.waiting.push_back((entry.clone(), access));
+        let reads = state.readers.contains(&entry.task);
+        if state.holder.as_ref() == Some(&entry.task) || (reads && access == Access::Write) {
+            return Take::Held;
+        }
+        // Nobody overtakes those that wait: a stream of readers would keep a writer out for ever. Only who reads already
+        // does, since the writer it would wait for waits for it.
+        let overtakes = reads || state.waiting.is_empty();
+        if state.holder.is_some() || !overtakes || (access == Access::Write && !state.readers.is_empty()) {
+            let waiting = (entry.clone(), access);
+            if reads { state.waiting.push_front(waiting) } else { state.waiting.push_back(waiting) }
             return Take::Waits;
         }
         match state.value.take() {
             Some(value) => {
-                state.held = true;
+                state.holder = Some(entry.task.clone());
                 Take::Value(value)
             }
             None => Take::Unset,
@@ -69,19 +82,19 @@ impl<P: Send, W: Waiter<P>> ZoneLock<P, W> {
         state.put(value);
     }
 
-    /// A reader has its copy: puts the value back, for other readers until `read_end`.
-    pub fn share(&self, value: P) {
+    /// The reader `task` has its copy: puts the value back, for other readers until `read_end`.
+    pub fn share(&self, value: P, task: &W) {
         let mut state = self.0.lock();
-        state.n_readers += 1;
+        state.readers.push(task.clone());
         state.put(value);
     }
 
-    /// A reader has ended. `false`: there was none.
+    /// The reader `task` has ended. `false`: it did not read.
     #[must_use]
-    pub fn read_end(&self) -> bool {
+    pub fn read_end(&self, task: &W) -> bool {
         let mut state = self.0.lock();
-        let Some(n_readers) = state.n_readers.checked_sub(1) else { return false };
-        state.n_readers = n_readers;
+        let Some(place) = state.readers.iter().position(|reader| reader == task) else { return false };
+        state.readers.swap_remove(place);
         state.admit();
         true
     }
@@ -98,20 +111,20 @@ impl<P: Send, W: Waiter<P>> ZoneLock<P, W> {
 
 impl<P: Send, W: Waiter<P>> State<P, W> {
     fn put(&mut self, value: P) {
-        self.held = false;
+        self.holder = None;
         self.value = Some(value);
         self.admit();
     }
 
     /// Hands the value to the first that waits and may have it.
     fn admit(&mut self) {
-        while !self.held
-            && self.waiting.front().is_some_and(|(_, access)| *access == Access::Read || self.n_readers == 0)
+        while self.holder.is_none()
+            && self.waiting.front().is_some_and(|(_, access)| *access == Access::Read || self.readers.is_empty())
             && let Some(value) = self.value.take()
         {
             let Some((entry, _)) = self.waiting.pop_front() else { break };
             match entry.fire(Fired::Message(value)) {
-                Ok(()) => self.held = true,
+                Ok(()) => self.holder = Some(entry.task),
                 Err(back) => self.value = Some(back.into_message()),
             }
         }
@@ -133,6 +146,8 @@ mod tests {
         assert_eq!(lock.take(&a.entry(), Write), Take::Unset);
         lock.put(1);
         assert_eq!(lock.take(&a.entry(), Write), Take::Value(1));
+        assert_eq!((lock.take(&a.entry(), Write), lock.take(&a.entry(), Read)), (Take::Held, Take::Held));
+        let (a, b) = (MockTask::new(), MockTask::new());
         let (wait_a, wait_b) = (a.entry(), b.entry());
         assert_eq!((lock.take(&wait_a, Write), lock.take(&wait_b, Write)), (Take::Waits, Take::Waits));
         a.point().close(wait_a.ticket);
@@ -149,21 +164,22 @@ mod tests {
         let (a, b, c) = (MockTask::new(), MockTask::new(), MockTask::new());
         for reader in [&a, &b] {
             assert_eq!(lock.take(&reader.entry(), Read), Take::Value(1));
-            lock.share(1);
+            lock.share(1, reader);
         }
-        let (writes, reads) = (c.entry(), a.entry());
+        let d = MockTask::new();
+        let (writes, reads) = (c.entry(), d.entry());
         assert_eq!(lock.take(&writes, Write), Take::Waits);
         // The reader that comes after the writer does not overtake it.
         assert_eq!(lock.take(&reads, Read), Take::Waits);
-        assert!(lock.read_end());
+        assert!(lock.read_end(&a));
         assert_eq!(c.fired(&writes), None);
-        assert!(lock.read_end());
-        assert_eq!((c.fired(&writes), a.fired(&reads)), (Some(Fired::Message(1)), None));
+        assert!(lock.read_end(&b));
+        assert_eq!((c.fired(&writes), d.fired(&reads)), (Some(Fired::Message(1)), None));
         lock.put(2);
-        assert_eq!(a.fired(&reads), Some(Fired::Message(2)));
-        lock.share(2);
-        assert!(lock.read_end());
-        assert!(!lock.read_end());
+        assert_eq!(d.fired(&reads), Some(Fired::Message(2)));
+        lock.share(2, &d);
+        assert!(lock.read_end(&d));
+        assert!(!lock.read_end(&d));
     }
 
     #[test]
@@ -172,11 +188,26 @@ mod tests {
         lock.put(1);
         let (a, b, c) = (MockTask::new(), MockTask::new(), MockTask::new());
         assert_eq!(lock.take(&a.entry(), Read), Take::Value(1));
-        lock.share(1);
+        lock.share(1, &a);
         let (writes, reads) = (b.entry(), c.entry());
         assert_eq!((lock.take(&writes, Write), lock.take(&reads, Read)), (Take::Waits, Take::Waits));
         b.point().close(writes.ticket);
         lock.forget(&writes);
         assert_eq!(c.fired(&reads), Some(Fired::Message(1)));
+    }
+
+    #[test]
+    fn who_reads_may_read_again_before_a_writer_that_waits() {
+        let lock = Lock::default();
+        lock.put(1);
+        let (a, b) = (MockTask::new(), MockTask::new());
+        assert_eq!(lock.take(&a.entry(), Read), Take::Value(1));
+        lock.share(1, &a);
+        let writes = b.entry();
+        assert_eq!(lock.take(&writes, Write), Take::Waits);
+        assert_eq!((lock.take(&a.entry(), Write), lock.take(&a.entry(), Read)), (Take::Held, Take::Value(1)));
+        lock.share(1, &a);
+        assert!(lock.read_end(&a) && lock.read_end(&a));
+        assert_eq!(b.fired(&writes), Some(Fired::Message(1)));
     }
 }

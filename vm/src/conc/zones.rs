@@ -3,7 +3,7 @@
 use super::lock::{Access, Take, ZoneLock};
 use super::tasks::{Me, me, pack};
 use super::wait::{Entry, Fired, Waiter};
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
 use crate::natives::{Flow, NativeCx, NativeResult, NativeRow, natives};
 use crate::program::Program;
@@ -78,6 +78,10 @@ fn acquire(cx: &mut NativeCx<'_>, access: Access) -> Result<Result<(usize, Parce
             let entry = Entry { ticket: me.point().open(), task: me, arm: 0 };
             match program.zones[zone].take(&entry, access) {
                 Take::Value(value) => return Ok(Ok((zone, value))),
+                Take::Held => {
+                    let message = "the zone is held by this task already: waiting for it would never end";
+                    return Err(Fault::new(FaultKind::DeadlockError, message));
+                }
                 Take::Unset => return Err(Fault::value("the zone is used before it has a value")),
                 Take::Waits => ZoneWait { zone, entry, program, ended: false },
             }
@@ -127,7 +131,7 @@ fn zone_read(cx: &mut NativeCx<'_>) -> NativeResult {
     let value = pack(value)?;
     match copy {
         Ok(copy) => {
-            cx.task.program().zones[zone].share(value);
+            cx.task.program().zones[zone].share(value, &me(cx)?);
             let copy = copy.unpack();
             cx.return_value(copy)
         }
@@ -139,8 +143,8 @@ fn zone_read(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn zone_read_end(cx: &mut NativeCx<'_>) -> NativeResult {
-    let i = zone(cx)?;
-    if cx.task.program().zones[i].read_end() {
+    let (i, me) = (zone(cx)?, me(cx)?);
+    if cx.task.program().zones[i].read_end(&me) {
         cx.return_unit()
     } else {
         Err(Fault::internal("a zone's read ended that had not begun"))
