@@ -7,6 +7,7 @@ mod closure;
 mod coerce;
 mod concurrency;
 mod construct;
+mod dims;
 mod expr;
 mod index;
 mod method;
@@ -59,6 +60,8 @@ pub struct BodyCx {
     pub captures: Vec<(LocalId, LocalId)>,
     /// An actor's fields read inside a closure: field and the variable inside.
     pub field_captures: Vec<(u32, LocalId)>,
+    /// Named dimensions that the body asks for.
+    pub dims: Vec<(Rc<str>, LocalId)>,
     pub ret: Option<Ty>,
     pub ret_span: Span,
     pub saw_return: bool,
@@ -328,6 +331,7 @@ impl<'a> Checker<'a> {
             }
             FnSource::Entry => self.entry_body(),
         };
+        let value = self.check_params(id, &param_locals, value);
         self.pop_frame();
         if self.fns[id.index()].ret == RetState::Busy {
             // Nothing but `return` without a value, or none at all.
@@ -354,7 +358,7 @@ impl<'a> Checker<'a> {
         } else {
             self.lint_locals(&cx.locals, &cx.meta);
         }
-        self.program.fns[id.index()].body = Some(Body { locals: cx.locals, params: param_locals, value });
+        self.program.fns[id.index()].body = Some(Body { locals: cx.locals, params: param_locals, value, dims: cx.dims });
     }
 
     /// A function's block: it must not end without the value that it promises.

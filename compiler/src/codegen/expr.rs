@@ -454,6 +454,47 @@ impl<'p> FnBuilder<'_, 'p> {
         self.done(src);
     }
 
+    /// A dimension as a number in a new temporary; -1 where it is not known.
+    fn dim(&mut self, dim: &hir::Dim) -> Reg {
+        if !self.knows_dim(dim) {
+            return self.int_temp(-1);
+        }
+        let dst = self.temp(&Ty::INT);
+        match dim {
+            hir::Dim::Number(n) => self.load_bits(dst, *n),
+            hir::Dim::Name(name) => {
+                if let Some(src) = self.named_dim(name) {
+                    self.emit(Instr::Copy { dst, src });
+                }
+            }
+            hir::Dim::Sum(a, b) | hir::Dim::Product(a, b) => {
+                let (lhs, rhs) = (self.dim(a), self.dim(b));
+                self.emit(match dim {
+                    hir::Dim::Sum(..) => Instr::AddInt { dst, lhs, rhs },
+                    _ => Instr::MulInt { dst, lhs, rhs },
+                });
+                self.recycle(lhs);
+                self.recycle(rhs);
+            }
+            hir::Dim::Unknown => {}
+        }
+        dst
+    }
+
+    fn knows_dim(&mut self, dim: &hir::Dim) -> bool {
+        match dim {
+            hir::Dim::Number(n) => i64::try_from(*n).is_ok(),
+            hir::Dim::Name(name) => self.named_dim(name).is_some(),
+            hir::Dim::Sum(a, b) | hir::Dim::Product(a, b) => self.knows_dim(a) && self.knows_dim(b),
+            hir::Dim::Unknown => false,
+        }
+    }
+
+    fn named_dim(&mut self, name: &str) -> Option<Reg> {
+        let local = self.dims.iter().find(|(n, _)| &**n == name).map(|(_, local)| *local)?;
+        self.locals.get(&local).copied()
+    }
+
     fn check_value(&mut self, src: Reg, from: &Ty, to: &Ty, dst: Reg) {
         match (from, to) {
             (Ty::Tensor(_), Ty::Tensor(t)) if t.elem.is_some() => {
@@ -462,13 +503,10 @@ impl<'p> FnBuilder<'_, 'p> {
                 let dims_ty = Ty::Adt(self.lang().vec, Rc::from([Ty::INT]));
                 let dims = self.temp(&dims_ty);
                 // Rank open: one dimension -2.
-                let sizes: Vec<i64> = match &t.dims {
-                    None => vec![-2],
-                    Some(dims) => {
-                        dims.iter().map(|d| if let hir::Dim::Number(n) = d { *n as i64 } else { -1 }).collect()
-                    }
+                let registers: Vec<Reg> = match &t.dims {
+                    None => vec![self.int_temp(-2)],
+                    Some(dims) => dims.iter().map(|d| self.dim(d)).collect(),
                 };
-                let registers: Vec<Reg> = sizes.iter().map(|n| self.int_temp(*n)).collect();
                 for (i, register) in registers.iter().enumerate() {
                     self.push_arg(i, *register, &Ty::INT, false);
                 }
@@ -477,8 +515,7 @@ impl<'p> FnBuilder<'_, 'p> {
                     self.recycle(register);
                 }
                 let args = [(src, from.clone()), (code, Ty::INT), (dims, dims_ty)];
-                let elem = t.elem.as_deref().cloned().unwrap_or(Ty::Error);
-                self.native_into("tensor_check", &[elem], &args, to, dst);
+                self.native_into("tensor_check", &[from.clone(), to.clone()], &args, to, dst);
                 self.release(dims);
                 self.recycle(code);
             }

@@ -12,13 +12,15 @@ pub struct TypeTable {
     ids: HashMap<Ty, TypeId>,
 }
 
-/// Without what bytecode does not tell apart.
-fn erase(ty: &Ty) -> Ty {
+/// Without what bytecode does not tell apart: shapes, and the signature that a model was checked against.
+fn erase(ty: &Ty, model: hir::AdtId) -> Ty {
+    let erase = |ty: &Ty| erase(ty, model);
     let list = |ts: &Rc<[Ty]>| -> Rc<[Ty]> { ts.iter().map(erase).collect() };
     match ty {
         Ty::Never => Ty::Unit,
         Ty::Tensor(t) => Ty::Tensor(hir::TensorTy { elem: t.elem.clone(), dims: None }),
         Ty::Tuple(ts) => Ty::Tuple(list(ts)),
+        Ty::Adt(id, _) if *id == model => Ty::Adt(*id, Rc::from([])),
         Ty::Adt(id, ts) => Ty::Adt(*id, list(ts)),
         Ty::Fn(ps, r) => Ty::Fn(list(ps), Rc::new(erase(r))),
         other => other.clone(),
@@ -51,7 +53,7 @@ impl Generator<'_> {
         if let Some(id) = self.types.ids.get(ty) {
             return *id;
         }
-        let erased = erase(ty);
+        let erased = erase(ty, self.program.lang.model);
         if erased != *ty {
             let id = self.type_id(&erased);
             self.types.ids.insert(ty.clone(), id);

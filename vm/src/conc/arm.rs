@@ -10,15 +10,13 @@
 use super::broadcast::{Next, Subscription};
 use super::channel::{Channel, Recv, Send};
 use super::result::{TaskResult, Watcher};
-use super::tasks::{Me, Promise, me};
+use super::tasks::{Me, Promise, Timer, me};
 use super::wait::{Entry, Fired, Waiter};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
 use crate::natives::{Flow, NativeCx};
-use crate::program::Program;
 use crate::task::WaitReason;
 use smallvec::{SmallVec, smallvec};
-use stark_scheduler::TimerKey;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -253,9 +251,8 @@ pub(super) fn wait(cx: &NativeCx<'_>, mut arms: Arms, timeout: Option<Duration>)
         // As before a `sleep`: what was printed is seen before the pause.
         cx.task.program().flush();
         let deadline = scheduler.now() + timeout;
-        let timer = scheduler.sleep_until(deadline, wait.me.0.clone());
         wait.deadline = Some(deadline);
-        wait.timer = Some((cx.task.program().clone(), timer));
+        wait.timer = Timer::start(cx, &wait.me, deadline);
     }
     Ok(Progress::Waits(wait))
 }
@@ -269,7 +266,7 @@ pub(super) struct Wait {
     ticket: u64,
     ended_by: Option<usize>,
     deadline: Option<Instant>,
-    timer: Option<(Arc<Program>, TimerKey)>,
+    timer: Option<Timer>,
 }
 
 impl Wait {
@@ -310,11 +307,6 @@ impl Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        if let Some((program, timer)) = self.timer.take()
-            && let Some(scheduler) = program.scheduler()
-        {
-            scheduler.cancel(timer);
-        }
         if self.ended_by.is_none()
             && let Some((arm, fired)) = self.me.point().close(self.ticket)
         {
