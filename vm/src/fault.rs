@@ -25,7 +25,7 @@ macro_rules! for_each_fault {
             TimeoutError "a time limit passed";
             CancelledError "the task was cancelled";
             OverloadedError "a full mailbox refused a message";
-            DeadlockError "actors that wait for each other in a circle";
+            DeadlockError "tasks or actors that would wait for each other for ever";
             ChannelClosed "a channel that is closed";
             LaggedError "a subscriber that fell too far behind";
             ActorError "an actor failed while answering";

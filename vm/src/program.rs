@@ -56,7 +56,7 @@ pub struct Program {
     out: Mutex<Output>,
     pub(crate) handle: OnceLock<Handle<TaskBody>>,
     /// By the number of their global.
-    pub(crate) zones: Box<[crate::conc::channels::Zone]>,
+    pub(crate) zones: Box<[crate::conc::zones::Zone]>,
     status: Mutex<Option<i32>>,
     /// Actors that were begun with a name and have not ended.
     pub(crate) actors: Mutex<HashMap<String, Weak<ActorCell>>>,

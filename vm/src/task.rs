@@ -187,13 +187,11 @@ impl Call {
             machine.start(func, args);
         }
         machine.task().worker = cx.worker();
-        self.cancel_delivered |= cancel;
-        match machine.run(cx.budget(), cancel) {
-            Turn::Yield => {
-                // Not waiting yet: it will be delivered when it does.
-                self.cancel_delivered &= !cancel;
-                Outcome::Yield
-            }
+        let turn = machine.run(cx.budget(), cancel);
+        // If it does not wait yet, it will be delivered when it does.
+        self.cancel_delivered |= machine.has_delivered_cancel();
+        match turn {
+            Turn::Yield => Outcome::Yield,
             Turn::Wait(reason, detail) => {
                 cx.wait_for(reason, detail);
                 Outcome::Park

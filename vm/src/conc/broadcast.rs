@@ -8,10 +8,13 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use super::channel::next_id;
 use super::wait::{Entry, Fired, Waiter};
 
 #[derive(Debug)]
 pub struct Broadcast<P, W> {
+    /// For reports: no two channels of a process have the same.
+    id: u64,
     capacity: usize,
     state: Mutex<State<P, W>>,
 }
@@ -23,7 +26,10 @@ struct State<P, W> {
 }
 
 #[derive(Debug)]
-pub struct Subscription<P, W>(Mutex<Inbox<P, W>>);
+pub struct Subscription<P, W> {
+    id: u64,
+    inbox: Mutex<Inbox<P, W>>,
+}
 
 #[derive(Debug)]
 struct Inbox<P, W> {
@@ -50,7 +56,8 @@ pub enum Next<P> {
 impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
     /// `capacity` is at least 1.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), state: Mutex::new(State { subscriptions: Vec::new(), closed: false }) }
+        let state = State { subscriptions: Vec::new(), closed: false };
+        Self { id: next_id(), capacity: capacity.max(1), state: Mutex::new(state) }
     }
 
     /// Gives each subscriber a message made by `copy`. `false`: the channel is closed.
@@ -58,6 +65,8 @@ impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
     /// # Errors
     /// What `copy` fails with; the subscribers before have the message then.
     pub fn send<E>(&self, mut copy: impl FnMut() -> Result<P, E>) -> Result<bool, E> {
+        // Dropped after the lock is free: a drop may be long.
+        let mut gone = Vec::new();
         let mut state = self.state.lock();
         if state.closed {
             return Ok(false);
@@ -67,7 +76,7 @@ impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
             let Some(subscription) = subscription.upgrade() else { return false };
             if failed.is_none() {
                 match copy() {
-                    Ok(message) => subscription.push(message, self.capacity),
+                    Ok(message) => gone.extend(subscription.push(message, self.capacity)),
                     Err(error) => failed = Some(error),
                 }
             }
@@ -79,7 +88,7 @@ impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
     pub fn subscribe(&self) -> Arc<Subscription<P, W>> {
         let mut state = self.state.lock();
         let inbox = Inbox { queue: VecDeque::new(), missed: 0, closed: state.closed, waiting: VecDeque::new() };
-        let subscription = Arc::new(Subscription(Mutex::new(inbox)));
+        let subscription = Arc::new(Subscription { id: self.id, inbox: Mutex::new(inbox) });
         // Those that were dropped go now, so that subscribing in a loop without sending keeps no more than lives.
         if state.subscriptions.len() == state.subscriptions.capacity() {
             state.subscriptions.retain(|subscription| subscription.strong_count() > 0);
@@ -88,11 +97,15 @@ impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
         subscription
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
     pub fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
         for subscription in state.subscriptions.drain(..).filter_map(|subscription| subscription.upgrade()) {
-            let mut inbox = subscription.0.lock();
+            let mut inbox = subscription.inbox.lock();
             inbox.closed = true;
             for entry in inbox.waiting.drain(..) {
                 let _ = entry.fire(Fired::Closed);
@@ -102,24 +115,41 @@ impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
 }
 
 impl<P: Send, W: Waiter<P>> Subscription<P, W> {
-    fn push(&self, mut message: P, capacity: usize) {
-        let mut inbox = self.0.lock();
+    /// How many messages wait to be received.
+    pub fn len(&self) -> usize {
+        self.inbox.lock().queue.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Of the channel, for reports.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Gives the message that had to go for this one, if one had to.
+    fn push(&self, mut message: P, capacity: usize) -> Option<P> {
+        let mut inbox = self.inbox.lock();
         while let Some(entry) = inbox.waiting.pop_front() {
             match entry.fire(Fired::Message(message)) {
-                Err(Fired::Message(back)) => message = back,
-                _ => return,
+                Ok(()) => return None,
+                Err(back) => message = back.into_message(),
             }
         }
-        if inbox.queue.len() == capacity {
-            inbox.queue.pop_front();
+        let mut gone = None;
+        if inbox.queue.len() >= capacity {
+            gone = inbox.queue.pop_front();
             inbox.missed += 1;
         }
         inbox.queue.push_back(message);
+        gone
     }
 
     /// Takes a message, or leaves `entry` to wait for one.
     pub fn next(&self, entry: Option<&Entry<W>>) -> Next<P> {
-        let mut inbox = self.0.lock();
+        let mut inbox = self.inbox.lock();
         let ready = inbox.missed > 0 || !inbox.queue.is_empty() || inbox.closed;
         if ready && !entry.is_none_or(|entry| entry.task.point().claim(entry.ticket)) {
             return Next::Lost;
@@ -139,9 +169,32 @@ impl<P: Send, W: Waiter<P>> Subscription<P, W> {
         Next::Waits
     }
 
-    /// A wait is over without this subscription having ended it: forgets its entries.
-    pub fn forget(&self, task: &W) {
-        self.0.lock().waiting.retain(|entry| entry.task != *task);
+    /// A message was handed to a task that will not take it (it was cancelled): another that waits here gets it, or it
+    /// is the first of the queue again.
+    pub fn give_back(&self, mut message: P) {
+        let mut inbox = self.inbox.lock();
+        while let Some(entry) = inbox.waiting.pop_front() {
+            match entry.fire(Fired::Message(message)) {
+                Ok(()) => return,
+                Err(back) => message = back.into_message(),
+            }
+        }
+        if inbox.missed > 0 {
+            // Younger ones were dropped meanwhile, so it is among the missed: what is received stays in order.
+            inbox.missed += 1;
+            drop(inbox);
+            drop(message);
+            return;
+        }
+        inbox.queue.push_front(message);
+    }
+
+    /// A wait is over without this subscription having ended it: forgets its entry.
+    pub fn forget(&self, entry: &Entry<W>) {
+        let mut inbox = self.inbox.lock();
+        if let Some(place) = inbox.waiting.iter().rposition(|waiting| waiting == entry) {
+            inbox.waiting.remove(place);
+        }
     }
 }
 
@@ -183,5 +236,17 @@ mod tests {
         assert_eq!(subscription.next(Some(&wait)), Next::Waits);
         send(&channel, 7);
         assert_eq!(task.fired(&wait), Some(Fired::Message(7)));
+    }
+
+    #[test]
+    fn a_message_that_was_not_taken_is_the_next_again_or_missed() {
+        let channel = Broadcast::new(1);
+        let subscription = channel.subscribe();
+        subscription.give_back(0);
+        assert_eq!(subscription.next(None), Next::Message(0));
+        (1..3).for_each(|message| send(&channel, message));
+        subscription.give_back(0);
+        let seen: Vec<_> = (0..3).map(|_| subscription.next(None)).collect();
+        assert_eq!(seen, [Next::Lagged(2), Next::Message(2), Next::Waits]);
     }
 }

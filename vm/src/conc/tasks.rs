@@ -168,7 +168,7 @@ impl FutureObj {
         FutureObj(Arc::new(Handle { promise, type_name: "Future" }))
     }
 
-    fn promise(&self) -> &Arc<Promise> {
+    pub(super) fn promise(&self) -> &Arc<Promise> {
         &self.0.promise
     }
 }
@@ -227,13 +227,13 @@ struct Wait {
 }
 
 /// A timer that is gone when it is dropped.
-struct Timer {
+pub(super) struct Timer {
     key: stark_scheduler::TimerKey,
     program: Arc<crate::program::Program>,
 }
 
 impl Timer {
-    fn start(cx: &NativeCx<'_>, me: &Me, deadline: Instant) -> Option<Timer> {
+    pub(super) fn start(cx: &NativeCx<'_>, me: &Me, deadline: Instant) -> Option<Timer> {
         let program = cx.task.program().clone();
         let key = program.scheduler()?.sleep_until(deadline, me.0.clone());
         Some(Timer { key, program })

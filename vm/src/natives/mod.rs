@@ -133,6 +133,9 @@ pub(crate) use natives;
 const TABLES: &[&[NativeRow]] = &[
     crate::conc::tasks::TABLE,
     crate::conc::channels::TABLE,
+    crate::conc::broadcasts::TABLE,
+    crate::conc::select::TABLE,
+    crate::conc::zones::TABLE,
     crate::actor::natives::TABLE,
     io::TABLE,
     collection::TABLE,
