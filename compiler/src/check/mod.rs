@@ -18,6 +18,8 @@ mod place;
 mod stmt;
 mod zonk;
 
+pub use dims::names_in;
+
 use crate::hir::*;
 use crate::session::*;
 use crate::types::bounds::Met;
@@ -166,6 +168,7 @@ impl<'a> Checker<'a> {
         }
         self.report_unused_imports();
         self.drop_unread_globals();
+        crate::shapes::flow(self);
     }
 
     pub fn finish(mut self) -> Checked {
