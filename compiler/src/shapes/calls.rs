@@ -115,7 +115,9 @@ impl Flow<'_, '_> {
                 }
                 let given = match native.as_deref() {
                     Some("tensor_from_nested") => self.nested(&vals[0], &args[0].value.ty.clone(), span),
-                    Some("model_predict_one" | "model_predict") => self.predicted(&args[0].value.ty.clone(), &vals[1..], &spans[1..]),
+                    Some("model_predict_one" | "model_predict") => {
+                        self.predicted(&args[0].value.ty.clone(), &vals[1..], &spans[1..])
+                    }
                     _ => self.apply(func, &vals, &spans, span),
                 };
                 (given, keeps)
@@ -345,7 +347,12 @@ impl Flow<'_, '_> {
         match nested_dims(data, depth, 0) {
             Ok(dims) => Val::tensor(dims),
             Err(text) => {
-                self.differ(&stark_shapes::ShapeError(text), span, "its rows have different lengths".into(), Vec::new());
+                self.differ(
+                    &stark_shapes::ShapeError(text),
+                    span,
+                    "its rows have different lengths".into(),
+                    Vec::new(),
+                );
                 Val::Any
             }
         }
@@ -458,14 +465,14 @@ impl Flow<'_, '_> {
             let at = if e.span == Span::default() { span } else { e.span };
             self.compare(ty, val, &bound, at);
         }
-        Val::Tuple(
-            declared.iter().zip(&vals).map(|(ty, val)| val.meet(&self.stated_plain(ty))).collect(),
-        )
+        Val::Tuple(declared.iter().zip(&vals).map(|(ty, val)| val.meet(&self.stated_plain(ty))).collect())
     }
 
     pub(super) fn variant(&mut self, adt: AdtId, variant: u32, fields: &mut [Expr], ty: &Ty) -> Val {
         let declared: Vec<Ty> = match &self.c.program.adt(adt).kind {
-            AdtKind::Enum(vs) => vs.get(variant as usize).map_or(Vec::new(), |v| v.fields.iter().map(|f| f.ty.clone()).collect()),
+            AdtKind::Enum(vs) => {
+                vs.get(variant as usize).map_or(Vec::new(), |v| v.fields.iter().map(|f| f.ty.clone()).collect())
+            }
             _ => Vec::new(),
         };
         let vals: Vec<Val> = fields.iter_mut().map(|f| self.expr(f)).collect();
@@ -542,9 +549,10 @@ fn nested_dims(val: &Val, depth: usize, at: usize) -> Result<Vec<Symbolic>, Stri
                 let mut met = Vec::new();
                 for (i, (a, b)) in before.iter().zip(&dims).enumerate() {
                     let axis = at + 1 + i;
-                    met.push(a.meet(b).ok_or_else(|| {
-                        format!("rows of a tensor differ along axis {axis}: {a} and {b} items")
-                    })?);
+                    met.push(
+                        a.meet(b)
+                            .ok_or_else(|| format!("rows of a tensor differ along axis {axis}: {a} and {b} items"))?,
+                    );
                 }
                 met
             }

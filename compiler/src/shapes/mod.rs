@@ -58,7 +58,8 @@ pub fn flow(c: &mut Checker<'_>) {
             continue;
         }
         let Some(mut body) = c.program.fns[i].body.take() else { continue };
-        let mut flow = Flow { c, frames: Vec::new(), names: Vec::new(), ret_span: None, quiet: 0, site: None, depth: 0 };
+        let mut flow =
+            Flow { c, frames: Vec::new(), names: Vec::new(), ret_span: None, quiet: 0, site: None, depth: 0 };
         flow.function(FnId(i as u32), &mut body);
         c.program.fns[i].body = Some(body);
     }

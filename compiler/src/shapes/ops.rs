@@ -217,7 +217,11 @@ impl Args<'_> {
             ([_, _, _], Some(start), Some(end), Some(step)) if step != 0 => {
                 let (way, step) = (i128::from(end) - i128::from(start), i128::from(step));
                 let n = (way / step + i128::from(way % step != 0)).max(0);
-                if (way < 0) == (step < 0) { i64::try_from(n).map_or(Symbolic::Unknown, |n| Val::Int(n).size()) } else { Symbolic::from_usize(0) }
+                if (way < 0) == (step < 0) {
+                    i64::try_from(n).map_or(Symbolic::Unknown, |n| Val::Int(n).size())
+                } else {
+                    Symbolic::from_usize(0)
+                }
             }
             _ => Symbolic::Unknown,
         };
@@ -297,10 +301,8 @@ impl Args<'_> {
 
     fn reshape(&self) -> Answer {
         let Some(Val::List(items)) = self.vals.get(1) else { return Ok(Val::Tensor(None)) };
-        let sizes: Vec<Size<Symbolic>> = items
-            .iter()
-            .map(|v| if v.int() == Some(-1) { Size::Rest } else { Size::Is(v.size()) })
-            .collect();
+        let sizes: Vec<Size<Symbolic>> =
+            items.iter().map(|v| if v.int() == Some(-1) { Size::Rest } else { Size::Is(v.size()) }).collect();
         // What is not known may be -1: it could stand for anything.
         let open = items.iter().any(|v| v.int().is_none() && v.size() == Symbolic::Unknown);
         match self.dims(0) {

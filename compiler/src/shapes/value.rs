@@ -123,6 +123,20 @@ impl Val {
         }
     }
 
+    /// What a written type says, and of what has no shape in it, what is known of the value.
+    pub fn over(&self, value: &Val) -> Val {
+        let all = |a: &[Val], b: &[Val]| a.iter().zip(b).map(|(a, b)| a.over(b)).collect::<Vec<_>>();
+        match (self, value) {
+            (Val::Any, v) => v.clone(),
+            (Val::Tuple(a), Val::Tuple(b)) if a.len() == b.len() => Val::Tuple(all(a, b)),
+            (Val::Adt(i, a), Val::Adt(j, b)) if i == j && a.len() == b.len() => Val::Adt(*i, all(a, b)),
+            (Val::Adt(_, args), Val::List(items)) if args.len() == 1 => {
+                Val::List(items.iter().map(|v| args[0].over(v)).collect())
+            }
+            (typed, _) => typed.clone(),
+        }
+    }
+
     fn is_same(&self, other: &Val) -> bool {
         match (self, other) {
             (Val::Tensor(Some(a)), Val::Tensor(Some(b))) => {
@@ -196,7 +210,7 @@ pub fn stated(ty: &Ty, lang: &Lang, name: &dyn Fn(&str) -> Symbolic, deep: bool)
             Val::Tensor(dims.as_ref().map(|dims| dims.iter().map(|d| size_of(d, name)).collect()))
         }
         Ty::Tuple(ts) => Val::Tuple(ts.iter().map(|t| stated(t, lang, name, deep)).collect()),
-        Ty::Adt(id, ts) if !ts.is_empty() && (deep || [lang.vec, lang.option].contains(id)) => {
+        Ty::Adt(id, ts) if !ts.is_empty() && (deep || [lang.vec, lang.option, lang.map].contains(id)) => {
             Val::Adt(*id, ts.iter().map(|t| stated(t, lang, name, deep)).collect())
         }
         _ => Val::Any,

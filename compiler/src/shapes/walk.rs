@@ -1,7 +1,7 @@
 //! What each form of expression gives.
 
-use super::value::{ClosureVal, Fit, MAX_ITEMS, Val, describe, fit};
 use super::Flow;
+use super::value::{ClosureVal, Fit, MAX_ITEMS, Val, describe, fit};
 use crate::codegen::children;
 use crate::hir::*;
 use stark_shapes::{Dim as _, ShapeError, Symbolic};
@@ -75,7 +75,9 @@ impl Flow<'_, '_> {
                     (Val::List(items), Some(i)) => {
                         usize::try_from(i).ok().and_then(|i| items.get(i)).cloned().unwrap_or_default()
                     }
-                    (Val::Adt(id, args), _) if *id == self.c.program.lang.map => args.get(1).cloned().unwrap_or_default(),
+                    (Val::Adt(id, args), _) if *id == self.c.program.lang.map => {
+                        args.get(1).cloned().unwrap_or_default()
+                    }
                     _ => base_val.item(&self.c.program.lang),
                 }
             }
@@ -340,13 +342,12 @@ impl Flow<'_, '_> {
                 if init.span == *span && matches!(init.kind, ExprKind::Coerce { .. }) => {}
             Stmt::Let { pattern, init, else_ } => {
                 let val = match init {
-                    Some(init) => {
-                        self.given(init, Some(pattern.span))
-                    }
+                    Some(init) => self.given(init, Some(pattern.span)),
                     None => Val::Any,
                 };
                 let ty = pattern.ty.clone();
-                if let (Some(init), false) = (&init, matches!(&init, Some(Expr { kind: ExprKind::Coerce { .. }, .. }))) {
+                if let (Some(init), false) = (&init, matches!(&init, Some(Expr { kind: ExprKind::Coerce { .. }, .. })))
+                {
                     // A `Future`, a `Channel`: no check reaches inside, but what is known can be compared.
                     self.place(&val, &ty, init.span, Some(pattern.span));
                 }
@@ -369,7 +370,8 @@ impl Flow<'_, '_> {
                 let inner = std::mem::replace(&mut **value, Expr { kind: ExprKind::Error, ty: Ty::Error, span });
                 *e = Expr { ty, ..inner };
             }
-            return have.meet(&want);
+            // The written type is what is known from here on.
+            return if place.is_some() { want.over(&have) } else { have.meet(&want) };
         }
         self.expr(e)
     }
@@ -399,9 +401,7 @@ impl Flow<'_, '_> {
         }
         let (span, because) = match &self.site {
             None => (span, because),
-            Some((site, given)) => {
-                (*site, given.iter().filter_map(|(s, v)| Some((*s, describe(v)?))).collect())
-            }
+            Some((site, given)) => (*site, given.iter().filter_map(|(s, v)| Some((*s, describe(v)?))).collect()),
         };
         let label = if self.site.is_some() { "these shapes do not go together".to_string() } else { label };
         let mut d = Diagnostic::error(codes::SHAPES_DIFFER, why.0.clone(), span, label);
@@ -630,7 +630,8 @@ fn arithmetic(op: BinaryOp, a: &Val, b: &Val) -> Val {
 
 /// The list of a block that is a comprehension: an empty list, a loop, the list.
 fn fills_list(stmts: &[Stmt], value: &Expr) -> Option<LocalId> {
-    let [Stmt::Let { pattern, init: Some(init), .. }, Stmt::Expr(Expr { kind: ExprKind::For { .. }, .. })] = stmts else {
+    let [Stmt::Let { pattern, init: Some(init), .. }, Stmt::Expr(Expr { kind: ExprKind::For { .. }, .. })] = stmts
+    else {
         return None;
     };
     let (PatKind::Bind { local, .. }, ExprKind::List(items)) = (&pattern.kind, &init.kind) else { return None };
