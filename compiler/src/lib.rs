@@ -8,6 +8,7 @@ mod collect;
 mod exhaustive;
 mod resolve;
 mod session;
+mod shapes;
 mod types;
 
 use stark_syntax::diagnostic::{Diagnostic, Severity};

@@ -88,7 +88,8 @@ impl<'a> Checker<'a> {
             }
             (Ty::Adt(a, f), Ty::Adt(b, w)) if a == b => {
                 let lang = &self.program.lang;
-                [lang.vec, lang.option].contains(&a) && f.iter().zip(w.iter()).any(|(f, w)| self.needs_check(f, w))
+                [lang.vec, lang.option, lang.map].contains(&a)
+                    && f.iter().zip(w.iter()).any(|(f, w)| self.needs_check(f, w))
             }
             (Ty::Tuple(f), Ty::Tuple(w)) => f.iter().zip(w.iter()).any(|(f, w)| self.needs_check(f, w)),
             _ => false,

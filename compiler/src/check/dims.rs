@@ -164,6 +164,17 @@ impl<'a> Checker<'a> {
         before(stmts, value)
     }
 
+    /// A variable's value with its written type. What the type leaves open is not known any more, so that is told to the flow of shapes.
+    pub fn as_written(&self, value: Expr, ty: &Ty) -> Expr {
+        let asked = matches!(value.kind, ExprKind::Coerce { .. }) || value.ty == Ty::Never;
+        if asked || !reaches(self, ty, &|_| true) || self.is_std(value.span) {
+            return value;
+        }
+        let span = value.span;
+        let kind = ExprKind::Coerce { value: Box::new(value), kind: Coercion::TensorCheck };
+        Expr { kind, ty: ty.clone(), span }
+    }
+
     /// A value whose type states a shape that nobody has checked yet.
     pub fn check_arrival(&mut self, value: Expr, ty: Ty) -> Expr {
         let span = value.span;
@@ -185,13 +196,18 @@ fn before(mut stmts: Vec<Stmt>, value: Expr) -> Expr {
     Expr { kind, ty, span }
 }
 
-/// Whether a check at run time can ask what the type states: it reaches into `Vec`, `Option` and tuples.
+/// Whether a check at run time can ask what the type states.
 fn checkable(c: &Checker<'_>, ty: &Ty) -> bool {
+    reaches(c, ty, &|t| t.dims.is_some())
+}
+
+/// Whether a check at run time comes to such a tensor: it reaches into `Vec`, `Option`, `Map` and tuples.
+fn reaches(c: &Checker<'_>, ty: &Ty, tensor: &dyn Fn(&TensorTy) -> bool) -> bool {
     match ty {
-        Ty::Tensor(t) => t.dims.is_some(),
-        Ty::Tuple(ts) => ts.iter().any(|t| checkable(c, t)),
-        Ty::Adt(id, ts) if [c.program.lang.vec, c.program.lang.option].contains(id) => {
-            ts.iter().any(|t| checkable(c, t))
+        Ty::Tensor(t) => tensor(t),
+        Ty::Tuple(ts) => ts.iter().any(|t| reaches(c, t, tensor)),
+        Ty::Adt(id, ts) if [c.program.lang.vec, c.program.lang.option, c.program.lang.map].contains(id) => {
+            ts.iter().any(|t| reaches(c, t, tensor))
         }
         _ => false,
     }

@@ -19,6 +19,8 @@ mod place;
 mod stmt;
 mod zonk;
 
+pub use dims::names_in;
+
 use crate::hir::*;
 use crate::session::*;
 use crate::types::bounds::Met;
@@ -167,6 +169,7 @@ impl<'a> Checker<'a> {
         }
         self.report_unused_imports();
         self.drop_unread_globals();
+        crate::shapes::flow(self);
     }
 
     pub fn finish(mut self) -> Checked {

@@ -291,7 +291,10 @@ impl<'a> Checker<'a> {
         let written = ty.map(|t| self.lower(t, &env));
         let guards = self.f.call_guards.len();
         let init = match (value, &written) {
-            (Some(e), Some(t)) => Some(self.check_expr(e, t)),
+            (Some(e), Some(t)) => {
+                let value = self.check_expr(e, t);
+                Some(self.as_written(value, t))
+            }
             (Some(e), None) => {
                 let wish = self.pattern_wish(pattern);
                 Some(self.expr(e, wish.as_ref()))

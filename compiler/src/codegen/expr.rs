@@ -554,6 +554,16 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.place_label(end);
                 self.recycle(tag);
             }
+            (Ty::Adt(a, fs), Ty::Adt(b, ts)) if a == b && *a == self.lang().map => {
+                let pairs = |args: &[Ty]| Ty::Adt(self.lang().vec, Rc::from([Ty::Tuple(args.into())]));
+                let (from_pairs, to_pairs) = (pairs(fs), pairs(ts));
+                let items = self.native_values("map_items", fs, &[(src, from.clone())], &from_pairs);
+                let checked = self.temp(&to_pairs);
+                self.check_value(items, &from_pairs, &to_pairs, checked);
+                self.release(items);
+                self.native_into("map_from_items", ts, &[(checked, to_pairs)], to, dst);
+                self.release(checked);
+            }
             (Ty::Tuple(fs), Ty::Tuple(ts)) => {
                 let mut checked = Vec::new();
                 for (i, (f, t)) in fs.iter().zip(ts.iter()).enumerate() {

@@ -505,7 +505,7 @@ pub enum Coercion {
     /// A concrete value as `dyn Trait`.
     ToDyn,
     /// A tensor given to a place whose type says more than is known: checked at run time against the expression's type.
-    /// Reaches into `Vec`, tuples and `Option`. Names of dimensions are the ones in the body's `dims`; others stand for any size.
+    /// Reaches into `Vec`, `Option`, `Map` and tuples. Names of dimensions are the ones in the body's `dims`; others stand for any size.
     TensorCheck,
     /// `ActorRef<A>` as `ModelActorRef<I, O>`, `Never` as anything: no code.
     Same,
