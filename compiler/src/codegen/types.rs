@@ -113,6 +113,10 @@ impl Generator<'_> {
                 }
             }
             AdtKind::Actor(actor) => {
+                let size = |dim: &hir::Dim| match dim {
+                    hir::Dim::Number(n) => u64::try_from(*n).ok(),
+                    _ => None,
+                };
                 let handlers = actor
                     .handlers
                     .iter()
@@ -123,8 +127,8 @@ impl Generator<'_> {
                             max_size: b.max_size,
                             max_delay_ns: b.max_delay_ns,
                             as_vec: b.as_vec,
-                            rank: match message.first() {
-                                Some(Ty::Tensor(t)) => t.dims.as_ref().map(|d| d.len() as u32),
+                            dims: match message.first() {
+                                Some(Ty::Tensor(t)) => t.dims.as_ref().map(|dims| dims.iter().map(size).collect()),
                                 _ => None,
                             },
                             cat: b.cat,

@@ -18,21 +18,30 @@ use std::time::{Duration, Instant};
 /// How `input` takes part in batches of `batch`.
 ///
 /// # Errors
-/// `ShapeError` when its rank is not one that can be joined.
+/// `ShapeError` when it is no part of the shape that the handler's parameter states.
 pub(super) fn rows_of(batch: &BatchDesc, input: ValueRef<'_>) -> Result<Option<Rows>, Fault> {
     if batch.as_vec {
         return Ok(None);
     }
     let shape = input.opaque::<Tensor>().shape();
-    let has_rows = match batch.rank.map(|rank| rank as usize) {
-        _ if batch.cat => true,
-        None => false,
-        Some(rank) if shape.len() == rank => true,
-        Some(rank) if shape.len() + 1 == rank => false,
-        Some(rank) => {
+    let fits = |wanted: &[Option<u64>], found: &[usize]| {
+        wanted.len() == found.len() && wanted.iter().zip(found).all(|(w, f)| w.is_none_or(|w| w == *f as u64))
+    };
+    let has_rows = match batch.dims.as_deref() {
+        None => batch.cat,
+        // How many rows one ask brings is free, whatever the whole batch has.
+        Some([_, row @ ..]) if !shape.is_empty() && fits(row, &shape[1..]) => true,
+        Some([_, row @ ..]) if !batch.cat && fits(row, shape) => false,
+        Some(dims) => {
+            let show = |dims: &[Option<u64>]| {
+                let sizes: Vec<String> = dims.iter().map(|d| d.map_or("_".into(), |d| d.to_string())).collect();
+                format!("[{}]", sizes.join(", "))
+            };
+            let rows: Vec<Option<u64>> = std::iter::once(None).chain(dims.iter().skip(1).copied()).collect();
+            let one = if batch.cat { String::new() } else { format!(" or one row {}", show(&rows[1..])) };
             return Err(Fault::shape(format!(
-                "a batch of rank {rank} is made of asks of rank {rank} or {}, found shape {shape:?}",
-                rank.saturating_sub(1)
+                "this actor answers batches and takes rows {}{one}, but this tensor has shape {shape:?}",
+                show(&rows)
             )));
         }
     };
