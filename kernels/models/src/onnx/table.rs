@@ -159,7 +159,7 @@ rows! {
     "Concat" 4 (inputs; axis) One, rest::cat;
     "Pad" 2 (data, pads, value = None, axes = None; mode = Str("constant")) One, v::pad;
     "DepthToSpace" 1 (X; blocksize, mode = Str("DCR")) One, v::depth_to_space;
-    "SpaceToDepth" 1 (X; blocksize) One, v::space_to_depth;
+    "SpaceToDepth" 1 (X; blocksize, mode = Str("DCR")) One, v::space_to_depth;
     "ReverseSequence" 10 (X, sequence_lens; batch_axis = Int(1), time_axis = Int(0)) One, v::reverse_sequence;
     "Trilu" 14 (X, k = Int(0); upper = Int(1)) One, v::trilu;
 

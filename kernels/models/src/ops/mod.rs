@@ -13,7 +13,7 @@ pub(crate) mod rest;
 pub(crate) mod scalar;
 mod table;
 pub(crate) mod tensor;
-mod window;
+pub(crate) mod window;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;

@@ -162,26 +162,30 @@ pub fn shrink(a: &Args<'_>) -> OpResult {
     }))
 }
 
-/// Zeros come in; what is shifted beyond the width is 0.
+/// A shift by less than 0 or by the width and more leaves only the sign.
 pub fn bit_shift(a: &Args<'_>) -> OpResult {
     let (x, by) = (a.tensor(0)?, a.tensor(1)?);
-    let bits = 8 * x.dtype().size() as i64;
     let left = match a.str(2)? {
         "LEFT" => true,
         "RIGHT" => false,
         other => return Err(format!("direction `{other}` is none of LEFT and RIGHT")),
     };
-    if x.dtype() != DType::U8 {
-        return Err(format!("shifts UInt8 elements, not {}", x.dtype()));
+    if !x.dtype().is_int() || !by.dtype().is_int() {
+        return Err(format!("shifts ints, not {} by {}", x.dtype(), by.dtype()));
     }
+    let bits = 8 * x.dtype().size() as i64;
     let shape = stark_shapes::rules::broadcast(x.shape(), by.shape()).map_err(say)?;
     let numbers = |t: &Tensor| t.expand(&shape).map(|t| t.to_scalars()).map_err(say);
-    let shifted = numbers(&x)?.into_iter().zip(numbers(&by)?).map(|(x, by)| match by.to_i64() {
-        by if by >= bits => 0,
-        by if left => (x.to_i64() << by) as u8,
-        by => (x.to_i64() >> by) as u8,
+    let shifted = numbers(&x)?.into_iter().zip(numbers(&by)?).map(|(x, by)| {
+        let (x, by) = (x.to_i64(), by.to_i64());
+        match (left, (0..bits).contains(&by)) {
+            (true, true) => x << by,
+            (true, false) => 0,
+            (false, true) => x >> by,
+            (false, false) => x >> 63,
+        }
     });
-    ok(Tensor::from_vec(shifted.collect::<Vec<u8>>(), &shape))
+    ok(Tensor::from_vec(shifted.collect::<Vec<i64>>(), &shape).and_then(|y| y.to(x.dtype())))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

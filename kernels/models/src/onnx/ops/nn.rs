@@ -340,9 +340,7 @@ pub fn attention(a: &Args<'_>) -> OpResult {
             *now = k::cat(&[&before, now], 2).map_err(say)?;
         }
     }
-    if !a.is_none(6) {
-        return Err("lengths of key caches (nonpad_kv_seqlen) are not supported".into());
-    }
+    let lengths = a.opt_tensor(6)?;
     let (causal, softcap, mode) = (a.bool(7)?, a.float(11)?, a.int(13)?);
     let made = || {
         let (length, total, width) = (q.size(2)?, key.size(2)?, q.size(3)?);
@@ -354,10 +352,18 @@ pub fn attention(a: &Args<'_>) -> OpResult {
         let spread = |t: &Tensor| if groups > 1 { k::repeat_interleave(t, groups, 1) } else { Ok(t.clone()) };
         let scores = k::mul(&k::matmul(&q, &spread(&key)?.transpose(-2, -1)?)?, scale)?;
         let mut bias = Tensor::zeros(&[length, total], q.dtype())?;
+        let shut = |seen: &Tensor| k::where_(seen, 0.0, f64::NEG_INFINITY)?.to(q.dtype());
+        let keys = k::arange(0i64, total as i64, 1i64, DType::I64)?;
+        // How many keys come before the first query: of a cache that is given whole, all but the last ones.
+        let mut before = Tensor::scalar(past as i64);
+        if let Some(lengths) = &lengths {
+            let lengths = lengths.to(DType::I64)?.reshape(&[-1, 1, 1, 1])?;
+            bias = k::add(&bias, &shut(&k::lt(&keys, &lengths)?)?)?;
+            before = k::sub(&lengths, length as i64)?;
+        }
         if causal {
-            // A query sees what came before it, and all of the past.
-            let seen = k::tril(&Tensor::ones(&[length, total], DType::Bool)?, past as i64)?;
-            bias = k::where_(&seen, 0.0, f64::NEG_INFINITY)?.to(q.dtype())?;
+            let queries = k::arange(0i64, length as i64, 1i64, DType::I64)?.unsqueeze(1)?;
+            bias = k::add(&bias, &shut(&k::le(&keys, &k::add(&queries, &before)?)?)?)?;
         }
         if let Ok(Some(mask)) = a.opt_tensor(3) {
             let mask = match mask.dtype() {
@@ -378,6 +384,9 @@ pub fn attention(a: &Args<'_>) -> OpResult {
         };
         let masked = k::add(&capped, &bias)?;
         let weights = k::softmax(&masked, -1)?;
+        // A query that sees no key gives zeros.
+        let blind = k::eq(&k::amax(&bias, &[-1], true)?, f64::NEG_INFINITY)?;
+        let weights = k::where_(&blind, 0.0, &weights)?.to(q.dtype())?;
         let mixed = k::matmul(&weights, &spread(&value)?)?;
         let out = match a.tensor(0) {
             Ok(q) if q.rank() == 3 => {
@@ -388,8 +397,8 @@ pub fn attention(a: &Args<'_>) -> OpResult {
         };
         let shown = match mode {
             0 => scores,
-            1 => masked,
-            2 => capped,
+            1 => capped,
+            2 => masked,
             _ => weights,
         };
         Ok::<_, stark_kernels::TensorError>([out, key.clone(), value.clone(), shown])

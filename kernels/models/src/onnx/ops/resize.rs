@@ -102,7 +102,7 @@ impl Axis {
         for i in first..=stop {
             let weight = kernel((i as f64 - x) * stretch);
             let outside = i < 0 || i > last as i64;
-            if weight == 0.0 || (outside && (exclude_outside || antialias)) {
+            if weight == 0.0 || (outside && exclude_outside) {
                 continue;
             }
             total += weight;

@@ -198,8 +198,13 @@ pub fn space_to_depth(a: &Args<'_>) -> OpResult {
     if b == 0 || h % b != 0 || w % b != 0 {
         return Err(format!("blocks of {b} do not divide {h} x {w}"));
     }
+    let order = match a.str(2)? {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        mode => return Err(format!("mode `{mode}` is none of DCR and CRD")),
+    };
     let split = x.reshape_to(&[n, c, h / b, b, w / b, b]);
-    ok(split.and_then(|x| x.permute(&[0, 3, 5, 1, 2, 4])).and_then(|x| x.reshape_to(&[n, c * b * b, h / b, w / b])))
+    ok(split.and_then(|x| x.permute(&order)).and_then(|x| x.reshape_to(&[n, c * b * b, h / b, w / b])))
 }
 
 pub fn reverse_sequence(a: &Args<'_>) -> OpResult {

@@ -189,7 +189,9 @@ pub fn conv_transpose(a: &Args<'_>) -> OpResult {
             let wanted = if a.is_none(8) { sizes[i].saturating_mul(windows.stride[i]) as i64 } else { shape[i] };
             let total = full as i64 - wanted;
             if total < 0 {
-                return Err(format!("an output of {wanted} along axis {i}, where {full} is the most"));
+                // More than the window reaches: zeros follow.
+                (windows.begin[i], windows.end[i]) = (0, total);
+                continue;
             }
             let (less, more) = (total / 2, total - total / 2);
             (windows.begin[i], windows.end[i]) = if a.str(3)? == "SAME_UPPER" { (less, more) } else { (more, less) };
@@ -197,7 +199,8 @@ pub fn conv_transpose(a: &Args<'_>) -> OpResult {
     }
     let even = windows.is_even() && extra.iter().all(|&e| e == 0);
     let padding = |i: usize| if even { windows.begin[i] as usize } else { 0 };
-    let b = bias.as_deref();
+    let grows = windows.end.iter().any(|&end| end < 0);
+    let b = bias.as_deref().filter(|_| !grows);
     let out = match n {
         1 => k::conv_transpose1d(&x, &weight, b, windows.conv(0, padding(0)), extra[0], groups),
         2 => {
@@ -211,11 +214,16 @@ pub fn conv_transpose(a: &Args<'_>) -> OpResult {
         return Ok(Value::Tensor(out));
     }
     // Padding cuts off what was made too much.
-    ok((0..n).try_fold(out, |out, i| {
-        let at = i as i64 + 2;
-        let stop = out.size(at)? as i64 - windows.end[i];
-        out.slice(at, windows.begin[i], stop.max(0), 1)
-    }))
+    let pairs: Vec<i64> = (0..n).rev().flat_map(|i| [-windows.begin[i], -windows.end[i]]).collect();
+    let out = k::pad(&out, &pairs, k::PadMode::Constant(Scalar::Int(0)));
+    match bias.filter(|_| grows) {
+        Some(bias) => {
+            let mut sizes = vec![1; n + 2];
+            sizes[1] = bias.numel();
+            ok(out.and_then(|out| k::add(&out, &bias.reshape_to(&sizes)?)))
+        }
+        None => ok(out),
+    }
 }
 
 // ---- pooling --------------------------------------------------------------------------------------
