@@ -331,16 +331,20 @@ impl<'p> FnBuilder<'_, 'p> {
         dst
     }
 
-    /// Calls a native that changes some arguments in place; the result is dropped.
-    pub fn native_lending(&mut self, name: &str, type_args: &[Ty], args: &[(Reg, Ty)], lent: &[usize], ret: &Ty) {
-        let native = self.named_import(name, type_args, args, lent, ret);
+    /// Calls a native that changes its first argument in place, which is (in) `place` unless it is still being built: an
+    /// error leaves it there. The result is dropped.
+    pub fn native_lending(&mut self, name: &str, type_args: &[Ty], args: &[(Reg, Ty)], place: Option<&Place>, ret: &Ty) {
+        let native = self.named_import(name, type_args, args, &[0], ret);
         for (i, (register, ty)) in args.iter().enumerate() {
-            self.push_arg(i, *register, ty, lent.contains(&i));
+            self.push_arg(i, *register, ty, i == 0);
         }
         let dst = self.temp(ret);
+        let at = self.position();
         self.emit(Instr::CallNative { dst, native });
-        for i in lent {
-            self.emit(Instr::TakeBack { dst: args[*i].0, out: Out(*i as u16) });
+        let (out, register) = (Out(0), args[0].0);
+        self.emit(Instr::TakeBack { dst: register, out });
+        if let Some(place) = place.filter(|place| self.outlives_error(place)) {
+            self.add_pad(at, vec![Back { out, register, place: place.clone() }]);
         }
         self.release(dst);
     }
@@ -436,7 +440,8 @@ impl<'p> FnBuilder<'_, 'p> {
     /// `text += more`, growing the text in place when nobody else holds it.
     fn append_text(&mut self, text: Reg, more: Reg) {
         if self.g.native_decls.contains_key("str_append") {
-            self.native_lending("str_append", &[], &[(text, Ty::Str), (more, Ty::Str)], &[0], &Ty::Unit);
+            let place = Place::variable(text);
+            self.native_lending("str_append", &[], &[(text, Ty::Str), (more, Ty::Str)], Some(&place), &Ty::Unit);
         } else {
             self.native_into("str_concat", &[], &[(text, Ty::Str), (more, Ty::Str)], &Ty::Str, text);
         }
