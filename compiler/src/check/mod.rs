@@ -163,6 +163,9 @@ impl<'a> Checker<'a> {
         }
         self.report_unused_imports();
         self.drop_unread_globals();
+        for d in crate::flow::check(&self.program, self.sources) {
+            self.report(d);
+        }
     }
 
     pub fn finish(mut self) -> Checked {

@@ -313,9 +313,9 @@ macro_rules! for_each_code {
                 "let n = 1\nlet r = &n"
                 "fn show(n: &Int): print(n)\nlet n = 1\nshow(&n)";
             USE_AFTER_MOVE "E0505" "a unique value that was moved away"
-                "Futures, task handles, files and types marked `@unique` have one owner: passing one on ends its use here."
+                "Futures, task handles, files and types marked `@unique` have one owner, and so has everything that holds one: a list of futures, a struct with a handle. Assigning such a value, passing it, awaiting it, looping over it, taking it into a task and a method that takes `self` move it; `&` and `&self` only look at it. After a move the place can be used again when it is given a new value. It counts as moved when it may have been: in one branch, or in an earlier round of a loop. What is only lent with `&` cannot be moved, and what is lent `&mut` goes back with a value in it."
                 "async fn one() -> Int: return 1\nlet f = one()\nlet g = f\nprint(await f)"
-                "async fn one() -> Int: return 1\nlet f = one()\nprint(await f)";
+                "async fn one() -> Int: return 1\nlet mut f = one()\nprint(await f)\nf = one()\nprint(await f)";
             NOT_A_PLACE "E0506" "a value that cannot be lent or assigned"
                 "`&mut` lends a variable, a field or an element of one. A value that was just made has no place to write back to."
                 "fn bump(n: &mut Int): n += 1\nbump(&mut 3)"
