@@ -498,7 +498,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// An expression as a statement: branches need no common type; futures and results must not be lost.
+    /// An expression as a statement: branches need no common type.
     fn expr_stmt(&mut self, e: &'a ast::Expr) -> Expr {
         let guards = self.f.call_guards.len();
         let value = match &e.kind {
@@ -508,35 +508,10 @@ impl<'a> Checker<'a> {
             ast::ExprKind::Match { scrutinee, arms } => self.match_expr(scrutinee, arms, e.span, None, false),
             ast::ExprKind::Select { arms } => self.select_expr(arms, e.span, None, false),
             ast::ExprKind::Block(b) => self.block(b, None),
-            _ => {
-                let value = self.expr(e, None);
-                self.lost_value(&value, e);
-                value
-            }
+            _ => self.expr(e, None),
         };
         self.escaped_guards(guards);
         value
-    }
-
-    fn lost_value(&mut self, value: &Expr, e: &ast::Expr) {
-        let Ty::Adt(id, _) = self.infer.shallow(&value.ty) else { return };
-        if id == self.program.lang.future {
-            let text = self.text(e.span).to_string();
-            self.report(
-                Diagnostic::error(
-                    codes::BARE_FUTURE,
-                    "nobody waits for this future, so its task is cancelled at once",
-                    value.span,
-                    "a `Future` as a statement",
-                )
-                .help(format!("write `await {text}`, or `{text}.detach()` to let it run on")),
-            );
-        } else if id == self.program.lang.result {
-            self.report(
-                Diagnostic::warning(codes::IGNORED_RESULT, "this `Result` is ignored", value.span, "may hold an error")
-                    .help("use `?`, `match`, or `let _ = …`"),
-            );
-        }
     }
 
     fn return_stmt(&mut self, value: Option<&'a ast::Expr>, span: Span) -> Expr {

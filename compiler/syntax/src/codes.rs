@@ -334,7 +334,7 @@ macro_rules! for_each_code {
                 "shared let n: Shared<Int> = 0\nprint(n + 1)"
                 "shared let n: Shared<Int> = 0\nwith n.read() as v: print(v + 1)";
             SUSPEND_WITH_GUARD "E0603" "waiting while a guard is held"
-                "All others would wait for the zone meanwhile. Take what you need out of the zone, let the guard go, then wait."
+                "All others would wait for the zone meanwhile. What may wait is `await`, `sleep`, a receive or send, a `scope`, a request, and every function that comes to one of them, also through a closure or a trait's method. Take what you need out of the zone, let the guard go, then wait."
                 "shared let n: Shared<Int> = 0\nwith n.write() as v:\n    sleep(1s)\n    v += 1"
                 "shared let n: Shared<Int> = 0\nsleep(1s)\nwith n.write() as v: v += 1";
             GUARD_ESCAPES "E0604" "a guard that would outlive its expression"
@@ -342,7 +342,7 @@ macro_rules! for_each_code {
                 "shared let zone: SharedMap<String, Int>\nlet guard = zone.write()"
                 "shared let zone: SharedMap<String, Int>\nzone.write().insert(\"a\", 1)";
             ZONE_LOCKED_TWICE "E0605" "a zone taken while it is held"
-                "The task would wait for itself."
+                "The task would wait for itself, also when a function that is called meanwhile takes the zone."
                 "shared let n: Shared<Int> = 0\nwith n.write() as v:\n    with n.read() as w: v += w"
                 "shared let n: Shared<Int> = 0\nwith n.write() as v: v += v";
             CANNOT_CROSS "E0606" "a value that cannot cross to another task"
@@ -362,15 +362,15 @@ macro_rules! for_each_code {
                 "\"x\".to_int()"
                 "let n = \"7\".to_int().unwrap_or(0)\nprint(n)";
             LOCK_ORDER "W0620" "zones taken in opposite orders"
-                "Two tasks that each hold one zone and wait for the other never go on. Take them in one order everywhere."
+                "Two tasks that each hold one zone and wait for the other never go on. Taking a zone in a function that is called counts, and so does a circle of three or more. Take them in one order everywhere."
                 "shared let a: Shared<Int> = 0\nshared let b: Shared<Int> = 0\nfn f():\n    with a.write() as x:\n        with b.write() as y: x += y\nfn g():\n    with b.write() as y:\n        with a.write() as x: y += x"
                 "shared let a: Shared<Int> = 0\nshared let b: Shared<Int> = 0\nfn f():\n    with a.write() as x:\n        with b.write() as y: x += y\nfn g():\n    with a.write() as x:\n        with b.write() as y: y += x";
             ASK_CIRCLE "W0621" "actors that ask each other in a circle"
-                "Each would wait for the other's answer. One of them can use `send`, or answer before it asks."
+                "Each would wait for the other's answer, since an actor takes no other message while it waits. One of them can use `send`, or answer before it asks."
                 "actor A:\n    b: ActorRef<B>\n    fn on_receive(n: Int) -> Int: return await b.ask(n)\nactor B:\n    a: ActorRef<A>\n    fn on_receive(n: Int) -> Int: return await a.ask(n)"
                 "actor A:\n    b: ActorRef<B>\n    fn on_receive(n: Int) -> Int: return await b.ask(n)\nactor B:\n    fn on_receive(n: Int) -> Int: return n";
             NOTHING_SENDS "W0622" "a receive that nothing sends to"
-                "The channel is never given to anyone who could send."
+                "The channel is never given to anyone who could send, and never closed."
                 "let ch: Channel<Int> = channel()\nprint(ch.recv())"
                 "let ch: Channel<Int> = channel()\nch.send(1)\nprint(ch.recv())";
             // --- tensors and models -----------------------------------------------------------------------------
