@@ -44,7 +44,14 @@ impl<'a> Checker<'a> {
         let written = c.ret.as_ref().map(|t| self.lower(t, &env));
         let ret = written.clone().or(hint_ret.clone()).unwrap_or_else(|| self.infer.fresh(VarKind::Any, span));
         let ret_span = c.ret.as_ref().map_or(span, |t| t.span);
-        self.f.bodies.push(BodyCx { kind: BodyKind::Closure, ret: Some(ret.clone()), ret_span, ..BodyCx::default() });
+        let in_task = std::mem::replace(&mut self.f.args_in_tasks, false);
+        self.f.bodies.push(BodyCx {
+            kind: BodyKind::Closure,
+            in_task,
+            ret: Some(ret.clone()),
+            ret_span,
+            ..BodyCx::default()
+        });
         self.push_frame();
         let mut param_locals = Vec::new();
         for (p, ty) in &params {
@@ -71,6 +78,7 @@ impl<'a> Checker<'a> {
             }
         };
         self.pop_frame();
+        self.f.args_in_tasks = in_task;
         let ty = Ty::Fn(params.iter().map(|(_, t)| strip_dims(t)).collect(), Rc::new(ret.clone()));
         let outer = self.program.fns[self.f.func.index()].name.clone();
         self.finish_closure(value, param_locals, ret, format!("closure in {outer}").into(), span, |closure| {

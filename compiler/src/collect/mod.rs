@@ -270,6 +270,7 @@ impl<'a> Checker<'a> {
             overload: false,
             variadic: false,
             special: false,
+            in_tasks: false,
             type_argument: false,
             default_type: None,
             checked: false,

@@ -64,6 +64,8 @@ pub enum Misplaced<'p> {
     Captured { name: &'p str, span: Span, group: bool },
     /// A task group given to a task.
     GroupCrosses { span: Span },
+    /// A unique value sent to every subscriber.
+    Broadcast { span: Span },
     /// A unique value lent to a task, which would need a copy of it.
     LentToTask { span: Span, callee: &'p str },
 }
@@ -699,6 +701,10 @@ impl<'p> Builder<'p> {
             });
             if in_task || to_send && i > 0 {
                 self.not_a_group(&arg.value);
+            }
+            let to_all = i > 0 && def.is_some_and(|(_, d)| d.native.as_deref() == Some("broadcast_send"));
+            if to_all && self.is_unique(&arg.value.ty) && !self.is_group(&arg.value.ty) {
+                self.graph.misplaced.push(Misplaced::Broadcast { span: arg.value.span });
             }
             if arg.mode != ParamMode::Value {
                 if in_task && self.is_unique(&arg.value.ty) && !self.is_group(&arg.value.ty) {

@@ -254,6 +254,13 @@ impl<'p> Flow<'p> {
                 "would reach another task here",
             )
             .help("start the tasks from the `scope` itself"),
+            Misplaced::Broadcast { span } => Diagnostic::error(
+                codes::CANNOT_CROSS,
+                "every subscriber would need a copy of this, which has one owner",
+                *span,
+                "sent to all subscribers",
+            )
+            .help("send it through a `Channel`, where one receiver takes it"),
             Misplaced::LentToTask { span, callee } => Diagnostic::error(
                 codes::CANNOT_CROSS,
                 format!("`{callee}` runs as a task and would need a copy of this, which has one owner"),

@@ -326,7 +326,7 @@ macro_rules! for_each_code {
                 "fn bump(n: &mut Int): n += 1\nlet mut n = 3\nbump(&mut n)";
             // --- tasks and zones --------------------------------------------------------------------------------
             TASK_MUTATES "E0601" "a task changes a variable of the task around it"
-                "Each task has its own copy of what it takes along, so the change would be lost, or would be a data race. Return the value and join, send it through a channel, or keep it in a `shared let`."
+                "Each task has its own copy of what it takes along, so the change would be lost, or would be a data race. Tasks are `spawn` and `async` blocks, and the closures that `parallel_map` and its like, `s.spawn` of a `scope`, and `then`, `map`, `catch` of a future run. Return the value and join, send it through a channel, or keep it in a `shared let`."
                 "let mut total = 0\nlet h = spawn:\n    total += 1\nh.join()"
                 "let h = spawn:\n    1\nlet total = h.join()";
             ZONE_WITHOUT_GUARD "E0602" "a shared zone without its guard"
@@ -346,7 +346,7 @@ macro_rules! for_each_code {
                 "shared let n: Shared<Int> = 0\nwith n.write() as v:\n    with n.read() as w: v += w"
                 "shared let n: Shared<Int> = 0\nwith n.write() as v: v += v";
             CANNOT_CROSS "E0606" "a value that cannot cross to another task"
-                "Lock guards and task groups stay in their task, and a unique value cannot be copied into several."
+                "Lock guards and task groups stay in their task. A unique value has one owner: one task can take it, with `spawn:`, as an argument, or in a closure that runs once (`s.spawn(|| await f)`), but it cannot be copied into several, into a closure that may run many times, or to every subscriber of a channel."
                 "async fn one() -> Int: return 1\nlet f = one()\nprint(parallel_map([1, 2], |x| x + await f))"
                 "async fn one() -> Int: return 1\nlet n = await one()\nprint(parallel_map([1, 2], |x| x + n))";
             BARE_FUTURE "E0610" "a future that nobody waits for"
