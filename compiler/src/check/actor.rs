@@ -12,7 +12,7 @@ impl<'a> Checker<'a> {
         let adt = self.f.actor?;
         let func = *self.actor_methods.get(&adt)?.get(name)?;
         if self.f.bodies.len() > 1 {
-            let task = self.f.bodies.iter().any(|b| b.kind == BodyKind::Task);
+            let task = self.f.bodies.iter().any(|b| b.in_task);
             self.report(
                 Diagnostic::error(
                     if task { codes::TASK_MUTATES } else { codes::ASSIGN_CAPTURED },

@@ -286,6 +286,22 @@ impl<'a> Checker<'a> {
         hint: Option<&Ty>,
         name: &str,
     ) -> Expr {
+        let in_tasks = candidates.iter().any(|(func, _)| self.fns[func.index()].in_tasks);
+        let outer = std::mem::replace(&mut self.f.args_in_tasks, in_tasks);
+        let call = self.call_candidate(candidates, receiver, args, span, hint, name);
+        self.f.args_in_tasks = outer;
+        call
+    }
+
+    fn call_candidate(
+        &mut self,
+        candidates: Vec<(FnId, Vec<Ty>)>,
+        receiver: Option<Expr>,
+        args: &'a [ast::Arg],
+        span: Span,
+        hint: Option<&Ty>,
+        name: &str,
+    ) -> Expr {
         let skip = usize::from(receiver.is_some());
         let (mut chosen, mut typed) = (0, None);
         if candidates.len() > 1 {
@@ -390,6 +406,13 @@ impl<'a> Checker<'a> {
 
     /// A call of a function value.
     pub fn call_closure(&mut self, callee: Expr, args: &'a [ast::Arg], span: Span, name: &str) -> Expr {
+        let outer = std::mem::replace(&mut self.f.args_in_tasks, false);
+        let call = self.call_closure_with(callee, args, span, name);
+        self.f.args_in_tasks = outer;
+        call
+    }
+
+    fn call_closure_with(&mut self, callee: Expr, args: &'a [ast::Arg], span: Span, name: &str) -> Expr {
         let mut ty = self.infer.shallow(&callee.ty);
         if let Ty::Infer(v) = ty
             && self.infer.kind(v) == VarKind::Any

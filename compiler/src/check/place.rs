@@ -108,7 +108,6 @@ impl<'a> Checker<'a> {
         let cx = self.body();
         let row = cx.locals[local.index()].clone();
         let meta = cx.meta[local.index()].clone();
-        let kind = cx.kind;
         // An actor's fields: only those declared `mut`.
         if let Some(adt) = self.f.actor
             && self.f.bodies.len() == 1
@@ -134,7 +133,7 @@ impl<'a> Checker<'a> {
             return;
         }
         if meta.captured {
-            if kind == BodyKind::Task {
+            if self.crosses_task(local) {
                 self.report(
                     Diagnostic::error(
                         codes::TASK_MUTATES,
@@ -179,6 +178,24 @@ impl<'a> Checker<'a> {
                 .fix("declare it `mut`", vec![(Span { end: row.span.start, ..row.span }, "mut ".to_string())]),
         };
         self.report(d);
+    }
+
+    /// Whether a captured variable belongs to another task: a task's body, or a closure run in one, lies between.
+    fn crosses_task(&self, local: LocalId) -> bool {
+        let mut current = local;
+        for body in self.f.bodies.iter().rev() {
+            if !body.meta[current.index()].captured {
+                return false;
+            }
+            if body.in_task {
+                return true;
+            }
+            match body.captures.iter().find(|(_, inner)| *inner == current) {
+                Some((outer, _)) => current = *outer,
+                None => return false,
+            }
+        }
+        false
     }
 
     /// During a call nothing else may reach what is lent `&mut`.

@@ -362,10 +362,11 @@ impl<'p> FnBuilder<'_, 'p> {
     /// Fills the outgoing area with the captured values.
     pub fn push_captures(&mut self, closure: &'p Closure) {
         let mut registers = Vec::new();
-        for (outer, _) in &closure.captures {
+        for (outer, inner) in &closure.captures {
             let ty = self.local_types[outer.index()].clone();
             let register = self.local(*outer);
-            let moves = self.is_ref(&ty) && (self.single_use.get(outer.index()) == Some(&true) || self.is_unique(&ty));
+            let is_unique = self.is_unique(&closure.body.locals[inner.index()].ty);
+            let moves = self.is_ref(&ty) && (self.single_use.get(outer.index()) == Some(&true) || is_unique);
             registers.push((register, ty, moves));
         }
         for (i, (register, ty, moves)) in registers.into_iter().enumerate() {

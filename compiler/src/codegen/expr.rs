@@ -91,7 +91,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 let ty = self.ty(&expr.ty);
                 if !self.is_ref(&ty) {
                     self.emit(Instr::Copy { dst, src });
-                } else if self.single_use.get(local.index()) == Some(&true) || self.is_unique(&ty) {
+                } else if self.single_use.get(local.index()) == Some(&true) || self.is_unique(&expr.ty) {
                     self.emit(Instr::MoveRef { dst, src });
                 } else {
                     self.emit(Instr::CopyRef { dst, src });
@@ -306,7 +306,7 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn argument(&mut self, expr: &'p Expr, later: &[&'p Expr]) -> Operand {
         if let ExprKind::Local(local) = &expr.kind {
             let ty = self.ty(&expr.ty);
-            if self.is_ref(&ty) && (self.single_use.get(local.index()) == Some(&true) || self.is_unique(&ty)) {
+            if self.is_ref(&ty) && (self.single_use.get(local.index()) == Some(&true) || self.is_unique(&expr.ty)) {
                 let register = self.owned_temp(expr);
                 return Operand { register, temp: true };
             }

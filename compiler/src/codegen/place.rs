@@ -487,9 +487,9 @@ fn walk(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
 }
 
 /// The expressions directly below; closures' bodies are not entered.
-pub fn children(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
+pub fn children<'e>(expr: &'e Expr, f: &mut dyn FnMut(&'e Expr)) {
     use ExprKind::*;
-    let cond = |c: &Cond, f: &mut dyn FnMut(&Expr)| match c {
+    let cond = |c: &'e Cond, f: &mut dyn FnMut(&'e Expr)| match c {
         Cond::Expr(e) | Cond::Let { value: e, .. } => f(e),
     };
     match &expr.kind {
