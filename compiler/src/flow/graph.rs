@@ -415,7 +415,12 @@ impl<'p> Builder<'p> {
             Assert { cond, message, .. } => {
                 self.look(cond);
                 if let Some(message) = message {
-                    self.maybe(|s| s.take(message, How::Moved));
+                    let end = self.block();
+                    self.edge(end);
+                    self.step();
+                    self.take(message, How::Moved);
+                    self.leave();
+                    self.now = end;
                 }
             }
             Await(value) => self.take(value, How::Awaited),
