@@ -323,6 +323,11 @@ impl<'a> Checker<'a> {
             }
         }
         let (func, type_args) = candidates[chosen].clone();
+        if let Some(native) = &self.program.fns[func.index()].native
+            && KEEPERS.contains(&&**native)
+        {
+            self.refuse_kept_borrows(args, name);
+        }
         self.ensure_ret(func, span);
         let mut specs = self.specs(func, &type_args, skip);
         if let Some(receiver) = &receiver
@@ -573,6 +578,19 @@ impl<'a> Checker<'a> {
         }
     }
 }
+
+/// Natives that put what they are given into a collection or a message.
+const KEEPERS: &[&str] = &[
+    "vec_push",
+    "vec_insert",
+    "map_insert",
+    "set_insert",
+    "channel_send",
+    "channel_try_send",
+    "broadcast_send",
+    "actor_spawn",
+    "supervisor_spawn",
+];
 
 /// `let local = value`, as a statement.
 pub fn let_local(local: LocalId, value: Expr) -> Stmt {

@@ -23,6 +23,17 @@ impl<'a> Checker<'a> {
         let env = self.f.env.clone();
         let mut params = Vec::new();
         for (i, p) in c.params.iter().enumerate() {
+            if p.mode == ParamMode::RefMut {
+                self.report(
+                    Diagnostic::error(
+                        codes::BORROW_ESCAPES,
+                        "a closure cannot take `&mut`: a function value has no `&mut` parameters",
+                        p.span,
+                        "lent to a function value",
+                    )
+                    .help("return the new value, or declare a function with `fn`"),
+                );
+            }
             let given = hint_params.as_ref().map(|h| h[i].clone());
             let ty = match (&p.ty, given) {
                 (Some(t), given) => {

@@ -127,6 +127,7 @@ impl<'a> Checker<'a> {
             let ty = if self.infer.has_vars(&ty) { Ty::Error } else { ty };
             return Expr { kind: ExprKind::Error, ty, span };
         };
+        self.refuse_kept_borrows(args, &name);
         let given = self.arguments(&sorted, &slots, args, &type_args, span);
         let mut fields: Vec<Option<Expr>> = vec![None; specs.len()];
         for (arg, i) in given.into_iter().zip(order) {
@@ -189,6 +190,7 @@ impl<'a> Checker<'a> {
             let ty = if self.infer.has_vars(&ty) { Ty::Error } else { ty };
             return Expr { kind: ExprKind::Error, ty, span };
         };
+        self.refuse_kept_borrows(args, &name);
         let fields = self.arguments(&specs, &slots, args, &[], span).into_iter().map(|a| a.value).collect();
         Expr { kind: ExprKind::Variant { adt: id, variant, fields }, ty, span }
     }

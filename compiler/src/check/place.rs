@@ -180,6 +180,23 @@ impl<'a> Checker<'a> {
         self.report(d);
     }
 
+    /// E0504: arguments that are kept after the call, in a field, a list or a message, cannot be borrows.
+    pub fn refuse_kept_borrows(&mut self, args: &'a [ast::Arg], keeper: &str) {
+        for arg in args.iter().filter(|a| a.mode != ParamMode::Value) {
+            let text = self.text(arg.value.span).to_string();
+            let sign = if arg.mode == ParamMode::RefMut { "&mut" } else { "&" };
+            self.report(
+                Diagnostic::error(
+                    codes::BORROW_ESCAPES,
+                    format!("`{keeper}` keeps what it is given, and `{sign}` lends it for one call only"),
+                    arg.span,
+                    "would outlive the call",
+                )
+                .fix("give it the value", vec![(arg.span, text)]),
+            );
+        }
+    }
+
     /// Whether a captured variable belongs to another task: a task's body, or a closure run in one, lies between.
     fn crosses_task(&self, local: LocalId) -> bool {
         let mut current = local;
@@ -211,11 +228,12 @@ impl<'a> Checker<'a> {
                 }
                 let mut found = Vec::new();
                 match other.mode {
-                    ParamMode::RefMut | ParamMode::Ref => {
-                        if let Some(path) = place_path(&other.value) {
-                            found.push((path, other.value.span));
-                        }
-                    }
+                    ParamMode::RefMut | ParamMode::Ref => match place_path(&other.value) {
+                        Some(path) => found.push((path, other.value.span)),
+                        // A method's receiver is made before the borrow begins, as its arguments are.
+                        None if has_receiver && (i == 0 || j == 0) => {}
+                        None => reads(&other.value, &mut found),
+                    },
                     // A method's receiver is borrowed after its arguments have been evaluated.
                     ParamMode::Value if i == 0 && has_receiver => {}
                     ParamMode::Value => reads(&other.value, &mut found),

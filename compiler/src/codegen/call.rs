@@ -4,7 +4,7 @@ use super::builder::FnBuilder;
 use super::expr::Operand;
 use super::place::{Back, Place};
 use super::{Instance, Resolved, derive};
-use crate::hir::{self, Arg, AssignOp, Callee, Closure, Expr, ExprKind, FnId, FnKind, ParamMode, Ty};
+use crate::hir::{self, Arg, AssignOp, Callee, Closure, Expr, ExprKind, FnId, FnKind, LocalId, ParamMode, Ty};
 use stark_bytecode::{Instr, NativeImport, NativeParam, Out, Reg};
 
 /// A callee at concrete types.
@@ -126,6 +126,8 @@ impl<'p> FnBuilder<'_, 'p> {
     /// Evaluates the arguments, lends places, calls, takes places back.
     fn call_with(&mut self, target: Target, args: &'p [Arg], emit: impl FnOnce(&mut Self, &Target)) {
         let mut ready = Vec::with_capacity(args.len());
+        let lent: Vec<_> =
+            args.iter().filter(|a| a.mode == ParamMode::RefMut).filter_map(|a| root_of(&a.value)).collect();
         for (i, arg) in args.iter().enumerate() {
             let ty = self.ty(&arg.value.ty);
             let later: Vec<&'p Expr> = args[i + 1..].iter().map(|a| &a.value).collect();
@@ -134,6 +136,11 @@ impl<'p> FnBuilder<'_, 'p> {
                     let place = self.place(&arg.value);
                     let register = place.root;
                     Ready::Lent { place, ty, register }
+                }
+                // `v.extend(v)`: the receiver is taken out of its variable for the call, its copy stays.
+                ParamMode::Value if matches!(&arg.value.kind, ExprKind::Local(l) if lent.contains(l)) => {
+                    let register = self.owned_temp(&arg.value);
+                    Ready::Value { operand: Operand { register, temp: true }, ty }
                 }
                 ParamMode::Value => Ready::Value { operand: self.argument(&arg.value, &later), ty },
                 ParamMode::Ref => Ready::Value { operand: self.operand_before(&arg.value, &later), ty },
@@ -560,5 +567,15 @@ fn dyn_task(
         code,
         lines: vec![stark_bytecode::Line { pc: 0, file, line: line as u32, col: col as u32 }],
         ..Default::default()
+    }
+}
+
+/// The variable that a place begins with.
+fn root_of(place: &Expr) -> Option<LocalId> {
+    match &place.kind {
+        ExprKind::Local(local) => Some(*local),
+        ExprKind::Field { base, .. } | ExprKind::Index { base, .. } => root_of(base),
+        ExprKind::OrInsert { map, .. } => root_of(map),
+        _ => None,
     }
 }

@@ -10,7 +10,7 @@
 use super::Flow;
 use crate::hir::*;
 use stark_syntax::source::Span;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub type NodeId = usize;
 
@@ -191,23 +191,61 @@ impl<'p> Calls<'p> {
                 node.effects.entry(Effect::Asks(*actor)).or_insert(Origin { span: *span, what: "asked" });
             }
         }
-        // Callees mostly have higher numbers than their callers, so few rounds are needed.
-        loop {
-            let mut changed = false;
-            for node in (0..self.nodes.len()).rev() {
+        let (callers, users) = self.callers();
+        // In each round those whose callees have something new. Callees mostly have higher numbers than their callers.
+        let mut dirty: BTreeSet<NodeId> = (0..self.nodes.len()).collect();
+        while !dirty.is_empty() {
+            let mut next = BTreeSet::new();
+            while let Some(node) = dirty.pop_last() {
                 let mut new = Vec::new();
                 for site in &self.nodes[node].sites {
                     new.extend(self.site_effects(site, self.nodes[node].is_std));
                 }
                 let effects = &mut self.nodes[node].effects;
+                let n_before = effects.len();
                 for (effect, origin) in new {
-                    changed |= effects.insert(effect, *effects.get(&effect).unwrap_or(&origin)).is_none();
+                    effects.entry(effect).or_insert(origin);
+                }
+                if effects.len() > n_before {
+                    for caller in callers[node].iter().chain(users.get(&node).into_iter().flatten()) {
+                        // Later in this round when its turn has not come.
+                        if *caller < node {
+                            dirty.insert(*caller)
+                        } else {
+                            next.insert(*caller)
+                        };
+                    }
                 }
             }
-            if !changed {
-                return;
+            dirty = next;
+        }
+    }
+
+    /// Who must be looked at again when a node has a new effect: its callers, and those that call a function of its type.
+    fn callers(&self) -> (Vec<Vec<NodeId>>, HashMap<NodeId, Vec<NodeId>>) {
+        let mut callers: Vec<Vec<NodeId>> = vec![Vec::new(); self.nodes.len()];
+        let mut of_type: HashMap<&Ty, Vec<NodeId>> = HashMap::new();
+        for (caller, node) in self.nodes.iter().enumerate() {
+            for site in &node.sites {
+                for value in site.targets.iter().chain(site.given.iter().map(|(_, value)| value)) {
+                    let list = match value {
+                        FnValue::Node(node) => &mut callers[*node],
+                        FnValue::Any(ty) => of_type.entry(ty).or_default(),
+                        FnValue::Native(_) | FnValue::Param(_) => continue,
+                    };
+                    if list.last() != Some(&caller) {
+                        list.push(caller);
+                    }
+                }
             }
         }
+        let mut users: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+        for (ty, nodes) in &self.by_type {
+            for node in nodes {
+                users.entry(*node).or_default().extend(of_type.get(ty).into_iter().flatten());
+            }
+        }
+        (callers, users)
     }
 
     /// What a call leads to, in the terms of its caller.

@@ -37,10 +37,12 @@ impl<'p> Flow<'p> {
     fn check_channels_in(&mut self, body: &'p Body) {
         let mut made = Vec::new();
         made_in(self.program, &body.value, &mut made);
-        let mut seen = HashMap::new();
-        for (local, span) in made {
-            let mut uses = Uses::default();
-            uses_of(self.program, &body.value, local, &mut uses, &mut seen, 0);
+        let watched: Watched = made.iter().enumerate().map(|(slot, (local, _))| (*local, slot)).collect();
+        let mut search = Search { program: self.program, uses: vec![Uses::default(); made.len()], depth: 0 };
+        if !made.is_empty() {
+            search.expr(&body.value, &watched, &mut HashMap::new());
+        }
+        for ((local, span), uses) in made.into_iter().zip(search.uses) {
             if let (Some(receive), false) = (uses.receives, uses.other) {
                 let name = &body.locals[local.index()].name;
                 self.found.push(
@@ -79,91 +81,107 @@ fn made_in(program: &Program, e: &Expr, out: &mut Vec<(LocalId, Span)>) {
     super::each(e, &mut |child| made_in(program, child, out));
 }
 
+/// Variables that hold a channel of interest, with its number.
+type Watched = HashMap<LocalId, usize>;
 type Seen = HashMap<(FnId, usize), Uses>;
 
-fn uses_of(program: &Program, e: &Expr, local: LocalId, uses: &mut Uses, seen: &mut Seen, depth: usize) {
-    let is_it = |e: &Expr| matches!(e.kind, ExprKind::Local(l) if l == local);
-    let receive = |uses: &mut Uses, span: Span| {
-        uses.receives.get_or_insert(span);
-    };
-    match &e.kind {
-        _ if uses.other => {}
-        ExprKind::Local(l) if *l == local => uses.other = true,
-        ExprKind::Assign { target, value } => {
-            // Another channel may be in it afterwards.
-            uses.other |= is_it(target);
-            for part in [target, value] {
-                uses_of(program, part, local, uses, seen, depth);
-            }
-        }
-        ExprKind::Closure(c) | ExprKind::SpawnBlock(c) => {
-            for (_, inner) in c.captures.iter().filter(|(outer, _)| *outer == local) {
-                uses_of(program, &c.body.value, *inner, uses, seen, depth);
-            }
-        }
-        ExprKind::For { iterable, body, .. } if is_it(iterable) => {
-            receive(uses, iterable.span);
-            uses_of(program, body, local, uses, seen, depth);
-        }
-        ExprKind::Select { arms } => {
-            for arm in arms {
-                match &arm.kind {
-                    SelectKind::Recv(channel) if is_it(channel) => receive(uses, channel.span),
-                    SelectKind::Recv(part) | SelectKind::Await(part) | SelectKind::After(part) => {
-                        uses_of(program, part, local, uses, seen, depth);
-                    }
-                    SelectKind::Send { channel, value } => {
-                        uses_of(program, channel, local, uses, seen, depth);
-                        uses_of(program, value, local, uses, seen, depth);
-                    }
-                    SelectKind::Else => {}
-                }
-                uses_of(program, &arm.body, local, uses, seen, depth);
-            }
-        }
-        ExprKind::Call { callee, args } | ExprKind::SpawnCall { callee, args } => {
-            if let Callee::Value(f) = callee {
-                uses_of(program, f, local, uses, seen, depth);
-            }
-            for (i, arg) in args.iter().enumerate() {
-                if !is_it(&arg.value) {
-                    uses_of(program, &arg.value, local, uses, seen, depth);
-                    continue;
-                }
-                let Callee::Fn { func, .. } = callee else {
-                    uses.other = true;
-                    continue;
-                };
-                let there = uses_of_param(program, *func, i, seen, depth);
-                uses.other |= there.other;
-                if there.receives.is_some() {
-                    receive(uses, e.span);
-                }
-            }
-        }
-        _ => super::each(e, &mut |child| uses_of(program, child, local, uses, seen, depth)),
-    }
+struct Search<'p> {
+    program: &'p Program,
+    uses: Vec<Uses>,
+    depth: usize,
 }
 
-/// What a function does with a channel that it is given.
-fn uses_of_param(program: &Program, func: FnId, param: usize, seen: &mut Seen, depth: usize) -> Uses {
-    let def = program.func(func);
-    match def.native.as_deref() {
-        Some("channel_recv" | "channel_next" | "channel_recv_timeout" | "channel_try_recv") => {
-            return Uses { receives: Some(def.span), other: false };
+impl Search<'_> {
+    fn receives(&mut self, slot: usize, span: Span) {
+        self.uses[slot].receives.get_or_insert(span);
+    }
+
+    fn expr(&mut self, e: &Expr, watched: &Watched, seen: &mut Seen) {
+        let slot_of = |e: &Expr| match &e.kind {
+            ExprKind::Local(local) => watched.get(local).copied(),
+            _ => None,
+        };
+        match &e.kind {
+            ExprKind::Local(_) => {
+                if let Some(slot) = slot_of(e) {
+                    self.uses[slot].other = true;
+                }
+            }
+            ExprKind::Closure(c) | ExprKind::SpawnBlock(c) => {
+                let captured = c.captures.iter().filter_map(|(outer, inner)| Some((*inner, *watched.get(outer)?)));
+                let inner: Watched = captured.collect();
+                if !inner.is_empty() {
+                    self.expr(&c.body.value, &inner, seen);
+                }
+            }
+            ExprKind::For { iterable, body, .. } => {
+                match slot_of(iterable) {
+                    Some(slot) => self.receives(slot, iterable.span),
+                    None => self.expr(iterable, watched, seen),
+                }
+                self.expr(body, watched, seen);
+            }
+            ExprKind::Select { arms } => {
+                for arm in arms {
+                    match &arm.kind {
+                        SelectKind::Recv(part) | SelectKind::Await(part) | SelectKind::After(part) => {
+                            match slot_of(part) {
+                                Some(slot) => self.receives(slot, part.span),
+                                None => self.expr(part, watched, seen),
+                            }
+                        }
+                        SelectKind::Send { channel, value } => {
+                            self.expr(channel, watched, seen);
+                            self.expr(value, watched, seen);
+                        }
+                        SelectKind::Else => {}
+                    }
+                    self.expr(&arm.body, watched, seen);
+                }
+            }
+            ExprKind::Call { callee, args } | ExprKind::SpawnCall { callee, args } => {
+                if let Callee::Value(f) = callee {
+                    self.expr(f, watched, seen);
+                }
+                for (i, arg) in args.iter().enumerate() {
+                    match (slot_of(&arg.value), callee) {
+                        (None, _) => self.expr(&arg.value, watched, seen),
+                        (Some(slot), Callee::Fn { func, .. }) => {
+                            let there = self.of_param(*func, i, seen);
+                            self.uses[slot].other |= there.other;
+                            if there.receives.is_some() {
+                                self.receives(slot, e.span);
+                            }
+                        }
+                        (Some(slot), _) => self.uses[slot].other = true,
+                    }
+                }
+            }
+            _ => super::each(e, &mut |child| self.expr(child, watched, seen)),
         }
-        Some("channel_len" | "channel_is_closed") => return Uses::default(),
-        _ => {}
     }
-    let other = Uses { receives: None, other: true };
-    let (Some(body), false) = (&def.body, depth > MAX_DEPTH) else { return other };
-    if let Some(known) = seen.get(&(func, param)) {
-        return *known;
+
+    /// What a function does with a channel that it is given.
+    fn of_param(&self, func: FnId, param: usize, seen: &mut Seen) -> Uses {
+        let def = self.program.func(func);
+        match def.native.as_deref() {
+            Some("channel_recv" | "channel_next" | "channel_recv_timeout" | "channel_try_recv") => {
+                return Uses { receives: Some(def.span), other: false };
+            }
+            Some("channel_len" | "channel_is_closed") => return Uses::default(),
+            _ => {}
+        }
+        let (Some(body), true) = (&def.body, self.depth < MAX_DEPTH) else {
+            return Uses { receives: None, other: true };
+        };
+        if let Some(known) = seen.get(&(func, param)) {
+            return *known;
+        }
+        // Of functions that call each other nothing is said.
+        seen.insert((func, param), Uses { receives: None, other: true });
+        let mut search = Search { program: self.program, uses: vec![Uses::default()], depth: self.depth + 1 };
+        search.expr(&body.value, &HashMap::from([(body.params[param], 0)]), seen);
+        seen.insert((func, param), search.uses[0]);
+        search.uses[0]
     }
-    // A recursive call adds nothing of its own.
-    seen.insert((func, param), Uses::default());
-    let mut uses = Uses::default();
-    uses_of(program, &body.value, body.params[param], &mut uses, seen, depth + 1);
-    seen.insert((func, param), uses);
-    uses
 }

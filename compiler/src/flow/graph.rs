@@ -125,6 +125,27 @@ impl<'p> Graph<'p> {
         }
         Builder::walk(facts, body, &tracked, lent, followed, taken)
     }
+
+    /// The blocks that are reached, each after those that lead to it but for the ends of loops.
+    pub fn order(&self) -> Vec<BlockId> {
+        let mut seen = vec![false; self.blocks.len()];
+        let mut out = Vec::new();
+        let mut stack = vec![(0, 0)];
+        seen[0] = true;
+        while let Some((block, next)) = stack.pop() {
+            match self.blocks[block].next.get(next) {
+                Some(to) => {
+                    stack.push((block, next + 1));
+                    if !std::mem::replace(&mut seen[*to], true) {
+                        stack.push((*to, 0));
+                    }
+                }
+                None => out.push(block),
+            }
+        }
+        out.reverse();
+        out
+    }
 }
 
 impl<'p> Builder<'p> {
@@ -394,7 +415,12 @@ impl<'p> Builder<'p> {
             Assert { cond, message, .. } => {
                 self.look(cond);
                 if let Some(message) = message {
-                    self.maybe(|s| s.take(message, How::Moved));
+                    let end = self.block();
+                    self.edge(end);
+                    self.step();
+                    self.take(message, How::Moved);
+                    self.leave();
+                    self.now = end;
                 }
             }
             Await(value) => self.take(value, How::Awaited),
@@ -448,8 +474,9 @@ impl<'p> Builder<'p> {
                 None => self.take(e, How::Moved),
             },
             Stmt::Let { pattern, init, else_ } => {
+                // It takes the whole value, whatever its pattern keeps of it.
                 if let Some(init) = init {
-                    self.moved_into(init, &[pattern], How::Moved, true);
+                    self.take(init, How::Moved);
                 }
                 if let Some(e) = else_ {
                     let end = self.block();
@@ -476,15 +503,7 @@ impl<'p> Builder<'p> {
 
     /// A value that patterns look into: taken as far as the variables are that they bind.
     fn matched(&mut self, value: &'p Expr, patterns: &[&'p Pat], how: How) {
-        self.moved_into(value, patterns, how, false);
-    }
-
-    fn moved_into(&mut self, value: &'p Expr, patterns: &[&'p Pat], how: How, always: bool) {
         let Some(place) = Place::of(value) else { return self.take(value, How::Moved) };
-        if always {
-            // `let` takes the whole value, whatever its pattern keeps of it.
-            return self.take(value, how);
-        }
         self.keys(value);
         let whole = how == How::Looped;
         let mut moved = Vec::new();
@@ -691,6 +710,7 @@ impl<'p> Builder<'p> {
                 _ => self.look(f),
             }
         }
+        let mut lent = Vec::new();
         for (i, arg) in args.iter().enumerate() {
             let to_send = def.is_some_and(|(_, d)| {
                 matches!(d.native.as_deref(), Some("channel_send" | "channel_try_send" | "broadcast_send"))
@@ -707,7 +727,14 @@ impl<'p> Builder<'p> {
                     let callee = def.map_or("the call", |(_, d)| &*d.name);
                     self.graph.misplaced.push(Misplaced::LentToTask { span: arg.value.span, callee });
                 }
-                self.look(&arg.value);
+                match Place::of(&arg.value) {
+                    // Lent when all arguments are there.
+                    Some(place) => {
+                        self.keys(&arg.value);
+                        lent.push((place, arg.value.span));
+                    }
+                    None => self.look(&arg.value),
+                }
                 continue;
             }
             let once = def.is_some_and(|(f, _)| self.facts.once.calls_once(self.facts, f, i));
@@ -718,6 +745,9 @@ impl<'p> Builder<'p> {
                 }
                 _ => self.take(&arg.value, if in_task { How::IntoTask } else { How::Moved }),
             }
+        }
+        for (place, span) in lent {
+            self.use_of(place, span);
         }
     }
 

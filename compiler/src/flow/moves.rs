@@ -10,15 +10,13 @@ use crate::hir::*;
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
 use stark_syntax::source::Span;
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gone {
     pub span: Span,
     pub how: How,
 }
-
-type State = BTreeMap<Place, Gone>;
 
 /// A place used at `span` although it, or part of it, may be gone.
 #[derive(Debug)]
@@ -40,83 +38,145 @@ pub enum ConflictKind {
 }
 
 pub fn conflicts(graph: &Graph<'_>) -> Vec<Conflict> {
+    let moves = Moves::of(graph);
+    if moves.list.is_empty() {
+        return Vec::new();
+    }
+    let order = graph.order();
+    let mut rank = vec![usize::MAX; graph.blocks.len()];
+    order.iter().enumerate().for_each(|(i, block)| rank[*block] = i);
     let mut states: Vec<Option<State>> = vec![None; graph.blocks.len()];
-    states[0] = Some(State::new());
-    let mut pending = vec![0];
-    while let Some(block) = pending.pop() {
+    states[0] = Some(State::new(moves.list.len()));
+    // In the order of the program, so that a block mostly waits for all that leads to it.
+    let mut pending = BTreeSet::from([0]);
+    while let Some(next) = pending.pop_first() {
+        let block = order[next];
         let Some(mut state) = states[block].clone() else { continue };
-        for event in &graph.blocks[block].events {
-            apply(event, &mut state);
+        for (i, event) in graph.blocks[block].events.iter().enumerate() {
+            moves.apply(block, i, event, &mut state);
         }
         for next in &graph.blocks[block].next {
             let changed = match &mut states[*next] {
-                Some(old) => {
-                    let before = old.len();
-                    for (place, gone) in &state {
-                        old.entry(place.clone()).or_insert(*gone);
-                    }
-                    old.len() > before
-                }
+                Some(old) => old.add(&state),
                 empty => {
                     *empty = Some(state.clone());
                     true
                 }
             };
             if changed {
-                pending.push(*next);
+                pending.insert(rank[*next]);
             }
         }
     }
     let mut out = Vec::new();
-    for (block, state) in graph.blocks.iter().zip(states) {
-        let Some(mut state) = state else { continue };
-        for event in &block.events {
-            judge(event, &state, &mut out);
-            apply(event, &mut state);
+    for block in order {
+        let Some(mut state) = states[block].take() else { continue };
+        for (i, event) in graph.blocks[block].events.iter().enumerate() {
+            moves.judge(event, &state, &mut out);
+            moves.apply(block, i, event, &mut state);
         }
     }
     out
 }
 
-fn apply(event: &Event, state: &mut State) {
-    match event {
-        Event::Move { place, span, how } => {
-            state.insert(place.clone(), Gone { span: *span, how: *how });
+/// Which of the moves may have happened: a bit for each.
+#[derive(Clone)]
+struct State(Vec<u64>);
+
+impl State {
+    fn new(n_moves: usize) -> State {
+        State(vec![0; n_moves.div_ceil(64)])
+    }
+
+    fn has(&self, i: usize) -> bool {
+        self.0[i / 64] >> (i % 64) & 1 == 1
+    }
+
+    fn set(&mut self, i: usize, on: bool) {
+        let bit = 1 << (i % 64);
+        if on { self.0[i / 64] |= bit } else { self.0[i / 64] &= !bit }
+    }
+
+    /// Whether that added anything.
+    fn add(&mut self, other: &State) -> bool {
+        let mut changed = false;
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            changed |= *theirs & !*mine != 0;
+            *mine |= *theirs;
         }
-        Event::Set { place, .. } => state.retain(|gone, _| !place.holds(gone)),
-        Event::Fresh(local) => state.retain(|gone, _| gone.root != *local),
-        Event::Use { .. } | Event::GiveBack(_) => {}
+        changed
     }
 }
 
-fn judge(event: &Event, state: &State, out: &mut Vec<Conflict>) {
-    let mut add = |place: &Place, span: Span, kind: ConflictKind, found: Option<(&Place, &Gone)>| {
-        if let Some((gone_place, gone)) = found {
-            let (place, gone_place, gone) = (place.clone(), gone_place.clone(), *gone);
-            out.push(Conflict { place, span, gone_place, gone, kind });
+/// Every move of a graph, in the order of the program.
+struct Moves {
+    list: Vec<(Place, Gone)>,
+    by_event: HashMap<(BlockId, usize), usize>,
+    by_root: HashMap<LocalId, Vec<usize>>,
+}
+
+impl Moves {
+    fn of(graph: &Graph<'_>) -> Moves {
+        let mut moves = Moves { list: Vec::new(), by_event: HashMap::new(), by_root: HashMap::new() };
+        for (block, row) in graph.blocks.iter().enumerate() {
+            for (i, event) in row.events.iter().enumerate() {
+                if let Event::Move { place, span, how } = event {
+                    moves.by_event.insert((block, i), moves.list.len());
+                    moves.by_root.entry(place.root).or_default().push(moves.list.len());
+                    moves.list.push((place.clone(), Gone { span: *span, how: *how }));
+                }
+            }
         }
-    };
-    match event {
-        Event::Use { place, span } => {
+        for of_root in moves.by_root.values_mut() {
+            of_root.sort_by_key(|i| moves.list[*i].1.span.start);
+        }
+        moves
+    }
+
+    fn of_root(&self, root: LocalId) -> impl Iterator<Item = usize> + '_ {
+        self.by_root.get(&root).into_iter().flatten().copied()
+    }
+
+    fn apply(&self, block: BlockId, i: usize, event: &Event, state: &mut State) {
+        match event {
+            Event::Move { .. } => {
+                if let Some(i) = self.by_event.get(&(block, i)) {
+                    state.set(*i, true);
+                }
+            }
+            Event::Set { place, .. } => {
+                self.of_root(place.root).filter(|i| place.holds(&self.list[*i].0)).for_each(|i| state.set(i, false));
+            }
+            Event::Fresh(local) => self.of_root(*local).for_each(|i| state.set(i, false)),
+            Event::Use { .. } | Event::GiveBack(_) => {}
+        }
+    }
+
+    fn judge(&self, event: &Event, state: &State, out: &mut Vec<Conflict>) {
+        let mut add = |place: &Place, span: Option<Span>, kind: ConflictKind, bad: &dyn Fn(&Place) -> bool| {
+            let gone = self.of_root(place.root).find(|i| state.has(*i) && bad(&self.list[*i].0));
+            if let Some((gone_place, gone)) = gone.map(|i| self.list[i].clone()) {
+                let span = span.unwrap_or(gone.span);
+                out.push(Conflict { place: place.clone(), span, gone_place, gone, kind });
+            }
+        };
+        match event {
             // Its elements may have gone one by one: what is asked of the whole is its own.
-            let found = state.iter().find(|(g, _)| g.holds(place) || place.holds(g) && !g.is_element_of(place));
-            add(place, *span, ConflictKind::Used, found);
+            Event::Use { place, span } => add(place, Some(*span), ConflictKind::Used, &|gone| {
+                gone.holds(place) || place.holds(gone) && !gone.is_element_of(place)
+            }),
+            Event::Move { place, span, .. } => {
+                add(place, Some(*span), ConflictKind::Used, &|gone| gone.holds(place) || place.holds(gone));
+            }
+            Event::Set { place, span } => {
+                add(place, Some(*span), ConflictKind::Assigned, &|gone| gone != place && gone.holds(place));
+            }
+            Event::GiveBack(local) => {
+                let place = Place { root: *local, steps: Vec::new() };
+                add(&place, None, ConflictKind::NotGivenBack, &|_| true);
+            }
+            Event::Fresh(_) => {}
         }
-        Event::Move { place, span, .. } => {
-            let found = state.iter().find(|(g, _)| g.holds(place) || place.holds(g));
-            add(place, *span, ConflictKind::Used, found);
-        }
-        Event::Set { place, span } => {
-            let found = state.iter().find(|(g, _)| *g != place && g.holds(place));
-            add(place, *span, ConflictKind::Assigned, found);
-        }
-        Event::GiveBack(local) => {
-            let place = Place { root: *local, steps: Vec::new() };
-            let found = state.iter().find(|(g, _)| g.root == *local);
-            let span = found.map_or(Span::default(), |(_, gone)| gone.span);
-            add(&place, span, ConflictKind::NotGivenBack, found);
-        }
-        Event::Fresh(_) => {}
     }
 }
 

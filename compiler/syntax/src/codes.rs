@@ -297,7 +297,7 @@ macro_rules! for_each_code {
                 "trait Zero:\n    fn zero() -> Int\nfn f<T: Zero>(z: T) -> Int: return T::zero()";
             // --- ownership --------------------------------------------------------------------------------------
             EXCLUSIVE_ACCESS "E0501" "a place that is lent `&mut` and reached another way"
-                "During a call no other path may reach what is lent `&mut`. Different fields of a struct are different places; a copy made before the call is another place too."
+                "During a call no other path may reach what is lent `&mut`, neither another argument nor a value that is read from the place for one. Different fields of a struct are different places; elements of one list are not. A copy in a variable of its own is another place, and a method's arguments are there before its receiver is lent: `v.push(len(v))` is fine."
                 "fn swap(a: &mut Int, b: &mut Int): pass\nlet mut n = 1\nswap(&mut n, &mut n)"
                 "fn swap(a: &mut Int, b: &mut Int): pass\nlet mut n = 1\nlet mut m = 2\nswap(&mut n, &mut m)";
             ASSIGN_IMMUTABLE "E0502" "an assignment to something immutable"
@@ -309,7 +309,7 @@ macro_rules! for_each_code {
                 "let mut total = 0\nlet add = |n: Int| -> Int:\n    total += n\n    return total"
                 "let mut total = 0\nlet add = |n: Int| total + n\ntotal = add(1)";
             BORROW_ESCAPES "E0504" "a borrow that would outlive its call"
-                "`&` and `&mut` lend a place for one call. A borrow cannot be stored, returned, captured by a closure or given to a task."
+                "`&` and `&mut` lend a place for one call. A borrow cannot be stored in a variable, a field or a list, returned, sent, captured by a closure or given to a task, and a function value has no `&mut` parameters. Give the value itself: it is copied only when one of the two is changed."
                 "let n = 1\nlet r = &n"
                 "fn show(n: &Int): print(n)\nlet n = 1\nshow(&n)";
             USE_AFTER_MOVE "E0505" "a unique value that was moved away"
