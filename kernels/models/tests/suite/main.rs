@@ -3,6 +3,7 @@
 
 mod common;
 mod hostile;
+mod onnx_models;
 mod onnx_nodes;
 mod outputs;
 mod tokenizers;

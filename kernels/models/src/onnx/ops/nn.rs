@@ -4,7 +4,7 @@ use stark_kernels::ops as k;
 use stark_kernels::{DType, Scalar, Tensor};
 
 use super::math::{Reduce, reduce_over};
-use super::shape::{axis, flat};
+use super::shape::{axis, flat, product};
 use crate::ops::tensor::{ok, say};
 use crate::ops::{Args, OpResult};
 use crate::value::Value;
@@ -309,7 +309,7 @@ fn contract(x: Factor, y: &Factor, later: impl Fn(char) -> bool) -> stark_kernel
         let places: Vec<i64> =
             order.iter().filter_map(|c| f.letters.iter().position(|l| l == c)).map(|i| i as i64).collect();
         let whole = f.tensor.permute(&places)?.expand(&sizes(&order))?;
-        whole.reshape_to(&groups.map(|group| sizes(group).iter().product()))
+        whole.reshape_to(&groups.map(|group| product(&sizes(group))))
     };
     let product = k::matmul(&arranged(&x, [&batch, &rows, &summed])?, &arranged(&y, [&batch, &summed, &columns])?)?;
     let letters = [batch, rows, columns].concat();

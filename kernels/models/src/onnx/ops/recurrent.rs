@@ -5,7 +5,7 @@ use stark_kernels::{Result as Tried, Scalar, Tensor};
 
 use crate::ops::tensor::say;
 use crate::ops::{Args, OpResult};
-use crate::value::Value;
+use crate::value::{MAX_ITEMS, Value};
 
 /// A function of the gates, with its two numbers.
 #[derive(Debug, Clone, Copy)]
@@ -138,9 +138,12 @@ impl Layer {
         let batch_first = a.bool(at.layout)?;
         let x = if batch_first { x.transpose(0, 1).map_err(say)? } else { x.into_owned() };
         let (length, batch) = (x.shape()[0], x.shape()[1]);
+        if length > MAX_ITEMS {
+            return Err(format!("{length} steps, the limit is {MAX_ITEMS}"));
+        }
         let bias = a.opt_tensor(3)?.map(|b| b.into_owned());
-        if let Some(bias) = bias.as_ref().filter(|b| b.shape() != [n, 2 * rows]) {
-            return Err(format!("biases of shape {:?}, [{n}, {}] is needed", bias.shape(), 2 * rows));
+        if let Some(bias) = bias.as_ref().filter(|b| b.shape() != [n, rows.saturating_mul(2)]) {
+            return Err(format!("biases of shape {:?}, [{n}, 2 * {rows}] is needed", bias.shape()));
         }
         let mut states = Vec::new();
         for &index in at.states {
@@ -275,7 +278,7 @@ pub fn lstm(a: &Args<'_>) -> OpResult {
         At { activations: 10, layout: 15, gates: 4, defaults: &["Sigmoid", "Tanh", "Tanh"], states: &[5, 6] };
     let layer = Layer::read(a, AT)?;
     let peepholes = a.opt_tensor(7)?;
-    if let Some(p) = peepholes.as_ref().filter(|p| p.shape() != [layer.reversed.len(), 3 * layer.hidden]) {
+    if let Some(p) = peepholes.as_ref().filter(|p| p.shape() != [layer.reversed.len(), layer.hidden.saturating_mul(3)]) {
         return Err(format!("peepholes of shape {:?} for {} cells", p.shape(), layer.hidden));
     }
     let coupled = a.bool(14)?;

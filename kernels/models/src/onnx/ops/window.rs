@@ -6,6 +6,7 @@ use stark_kernels::{Conv, DType, Pool, Scalar, Tensor};
 use stark_shapes::rules;
 
 use super::math::{Reduce, reduce_over};
+use super::shape::product;
 use crate::ops::args::Ints;
 use crate::ops::tensor::{ok, say};
 use crate::ops::{Args, OpResult};
@@ -20,6 +21,9 @@ pub struct Windows {
     begin: Vec<i64>,
     end: Vec<i64>,
 }
+
+/// How many elements the windows of one pooling may meet together.
+const MAX_POOLING: usize = 1 << 38;
 
 /// Positions of the attributes among the arguments.
 pub struct At {
@@ -187,7 +191,7 @@ pub fn conv_transpose(a: &Args<'_>) -> OpResult {
             let span = (windows.kernel[i] - 1).saturating_mul(windows.dilation[i]).saturating_add(1);
             let full = (sizes[i].saturating_sub(1)).saturating_mul(windows.stride[i]).saturating_add(extra[i]).saturating_add(span);
             let wanted = if a.is_none(8) { sizes[i].saturating_mul(windows.stride[i]) as i64 } else { shape[i] };
-            let total = full as i64 - wanted;
+            let total = i64::try_from(full).unwrap_or(i64::MAX).saturating_sub(wanted);
             if total < 0 {
                 // More than the window reaches: zeros follow.
                 (windows.begin[i], windows.end[i]) = (0, total);
@@ -282,11 +286,11 @@ impl Pooling<'_> {
         let n = rules::numel(&shape).map_err(say)?;
         Tensor::zeros(&shape, DType::F64).map_err(say)?;
         let data = self.x.to(DType::F64).and_then(|x| x.to_vec::<f64>()).map_err(say)?;
-        let size: usize = ins.iter().product();
+        let size = product(ins);
         let (mut values, mut places) = (Vec::with_capacity(n), Vec::with_capacity(n));
         let mut window: Vec<usize> = Vec::new();
-        let n_out: usize = outs.iter().product();
-        let n_taps: usize = w.kernel.iter().product();
+        let n_out = product(&outs);
+        let n_taps = product(&w.kernel);
         if n == 0 {
             return Ok((values, places, shape));
         }
@@ -334,7 +338,14 @@ impl Pooling<'_> {
 fn pooling<'a>(a: &Args<'_>, x: &'a Tensor, at: At, kernel: usize, ceil_mode: bool) -> Result<Pooling<'a>, String> {
     let sizes = spatial(x)?;
     let kernel = at_least_one(a.ints(kernel)?, "window")?;
-    Ok(Pooling { x, windows: Windows::read(a, at, sizes, kernel)?, ceil_mode })
+    let taps = product(&kernel);
+    let pool = Pooling { x, windows: Windows::read(a, at, sizes, kernel)?, ceil_mode };
+    // A window reaches over padding that no memory stands for, so its work is bounded here.
+    let work = product(&pool.out_sizes()?).saturating_mul(taps).saturating_mul(product(&x.shape()[..2]));
+    if work > MAX_POOLING {
+        return Err(format!("a window of {taps} elements at so many places is more than {MAX_POOLING} steps"));
+    }
+    Ok(pool)
 }
 
 /// The greatest of each window; with its place in the whole input when that is asked for.
