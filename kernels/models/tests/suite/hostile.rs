@@ -64,10 +64,7 @@ fn an_unknown_operator_is_listed_alone_with_its_place() {
 #[test]
 fn other_formats_are_named_with_a_way_out() {
     let Some(root) = large() else { return };
-    for (file, words) in [
-        ("digits_mlp.safetensors", "safetensors"),
-        ("edge/state_dict.pth", "state dict"),
-    ] {
+    for (file, words) in [("digits_mlp.safetensors", "safetensors"), ("edge/state_dict.pth", "state dict")] {
         let error = Model::load(root.join(file)).err().unwrap_or_else(|| panic!("{file} loads"));
         assert!(matches!(error, ModelError::NotAModel { .. }), "{file}: {error}");
         let error = error.to_string();

@@ -32,9 +32,8 @@ fn body(name: &str, graph: GraphProto) -> AttributeProto {
 
 /// A value of this type; a negative dimension may vary.
 fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
-    let dim = |&n: &i64| DimensionProto {
-        value: Some(if n < 0 { Dimension::Name("n".into()) } else { Dimension::Size(n) }),
-    };
+    let dim =
+        |&n: &i64| DimensionProto { value: Some(if n < 0 { Dimension::Name("n".into()) } else { Dimension::Size(n) }) };
     let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
     let ty = TypeProto { tensor_type: Some(TensorTypeProto { elem_type, shape }) };
     ValueInfoProto { name: name.into(), r#type: Some(ty) }
@@ -78,7 +77,8 @@ fn run(model: &ModelProto, inputs: &[Tensor]) -> Vec<Vec<f64>> {
 
 #[test]
 fn a_branch_sees_the_names_around_it() {
-    let branch = |op: &str, out: &str| graph(&[], &[value(out, FLOAT, &[-1])], vec![node(op, &["x", "x"], &[out], vec![])]);
+    let branch =
+        |op: &str, out: &str| graph(&[], &[value(out, FLOAT, &[-1])], vec![node(op, &["x", "x"], &[out], vec![])]);
     let choose = vec![body("then_branch", branch("Add", "a")), body("else_branch", branch("Sub", "b"))];
     let made = model(graph(
         &[value("x", FLOAT, &[-1]), value("cond", BOOL, &[])],
@@ -112,7 +112,9 @@ fn doubling() -> ModelProto {
 
 #[test]
 fn a_loop_ends_by_its_count_or_its_condition() {
-    for (times, last, all) in [(3, 8.0, vec![2.0, 4.0, 8.0]), (100, 64.0, vec![2.0, 4.0, 8.0, 16.0, 32.0, 64.0]), (0, 1.0, vec![])] {
+    for (times, last, all) in
+        [(3i64, 8.0, vec![2.0, 4.0, 8.0]), (100, 64.0, vec![2.0, 4.0, 8.0, 16.0, 32.0, 64.0]), (0, 1.0, vec![])]
+    {
         assert_eq!(run(&doubling(), &[vector(&[1.0]), Tensor::scalar(times)]), [vec![last], all]);
     }
 }
@@ -129,14 +131,12 @@ fn a_scan_goes_along_an_axis_in_both_directions() {
     let inner = graph(
         &[value("sum", FLOAT, &[]), value("x", FLOAT, &[])],
         &[value("more", FLOAT, &[]), value("out", FLOAT, &[])],
-        vec![
-            node("Add", &["sum", "x"], &["more"], vec![]),
-            node("Identity", &["more"], &["out"], vec![]),
-        ],
+        vec![node("Add", &["sum", "x"], &["more"], vec![]), node("Identity", &["more"], &["out"], vec![])],
     );
     let ints = |name: &str, ints: &[i64]| AttributeProto { ints: ints.to_vec(), ..attribute(name, ATTR_INTS) };
     for (direction, want) in [(0, [1.0, 3.0, 6.0]), (1, [3.0, 5.0, 6.0])] {
-        let scan = vec![body("body", inner.clone()), int("num_scan_inputs", 1), ints("scan_input_directions", &[direction])];
+        let scan =
+            vec![body("body", inner.clone()), int("num_scan_inputs", 1), ints("scan_input_directions", &[direction])];
         let made = model(graph(
             &[value("zero", FLOAT, &[]), value("x", FLOAT, &[-1])],
             &[value("sum", FLOAT, &[]), value("sums", FLOAT, &[-1])],
@@ -182,7 +182,8 @@ fn a_function_that_calls_itself_is_refused() {
 
 #[test]
 fn operators_that_are_not_known_are_listed_with_their_places() {
-    let strange = NodeProto { domain: "com.example".into(), name: "n1".into(), ..node("Magic", &["x"], &["a"], vec![]) };
+    let strange =
+        NodeProto { domain: "com.example".into(), name: "n1".into(), ..node("Magic", &["x"], &["a"], vec![]) };
     let made = model(graph(
         &[value("x", FLOAT, &[-1])],
         &[value("y", FLOAT, &[-1])],
@@ -262,7 +263,13 @@ fn graphs_that_do_not_hang_together_are_errors() {
         (model(with_big), "w"),
         (model(twice), "twice"),
         (ModelProto { ir_version: 8, ..Default::default() }, "no graph"),
-        (ModelProto { opset_import: vec![opset("", 99)], ..model(graph(&[x.clone()], &[y.clone()], vec![relu("x", "y")])) }, "99"),
+        (
+            ModelProto {
+                opset_import: vec![opset("", 99)],
+                ..model(graph(&[x.clone()], &[y.clone()], vec![relu("x", "y")]))
+            },
+            "99",
+        ),
         (ModelProto { opset_import: vec![], ..model(graph(&[x], &[y], vec![relu("x", "y")])) }, "no version"),
     ] {
         let error = load(&made).expect_err(words).to_string();
@@ -313,7 +320,11 @@ fn weights_may_lie_beside_the_model_and_nowhere_else() {
             float_data: vec![],
             ..floats("w", &[2], &[])
         };
-        let mut graph = graph(&[value("x", FLOAT, &[2])], &[value("y", FLOAT, &[2])], vec![node("Add", &["x", "w"], &["y"], vec![])]);
+        let mut graph = graph(
+            &[value("x", FLOAT, &[2])],
+            &[value("y", FLOAT, &[2])],
+            vec![node("Add", &["x", "w"], &["y"], vec![])],
+        );
         graph.initializer = vec![w];
         let path = inside.join("model.onnx");
         std::fs::write(&path, model(graph).encode_to_vec()).expect("model");

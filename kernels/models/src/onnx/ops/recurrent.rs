@@ -58,9 +58,7 @@ impl Activation {
             Name::LeakyRelu => k::leaky_relu(x, self.alpha),
             Name::ThresholdedRelu => k::threshold(x, self.alpha, 0.0),
             Name::Elu => k::elu(x, self.alpha),
-            Name::HardSigmoid => {
-                k::clamp(&line()?, Some(Scalar::Float(0.0).into()), Some(Scalar::Float(1.0).into()))
-            }
+            Name::HardSigmoid => k::clamp(&line()?, Some(Scalar::Float(0.0).into()), Some(Scalar::Float(1.0).into())),
             Name::ScaledTanh => k::mul(&k::tanh(&k::mul(x, self.beta)?)?, self.alpha),
             Name::Affine => line(),
             Name::Softsign => k::softsign(x),
@@ -131,7 +129,11 @@ impl Layer {
         let hidden = recurrent.shape().last().copied().unwrap_or(0);
         let n = reversed.len();
         let rows = at.gates.saturating_mul(hidden);
-        if x.rank() != 3 || weights.rank() != 3 || weights.shape()[..2] != [n, rows] || recurrent.shape() != [n, rows, hidden] {
+        if x.rank() != 3
+            || weights.rank() != 3
+            || weights.shape()[..2] != [n, rows]
+            || recurrent.shape() != [n, rows, hidden]
+        {
             let shapes = [x.shape(), weights.shape(), recurrent.shape()];
             return Err(format!("input and weights of shapes {shapes:?} do not fit {n} direction(s)"));
         }
@@ -172,9 +174,10 @@ impl Layer {
         }
         let numbers = |index: usize| if a.is_none(index) { Ok(Vec::new()) } else { a.floats(index) };
         let (alphas, betas) = (numbers(at.activations - 2)?, numbers(at.activations - 1)?);
-        let all = names.iter().enumerate().map(|(i, name)| {
-            Activation::new(name, alphas.get(i).copied(), betas.get(i).copied())
-        });
+        let all = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| Activation::new(name, alphas.get(i).copied(), betas.get(i).copied()));
         let all = all.collect::<Result<Vec<_>, _>>()?;
         Ok(Layer {
             x,
@@ -278,7 +281,8 @@ pub fn lstm(a: &Args<'_>) -> OpResult {
         At { activations: 10, layout: 15, gates: 4, defaults: &["Sigmoid", "Tanh", "Tanh"], states: &[5, 6] };
     let layer = Layer::read(a, AT)?;
     let peepholes = a.opt_tensor(7)?;
-    if let Some(p) = peepholes.as_ref().filter(|p| p.shape() != [layer.reversed.len(), layer.hidden.saturating_mul(3)]) {
+    if let Some(p) = peepholes.as_ref().filter(|p| p.shape() != [layer.reversed.len(), layer.hidden.saturating_mul(3)])
+    {
         return Err(format!("peepholes of shape {:?} for {} cells", p.shape(), layer.hidden));
     }
     let coupled = a.bool(14)?;

@@ -256,7 +256,8 @@ fn run(x: &Tensor, axes: &[(usize, Axis)], settings: Settings) -> OpResult {
     }
     // The result is bounded before anything is worked out for it.
     Tensor::full(&[], 0i64, x.dtype()).and_then(|zero| zero.expand(&shape)).map_err(say)?;
-    let changed = |axis: &Axis| axis.to != axis.from || axis.scale != 1.0 || matches!(axis.coordinates, Coordinates::Crop(..));
+    let changed =
+        |axis: &Axis| axis.to != axis.from || axis.scale != 1.0 || matches!(axis.coordinates, Coordinates::Crop(..));
     let nearest = matches!(settings.mode, Mode::Nearest(_));
     let mut out = match x.dtype() {
         DType::F32 | DType::F64 => x.clone(),

@@ -39,7 +39,8 @@ pub fn reshape(a: &Args<'_>) -> OpResult {
     if !a.bool(2)? {
         // 0 keeps the size that was there.
         for (at, size) in sizes.iter_mut().enumerate().filter(|(_, size)| **size == 0) {
-            *size = *x.shape().get(at).ok_or_else(|| format!("size {at} is 0, but the input has rank {}", x.rank()))? as i64;
+            *size = *x.shape().get(at).ok_or_else(|| format!("size {at} is 0, but the input has rank {}", x.rank()))?
+                as i64;
         }
     }
     ok(x.reshape(&sizes))
@@ -424,7 +425,8 @@ pub fn scatter_elements(a: &Args<'_>) -> OpResult {
     let at = axis(at, x.rank())?;
     let mut out = x.to_scalars();
     let shape = index.shape();
-    let updates = shape.iter().enumerate().try_fold(updates.into_owned(), |u, (i, &n)| u.slice(i as i64, 0, n as i64, 1));
+    let updates =
+        shape.iter().enumerate().try_fold(updates.into_owned(), |u, (i, &n)| u.slice(i as i64, 0, n as i64, 1));
     let updates = updates.map_err(say)?.to_scalars();
     let mut place = vec![0usize; shape.len()];
     for (number, to) in updates.into_iter().zip(index.to_scalars()) {
