@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::schema::*;
 use super::table;
 use super::trees::{input_names, output_names};
-use super::weights::{Payloads, dtype_of};
+use super::weights::{Payloads, Weight, dtype_of};
 use crate::build::Builder;
 use crate::error::ModelError;
 use crate::graph::{At, Kind, Operand, Slot};
@@ -114,13 +114,15 @@ impl Lowering<'_> {
 
     fn weight(&mut self, arg: &Name<'_>, name: &str, persistent: bool) -> Done<()> {
         let payloads = if persistent || !self.constants.has(name) { &mut self.weights } else { &mut self.constants };
-        let (tensor, is_trained) = payloads.tensor(name)?;
-        self.parameters.push(Parameter {
-            name: name.to_string(),
-            shape: tensor.shape().to_vec(),
-            dtype: format!("{:?}", tensor.dtype()),
-            is_trained,
-        });
+        let Weight { tensor, is_trained, is_first } = payloads.tensor(name)?;
+        if is_first {
+            self.parameters.push(Parameter {
+                name: name.to_string(),
+                shape: tensor.shape().to_vec(),
+                dtype: format!("{:?}", tensor.dtype()),
+                is_trained,
+            });
+        }
         let operand = self.b.constant(Value::Tensor(tensor));
         self.bind(&arg.name, operand)
     }

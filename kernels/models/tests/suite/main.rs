@@ -6,4 +6,5 @@ mod hostile;
 mod onnx_models;
 mod onnx_nodes;
 mod outputs;
+mod programs;
 mod tokenizers;

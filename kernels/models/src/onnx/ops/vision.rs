@@ -118,12 +118,11 @@ fn mirrored(x: f64, low: f64, high: f64) -> f64 {
 /// Samples of images `[n, c, h, w]` at the places of a grid `[n, h', w', 2]`, which run from -1 to 1.
 pub fn grid_sample(a: &Args<'_>) -> OpResult {
     let (x, grid) = (a.tensor(0)?, a.tensor(1)?);
+    if x.rank() == 5 {
+        return Err("grids over volumes (5 dimensions) are not supported".into());
+    }
     let (&[n, c, h, w], &[n_too, out_h, out_w, 2]) = (x.shape(), grid.shape()) else {
-        return Err(format!(
-            "images of shape {:?} and a grid of shape {:?} (4 dimensions each)",
-            x.shape(),
-            grid.shape()
-        ));
+        return Err(format!("images of shape {:?} and a grid of shape {:?}", x.shape(), grid.shape()));
     };
     if n != n_too || h == 0 || w == 0 {
         return Err(format!("images of shape {:?} and a grid of shape {:?}", x.shape(), grid.shape()));
