@@ -102,7 +102,7 @@ rows! {
     "ThresholdedRelu" 10 (X; alpha = Float(1.0)) One, m::thresholded_relu;
     "PRelu" 7 (X, slope;) One, m::prelu;
     "Elu" 1 (X; alpha = Float(1.0)) One, |a| m::elu(a, 1, 1.0);
-    "Selu" 1 (X; alpha = Float(1.67326319217681884765625), gamma = Float(1.05070102214813232421875)) One, m::selu;
+    "Selu" 1 (X; alpha = Float(1.673_263_192_176_818_8), gamma = Float(1.050_701_022_148_132_3)) One, m::selu;
     "Celu" 12 (X; alpha = Float(1.0)) One, nn::celu;
     "Softplus" 1 (X;) One, m::softplus;
     "Softsign" 1 (X;) One, nn::softsign;

@@ -1,5 +1,6 @@
 //! ONNX's own tests of single operators, when `STARK_ONNX_NODES` names a folder of them: for each a folder with
-//! `model.onnx` and `io.safetensors` (`in.0`, `out.0` …, tolerances in its metadata).
+//! `model.onnx` and `io.safetensors` (`in.0`, `out.0` …, tolerances in its metadata), as `tests/onnx_nodes.py`
+//! writes them. `STARK_ONNX_ONLY` is part of the names to run. Operators that are refused by name are listed.
 
 use crate::common::*;
 use stark_models::{Model, ModelError, Value};
