@@ -134,8 +134,7 @@ impl Builder {
             return Err(ModelError::UnknownOperators { file: self.file, operators: self.unknown });
         }
         let body = std::mem::take(&mut self.block);
-        let mut graph =
-            Graph { body, consts: self.consts, n_slots: self.n_slots, inputs, output, files: self.entries };
+        let mut graph = Graph { body, consts: self.consts, n_slots: self.n_slots, inputs, output, files: self.entries };
         graph.find_last_uses();
         Ok(graph)
     }

@@ -18,10 +18,9 @@ const STACK: usize = 64 << 20;
 pub fn import(file: &Arc<str>, bytes: FileBytes, path: Option<&Path>) -> Result<Imported, ModelError> {
     let worker = std::thread::Builder::new().name("model-load".into()).stack_size(STACK);
     std::thread::scope(|scope| {
-        let handle = worker.spawn_scoped(scope, || import_here(file, bytes, path)).map_err(|e| ModelError::Io {
-            file: file.clone(),
-            reason: format!("no thread to load it on: {e}"),
-        })?;
+        let handle = worker
+            .spawn_scoped(scope, || import_here(file, bytes, path))
+            .map_err(|e| ModelError::Io { file: file.clone(), reason: format!("no thread to load it on: {e}") })?;
         match handle.join() {
             Ok(result) => result,
             // A bug of ours, not of the file: pass it on.

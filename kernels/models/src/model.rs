@@ -233,8 +233,7 @@ impl Model {
         let mut sizes: Vec<Option<(usize, &str)>> = vec![None; symbols.len()];
         for (input, value) in self.0.imported.inputs.iter().zip(values).filter(|(input, _)| input.is_checked) {
             let name = &input.signature.name;
-            let fail =
-                |reason| Err(ModelError::Input { file: self.0.file.clone(), input: name.clone(), reason });
+            let fail = |reason| Err(ModelError::Input { file: self.0.file.clone(), input: name.clone(), reason });
             let Value::Tensor(tensor) = value else { return fail(format!("is {}, not a tensor", value.kind())) };
             if let Some(dtype) = input.signature.dtype.filter(|&dtype| dtype != tensor.dtype()) {
                 return fail(format!("is of {} elements, the model takes {dtype}", tensor.dtype()));

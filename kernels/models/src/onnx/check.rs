@@ -48,7 +48,9 @@ fn field(msg: Msg, number: u64) -> Field {
         (Msg::Function, 7) | (Msg::Graph, 1) => Message(Msg::Node, size_of::<NodeProto>()),
         (Msg::Function, 11) | (Msg::Node, 5) => Message(Msg::Attribute, size_of::<AttributeProto>()),
         (Msg::Function, 1 | 4 | 5 | 6 | 10 | 13) | (Msg::Node, 1 | 2 | 3 | 4 | 7 | 8) => Text,
-        (Msg::Graph, 2) | (Msg::Attribute, 1 | 21) | (Msg::Tensor, 8) | (Msg::ValueInfo, 1) | (Msg::Flat, 1 | 2) => Text,
+        (Msg::Graph, 2) | (Msg::Attribute, 1 | 21) | (Msg::Tensor, 8) | (Msg::ValueInfo, 1) | (Msg::Flat, 1 | 2) => {
+            Text
+        }
         (Msg::Graph, 5) | (Msg::Attribute, 5) => Message(Msg::Tensor, size_of::<TensorProto>()),
         (Msg::Graph, 11 | 12) => Message(Msg::ValueInfo, size_of::<ValueInfoProto>()),
         (Msg::Graph, 15) | (Msg::Tensor, 3) => Message(Msg::Flat, size_of::<SparseTensorProto>()),

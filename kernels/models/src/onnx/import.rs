@@ -260,7 +260,12 @@ impl<'a> Importer<'a> {
 
     fn outputs(&mut self, node: &'a NodeProto, operands: &[Operand]) -> Done<()> {
         if node.output.len() > operands.len() {
-            return self.b.refuse(format!("{} names {} outputs, it gives {}", node.op_type, node.output.len(), operands.len()));
+            return self.b.refuse(format!(
+                "{} names {} outputs, it gives {}",
+                node.op_type,
+                node.output.len(),
+                operands.len()
+            ));
         }
         for (name, operand) in node.output.iter().zip(operands).filter(|(name, _)| !name.is_empty()) {
             self.bind(name, *operand)?;
@@ -457,7 +462,12 @@ impl<'a> Importer<'a> {
             return self.b.refuse(format!("calls of functions nest deeper than {MAX_CALL_DEPTH}"));
         }
         if node.input.len() > function.input.len() {
-            return self.b.refuse(format!("{} takes {} inputs, {} are given", function.name, function.input.len(), node.input.len()));
+            return self.b.refuse(format!(
+                "{} takes {} inputs, {} are given",
+                function.name,
+                function.input.len(),
+                node.input.len()
+            ));
         }
         let mut scope = HashMap::new();
         for (index, name) in function.input.iter().enumerate() {
@@ -495,12 +505,27 @@ impl<'a> Importer<'a> {
     }
 
     /// Imports a graph with `inputs` bound in order; gives its outputs. Places are its own meanwhile.
-    fn subgraph(&mut self, node: &'a NodeProto, name: &str, graph: &'a GraphProto, inputs: &[Operand]) -> Done<Vec<Operand>> {
+    fn subgraph(
+        &mut self,
+        node: &'a NodeProto,
+        name: &str,
+        graph: &'a GraphProto,
+        inputs: &[Operand],
+    ) -> Done<Vec<Operand>> {
         if graph.input.len() != inputs.len() {
-            return self.b.refuse(format!("{}: its graph `{name}` takes {} inputs, not {}", node.op_type, graph.input.len(), inputs.len()));
+            return self.b.refuse(format!(
+                "{}: its graph `{name}` takes {} inputs, not {}",
+                node.op_type,
+                graph.input.len(),
+                inputs.len()
+            ));
         }
         let outer = self.b.at;
-        let label = if node.name.is_empty() { format!("{}:{}", self.b.entry_name(outer.file), outer.line) } else { node.name.clone() };
+        let label = if node.name.is_empty() {
+            format!("{}:{}", self.b.entry_name(outer.file), outer.line)
+        } else {
+            node.name.clone()
+        };
         self.b.at = At { file: self.b.entry(&format!("{label}/{name}")), line: 0 };
         self.scopes.push(HashMap::new());
         for (value, operand) in graph.input.iter().zip(inputs) {
@@ -516,10 +541,15 @@ impl<'a> Importer<'a> {
 
     fn if_node(&mut self, node: &'a NodeProto) -> Done<()> {
         let cond = self.optional(node, 0)?;
-        let (then, otherwise) = (self.graph_attribute(node, "then_branch")?, self.graph_attribute(node, "else_branch")?);
+        let (then, otherwise) =
+            (self.graph_attribute(node, "then_branch")?, self.graph_attribute(node, "else_branch")?);
         let n = node.output.len();
         if then.output.len() != n || otherwise.output.len() != n {
-            return self.b.refuse(format!("If has {n} outputs, its graphs give {} and {}", then.output.len(), otherwise.output.len()));
+            return self.b.refuse(format!(
+                "If has {n} outputs, its graphs give {} and {}",
+                then.output.len(),
+                otherwise.output.len()
+            ));
         }
         if let Some(known) = self.b.const_of(cond).and_then(Value::scalar) {
             let (name, graph) = if known.to_bool() { ("then_branch", then) } else { ("else_branch", otherwise) };

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::ops::{math as m, nn as n, quant as q, recurrent as r, sequence as s, shape as v, window as w};
+use super::ops::{math as m, nn as n, quant as q, recurrent as r, sequence as s, shape as v, vision, window as w};
 use crate::ops::Default::*;
 use crate::ops::Traits::{Effect, Pure};
 use crate::ops::{ArgRow, Args, OpResult, OpRow, math, nn, rest, scalar, tensor};
@@ -102,7 +102,7 @@ rows! {
     "ThresholdedRelu" 10 (X; alpha = Float(1.0)) One, m::thresholded_relu;
     "PRelu" 7 (X, slope;) One, m::prelu;
     "Elu" 1 (X; alpha = Float(1.0)) One, |a| m::elu(a, 1, 1.0);
-    "Selu" 1 (X; alpha = Float(1.67326319217681884765625), gamma = Float(1.05070102214813232421875)) One, m::selu;
+    "Selu" 1 (X; alpha = Float(1.673_263_192_176_818_8), gamma = Float(1.050_701_022_148_132_3)) One, m::selu;
     "Celu" 12 (X; alpha = Float(1.0)) One, nn::celu;
     "Softplus" 1 (X;) One, m::softplus;
     "Softsign" 1 (X;) One, nn::softsign;
@@ -236,6 +236,8 @@ rows! {
     "Upsample" 9 (X, scales; mode = Str("nearest")) One, super::ops::resize::upsample;
     "Resize" 10 (X, scales; mode = Str("nearest")) One, super::ops::resize::upsample;
     "Resize" 11 (X, roi = None, scales = None, sizes = None; antialias = Int(0), axes = None, coordinate_transformation_mode = Str("half_pixel"), cubic_coeff_a = Float(-0.75), exclude_outside = Int(0), extrapolation_value = Float(0.0), keep_aspect_ratio_policy = Str("stretch"), mode = Str("nearest"), nearest_mode = Str("round_prefer_floor")) One, super::ops::resize::resize;
+    "GridSample" 16 (X, grid; align_corners = Int(0), mode = Str("linear"), padding_mode = Str("zeros")) One, vision::grid_sample;
+    "NonMaxSuppression" 10 (boxes, scores, max_output_boxes_per_class = None, iou_threshold = None, score_threshold = None; center_point_box = Int(0)) One, vision::non_max_suppression;
     "LSTM" 7 (X, W, R, B = None, sequence_lens = None, initial_h = None, initial_c = None, P = None; activation_alpha = None, activation_beta = None, activations = None, clip = None, direction = Str("forward"), hidden_size = None, input_forget = Int(0), layout = Int(0), output_sequence = Int(0)) Tuple(3), r::lstm;
     "GRU" 7 (X, W, R, B = None, sequence_lens = None, initial_h = None; activation_alpha = None, activation_beta = None, activations = None, clip = None, direction = Str("forward"), hidden_size = None, layout = Int(0), linear_before_reset = Int(0), output_sequence = Int(0)) Tuple(2), r::gru;
     "RNN" 7 (X, W, R, B = None, sequence_lens = None, initial_h = None; activation_alpha = None, activation_beta = None, activations = None, clip = None, direction = Str("forward"), hidden_size = None, layout = Int(0), output_sequence = Int(0)) Tuple(2), r::rnn;

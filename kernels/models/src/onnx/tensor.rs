@@ -20,7 +20,11 @@ enum Layout {
     U32,
     U64,
     /// Exponent bits, mantissa bits, and whether it is the variant without infinity and negative zero.
-    F8 { exponent: u32, mantissa: u32, fnuz: bool },
+    F8 {
+        exponent: u32,
+        mantissa: u32,
+        fnuz: bool,
+    },
     /// Two in a byte, the low half first.
     U4,
     I4,
@@ -63,9 +67,33 @@ pub fn dtype_of(data_type: i32) -> Option<DType> {
 
 pub fn type_name(data_type: i32) -> String {
     const NAMES: [&str; 27] = [
-        "UNDEFINED", "FLOAT", "UINT8", "INT8", "UINT16", "INT16", "INT32", "INT64", "STRING", "BOOL", "FLOAT16",
-        "DOUBLE", "UINT32", "UINT64", "COMPLEX64", "COMPLEX128", "BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ",
-        "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "UINT4", "INT4", "FLOAT4E2M1", "FLOAT8E8M0", "UINT2", "INT2",
+        "UNDEFINED",
+        "FLOAT",
+        "UINT8",
+        "INT8",
+        "UINT16",
+        "INT16",
+        "INT32",
+        "INT64",
+        "STRING",
+        "BOOL",
+        "FLOAT16",
+        "DOUBLE",
+        "UINT32",
+        "UINT64",
+        "COMPLEX64",
+        "COMPLEX128",
+        "BFLOAT16",
+        "FLOAT8E4M3FN",
+        "FLOAT8E4M3FNUZ",
+        "FLOAT8E5M2",
+        "FLOAT8E5M2FNUZ",
+        "UINT4",
+        "INT4",
+        "FLOAT4E2M1",
+        "FLOAT8E8M0",
+        "UINT2",
+        "INT2",
     ];
     match usize::try_from(data_type).ok().and_then(|at| NAMES.get(at)) {
         Some(name) => name.to_string(),
@@ -140,7 +168,9 @@ impl External {
         if length.is_some_and(|length| length != n_bytes as u64) {
             return Err(format!("its external data has {} bytes, its shape makes {n_bytes}", length.unwrap_or(0)));
         }
-        let start = usize::try_from(offset).ok().filter(|start| start.checked_add(n_bytes).is_some_and(|end| end <= file.len()));
+        let start = usize::try_from(offset)
+            .ok()
+            .filter(|start| start.checked_add(n_bytes).is_some_and(|end| end <= file.len()));
         match start {
             Some(start) => Ok((file, start)),
             None => Err(format!("{n_bytes} bytes at {offset} reach past the end of its file of {} bytes", file.len())),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::schema::*;
 use super::table;
 use super::trees::{input_names, output_names};
-use super::weights::{Payloads, dtype_of};
+use super::weights::{Payloads, Weight, dtype_of};
 use crate::build::Builder;
 use crate::error::ModelError;
 use crate::graph::{At, Kind, Operand, Slot};
@@ -69,7 +69,8 @@ impl Lowering<'_> {
         }
         let call = program.graph_module.module_call_graph.iter().find(|call| call.fqn.is_empty());
         let call = call.and_then(|call| call.signature.as_ref());
-        let is_given = |spec: &&InputSpec<'_>| matches!(spec, InputSpec::UserInput { .. } | InputSpec::ConstantInput(_));
+        let is_given =
+            |spec: &&InputSpec<'_>| matches!(spec, InputSpec::UserInput { .. } | InputSpec::ConstantInput(_));
         let n_given = signature.input_specs.iter().filter(is_given).count();
         let names = call.and_then(input_names).filter(|names| names.len() == n_given);
         let mut names = names.map(Vec::into_iter);
@@ -113,19 +114,26 @@ impl Lowering<'_> {
 
     fn weight(&mut self, arg: &Name<'_>, name: &str, persistent: bool) -> Done<()> {
         let payloads = if persistent || !self.constants.has(name) { &mut self.weights } else { &mut self.constants };
-        let (tensor, is_trained) = payloads.tensor(name)?;
-        self.parameters.push(Parameter {
-            name: name.to_string(),
-            shape: tensor.shape().to_vec(),
-            dtype: format!("{:?}", tensor.dtype()),
-            is_trained,
-        });
+        let Weight { tensor, is_trained, is_first } = payloads.tensor(name)?;
+        if is_first {
+            self.parameters.push(Parameter {
+                name: name.to_string(),
+                shape: tensor.shape().to_vec(),
+                dtype: format!("{:?}", tensor.dtype()),
+                is_trained,
+            });
+        }
         let operand = self.b.constant(Value::Tensor(tensor));
         self.bind(&arg.name, operand)
     }
 
     /// `None` for what was settled when the program was exported.
-    fn user_input(&mut self, arg: &Argument<'_>, name: Option<String>, program: &Program<'_>) -> Done<Option<(Input, Slot)>> {
+    fn user_input(
+        &mut self,
+        arg: &Argument<'_>,
+        name: Option<String>,
+        program: &Program<'_>,
+    ) -> Done<Option<(Input, Slot)>> {
         let (placeholder, kind) = match arg {
             Argument::AsTensor(tensor) => (&tensor.name, None),
             Argument::AsSymInt(Symbolic::AsName(name)) => (name, Some(InputKind::Int)),
@@ -223,13 +231,14 @@ impl Lowering<'_> {
                 OutputSpec::Token(_) => return self.b.refuse("the program gives objects that only PyTorch has"),
             }
         }
-        let (names, is_dict) = call.and_then(output_names).filter(|(names, _)| names.len() == found.len()).unwrap_or_else(|| {
-            let names = match found.len() {
-                1 => vec!["output".to_string()],
-                n => (0..n).map(|i| format!("output_{i}")).collect(),
-            };
-            (names, false)
-        });
+        let (names, is_dict) =
+            call.and_then(output_names).filter(|(names, _)| names.len() == found.len()).unwrap_or_else(|| {
+                let names = match found.len() {
+                    1 => vec!["output".to_string()],
+                    n => (0..n).map(|i| format!("output_{i}")).collect(),
+                };
+                (names, false)
+            });
         let (mut operands, mut signatures) = (Vec::new(), Vec::new());
         for (arg, name) in found.into_iter().zip(names) {
             operands.push((self.b.constant(Value::str(name.as_str())), self.operand(arg)?));
@@ -443,7 +452,11 @@ impl Lowering<'_> {
                     let outer = self.b.begin_block()?;
                     let results = self.inner(label, &graph.graph, &operands)?;
                     if results.len() != slots.len() {
-                        return self.b.refuse(format!("cond has {} results, its graph gives {}", slots.len(), results.len()));
+                        return self.b.refuse(format!(
+                            "cond has {} results, its graph gives {}",
+                            slots.len(),
+                            results.len()
+                        ));
                     }
                     self.b.emit(Kind::Move, results, slots.clone())?;
                     blocks.push(self.b.end_block(outer));
@@ -457,15 +470,16 @@ impl Lowering<'_> {
             }
             // Whether gradients are recorded changes nothing here; nor does an autocast that is off.
             ("wrap_with_set_grad_enabled", [_, Argument::AsGraph(graph), operands @ ..])
-            | (
-                "wrap_with_autocast",
-                [_, _, Argument::AsBool(false), _, Argument::AsGraph(graph), operands @ ..],
-            ) => {
+            | ("wrap_with_autocast", [_, _, Argument::AsBool(false), _, Argument::AsGraph(graph), operands @ ..]) => {
                 let operands = self.flat(operands)?;
                 let results = self.inner(operator, &graph.graph, &operands)?;
                 let names = output_names_of(node);
                 if results.len() != names.len() {
-                    return self.b.refuse(format!("{operator} has {} results, its graph gives {}", names.len(), results.len()));
+                    return self.b.refuse(format!(
+                        "{operator} has {} results, its graph gives {}",
+                        names.len(),
+                        results.len()
+                    ));
                 }
                 names.into_iter().zip(results).try_for_each(|(name, result)| self.bind(name, result))
             }

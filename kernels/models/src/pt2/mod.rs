@@ -21,7 +21,8 @@ const SCHEMA_MAJOR: i64 = 8;
 /// The folder that all entries of an exported program are in; `None` when this is none.
 pub(crate) fn prefix(archive: &Archive) -> Option<String> {
     let names = || archive.entries().iter().map(|entry| entry.name.as_str());
-    let marker = |end: &str| names().find_map(|name| name.strip_suffix(end).filter(|p| p.is_empty() || p.ends_with('/')));
+    let marker =
+        |end: &str| names().find_map(|name| name.strip_suffix(end).filter(|p| p.is_empty() || p.ends_with('/')));
     if let Some(prefix) = marker("archive_format").or(marker("serialized_exported_program.json")) {
         return Some(prefix.to_string());
     }
@@ -39,25 +40,29 @@ pub(crate) fn load(archive: &Archive, prefix: &str) -> Result<Imported, ModelErr
     if archive.get(&format!("{prefix}serialized_exported_program.json")).is_some() {
         return not_a_model(format!("this is a torch.export program in the format before PyTorch 2.8; {again}"));
     }
-    let refuse = |entry: &str, reason: String| {
-        ModelError::Archive { file: archive.file().clone(), entry: Some(entry.to_string()), reason }
+    let refuse = |entry: &str, reason: String| ModelError::Archive {
+        file: archive.file().clone(),
+        entry: Some(entry.to_string()),
+        reason,
     };
     let byteorder = format!("{prefix}byteorder");
     if archive.get(&byteorder).is_some() && &*archive.read(&byteorder)? != b"little" {
         return Err(refuse("byteorder", "only little-endian files are supported".into()));
     }
     let folder = format!("{prefix}models/");
-    let mut models: Vec<&str> = archive
-        .entries()
-        .iter()
-        .filter_map(|entry| entry.name.strip_prefix(&folder)?.strip_suffix(".json"))
-        .collect();
+    let mut models: Vec<&str> =
+        archive.entries().iter().filter_map(|entry| entry.name.strip_prefix(&folder)?.strip_suffix(".json")).collect();
     models.sort_unstable();
     let name = match models[..] {
         [] => return not_a_model(format!("this archive holds compiled code but no torch.export program; {again}")),
         [one] => one,
         _ if models.contains(&"model") => "model",
-        _ => return not_a_model(format!("this archive holds several programs, none named `model`: {}", models.join(", "))),
+        _ => {
+            return not_a_model(format!(
+                "this archive holds several programs, none named `model`: {}",
+                models.join(", ")
+            ));
+        }
     };
     let entry = format!("{folder}{name}.json");
     let bytes = archive.read(&entry)?;

@@ -88,6 +88,7 @@ pub struct NamedArgument<'a> {
 /// A value in a node, by its kind.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names)] // The names of PyTorch's schema.
 pub enum Argument<'a> {
     AsNone(IgnoredAny),
     #[serde(borrow)]
@@ -138,6 +139,7 @@ pub struct Name<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names)]
 pub enum OptionalTensor<'a> {
     #[serde(borrow)]
     AsTensor(Name<'a>),
@@ -147,6 +149,7 @@ pub enum OptionalTensor<'a> {
 /// A number that is known, or the name of what computes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names)]
 pub enum Symbolic<'a> {
     #[serde(borrow)]
     AsName(Cow<'a, str>),
@@ -255,6 +258,7 @@ pub struct TensorMeta {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names)]
 pub enum Size {
     AsInt(i64),
     AsExpr(Expression),

@@ -27,8 +27,6 @@ static SAME: &[(&str, &str)] = &[
     ("aten._embedding_bag_forward_only", "torch.embedding_bag"),
     ("aten._adaptive_avg_pool2d", "torch.adaptive_avg_pool2d"),
     ("aten._local_scalar_dense", "torch.item"),
-    ("aten.silu_", "torch.silu"),
-    ("aten.conj", "torch.alias"),
     ("_operator.add", "torch.add"),
     ("_operator.sub", "torch.sub"),
     ("_operator.mul", "torch.mul"),
@@ -206,8 +204,7 @@ fn var_mean(a: &Args<'_>) -> OpResult {
 
 fn slice_scatter(a: &Args<'_>) -> OpResult {
     let mut out = a.tensor(0)?.into_owned();
-    let (dim, start, end, step) =
-        (a.int(2)?, a.opt_int(3)?.unwrap_or(0), a.opt_int(4)?.unwrap_or(i64::MAX), a.int(5)?);
+    let (dim, start, end, step) = (a.int(2)?, a.opt_int(3)?.unwrap_or(0), a.opt_int(4)?.unwrap_or(i64::MAX), a.int(5)?);
     let src = a.tensor(1)?;
     ok(out.assign(|whole| whole.slice(dim, start, end, step), &src).map(|()| out))
 }
@@ -217,4 +214,44 @@ fn select_scatter(a: &Args<'_>) -> OpResult {
     let (dim, index) = (a.int(2)?, a.int(3)?);
     let src = a.tensor(1)?;
     ok(out.assign(|whole| whole.select(dim, index), &src).map(|()| out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_of_real_programs_are_known() {
+        let aten = "linear sym_size add reshape dropout transpose embedding layer_norm unsqueeze view gelu arange expand mul \
+            relu conv2d scaled_dot_product_attention select slice __and__ batch_norm cat index new_ones softmax tanh to \
+            flatten gather ge max_pool2d relu_ zeros adaptive_avg_pool2d contiguous linalg_vector_norm mean pad permute abs \
+            add_ bmm clamp clamp_min cumsum div elu expand_as glu gt hardsigmoid instance_norm leaky_relu log_softmax matmul \
+            ne pow sigmoid silu squeeze sub sum unbind unflatten where addmm alias all amax any argmax avg_pool1d avg_pool2d \
+            baddbmm celu chunk conv1d conv_transpose1d conv_transpose2d cos diff dropout_ einsum embedding_bag eq erf exp \
+            flip floor fmod group_norm gru hardswish hardswish_ hardtanh index_select le log1p log_sigmoid logical_not \
+            logsumexp lstm masked_fill max max_pool1d maximum min mish neg one_hot pixel_shuffle prelu prod reciprocal \
+            repeat_interleave roll round rsqrt scatter selu sign sin softplus softshrink sort split sqrt stack std sym_numel \
+            threshold topk tril upsample_bilinear2d upsample_nearest2d var zeros_like mm native_layer_norm convolution full \
+            native_group_norm _native_batch_norm_legit_no_training max_pool2d_with_indices _softmax _to_copy clone detach_ \
+            full_like scalar_tensor split_with_sizes constant_pad_nd var_mean slice_scatter index_put amin rsub";
+        for name in aten.split_whitespace().map(|name| format!("aten.{name}")) {
+            assert!(find(&name).is_some(), "{name}");
+        }
+        for (name, in_place) in [("aten.relu_", true), ("aten.relu", false), ("_operator.mul", false)] {
+            assert_eq!(find(name).map(|(_, in_place)| in_place), Some(in_place), "{name}");
+        }
+        assert!(find("aten.no_such_op").is_none() && find("other.relu").is_none());
+    }
+
+    #[test]
+    fn every_other_name_leads_to_a_row_and_an_argument() {
+        for (name, _) in SAME {
+            assert!(find(name).is_some(), "{name}");
+        }
+        for (name, from, to) in RENAMED {
+            let (row, _) = find(name).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(place(name, row, from), row.args.iter().position(|arg| arg.name == *to), "{name} {from}");
+            assert!(place(name, row, to).is_some(), "{name} {to}");
+        }
+    }
 }

@@ -68,7 +68,9 @@ mod tests {
     #[test]
     fn leaves_are_named_by_their_path() {
         let leaf = r#"{"type": null, "context": null, "children_spec": []}"#;
-        let tuple = |children: &str| format!(r#"{{"type": "builtins.tuple", "context": "null", "children_spec": [{children}]}}"#);
+        let tuple = |children: &str| {
+            format!(r#"{{"type": "builtins.tuple", "context": "null", "children_spec": [{children}]}}"#)
+        };
         let dict = |keys: &str, children: &str| {
             format!(r#"{{"type": "builtins.dict", "context": "{keys}", "children_spec": [{children}]}}"#)
         };

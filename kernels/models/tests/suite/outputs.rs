@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 use stark_kernels::{DType, Tensor};
 use stark_models::{Model, ModelError, Tokenizer, Value};
 
-const TORCHSCRIPT: [&str; 3] = ["torchscript_trace", "torchscript_script", "torchscript_frozen"];
+/// Those that tell parameters from other tensors.
+const WITH_PARAMETERS: [&str; 3] = ["torchscript_trace", "torchscript_script", "pt2"];
 const FORMATS: [&str; 6] =
     ["torchscript_trace", "torchscript_script", "torchscript_frozen", "onnx", "onnx_legacy", "pt2"];
 
@@ -71,12 +72,12 @@ fn check_cases(folder: &Path, name: &str, entry: &Json, file: &str) -> usize {
 }
 
 #[test]
-fn traced_models_have_the_parameters_they_had_in_pytorch() {
+fn models_have_the_parameters_they_had_in_pytorch() {
     for root in folders() {
-        for (name, entry, files) in files_of(&root, &TORCHSCRIPT) {
-            for file in files.iter().filter(|file| !file.contains("frozen")) {
+        for (name, entry, files) in files_of(&root, &WITH_PARAMETERS) {
+            for file in files {
                 let want = entry["params"].as_u64().expect("params") as usize;
-                assert_eq!(load(&root.join(file)).n_parameters(), want, "{name} ({file})");
+                assert_eq!(load(&root.join(&file)).n_parameters(), want, "{name} ({file})");
             }
         }
     }

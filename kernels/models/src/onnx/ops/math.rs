@@ -158,7 +158,13 @@ pub fn shrink(a: &Args<'_>) -> OpResult {
     let (bias, limit) = (a.float(1)?, a.float(2)?);
     ok(k::map_scalar(&x, x.dtype(), move |x| {
         let x = x.to_f64();
-        Scalar::Float(if x < -limit { x + bias } else if x > limit { x - bias } else { 0.0 })
+        Scalar::Float(if x < -limit {
+            x + bias
+        } else if x > limit {
+            x - bias
+        } else {
+            0.0
+        })
     }))
 }
 

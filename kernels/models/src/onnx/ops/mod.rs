@@ -7,4 +7,5 @@ pub mod recurrent;
 pub mod resize;
 pub mod sequence;
 pub mod shape;
+pub mod vision;
 pub mod window;

@@ -4,7 +4,7 @@ use stark_kernels::ops as k;
 use stark_kernels::{DType, Scalar, Tensor};
 
 use super::math::{Reduce, reduce_over};
-use super::shape::{axis, flat};
+use super::shape::{axis, flat, product};
 use crate::ops::tensor::{ok, say};
 use crate::ops::{Args, OpResult};
 use crate::value::Value;
@@ -29,7 +29,9 @@ pub fn gemm(a: &Args<'_>) -> OpResult {
     let made = || {
         let x = flipped(&x, flip_x)?;
         // As PyTorch's linear layers store their weights.
-        if let (true, 1.0, Some(bias)) = (flip_y, alpha, c.as_deref().filter(|c| beta == 1.0 && c.shape() == [y.shape()[0]])) {
+        if let (true, 1.0, Some(bias)) =
+            (flip_y, alpha, c.as_deref().filter(|c| beta == 1.0 && c.shape() == [y.shape()[0]]))
+        {
             return k::linear(&x, &y, Some(bias));
         }
         let out = scaled(k::matmul(&x, &flipped(&y, flip_y)?)?, alpha)?;
@@ -209,7 +211,10 @@ fn letters(term: &str, rank: usize) -> Result<Vec<char>, String> {
     let bad = || format!("the term `{term}` does not name {rank} axes");
     let (before, after) = term.split_once("...").map_or((term, None), |(b, a)| (b, Some(a)));
     let named = before.chars().count() + after.map_or(0, |a| a.chars().count());
-    if named > rank || (after.is_none() && named != rank) || !(before.chars().chain(after.unwrap_or("").chars())).all(|c| c.is_ascii_alphabetic()) {
+    if named > rank
+        || (after.is_none() && named != rank)
+        || !(before.chars().chain(after.unwrap_or("").chars())).all(|c| c.is_ascii_alphabetic())
+    {
         return Err(bad());
     }
     let hidden = (0..rank - named).rev().map(|i| char::from_u32(0x100 + i as u32).unwrap_or('?'));
@@ -243,7 +248,8 @@ pub fn einsum(a: &Args<'_>, operands: usize, equation: usize) -> OpResult {
         // Letters that occur once, in the order of the alphabet, after what an ellipsis hides.
         None => {
             let all: Vec<char> = left.chars().filter(|c| c.is_ascii_alphabetic()).collect();
-            let mut once: Vec<char> = all.iter().copied().filter(|c| all.iter().filter(|d| *d == c).count() == 1).collect();
+            let mut once: Vec<char> =
+                all.iter().copied().filter(|c| all.iter().filter(|d| *d == c).count() == 1).collect();
             once.sort_unstable();
             hidden.into_iter().chain(once).collect()
         }
@@ -257,7 +263,11 @@ pub fn einsum(a: &Args<'_>, operands: usize, equation: usize) -> OpResult {
     }
     let gone: Vec<i64> =
         (0..total.letters.len()).filter(|&i| !output.contains(&total.letters[i])).map(|i| i as i64).collect();
-    let out = if gone.is_empty() { total.tensor } else { reduce_over(&total.tensor, Reduce::Sum, &gone, false).map_err(say)? };
+    let out = if gone.is_empty() {
+        total.tensor
+    } else {
+        reduce_over(&total.tensor, Reduce::Sum, &gone, false).map_err(say)?
+    };
     let kept: Vec<char> = total.letters.into_iter().filter(|c| output.contains(c)).collect();
     let order: Option<Vec<i64>> = output.iter().map(|c| kept.iter().position(|k| k == c).map(|i| i as i64)).collect();
     match order.filter(|order| order.len() == kept.len()) {
@@ -293,8 +303,14 @@ fn contract(x: Factor, y: &Factor, later: impl Fn(char) -> bool) -> stark_kernel
         let alone: Vec<usize> =
             (0..one.letters.len()).filter(|&i| !other.contains(&one.letters[i]) && !later(one.letters[i])).collect();
         if !alone.is_empty() {
-            one.tensor = reduce_over(&one.tensor, Reduce::Sum, &alone.iter().map(|&i| i as i64).collect::<Vec<_>>(), false)?;
-            one.letters = std::mem::take(&mut one.letters).into_iter().enumerate().filter(|(i, _)| !alone.contains(i)).map(|(_, c)| c).collect();
+            one.tensor =
+                reduce_over(&one.tensor, Reduce::Sum, &alone.iter().map(|&i| i as i64).collect::<Vec<_>>(), false)?;
+            one.letters = std::mem::take(&mut one.letters)
+                .into_iter()
+                .enumerate()
+                .filter(|(i, _)| !alone.contains(i))
+                .map(|(_, c)| c)
+                .collect();
         }
     }
     // An axis of size 1 spreads over the other factor's.
@@ -309,7 +325,7 @@ fn contract(x: Factor, y: &Factor, later: impl Fn(char) -> bool) -> stark_kernel
         let places: Vec<i64> =
             order.iter().filter_map(|c| f.letters.iter().position(|l| l == c)).map(|i| i as i64).collect();
         let whole = f.tensor.permute(&places)?.expand(&sizes(&order))?;
-        whole.reshape_to(&groups.map(|group| sizes(group).iter().product()))
+        whole.reshape_to(&groups.map(|group| product(&sizes(group))))
     };
     let product = k::matmul(&arranged(&x, [&batch, &rows, &summed])?, &arranged(&y, [&batch, &summed, &columns])?)?;
     let letters = [batch, rows, columns].concat();

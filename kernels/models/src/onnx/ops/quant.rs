@@ -137,7 +137,8 @@ pub fn qlinear_matmul(a: &Args<'_>) -> OpResult {
     let (y, y_scale, y_zero) = (a.tensor(3)?, a.tensor(4)?, a.tensor(5)?);
     let made = || {
         let out = product(&x, &y, Some(&x_zero), Some(&y_zero))?;
-        let rows = if x_scale.rank() == 1 && x_scale.numel() > 1 { x_scale.unsqueeze(-1)? } else { x_scale.reshape(&[-1])? };
+        let rows =
+            if x_scale.rank() == 1 && x_scale.numel() > 1 { x_scale.unsqueeze(-1)? } else { x_scale.reshape(&[-1])? };
         let scale = k::mul(&rows.to(DType::F64)?, &y_scale.reshape(&[-1])?.to(DType::F64)?)?;
         let scale = if scale.numel() == 1 { scale.reshape(&[])? } else { scale };
         let to = (a.tensor(6), a.tensor(7));

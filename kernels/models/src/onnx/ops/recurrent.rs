@@ -5,7 +5,7 @@ use stark_kernels::{Result as Tried, Scalar, Tensor};
 
 use crate::ops::tensor::say;
 use crate::ops::{Args, OpResult};
-use crate::value::Value;
+use crate::value::{MAX_ITEMS, Value};
 
 /// A function of the gates, with its two numbers.
 #[derive(Debug, Clone, Copy)]
@@ -58,9 +58,7 @@ impl Activation {
             Name::LeakyRelu => k::leaky_relu(x, self.alpha),
             Name::ThresholdedRelu => k::threshold(x, self.alpha, 0.0),
             Name::Elu => k::elu(x, self.alpha),
-            Name::HardSigmoid => {
-                k::clamp(&line()?, Some(Scalar::Float(0.0).into()), Some(Scalar::Float(1.0).into()))
-            }
+            Name::HardSigmoid => k::clamp(&line()?, Some(Scalar::Float(0.0).into()), Some(Scalar::Float(1.0).into())),
             Name::ScaledTanh => k::mul(&k::tanh(&k::mul(x, self.beta)?)?, self.alpha),
             Name::Affine => line(),
             Name::Softsign => k::softsign(x),
@@ -131,16 +129,23 @@ impl Layer {
         let hidden = recurrent.shape().last().copied().unwrap_or(0);
         let n = reversed.len();
         let rows = at.gates.saturating_mul(hidden);
-        if x.rank() != 3 || weights.rank() != 3 || weights.shape()[..2] != [n, rows] || recurrent.shape() != [n, rows, hidden] {
+        if x.rank() != 3
+            || weights.rank() != 3
+            || weights.shape()[..2] != [n, rows]
+            || recurrent.shape() != [n, rows, hidden]
+        {
             let shapes = [x.shape(), weights.shape(), recurrent.shape()];
             return Err(format!("input and weights of shapes {shapes:?} do not fit {n} direction(s)"));
         }
         let batch_first = a.bool(at.layout)?;
         let x = if batch_first { x.transpose(0, 1).map_err(say)? } else { x.into_owned() };
         let (length, batch) = (x.shape()[0], x.shape()[1]);
+        if length > MAX_ITEMS {
+            return Err(format!("{length} steps, the limit is {MAX_ITEMS}"));
+        }
         let bias = a.opt_tensor(3)?.map(|b| b.into_owned());
-        if let Some(bias) = bias.as_ref().filter(|b| b.shape() != [n, 2 * rows]) {
-            return Err(format!("biases of shape {:?}, [{n}, {}] is needed", bias.shape(), 2 * rows));
+        if let Some(bias) = bias.as_ref().filter(|b| b.shape() != [n, rows.saturating_mul(2)]) {
+            return Err(format!("biases of shape {:?}, [{n}, 2 * {rows}] is needed", bias.shape()));
         }
         let mut states = Vec::new();
         for &index in at.states {
@@ -169,9 +174,10 @@ impl Layer {
         }
         let numbers = |index: usize| if a.is_none(index) { Ok(Vec::new()) } else { a.floats(index) };
         let (alphas, betas) = (numbers(at.activations - 2)?, numbers(at.activations - 1)?);
-        let all = names.iter().enumerate().map(|(i, name)| {
-            Activation::new(name, alphas.get(i).copied(), betas.get(i).copied())
-        });
+        let all = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| Activation::new(name, alphas.get(i).copied(), betas.get(i).copied()));
         let all = all.collect::<Result<Vec<_>, _>>()?;
         Ok(Layer {
             x,
@@ -275,7 +281,8 @@ pub fn lstm(a: &Args<'_>) -> OpResult {
         At { activations: 10, layout: 15, gates: 4, defaults: &["Sigmoid", "Tanh", "Tanh"], states: &[5, 6] };
     let layer = Layer::read(a, AT)?;
     let peepholes = a.opt_tensor(7)?;
-    if let Some(p) = peepholes.as_ref().filter(|p| p.shape() != [layer.reversed.len(), 3 * layer.hidden]) {
+    if let Some(p) = peepholes.as_ref().filter(|p| p.shape() != [layer.reversed.len(), layer.hidden.saturating_mul(3)])
+    {
         return Err(format!("peepholes of shape {:?} for {} cells", p.shape(), layer.hidden));
     }
     let coupled = a.bool(14)?;

@@ -5,9 +5,12 @@ use stark_kernels::ops as k;
 use stark_kernels::{DType, Tensor};
 use stark_shapes::rules;
 
-use super::shape::axis;
+use super::shape::{axis, product};
 use crate::ops::tensor::{ok, say};
 use crate::ops::{Args, OpResult};
+
+/// How long an axis may get: each place has a list of its sources.
+const MAX_PLACES: usize = 1 << 24;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mode {
@@ -129,8 +132,7 @@ fn cubic(d: f64, a: f64) -> f64 {
 
 /// One axis of `x`, in Float32 or Float64.
 fn along(x: &Tensor, at: usize, taps: &[Vec<(usize, f64)>], outside: f64) -> Result<Tensor, String> {
-    let (outer, n): (usize, usize) = (x.shape()[..at].iter().product(), x.shape()[at]);
-    let inner: usize = x.shape()[at + 1..].iter().product();
+    let (outer, n, inner) = (product(&x.shape()[..at]), x.shape()[at], product(&x.shape()[at + 1..]));
     let mut shape = x.shape().to_vec();
     shape[at] = taps.len();
     let total = rules::numel(&shape).map_err(say)?;
@@ -246,10 +248,16 @@ struct Settings {
 
 fn run(x: &Tensor, axes: &[(usize, Axis)], settings: Settings) -> OpResult {
     let mut shape = x.shape().to_vec();
-    axes.iter().for_each(|(at, axis)| shape[*at] = axis.to);
-    // The result and every list of taps is bounded by this.
+    for (at, axis) in axes {
+        if axis.to > MAX_PLACES || (axis.from == 0 && axis.to > 0) {
+            return Err(format!("axis {at} of size {} to {}", axis.from, axis.to));
+        }
+        shape[*at] = axis.to;
+    }
+    // The result is bounded before anything is worked out for it.
     Tensor::full(&[], 0i64, x.dtype()).and_then(|zero| zero.expand(&shape)).map_err(say)?;
-    let changed = |axis: &Axis| axis.to != axis.from || axis.scale != 1.0 || matches!(axis.coordinates, Coordinates::Crop(..));
+    let changed =
+        |axis: &Axis| axis.to != axis.from || axis.scale != 1.0 || matches!(axis.coordinates, Coordinates::Crop(..));
     let nearest = matches!(settings.mode, Mode::Nearest(_));
     let mut out = match x.dtype() {
         DType::F32 | DType::F64 => x.clone(),

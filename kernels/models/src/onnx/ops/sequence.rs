@@ -65,6 +65,9 @@ pub fn concat(a: &Args<'_>) -> OpResult {
 
 pub fn split(a: &Args<'_>) -> OpResult {
     let (x, at) = (a.tensor(0)?, a.int(2)?);
+    if a.get(1).is_none() && x.size(at).map_err(say)? > MAX_ITEMS {
+        return Err(format!("a sequence of more than {MAX_ITEMS} items"));
+    }
     let parts = match a.get(1) {
         Value::None => {
             let parts = x.split(1, at).map_err(say)?;
@@ -74,6 +77,9 @@ pub fn split(a: &Args<'_>) -> OpResult {
             }
         }
         Value::Tensor(split) if split.rank() > 0 => x.split_sizes(&a.sizes(1)?, at),
+        _ if x.size(at).map_err(say)? / a.count(1)?.max(1) > MAX_ITEMS => {
+            return Err(format!("a sequence of more than {MAX_ITEMS} items"));
+        }
         _ => x.split(a.count(1)?, at),
     };
     let parts = parts.map_err(say)?;

@@ -10,6 +10,11 @@ use crate::ops::tensor::{ok, pair_of, say};
 use crate::ops::{Args, OpResult};
 use crate::value::Value;
 
+/// How many elements; a number that overflows stays too large for any tensor.
+pub fn product(sizes: &[usize]) -> usize {
+    sizes.iter().fold(1, |n, &d| n.saturating_mul(d))
+}
+
 /// An axis from the end when negative.
 pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     rules::axis(axis, rank).map_err(say)
@@ -34,7 +39,8 @@ pub fn reshape(a: &Args<'_>) -> OpResult {
     if !a.bool(2)? {
         // 0 keeps the size that was there.
         for (at, size) in sizes.iter_mut().enumerate().filter(|(_, size)| **size == 0) {
-            *size = *x.shape().get(at).ok_or_else(|| format!("size {at} is 0, but the input has rank {}", x.rank()))? as i64;
+            *size = *x.shape().get(at).ok_or_else(|| format!("size {at} is 0, but the input has rank {}", x.rank()))?
+                as i64;
         }
     }
     ok(x.reshape(&sizes))
@@ -53,7 +59,7 @@ pub fn flat(x: &Tensor, at: i64) -> Result<Tensor, String> {
         _ => axis(at, x.rank())?,
     };
     let (rows, columns) = x.shape().split_at(at);
-    x.reshape_to(&[rows.iter().product(), columns.iter().product()]).map_err(say)
+    x.reshape_to(&[product(rows), product(columns)]).map_err(say)
 }
 
 pub fn transpose(a: &Args<'_>) -> OpResult {
@@ -210,10 +216,11 @@ pub fn space_to_depth(a: &Args<'_>) -> OpResult {
 pub fn reverse_sequence(a: &Args<'_>) -> OpResult {
     let (x, lengths) = (a.tensor(0)?, a.ints(1)?);
     let (batch, time) = (axis(a.int(2)?, x.rank())?, axis(a.int(3)?, x.rank())?);
-    let items = x.unbind(batch as i64).map_err(say)?;
-    if items.len() != lengths.len() || batch == time {
-        return Err(format!("{} lengths for {} sequences", lengths.len(), items.len()));
+    let (n, longest) = (x.shape()[batch], x.shape()[time] as i64);
+    if n != lengths.len() || batch == time || lengths.iter().any(|n| !(0..=longest).contains(n)) {
+        return Err(format!("{} lengths for {n} sequences of {longest} steps", lengths.len()));
     }
+    let items = x.unbind(batch as i64).map_err(say)?;
     // An item has lost the batch axis.
     let time = (time - usize::from(time > batch)) as i64;
     let turn = |(x, &n): (&Tensor, &i64)| {
@@ -341,9 +348,9 @@ fn places(index: &Tensor, shape: &[usize]) -> Result<Vec<i64>, String> {
     let width = index.shape().last().copied().unwrap_or(0);
     let numbers = index.to(DType::I64).and_then(|index| index.to_vec::<i64>()).map_err(say)?;
     if width == 0 {
-        let n_rows = index.shape().iter().rev().skip(1).product::<usize>();
-        rules::numel(&[n_rows]).map_err(say)?;
-        return Ok(vec![0; n_rows]);
+        // Rows without numbers take no memory there, but would here.
+        let n_rows = product(&index.shape()[..index.rank().saturating_sub(1)]);
+        return Tensor::zeros(&[n_rows], DType::I64).and_then(|zeros| zeros.to_vec::<i64>()).map_err(say);
     }
     numbers
         .chunks_exact(width)
@@ -368,7 +375,7 @@ pub fn gather_nd(a: &Args<'_>) -> OpResult {
         return Err(format!("indices of shape {:?} do not fit data of shape {:?}", index.shape(), x.shape()));
     }
     let picked = &x.shape()[batch..batch + width];
-    let (n_batches, n_places): (usize, usize) = (x.shape()[..batch].iter().product(), picked.iter().product());
+    let (n_batches, n_places) = (product(&x.shape()[..batch]), product(picked));
     let mut flat = places(&index, picked)?;
     let each = flat.len() / n_batches.max(1);
     for (i, place) in flat.iter_mut().enumerate() {
@@ -377,7 +384,7 @@ pub fn gather_nd(a: &Args<'_>) -> OpResult {
     let rest = &x.shape()[batch + width..];
     let shape: Vec<usize> = [&index.shape()[..index.rank() - 1], rest].concat();
     let n_rows = flat.len();
-    let rows = x.reshape_to(&[&[n_batches * n_places], rest].concat());
+    let rows = x.reshape_to(&[&[n_batches.saturating_mul(n_places)], rest].concat());
     let picked = rows.and_then(|rows| k::index_select(&rows, 0, &Tensor::from_vec(flat, &[n_rows])?));
     ok(picked.and_then(|picked| picked.reshape_to(&shape)))
 }
@@ -418,7 +425,8 @@ pub fn scatter_elements(a: &Args<'_>) -> OpResult {
     let at = axis(at, x.rank())?;
     let mut out = x.to_scalars();
     let shape = index.shape();
-    let updates = shape.iter().enumerate().try_fold(updates.into_owned(), |u, (i, &n)| u.slice(i as i64, 0, n as i64, 1));
+    let updates =
+        shape.iter().enumerate().try_fold(updates.into_owned(), |u, (i, &n)| u.slice(i as i64, 0, n as i64, 1));
     let updates = updates.map_err(say)?.to_scalars();
     let mut place = vec![0usize; shape.len()];
     for (number, to) in updates.into_iter().zip(index.to_scalars()) {
@@ -447,8 +455,7 @@ pub fn scatter_nd(a: &Args<'_>) -> OpResult {
         return Err(format!("updates of shape {:?}, {wanted:?} is needed", updates.shape()));
     }
     let flat = places(&index, &x.shape()[..width])?;
-    let n_rows: usize = x.shape()[..width].iter().product();
-    let row: usize = rest.iter().product();
+    let (n_rows, row) = (product(&x.shape()[..width]), product(rest));
     let Some(combine) = reduction(a, 3)? else {
         let put = || {
             let rows = x.reshape_to(&[n_rows, row])?;

@@ -6,6 +6,7 @@ use stark_kernels::{Conv, DType, Pool, Scalar, Tensor};
 use stark_shapes::rules;
 
 use super::math::{Reduce, reduce_over};
+use super::shape::product;
 use crate::ops::args::Ints;
 use crate::ops::tensor::{ok, say};
 use crate::ops::{Args, OpResult};
@@ -20,6 +21,9 @@ pub struct Windows {
     begin: Vec<i64>,
     end: Vec<i64>,
 }
+
+/// How many elements the windows of one pooling may meet together.
+const MAX_POOLING: usize = 1 << 38;
 
 /// Positions of the attributes among the arguments.
 pub struct At {
@@ -60,7 +64,11 @@ impl Windows {
                     let needed = (sizes[i].div_ceil(stride[i]).saturating_sub(1)).saturating_mul(stride[i]);
                     let span = (kernel[i].saturating_sub(1)).saturating_mul(dilation[i]).saturating_add(1);
                     let total = needed.saturating_add(span).saturating_sub(sizes[i]) as i64;
-                    (begin[i], end[i]) = if mode == "SAME_UPPER" { (total / 2, total - total / 2) } else { (total - total / 2, total / 2) };
+                    (begin[i], end[i]) = if mode == "SAME_UPPER" {
+                        (total / 2, total - total / 2)
+                    } else {
+                        (total - total / 2, total / 2)
+                    };
                 }
             }
             other => return Err(format!("auto_pad `{other}` is not known")),
@@ -90,9 +98,10 @@ impl Windows {
 }
 
 fn spatial(x: &Tensor) -> Result<&[usize], String> {
-    x.shape().get(2..).filter(|sizes| !sizes.is_empty()).ok_or_else(|| {
-        format!("takes [batch, channels, …], not shape {:?}", x.shape())
-    })
+    x.shape()
+        .get(2..)
+        .filter(|sizes| !sizes.is_empty())
+        .ok_or_else(|| format!("takes [batch, channels, …], not shape {:?}", x.shape()))
 }
 
 pub fn conv(a: &Args<'_>) -> OpResult {
@@ -177,17 +186,22 @@ pub fn conv_transpose(a: &Args<'_>) -> OpResult {
     let n = sizes.len();
     let kernel = spatial(&weight)?.to_vec();
     let groups = a.count(5)?;
-    let extra: Vec<usize> =
-        list(a, 7, n, 0)?.iter().map(|&e| usize::try_from(e).map_err(|_| format!("output_padding {e}"))).collect::<Result<_, _>>()?;
+    let extra: Vec<usize> = list(a, 7, n, 0)?
+        .iter()
+        .map(|&e| usize::try_from(e).map_err(|_| format!("output_padding {e}")))
+        .collect::<Result<_, _>>()?;
     let at = At { auto_pad: 3, dilations: 4, pads: 9, strides: 10 };
     let mut windows = Windows::read(a, at, sizes, kernel)?;
     let same = a.str(3)?.starts_with("SAME");
     if let (true, Ok(shape)) = (same || !a.is_none(8), list(a, 8, n, 0)) {
         for i in 0..n {
             let span = (windows.kernel[i] - 1).saturating_mul(windows.dilation[i]).saturating_add(1);
-            let full = (sizes[i].saturating_sub(1)).saturating_mul(windows.stride[i]).saturating_add(extra[i]).saturating_add(span);
+            let full = (sizes[i].saturating_sub(1))
+                .saturating_mul(windows.stride[i])
+                .saturating_add(extra[i])
+                .saturating_add(span);
             let wanted = if a.is_none(8) { sizes[i].saturating_mul(windows.stride[i]) as i64 } else { shape[i] };
-            let total = full as i64 - wanted;
+            let total = i64::try_from(full).unwrap_or(i64::MAX).saturating_sub(wanted);
             if total < 0 {
                 // More than the window reaches: zeros follow.
                 (windows.begin[i], windows.end[i]) = (0, total);
@@ -197,7 +211,7 @@ pub fn conv_transpose(a: &Args<'_>) -> OpResult {
             (windows.begin[i], windows.end[i]) = if a.str(3)? == "SAME_UPPER" { (less, more) } else { (more, less) };
         }
     }
-    let even = windows.is_even() && extra.iter().all(|&e| e == 0);
+    let even = windows.is_even() && n < 3 && extra.iter().all(|&e| e == 0);
     let padding = |i: usize| if even { windows.begin[i] as usize } else { 0 };
     let grows = windows.end.iter().any(|&end| end < 0);
     let b = bias.as_deref().filter(|_| !grows);
@@ -207,6 +221,7 @@ pub fn conv_transpose(a: &Args<'_>) -> OpResult {
             let w = [windows.conv(0, padding(0)), windows.conv(1, padding(1))];
             k::conv_transpose2d(&x, &weight, b, w, [extra[0], extra[1]], groups)
         }
+        3 => conv_transpose3d(&x, &weight, b, &windows, [extra[0], extra[1], extra[2]], groups),
         n => return Err(format!("a transposed convolution over {n} axes is not supported")),
     };
     let out = out.map_err(say)?;
@@ -226,6 +241,45 @@ pub fn conv_transpose(a: &Args<'_>) -> OpResult {
     }
 }
 
+/// One plane of the window at a time: each frame of the input adds one frame to the result.
+fn conv_transpose3d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    windows: &Windows,
+    extra: [usize; 3],
+    groups: usize,
+) -> stark_kernels::Result<Tensor> {
+    let (n, frames, stride) = (x.size(0)?, x.size(2)?, windows.stride[0]);
+    let flat = [windows.conv(1, 0), windows.conv(2, 0)];
+    let images = x.permute(&[0, 2, 1, 3, 4])?.reshape_to(&[n * frames, x.size(1)?, x.size(3)?, x.size(4)?])?;
+    let span = (windows.kernel[0] - 1).saturating_mul(windows.dilation[0]).saturating_add(1);
+    let depth = frames.saturating_sub(1).saturating_mul(stride).saturating_add(span).saturating_add(extra[0]);
+    let mut total: Option<Tensor> = None;
+    for plane in 0..windows.kernel[0] {
+        let part =
+            k::conv_transpose2d(&images, &weight.select(2, plane as i64)?, None, flat, [extra[1], extra[2]], groups)?;
+        let (c, h, w) = (part.size(1)?, part.size(2)?, part.size(3)?);
+        let part = part.reshape_to(&[n, frames, c, h, w])?;
+        let mut sum = match total {
+            Some(total) => total,
+            None => Tensor::zeros(&[n, depth, c, h, w], x.dtype())?,
+        };
+        let first = (plane * windows.dilation[0]) as i64;
+        let last = first + (frames.saturating_sub(1) * stride) as i64 + 1;
+        let met = |t: &Tensor| t.slice(1, first, last, stride as i64);
+        let added = k::add(&met(&sum)?, &part)?;
+        sum.assign(met, &added)?;
+        total = Some(sum);
+    }
+    let Some(total) = total else { return Err(stark_kernels::TensorError::Argument("a window of depth 0".into())) };
+    let out = total.permute(&[0, 2, 1, 3, 4])?.contiguous()?;
+    match bias {
+        Some(bias) => k::add(&out, &bias.reshape(&[1, -1, 1, 1, 1])?),
+        None => Ok(out),
+    }
+}
+
 // ---- pooling --------------------------------------------------------------------------------------
 
 struct Pooling<'a> {
@@ -238,7 +292,8 @@ impl Pooling<'_> {
     /// The window for the kernels, when they can do it.
     fn plain(&self) -> Option<Vec<Pool>> {
         let w = &self.windows;
-        let fits = w.is_even() && w.kernel.len() < 3 && (0..w.kernel.len()).all(|i| w.begin[i] as usize <= w.kernel[i] / 2);
+        let fits =
+            w.is_even() && w.kernel.len() < 3 && (0..w.kernel.len()).all(|i| w.begin[i] as usize <= w.kernel[i] / 2);
         fits.then(|| {
             (0..w.kernel.len())
                 .map(|i| Pool {
@@ -260,7 +315,8 @@ impl Pooling<'_> {
             .map(|(i, &n)| {
                 let span = (w.kernel[i] - 1).saturating_mul(w.dilation[i]).saturating_add(1);
                 let padded = n + w.begin[i] as usize + w.end[i] as usize;
-                let room = padded.checked_sub(span).ok_or_else(|| format!("a window of {span} over {padded} elements"))?;
+                let room =
+                    padded.checked_sub(span).ok_or_else(|| format!("a window of {span} over {padded} elements"))?;
                 let mut out = if self.ceil_mode { room.div_ceil(w.stride[i]) } else { room / w.stride[i] } + 1;
                 // The last window must begin inside the input or the padding before it.
                 if self.ceil_mode && (out - 1) * w.stride[i] >= n + w.begin[i] as usize {
@@ -273,7 +329,10 @@ impl Pooling<'_> {
 
     /// Calls `visit(plane, window)` for each window with the places inside the plane, and how many places
     /// count when padding does; gives results and a shape.
-    fn walk(&self, mut visit: impl FnMut(&[f64], &[usize], usize) -> (f64, i64)) -> Result<(Vec<f64>, Vec<i64>, Vec<usize>), String> {
+    fn walk(
+        &self,
+        mut visit: impl FnMut(&[f64], &[usize], usize) -> (f64, i64),
+    ) -> Result<(Vec<f64>, Vec<i64>, Vec<usize>), String> {
         let w = &self.windows;
         let outs = self.out_sizes()?;
         let ins = &self.x.shape()[2..];
@@ -282,11 +341,11 @@ impl Pooling<'_> {
         let n = rules::numel(&shape).map_err(say)?;
         Tensor::zeros(&shape, DType::F64).map_err(say)?;
         let data = self.x.to(DType::F64).and_then(|x| x.to_vec::<f64>()).map_err(say)?;
-        let size: usize = ins.iter().product();
+        let size = product(ins);
         let (mut values, mut places) = (Vec::with_capacity(n), Vec::with_capacity(n));
         let mut window: Vec<usize> = Vec::new();
-        let n_out: usize = outs.iter().product();
-        let n_taps: usize = w.kernel.iter().product();
+        let n_out = product(&outs);
+        let n_taps = product(&w.kernel);
         if n == 0 {
             return Ok((values, places, shape));
         }
@@ -334,7 +393,14 @@ impl Pooling<'_> {
 fn pooling<'a>(a: &Args<'_>, x: &'a Tensor, at: At, kernel: usize, ceil_mode: bool) -> Result<Pooling<'a>, String> {
     let sizes = spatial(x)?;
     let kernel = at_least_one(a.ints(kernel)?, "window")?;
-    Ok(Pooling { x, windows: Windows::read(a, at, sizes, kernel)?, ceil_mode })
+    let taps = product(&kernel);
+    let pool = Pooling { x, windows: Windows::read(a, at, sizes, kernel)?, ceil_mode };
+    // A window reaches over padding that no memory stands for, so its work is bounded here.
+    let work = product(&pool.out_sizes()?).saturating_mul(taps).saturating_mul(product(&x.shape()[..2]));
+    if work > MAX_POOLING {
+        return Err(format!("a window of {taps} elements at so many places is more than {MAX_POOLING} steps"));
+    }
+    Ok(pool)
 }
 
 /// The greatest of each window; with its place in the whole input when that is asked for.
