@@ -59,17 +59,8 @@ fn literal(lit: &Lit) -> Ctor {
 }
 
 fn int_range(ty: &Ty) -> (i128, i128) {
-    let Ty::Num(kind) = ty else { return (i128::from(i64::MIN), i128::from(i64::MAX)) };
-    match kind {
-        NumKind::Int8 => (-128, 127),
-        NumKind::Int16 => (-32768, 32767),
-        NumKind::Int32 => (i128::from(i32::MIN), i128::from(i32::MAX)),
-        NumKind::UInt8 => (0, 255),
-        NumKind::UInt16 => (0, 65535),
-        NumKind::UInt32 => (0, i128::from(u32::MAX)),
-        NumKind::UInt64 => (0, i128::from(u64::MAX)),
-        _ => (i128::from(i64::MIN), i128::from(i64::MAX)),
-    }
+    let kind = if let Ty::Num(kind) = ty { *kind } else { NumKind::Int64 };
+    crate::check::limits::int_range(kind)
 }
 
 fn simplify(pat: &Pat) -> Simple {

@@ -9,6 +9,7 @@ mod exhaustive;
 mod flow;
 mod resolve;
 mod session;
+mod shapes;
 mod types;
 
 use stark_syntax::diagnostic::{Diagnostic, Severity};

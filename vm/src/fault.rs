@@ -3,8 +3,12 @@
 //! A native or an instruction answers with a `Fault`; the interpreter makes it an error of the struct that the module
 //! names for it and looks for a handler.
 
+use crate::load::CodeSpace;
+use crate::trace::Trace;
 use crate::types::TypeInfo;
 use crate::value::Value;
+use stark_bytecode::TypeDesc;
+use std::sync::Arc;
 
 /// Calls `$table!` with every kind of fault: `Name "what it means"`.
 #[macro_export]
@@ -21,7 +25,7 @@ macro_rules! for_each_fault {
             TimeoutError "a time limit passed";
             CancelledError "the task was cancelled";
             OverloadedError "a full mailbox refused a message";
-            DeadlockError "actors that wait for each other in a circle";
+            DeadlockError "tasks or actors that would wait for each other for ever";
             ChannelClosed "a channel that is closed";
             LaggedError "a subscriber that fell too far behind";
             ActorError "an actor failed while answering";
@@ -55,7 +59,8 @@ pub struct Fault(Box<FaultBody>);
 #[derive(Debug)]
 pub(crate) enum FaultBody {
     /// A fault of the VM's own table. `fields` fill the error struct behind its message.
-    Kind { kind: FaultKind, message: String, fields: Vec<Value> },
+    /// `cause` is the trace in the task that failed first.
+    Kind { kind: FaultKind, message: String, fields: Vec<Value>, cause: Option<Arc<Trace>> },
     /// A `dyn Error` that was thrown elsewhere (in a task that was awaited); its trace is kept as the cause.
     Thrown(Value),
     /// `exit(status)`: the program ends.
@@ -64,12 +69,20 @@ pub(crate) enum FaultBody {
 
 impl Fault {
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Fault {
-        Fault(Box::new(FaultBody::Kind { kind, message: message.into(), fields: Vec::new() }))
+        Fault(Box::new(FaultBody::Kind { kind, message: message.into(), fields: Vec::new(), cause: None }))
     }
 
     /// A fault whose error struct has more fields than the message: their values, in order.
     pub fn with_fields(kind: FaultKind, message: impl Into<String>, fields: Vec<Value>) -> Fault {
-        Fault(Box::new(FaultBody::Kind { kind, message: message.into(), fields }))
+        Fault(Box::new(FaultBody::Kind { kind, message: message.into(), fields, cause: None }))
+    }
+
+    /// The same fault, remembering where `error` was thrown, which led to it.
+    pub(crate) fn caused_by(mut self, error: &Value) -> Fault {
+        if let FaultBody::Kind { cause, .. } = &mut *self.0 {
+            *cause = error.as_ref().dyn_obj().trace.clone();
+        }
+        self
     }
 
     /// Throws a `dyn Error` value that came from another task.
@@ -140,6 +153,64 @@ impl Fault {
 
     pub fn internal(message: impl Into<String>) -> Fault {
         Fault::new(FaultKind::InternalError, message)
+    }
+}
+
+impl CodeSpace {
+    /// The error value of a fault outside any running call: for whoever ends a task or an ask from the outside.
+    pub(crate) fn error_value(&self, fault: Fault) -> Value {
+        let (mut error, cause) = self.materialise(fault.into_body());
+        if let Some(trace) = cause {
+            error.set_trace(trace);
+        }
+        error
+    }
+
+    /// The `dyn Error` for a fault, and the trace it brought from another task.
+    pub(crate) fn materialise(&self, body: FaultBody) -> (Value, Option<Arc<Trace>>) {
+        match body {
+            FaultBody::Thrown(error) => {
+                let cause = error.as_ref().dyn_obj().trace.clone();
+                (error, cause)
+            }
+            FaultBody::Kind { kind, message, fields, cause } => {
+                let info = self.faults.get(kind);
+                let TypeDesc::Struct { fields: declared, .. } = &info.desc else {
+                    unreachable!("the loader takes structs only")
+                };
+                let mut given = fields.into_iter();
+                let values = (0..declared.len()).map(|i| match i {
+                    0 => Value::str(message.as_str()),
+                    // A module may declare the struct with other fields than the library's.
+                    _ => given
+                        .next()
+                        .filter(|value| value.info().stands_for(info.field(0, i)))
+                        .unwrap_or_else(|| default_of(info.field(0, i))),
+                });
+                let values: Vec<Value> = values.collect();
+                (Value::dynamic(self.dyn_error, Value::fields(info, values)), cause)
+            }
+            FaultBody::Exit(status) => {
+                let message = format!("exit({status}) where only an error can be");
+                self.materialise(*Fault::internal(message).0)
+            }
+        }
+    }
+}
+
+/// What a field of an error struct holds when the fault says nothing about it.
+fn default_of(info: &'static TypeInfo) -> Value {
+    match &info.desc {
+        TypeDesc::Str => Value::str(""),
+        TypeDesc::Bytes => Value::bytes([]),
+        TypeDesc::Vec(_) => Value::vec(info, []),
+        TypeDesc::Map(..) | TypeDesc::Set(_) => Value::map(info),
+        TypeDesc::Enum { variants, .. } => match variants.iter().position(|v| v.fields.is_empty()) {
+            Some(variant) => Value::variant(info, variant as u16, []),
+            None => Value::from_raw(0, info),
+        },
+        // A null reference: reading it is the fault of a hole.
+        _ => Value::from_raw(0, info),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Read in this order: `types` and `value` (what a slot is), `heap` (objects, counting, moving between tasks),
 //! `structural` (show, equality, order, hash), `fault` and `trace`, `natives` (what the library calls), `program` and `task`.
 
+mod actor;
 pub mod conc;
 pub mod fault;
 pub mod heap;

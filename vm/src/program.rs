@@ -1,5 +1,6 @@
 //! A program that runs: what all its tasks share.
 
+use crate::actor::{ActorCell, Circles};
 use crate::fault::{Fault, FaultKind};
 use crate::load::CodeSpace;
 use crate::natives::Capability;
@@ -7,9 +8,10 @@ use crate::task::TaskBody;
 use parking_lot::Mutex;
 use stark_models::Tokenizer;
 use stark_scheduler::Handle;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 /// What the host decides.
@@ -54,8 +56,12 @@ pub struct Program {
     out: Mutex<Output>,
     pub(crate) handle: OnceLock<Handle<TaskBody>>,
     /// By the number of their global.
-    pub(crate) zones: Box<[crate::conc::channels::Zone]>,
+    pub(crate) zones: Box<[crate::conc::zones::Zone]>,
     status: Mutex<Option<i32>>,
+    /// Actors that were begun with a name and have not ended.
+    pub(crate) actors: Mutex<HashMap<String, Weak<ActorCell>>>,
+    /// Which actors wait for which.
+    pub(crate) circles: Circles,
     /// What `tokenize` uses, once it is known.
     pub(crate) tokenizer: Mutex<Option<Tokenizer>>,
 }
@@ -70,7 +76,19 @@ impl Program {
         let out = Output { sink: io::BufWriter::with_capacity(1 << 16, sink), flushed: Instant::now() };
         let globals = code.globals.iter().map(|_| OnceLock::new()).collect();
         let zones = code.globals.iter().map(|_| Default::default()).collect();
-        Program { code, globals, args, options, out: Mutex::new(out), handle: OnceLock::new(), zones, status: Mutex::new(None), tokenizer: Mutex::default() }
+        Program {
+            code,
+            globals,
+            args,
+            options,
+            out: Mutex::new(out),
+            handle: OnceLock::new(),
+            zones,
+            status: Mutex::new(None),
+            actors: Mutex::default(),
+            circles: Circles::default(),
+            tokenizer: Mutex::default(),
+        }
     }
 
     /// The scheduler that runs this program's tasks; `None` before it runs and for a machine that runs alone.

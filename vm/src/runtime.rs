@@ -6,7 +6,7 @@ use crate::load::{LoadError, load};
 use crate::program::{Options, Program};
 use crate::task::{TaskBody, TaskCx, TaskShared};
 use stark_bytecode::VerifiedModule;
-use stark_scheduler::{Config, RunOutcome, Scheduler};
+use stark_scheduler::{Config, RunOutcome, Scheduler, TaskRef};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
@@ -66,13 +66,18 @@ impl Runtime {
             }
         });
         let main = TaskBody::new(&program, entry, Vec::<Parcel>::new(), on_end).reporting();
-        let outcome = scheduler.run(main, TaskShared::default());
-        program.flush();
-        let status = match outcome {
-            RunOutcome::Done | RunOutcome::Stopped => program.exit_status().unwrap_or(status.load(Relaxed)),
-            RunOutcome::Deadlock => {
-                self.report_deadlock(&program, &scheduler);
-                DEADLOCK_STATUS
+        let mut outcome = scheduler.run(main, TaskShared::default());
+        let status = loop {
+            program.flush();
+            match outcome {
+                RunOutcome::Done | RunOutcome::Stopped => {
+                    break program.exit_status().unwrap_or(status.load(Relaxed));
+                }
+                RunOutcome::Deadlock if stop_idle_actors(&scheduler) => outcome = scheduler.wait(),
+                RunOutcome::Deadlock => {
+                    self.report_deadlock(&program, &scheduler);
+                    break DEADLOCK_STATUS;
+                }
             }
         };
         program.flush();
@@ -80,17 +85,31 @@ impl Runtime {
     }
 
     fn report_deadlock(&self, program: &Program, scheduler: &Scheduler<TaskBody>) {
-        let tasks = scheduler.tasks();
+        // An actor that waits for its next message is not stuck itself.
+        let mut tasks = scheduler.tasks();
+        tasks.retain(|task| task.inspect(|body| body.idle_actor()).flatten().is_none());
         let mut text = format!("error: deadlock: {} waiting and nothing can wake one\n", count(tasks.len()));
         for task in tasks.iter().take(MAX_REPORTED_TASKS) {
             let (reason, _) = task.wait();
-            let place = task.inspect(|body| body.place()).unwrap_or_default();
-            text += &format!("  task {} waits for {}\n{place}", task.id(), reason.words());
+            let (title, place) = task.inspect(|body| (body.title(), body.place())).unwrap_or_default();
+            text += &format!("  {title} {} waits for {}\n{place}", task.id(), reason.words());
         }
         if tasks.len() > MAX_REPORTED_TASKS {
             text += &format!("  … {} more\n", tasks.len() - MAX_REPORTED_TASKS);
         }
         program.eprint(&text);
+    }
+}
+
+/// When only idle actors are left the program is over: tells them to stop. `false` when something else is left.
+fn stop_idle_actors(scheduler: &Scheduler<TaskBody>) -> bool {
+    let idle = |task: &TaskRef<TaskBody>| task.inspect(|body| body.idle_actor()).flatten();
+    match scheduler.tasks().iter().map(idle).collect::<Option<Vec<_>>>() {
+        Some(actors) => {
+            actors.iter().for_each(|actor| actor.stop());
+            true
+        }
+        None => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! A task: an interpreter, its heap, and what is to be done with its result. The scheduler's unit of work.
 
+use crate::actor::{ActorBody, ActorCell};
+use crate::conc::tasks::Alarm;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
 use crate::interp::{Machine, TaskEnd, Turn};
@@ -9,6 +11,7 @@ use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
 
 pub use stark_scheduler::WaitReason;
 
@@ -17,11 +20,15 @@ pub struct TaskCx {
     program: Arc<Program>,
     pub(crate) me: Option<TaskRef<TaskBody>>,
     pub(crate) worker: usize,
+    /// The actor whose handler runs in it.
+    pub(crate) actor: Option<Arc<ActorCell>>,
+    /// When the ask that is worked on is given up; asks made for it end no later.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl TaskCx {
     pub fn new(program: Arc<Program>) -> TaskCx {
-        TaskCx { program, me: None, worker: 0 }
+        TaskCx { program, me: None, worker: 0, actor: None, deadline: None }
     }
 
     /// The program this task is part of: options, arguments, output.
@@ -63,10 +70,22 @@ impl TaskShared {
 /// What is done with a task's end, on its worker and with its heap current: packing the result for whoever waits.
 pub type OnEnd = Box<dyn FnOnce(&mut TaskCx, TaskEnd) + Send>;
 
-/// The body of a task that runs one function.
+/// What the scheduler runs: an interpreter with its heap, and what it is for.
 pub struct TaskBody {
     machine: Machine,
     heap: Heap,
+    role: Role,
+}
+
+enum Role {
+    Call(Call),
+    Actor(Box<ActorBody>),
+    Alarm(Alarm),
+    Ended,
+}
+
+/// One function, run to its end.
+struct Call {
     begin: Option<(&'static Func, Vec<Parcel>)>,
     on_end: Option<OnEnd>,
     /// Cancelling is delivered once.
@@ -78,19 +97,27 @@ pub struct TaskBody {
 impl TaskBody {
     /// A task that will run `func` with `args`.
     pub(crate) fn new(program: &Arc<Program>, func: &'static Func, args: Vec<Parcel>, on_end: OnEnd) -> TaskBody {
-        TaskBody {
-            machine: Machine::new(program),
-            heap: Heap::with_limit(program.options.heap_limit),
-            begin: Some((func, args)),
-            on_end: Some(on_end),
-            cancel_delivered: false,
-            reports: false,
-        }
+        let call = Call { begin: Some((func, args)), on_end: Some(on_end), cancel_delivered: false, reports: false };
+        TaskBody::with_role(program, Role::Call(call))
+    }
+
+    pub(crate) fn actor(program: &Arc<Program>, actor: ActorBody) -> TaskBody {
+        TaskBody::with_role(program, Role::Actor(Box::new(actor)))
+    }
+
+    pub(crate) fn alarm(program: &Arc<Program>, alarm: Alarm) -> TaskBody {
+        TaskBody::with_role(program, Role::Alarm(alarm))
+    }
+
+    fn with_role(program: &Arc<Program>, role: Role) -> TaskBody {
+        TaskBody { machine: Machine::new(program), heap: Heap::with_limit(program.options.heap_limit), role }
     }
 
     /// The same task, telling an error that ends it on standard error.
     pub(crate) fn reporting(mut self) -> TaskBody {
-        self.reports = true;
+        if let Role::Call(call) = &mut self.role {
+            call.reports = true;
+        }
         self
     }
 
@@ -99,61 +126,87 @@ impl TaskBody {
         self.machine.place().render()
     }
 
-    /// `error: Kind: message` and the trace. Asks the error's own `message()`.
-    fn describe(&mut self, error: &Value) -> String {
-        let (kind, inner) = {
-            let inner = error.as_ref().inner();
-            (inner.info().name(), inner.to_owned())
-        };
-        let trace = error.as_ref().trace().map(|t| t.render()).unwrap_or_default();
-        let message = match self.machine.message_of(inner) {
-            Some(message) => message,
-            None => "its message cannot be told".to_string(),
-        };
-        format!("error: {kind}: {message}\n{trace}")
+    /// What a report calls it.
+    pub(crate) fn title(&self) -> String {
+        match &self.role {
+            Role::Actor(actor) => format!("actor {}", actor.cell().name()),
+            _ => "task".to_string(),
+        }
+    }
+
+    /// The actor, when it has nothing to do.
+    pub(crate) fn idle_actor(&self) -> Option<Arc<ActorCell>> {
+        match &self.role {
+            Role::Actor(actor) if actor.is_idle() => Some(actor.cell().clone()),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the tensors in an actor's state; `None` when there is none to look at.
+    pub(crate) fn tensor_bytes(&self) -> Option<u64> {
+        match &self.role {
+            Role::Actor(actor) => actor.tensor_bytes(),
+            _ => None,
+        }
     }
 
     /// Bytes its values take, while it does not run.
     pub fn heap(&self) -> Heap {
         self.heap
     }
+}
 
-    fn turn(&mut self, cx: &Context<'_, TaskBody>) -> Outcome {
+/// `error: Kind: message` and the trace. Asks the error's own `message()`; no call may be under way.
+pub(crate) fn describe(machine: &mut Machine, error: &Value) -> String {
+    let trace = error.as_ref().trace().map(|t| t.render()).unwrap_or_default();
+    format!("error: {}\n{trace}", summary(machine, error))
+}
+
+/// `Kind: message`.
+pub(crate) fn summary(machine: &mut Machine, error: &Value) -> String {
+    let (kind, inner) = {
+        let inner = error.as_ref().inner();
+        (inner.info().name(), inner.to_owned())
+    };
+    let message = machine.message_of(inner).unwrap_or_else(|| "its message cannot be told".to_string());
+    format!("{kind}: {message}")
+}
+
+impl Call {
+    fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
         let cancel = !self.cancel_delivered && cx.shared().is_cancelled();
         if let Some((func, args)) = self.begin.take() {
-            self.machine.task().me = Some(cx.task().clone());
+            machine.task().me = Some(cx.task().clone());
             if cancel {
                 drop(args);
                 let fault = Fault::new(FaultKind::CancelledError, "the task was cancelled before it began");
-                let error = self.machine.error_value(fault);
-                return self.end(TaskEnd::Failed(error));
+                let error = machine.code.error_value(fault);
+                return self.end(machine, TaskEnd::Failed(error));
             }
             let args: Vec<Value> = args.into_iter().map(Parcel::unpack).collect();
-            self.machine.start(func, args);
+            machine.start(func, args);
         }
-        self.machine.task().worker = cx.worker();
-        self.cancel_delivered |= cancel;
-        match self.machine.run(cx.budget(), cancel) {
-            Turn::Yield => {
-                // Not waiting yet: it will be delivered when it does.
-                self.cancel_delivered &= !cancel;
-                Outcome::Yield
-            }
+        machine.task().worker = cx.worker();
+        let turn = machine.run(cx.budget(), cancel);
+        // If it does not wait yet, it will be delivered when it does.
+        self.cancel_delivered |= machine.has_delivered_cancel();
+        match turn {
+            Turn::Yield => Outcome::Yield,
             Turn::Wait(reason, detail) => {
                 cx.wait_for(reason, detail);
                 Outcome::Park
             }
-            Turn::Done(end) => self.end(end),
+            Turn::Done(end) => self.end(machine, end),
         }
     }
 
-    fn end(&mut self, end: TaskEnd) -> Outcome {
+    fn end(&mut self, machine: &mut Machine, end: TaskEnd) -> Outcome {
         if let (true, TaskEnd::Failed(error)) = (self.reports, &end) {
-            let text = self.describe(error);
-            self.machine.task().program().eprint(&text);
+            let text = describe(machine, error);
+            machine.task().program().eprint(&text);
         }
         if let Some(on_end) = self.on_end.take() {
-            on_end(self.machine.task(), end);
+            on_end(machine.task(), end);
         }
         Outcome::Done
     }
@@ -164,7 +217,12 @@ impl Task for TaskBody {
 
     fn run(&mut self, cx: &mut Context<'_, TaskBody>) -> Outcome {
         let outside = meter::swap(self.heap);
-        let outcome = self.turn(cx);
+        let outcome = match &mut self.role {
+            Role::Call(call) => call.turn(&mut self.machine, cx),
+            Role::Actor(actor) => actor.turn(&mut self.machine, cx),
+            Role::Alarm(alarm) => alarm.ring(cx),
+            Role::Ended => Outcome::Done,
+        };
         self.heap = meter::swap(outside);
         outcome
     }
@@ -173,7 +231,7 @@ impl Task for TaskBody {
 impl Drop for TaskBody {
     fn drop(&mut self) {
         let outside = meter::swap(self.heap);
-        self.begin = None;
+        self.role = Role::Ended;
         self.machine.abandon();
         meter::swap(outside);
     }

@@ -152,6 +152,49 @@ impl TypeInfo {
         self.is_ref == other.is_ref && std::mem::discriminant(&self.desc) == std::mem::discriminant(&other.desc)
     }
 
+    /// Whether both describe the same type, by structure: two rows of a module may. Values of one are values of the other.
+    pub fn same_as(&self, other: &TypeInfo) -> bool {
+        // Types may contain themselves: a pair that is being compared already is taken for the same.
+        let mut seen: Vec<(TypeId, TypeId)> = Vec::new();
+        let mut work: Vec<(&TypeInfo, &TypeInfo)> = vec![(self, other)];
+        while let Some((a, b)) = work.pop() {
+            if std::ptr::eq(a, b) || seen.contains(&(a.id, b.id)) {
+                continue;
+            }
+            seen.push((a.id, b.id));
+            let mut pairs = |xs: &[TypeId], ys: &[TypeId]| {
+                work.extend(xs.iter().zip(ys).map(|(x, y)| (a.sibling(*x), b.sibling(*y))));
+                xs.len() == ys.len()
+            };
+            let types = |fields: &[stark_bytecode::FieldDesc]| fields.iter().map(|f| f.ty).collect::<Vec<_>>();
+            let same = match (&a.desc, &b.desc) {
+                (TypeDesc::Tuple(xs), TypeDesc::Tuple(ys)) => pairs(xs, ys),
+                (TypeDesc::Struct { name: n, fields: xs }, TypeDesc::Struct { name: m, fields: ys }) => {
+                    n == m && pairs(&types(xs), &types(ys))
+                }
+                (TypeDesc::Enum { name: n, variants: xs }, TypeDesc::Enum { name: m, variants: ys }) => {
+                    n == m
+                        && xs.len() == ys.len()
+                        && xs.iter().zip(ys).all(|(x, y)| pairs(&types(&x.fields), &types(&y.fields)))
+                }
+                (TypeDesc::Vec(x), TypeDesc::Vec(y)) | (TypeDesc::Set(x), TypeDesc::Set(y)) => pairs(&[*x], &[*y]),
+                (TypeDesc::Map(k, v), TypeDesc::Map(l, w)) => pairs(&[*k, *v], &[*l, *w]),
+                (TypeDesc::Fn { params: xs, ret: r }, TypeDesc::Fn { params: ys, ret: s }) => {
+                    pairs(xs, ys) && pairs(&[*r], &[*s])
+                }
+                (TypeDesc::Opaque { name: n, args: xs }, TypeDesc::Opaque { name: m, args: ys }) => {
+                    n == m && pairs(xs, ys)
+                }
+                (TypeDesc::Actor(x), TypeDesc::Actor(y)) => x.name == y.name && pairs(&types(&x.fields), &types(&y.fields)),
+                (x, y) => x == y,
+            };
+            if !same {
+                return false;
+            }
+        }
+        true
+    }
+
     /// The type as STARK source writes it.
     pub fn name(&self) -> String {
         let list = |ids: &[TypeId]| ids.iter().map(|t| self.sibling(*t).name()).collect::<Vec<_>>().join(", ");

@@ -424,6 +424,10 @@ impl std::fmt::Debug for Value {
     }
 }
 
+// SAFETY: the values in an actor's body are its own task's: made from parcels, or by its machine, while its heap was
+// current. They are reached only through the body, which one worker at a time holds.
+unsafe impl Send for crate::actor::ActorBody {}
+
 /// The vector in `slot`, unique, for changing.
 pub(crate) fn slot_vec_mut<'a>(slot: &'a mut u64, info: &'static TypeInfo) -> &'a mut VecObj {
     // SAFETY: `slot_unique` checked the kind and left the slot as the object's only owner; the result borrows the slot.

@@ -2,6 +2,7 @@
 
 use super::args::Spec;
 use super::call::let_local;
+use super::dims::strip_names;
 use super::*;
 use crate::types::infer::VarKind;
 
@@ -108,6 +109,8 @@ impl<'a> Checker<'a> {
                 return Some(self.err(span));
             }
         };
+        let (input, output) =
+            (strip_names(&input, self.program.lang.model), strip_names(&output, self.program.lang.model));
         let (kind, ty, message_ty, iterable) = match &*name.name {
             "ask" => (MessageKind::Ask, self.future(output), input, false),
             "send" => (MessageKind::Send, Ty::Unit, input, false),
@@ -210,7 +213,8 @@ impl<'a> Checker<'a> {
         }
         let ret = {
             let ret = &self.program.fns[handler.func.index()].ret;
-            if actor_args.is_empty() { ret.clone() } else { ret.subst(actor_args) }
+            let ret = if actor_args.is_empty() { ret.clone() } else { ret.subst(actor_args) };
+            strip_names(&ret, self.program.lang.model)
         };
         let ty = self.future(self.infer.resolve(&ret));
         let Some(slots) = self.matched(&name.name, &specs, args, span) else {
@@ -297,19 +301,16 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn check_arrival(&self, value: Expr, ty: Ty) -> Expr {
-        let span = value.span;
-        Expr { kind: ExprKind::Coerce { value: Box::new(value), kind: Coercion::TensorCheck }, ty, span }
-    }
-
     fn predict(&mut self, model: &Expr, io: Rc<[Ty]>, args: &'a [ast::Arg], span: Span, hint: Option<&Ty>) -> Expr {
         if args.is_empty() {
             self.error(codes::ARGUMENTS, "`predict` takes the model's inputs", span, "none given");
             return self.err(span);
         }
         let wanted: Vec<Option<Ty>> = match io.first() {
-            Some(Ty::Tuple(ts)) if ts.len() == args.len() => ts.iter().cloned().map(Some).collect(),
-            Some(t) if args.len() == 1 => vec![Some(t.clone())],
+            Some(Ty::Tuple(ts)) if ts.len() == args.len() => {
+                ts.iter().map(|t| Some(strip_names(t, self.program.lang.model))).collect()
+            }
+            Some(t) if args.len() == 1 => vec![Some(strip_names(t, self.program.lang.model))],
             _ => vec![None; args.len()],
         };
         let mut inputs = Vec::new();
@@ -338,7 +339,7 @@ impl<'a> Checker<'a> {
             inputs.push(value);
         }
         let out = match io.get(1) {
-            Some(t) => self.infer.resolve(t),
+            Some(t) => strip_names(&self.infer.resolve(t), self.program.lang.model),
             None => self.wanted_output(hint),
         };
         let value_arg = |value: Expr| Arg { mode: ParamMode::Value, value };
@@ -357,7 +358,7 @@ impl<'a> Checker<'a> {
         let list = Expr { kind: ExprKind::List(inputs), ty: list_ty.clone(), span };
         let call = self.call_fn(func, Vec::new(), vec![value_arg(model.clone()), value_arg(list)], span);
         let local = self.temp("outputs", list_ty.clone(), span);
-        let nth = |c: &Self, i: usize, ty: Ty| {
+        let nth = |c: &mut Self, i: usize, ty: Ty| {
             let base = Expr { kind: ExprKind::Local(local), ty: list_ty.clone(), span };
             let index = c.int_lit(i as i128, span);
             let kind = ExprKind::Index { base: Box::new(base), index: Box::new(index) };

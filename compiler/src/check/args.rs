@@ -1,6 +1,6 @@
 //! Arguments to parameters: names and positions matched, defaults filled in, overloads chosen.
 
-use super::coerce::strip_dims;
+use super::dims::{mentions_dims, strip_names};
 use super::*;
 use crate::types::infer::VarKind;
 
@@ -29,7 +29,10 @@ impl<'a> Checker<'a> {
             .skip(skip)
             .map(|(i, p)| Spec {
                 name: p.name.clone(),
-                ty: if args.is_empty() { p.ty.clone() } else { p.ty.subst(args) },
+                ty: strip_names(
+                    &if args.is_empty() { p.ty.clone() } else { p.ty.subst(args) },
+                    self.program.lang.model,
+                ),
                 mode: p.mode,
                 default: p.default,
                 iterable: info.iterable.get(i).copied().unwrap_or(false),
@@ -172,7 +175,7 @@ impl<'a> Checker<'a> {
             }
             _ => {}
         }
-        let want = if spec.dims { spec.ty.clone() } else { strip_dims(&self.infer.resolve(&spec.ty)) };
+        let want = if spec.dims { spec.ty.clone() } else { self.strip_dims(&self.infer.resolve(&spec.ty)) };
         Arg { mode: spec.mode, value: self.coerce(value, &want) }
     }
 
@@ -263,7 +266,7 @@ impl<'a> Checker<'a> {
         if let (Ty::Dyn(t), false) = (&want, matches!(found, Ty::Infer(_))) {
             return self.meets(&found, &Bound::Trait(*t)) == Met::Yes;
         }
-        self.infer.unify(&want, &strip_dims(&found))
+        self.infer.unify(&want, &self.strip_dims(&found))
     }
 
     /// What `for` gives for each step over a value of this type, without calling anything.
@@ -419,7 +422,7 @@ impl<'a> Checker<'a> {
                 }
                 let same = {
                     let (a, b) = (self.infer.resolve(&specs[p].ty), self.infer.resolve(&other.ty));
-                    strip_dims(&a) == strip_dims(&b)
+                    self.strip_dims(&a) == self.strip_dims(&b)
                 };
                 // When the other parameter has its own name's argument, only one of them is odd.
                 let taken = names[q].as_ref().is_some_and(|w| w.iter().any(|w| same_word(w, &other.name)));
@@ -457,14 +460,6 @@ pub fn is_closure(e: &ast::Expr) -> bool {
     match &e.kind {
         ast::ExprKind::Closure(_) => true,
         ast::ExprKind::List(items) => !items.is_empty() && items.iter().all(is_closure),
-        _ => false,
-    }
-}
-
-fn mentions_dims(ty: &Ty) -> bool {
-    match ty {
-        Ty::Tensor(t) => t.dims.is_some(),
-        Ty::Tuple(ts) | Ty::Adt(_, ts) => ts.iter().any(mentions_dims),
         _ => false,
     }
 }

@@ -1,7 +1,7 @@
 //! Calls: of functions, constructors, conversions, closures, and of what the checker itself knows.
 
 use super::args::Spec;
-use super::coerce::strip_dims;
+use super::dims::mentions_dims;
 use super::names::short_name;
 use super::*;
 use crate::types::infer::VarKind;
@@ -329,7 +329,13 @@ impl<'a> Checker<'a> {
             self.refuse_kept_borrows(args, name);
         }
         self.ensure_ret(func, span);
-        let specs = self.specs(func, &type_args, skip);
+        let mut specs = self.specs(func, &type_args, skip);
+        if let Some(receiver) = &receiver
+            && self.takes_in(func, &receiver.ty)
+        {
+            // What goes into a place with a stated shape is checked, whatever the method calls its type.
+            specs.iter_mut().for_each(|s| s.dims = true);
+        }
         let ret = self.called_ret(func, &type_args);
         let Some(slots) = self.matched(name, &specs, args, span) else {
             if let Some(hint) = hint {
@@ -371,6 +377,13 @@ impl<'a> Checker<'a> {
         Expr { kind: ExprKind::Call { callee: Callee::Fn { func, type_args }, args: out }, ty, span }
     }
 
+    /// Whether a method may store its arguments in the receiver: it is lent `&mut`, or stands for something shared.
+    fn takes_in(&self, func: FnId, receiver: &Ty) -> bool {
+        let lent = self.program.fns[func.index()].params.first().is_some_and(|p| p.mode == ParamMode::RefMut);
+        let lang = &self.program.lang;
+        lent || matches!(self.infer.shallow(receiver), Ty::Adt(id, _) if id == lang.channel)
+    }
+
     pub fn reports_inside(&self, span: Span) -> bool {
         self.diagnostics.iter().any(|d| {
             let at = d.primary.span;
@@ -385,7 +398,7 @@ impl<'a> Checker<'a> {
             return;
         }
         let mark = self.infer.mark();
-        if !self.infer.unify(ret, &strip_dims(&self.infer.resolve(&hint))) {
+        if !self.infer.unify(ret, &self.strip_dims(&self.infer.resolve(&hint))) {
             self.infer.rollback(mark);
         }
     }
@@ -452,8 +465,12 @@ impl<'a> Checker<'a> {
                     .collect();
                 let slots = (0..args.len()).map(Some).collect();
                 let out = self.arguments(&specs, &slots, args, &[], span);
-                let ty = (*ret).clone();
-                Expr { kind: ExprKind::Call { callee: Callee::Value(Box::new(callee)), args: out }, ty, span }
+                let stated = mentions_dims(&ret);
+                let ty = if stated { self.strip_dims(&ret) } else { (*ret).clone() };
+                let call =
+                    Expr { kind: ExprKind::Call { callee: Callee::Value(Box::new(callee)), args: out }, ty, span };
+                // A function value may be any function of its element types.
+                if stated { self.check_arrival(call, (*ret).clone()) } else { call }
             }
             Ty::Error => {
                 self.check_stray(args);

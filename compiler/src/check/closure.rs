@@ -1,7 +1,6 @@
 //! Closures and comprehensions.
 
 use super::call::let_local;
-use super::coerce::strip_dims;
 use super::*;
 use crate::types::infer::VarKind;
 
@@ -41,7 +40,7 @@ impl<'a> Checker<'a> {
                     let ty = self.lower(t, &env);
                     if let Some(given) = given {
                         let mark = self.infer.mark();
-                        if !self.infer.unify(&given, &strip_dims(&ty)) {
+                        if !self.infer.unify(&given, &self.strip_dims(&ty)) {
                             self.infer.rollback(mark);
                         }
                     }
@@ -88,9 +87,16 @@ impl<'a> Checker<'a> {
                 value
             }
         };
+        let stated: Vec<(LocalId, Ty)> = params
+            .iter()
+            .zip(&param_locals)
+            .filter(|((p, _), _)| p.ty.is_some())
+            .map(|((_, ty), local)| (*local, ty.clone()))
+            .collect();
+        let value = self.check_closure_params(&stated, value);
         self.pop_frame();
         self.f.args_in_tasks = in_task;
-        let ty = Ty::Fn(params.iter().map(|(_, t)| strip_dims(t)).collect(), Rc::new(ret.clone()));
+        let ty = Ty::Fn(params.iter().map(|(_, t)| self.strip_dims(t)).collect(), Rc::new(ret.clone()));
         let outer = self.program.fns[self.f.func.index()].name.clone();
         self.finish_closure(value, param_locals, ret, format!("closure in {outer}").into(), span, |closure| {
             (ExprKind::Closure(Box::new(closure)), ty)
@@ -133,7 +139,7 @@ impl<'a> Checker<'a> {
             stmts.push(let_local(outer, read));
             captures.push((outer, *inner));
         }
-        let body = Body { locals: cx.locals, params, value };
+        let body = Body { locals: cx.locals, params, value, dims: cx.dims };
         let (kind, ty) = make(Closure { captures, body, ret, name });
         let e = Expr { kind, ty: ty.clone(), span };
         if stmts.is_empty() {

@@ -58,17 +58,20 @@ impl<'a> Checker<'a> {
                 }
                 return Err(value);
             }
-            (Ty::Adt(a, _), Ty::Adt(b, _)) if a == b && *a == self.program.lang.model => {
+            (Ty::Adt(a, f), Ty::Adt(b, w))
+                if a == b && *a == self.program.lang.model && (f.is_empty() || w.is_empty()) =>
+            {
                 return Ok(wrap(value, Coercion::Same, want));
             }
             _ => {}
         }
         let mark = self.infer.mark();
-        if !self.infer.unify(&want, &strip_dims(&found)) {
+        if !self.infer.unify(&want, &self.strip_dims(&found)) {
             self.infer.rollback(mark);
             return Err(value);
         }
         if self.needs_check(&found, &want) {
+            self.ask_dims(&want, span);
             return Ok(wrap(value, Coercion::TensorCheck, want));
         }
         // A place whose type was open takes what was found, dimensions left out.
@@ -80,17 +83,13 @@ impl<'a> Checker<'a> {
     fn needs_check(&self, found: &Ty, want: &Ty) -> bool {
         match (self.infer.shallow(found), self.infer.shallow(want)) {
             (Ty::Tensor(f), Ty::Tensor(w)) => {
-                let elem = f.elem.is_none() && w.elem.is_some();
-                let dims = match (&f.dims, &w.dims) {
-                    (_, None) => false,
-                    (Some(f), Some(w)) => f != w || w.iter().any(|d| !matches!(d, Dim::Number(_))),
-                    (None, Some(_)) => true,
-                };
-                elem || dims
+                // A stated shape is always asked for; the flow of shapes takes away the questions it can answer.
+                (f.elem.is_none() && w.elem.is_some()) || w.dims.is_some()
             }
             (Ty::Adt(a, f), Ty::Adt(b, w)) if a == b => {
                 let lang = &self.program.lang;
-                [lang.vec, lang.option].contains(&a) && f.iter().zip(w.iter()).any(|(f, w)| self.needs_check(f, w))
+                [lang.vec, lang.option, lang.map].contains(&a)
+                    && f.iter().zip(w.iter()).any(|(f, w)| self.needs_check(f, w))
             }
             (Ty::Tuple(f), Ty::Tuple(w)) => f.iter().zip(w.iter()).any(|(f, w)| self.needs_check(f, w)),
             _ => false,
@@ -121,6 +120,10 @@ impl<'a> Checker<'a> {
                 _ => None,
             };
             return Some((inner(&input)?, inner(&self.infer.shallow(&output))?));
+        }
+        if handler.batch.is_some() {
+            // An ask brings one row or several, whatever the whole batch has: the actor checks, and the flow of shapes.
+            return Some((self.strip_dims(&input), self.strip_dims(&output)));
         }
         Some((input, output))
     }
@@ -196,17 +199,5 @@ impl<'a> Checker<'a> {
                 Expr { ty: Ty::Error, ..value }
             }
         }
-    }
-}
-
-/// The type with the dimensions of its tensors left open.
-pub fn strip_dims(ty: &Ty) -> Ty {
-    let list = |ts: &Rc<[Ty]>| -> Rc<[Ty]> { ts.iter().map(strip_dims).collect() };
-    match ty {
-        Ty::Tensor(t) => Ty::Tensor(TensorTy { elem: t.elem.clone(), dims: None }),
-        Ty::Tuple(ts) => Ty::Tuple(list(ts)),
-        Ty::Adt(id, ts) if !ts.is_empty() => Ty::Adt(*id, list(ts)),
-        Ty::Fn(ps, r) => Ty::Fn(list(ps), Rc::new(strip_dims(r))),
-        other => other.clone(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::args::Spec;
 use super::call::let_local;
+use super::dims::strip_names;
 use super::*;
 use crate::types::infer::VarKind;
 
@@ -17,7 +18,10 @@ impl<'a> Checker<'a> {
             .iter()
             .map(|f| Spec {
                 name: f.name.clone(),
-                ty: if args.is_empty() { f.ty.clone() } else { f.ty.subst(args) },
+                ty: strip_names(
+                    &if args.is_empty() { f.ty.clone() } else { f.ty.subst(args) },
+                    self.program.lang.model,
+                ),
                 mode: ParamMode::Value,
                 default: f.default,
                 iterable: false,
@@ -147,7 +151,10 @@ impl<'a> Checker<'a> {
             .iter()
             .map(|f| Spec {
                 name: f.name.clone(),
-                ty: if args.is_empty() { f.ty.clone() } else { f.ty.subst(args) },
+                ty: strip_names(
+                    &if args.is_empty() { f.ty.clone() } else { f.ty.subst(args) },
+                    self.program.lang.model,
+                ),
                 mode: ParamMode::Value,
                 default: None,
                 iterable: false,
@@ -249,7 +256,7 @@ impl<'a> Checker<'a> {
             None => ExprKind::Struct { adt: id, fields },
         };
         let value = Expr { kind, ty: ty.clone(), span };
-        let body = Body { locals, params, value };
+        let body = Body { locals, params, value, dims: Vec::new() };
         let name: Rc<str> = self.program.adts[id.index()].name.clone();
         Expr {
             kind: ExprKind::Closure(Box::new(Closure { captures: Vec::new(), body, ret: ty, name })),

@@ -1,6 +1,6 @@
 //! Expressions: each form to its typed node, the expected type as a hint.
 
-use super::coerce::strip_dims;
+use super::dims::strip_names;
 use super::*;
 use crate::types::infer::VarKind;
 use crate::types::show::num_kind;
@@ -292,6 +292,9 @@ impl<'a> Checker<'a> {
                 None => self.err(span),
             };
         }
+        if let Some(limit) = self.number_limit(base, name, span) {
+            return limit;
+        }
         let base = self.expr(base, None);
         match self.field_of(base, name, span) {
             Ok(e) => e,
@@ -311,6 +314,7 @@ impl<'a> Checker<'a> {
         };
         let Some(index) = fields.iter().position(|f| f.name == name.name) else { return Err(base) };
         let ty = if args.is_empty() { fields[index].ty.clone() } else { fields[index].ty.subst(&args) };
+        let ty = strip_names(&ty, self.program.lang.model);
         let adt = &self.program.adts[id.index()];
         if name.name.starts_with('_')
             && adt.module != self.f.env.module
@@ -395,7 +399,7 @@ impl<'a> Checker<'a> {
         }
         let open = matches!(self.infer.shallow(result), Ty::Infer(_));
         let value = self.coerce(value, result);
-        if open { Expr { ty: strip_dims(&value.ty), ..value } } else { value }
+        if open { Expr { ty: self.strip_dims(&value.ty), ..value } } else { value }
     }
 
     pub fn cond(&mut self, cond: &'a ast::Condition) -> Cond {

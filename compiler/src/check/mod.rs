@@ -7,8 +7,10 @@ mod closure;
 mod coerce;
 mod concurrency;
 mod construct;
+mod dims;
 mod expr;
 mod index;
+pub(crate) mod limits;
 mod method;
 mod names;
 mod operators;
@@ -16,6 +18,8 @@ mod pattern;
 mod place;
 mod stmt;
 mod zonk;
+
+pub use dims::names_in;
 
 use crate::hir::*;
 use crate::session::*;
@@ -61,6 +65,8 @@ pub struct BodyCx {
     pub captures: Vec<(LocalId, LocalId)>,
     /// An actor's fields read inside a closure: field and the variable inside.
     pub field_captures: Vec<(u32, LocalId)>,
+    /// Named dimensions that the body asks for.
+    pub dims: Vec<(Rc<str>, LocalId)>,
     pub ret: Option<Ty>,
     pub ret_span: Span,
     pub saw_return: bool,
@@ -170,6 +176,7 @@ impl<'a> Checker<'a> {
         for d in crate::flow::check(&self.program, self.sources) {
             self.report(d);
         }
+        crate::shapes::flow(self);
     }
 
     pub fn finish(mut self) -> Checked {
@@ -335,6 +342,7 @@ impl<'a> Checker<'a> {
             }
             FnSource::Entry => self.entry_body(),
         };
+        let value = self.check_params(id, &param_locals, value);
         self.pop_frame();
         if self.fns[id.index()].ret == RetState::Busy {
             // Nothing but `return` without a value, or none at all.
@@ -361,7 +369,7 @@ impl<'a> Checker<'a> {
         } else {
             self.lint_locals(&cx.locals, &cx.meta);
         }
-        self.program.fns[id.index()].body = Some(Body { locals: cx.locals, params: param_locals, value });
+        self.program.fns[id.index()].body = Some(Body { locals: cx.locals, params: param_locals, value, dims: cx.dims });
     }
 
     /// A function's block: it must not end without the value that it promises.

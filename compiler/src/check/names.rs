@@ -1,5 +1,6 @@
 //! Names in expressions: variables, captured ones, an actor's fields, a script's `let`s, declarations, variants.
 
+use super::dims::strip_names;
 use super::*;
 use crate::types::infer::VarKind;
 use crate::types::lower::{Named, builtin_type};
@@ -104,7 +105,7 @@ impl<'a> Checker<'a> {
         let AdtKind::Actor(def) = &self.program.adts[adt.index()].kind else { return None };
         let index = def.fields.iter().position(|f| &*f.name == name)? as u32;
         let field = def.fields[index as usize].clone();
-        let ty = field.ty.clone();
+        let ty = strip_names(&field.ty, self.program.lang.model);
         let last = self.f.bodies.len() - 1;
         if last == 0 {
             let state = LocalId(0);
@@ -180,28 +181,6 @@ impl<'a> Checker<'a> {
                 Some(self.err(span))
             }
         }
-    }
-
-    /// The name of a dimension in the function's signature: `t.shape()[i]`.
-    fn dimension(&mut self, name: &str, span: Span) -> Option<Expr> {
-        let func = self.f.func;
-        let (mut param, mut axis) = (0, 0);
-        let mut found = false;
-        for (i, p) in self.program.fns[func.index()].params.iter().enumerate() {
-            if let Ty::Tensor(TensorTy { dims: Some(dims), .. }) = &p.ty
-                && let Some(j) = dims.iter().position(|d| matches!(d, Dim::Name(n) if &**n == name))
-            {
-                (param, axis, found) = (i, j, true);
-                break;
-            }
-        }
-        if !found || self.f.bodies.is_empty() {
-            return None;
-        }
-        let tensor = self.local_expr(0, LocalId(param as u32), span);
-        let shape = self.call_method_named(tensor, "shape", Vec::new(), span)?;
-        let index = Expr { kind: ExprKind::Lit(Lit::Int(axis as i128)), ty: Ty::INT, span };
-        Some(Expr { kind: ExprKind::Index { base: Box::new(shape), index: Box::new(index) }, ty: Ty::INT, span })
     }
 
     /// The enum a type is, for bare variants.
@@ -382,6 +361,8 @@ impl<'a> Checker<'a> {
     pub fn called_ret(&mut self, id: FnId, args: &[Ty]) -> Ty {
         let def = &self.program.fns[id.index()];
         let ret = if args.is_empty() { def.ret.clone() } else { def.ret.subst(args) };
+        // The names of its signature are not ours.
+        let ret = strip_names(&ret, self.program.lang.model);
         match def.kind {
             FnKind::Plain => ret,
             FnKind::Async => Ty::Adt(self.program.lang.future, Rc::from([ret])),
@@ -425,6 +406,11 @@ impl<'a> Checker<'a> {
             },
             named => {
                 let Some(ty) = self.named_ty(named, written, path, &env) else { return self.err(span) };
+                if let Ty::Num(kind) = ty
+                    && let Some(lit) = super::limits::limit(kind, &name.name)
+                {
+                    return Expr { kind: ExprKind::Lit(lit), ty, span };
+                }
                 let candidates = self.associated(&ty, &name.name);
                 match candidates.first() {
                     Some((id, args)) => {

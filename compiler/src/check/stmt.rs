@@ -291,7 +291,10 @@ impl<'a> Checker<'a> {
         let written = ty.map(|t| self.lower(t, &env));
         let guards = self.f.call_guards.len();
         let init = match (value, &written) {
-            (Some(e), Some(t)) => Some(self.check_expr(e, t)),
+            (Some(e), Some(t)) => {
+                let value = self.check_expr(e, t);
+                Some(self.as_written(value, t))
+            }
             (Some(e), None) => {
                 let wish = self.pattern_wish(pattern);
                 Some(self.expr(e, wish.as_ref()))
@@ -307,7 +310,8 @@ impl<'a> Checker<'a> {
             (None, Some(e)) => {
                 // A variable is a context that asks for nothing: its literals take their own types here.
                 self.infer.settle_literals(&e.ty);
-                e.ty.clone()
+                // What a type states stays with the value; a variable without one may be given any shape.
+                self.strip_dims(&self.infer.resolve(&e.ty))
             }
             (None, None) => self.infer.fresh(VarKind::Any, span),
         };
@@ -476,7 +480,7 @@ impl<'a> Checker<'a> {
                     ExprKind::Call { callee, mut args } if args.len() == 2 => {
                         let result = self.coerce(
                             Expr { kind: ExprKind::Lit(Lit::Unit), ty: combined.ty.clone(), span },
-                            &super::coerce::strip_dims(&ty),
+                            &self.strip_dims(&ty),
                         );
                         let _ = result;
                         let Some(second) = args.pop() else { return self.err(span) };

@@ -1,5 +1,6 @@
 //! The end of a body's inference: every type in it is put in, what is still open takes its default or is reported.
 
+use super::limits::int_range;
 use crate::hir::*;
 use crate::session::Checker;
 use stark_syntax::codes;
@@ -34,6 +35,17 @@ impl Checker<'_> {
         }
         let ty = self.infer.resolve(&ty);
         if self.infer.has_vars(&ty) { Ty::Error } else { ty }
+    }
+
+    /// `print(None, [])`: what is not there may be of any type.
+    fn default_unused(&mut self, ty: &Ty) {
+        let mut open = Vec::new();
+        open_vars(&self.infer.resolve(ty), &mut open);
+        for var in open {
+            if self.infer.default_of(var).is_none() {
+                self.infer.unify(&Ty::Infer(var), &Ty::Unit);
+            }
+        }
     }
 
     fn zonk_in(&mut self, ty: &mut Ty, span: Span) {
@@ -96,6 +108,9 @@ impl Checker<'_> {
     fn zonk_expr(&mut self, e: &mut Expr) {
         use ExprKind::*;
         let span = e.span;
+        if matches!(e.kind, Variant { .. } | List(_) | Map(_) | Set(_) | Tuple(_)) {
+            self.default_unused(&e.ty);
+        }
         self.zonk_in(&mut e.ty, span);
         if matches!(&e.kind, Map(pairs) if pairs.is_empty())
             && matches!(&e.ty, Ty::Adt(id, _) if *id == self.program.lang.set)
@@ -290,20 +305,6 @@ impl Checker<'_> {
             }
             _ => {}
         }
-    }
-}
-
-/// The ends of an integer type.
-fn int_range(kind: NumKind) -> (i128, i128) {
-    match kind {
-        NumKind::Int8 => (i128::from(i8::MIN), i128::from(i8::MAX)),
-        NumKind::Int16 => (i128::from(i16::MIN), i128::from(i16::MAX)),
-        NumKind::Int32 => (i128::from(i32::MIN), i128::from(i32::MAX)),
-        NumKind::UInt8 => (0, i128::from(u8::MAX)),
-        NumKind::UInt16 => (0, i128::from(u16::MAX)),
-        NumKind::UInt32 => (0, i128::from(u32::MAX)),
-        NumKind::UInt64 => (0, i128::from(u64::MAX)),
-        _ => (i128::from(i64::MIN), i128::from(i64::MAX)),
     }
 }
 

@@ -77,6 +77,8 @@ pub struct FnBuilder<'g, 'p> {
     local_names: Vec<(Reg, Rc<str>)>,
     /// Locals whose only use may take the value away.
     pub single_use: Vec<bool>,
+    /// The variables of named dimensions.
+    pub dims: &'p [(Rc<str>, LocalId)],
     /// Registers of parameters that are moved out again.
     pub inout_registers: Vec<Reg>,
     /// Reference registers to drop at the end of each open scope.
@@ -110,6 +112,7 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
             local_types: Vec::new(),
             local_names: Vec::new(),
             single_use: Vec::new(),
+            dims: &[],
             inout_registers: Vec::new(),
             scopes: vec![Vec::new()],
             exits: Vec::new(),
@@ -229,6 +232,7 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
     /// Generates a body whose parameters are already bound, and the return at its end.
     pub fn body(&mut self, body: &'p Body) {
         self.local_types = body.locals.iter().map(|l| self.ty(&l.ty)).collect();
+        self.dims = &body.dims;
         self.single_use = super::place::single_uses(body);
         for (local, register) in &self.locals {
             // What was lent must still be there at the end.

@@ -23,6 +23,9 @@ enum Ready {
 
 impl<'p> FnBuilder<'_, 'p> {
     pub fn call(&mut self, callee: &'p Callee, args: &'p [Arg], dst: Reg) {
+        if self.trace_of_error(callee, args, dst) {
+            return;
+        }
         let target = self.target(callee);
         if self.intrinsic(&target, args, dst) {
             return;
@@ -47,6 +50,35 @@ impl<'p> FnBuilder<'_, 'p> {
             Target::Value(closure) => f.emit(Instr::CallClosure { dst, closure: closure.register }),
             Target::Derived(..) => {}
         });
+    }
+
+    /// `e.trace()`: the trace is kept with the dynamic value, not in the error inside.
+    fn trace_of_error(&mut self, callee: &'p Callee, args: &'p [Arg], dst: Reg) -> bool {
+        let program = self.g.program;
+        let func = match callee {
+            Callee::Trait { trait_, method, .. } => program.traits[trait_.index()].methods.get(*method as usize).copied(),
+            Callee::Fn { func, .. } => Some(*func),
+            Callee::Value(_) => None,
+        };
+        let [error] = args else { return false };
+        if func.is_none_or(|f| program.func(f).native.as_deref() != Some("error_trace")) {
+            return false;
+        }
+        let error_ty = self.error_ty();
+        let caught = match &error.value.kind {
+            ExprKind::Local(local) => self.caught.get(local).copied(),
+            _ => None,
+        };
+        if caught.is_none() && self.ty(&error.value.ty) != error_ty {
+            return false;
+        }
+        let operand = match caught {
+            Some(register) => Operand { register, temp: false },
+            None => self.operand(&error.value),
+        };
+        self.native_into("error_trace", &[error_ty.clone()], &[(operand.register, error_ty)], &Ty::Str, dst);
+        self.done(operand);
+        true
     }
 
     fn target(&mut self, callee: &'p Callee) -> Target {
@@ -113,6 +145,24 @@ impl<'p> FnBuilder<'_, 'p> {
                 ParamMode::Value => Ready::Value { operand: self.argument(&arg.value, &later), ty },
                 ParamMode::Ref => Ready::Value { operand: self.operand_before(&arg.value, &later), ty },
             });
+        }
+        // `v.extend(v)`: the argument is what `v` was before it is lent.
+        let roots: Vec<Reg> = ready
+            .iter()
+            .filter_map(|r| match r {
+                Ready::Lent { place, .. } => Some(place.root),
+                Ready::Value { .. } => None,
+            })
+            .collect();
+        for r in &mut ready {
+            if let Ready::Value { operand, ty } = r
+                && !operand.temp
+                && roots.contains(&operand.register)
+            {
+                let copy = self.temp(ty);
+                self.emit(Instr::Copy { dst: copy, src: operand.register });
+                *operand = Operand { register: copy, temp: true };
+            }
         }
         // All walks are known to succeed before the first value is taken out.
         let n_inner =
@@ -288,16 +338,20 @@ impl<'p> FnBuilder<'_, 'p> {
         dst
     }
 
-    /// Calls a native that changes some arguments in place; the result is dropped.
-    pub fn native_lending(&mut self, name: &str, type_args: &[Ty], args: &[(Reg, Ty)], lent: &[usize], ret: &Ty) {
-        let native = self.named_import(name, type_args, args, lent, ret);
+    /// Calls a native that changes its first argument in place, which is (in) `place` unless it is still being built: an
+    /// error leaves it there. The result is dropped.
+    pub fn native_lending(&mut self, name: &str, type_args: &[Ty], args: &[(Reg, Ty)], place: Option<&Place>, ret: &Ty) {
+        let native = self.named_import(name, type_args, args, &[0], ret);
         for (i, (register, ty)) in args.iter().enumerate() {
-            self.push_arg(i, *register, ty, lent.contains(&i));
+            self.push_arg(i, *register, ty, i == 0);
         }
         let dst = self.temp(ret);
+        let at = self.position();
         self.emit(Instr::CallNative { dst, native });
-        for i in lent {
-            self.emit(Instr::TakeBack { dst: args[*i].0, out: Out(*i as u16) });
+        let (out, register) = (Out(0), args[0].0);
+        self.emit(Instr::TakeBack { dst: register, out });
+        if let Some(place) = place.filter(|place| self.outlives_error(place)) {
+            self.add_pad(at, vec![Back { out, register, place: place.clone() }]);
         }
         self.release(dst);
     }
@@ -397,7 +451,8 @@ impl<'p> FnBuilder<'_, 'p> {
     /// `text += more`, growing the text in place when nobody else holds it.
     fn append_text(&mut self, text: Reg, more: Reg) {
         if self.g.native_decls.contains_key("str_append") {
-            self.native_lending("str_append", &[], &[(text, Ty::Str), (more, Ty::Str)], &[0], &Ty::Unit);
+            let place = Place::variable(text);
+            self.native_lending("str_append", &[], &[(text, Ty::Str), (more, Ty::Str)], Some(&place), &Ty::Unit);
         } else {
             self.native_into("str_concat", &[], &[(text, Ty::Str), (more, Ty::Str)], &Ty::Str, text);
         }

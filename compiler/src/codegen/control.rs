@@ -424,7 +424,7 @@ impl<'p> FnBuilder<'_, 'p> {
 
     // --- errors ----------------------------------------------------------------------------------------------------------
 
-    fn error_ty(&self) -> Ty {
+    pub fn error_ty(&self) -> Ty {
         Ty::Dyn(self.lang().error)
     }
 
@@ -492,8 +492,14 @@ impl<'p> FnBuilder<'_, 'p> {
         self.exits.push(Exit::Finally { code: code.clone(), region });
         f(self);
         self.exits.pop();
-        self.close_region();
-        self.cleanup(&code);
+        if let Cleanup::JoinGroup(_) = &code {
+            // Inside its own region: cancelled while it waits for its tasks, a scope cancels them and waits again.
+            self.cleanup(&code);
+            self.close_region();
+        } else {
+            self.close_region();
+            self.cleanup(&code);
+        }
         self.jump(end);
         self.place_label(on_error);
         if let Cleanup::JoinGroup(group) = &code {

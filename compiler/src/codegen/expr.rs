@@ -1,7 +1,7 @@
 //! Expressions: into a given register, as an operand, or for their effect alone.
 
 use super::builder::FnBuilder;
-use super::place::may_assign;
+use super::place::{Place, may_assign};
 use super::{Instance, types};
 use crate::hir::{self, BinaryOp, Coercion, Expr, ExprKind, FormatPart, Lit, Ty, UnaryOp};
 use stark_bytecode::{Field, Instr, Kind, Reg, Variant};
@@ -149,35 +149,15 @@ impl<'p> FnBuilder<'_, 'p> {
                 }
             }
             ExprKind::List(items) => self.list(items, dst),
-            ExprKind::Map(pairs) => {
+            ExprKind::Map(_) | ExprKind::Set(_) if self.outlives_error(&Place::variable(dst)) => {
+                // Built beside the variable, so that an error half-way leaves what was in it.
                 let ty = self.ty(&expr.ty);
-                let Ty::Adt(id, types) = &ty else { return };
-                if *id == self.lang().set {
-                    // `{}` where a set is wanted.
-                    return self.native_into("set_new", types, &[], &ty, dst);
-                }
-                self.native_into("map_new", types, &[], &ty, dst);
-                let ret = self.native_ret("map_insert", types);
-                for (key, value) in pairs {
-                    let k = self.owned_temp(key);
-                    let v = self.owned_temp(value);
-                    let args = [(dst, ty.clone()), (k, types[0].clone()), (v, types[1].clone())];
-                    self.native_lending("map_insert", types, &args, &[0], &ret);
-                    self.release(v);
-                    self.release(k);
-                }
+                let temp = self.temp(&ty);
+                self.collection(expr, temp);
+                self.move_register(dst, temp, &ty);
+                self.recycle(temp);
             }
-            ExprKind::Set(items) => {
-                let ty = self.ty(&expr.ty);
-                let Ty::Adt(_, types) = &ty else { return };
-                self.native_into("set_new", types, &[], &ty, dst);
-                let ret = self.native_ret("set_insert", types);
-                for item in items {
-                    let v = self.owned_temp(item);
-                    self.native_lending("set_insert", types, &[(dst, ty.clone()), (v, types[0].clone())], &[0], &ret);
-                    self.release(v);
-                }
-            }
+            ExprKind::Map(_) | ExprKind::Set(_) => self.collection(expr, dst),
             ExprKind::Range { start, end, inclusive } => {
                 let start = self.operand_before(start, &[end]);
                 let end = self.operand(end);
@@ -334,6 +314,42 @@ impl<'p> FnBuilder<'_, 'p> {
         self.operand_before(expr, later)
     }
 
+    /// A `Map` or `Set` literal, put into `dst` pair by pair.
+    fn collection(&mut self, expr: &'p Expr, dst: Reg) {
+        match &expr.kind {
+            ExprKind::Map(pairs) => {
+                let ty = self.ty(&expr.ty);
+                let Ty::Adt(id, types) = &ty else { return };
+                if *id == self.lang().set {
+                    // `{}` where a set is wanted.
+                    return self.native_into("set_new", types, &[], &ty, dst);
+                }
+                self.native_into("map_new", types, &[], &ty, dst);
+                let ret = self.native_ret("map_insert", types);
+                for (key, value) in pairs {
+                    let k = self.owned_temp(key);
+                    let v = self.owned_temp(value);
+                    let args = [(dst, ty.clone()), (k, types[0].clone()), (v, types[1].clone())];
+                    self.native_lending("map_insert", types, &args, None, &ret);
+                    self.release(v);
+                    self.release(k);
+                }
+            }
+            ExprKind::Set(items) => {
+                let ty = self.ty(&expr.ty);
+                let Ty::Adt(_, types) = &ty else { return };
+                self.native_into("set_new", types, &[], &ty, dst);
+                let ret = self.native_ret("set_insert", types);
+                for item in items {
+                    let v = self.owned_temp(item);
+                    self.native_lending("set_insert", types, &[(dst, ty.clone()), (v, types[0].clone())], None, &ret);
+                    self.release(v);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn list(&mut self, items: &'p [Expr], dst: Reg) {
         // The outgoing area is small: long lists are pushed in runs.
         const RUN: usize = 64;
@@ -454,6 +470,47 @@ impl<'p> FnBuilder<'_, 'p> {
         self.done(src);
     }
 
+    /// A dimension as a number in a new temporary; -1 where it is not known.
+    fn dim(&mut self, dim: &hir::Dim) -> Reg {
+        if !self.knows_dim(dim) {
+            return self.int_temp(-1);
+        }
+        let dst = self.temp(&Ty::INT);
+        match dim {
+            hir::Dim::Number(n) => self.load_bits(dst, *n),
+            hir::Dim::Name(name) => {
+                if let Some(src) = self.named_dim(name) {
+                    self.emit(Instr::Copy { dst, src });
+                }
+            }
+            hir::Dim::Sum(a, b) | hir::Dim::Product(a, b) => {
+                let (lhs, rhs) = (self.dim(a), self.dim(b));
+                self.emit(match dim {
+                    hir::Dim::Sum(..) => Instr::AddInt { dst, lhs, rhs },
+                    _ => Instr::MulInt { dst, lhs, rhs },
+                });
+                self.recycle(lhs);
+                self.recycle(rhs);
+            }
+            hir::Dim::Unknown => {}
+        }
+        dst
+    }
+
+    fn knows_dim(&mut self, dim: &hir::Dim) -> bool {
+        match dim {
+            hir::Dim::Number(n) => i64::try_from(*n).is_ok(),
+            hir::Dim::Name(name) => self.named_dim(name).is_some(),
+            hir::Dim::Sum(a, b) | hir::Dim::Product(a, b) => self.knows_dim(a) && self.knows_dim(b),
+            hir::Dim::Unknown => false,
+        }
+    }
+
+    fn named_dim(&mut self, name: &str) -> Option<Reg> {
+        let local = self.dims.iter().find(|(n, _)| &**n == name).map(|(_, local)| *local)?;
+        self.locals.get(&local).copied()
+    }
+
     fn check_value(&mut self, src: Reg, from: &Ty, to: &Ty, dst: Reg) {
         match (from, to) {
             (Ty::Tensor(_), Ty::Tensor(t)) if t.elem.is_some() => {
@@ -462,13 +519,10 @@ impl<'p> FnBuilder<'_, 'p> {
                 let dims_ty = Ty::Adt(self.lang().vec, Rc::from([Ty::INT]));
                 let dims = self.temp(&dims_ty);
                 // Rank open: one dimension -2.
-                let sizes: Vec<i64> = match &t.dims {
-                    None => vec![-2],
-                    Some(dims) => {
-                        dims.iter().map(|d| if let hir::Dim::Number(n) = d { *n as i64 } else { -1 }).collect()
-                    }
+                let registers: Vec<Reg> = match &t.dims {
+                    None => vec![self.int_temp(-2)],
+                    Some(dims) => dims.iter().map(|d| self.dim(d)).collect(),
                 };
-                let registers: Vec<Reg> = sizes.iter().map(|n| self.int_temp(*n)).collect();
                 for (i, register) in registers.iter().enumerate() {
                     self.push_arg(i, *register, &Ty::INT, false);
                 }
@@ -477,8 +531,7 @@ impl<'p> FnBuilder<'_, 'p> {
                     self.recycle(register);
                 }
                 let args = [(src, from.clone()), (code, Ty::INT), (dims, dims_ty)];
-                let elem = t.elem.as_deref().cloned().unwrap_or(Ty::Error);
-                self.native_into("tensor_check", &[elem], &args, to, dst);
+                self.native_into("tensor_check", &[from.clone(), to.clone()], &args, to, dst);
                 self.release(dims);
                 self.recycle(code);
             }
@@ -516,6 +569,16 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.emit(Instr::MakeVariant { dst, variant: Variant(1) });
                 self.place_label(end);
                 self.recycle(tag);
+            }
+            (Ty::Adt(a, fs), Ty::Adt(b, ts)) if a == b && *a == self.lang().map => {
+                let pairs = |args: &[Ty]| Ty::Adt(self.lang().vec, Rc::from([Ty::Tuple(args.into())]));
+                let (from_pairs, to_pairs) = (pairs(fs), pairs(ts));
+                let items = self.native_values("map_items", fs, &[(src, from.clone())], &from_pairs);
+                let checked = self.temp(&to_pairs);
+                self.check_value(items, &from_pairs, &to_pairs, checked);
+                self.release(items);
+                self.native_into("map_from_items", ts, &[(checked, to_pairs)], to, dst);
+                self.release(checked);
             }
             (Ty::Tuple(fs), Ty::Tuple(ts)) => {
                 let mut checked = Vec::new();

@@ -12,13 +12,15 @@ pub struct TypeTable {
     ids: HashMap<Ty, TypeId>,
 }
 
-/// Without what bytecode does not tell apart.
-fn erase(ty: &Ty) -> Ty {
+/// Without what bytecode does not tell apart: shapes, and the signature that a model was checked against.
+fn erase(ty: &Ty, model: hir::AdtId) -> Ty {
+    let erase = |ty: &Ty| erase(ty, model);
     let list = |ts: &Rc<[Ty]>| -> Rc<[Ty]> { ts.iter().map(erase).collect() };
     match ty {
         Ty::Never => Ty::Unit,
         Ty::Tensor(t) => Ty::Tensor(hir::TensorTy { elem: t.elem.clone(), dims: None }),
         Ty::Tuple(ts) => Ty::Tuple(list(ts)),
+        Ty::Adt(id, _) if *id == model => Ty::Adt(*id, Rc::from([])),
         Ty::Adt(id, ts) => Ty::Adt(*id, list(ts)),
         Ty::Fn(ps, r) => Ty::Fn(list(ps), Rc::new(erase(r))),
         other => other.clone(),
@@ -51,7 +53,7 @@ impl Generator<'_> {
         if let Some(id) = self.types.ids.get(ty) {
             return *id;
         }
-        let erased = erase(ty);
+        let erased = erase(ty, self.program.lang.model);
         if erased != *ty {
             let id = self.type_id(&erased);
             self.types.ids.insert(ty.clone(), id);
@@ -111,6 +113,10 @@ impl Generator<'_> {
                 }
             }
             AdtKind::Actor(actor) => {
+                let size = |dim: &hir::Dim| match dim {
+                    hir::Dim::Number(n) => u64::try_from(*n).ok(),
+                    _ => None,
+                };
                 let handlers = actor
                     .handlers
                     .iter()
@@ -121,8 +127,8 @@ impl Generator<'_> {
                             max_size: b.max_size,
                             max_delay_ns: b.max_delay_ns,
                             as_vec: b.as_vec,
-                            rank: match message.first() {
-                                Some(Ty::Tensor(t)) => t.dims.as_ref().map(|d| d.len() as u32),
+                            dims: match message.first() {
+                                Some(Ty::Tensor(t)) => t.dims.as_ref().map(|dims| dims.iter().map(size).collect()),
                                 _ => None,
                             },
                             cat: b.cat,

@@ -682,17 +682,13 @@ impl<'p> Builder<'p> {
             let next = self.block();
             self.edge(next);
             self.step();
-            // Only the arm that was chosen takes its future or sends its value.
-            match &arm.kind {
-                SelectKind::Await(e) | SelectKind::Send { value: e, .. } => {
-                    let how = if matches!(arm.kind, SelectKind::Await(_)) { How::Awaited } else { How::Moved };
-                    if let Some(place) = Place::of(e)
-                        && self.is_unique(&e.ty)
-                    {
-                        self.move_of(place, e.span, how);
-                    }
-                }
-                _ => {}
+            // Only the arm that was chosen sends its value. A future in an arm that was not chosen is still there, and which one
+            // was chosen the program remembers in its own way: taking a result twice is found when it runs.
+            if let SelectKind::Send { value, .. } = &arm.kind
+                && let Some(place) = Place::of(value)
+                && self.is_unique(&value.ty)
+            {
+                self.move_of(place, value.span, How::Moved);
             }
             if let Some(pattern) = &arm.pattern {
                 self.fresh(pattern);

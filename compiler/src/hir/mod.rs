@@ -217,6 +217,8 @@ pub struct Body {
     /// A block; falling off its end returns its value when the function returns `()` , else control leaves by `Return`/`Throw`.
     /// A closure written as an expression has that expression here, and its value is returned.
     pub value: Expr,
+    /// The variables that hold the sizes which the function's signature names, where this body asks for them.
+    pub dims: Vec<(Rc<str>, LocalId)>,
 }
 
 #[derive(Clone, Debug)]
@@ -509,7 +511,7 @@ pub enum Coercion {
     /// A concrete value as `dyn Trait`.
     ToDyn,
     /// A tensor given to a place whose type says more than is known: checked at run time against the expression's type.
-    /// Reaches into `Vec`, tuples and `Option`.
+    /// Reaches into `Vec`, `Option`, `Map` and tuples. Names of dimensions are the ones in the body's `dims`; others stand for any size.
     TensorCheck,
     /// `ActorRef<A>` as `ModelActorRef<I, O>`, `Never` as anything: no code.
     Same,

@@ -19,6 +19,11 @@ pub trait Dim: Clone + Display {
     /// One dimension for two that must be equal; `None` when they certainly differ.
     fn meet(&self, other: &Self) -> Option<Self>;
 
+    /// The common size of two dimensions of which one, when it is 1, is stretched; neither is known to be 1.
+    fn stretch(&self, other: &Self) -> Option<Self> {
+        self.meet(other)
+    }
+
     /// Sum; `None` when it overflows.
     fn add(&self, other: &Self) -> Option<Self>;
 

@@ -65,7 +65,7 @@ pub fn broadcast<D: Dim>(a: &[D], b: &[D]) -> Result<Shape<D>, ShapeError> {
         let dim = match (left, right) {
             (Some(x), Some(y)) if x.is(1) => y.clone(),
             (Some(x), Some(y)) if y.is(1) => x.clone(),
-            (Some(x), Some(y)) => match x.meet(y) {
+            (Some(x), Some(y)) => match x.stretch(y) {
                 Some(dim) => dim,
                 None => {
                     let (i, j) = (i + a.len() - rank, i + b.len() - rank);
@@ -91,7 +91,7 @@ pub fn broadcast_to<D: Dim>(from: &[D], to: &[D]) -> Result<(), ShapeError> {
     }
     let lead = to.len() - from.len();
     for (i, x) in from.iter().enumerate() {
-        if !x.is(1) && x.meet(&to[lead + i]).is_none() {
+        if !x.is(1) && x.stretch(&to[lead + i]).is_none() {
             return refuse!(
                 "shape {} does not expand to {}: axis {i} is {x}, axis {} is {}",
                 show(from),
@@ -368,6 +368,23 @@ pub fn same<D: Dim>(a: &[D], b: &[D]) -> Result<Shape<D>, ShapeError> {
         match x.meet(y) {
             Some(dim) => out.push(dim),
             None => return refuse!("shapes {} and {} differ: axis {i} is {x}, axis {i} is {y}", show(a), show(b)),
+        }
+    }
+    Ok(out)
+}
+
+/// A tensor of shape `have` given to a place whose type says `want`: what is known of it then.
+pub fn fits<D: Dim>(have: &[D], want: &[D]) -> Result<Shape<D>, ShapeError> {
+    let differ =
+        |why: String| refuse!("shape {} is asked for, but this tensor has shape {}: {why}", show(want), show(have));
+    if have.len() != want.len() {
+        return differ(format!("rank {} and not {}", have.len(), want.len()));
+    }
+    let mut out = Shape::new();
+    for (i, (h, w)) in have.iter().zip(want).enumerate() {
+        match h.meet(w) {
+            Some(dim) => out.push(dim),
+            None => return differ(format!("axis {i} is {h} and not {w}")),
         }
     }
     Ok(out)

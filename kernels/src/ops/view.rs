@@ -127,9 +127,10 @@ impl Tensor {
 
     /// Index `index` of `axis`, which disappears.
     pub fn select(&self, axis: i64, index: i64) -> Result<Tensor> {
+        let at = rules::axis(axis, self.rank().max(1))?;
+        let wrapped = self.shape().get(at).map(|&size| wrap_index(index, at, size)).transpose()?;
         let shape = rules::select(self.shape(), axis, index)?;
-        let at = rules::axis(axis, self.rank())?;
-        let index = wrap_index(index, at, self.shape()[at])?;
+        let index = wrapped.unwrap_or_default();
         let mut strides: Shape = self.strides().into();
         let step = strides.remove(at);
         let offset = if shape.contains(&0) { self.offset() } else { self.offset() + index * step };

@@ -201,8 +201,8 @@ pub struct BatchDesc {
     pub max_delay_ns: i64,
     /// `on_batch(Vec<I>)`: inputs arrive as a `Vec`; else tensors are joined along axis 0.
     pub as_vec: bool,
-    /// The rank the parameter's type states, when it does.
-    pub rank: Option<u32>,
+    /// The shape the parameter's type states, when it does: a number for each axis, `None` where it may be any.
+    pub dims: Option<Vec<Option<u64>>>,
     /// `join = "cat"` was written.
     pub cat: bool,
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::wait::{Entry, Fired, Waiter};
+use super::wait::{Entry, Fired, Miss, Waiter, Weigh, meet};
 
 #[derive(Debug)]
 pub struct Channel<P, W> {
@@ -21,6 +21,8 @@ pub struct Channel<P, W> {
 #[derive(Debug)]
 struct State<P, W> {
     queue: VecDeque<P>,
+    /// What the messages in the queue take.
+    bytes: usize,
     /// `None`: unbounded.
     capacity: Option<usize>,
     closed: bool,
@@ -53,18 +55,23 @@ pub enum Send<P> {
     Lost(P),
 }
 
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+/// A number for a channel, for reports.
+pub(super) fn next_id() -> u64 {
+    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+    NEXT_ID.fetch_add(1, Relaxed)
+}
 
-impl<P: std::marker::Send, W: Waiter<P>> Channel<P, W> {
+impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     pub fn new(capacity: Option<usize>) -> Self {
         let state = State {
             queue: VecDeque::new(),
+            bytes: 0,
             capacity,
             closed: false,
             receivers: VecDeque::new(),
             senders: VecDeque::new(),
         };
-        Self { id: NEXT_ID.fetch_add(1, Relaxed), state: Mutex::new(state) }
+        Self { id: next_id(), state: Mutex::new(state) }
     }
 
     pub fn id(&self) -> u64 {
@@ -73,56 +80,34 @@ impl<P: std::marker::Send, W: Waiter<P>> Channel<P, W> {
 
     /// Takes a message, or leaves `entry` to wait for one.
     pub fn recv(&self, entry: Option<&Entry<W>>) -> Recv<P> {
+        // Dropped after the lock is free: a drop may be long.
+        let mut gone = Vec::new();
         let mut state = self.state.lock();
-        // With a wait open, this arm must win it before it takes anything.
-        let claims = |entry: Option<&Entry<W>>| entry.is_none_or(|e| e.task.point().claim(e.ticket));
         if !state.queue.is_empty() {
             if !claims(entry) {
                 return Recv::Lost;
             }
             let message = state.queue.pop_front();
-            state.refill();
+            state.bytes -= message.as_ref().map_or(0, Weigh::weight);
+            state.refill(&mut gone);
             return message.map_or(Recv::Waits, Recv::Message);
         }
         // A rendezvous: the senders' messages are the only ones.
-        let mut own = None;
-        while let Some((sender, message)) = state.senders.pop_front() {
-            if entry.is_some_and(|e| e.task == sender.task) {
-                // The other end of the same `select`: it cannot meet itself.
-                own = Some((sender, message));
+        let mut place = 0;
+        while let Some((sender, _)) = state.senders.get(place) {
+            if entry.is_some_and(|entry| entry.task == sender.task) {
+                // Another arm of the same `select`: it cannot meet itself.
+                place += 1;
                 continue;
             }
-            if !claims(entry) {
-                state.senders.push_front((sender, message));
-                return Recv::Lost;
-            }
-            match sender.fire(Fired::Sent) {
+            match meet(entry, sender, Fired::Sent) {
                 Ok(()) => {
-                    if let Some(own) = own {
-                        state.senders.push_front(own);
-                    }
+                    let Some((_, message)) = state.senders.remove(place) else { break };
                     return Recv::Message(message);
                 }
-                // It has gone another way. This wait is claimed by now, so look on without an entry.
-                Err(_) => {
-                    let found = state.next_sender();
-                    if let Some(own) = own {
-                        state.senders.push_front(own);
-                    }
-                    if let Some(message) = found {
-                        return Recv::Message(message);
-                    }
-                    return match entry {
-                        None if state.closed => Recv::Closed,
-                        None => Recv::Waits,
-                        // Open again under a new ticket is the caller's business.
-                        Some(_) => Recv::Lost,
-                    };
-                }
+                Err(Miss::Own(_)) => return Recv::Lost,
+                Err(Miss::Other(_)) => gone.extend(state.senders.remove(place)),
             }
-        }
-        if let Some(own) = own {
-            state.senders.push_front(own);
         }
         if state.closed {
             return if claims(entry) { Recv::Closed } else { Recv::Lost };
@@ -136,55 +121,63 @@ impl<P: std::marker::Send, W: Waiter<P>> Channel<P, W> {
     /// Gives a message, or leaves it with `entry` to wait for room.
     pub fn send(&self, mut message: P, entry: Option<&Entry<W>>) -> Send<P> {
         let mut state = self.state.lock();
-        let claims = |entry: Option<&Entry<W>>| entry.is_none_or(|e| e.task.point().claim(e.ticket));
         if state.closed {
             return if claims(entry) { Send::Closed(message) } else { Send::Lost(message) };
         }
-        let mut claimed = entry.is_none();
         let mut place = 0;
-        while place < state.receivers.len() {
-            if entry.is_some_and(|e| e.task == state.receivers[place].task) {
+        while let Some(receiver) = state.receivers.get(place) {
+            if entry.is_some_and(|entry| entry.task == receiver.task) {
                 place += 1;
                 continue;
             }
-            if !claimed && !claims(entry) {
-                return Send::Lost(message);
+            let met = meet(entry, receiver, Fired::Message(message));
+            if !matches!(met, Err(Miss::Own(_))) {
+                state.receivers.remove(place);
             }
-            claimed = true;
-            let Some(receiver) = state.receivers.remove(place) else { break };
-            match receiver.fire(Fired::Message(message)) {
+            match met {
                 Ok(()) => return Send::Sent,
-                Err(Fired::Message(back)) => message = back,
-                Err(_) => return Send::Sent,
+                Err(Miss::Own(back)) => return Send::Lost(back.into_message()),
+                Err(Miss::Other(back)) => message = back.into_message(),
             }
         }
-        if state.capacity.is_none_or(|capacity| state.queue.len() < capacity) {
-            if !claimed && !claims(entry) {
+        if state.has_room() {
+            if !claims(entry) {
                 return Send::Lost(message);
             }
+            state.bytes += message.weight();
             state.queue.push_back(message);
             return Send::Sent;
         }
-        match entry {
-            None => Send::Full(message),
-            // Claimed for a receiver that was gone already: the caller opens a new wait and comes back.
-            Some(_) if claimed => Send::Lost(message),
-            Some(entry) => {
-                state.senders.push_back((entry.clone(), message));
-                Send::Waits
-            }
-        }
+        let Some(entry) = entry else { return Send::Full(message) };
+        state.senders.push_back((entry.clone(), message));
+        Send::Waits
     }
 
-    /// A wait is over without this channel having ended it: forgets its entries.
-    pub fn forget(&self, task: &W) {
+    /// A message was handed to a receiver that will not take it (it was cancelled): the next receiver gets it, or it is
+    /// the first of the queue again, though that may make the queue longer than its capacity by one.
+    pub fn give_back(&self, mut message: P) {
         let mut state = self.state.lock();
-        state.receivers.retain(|entry| entry.task != *task);
-        let (gone, kept) = std::mem::take(&mut state.senders).into_iter().partition(|(entry, _)| entry.task == *task);
-        state.senders = kept;
+        while let Some(receiver) = state.receivers.pop_front() {
+            match receiver.fire(Fired::Message(message)) {
+                Ok(()) => return,
+                Err(back) => message = back.into_message(),
+            }
+        }
+        state.bytes += message.weight();
+        state.queue.push_front(message);
+    }
+
+    /// A wait is over without this channel having ended it: forgets its entry, and the message that waited with it.
+    pub fn forget(&self, entry: &Entry<W>) {
+        let mut state = self.state.lock();
+        // From the back: an entry that is forgotten is mostly a young one.
+        if let Some(place) = state.receivers.iter().rposition(|waiting| waiting == entry) {
+            state.receivers.remove(place);
+        }
+        let place = state.senders.iter().rposition(|(waiting, _)| waiting == entry);
+        let gone = place.and_then(|place| state.senders.remove(place));
+        // Dropped after the lock is free: a drop may be long.
         drop(state);
-        // Messages are dropped outside the lock: a drop may be long.
-        let gone: VecDeque<(Entry<W>, P)> = gone;
         drop(gone);
     }
 
@@ -207,8 +200,19 @@ impl<P: std::marker::Send, W: Waiter<P>> Channel<P, W> {
         self.state.lock().closed
     }
 
+    /// Closed, and everything has been received: no message will come.
+    pub fn is_drained(&self) -> bool {
+        let state = self.state.lock();
+        state.closed && state.queue.is_empty()
+    }
+
     pub fn len(&self) -> usize {
         self.state.lock().queue.len()
+    }
+
+    /// Bytes of the messages that nobody has received yet, about.
+    pub fn bytes(&self) -> usize {
+        self.state.lock().bytes
     }
 
     pub fn is_empty(&self) -> bool {
@@ -216,21 +220,28 @@ impl<P: std::marker::Send, W: Waiter<P>> Channel<P, W> {
     }
 }
 
-impl<P: std::marker::Send, W: Waiter<P>> State<P, W> {
-    /// The message of the first sender that still waits.
-    fn next_sender(&mut self) -> Option<P> {
-        while let Some((sender, message)) = self.senders.pop_front() {
-            if sender.fire(Fired::Sent).is_ok() {
-                return Some(message);
-            }
-        }
-        None
+/// With a wait open, an arm must win it before it takes anything.
+fn claims<P, W: Waiter<P>>(entry: Option<&Entry<W>>) -> bool {
+    entry.is_none_or(|entry| entry.task.point().claim(entry.ticket))
+}
+
+impl<P: std::marker::Send + Weigh, W: Waiter<P>> State<P, W> {
+    fn has_room(&self) -> bool {
+        self.capacity.is_none_or(|capacity| self.queue.len() < capacity)
     }
 
-    /// A place in the queue is free: the first sender that still waits gets it.
-    fn refill(&mut self) {
-        if let Some(message) = self.next_sender() {
-            self.queue.push_back(message);
+    /// A place in the queue may be free: the first sender that still waits gets it. Those that do not are left in `gone`.
+    fn refill(&mut self, gone: &mut Vec<(Entry<W>, P)>) {
+        while self.has_room()
+            && let Some((sender, message)) = self.senders.pop_front()
+        {
+            match sender.fire(Fired::Sent) {
+                Ok(()) => {
+                    self.bytes += message.weight();
+                    self.queue.push_back(message);
+                }
+                Err(_) => gone.push((sender, message)),
+            }
         }
     }
 }
@@ -246,7 +257,9 @@ mod tests {
     fn a_bounded_channel_is_a_queue_with_an_end() {
         let ch = Ch::new(Some(2));
         assert_eq!((ch.send(1, None), ch.send(2, None), ch.send(3, None)), (Send::Sent, Send::Sent, Send::Full(3)));
+        assert_eq!(ch.bytes(), 8);
         assert_eq!((ch.recv(None), ch.recv(None), ch.recv(None)), (Recv::Message(1), Recv::Message(2), Recv::Waits));
+        assert_eq!(ch.bytes(), 0);
     }
 
     #[test]
@@ -323,8 +336,69 @@ mod tests {
         // Another task meets either.
         assert_eq!(ch.recv(None), Recv::Message(1));
         assert_eq!(task.point().take(sends.ticket), Some((0, Fired::Sent)));
-        ch.forget(&task);
+        ch.forget(&receives);
         assert_eq!(ch.send(2, None), Send::Full(2));
+    }
+
+    #[test]
+    fn two_selects_meet_at_a_rendezvous() {
+        let (left, right) = (Ch::new(Some(0)), Ch::new(Some(0)));
+        let (a, b) = (MockTask::new(), MockTask::new());
+        // Each sends on one and receives from the other.
+        let (sends_a, sends_b) = (a.entry(), b.entry());
+        let (receives_a, receives_b) = (Entry { arm: 1, ..sends_a.clone() }, Entry { arm: 1, ..sends_b.clone() });
+        assert_eq!((left.send(1, Some(&sends_a)), right.recv(Some(&receives_a))), (Send::Waits, Recv::Waits));
+        assert_eq!(right.send(2, Some(&sends_b)), Send::Sent);
+        assert_eq!(a.point().take(sends_a.ticket), Some((1, Fired::Message(2))));
+        // B's wait is over, so its other arm finds nothing for itself and leaves A's stale entry behind.
+        assert_eq!(left.recv(Some(&receives_b)), Recv::Lost);
+        assert_eq!(left.recv(None), Recv::Waits);
+    }
+
+    #[test]
+    fn two_arms_that_send_on_one_channel_both_stay() {
+        let ch = Ch::new(Some(0));
+        let task = MockTask::new();
+        let first = task.entry();
+        let second = Entry { arm: 1, ..first.clone() };
+        let receives = Entry { arm: 2, ..first.clone() };
+        assert_eq!((ch.send(1, Some(&first)), ch.send(2, Some(&second))), (Send::Waits, Send::Waits));
+        assert_eq!(ch.recv(Some(&receives)), Recv::Waits);
+        ch.forget(&first);
+        assert_eq!((ch.recv(None), ch.recv(None)), (Recv::Message(2), Recv::Waits));
+    }
+
+    #[test]
+    fn a_message_that_was_not_taken_is_the_next_again() {
+        let ch = Ch::new(Some(1));
+        let (a, b) = (MockTask::new(), MockTask::new());
+        let (wait_a, wait_b) = (a.entry(), b.entry());
+        assert_eq!((ch.recv(Some(&wait_a)), ch.send(1, None)), (Recv::Waits, Send::Sent));
+        assert_eq!(ch.send(2, None), Send::Sent);
+        // A goes away. Its message comes before the one in the queue, and makes no room for a sender.
+        assert_eq!(a.point().close(wait_a.ticket), Some((0, Fired::Message(1))));
+        ch.give_back(1);
+        assert_eq!((ch.send(3, None), ch.recv(None)), (Send::Full(3), Recv::Message(1)));
+        assert_eq!((ch.send(3, None), ch.recv(None), ch.recv(None)), (Send::Full(3), Recv::Message(2), Recv::Waits));
+        // Somebody waits: they get it.
+        assert_eq!(ch.recv(Some(&wait_b)), Recv::Waits);
+        ch.give_back(4);
+        assert_eq!((b.fired(&wait_b), ch.len()), (Some(Fired::Message(4)), 0));
+    }
+
+    #[test]
+    fn a_rendezvous_that_was_not_taken_lets_no_second_sender_go() {
+        let ch = Ch::new(Some(0));
+        let sender = MockTask::new();
+        let sends = sender.entry();
+        assert_eq!(ch.send(2, Some(&sends)), Send::Waits);
+        ch.give_back(1);
+        assert_eq!((ch.recv(None), sender.fired(&sends)), (Recv::Message(1), None));
+        assert_eq!((ch.recv(None), sender.fired(&sends)), (Recv::Message(2), Some(Fired::Sent)));
+        // Closing leaves what came back to be received.
+        ch.give_back(3);
+        ch.close();
+        assert_eq!((ch.recv(None), ch.recv(None)), (Recv::Message(3), Recv::Closed));
     }
 
     #[test]

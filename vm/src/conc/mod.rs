@@ -20,7 +20,19 @@ pub mod restart;
 /// Tasks as the language sees them.
 pub mod tasks;
 
-/// Channels and zones as natives.
+/// One thing to wait for, and the wait for the first of several.
+mod arm;
+
+/// Channels as natives.
 pub mod channels;
+
+/// Broadcast channels as natives.
+pub mod broadcasts;
+
+/// `select` as natives.
+pub mod select;
+
+/// Shared zones as natives.
+pub mod zones;
 
 pub(crate) use tasks::{AWAIT, spawn};

@@ -55,6 +55,11 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
         !matches!(*self.0.lock(), State::Pending(_))
     }
 
+    /// Whether the result has been taken: there is nothing more to wait for.
+    pub fn is_taken(&self) -> bool {
+        matches!(*self.0.lock(), State::Taken)
+    }
+
     /// Takes the result when it is there and was not taken before.
     pub fn take(&self) -> Option<TaskResult<P>> {
         let mut state = self.0.lock();

@@ -2,6 +2,7 @@
 
 use super::result::{Gathering, ResultCell, Watcher};
 use super::wait::{Entry, WaitPoint, Waiter};
+use crate::actor::{ActorCell, Edge, wait_for};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::interp::TaskEnd;
@@ -12,7 +13,7 @@ use crate::types::TypeInfo;
 use crate::value::Value;
 use parking_lot::Mutex;
 use stark_bytecode::TypeDesc;
-use stark_scheduler::TaskRef;
+use stark_scheduler::{Outcome, TaskRef};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -51,18 +52,88 @@ type Cell = ResultCell<Parcel, Me>;
 /// What a task, or whoever answers later, leaves its result in.
 pub struct Promise {
     pub cell: Cell,
+    /// The task that runs for it; for an ask with a deadline the one that keeps the deadline.
     task: Mutex<Option<TaskRef<TaskBody>>>,
     /// Dropping the last handle cancels the task: a `Future` that was not detached.
     owning: AtomicBool,
+    /// The actor whose answer it is.
+    pub(crate) asked: Option<Arc<ActorCell>>,
 }
 
 impl Promise {
+    fn new(owning: bool, asked: Option<Arc<ActorCell>>) -> Arc<Promise> {
+        Arc::new(Promise { cell: Cell::default(), task: Mutex::new(None), owning: AtomicBool::new(owning), asked })
+    }
+
+    /// For something that no task runs for; whoever finishes it lets nobody wait in vain.
+    pub(crate) fn unbound() -> Arc<Promise> {
+        Promise::new(false, None)
+    }
+
+    /// For the answer of `actor`, which fails with `TimeoutError` at the deadline.
+    pub(crate) fn ask(actor: &Arc<ActorCell>, deadline: Option<Instant>) -> Arc<Promise> {
+        let promise = Promise::new(true, Some(actor.clone()));
+        if let (Some(deadline), Some(scheduler)) = (deadline, actor.program().scheduler()) {
+            let alarm = TaskBody::alarm(actor.program(), Alarm { promise: promise.clone(), deadline, timer: None });
+            *promise.task.lock() = Some(scheduler.spawn(alarm, TaskShared::default()));
+        }
+        promise
+    }
+
+    /// Sets the result, unless there is one already.
+    pub(crate) fn finish(&self, result: super::result::TaskResult<Parcel>) {
+        self.cell.complete(result);
+        if self.asked.is_some()
+            && let Some(alarm) = self.task.lock().take()
+        {
+            alarm.wake();
+        }
+    }
+
+    /// Fails an ask.
+    pub(crate) fn fail(&self, fault: Fault) {
+        let Some(actor) = &self.asked else { return };
+        if let Ok(error) = Parcel::pack(actor.program().code.error_value(fault)) {
+            self.finish(Err(error));
+        }
+    }
+
+    /// A task hears of it at its next suspension; an ask that is not worked on yet never will be.
     pub fn cancel(&self) {
-        if let Some(task) = &*self.task.lock()
+        if self.asked.is_some() {
+            self.fail(Fault::new(FaultKind::CancelledError, "the ask was cancelled"));
+        } else if let Some(task) = &*self.task.lock()
             && task.shared().cancel()
         {
             task.wake();
         }
+    }
+}
+
+/// What fails an ask at its deadline. A task of its own, so that every way of waiting for the answer sees it.
+pub(crate) struct Alarm {
+    promise: Arc<Promise>,
+    deadline: Instant,
+    timer: Option<stark_scheduler::TimerKey>,
+}
+
+impl Alarm {
+    /// Its turn.
+    pub fn ring(&mut self, cx: &stark_scheduler::Context<'_, TaskBody>) -> Outcome {
+        let over = self.promise.cell.is_done();
+        if !over && cx.now() < self.deadline {
+            self.timer.get_or_insert_with(|| cx.sleep_until(self.deadline, cx.task().clone()));
+            cx.wait_for(WaitReason::Sleep, 0);
+            return Outcome::Park;
+        }
+        if let Some(timer) = self.timer.take() {
+            cx.cancel(timer);
+        }
+        if !over {
+            let name = self.promise.asked.as_ref().map_or("", |actor| actor.name());
+            self.promise.fail(Fault::new(FaultKind::TimeoutError, format!("no answer of actor {name} in time")));
+        }
+        Outcome::Done
     }
 }
 
@@ -92,7 +163,12 @@ impl Opaque for FutureObj {
 }
 
 impl FutureObj {
-    fn promise(&self) -> &Arc<Promise> {
+    /// The first handle on `promise`, a `Future`.
+    pub(crate) fn future(promise: Arc<Promise>) -> FutureObj {
+        FutureObj(Arc::new(Handle { promise, type_name: "Future" }))
+    }
+
+    pub(super) fn promise(&self) -> &Arc<Promise> {
         &self.0.promise
     }
 }
@@ -105,7 +181,7 @@ fn is_future(info: &TypeInfo) -> bool {
 pub(crate) fn spawn(cx: &mut TaskCx, func: &'static Func, args: Vec<Value>, handle: &'static TypeInfo) -> Result<Value, Fault> {
     let parcels = args.into_iter().map(pack).collect::<Result<Vec<_>, _>>()?;
     let future = is_future(handle);
-    let promise = Arc::new(Promise { cell: Cell::default(), task: Mutex::new(None), owning: AtomicBool::new(future) });
+    let promise = Promise::new(future, None);
     let result = promise.clone();
     let on_end = Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
         TaskEnd::Returned(value) => {
@@ -145,7 +221,31 @@ struct Wait {
     promises: Vec<Arc<Promise>>,
     me: Me,
     deadline: Option<Instant>,
-    timer: Option<stark_scheduler::TimerKey>,
+    timer: Option<Timer>,
+    /// Of an actor's handler that waits for another actor's answer.
+    edge: Option<Edge>,
+}
+
+/// A timer that is gone when it is dropped.
+pub(super) struct Timer {
+    key: stark_scheduler::TimerKey,
+    program: Arc<crate::program::Program>,
+}
+
+impl Timer {
+    pub(super) fn start(cx: &NativeCx<'_>, me: &Me, deadline: Instant) -> Option<Timer> {
+        let program = cx.task.program().clone();
+        let key = program.scheduler()?.sleep_until(deadline, me.0.clone());
+        Some(Timer { key, program })
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(scheduler) = self.program.scheduler() {
+            scheduler.cancel(self.key);
+        }
+    }
 }
 
 impl Wait {
@@ -156,11 +256,11 @@ impl Wait {
             // One that is done already is found by the first look.
             let _ = promise.cell.watch(Watcher::One(Entry { task: me.clone(), ticket, arm }));
         }
-        let mut wait = Wait { promises, me, deadline: None, timer: None };
+        let mut wait = Wait { promises, me, deadline: None, timer: None, edge: None };
         if let (Some(timeout), Some(scheduler)) = (timeout, cx.task.program().scheduler()) {
             let deadline = scheduler.now() + timeout;
             wait.deadline = Some(deadline);
-            wait.timer = Some(scheduler.sleep_until(deadline, wait.me.0.clone()));
+            wait.timer = Timer::start(cx, &wait.me, deadline);
         }
         Ok(wait)
     }
@@ -173,12 +273,6 @@ impl Wait {
         match (self.deadline, cx.task.program().scheduler()) {
             (Some(deadline), Some(scheduler)) => scheduler.now() >= deadline,
             _ => false,
-        }
-    }
-
-    fn end(&mut self, cx: &NativeCx<'_>) {
-        if let (Some(timer), Some(scheduler)) = (self.timer.take(), cx.task.program().scheduler()) {
-            scheduler.cancel(timer);
         }
     }
 }
@@ -203,12 +297,16 @@ fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
             if promise.cell.is_done() {
                 return deliver(cx, &promise);
             }
-            Wait::begin(cx, vec![promise], None)?
+            let edge = wait_for(cx.task, std::slice::from_ref(&promise))?;
+            let mut wait = Wait::begin(cx, vec![promise], None)?;
+            wait.edge = edge;
+            wait
         }
     };
-    match wait.done().cloned() {
-        Some(promise) => deliver(cx, &promise),
-        None => cx.suspend(WaitReason::Future, 0, wait),
+    match (wait.done().cloned(), &wait.promises[0].asked) {
+        (Some(promise), _) => deliver(cx, &promise),
+        (None, Some(actor)) => cx.suspend(WaitReason::Ask, actor.id(), wait),
+        (None, None) => cx.suspend(WaitReason::Future, 0, wait),
     }
 }
 
@@ -263,6 +361,7 @@ struct GatherWait {
     promises: Vec<Arc<Promise>>,
     all: Arc<Gathering<Parcel, Me>>,
     me: Me,
+    _edge: Option<Edge>,
 }
 
 impl Drop for GatherWait {
@@ -279,13 +378,14 @@ fn futures_gather(cx: &mut NativeCx<'_>) -> NativeResult {
         Some(wait) => *wait,
         None => {
             let (promises, me) = (promises_of(cx, 0), me(cx)?);
+            let edge = wait_for(cx.task, &promises)?;
             let all = Arc::new(Gathering::new(me.clone(), promises.len()));
             for promise in &promises {
                 if let Err(watcher) = promise.cell.watch(Watcher::All(all.clone())) {
                     watcher.tell(promise.cell.is_failed());
                 }
             }
-            GatherWait { promises, all, me }
+            GatherWait { promises, all, me, _edge: edge }
         }
     };
     if !wait.all.is_over() {
@@ -329,7 +429,7 @@ fn duration(cx: &NativeCx<'_>, arg: usize) -> Duration {
 }
 
 fn future_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
-    let mut wait = match cx.resumed::<Wait>() {
+    let wait = match cx.resumed::<Wait>() {
         Some(wait) => *wait,
         None => {
             let promise = cx.opaque::<FutureObj>(1).promise().clone();
@@ -338,7 +438,6 @@ fn future_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
         }
     };
     if let Some(promise) = wait.done().cloned() {
-        wait.end(cx);
         return deliver(cx, &promise);
     }
     if wait.is_late(cx) {
@@ -385,6 +484,15 @@ fn group_cancel(cx: &mut NativeCx<'_>) -> NativeResult {
 struct GroupWait {
     waits: Option<Wait>,
     failed: Option<Parcel>,
+}
+
+impl Drop for GroupWait {
+    /// Still waiting: the task was cancelled, and so are those it waited for.
+    fn drop(&mut self) {
+        for promise in self.waits.iter().flat_map(|wait| &wait.promises) {
+            promise.cancel();
+        }
+    }
 }
 
 /// Waits for every task; the first failure cancels the others and is thrown when all have ended.
@@ -442,6 +550,7 @@ fn group_abort(cx: &mut NativeCx<'_>) -> NativeResult {
 
 struct Sleep {
     deadline: Instant,
+    _timer: Option<Timer>,
 }
 
 fn sleep(cx: &mut NativeCx<'_>) -> NativeResult {
@@ -453,8 +562,7 @@ fn sleep(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             program.flush();
             let deadline = scheduler.now() + duration(cx, 0);
-            scheduler.sleep_until(deadline, me.0.clone());
-            Sleep { deadline }
+            Sleep { deadline, _timer: Timer::start(cx, &me, deadline) }
         }
     };
     if scheduler.now() >= state.deadline {

@@ -5,7 +5,11 @@
 //! list. The first to `fire` the ticket wins and leaves what it brings; the others find the ticket stale and pass on to
 //! the next in their list. So a message is never given to a task that has already gone another way.
 //!
-//! Locks: a channel or cell is locked before a point, and nothing is locked under a point.
+//! When both sides wait for one of several things (two `select`s at a rendezvous), `meet` ends both waits or neither, so
+//! no wait is ever over with nothing to show for it.
+//!
+//! Locks: a channel or cell is locked before a point, two points in the order of their addresses, and nothing else is
+//! locked under a point.
 
 use parking_lot::Mutex;
 
@@ -13,6 +17,12 @@ use parking_lot::Mutex;
 pub trait Waiter<P>: Clone + PartialEq + Send {
     fn point(&self) -> &WaitPoint<P>;
     fn wake(&self);
+}
+
+/// Something that takes memory while it waits to be received.
+pub trait Weigh {
+    /// Bytes, about.
+    fn weight(&self) -> usize;
 }
 
 /// What ended a wait.
@@ -26,6 +36,16 @@ pub enum Fired<P> {
     Closed,
     /// A result is there, or a lock was handed over: look at the thing itself.
     Ready,
+}
+
+impl<P> Fired<P> {
+    /// The message that could not be handed over, back from who was to get it.
+    pub(super) fn into_message(self) -> P {
+        match self {
+            Fired::Message(message) => message,
+            _ => unreachable!("what could not be handed over comes back as it was"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -59,6 +79,48 @@ impl<W> Entry<W> {
     }
 }
 
+/// Why two waits did not end together. What was to be handed over comes back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Miss<P> {
+    /// The caller's own wait has been ended by another arm.
+    Own(Fired<P>),
+    /// The other one has; its entry is stale for good.
+    Other(Fired<P>),
+}
+
+/// Ends the wait `other` with `what` and, when there is one, the caller's own wait: both or neither. The two belong to
+/// different tasks.
+pub fn meet<P, W: Waiter<P>>(own: Option<&Entry<W>>, other: &Entry<W>, what: Fired<P>) -> Result<(), Miss<P>> {
+    let Some(own) = own else { return other.fire(what).map_err(Miss::Other) };
+    let (mine, theirs) = (own.task.point(), other.task.point());
+    assert!(!std::ptr::eq(mine, theirs), "a task does not meet itself");
+    let (mut mine, mut theirs) = if std::ptr::from_ref(mine).addr() < std::ptr::from_ref(theirs).addr() {
+        let mine = mine.0.lock();
+        (mine, theirs.0.lock())
+    } else {
+        let theirs = theirs.0.lock();
+        (mine.0.lock(), theirs)
+    };
+    if !mine.is_open(own.ticket) {
+        return Err(Miss::Own(what));
+    }
+    if !theirs.is_open(other.ticket) {
+        return Err(Miss::Other(what));
+    }
+    mine.open = false;
+    theirs.open = false;
+    theirs.fired = Some((other.arm, what));
+    drop((mine, theirs));
+    other.task.wake();
+    Ok(())
+}
+
+impl<P> State<P> {
+    fn is_open(&self, ticket: u64) -> bool {
+        self.ticket == ticket && self.open
+    }
+}
+
 impl<P> Default for WaitPoint<P> {
     fn default() -> Self {
         Self(Mutex::new(State { ticket: 0, open: false, fired: None }))
@@ -77,7 +139,7 @@ impl<P> WaitPoint<P> {
 
     fn fire(&self, ticket: u64, arm: u32, what: Fired<P>) -> Result<(), Fired<P>> {
         let mut state = self.0.lock();
-        if state.ticket != ticket || !state.open {
+        if !state.is_open(ticket) {
             return Err(what);
         }
         state.open = false;
@@ -114,6 +176,12 @@ pub mod mock {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    impl Weigh for u32 {
+        fn weight(&self) -> usize {
+            4
+        }
+    }
 
     #[derive(Clone)]
     pub struct MockTask(Arc<(WaitPoint<u32>, AtomicUsize)>);
@@ -167,6 +235,23 @@ mod tests {
         assert_eq!(entry.fire(Fired::Message(2)), Err(Fired::Message(2)));
         assert_eq!(task.fired(&entry), Some(Fired::Message(1)));
         assert_eq!(task.n_wakes(), 1);
+    }
+
+    #[test]
+    fn two_waits_end_together_or_not_at_all() {
+        let (a, b) = (MockTask::new(), MockTask::new());
+        let (wait_a, wait_b) = (a.entry(), b.entry());
+        assert_eq!(meet(Some(&wait_a), &wait_b, Fired::Message(1)), Ok(()));
+        assert_eq!((a.fired(&wait_a), b.fired(&wait_b)), (None, Some(Fired::Message(1))));
+        assert!(!a.point().claim(wait_a.ticket));
+        // The other is gone: the own wait goes on.
+        let (wait_a, other) = (a.entry(), wait_b);
+        assert_eq!(meet(Some(&wait_a), &other, Fired::Message(2)), Err(Miss::Other(Fired::Message(2))));
+        // The own wait is over: the other goes on.
+        assert!(a.point().claim(wait_a.ticket));
+        let wait_b = b.entry();
+        assert_eq!(meet(Some(&wait_a), &wait_b, Fired::Message(3)), Err(Miss::Own(Fired::Message(3))));
+        assert!(b.point().claim(wait_b.ticket));
     }
 
     #[test]

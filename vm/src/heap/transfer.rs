@@ -57,6 +57,27 @@ impl Parcel {
         value
     }
 
+    /// Another owner of the same value, charged to the current heap; `None` when it holds something that cannot be copied.
+    pub fn copy(&mut self) -> Option<Value> {
+        let unit = Parcel { bits: 0, info: TypeInfo::builtin(&stark_bytecode::TypeDesc::Unit), bytes: 0 };
+        let value = std::mem::replace(self, unit).unpack();
+        let copy = value.clone();
+        match Parcel::pack(value) {
+            Ok(parcel) => {
+                *self = parcel;
+                Some(copy)
+            }
+            Err(value) => {
+                // With one owner again it is packed as it was.
+                drop(copy);
+                if let Ok(parcel) = Parcel::pack(value) {
+                    *self = parcel;
+                }
+                None
+            }
+        }
+    }
+
     pub fn info(&self) -> &'static TypeInfo {
         self.info
     }

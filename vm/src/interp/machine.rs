@@ -63,6 +63,7 @@ pub struct Machine {
     pub(crate) wait: (WaitReason, u64),
     /// What the waiting native keeps.
     pub(crate) resume: Option<Box<dyn Any + Send>>,
+    cancel_delivered: bool,
     pub(crate) task: TaskCx,
     stack: Box<[u64]>,
     state: State,
@@ -99,6 +100,7 @@ impl Machine {
             pending: None,
             wait: (WaitReason::Nothing, 0),
             resume: None,
+            cancel_delivered: false,
             task: TaskCx::new(program.clone()),
             stack: Box::default(),
             state: State::Idle,
@@ -199,6 +201,7 @@ impl Machine {
     pub fn run(&mut self, budget: u32, cancel: bool) -> Turn {
         assert_ne!(self.state, State::Idle, "a call has been started");
         self.budget = i64::from(budget);
+        self.cancel_delivered = false;
         if cancel && self.state == State::Waiting {
             if let Some(turn) = self.cancel_here() {
                 return turn;
@@ -225,7 +228,8 @@ impl Machine {
                 },
                 Ok(Exit::Suspend) => {
                     self.state = State::Waiting;
-                    if !cancel {
+                    // Once: a `finally` that cleans up may wait in the same turn.
+                    if !cancel || self.cancel_delivered {
                         return Turn::Wait(self.wait.0, self.wait.1);
                     }
                     self.cancel_here()
@@ -254,8 +258,14 @@ impl Machine {
         }
     }
 
+    /// Whether the last `run` delivered the cancelling it was asked to deliver.
+    pub fn has_delivered_cancel(&self) -> bool {
+        self.cancel_delivered
+    }
+
     /// Raises at the call that waits, whose native is not called again.
     fn cancel_here(&mut self) -> Option<Turn> {
+        self.cancel_delivered = true;
         self.resume = None;
         self.fault_before(Fault::new(FaultKind::CancelledError, "the task was cancelled"))
     }

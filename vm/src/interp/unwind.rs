@@ -1,7 +1,7 @@
 //! Errors on their way to a handler: making the value, taking the trace, leaving frames.
 
 use super::machine::{Machine, Pending};
-use crate::fault::{Fault, FaultBody};
+use crate::fault::FaultBody;
 use crate::heap;
 use crate::heap::object::{ClosureObj, DynObj};
 use crate::load::Func;
@@ -9,7 +9,7 @@ use crate::trace::{MAX_FRAMES, Trace, TraceFrame};
 use crate::types::TypeInfo;
 use crate::value::Value;
 use smallvec::SmallVec;
-use stark_bytecode::{Instr, TypeDesc};
+use stark_bytecode::Instr;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Machine {
                         return Some(Failed::Exit(status));
                     }
                     body => {
-                        let (mut error, cause) = self.materialise(body);
+                        let (mut error, cause) = self.code.materialise(body);
                         let mut trace = self.trace(word, regs);
                         trace.cause = cause;
                         error.set_trace(Arc::new(trace));
@@ -203,7 +203,7 @@ impl Machine {
     /// Drops the arguments of a call that has not begun; `&mut` ones stay.
     pub(super) unsafe fn drop_args(&mut self, func: &'static Func, pc: usize, regs: *mut u64) {
         let base = func.out_base();
-        let mut drop_all = |params: &[&'static TypeInfo], inout: &dyn Fn(usize) -> bool| {
+        let drop_all = |params: &[&'static TypeInfo], inout: &dyn Fn(usize) -> bool| {
             for (i, info) in params.iter().enumerate() {
                 if info.is_ref && !inout(i) {
                     // SAFETY: the arguments are in place and of the callee's parameter types.
@@ -233,42 +233,6 @@ impl Machine {
             }
             _ => {}
         }
-    }
-
-    /// The `dyn Error` for a fault, and the trace it brought from another task.
-    fn materialise(&self, body: FaultBody) -> (Value, Option<Arc<Trace>>) {
-        match body {
-            FaultBody::Thrown(error) => {
-                let cause = error.as_ref().dyn_obj().trace.clone();
-                (error, cause)
-            }
-            FaultBody::Kind { kind, message, fields } => {
-                let info = self.code.faults.get(kind);
-                let TypeDesc::Struct { fields: declared, .. } = &info.desc else {
-                    unreachable!("the loader takes structs only")
-                };
-                let mut given = fields.into_iter();
-                let values = (0..declared.len()).map(|i| match i {
-                    0 => Value::str(message.as_str()),
-                    _ => given.next().unwrap_or_else(|| default_of(info.field(0, i))),
-                });
-                let values: Vec<Value> = values.collect();
-                (Value::dynamic(self.code.dyn_error, Value::fields(info, values)), None)
-            }
-            FaultBody::Exit(status) => {
-                (self.materialise(FaultBody::Kind {
-                    kind: crate::fault::FaultKind::InternalError,
-                    message: format!("exit({status}) where only an error can be"),
-                    fields: Vec::new(),
-                })
-                .0, None)
-            }
-        }
-    }
-
-    /// The error value of a fault outside any running call, for whoever ends a task from the outside.
-    pub(crate) fn error_value(&self, fault: Fault) -> Value {
-        self.materialise(fault.into_body()).0
     }
 
     /// The calls that are under way, innermost first.
@@ -301,22 +265,6 @@ fn frame(func: &'static Func, pc: usize) -> TraceFrame {
         Some((func.files.get(line.file as usize)?.clone(), line.line, line.col))
     });
     TraceFrame { function: func.def.name.as_str().into(), at }
-}
-
-/// What a field of an error struct holds when the fault says nothing about it.
-fn default_of(info: &'static TypeInfo) -> Value {
-    match &info.desc {
-        TypeDesc::Str => Value::str(""),
-        TypeDesc::Bytes => Value::bytes([]),
-        TypeDesc::Vec(_) => Value::vec(info, []),
-        TypeDesc::Map(..) | TypeDesc::Set(_) => Value::map(info),
-        TypeDesc::Enum { variants, .. } => match variants.iter().position(|v| v.fields.is_empty()) {
-            Some(variant) => Value::variant(info, variant as u16, []),
-            None => Value::from_raw(0, info),
-        },
-        // A null reference: reading it is the fault of a hole.
-        _ => Value::from_raw(0, info),
-    }
 }
 
 /// What a panic said.

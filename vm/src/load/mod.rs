@@ -4,8 +4,6 @@
 //! plain addresses. Natives are checked against the table here. What was loaded is leaked: it lives as long as the
 //! process, so code, types and constants can be pointed at from every task without counting.
 
-#![allow(unsafe_code)]
-
 mod decode;
 
 use crate::fault::FaultTypes;

@@ -212,11 +212,6 @@ impl NativeCx<'_> {
 
     // --- suspending ----------------------------------------------------------------------------------------
 
-    /// Another owner of the result that was just set.
-    pub fn copy_result(&self) -> Value {
-        ValueRef::from_raw(self.ret, self.sig.ret).to_owned()
-    }
-
     /// The state given to `suspend`, when this call is the continuation of one.
     pub fn resumed<T: Any>(&mut self) -> Option<Box<T>> {
         self.resume.take()?.downcast().ok()

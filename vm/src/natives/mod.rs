@@ -56,6 +56,7 @@ mod text;
 mod tests;
 
 pub use cx::NativeCx;
+pub(crate) use tensor::fault as tensor_fault;
 
 use crate::fault::Fault;
 use crate::task::WaitReason;
@@ -110,7 +111,7 @@ pub struct NativeRow {
 /// Rows `name "scheme" [flags];` for functions of the same names in scope; flags are `suspends` and capabilities.
 macro_rules! natives {
     ($( $(#[$doc:meta])* $name:ident $scheme:literal $([$($flag:ident),* $(,)?])?; )*) => {
-        &[$( $(#[$doc])* {
+        &[$( {
             #[allow(unused_mut)]
             let mut row = $crate::natives::NativeRow {
                 name: stringify!($name),
@@ -132,7 +133,10 @@ pub(crate) use natives;
 const TABLES: &[&[NativeRow]] = &[
     crate::conc::tasks::TABLE,
     crate::conc::channels::TABLE,
-    
+    crate::conc::broadcasts::TABLE,
+    crate::conc::select::TABLE,
+    crate::conc::zones::TABLE,
+    crate::actor::natives::TABLE,
     io::TABLE,
     collection::TABLE,
     number::TABLE,

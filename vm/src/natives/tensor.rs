@@ -9,6 +9,7 @@ use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
 use stark_bytecode::{Elem, TypeDesc};
 use stark_kernels::{DType, Scalar, Tensor, TensorError, ops};
+use stark_shapes::{Dim, Symbolic};
 
 pub(super) const TABLE: &[NativeRow] = answers! {
     tensor_from_nested "<E, V>(V) -> Tensor<E>";
@@ -72,7 +73,7 @@ impl Opaque for Tensor {
     }
 }
 
-pub(super) fn fault(e: TensorError) -> Fault {
+pub(crate) fn fault(e: TensorError) -> Fault {
     let kind = match &e {
         TensorError::Shape(_) => FaultKind::ShapeError,
         TensorError::Index { .. } => FaultKind::IndexError,
@@ -474,12 +475,6 @@ fn tensor_index_fill(cx: &mut NativeCx<'_>) -> Outcome {
     write(cx, &values)
 }
 
-/// `[32, _]`.
-fn show_dims(dims: &[i64]) -> String {
-    let dims: Vec<String> = dims.iter().map(|&d| if d < 0 { "_".into() } else { d.to_string() }).collect();
-    format!("[{}]", dims.join(", "))
-}
-
 fn tensor_check(cx: &mut NativeCx<'_>) -> Outcome {
     let (t, code, dims) = (tensor(cx, 0), cx.int(1), ints(cx.arg(2)));
     if let Some(wanted) = ELEMS.iter().find(|e| **e as i64 == code).map(|&e| dtype_of_elem(e))
@@ -491,25 +486,10 @@ fn tensor_check(cx: &mut NativeCx<'_>) -> Outcome {
         )));
     }
     if dims != [-2] {
-        let shape = t.shape();
-        if shape.len() != dims.len() {
-            return Err(Fault::shape(format!(
-                "shape {} is asked for, but this tensor has shape {}: rank {} and not {}",
-                show_dims(&dims),
-                stark_shapes::show(shape),
-                shape.len(),
-                dims.len()
-            )));
-        }
-        if let Some(axis) = (0..dims.len()).find(|&i| dims[i] >= 0 && dims[i] != shape[i] as i64) {
-            return Err(Fault::shape(format!(
-                "shape {} is asked for, but this tensor has shape {}: axis {axis} is {} and not {}",
-                show_dims(&dims),
-                stark_shapes::show(shape),
-                shape[axis],
-                dims[axis]
-            )));
-        }
+        let known = |n: usize| Symbolic::from_usize(n);
+        let want: Vec<Symbolic> = dims.iter().map(|&d| usize::try_from(d).map_or(Symbolic::Unknown, known)).collect();
+        let have: Vec<Symbolic> = t.shape().iter().map(|&n| known(n)).collect();
+        stark_shapes::rules::fits(&have, &want).map_err(|e| Fault::shape(e.to_string()))?;
     }
     let t = t.clone();
     Ok(Value::opaque(cx.ret_type(), Box::new(t)))

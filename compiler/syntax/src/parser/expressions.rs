@@ -38,7 +38,8 @@ impl<'s> Parser<'s> {
     pub(super) fn expr(&mut self) -> Expr {
         let start = self.start();
         let value = self.expr_bp(0);
-        if self.at(TokenKind::If) && !self.context.clause && !self.recovering {
+        // After a block an `if` begins the next statement.
+        if self.at(TokenKind::If) && !self.after_block() && !self.context.clause && !self.recovering {
             return self.python_conditional(start, value);
         }
         value

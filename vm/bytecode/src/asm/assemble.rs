@@ -498,14 +498,17 @@ fn batch(pair: &Pair<Rule>) -> Asm<BatchDesc> {
         max_size: number(&next(pair, &mut inner)?)?,
         max_delay_ns: number(&next(pair, &mut inner)?)?,
         as_vec: false,
-        rank: None,
+        dims: None,
         cat: false,
     };
     for part in inner {
         match part.as_rule() {
             Rule::as_vec => batch.as_vec = true,
             Rule::cat => batch.cat = true,
-            _ => batch.rank = Some(number(&next(&part, &mut part.clone().into_inner())?)?),
+            _ => {
+                let size = |pair: Pair<Rule>| if pair.as_str() == "_" { Ok(None) } else { number(&pair).map(Some) };
+                batch.dims = Some(part.into_inner().map(size).collect::<Asm<_>>()?);
+            }
         }
     }
     Ok(batch)

@@ -161,7 +161,11 @@ impl Text<'_> {
             if let Some(batch) = &row.batch {
                 text += &format!(" batch {} {}", batch.max_size, batch.max_delay_ns);
                 text += if batch.as_vec { " vec" } else { "" };
-                text += &batch.rank.map_or(String::new(), |rank| format!(" rank {rank}"));
+                if let Some(dims) = &batch.dims {
+                    let sizes: Vec<String> =
+                        dims.iter().map(|dim| dim.map_or("_".to_string(), |size| size.to_string())).collect();
+                    text += &format!(" shape [{}]", sizes.join(" "));
+                }
                 text += if batch.cat { " cat" } else { "" };
             }
             text

@@ -417,7 +417,7 @@ fn write_actor(w: &mut Writer, actor: &ActorDesc) {
             w.number(batch.max_size);
             w.signed(batch.max_delay_ns);
             w.flag(batch.as_vec);
-            w.option(&batch.rank, |w, &rank| w.number(rank));
+            w.option(&batch.dims, |w, dims| w.list(dims, |w, dim| w.option(dim, |w, &size| w.number(size))));
             w.flag(batch.cat);
         });
     });
@@ -441,7 +441,7 @@ fn read_actor(r: &mut Reader) -> Read<ActorDesc> {
                     max_size: r.number()?,
                     max_delay_ns: r.signed()?,
                     as_vec: r.flag()?,
-                    rank: r.option(Reader::number)?,
+                    dims: r.option(|r| r.list(1, |r| r.option(Reader::number)))?,
                     cat: r.flag()?,
                 })
             })?,

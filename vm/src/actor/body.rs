@@ -1,0 +1,560 @@
+//! The life of an actor: hooks, handlers, and what a failure leads to.
+//!
+//! A turn goes on until the mailbox is empty, a handler waits, or the budget is spent. A message that fails leaves no
+//! trace in the state as far as anybody can see it afterwards: `Resume`, `on_error`, `on_stop` and the parts of a split
+//! batch get the state from before it, of which a copy is kept (shared until it is written) only where one of them is
+//! there to see it.
+
+use super::batch;
+use super::cell::{ActorCell, Ended, Envelope, Reply, Rows};
+use super::inbox::Taken;
+use super::supervisor::Verdict;
+use crate::fault::Fault;
+use crate::heap::Parcel;
+use crate::interp::{Machine, TaskEnd, Turn};
+use crate::load::Func;
+use crate::task::{TaskBody, WaitReason, describe, summary};
+use crate::types::TypeInfo;
+use crate::value::{Value, ValueRef};
+use smallvec::SmallVec;
+use stark_bytecode::{FuncId, HandlerDesc, TypeDesc};
+use stark_kernels::Tensor;
+use stark_scheduler::{Context, Outcome, TimerKey};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+/// What a message costs beside what its handler does, in reductions: taking it, answering it. A guess from the length of
+/// the code; it keeps an actor with an endless mailbox from holding its worker.
+const MESSAGE_COST: i64 = 50;
+
+/// What becomes of an actor whose handler failed. In the order of the library's `Policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    Stop,
+    Restart,
+    Resume,
+}
+
+impl Policy {
+    pub const ALL: [Policy; 3] = [Policy::Stop, Policy::Restart, Policy::Resume];
+}
+
+pub(crate) struct ActorBody {
+    cell: Arc<ActorCell>,
+    policy: Policy,
+    /// Until the first turn.
+    begin: Option<Parcel>,
+    /// `None` while a call has it, and after one that failed with nobody to see the state.
+    state: Option<Value>,
+    /// What a restart begins with.
+    first: Option<Value>,
+    /// The state before the call under way.
+    before: Option<Value>,
+    doing: Doing,
+    /// Set while a batch gathers.
+    timer: Option<TimerKey>,
+}
+
+enum Doing {
+    /// Nothing: the mailbox is next.
+    Idle,
+    /// `on_start` runs.
+    Start,
+    Handle(Job),
+    /// `on_error` runs; then this.
+    Tell(After),
+    /// `on_stop` runs; nothing more is taken.
+    Stop,
+}
+
+/// What follows a failure.
+enum After {
+    /// The cell is closed already.
+    End,
+    Restart,
+    Resume,
+}
+
+/// Messages worked on together: one, or a batch.
+struct Job {
+    handler: &'static HandlerDesc,
+    items: Vec<Item>,
+    /// Which of them the call under way is for, and which are still to come, last first.
+    current: Range<usize>,
+    rest: Vec<Range<usize>>,
+    /// The error of the last item that failed on its own, and the items that did.
+    failed: Option<(Value, Vec<usize>)>,
+}
+
+struct Item {
+    /// Kept for a batch, which may be split.
+    input: Option<Value>,
+    rows: Option<Rows>,
+    reply: Reply,
+    sent: Instant,
+}
+
+impl ActorBody {
+    pub(super) fn new(cell: Arc<ActorCell>, policy: Policy, state: Parcel) -> ActorBody {
+        ActorBody {
+            cell,
+            policy,
+            begin: Some(state),
+            state: None,
+            first: None,
+            before: None,
+            doing: Doing::Idle,
+            timer: None,
+        }
+    }
+
+    pub fn cell(&self) -> &Arc<ActorCell> {
+        &self.cell
+    }
+
+    /// It has begun and waits for its next message.
+    pub fn is_idle(&self) -> bool {
+        self.begin.is_none() && matches!(self.doing, Doing::Idle) && self.cell.inbox.is_empty()
+    }
+
+    pub fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
+        if let Some(state) = self.begin.take() {
+            self.cell.set_task(cx.task());
+            machine.task().me = Some(cx.task().clone());
+            machine.task().actor = Some(self.cell.clone());
+            let state = state.unpack();
+            if self.policy == Policy::Restart || self.cell.supervisor.is_some() {
+                self.first = Some(state.clone());
+            }
+            self.start(machine, state);
+        }
+        machine.task().worker = cx.worker();
+        if let Some(timer) = self.timer.take() {
+            cx.cancel(timer);
+        }
+        let mut budget = i64::from(cx.budget());
+        loop {
+            if self.cell.is_killed() {
+                return self.kill(machine);
+            }
+            if self.cell.take_restart() {
+                self.restart_by_order(machine);
+            }
+            if matches!(self.doing, Doing::Idle) {
+                match self.next(machine, cx) {
+                    Next::Begun => {}
+                    Next::Again => {
+                        budget -= MESSAGE_COST;
+                        continue;
+                    }
+                    Next::Park(reason) => {
+                        cx.wait_for(reason, self.cell.id());
+                        return Outcome::Park;
+                    }
+                    Next::Ended => return Outcome::Done,
+                }
+            }
+            if budget <= 0 {
+                return Outcome::Yield;
+            }
+            match machine.run(budget as u32, false) {
+                Turn::Yield => return Outcome::Yield,
+                Turn::Wait(reason, detail) => {
+                    cx.wait_for(reason, detail);
+                    return Outcome::Park;
+                }
+                Turn::Done(TaskEnd::Exit(status)) => {
+                    self.cell.program().exit(status);
+                    return Outcome::Done;
+                }
+                Turn::Done(TaskEnd::Returned(value)) => {
+                    budget = machine.budget - MESSAGE_COST;
+                    self.state = machine.take_final(0);
+                    self.before = None;
+                    if self.returned(machine, value) == Life::Over {
+                        return Outcome::Done;
+                    }
+                }
+                Turn::Done(TaskEnd::Failed(error)) => {
+                    budget = machine.budget - MESSAGE_COST;
+                    // Behind the clone the failed call may have left holes.
+                    self.state = self.before.take();
+                    if self.failed(machine, error) == Life::Over {
+                        return Outcome::Done;
+                    }
+                }
+            }
+        }
+    }
+
+    // --- beginning calls -------------------------------------------------------------------------------------------
+
+    /// Calls `func` with the state and `args`; `keep`: somebody will see the state if it fails.
+    fn call(&mut self, machine: &mut Machine, func: FuncId, args: impl IntoIterator<Item = Value>, keep: bool) {
+        let func: &'static Func = machine.code.funcs[func.index()];
+        let state = self.state.take().expect("a state is there unless a call has it");
+        self.before = keep.then(|| state.clone());
+        let args: Vec<Value> = std::iter::once(state).chain(args).collect();
+        machine.start(func, args);
+    }
+
+    fn has_witness(&self) -> bool {
+        let desc = self.cell.desc();
+        self.policy == Policy::Resume || desc.on_error.is_some() || desc.on_stop.is_some()
+    }
+
+    /// Begins with `state`: `on_start`, then the mailbox.
+    fn start(&mut self, machine: &mut Machine, state: Value) {
+        self.state = Some(state);
+        match self.cell.desc().on_start {
+            Some(hook) => {
+                self.doing = Doing::Start;
+                self.call(machine, hook, [], self.has_witness());
+            }
+            None => self.doing = Doing::Idle,
+        }
+    }
+
+    /// Ends after `on_stop`; the cell is closed.
+    fn stop(&mut self, machine: &mut Machine) -> Life {
+        match (self.cell.desc().on_stop, &self.state) {
+            (Some(hook), Some(_)) => {
+                self.doing = Doing::Stop;
+                self.call(machine, hook, [], false);
+                Life::GoesOn
+            }
+            _ => self.end(),
+        }
+    }
+
+    fn end(&mut self) -> Life {
+        self.cell.announce();
+        (self.state, self.first, self.before) = (None, None, None);
+        Life::Over
+    }
+
+    fn kill(&mut self, machine: &mut Machine) -> Outcome {
+        machine.abandon();
+        let gave = std::mem::replace(&mut self.doing, Doing::Idle);
+        self.cell.close(Ended::Killed);
+        if let Doing::Handle(job) = gave {
+            job.fail_open(&self.cell, || self.cell.gone());
+        }
+        let _ = self.end();
+        Outcome::Done
+    }
+
+    /// A sibling failed and its supervisor begins this one again, too.
+    fn restart_by_order(&mut self, machine: &mut Machine) {
+        if matches!(self.doing, Doing::Stop) {
+            return;
+        }
+        let Some(first) = self.first.clone() else { return };
+        machine.abandon();
+        if let Doing::Handle(job) = std::mem::replace(&mut self.doing, Doing::Idle) {
+            let text = format!("actor {} was begun again by its supervisor", self.cell.name());
+            job.fail_open(&self.cell, || self.cell.refusal(&text));
+        }
+        self.cell.stats.lock().n_restarts += 1;
+        self.start(machine, first);
+    }
+
+    /// The next message, or what else there is to do.
+    fn next(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Next {
+        let desc = self.cell.desc();
+        let taken = self.cell.inbox.take(|queue, stopping| batch::choose(desc, queue, stopping, || cx.now()));
+        let envelopes = match taken {
+            Taken::Messages(envelopes) => envelopes,
+            Taken::Nothing => return Next::Park(WaitReason::Mailbox),
+            Taken::Later(at) => {
+                self.timer = Some(cx.sleep_until(at, cx.task().clone()));
+                return Next::Park(WaitReason::Batch);
+            }
+            Taken::Ended => {
+                self.cell.close(Ended::Stopped);
+                return match self.stop(machine) {
+                    Life::Over => Next::Ended,
+                    Life::GoesOn => Next::Begun,
+                };
+            }
+        };
+        let mut wanted: SmallVec<[Envelope; 1]> = envelopes;
+        wanted.retain(|envelope| envelope.reply.is_wanted());
+        let Some(first) = wanted.first() else { return Next::Again };
+        let handler = &desc.handlers[first.handler as usize];
+        self.cell.n_in_flight.store(wanted.len(), Relaxed);
+        if handler.batch.is_some() {
+            let items = wanted.into_iter().map(|envelope| Item {
+                input: envelope.message.unpack().pop(),
+                rows: envelope.rows,
+                reply: envelope.reply,
+                sent: envelope.sent,
+            });
+            let items: Vec<Item> = items.collect();
+            let current = 0..items.len();
+            machine.task().deadline = None;
+            return match self.run_part(machine, Job { handler, items, current, rest: Vec::new(), failed: None }) {
+                Life::Over => Next::Ended,
+                Life::GoesOn if matches!(self.doing, Doing::Idle) => Next::Again,
+                Life::GoesOn => Next::Begun,
+            };
+        }
+        let Some(envelope) = wanted.pop() else { return Next::Again };
+        machine.task().deadline = envelope.deadline;
+        let item = Item { input: None, rows: None, reply: envelope.reply, sent: envelope.sent };
+        let args = envelope.message.unpack();
+        self.doing =
+            Doing::Handle(Job { handler, items: vec![item], current: 0..1, rest: Vec::new(), failed: None });
+        let keep = self.has_witness();
+        self.call(machine, handler.func, args, keep);
+        Next::Begun
+    }
+
+    /// Calls the handler for the current part of a batch.
+    fn run_part(&mut self, machine: &mut Machine, job: Job) -> Life {
+        let Some(batch) = &job.handler.batch else { return Life::GoesOn };
+        let items = &job.items[job.current.clone()];
+        let parts: Vec<_> = items.iter().filter_map(|i| Some((i.input.as_ref()?, i.rows.as_ref()))).collect();
+        let info = machine.code.types.get(job.handler.message).field(0, 0);
+        match batch::join(batch, info, &parts) {
+            Ok(input) => {
+                self.cell.stats.lock().count_batch(items.len());
+                let keep = items.len() > 1 || self.has_witness();
+                let func = job.handler.func;
+                self.doing = Doing::Handle(job);
+                self.call(machine, func, [input], keep);
+                Life::GoesOn
+            }
+            Err(fault) => {
+                self.doing = Doing::Handle(job);
+                let error = machine.code.error_value(fault);
+                self.failed(machine, error)
+            }
+        }
+    }
+
+    // --- what a call came to ---------------------------------------------------------------------------------------
+
+    fn returned(&mut self, machine: &mut Machine, value: Value) -> Life {
+        match std::mem::replace(&mut self.doing, Doing::Idle) {
+            Doing::Idle | Doing::Start => Life::GoesOn,
+            Doing::Tell(after) => self.after(machine, after),
+            Doing::Stop => self.end(),
+            Doing::Handle(job) => match job.answer(&self.cell, value) {
+                Ok(()) => self.next_part(machine, job),
+                Err(fault) => {
+                    self.doing = Doing::Handle(job);
+                    let error = machine.code.error_value(fault);
+                    self.failed(machine, error)
+                }
+            },
+        }
+    }
+
+    /// A call failed; the state is as before it, or nobody will look at it.
+    fn failed(&mut self, machine: &mut Machine, error: Value) -> Life {
+        match std::mem::replace(&mut self.doing, Doing::Idle) {
+            Doing::Idle | Doing::Start => self.failure(machine, error, None),
+            Doing::Tell(after) => {
+                self.report(machine, &error, "`on_error` of ");
+                self.after(machine, after)
+            }
+            Doing::Stop => {
+                self.report(machine, &error, "`on_stop` of ");
+                self.end()
+            }
+            Doing::Handle(mut job) => {
+                let (start, end) = (job.current.start, job.current.end);
+                if end - start > 1 {
+                    let middle = start + (end - start) / 2;
+                    job.rest.push(middle..end);
+                    job.current = start..middle;
+                    return self.run_part(machine, job);
+                }
+                let mut items = job.failed.take().map_or(Vec::new(), |(_, items)| items);
+                items.push(start);
+                job.failed = Some((error, items));
+                if job.items.len() > 1 && self.state.is_none() {
+                    // Only the rest of a batch goes on after a failure, and it began with a copy of the state.
+                    unreachable!("a batch keeps the state from before it");
+                }
+                self.next_part(machine, job)
+            }
+        }
+    }
+
+    fn next_part(&mut self, machine: &mut Machine, mut job: Job) -> Life {
+        if let Some(part) = job.rest.pop() {
+            job.current = part;
+            return self.run_part(machine, job);
+        }
+        self.cell.n_in_flight.store(0, Relaxed);
+        match job.failed.take() {
+            None => Life::GoesOn,
+            Some((error, items)) => self.failure(machine, error, Some((job, items))),
+        }
+    }
+
+    /// Decides what follows, answers those whose messages failed, lets `on_error` see it.
+    fn failure(&mut self, machine: &mut Machine, error: Value, of: Option<(Job, Vec<usize>)>) -> Life {
+        let text = summary(machine, &error);
+        let starting = of.is_none();
+        let verdict = match &self.cell.supervisor {
+            Some((supervisor, child)) => {
+                let now = self.cell.program().scheduler().map_or_else(Instant::now, |s| s.now());
+                Some((supervisor.clone(), supervisor.failed(*child, now)))
+            }
+            None => None,
+        };
+        let after = match (&verdict, self.policy) {
+            (Some((_, Verdict::Restart)), _) => After::Restart,
+            (Some(_), _) => After::End,
+            // One that cannot even start would begin again for ever.
+            (None, _) if starting => After::End,
+            (None, Policy::Stop) => After::End,
+            (None, Policy::Restart) => After::Restart,
+            (None, Policy::Resume) => After::Resume,
+        };
+        // Before anybody hears of the failure, so that what they see then is what holds from now on.
+        match &after {
+            After::End => {
+                let reason = Parcel::pack(error.clone()).map_or(Ended::Stopped, Ended::Failed);
+                self.cell.close(reason);
+            }
+            After::Restart => self.cell.stats.lock().n_restarts += 1,
+            After::Resume => {}
+        }
+        let mut heard = false;
+        if let Some((job, items)) = of {
+            let now = self.now();
+            for i in items {
+                let item = &job.items[i];
+                self.cell.stats.lock().count(now.saturating_duration_since(item.sent), true);
+                heard |= !matches!(item.reply, Reply::Nowhere);
+                item.reply.fail(self.cell.failed(&error, &text));
+            }
+        }
+        if !heard {
+            self.report(machine, &error, "");
+        }
+        if let Some((supervisor, Verdict::GiveUp)) = &verdict {
+            let name = self.cell.name();
+            let text = format!("error: supervisor gives up: {}; actor {name} failed last: {text}\n", supervisor.limit());
+            self.cell.program().eprint(&text);
+        }
+        match (self.cell.desc().on_error, &self.state) {
+            (Some(hook), Some(_)) => {
+                self.doing = Doing::Tell(after);
+                self.call(machine, hook, [error], true);
+                Life::GoesOn
+            }
+            _ => self.after(machine, after),
+        }
+    }
+
+    fn after(&mut self, machine: &mut Machine, after: After) -> Life {
+        match after {
+            After::Resume => {
+                self.doing = Doing::Idle;
+                Life::GoesOn
+            }
+            After::Restart => match self.first.clone() {
+                Some(first) => {
+                    self.start(machine, first);
+                    Life::GoesOn
+                }
+                None => self.end(),
+            },
+            After::End => self.stop(machine),
+        }
+    }
+
+    /// An error that reaches nobody is told on standard error.
+    fn report(&mut self, machine: &mut Machine, error: &Value, what: &str) {
+        let text = describe(machine, error);
+        self.cell.program().eprint(&format!("{text}  in {what}actor {}\n", self.cell.name()));
+    }
+
+    fn now(&self) -> Instant {
+        self.cell.program().scheduler().map_or_else(Instant::now, |s| s.now())
+    }
+
+    /// Bytes of the tensors in the state; `None` while a call has it.
+    pub fn tensor_bytes(&self) -> Option<u64> {
+        let state = self.state.as_ref()?;
+        let mut total = 0;
+        let mut work: Vec<ValueRef<'_>> = vec![state.as_ref()];
+        while let Some(value) = work.pop() {
+            match &value.info().desc {
+                TypeDesc::Tensor { .. } => total += value.opaque::<Tensor>().n_bytes() as u64,
+                TypeDesc::Vec(elem) if holds_refs(value.info().sibling(*elem)) => work.extend(value.vec().iter()),
+                TypeDesc::Map(..) | TypeDesc::Set(_) => {
+                    value.map().iter().for_each(|(key, value)| work.extend([key, value]));
+                }
+                TypeDesc::Dyn { .. } => work.push(value.inner()),
+                TypeDesc::Tuple(_) | TypeDesc::Struct { .. } | TypeDesc::Enum { .. } | TypeDesc::Actor(_)
+                    if value.info().is_ref =>
+                {
+                    work.extend((0..value.n_fields()).map(|i| value.field(i)));
+                }
+                _ => {}
+            }
+        }
+        Some(total)
+    }
+}
+
+fn holds_refs(info: &TypeInfo) -> bool {
+    info.is_ref && !matches!(info.desc, TypeDesc::Str | TypeDesc::Bytes)
+}
+
+impl Job {
+    /// Answers the messages of the current part.
+    fn answer(&self, cell: &ActorCell, value: Value) -> Result<(), Fault> {
+        let items = &self.items[self.current.clone()];
+        let answers = match &self.handler.batch {
+            None => SmallVec::<[Value; 1]>::from_iter([value]),
+            Some(batch) => {
+                let parts: Vec<_> = items.iter().map(|item| item.rows.as_ref()).collect();
+                batch::split(batch, &value, &parts)?.into()
+            }
+        };
+        let now = cell.program().scheduler().map_or_else(Instant::now, |s| s.now());
+        {
+            let mut stats = cell.stats.lock();
+            items.iter().for_each(|item| stats.count(now.saturating_duration_since(item.sent), false));
+        }
+        cell.n_in_flight.fetch_sub(items.len().min(cell.n_in_flight.load(Relaxed)), Relaxed);
+        for (item, answer) in items.iter().zip(answers) {
+            item.reply.answer(answer);
+        }
+        Ok(())
+    }
+
+    /// Fails what has no answer yet.
+    fn fail_open(&self, cell: &ActorCell, fault: impl Fn() -> Fault) {
+        cell.n_in_flight.store(0, Relaxed);
+        // One that was answered does not change any more.
+        self.items.iter().for_each(|item| item.reply.fail(fault()));
+    }
+}
+
+/// Whether the actor is still there after a step.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    GoesOn,
+    Over,
+}
+
+#[must_use]
+enum Next {
+    /// A call has begun.
+    Begun,
+    /// Look again.
+    Again,
+    Park(WaitReason),
+    Ended,
+}

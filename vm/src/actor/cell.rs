@@ -1,0 +1,370 @@
+//! What others may reach of an actor: its mailbox, its controls, its statistics; references, messages and answers.
+
+use super::inbox::{Inbox, Overflow};
+use super::supervisor::Supervisor;
+use crate::conc::stats::ActorStats;
+use crate::conc::tasks::{Me, Promise};
+use crate::fault::{Fault, FaultKind};
+use crate::heap::{Opaque, Parcel};
+use crate::program::Program;
+use crate::task::TaskBody;
+use crate::types::TypeInfo;
+use crate::value::Value;
+use parking_lot::Mutex;
+use smallvec::{SmallVec, smallvec};
+use stark_bytecode::{ActorDesc, TypeDesc};
+use stark_scheduler::TaskRef;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// End at once.
+const KILL: u8 = 1;
+/// Begin again from the first state, by the supervisor's order.
+const RESTART: u8 = 2;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// One actor, as everybody but itself sees it.
+pub(crate) struct ActorCell {
+    id: u64,
+    name: String,
+    registered: bool,
+    pub(super) info: &'static TypeInfo,
+    program: Arc<Program>,
+    pub(super) inbox: Inbox<Envelope, Me, Parcel>,
+    control: AtomicU8,
+    task: OnceLock<TaskRef<TaskBody>>,
+    pub(super) stats: Mutex<ActorStats>,
+    /// Messages being worked on.
+    pub(super) n_in_flight: AtomicUsize,
+    /// Bytes of tensors in its state when it was last looked at.
+    tensor_bytes: AtomicU64,
+    end: Mutex<End>,
+    pub(super) supervisor: Option<(Arc<Supervisor>, usize)>,
+}
+
+/// How an actor ended, for those who watch it.
+struct End {
+    reason: Option<Ended>,
+    /// The last hook has run.
+    announced: bool,
+    monitors: Vec<(Arc<Promise>, &'static TypeInfo)>,
+}
+
+/// The library's `ExitReason`.
+pub(super) enum Ended {
+    Stopped,
+    Killed,
+    /// With the error.
+    Failed(Parcel),
+}
+
+/// A message in a mailbox.
+pub(crate) struct Envelope {
+    pub handler: u32,
+    pub message: Message,
+    pub reply: Reply,
+    pub sent: Instant,
+    pub deadline: Option<Instant>,
+    /// For a handler that joins tensors.
+    pub rows: Option<Rows>,
+}
+
+/// How a tensor takes part in a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rows {
+    /// How many rows; `None`: the whole tensor is one row, and the answer has no row axis either.
+    pub n: Option<usize>,
+    /// The shape of one row.
+    pub shape: Box<[usize]>,
+}
+
+pub(crate) enum Message {
+    /// The tuple of the handler's arguments.
+    Arguments(Parcel),
+    /// The only argument.
+    One(Parcel),
+}
+
+/// Where an answer goes.
+#[derive(Clone)]
+pub(crate) enum Reply {
+    Nowhere,
+    Ask(Arc<Promise>),
+    /// Number `.1` of a `batch_ask`.
+    Item(Arc<BatchAnswer>, usize),
+}
+
+/// The answers of a `batch_ask`, until all are there.
+pub(crate) struct BatchAnswer {
+    promise: Arc<Promise>,
+    /// `Vec<O>`
+    list: &'static TypeInfo,
+    answers: Mutex<(usize, Vec<Option<Parcel>>)>,
+}
+
+impl BatchAnswer {
+    /// `n` is at least 1.
+    pub fn new(promise: Arc<Promise>, list: &'static TypeInfo, n: usize) -> BatchAnswer {
+        BatchAnswer { promise, list, answers: Mutex::new((n, (0..n).map(|_| None).collect())) }
+    }
+
+    fn put(&self, i: usize, answer: Parcel) {
+        let mut answers = self.answers.lock();
+        answers.1[i] = Some(answer);
+        answers.0 -= 1;
+        if answers.0 == 0 {
+            let items = std::mem::take(&mut answers.1);
+            drop(answers);
+            let list = Value::vec(self.list, items.into_iter().flatten().map(Parcel::unpack));
+            match Parcel::pack(list) {
+                Ok(list) => self.promise.finish(Ok(list)),
+                Err(_) => self.promise.fail(refused()),
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// Whether somebody still waits for the answer; a message nobody waits for is not worked on.
+    pub fn is_wanted(&self) -> bool {
+        match self {
+            Reply::Nowhere => true,
+            Reply::Ask(promise) => !promise.cell.is_done(),
+            Reply::Item(all, _) => !all.promise.cell.is_done(),
+        }
+    }
+
+    /// The current heap pays for packing.
+    pub fn answer(&self, value: Value) {
+        match (self, Parcel::pack(value)) {
+            (Reply::Nowhere, _) => {}
+            (Reply::Item(all, i), Ok(parcel)) => all.put(*i, parcel),
+            (Reply::Ask(promise), Ok(parcel)) => promise.finish(Ok(parcel)),
+            (_, Err(_)) => self.fail(refused()),
+        }
+    }
+
+    pub fn fail(&self, fault: Fault) {
+        match self {
+            Reply::Nowhere => {}
+            Reply::Ask(promise) => promise.fail(fault),
+            Reply::Item(all, _) => all.promise.fail(fault),
+        }
+    }
+}
+
+fn refused() -> Fault {
+    Fault::value("the answer holds a value that cannot be copied and is still held by the actor")
+}
+
+impl Message {
+    /// The handler's arguments, charged to the current heap.
+    pub fn unpack(self) -> SmallVec<[Value; 2]> {
+        match self {
+            Message::One(parcel) => smallvec![parcel.unpack()],
+            Message::Arguments(parcel) => parcel.unpack().into_fields().into(),
+        }
+    }
+}
+
+pub(super) struct Config {
+    pub name: String,
+    pub capacity: usize,
+    pub overflow: Overflow,
+    pub supervisor: Option<(Arc<Supervisor>, usize)>,
+}
+
+impl ActorCell {
+    pub(super) fn new(program: &Arc<Program>, info: &'static TypeInfo, config: Config) -> Arc<ActorCell> {
+        let id = NEXT_ID.fetch_add(1, Relaxed);
+        let registered = !config.name.is_empty();
+        let now = program.scheduler().map_or_else(Instant::now, |s| s.now());
+        Arc::new(ActorCell {
+            id,
+            name: if registered { config.name } else { format!("{}#{id}", info.name()) },
+            registered,
+            info,
+            program: program.clone(),
+            inbox: Inbox::new(config.capacity, config.overflow),
+            control: AtomicU8::new(0),
+            task: OnceLock::new(),
+            stats: Mutex::new(ActorStats::new(now)),
+            n_in_flight: AtomicUsize::new(0),
+            tensor_bytes: AtomicU64::new(0),
+            end: Mutex::new(End { reason: None, announced: false, monitors: Vec::new() }),
+            supervisor: config.supervisor,
+        })
+    }
+
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    pub(super) fn desc(&self) -> &'static ActorDesc {
+        match &self.info.desc {
+            TypeDesc::Actor(desc) => desc,
+            other => panic!("{other:?} is not an actor's state"),
+        }
+    }
+
+    /// The task that runs it; set by whichever of spawner and first turn is first.
+    pub(super) fn set_task(&self, task: &TaskRef<TaskBody>) {
+        let _ = self.task.set(task.clone());
+    }
+
+    pub(super) fn wake(&self) {
+        // Without a task it has not had its first turn, which will look at everything.
+        if let Some(task) = self.task.get() {
+            task.wake();
+        }
+    }
+
+    /// Ends it when its mailbox is worked off.
+    pub(crate) fn stop(&self) {
+        if self.inbox.stop() {
+            self.wake();
+        }
+    }
+
+    /// Ends it now.
+    pub(crate) fn kill(&self) {
+        self.control.fetch_or(KILL, AcqRel);
+        self.wake();
+    }
+
+    pub(super) fn restart(&self) {
+        self.control.fetch_or(RESTART, AcqRel);
+        self.wake();
+    }
+
+    pub(super) fn is_killed(&self) -> bool {
+        self.control.load(Acquire) & KILL != 0
+    }
+
+    /// Whether a restart was ordered since the last look.
+    pub(super) fn take_restart(&self) -> bool {
+        self.control.load(Acquire) & RESTART != 0 && self.control.fetch_and(!RESTART, AcqRel) & RESTART != 0
+    }
+
+    /// Bytes of the tensors in its state. Of an actor that is running, what they were when it was last looked at.
+    pub(super) fn tensor_bytes(&self) -> u64 {
+        if let Some(bytes) = self.task.get().and_then(|task| task.inspect(|body| body.tensor_bytes())).flatten() {
+            self.tensor_bytes.store(bytes, Relaxed);
+        }
+        self.tensor_bytes.load(Relaxed)
+    }
+
+    /// Why a message to it fails once it has ended.
+    pub(super) fn gone(&self) -> Fault {
+        let mut end = self.end.lock();
+        let (how, cause) = match &mut end.reason {
+            Some(Ended::Failed(error)) => ("has failed", error.copy()),
+            Some(Ended::Killed) => ("was killed", None),
+            Some(Ended::Stopped) => ("has stopped", None),
+            None => ("is stopping", None),
+        };
+        let message = format!("actor {} {how}", self.name);
+        match cause {
+            Some(cause) => Fault::with_fields(FaultKind::ActorError, message, vec![cause.clone()]).caused_by(&cause),
+            None => self.refusal(&message),
+        }
+    }
+
+    /// A message was given up for another reason than an error.
+    pub(super) fn refusal(&self, text: &str) -> Fault {
+        let cause = self.program.code.error_value(Fault::new(FaultKind::CancelledError, text));
+        Fault::with_fields(FaultKind::ActorError, text, vec![cause])
+    }
+
+    /// Fails the ask of a handler that threw `error`.
+    pub(super) fn failed(&self, error: &Value, text: &str) -> Fault {
+        let message = format!("actor {} failed: {text}", self.name);
+        Fault::with_fields(FaultKind::ActorError, message, vec![error.clone()]).caused_by(error)
+    }
+
+    /// A future that is told how the actor ends. `reason` is the library's `ExitReason`.
+    pub(super) fn monitor(&self, promise: &Arc<Promise>, reason: &'static TypeInfo) {
+        let mut end = self.end.lock();
+        match &mut *end {
+            End { announced: true, reason: Some(ended), .. } => tell(promise, reason, ended),
+            _ => end.monitors.push((promise.clone(), reason)),
+        }
+    }
+
+    /// Nothing more is taken, what waits fails, the name is free. The first reason counts.
+    pub(super) fn close(&self, reason: Ended) {
+        self.end.lock().reason.get_or_insert(reason);
+        for envelope in self.inbox.close() {
+            envelope.reply.fail(self.gone());
+        }
+        if self.registered {
+            let mut names = self.program.actors.lock();
+            // Only its own entry: after it has ended the name may be another's.
+            if names.get(&self.name).is_some_and(|cell| std::ptr::eq(cell.as_ptr(), self)) {
+                names.remove(&self.name);
+            }
+        }
+        if let Some((supervisor, child)) = &self.supervisor {
+            supervisor.forget(*child);
+        }
+    }
+
+    /// Tells those who watch, when the last hook has run.
+    pub(super) fn announce(&self) {
+        let mut end = self.end.lock();
+        end.announced = true;
+        let monitors = std::mem::take(&mut end.monitors);
+        let Some(reason) = &mut end.reason else { return };
+        for (promise, info) in monitors {
+            tell(&promise, info, reason);
+        }
+    }
+}
+
+fn tell(promise: &Arc<Promise>, info: &'static TypeInfo, ended: &mut Ended) {
+    let value = match ended {
+        Ended::Stopped => Value::variant_named(info, "Stopped", []),
+        Ended::Killed => Value::variant_named(info, "Killed", []),
+        Ended::Failed(error) => match error.copy() {
+            Some(error) => Value::variant_named(info, "Failed", [error]),
+            None => return,
+        },
+    };
+    if let Ok(parcel) = Parcel::pack(value) {
+        promise.finish(Ok(parcel));
+    }
+}
+
+/// `ActorRef<A>` or `ModelActorRef<I, O>`.
+#[derive(Clone)]
+pub(crate) struct ActorRef(pub Arc<ActorCell>);
+
+impl Opaque for ActorRef {
+    fn type_name(&self) -> &'static str {
+        "ActorRef"
+    }
+
+    fn share(&self) -> Option<Box<dyn Opaque>> {
+        Some(Box::new(self.clone()))
+    }
+
+    fn show(&self, _nested: bool, out: &mut String) {
+        out.push_str("ActorRef(");
+        out.push_str(self.0.name());
+        out.push(')');
+    }
+
+    fn equal(&self, other: &dyn Opaque) -> bool {
+        other.downcast::<ActorRef>().is_some_and(|other| Arc::ptr_eq(&self.0, &other.0))
+    }
+}

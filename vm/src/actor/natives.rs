@@ -1,0 +1,483 @@
+//! Actors and supervisors as natives.
+
+use super::batch;
+use super::body::{ActorBody, Policy};
+use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Message, Reply};
+use super::inbox::{Overflow, Push};
+use super::supervisor::{Supervisor, SupervisorObj};
+use crate::conc::restart::Strategy;
+use crate::conc::tasks::{FutureObj, Me, Promise, me, pack};
+use crate::conc::wait::{Entry, Fired, Waiter};
+use crate::fault::{Fault, FaultKind};
+use crate::heap::Parcel;
+use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
+use crate::task::{TaskBody, TaskShared, WaitReason};
+use crate::types::TypeInfo;
+use crate::value::Value;
+use stark_bytecode::{HandlerDesc, TypeDesc};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+pub(crate) const TABLE: &[NativeRow] = natives! {
+    actor_spawn "<A>(A, Policy, Int, Overflow, String) -> ActorRef<A>";
+    actor_find "<A>(String) -> Option<ActorRef<A>>";
+    actor_ref_as "<A, I, O>(ActorRef<A>) -> ModelActorRef<I, O>";
+    actor_monitor "<R>(R) -> Future<ExitReason>";
+    actor_ask "<R, M, O>(R, Int, M, Duration) -> Future<O>" [suspends];
+    actor_send "<R, M>(R, Int, M) -> ()" [suspends];
+    actor_batch_ask "<R, I, O>(R, Int, Vec<I>, Duration) -> Future<Vec<O>>" [suspends];
+    actor_stats "<R>(R) -> ModelStats";
+    actor_stop "<R>(R) -> ()";
+    actor_kill "<R>(R) -> ()";
+    actor_is_alive "<R>(R) -> Bool";
+    actor_name "<R>(R) -> String";
+    supervisor_new "(Strategy, Int, Duration) -> Supervisor";
+    supervisor_spawn "<A>(Supervisor, A, String, Int, Overflow) -> ActorRef<A>";
+    supervisor_stop "(Supervisor) -> ()";
+};
+
+fn actor<'a>(cx: &'a NativeCx<'_>) -> &'a Arc<ActorCell> {
+    &cx.opaque::<ActorRef>(0).0
+}
+
+fn overflow(cx: &NativeCx<'_>, arg: usize) -> Overflow {
+    Overflow::ALL[usize::from(cx.arg(arg).tag()).min(2)]
+}
+
+// --- beginning and ending --------------------------------------------------------------------------------------------
+
+struct Spawn {
+    state: Value,
+    policy: Policy,
+    name: String,
+    capacity: i64,
+    overflow: Overflow,
+    supervisor: Option<Arc<Supervisor>>,
+}
+
+fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
+    let info = spawn.state.info();
+    if !matches!(info.desc, TypeDesc::Actor(_)) {
+        return Err(Fault::value(format!("`{}` is not an actor", info.name())));
+    }
+    let capacity = usize::try_from(spawn.capacity).ok().filter(|&n| n > 0).ok_or_else(|| {
+        Fault::value(format!("a mailbox holds at least one message, not {}", spawn.capacity))
+    })?;
+    let program = cx.task.program().clone();
+    let scheduler = program.scheduler().ok_or_else(|| Fault::internal("actors need a scheduler"))?;
+    let supervisor = match spawn.supervisor {
+        Some(supervisor) => {
+            let child = supervisor.number().ok_or_else(|| Fault::value("the supervisor was stopped"))?;
+            Some((supervisor, child))
+        }
+        None => None,
+    };
+    let state = pack(spawn.state)?;
+    let name = spawn.name.clone();
+    let config = Config { name: spawn.name, capacity, overflow: spawn.overflow, supervisor };
+    let cell = ActorCell::new(&program, info, config);
+    if !name.is_empty() {
+        let mut names = program.actors.lock();
+        if names.get(&name).is_some_and(|cell| cell.strong_count() > 0) {
+            return Err(Fault::value(format!("an actor is called {name:?} already")));
+        }
+        names.insert(name, Arc::downgrade(&cell));
+    }
+    if let Some((supervisor, child)) = &cell.supervisor {
+        supervisor.adopt(*child, &cell);
+    }
+    let body = ActorBody::new(cell.clone(), spawn.policy, state);
+    let task = scheduler.spawn(TaskBody::actor(&program, body), TaskShared::default());
+    cell.set_task(&task);
+    cx.return_opaque(ActorRef(cell))
+}
+
+fn actor_spawn(cx: &mut NativeCx<'_>) -> NativeResult {
+    let spawn = Spawn {
+        state: cx.take(0),
+        policy: Policy::ALL[usize::from(cx.arg(1).tag()).min(2)],
+        capacity: cx.int(2),
+        overflow: overflow(cx, 3),
+        name: cx.str(4).to_string(),
+        supervisor: None,
+    };
+    begin(cx, spawn)
+}
+
+fn supervisor_spawn(cx: &mut NativeCx<'_>) -> NativeResult {
+    let spawn = Spawn {
+        supervisor: Some(cx.opaque::<SupervisorObj>(0).0.clone()),
+        state: cx.take(1),
+        policy: Policy::Restart,
+        name: cx.str(2).to_string(),
+        capacity: cx.int(3),
+        overflow: overflow(cx, 4),
+    };
+    begin(cx, spawn)
+}
+
+fn supervisor_new(cx: &mut NativeCx<'_>) -> NativeResult {
+    let strategy = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne][usize::from(cx.arg(0).tag()).min(2)];
+    let max_restarts = usize::try_from(cx.int(1))
+        .map_err(|_| Fault::value(format!("a supervisor restarts {} times at most", cx.int(1))))?;
+    let within = Duration::from_nanos(cx.int(2).max(0) as u64);
+    cx.return_opaque(SupervisorObj(Supervisor::new(strategy, max_restarts, within)))
+}
+
+fn supervisor_stop(cx: &mut NativeCx<'_>) -> NativeResult {
+    cx.opaque::<SupervisorObj>(0).0.stop();
+    cx.return_unit()
+}
+
+fn actor_find(cx: &mut NativeCx<'_>) -> NativeResult {
+    let (name, wanted) = (cx.str(0).to_string(), cx.type_arg(0));
+    let found = cx.task.program().actors.lock().get(&name).and_then(|cell| cell.upgrade());
+    let Some(cell) = found else { return cx.return_none() };
+    if !wanted.same_as(cell.info) {
+        let (found, wanted) = (cell.info.name(), wanted.name());
+        return Err(Fault::value(format!("actor {name:?} is a `{found}`, not a `{wanted}`")));
+    }
+    let info = cx.ret_type().field(cx.ret_type().variant_named("Some").unwrap_or_default(), 0);
+    let reference = Value::opaque(info, Box::new(ActorRef(cell)));
+    cx.return_some(reference)
+}
+
+/// The same actor, seen by its messages.
+fn actor_ref_as(cx: &mut NativeCx<'_>) -> NativeResult {
+    let reference = cx.opaque::<ActorRef>(0).clone();
+    let handler = reference.0.desc().handlers.first().filter(|_| reference.0.desc().has_receive);
+    let fits = handler.is_some_and(|handler| {
+        let io = Io::of(cx, handler);
+        io.input.is_some_and(|input| input.same_as(cx.type_arg(1))) && io.output.same_as(cx.type_arg(2))
+    });
+    if !fits {
+        return Err(Fault::value(format!("actor {} does not take these messages", reference.0.name())));
+    }
+    cx.return_opaque(reference)
+}
+
+fn actor_monitor(cx: &mut NativeCx<'_>) -> NativeResult {
+    let promise = Promise::unbound();
+    actor(cx).monitor(&promise, cx.ret_type().opaque_arg(0));
+    cx.return_opaque(FutureObj::future(promise))
+}
+
+fn actor_stop(cx: &mut NativeCx<'_>) -> NativeResult {
+    actor(cx).stop();
+    cx.return_unit()
+}
+
+fn actor_kill(cx: &mut NativeCx<'_>) -> NativeResult {
+    actor(cx).kill();
+    cx.return_unit()
+}
+
+fn actor_is_alive(cx: &mut NativeCx<'_>) -> NativeResult {
+    let dead = actor(cx).inbox.is_dead() || actor(cx).is_killed();
+    cx.return_bool(!dead)
+}
+
+fn actor_name(cx: &mut NativeCx<'_>) -> NativeResult {
+    let name = actor(cx).name().to_string();
+    cx.return_str(name)
+}
+
+/// The fields of `ModelStats`, by name.
+fn actor_stats(cx: &mut NativeCx<'_>) -> NativeResult {
+    let cell = actor(cx).clone();
+    let tensor_bytes = cell.tensor_bytes();
+    let now = cx.task.program().scheduler().map_or_else(Instant::now, |s| s.now());
+    let stats = cell.stats.lock().clone();
+    let latency = stats.latency();
+    let info = cx.ret_type();
+    let TypeDesc::Struct { fields, .. } = &info.desc else { return Err(Fault::internal("ModelStats is a struct")) };
+    let values = fields.iter().map(|field| match field.name.as_str() {
+        "requests" => Ok(Value::int(stats.n_requests as i64)),
+        "errors" => Ok(Value::int(stats.n_errors as i64)),
+        "in_flight" => Ok(Value::int(cell.n_in_flight.load(Relaxed) as i64)),
+        "queued" => Ok(Value::int(cell.inbox.len() as i64)),
+        "mean_ms" => Ok(Value::float(latency.mean_ms)),
+        "p50_ms" => Ok(Value::float(latency.p50_ms)),
+        "p95_ms" => Ok(Value::float(latency.p95_ms)),
+        "p99_ms" => Ok(Value::float(latency.p99_ms)),
+        "throughput_per_s" => Ok(Value::float(stats.throughput(now))),
+        "batches" => Ok(Value::int(stats.n_batches as i64)),
+        "mean_batch_size" => Ok(Value::float(stats.mean_batch_size())),
+        "tensor_bytes" => Ok(Value::int(tensor_bytes as i64)),
+        "restarts" => Ok(Value::int(stats.n_restarts as i64)),
+        other => Err(Fault::internal(format!("ModelStats has no `{other}` here"))),
+    });
+    let values = values.collect::<Result<Vec<_>, _>>()?;
+    cx.return_fields(values)
+}
+
+// --- messages --------------------------------------------------------------------------------------------------------
+
+/// What one ask brings and gets.
+struct Io {
+    /// `None`: the handler does not take exactly one argument.
+    input: Option<&'static TypeInfo>,
+    output: &'static TypeInfo,
+}
+
+impl Io {
+    fn of(cx: &NativeCx<'_>, handler: &HandlerDesc) -> Io {
+        let types = cx.task.program().code.types;
+        let (message, ret) = (types.get(handler.message), types.get(handler.ret));
+        let input = (message.layout(0).types.len() == 1).then(|| message.field(0, 0));
+        let as_vec = handler.batch.as_ref().is_some_and(|batch| batch.as_vec);
+        let inner = |info: &'static TypeInfo| match info.desc {
+            TypeDesc::Vec(_) => Some(info.elem()),
+            _ => None,
+        };
+        match (as_vec, input.and_then(inner), inner(ret)) {
+            (true, input, output) => Io { input, output: output.unwrap_or(ret) },
+            (false, ..) => Io { input, output: ret },
+        }
+    }
+}
+
+/// The handler with the number the program gives, when it exists.
+fn handler_of(cx: &NativeCx<'_>, cell: &ActorCell) -> Result<(u32, &'static HandlerDesc), Fault> {
+    let number = cx.int(1);
+    let handler = usize::try_from(number).ok().and_then(|i| cell.desc().handlers.get(i));
+    let handler = handler.ok_or_else(|| Fault::internal(format!("actor {} has no handler {number}", cell.name())))?;
+    Ok((number as u32, handler))
+}
+
+/// The message in argument 2, checked against what the handler takes.
+fn message(cx: &mut NativeCx<'_>, cell: &ActorCell) -> Result<Envelope, Fault> {
+    let (number, handler) = handler_of(cx, cell)?;
+    let given = cx.arg(2);
+    let fits = match &handler.batch {
+        Some(batch) if batch.as_vec => {
+            let input = Io::of(cx, handler).input;
+            given.n_fields() == 1 && input.is_some_and(|input| input.same_as(given.info().field(0, 0)))
+        }
+        _ => cx.task.program().code.types.get(handler.message).same_as(given.info()),
+    };
+    if !fits {
+        let (given, name) = (given.info().name(), &handler.name);
+        return Err(Fault::internal(format!("`{name}` of actor {} does not take {given}", cell.name())));
+    }
+    let rows = match &handler.batch {
+        Some(batch) => batch::rows_of(batch, given.field(0)),
+        None => Ok(None),
+    };
+    let message = Message::Arguments(pack(cx.take(2))?);
+    Ok(Envelope { handler: number, message, reply: Reply::Nowhere, sent: now(cx), deadline: None, rows: rows? })
+}
+
+fn now(cx: &NativeCx<'_>) -> Instant {
+    cx.task.program().scheduler().map_or_else(Instant::now, |s| s.now())
+}
+
+/// When an ask with the timeout in argument `arg` (below zero: none) is given up: no later than the ask that the asking
+/// handler works on.
+fn deadline(cx: &NativeCx<'_>, arg: usize) -> Option<Instant> {
+    let own = u64::try_from(cx.int(arg)).ok().map(|ns| now(cx) + Duration::from_nanos(ns));
+    match (own, cx.task.deadline) {
+        (Some(own), Some(outer)) => Some(own.min(outer)),
+        (own, outer) => own.or(outer),
+    }
+}
+
+/// A sender that waits for room in a mailbox; the message is in the mailbox's hands.
+struct Room {
+    cell: Arc<ActorCell>,
+    me: Me,
+    ticket: u64,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.me.point().close(self.ticket);
+        self.cell.inbox.forget(&self.me);
+    }
+}
+
+enum Sent {
+    Done,
+    Waits(Room),
+}
+
+/// Puts a message into a mailbox.
+///
+/// # Errors
+/// `OverloadedError` when the mailbox is full and refuses.
+fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<Sent, Fault> {
+    let me = me(cx)?;
+    let mut ticket = 0;
+    let overloaded = |what: &str| {
+        Fault::new(FaultKind::OverloadedError, format!("the mailbox of actor {} is full: {what}", cell.name()))
+    };
+    match cell.inbox.push(envelope, || {
+        ticket = me.point().open();
+        Entry { task: me.clone(), ticket, arm: 0 }
+    }) {
+        Push::Queued => cell.wake(),
+        Push::Displaced(oldest) => {
+            cell.wake();
+            oldest.reply.fail(overloaded("a newer message took the place of this one"));
+        }
+        Push::Waits => return Ok(Sent::Waits(Room { cell: cell.clone(), me, ticket })),
+        Push::Refused(_) => return Err(overloaded("the message was refused")),
+        Push::Closed(envelope) => envelope.reply.fail(cell.gone()),
+    }
+    Ok(Sent::Done)
+}
+
+/// After a wake-up: whether the wait for room is over. The actor may have ended meanwhile; an ask has failed then.
+fn has_room(room: &Room) -> bool {
+    matches!(room.me.point().take(room.ticket), Some((_, Fired::Sent | Fired::Closed)))
+}
+
+fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
+    let room = match cx.resumed::<Room>() {
+        Some(room) => *room,
+        None => {
+            let cell = actor(cx).clone();
+            let envelope = message(cx, &cell)?;
+            match post(cx, &cell, envelope)? {
+                Sent::Done => return cx.return_unit(),
+                Sent::Waits(room) => room,
+            }
+        }
+    };
+    if has_room(&room) {
+        return cx.return_unit();
+    }
+    cx.suspend(WaitReason::MailboxRoom, room.cell.id(), room)
+}
+
+/// An ask that waits for room.
+struct Asking {
+    promise: Arc<Promise>,
+    room: Room,
+}
+
+fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
+    let asking = match cx.resumed::<Asking>() {
+        Some(asking) => *asking,
+        None => {
+            let cell = actor(cx).clone();
+            let (_, handler) = handler_of(cx, &cell)?;
+            if !Io::of(cx, handler).output.same_as(cx.ret_type().opaque_arg(0)) {
+                return Err(Fault::internal(format!("`{}` answers with another type", handler.name)));
+            }
+            let deadline = deadline(cx, 3);
+            let envelope = match message(cx, &cell) {
+                Ok(envelope) => envelope,
+                // A message of a wrong shape fails its future alone.
+                Err(fault) if fault.kind() == Some(FaultKind::ShapeError) => {
+                    let promise = Promise::ask(&cell, None);
+                    promise.fail(fault);
+                    return cx.return_opaque(FutureObj::future(promise));
+                }
+                Err(fault) => return Err(fault),
+            };
+            let promise = Promise::ask(&cell, deadline);
+            let envelope = Envelope { reply: Reply::Ask(promise.clone()), deadline, ..envelope };
+            match post(cx, &cell, envelope) {
+                Ok(Sent::Done) => return cx.return_opaque(FutureObj::future(promise)),
+                Ok(Sent::Waits(room)) => Asking { promise, room },
+                Err(fault) => {
+                    // Ends the keeper of its deadline.
+                    promise.cancel();
+                    return Err(fault);
+                }
+            }
+        }
+    };
+    if has_room(&asking.room) || asking.promise.cell.is_done() {
+        return cx.return_opaque(FutureObj::future(asking.promise.clone()));
+    }
+    cx.suspend(WaitReason::MailboxRoom, asking.room.cell.id(), asking)
+}
+
+/// A `batch_ask` on its way into the mailbox.
+struct BatchAsking {
+    promise: Arc<Promise>,
+    left: VecDeque<Envelope>,
+    cell: Arc<ActorCell>,
+    room: Option<Room>,
+}
+
+fn actor_batch_ask(cx: &mut NativeCx<'_>) -> NativeResult {
+    let mut asking = match cx.resumed::<BatchAsking>() {
+        Some(asking) => *asking,
+        None => match begin_batch(cx)? {
+            Some(asking) => asking,
+            None => {
+                // Nothing to ask: the answer is there.
+                let promise = Promise::ask(&actor(cx).clone(), None);
+                let empty = Value::vec(cx.ret_type().opaque_arg(0), []);
+                promise.finish(Ok(pack(empty)?));
+                return cx.return_opaque(FutureObj::future(promise));
+            }
+        },
+    };
+    if asking.room.as_ref().is_some_and(has_room) {
+        asking.room = None;
+    }
+    // One that failed (an item was refused, the actor ended, the time is over) needs no more messages.
+    while asking.room.is_none() && !asking.promise.cell.is_done() {
+        let Some(envelope) = asking.left.pop_front() else { break };
+        let cell = asking.cell.clone();
+        match post(cx, &cell, envelope) {
+            Ok(Sent::Done) => {}
+            Ok(Sent::Waits(room)) => asking.room = Some(room),
+            Err(fault) => {
+                asking.promise.cancel();
+                return Err(fault);
+            }
+        }
+    }
+    if asking.room.is_some() && !asking.promise.cell.is_done() {
+        return cx.suspend(WaitReason::MailboxRoom, asking.cell.id(), asking);
+    }
+    cx.return_opaque(FutureObj::future(asking.promise))
+}
+
+/// One message for each input; `None` when there are none.
+fn begin_batch(cx: &mut NativeCx<'_>) -> Result<Option<BatchAsking>, Fault> {
+    let cell = actor(cx).clone();
+    let (number, handler) = handler_of(cx, &cell)?;
+    let (io, list) = (Io::of(cx, handler), cx.ret_type().opaque_arg(0));
+    let inputs: Vec<Value> = cx.vec(2).iter().map(|input| input.to_owned()).collect();
+    let fits = io.input.is_some_and(|input| input.same_as(cx.vec(2).elem()))
+        && matches!(list.desc, TypeDesc::Vec(_))
+        && io.output.same_as(list.elem());
+    if !fits {
+        return Err(Fault::internal(format!("`{}` takes and gives other types", handler.name)));
+    }
+    if inputs.is_empty() {
+        return Ok(None);
+    }
+    // The inputs move into their messages.
+    drop(cx.take(2));
+    let (deadline, sent) = (deadline(cx, 3), now(cx));
+    let promise = Promise::ask(&cell, deadline);
+    let all = Arc::new(BatchAnswer::new(promise.clone(), list, inputs.len()));
+    let mut left = VecDeque::with_capacity(inputs.len());
+    for (i, input) in inputs.into_iter().enumerate() {
+        let rows = match &handler.batch {
+            Some(batch) => match batch::rows_of(batch, input.as_ref()) {
+                Ok(rows) => rows,
+                Err(fault) => {
+                    promise.fail(fault);
+                    left.clear();
+                    break;
+                }
+            },
+            None => None,
+        };
+        let message = Message::One(pack(input)?);
+        left.push_back(Envelope { handler: number, message, reply: Reply::Item(all.clone(), i), sent, deadline, rows });
+    }
+    Ok(Some(BatchAsking { promise, left, cell, room: None }))
+}
+
+const _: () = assert!(size_of::<Parcel>() <= 24);
