@@ -286,7 +286,7 @@ impl<'a> Checker<'a> {
         hint: Option<&Ty>,
         name: &str,
     ) -> Expr {
-        let in_tasks = candidates.iter().any(|(func, _)| self.fns[func.index()].in_tasks);
+        let in_tasks = candidates.iter().any(|(func, _)| self.program.fns[func.index()].in_tasks);
         let outer = std::mem::replace(&mut self.f.args_in_tasks, in_tasks);
         let call = self.call_candidate(candidates, receiver, args, span, hint, name);
         self.f.args_in_tasks = outer;

@@ -372,7 +372,10 @@ impl<'p> FnBuilder<'_, 'p> {
         for (outer, inner) in &closure.captures {
             let ty = self.local_types[outer.index()].clone();
             let register = self.local(*outer);
-            let is_unique = self.is_unique(&closure.body.locals[inner.index()].ty);
+            let written = &closure.body.locals[inner.index()].ty;
+            // A `scope` needs its group at its end.
+            let is_group = matches!(written, Ty::Adt(id, _) if *id == self.lang().task_group);
+            let is_unique = self.is_unique(written) && !is_group;
             let moves = self.is_ref(&ty) && (self.single_use.get(outer.index()) == Some(&true) || is_unique);
             registers.push((register, ty, moves));
         }

@@ -140,7 +140,6 @@ impl<'a> Checker<'a> {
         info.overload = has_attr(attrs, "overload");
         info.variadic = has_attr(attrs, "variadic");
         info.special = special;
-        info.in_tasks = has_attr(attrs, "in_tasks");
         info.type_argument = has_attr(attrs, "type_argument");
         info.default_type = default_type;
         info.n_outer = outer.len();
@@ -151,6 +150,7 @@ impl<'a> Checker<'a> {
         def.params = params;
         def.ret = ret;
         def.native = native;
+        def.in_tasks = has_attr(attrs, "in_tasks");
         def.suspends = attr_has_flag(attrs, "native", "suspends");
     }
 }

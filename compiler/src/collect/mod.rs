@@ -258,6 +258,7 @@ impl<'a> Checker<'a> {
             ret: Ty::Unit,
             native: None,
             suspends: false,
+            in_tasks: false,
             body: None,
             span,
         });
@@ -270,7 +271,6 @@ impl<'a> Checker<'a> {
             overload: false,
             variadic: false,
             special: false,
-            in_tasks: false,
             type_argument: false,
             default_type: None,
             checked: false,

@@ -25,6 +25,14 @@ pub enum How {
     Called,
 }
 
+/// When and where a closure runs.
+#[derive(Clone, Copy, Default)]
+struct Runs {
+    once: bool,
+    /// During the call that it is given to, in the same task.
+    here: bool,
+}
+
 #[derive(Clone, Debug)]
 pub enum Event {
     Use {
@@ -64,6 +72,8 @@ pub enum Misplaced<'p> {
     Captured { name: &'p str, span: Span, group: bool },
     /// A task group given to a task.
     GroupCrosses { span: Span },
+    /// A task group moved out of its `scope`.
+    GroupTaken { span: Span },
     /// A unique value sent to every subscriber.
     Broadcast { span: Span },
     /// A unique value lent to a task, which would need a copy of it.
@@ -287,6 +297,10 @@ impl<'p> Builder<'p> {
                 // Kept, returned or given to something that is not known to call it once.
                 self.graph.reused = true;
             }
+            if self.is_group(&e.ty) {
+                self.graph.misplaced.push(Misplaced::GroupTaken { span: e.span });
+                return;
+            }
             match self.is_unique(&e.ty) {
                 true => self.move_of(place, e.span, how),
                 false => self.use_of(place, e.span),
@@ -302,7 +316,7 @@ impl<'p> Builder<'p> {
             }
             // The script goes on using its own variable.
             StoreGlobal { value, .. } => self.look(value),
-            Closure(c) => self.closure(c, e.span, false),
+            Closure(c) => self.closure(c, e.span, Runs::default()),
             SpawnBlock(c) => self.task(c, e.span),
             Call { callee, args } => self.call(callee, args, false),
             SpawnCall { callee, args } => self.call(callee, args, true),
@@ -739,7 +753,13 @@ impl<'p> Builder<'p> {
             }
             let once = def.is_some_and(|(f, _)| self.facts.once.calls_once(self.facts, f, i));
             match (&arg.value.kind, Place::of(&arg.value)) {
-                (ExprKind::Closure(c), _) => self.closure(c, arg.value.span, once),
+                (ExprKind::Closure(c), _) => {
+                    // What the library runs without a task runs here and now.
+                    let is_std = |d: &FnDef| program.modules.get(d.module.index()).is_some_and(|m| m.is_std);
+                    let here = !in_task && def.is_some_and(|(_, d)| is_std(d) && !d.in_tasks);
+                    let how = Runs { once, here };
+                    self.closure(c, arg.value.span, how);
+                }
                 (_, Some(place)) if self.followed == Some(place.root) && once => {
                     self.move_of(place, arg.value.span, How::Moved);
                 }
@@ -751,7 +771,7 @@ impl<'p> Builder<'p> {
         }
     }
 
-    fn closure(&mut self, c: &'p Closure, span: Span, once: bool) {
+    fn closure(&mut self, c: &'p Closure, span: Span, runs: Runs) {
         for (outer, inner) in &c.captures {
             let ty = &c.body.locals[inner.index()].ty;
             let place = Place { root: *outer, steps: Vec::new() };
@@ -761,8 +781,10 @@ impl<'p> Builder<'p> {
             if !self.is_unique(ty) {
                 continue;
             }
-            if once && !self.is_group(ty) {
+            if runs.once && !self.is_group(ty) {
                 self.move_of(place, span, How::Moved);
+            } else if runs.here && self.is_group(ty) {
+                self.use_of(place, span);
             } else {
                 self.graph.misplaced.push(Misplaced::Captured {
                     name: &c.body.locals[inner.index()].name,

@@ -314,6 +314,13 @@ impl<'p> Flow<'p> {
                 "would reach another task here",
             )
             .help("start the tasks from the `scope` itself"),
+            Misplaced::GroupTaken { span } => Diagnostic::error(
+                codes::CANNOT_CROSS,
+                "a task group belongs to its `scope` and cannot be moved away",
+                *span,
+                "moved here",
+            )
+            .help("lend it: take the parameter as `&TaskGroup`"),
             Misplaced::Broadcast { span } => Diagnostic::error(
                 codes::CANNOT_CROSS,
                 "every subscriber would need a copy of this, which has one owner",

@@ -193,6 +193,8 @@ pub struct FnDef {
     pub native: Option<Rc<str>>,
     /// A native that may make its task wait: `@native("sleep", suspends)`.
     pub suspends: bool,
+    /// Runs the functions that it is given in other tasks: `@in_tasks`.
+    pub in_tasks: bool,
     /// `None` for natives and required trait methods.
     pub body: Option<Body>,
     pub span: Span,
