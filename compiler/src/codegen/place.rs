@@ -138,7 +138,11 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn load_place(&mut self, place: &Place, dst: Reg) {
         if place.steps.is_empty() {
             let src = place.root;
-            return self.emit(if self.is_ref_register(src) { Instr::CopyRef { dst, src } } else { Instr::Copy { dst, src } });
+            return self.emit(if self.is_ref_register(src) {
+                Instr::CopyRef { dst, src }
+            } else {
+                Instr::Copy { dst, src }
+            });
         }
         self.walk(place);
         self.emit(Instr::LoadAt { dst });
@@ -157,7 +161,11 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn store_place(&mut self, place: &Place, src: Reg) {
         if place.steps.is_empty() {
             let dst = place.root;
-            return self.emit(if self.is_ref_register(src) { Instr::MoveRef { dst, src } } else { Instr::Copy { dst, src } });
+            return self.emit(if self.is_ref_register(src) {
+                Instr::MoveRef { dst, src }
+            } else {
+                Instr::Copy { dst, src }
+            });
         }
         self.walk(place);
         self.emit(Instr::StoreAt { src });
