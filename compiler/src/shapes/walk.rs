@@ -644,10 +644,7 @@ fn arithmetic(op: BinaryOp, a: &Val, b: &Val) -> Val {
 
 /// The list of a block that is a comprehension: an empty list, a loop, the list.
 fn fills_list(stmts: &[Stmt], value: &Expr) -> Option<LocalId> {
-    let [Stmt::Let { pattern, init: Some(init), .. }, Stmt::Expr(Expr { kind: ExprKind::For { .. }, .. })] = stmts
-    else {
-        return None;
-    };
+    let [Stmt::Let { pattern, init: Some(init), .. }, Stmt::Expr(_)] = stmts else { return None };
     let (PatKind::Bind { local, .. }, ExprKind::List(items)) = (&pattern.kind, &init.kind) else { return None };
     // The program's own blocks may do more to their lists.
     (items.is_empty() && pattern.span == init.span && matches!(value.kind, ExprKind::Local(l) if l == *local))
