@@ -190,7 +190,7 @@ fn what_is_not_known_is_no_error() {
         "xs[1]",
         "open.reshape([n, 3]).squeeze()",
         "ones([2, 3]).squeeze(n)",
-        "load_tensors(\"x\")[\"y\"].to(Float32)",
+        "load_tensors(\"x\")[\"y\"]",
         "xs.fold(open, |acc, x| acc + x)",
     ] {
         open(setup, expr);

@@ -572,7 +572,7 @@ fn nested_dims(val: &Val, depth: usize, at: usize) -> Result<Vec<Symbolic>, Stri
 /// Functions of the library that turn a tensor into items and items into tensors, which their types do not show.
 fn dataset(name: &str, vals: &[Val], ret: &Ty, lang: &Lang) -> Option<Val> {
     match (name, vals, ret) {
-        ("Dataset.from", [Val::Tensor(Some(dims)), ..], Ty::Adt(id, _)) if !dims.is_empty() => {
+        ("Dataset.from_", [Val::Tensor(Some(dims)), ..], Ty::Adt(id, _)) if !dims.is_empty() => {
             Some(Val::Adt(*id, vec![Val::tensor(dims[1..].to_vec())]))
         }
         ("Dataset.batch", [Val::Adt(_, item), n, drop_last, ..], _) => {

@@ -577,6 +577,10 @@ impl Flow<'_, '_> {
     /// The closure itself, after what it is called with has been seen.
     pub(super) fn finish_closure(&mut self, closure: &mut Closure, val: &Val) {
         let Val::Closure(known) = val else { return };
+        if self.quiet > 0 {
+            // A copy: nothing is reported of it, and nothing is taken out.
+            return;
+        }
         let params = known.seen.borrow().clone().unwrap_or_default();
         self.run_closure(closure, params, known.captured.clone());
     }
