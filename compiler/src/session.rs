@@ -138,6 +138,7 @@ pub struct ScriptLet {
 pub struct Checker<'a> {
     pub sources: &'a SourceMap,
     pub parsed: &'a [Parsed],
+    pub host: &'a dyn crate::Host,
     pub program: hir::Program,
     pub diagnostics: Vec<Diagnostic>,
     pub scopes: Vec<Scope>,

@@ -61,6 +61,8 @@ impl<'a> Checker<'a> {
             (Ty::Adt(a, f), Ty::Adt(b, w))
                 if a == b && *a == self.program.lang.model && (f.is_empty() || w.is_empty()) =>
             {
+                let (stated, want) = (w.clone(), want.clone());
+                let value = if f.is_empty() { self.check_model(value, &stated) } else { value };
                 return Ok(wrap(value, Coercion::Same, want));
             }
             _ => {}

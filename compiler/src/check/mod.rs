@@ -12,6 +12,7 @@ mod expr;
 mod index;
 pub(crate) mod limits;
 mod method;
+mod model;
 mod names;
 mod operators;
 mod pattern;
@@ -25,7 +26,7 @@ use crate::hir::*;
 use crate::session::*;
 use crate::types::bounds::Met;
 use crate::types::infer::{Infer, ParamNumber};
-use crate::{Checked, Options};
+use crate::{Checked, Host, Options};
 use stark_syntax::ast::{self, ItemKind};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::{Diagnostic, Severity};
@@ -121,10 +122,16 @@ pub struct PendingGuard {
 }
 
 impl<'a> Checker<'a> {
-    pub fn new(sources: &'a SourceMap, parsed: &'a [Parsed], diagnostics: Vec<Diagnostic>) -> Checker<'a> {
+    pub fn new(
+        sources: &'a SourceMap,
+        parsed: &'a [Parsed],
+        host: &'a dyn Host,
+        diagnostics: Vec<Diagnostic>,
+    ) -> Checker<'a> {
         Checker {
             sources,
             parsed,
+            host,
             program: Program::default(),
             diagnostics,
             scopes: Vec::new(),
@@ -369,7 +376,8 @@ impl<'a> Checker<'a> {
         } else {
             self.lint_locals(&cx.locals, &cx.meta);
         }
-        self.program.fns[id.index()].body = Some(Body { locals: cx.locals, params: param_locals, value, dims: cx.dims });
+        self.program.fns[id.index()].body =
+            Some(Body { locals: cx.locals, params: param_locals, value, dims: cx.dims });
     }
 
     /// A function's block: it must not end without the value that it promises.

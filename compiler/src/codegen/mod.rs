@@ -17,6 +17,7 @@ mod task;
 mod types;
 
 pub use place::children;
+pub use types::elem;
 
 use crate::hir::{self, FnId, Program, TraitId, Ty};
 use builder::FnBuilder;

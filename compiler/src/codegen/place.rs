@@ -143,7 +143,11 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn load_place(&mut self, place: &Place, dst: Reg) {
         if place.steps.is_empty() {
             let src = place.root;
-            return self.emit(if self.is_ref_register(src) { Instr::CopyRef { dst, src } } else { Instr::Copy { dst, src } });
+            return self.emit(if self.is_ref_register(src) {
+                Instr::CopyRef { dst, src }
+            } else {
+                Instr::Copy { dst, src }
+            });
         }
         self.walk(place);
         self.emit(Instr::LoadAt { dst });
@@ -162,7 +166,11 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn store_place(&mut self, place: &Place, src: Reg) {
         if place.steps.is_empty() {
             let dst = place.root;
-            return self.emit(if self.is_ref_register(src) { Instr::MoveRef { dst, src } } else { Instr::Copy { dst, src } });
+            return self.emit(if self.is_ref_register(src) {
+                Instr::MoveRef { dst, src }
+            } else {
+                Instr::Copy { dst, src }
+            });
         }
         self.walk(place);
         self.emit(Instr::StoreAt { src });
