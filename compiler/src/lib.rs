@@ -6,6 +6,7 @@ pub mod hir;
 mod check;
 mod collect;
 mod exhaustive;
+mod flow;
 mod resolve;
 mod session;
 mod shapes;

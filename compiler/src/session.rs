@@ -91,6 +91,8 @@ pub struct FnInfo<'a> {
     pub overload: bool,
     pub variadic: bool,
     pub special: bool,
+    /// Runs the functions that it is given in other tasks.
+    pub in_tasks: bool,
     pub type_argument: bool,
     pub default_type: Option<Ty>,
     pub checked: bool,

@@ -12,7 +12,7 @@ impl<'a> Checker<'a> {
         let adt = self.f.actor?;
         let func = *self.actor_methods.get(&adt)?.get(name)?;
         if self.f.bodies.len() > 1 {
-            let task = self.f.bodies.iter().any(|b| b.kind == BodyKind::Task);
+            let task = self.f.bodies.iter().any(|b| b.in_task);
             self.report(
                 Diagnostic::error(
                     if task { codes::TASK_MUTATES } else { codes::ASSIGN_CAPTURED },
@@ -135,6 +135,7 @@ impl<'a> Checker<'a> {
         {
             specs[0].name = p.name.clone();
         }
+        self.refuse_kept_borrows(args, &name.name);
         let Some(slots) = self.match_quiet(&name.name, &specs, &rest, span) else {
             return Some(Expr { kind: ExprKind::Error, ty, span });
         };
@@ -219,6 +220,7 @@ impl<'a> Checker<'a> {
         let Some(slots) = self.matched(&name.name, &specs, args, span) else {
             return Expr { kind: ExprKind::Error, ty, span };
         };
+        self.refuse_kept_borrows(args, &name.name);
         let mut values: Vec<Expr> =
             self.arguments(&specs, &slots, args, actor_args, span).into_iter().map(|a| a.value).collect();
         let timeout = (values.len() > n).then(|| values.pop()).flatten().map(Box::new);

@@ -289,6 +289,22 @@ impl<'a> Checker<'a> {
         hint: Option<&Ty>,
         name: &str,
     ) -> Expr {
+        let in_tasks = candidates.iter().any(|(func, _)| self.fns[func.index()].in_tasks);
+        let outer = std::mem::replace(&mut self.f.args_in_tasks, in_tasks);
+        let call = self.call_candidate(candidates, receiver, args, span, hint, name);
+        self.f.args_in_tasks = outer;
+        call
+    }
+
+    fn call_candidate(
+        &mut self,
+        candidates: Vec<(FnId, Vec<Ty>)>,
+        receiver: Option<Expr>,
+        args: &'a [ast::Arg],
+        span: Span,
+        hint: Option<&Ty>,
+        name: &str,
+    ) -> Expr {
         let skip = usize::from(receiver.is_some());
         let (mut chosen, mut typed) = (0, None);
         if candidates.len() > 1 {
@@ -310,6 +326,11 @@ impl<'a> Checker<'a> {
             }
         }
         let (func, type_args) = candidates[chosen].clone();
+        if let Some(native) = &self.program.fns[func.index()].native
+            && KEEPERS.contains(&&**native)
+        {
+            self.refuse_kept_borrows(args, name);
+        }
         self.ensure_ret(func, span);
         let mut specs = self.specs(func, &type_args, skip);
         if let Some(receiver) = &receiver
@@ -395,6 +416,13 @@ impl<'a> Checker<'a> {
 
     /// A call of a function value.
     pub fn call_closure(&mut self, callee: Expr, args: &'a [ast::Arg], span: Span, name: &str) -> Expr {
+        let outer = std::mem::replace(&mut self.f.args_in_tasks, false);
+        let call = self.call_closure_with(callee, args, span, name);
+        self.f.args_in_tasks = outer;
+        call
+    }
+
+    fn call_closure_with(&mut self, callee: Expr, args: &'a [ast::Arg], span: Span, name: &str) -> Expr {
         let mut ty = self.infer.shallow(&callee.ty);
         if let Ty::Infer(v) = ty
             && self.infer.kind(v) == VarKind::Any
@@ -555,6 +583,19 @@ impl<'a> Checker<'a> {
         }
     }
 }
+
+/// Natives that put what they are given into a collection or a message.
+const KEEPERS: &[&str] = &[
+    "vec_push",
+    "vec_insert",
+    "map_insert",
+    "set_insert",
+    "channel_send",
+    "channel_try_send",
+    "broadcast_send",
+    "actor_spawn",
+    "supervisor_spawn",
+];
 
 /// `let local = value`, as a statement.
 pub fn let_local(local: LocalId, value: Expr) -> Stmt {

@@ -124,6 +124,7 @@ impl<'a> Checker<'a> {
         };
         self.f.bodies.push(BodyCx {
             kind: BodyKind::Task,
+            in_task: true,
             ret: Some(item.clone()),
             ret_span: span,
             ..BodyCx::default()
@@ -161,6 +162,7 @@ impl<'a> Checker<'a> {
         };
         self.f.bodies.push(BodyCx {
             kind: BodyKind::Closure,
+            in_task: true,
             ret: Some(item.clone()),
             ret_span: f.name.span,
             ..BodyCx::default()
@@ -461,7 +463,13 @@ impl<'a> Checker<'a> {
         while self.f.call_guards.len() > from {
             if let Some(g) = self.f.call_guards.pop() {
                 let (ty, span) = (value.ty.clone(), value.span);
-                let kind = ExprKind::WithZone { zone: g.zone, write: g.write, local: g.local, body: Box::new(value) };
+                let kind = ExprKind::WithZone {
+                    zone: g.zone,
+                    write: g.write,
+                    local: g.local,
+                    guard: g.span,
+                    body: Box::new(value),
+                };
                 value = Expr { kind, ty, span };
             }
         }
@@ -510,7 +518,13 @@ impl<'a> Checker<'a> {
                 let inner = self.with_stmt(rest, body, span, value);
                 self.f.guards.pop();
                 let ty = inner.ty.clone();
-                let kind = ExprKind::WithZone { zone: g.zone, write: g.write, local: g.local, body: Box::new(inner) };
+                let kind = ExprKind::WithZone {
+                    zone: g.zone,
+                    write: g.write,
+                    local: g.local,
+                    guard: g.span,
+                    body: Box::new(inner),
+                };
                 Expr { kind, ty, span }
             }
             None => {

@@ -127,6 +127,7 @@ impl<'a> Checker<'a> {
             let ty = if self.infer.has_vars(&ty) { Ty::Error } else { ty };
             return Expr { kind: ExprKind::Error, ty, span };
         };
+        self.refuse_kept_borrows(args, &name);
         let mut given = self.arguments(&sorted, &slots, args, &type_args, span);
         let before = self.in_written_order(&slots, &mut given);
         let mut fields: Vec<Option<Expr>> = vec![None; specs.len()];
@@ -190,6 +191,7 @@ impl<'a> Checker<'a> {
             let ty = if self.infer.has_vars(&ty) { Ty::Error } else { ty };
             return Expr { kind: ExprKind::Error, ty, span };
         };
+        self.refuse_kept_borrows(args, &name);
         let mut given = self.arguments(&specs, &slots, args, &[], span);
         let before = self.in_written_order(&slots, &mut given);
         let fields = given.into_iter().map(|a| a.value).collect();

@@ -58,6 +58,8 @@ pub struct LocalMeta {
 #[derive(Default)]
 pub struct BodyCx {
     pub kind: BodyKind,
+    /// Runs in a task of its own: a task's block, or a closure given to `parallel_map` and its like.
+    pub in_task: bool,
     pub locals: Vec<Local>,
     pub meta: Vec<LocalMeta>,
     pub captures: Vec<(LocalId, LocalId)>,
@@ -105,6 +107,8 @@ pub struct FnState<'a> {
     pub guards: Vec<(GlobalId, Span)>,
     /// Guards of the call being checked: they live until it has returned.
     pub call_guards: Vec<PendingGuard>,
+    /// The call whose arguments are checked runs closures in other tasks.
+    pub args_in_tasks: bool,
     pub marker: std::marker::PhantomData<&'a ()>,
 }
 
@@ -169,6 +173,9 @@ impl<'a> Checker<'a> {
         }
         self.report_unused_imports();
         self.drop_unread_globals();
+        for d in crate::flow::check(&self.program, self.sources) {
+            self.report(d);
+        }
         crate::shapes::flow(self);
     }
 
@@ -406,7 +413,7 @@ impl<'a> Checker<'a> {
             _ => None,
         };
         let mut stmts = Vec::new();
-        let mut dead = false;
+        let mut dead = None;
         for (i, item) in items.iter().enumerate() {
             let ItemKind::Stmt(stmt) = &item.kind else { continue };
             if let Some(main) = main
@@ -427,7 +434,9 @@ impl<'a> Checker<'a> {
             self.warn_unreachable(&mut dead, stmt.span);
             let first = stmts.len();
             self.stmt_into(stmt, &mut stmts);
-            dead |= stmts[first..].iter().any(stmt_ends);
+            if stmts[first..].iter().any(stmt_ends) {
+                dead = Some(stmt.span);
+            }
             self.store_script_lets(i, stmt.span, &mut stmts);
         }
         let span = self.program.fns[self.f.func.index()].span;
@@ -552,7 +561,8 @@ impl<'a> Checker<'a> {
             if meta.used || meta.hidden || meta.captured || local.name.starts_with('_') {
                 continue;
             }
-            let is_future = matches!(&local.ty, Ty::Adt(id, _) if *id == self.program.lang.future);
+            let ty = self.infer.resolve(&local.ty);
+            let is_future = matches!(&ty, Ty::Adt(id, _) if *id == self.program.lang.future);
             let d = if is_future {
                 Diagnostic::warning(
                     codes::UNUSED_FUTURE,
@@ -561,6 +571,14 @@ impl<'a> Checker<'a> {
                     "neither awaited nor detached",
                 )
                 .help("await it, or call `.detach()`")
+            } else if self.holds_future(&ty) {
+                Diagnostic::warning(
+                    codes::UNUSED_FUTURE,
+                    format!("the futures in `{}` are never used, so their tasks are cancelled", local.name),
+                    local.span,
+                    "neither awaited nor detached",
+                )
+                .help("await them, together with `gather` for example, or `.detach()` each")
             } else if self.is_script_let(local.span) {
                 continue;
             } else {
@@ -568,6 +586,18 @@ impl<'a> Checker<'a> {
                     .help(format!("remove it, or call it `_{}`", local.name))
             };
             self.report(d);
+        }
+    }
+
+    fn holds_future(&self, ty: &Ty) -> bool {
+        match ty {
+            Ty::Tuple(items) => items.iter().any(|item| self.holds_future(item)),
+            Ty::Adt(id, args) => {
+                let lang = &self.program.lang;
+                let holds_items = [lang.vec, lang.map, lang.option, lang.result].contains(id);
+                *id == lang.future || holds_items && args.iter().any(|arg| self.holds_future(arg))
+            }
+            _ => false,
         }
     }
 

@@ -47,8 +47,9 @@ impl<'a> Checker<'a> {
                 );
             }
             if meta.guard {
+                let in_task = self.f.bodies[b].in_task;
                 self.error(
-                    codes::GUARD_ESCAPES,
+                    if in_task { codes::CANNOT_CROSS } else { codes::GUARD_ESCAPES },
                     format!(
                         "`{}` stands for a zone's value while its guard is held, so it cannot be captured",
                         row.name

@@ -68,6 +68,7 @@ struct Generator<'p> {
     implemented: HashSet<(TraitId, u32, Ty)>,
     files: HashMap<stark_syntax::source::SourceId, u32>,
     own_impl: HashMap<(TraitId, Ty), bool>,
+    unique: crate::flow::Unique,
     /// Generic functions already reported as endless.
     endless: HashSet<FnId>,
 }
@@ -110,6 +111,7 @@ impl<'p> Generator<'p> {
             implemented: HashSet::new(),
             files: HashMap::new(),
             own_impl: HashMap::new(),
+            unique: crate::flow::Unique::of(program),
             endless: HashSet::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! Signatures of functions: parameters, defaults, and the returned type where it is written.
 
-use super::{attr_text, has_attr};
+use super::{attr_has_flag, attr_text, has_attr};
 use crate::hir::*;
 use crate::session::*;
 use crate::types::infer::VarKind;
@@ -140,6 +140,7 @@ impl<'a> Checker<'a> {
         info.overload = has_attr(attrs, "overload");
         info.variadic = has_attr(attrs, "variadic");
         info.special = special;
+        info.in_tasks = has_attr(attrs, "in_tasks");
         info.type_argument = has_attr(attrs, "type_argument");
         info.default_type = default_type;
         info.n_outer = outer.len();
@@ -150,6 +151,7 @@ impl<'a> Checker<'a> {
         def.params = params;
         def.ret = ret;
         def.native = native;
+        def.suspends = attr_has_flag(attrs, "native", "suspends");
     }
 }
 

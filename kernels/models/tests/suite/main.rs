@@ -3,5 +3,6 @@
 
 mod common;
 mod hostile;
+mod onnx_nodes;
 mod outputs;
 mod tokenizers;
