@@ -254,7 +254,7 @@ pub fn foreign(name: &str) -> Option<&'static str> {
         "rstrip" => "trim_end",
         "to_str" | "toString" | "to_owned" => "to_string",
         "includes" | "has" => "contains",
-        "indexOf" | "index" => "index_of",
+        "indexOf" | "index" | "find_index" => "index_of",
         "forEach" => "for_each",
         "get_or_default" | "getOrDefault" => "get_or",
         "this" => "self",

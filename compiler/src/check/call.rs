@@ -63,7 +63,10 @@ impl<'a> Checker<'a> {
         let in_root = self.parsed[module.index()].path.is_empty() && !self.f.is_entry;
         let known = self.lookup(module, name);
         let shadowed = in_root && self.script_lets.iter().any(|l| l.name == *name);
-        if let Some(def) = known.filter(|_| !shadowed) {
+        let own = self.scopes[module.index()].names.contains_key(name);
+        // A bare variant of the expected enum wins over what the library calls by the same name.
+        let is_variant = !own && self.bare_variant(name, hint).is_some();
+        if let Some(def) = known.filter(|_| !shadowed && !is_variant) {
             self.mark_import_used(module, name);
             return self.call_def(&def, name, name_span, written, args, span, hint);
         }
@@ -363,6 +366,7 @@ impl<'a> Checker<'a> {
             }
             None => self.arguments(&specs, &slots, args, &type_args, span),
         };
+        let before = self.in_written_order(&slots, &mut out);
         let has_receiver = receiver.is_some();
         if let Some(receiver) = receiver {
             let mode = self.program.fns[func.index()].params[0].mode;
@@ -374,7 +378,8 @@ impl<'a> Checker<'a> {
         if self.program.fns[func.index()].ret == Ty::Never && self.program.fns[func.index()].kind == FnKind::Plain {
             ty = Ty::Never;
         }
-        Expr { kind: ExprKind::Call { callee: Callee::Fn { func, type_args }, args: out }, ty, span }
+        let call = Expr { kind: ExprKind::Call { callee: Callee::Fn { func, type_args }, args: out }, ty, span };
+        Self::after(before, call)
     }
 
     /// Whether a method may store its arguments in the receiver: it is lent `&mut`, or stands for something shared.

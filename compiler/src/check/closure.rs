@@ -71,6 +71,14 @@ impl<'a> Checker<'a> {
             self.bind_name(p.name.name.clone(), Binding::Local(local));
             param_locals.push(local);
         }
+        let mut stmts = Vec::new();
+        for (i, pattern) in &c.taken_apart {
+            let ty = params[*i].1.clone();
+            let init = Expr { kind: ExprKind::Local(param_locals[*i]), ty: ty.clone(), span: pattern.span };
+            let pattern = self.pattern(pattern, &ty, false);
+            self.require_irrefutable(&pattern);
+            stmts.push(Stmt::Let { pattern, init: Some(init), else_: None });
+        }
         let value = match &c.body {
             ast::ClosureBody::Expr(e) => {
                 let guards = self.f.call_guards.len();
@@ -93,6 +101,12 @@ impl<'a> Checker<'a> {
             .filter(|((p, _), _)| p.ty.is_some())
             .map(|((_, ty), local)| (*local, ty.clone()))
             .collect();
+        let value = if stmts.is_empty() {
+            value
+        } else {
+            let (ty, span) = (value.ty.clone(), value.span);
+            Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(value)) }, ty, span }
+        };
         let value = self.check_closure_params(&stated, value);
         self.pop_frame();
         self.f.args_in_tasks = in_task;

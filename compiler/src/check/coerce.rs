@@ -26,6 +26,10 @@ impl<'a> Checker<'a> {
 
     pub fn try_coerce(&mut self, value: Expr, ty: &Ty) -> Result<Expr, Expr> {
         let want = self.infer.shallow(ty);
+        if matches!(want, Ty::Dyn(_)) {
+            // A trait asks for no number type: a literal has its own.
+            self.infer.settle_literals(&value.ty);
+        }
         let found = self.infer.shallow(&value.ty);
         let span = value.span;
         let wrap = |value: Expr, kind: Coercion, ty: Ty| Expr {

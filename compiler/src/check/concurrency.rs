@@ -210,7 +210,14 @@ impl<'a> Checker<'a> {
         if ty == Ty::Error {
             return self.err(span);
         }
-        match value.kind {
+        // Arguments that are named in another order run before the call, here.
+        let (before, kind) = match value.kind {
+            ExprKind::Block { stmts, value: Some(call) } if matches!(call.kind, ExprKind::Call { .. }) => {
+                (stmts, call.kind)
+            }
+            kind => (Vec::new(), kind),
+        };
+        match kind {
             ExprKind::Call { callee, args } => {
                 for arg in &args {
                     if arg.mode == ParamMode::RefMut && place::place_path(&arg.value).is_some() {
@@ -233,10 +240,13 @@ impl<'a> Checker<'a> {
                 {
                     // An `async fn` is a task already: its value is what the handle gives.
                     let handle = self.handle_of(inner);
-                    return Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span };
+                    return Self::after(
+                        before,
+                        Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span },
+                    );
                 }
                 let handle = self.handle_of(item);
-                Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span }
+                Self::after(before, Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span })
             }
             _ => {
                 self.report(

@@ -384,8 +384,19 @@ impl<'p> FnBuilder<'_, 'p> {
                             let src = self.operand(value);
                             let spec = self.load_text(spec);
                             let text = self.temp(&Ty::Str);
-                            let args = [(src.register, ty.clone()), (spec, Ty::Str)];
-                            self.native_into("str_format", &[ty], &args, &Ty::Str, text);
+                            // Numbers have forms of their own; what everything else shows is laid out as text.
+                            let (of, shown) = if matches!(ty, Ty::Num(_)) {
+                                (ty, src.register)
+                            } else {
+                                let shown = self.temp(&Ty::Str);
+                                self.show(src.register, &ty, shown);
+                                (Ty::Str, shown)
+                            };
+                            let args = [(shown, of.clone()), (spec, Ty::Str)];
+                            self.native_into("str_format", &[of], &args, &Ty::Str, text);
+                            if shown != src.register {
+                                self.release(shown);
+                            }
                             self.release(spec);
                             self.done(src);
                             text
@@ -800,6 +811,15 @@ impl<'p> FnBuilder<'_, 'p> {
                 }
             }
             Ty::Num(Kind::UInt64) => self.emit(Instr::FitU64 { dst, src, kind: to_kind }),
+            Ty::Bool => {
+                let (otherwise, end) = (self.label(), self.label());
+                self.jump_if_not(src, otherwise);
+                self.load_bits(dst, 1);
+                self.jump(end);
+                self.place_label(otherwise);
+                self.load_bits(dst, 0);
+                self.place_label(end);
+            }
             _ => self.emit(Instr::FitInt { dst, src, kind: to_kind }),
         }
     }
