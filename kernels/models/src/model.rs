@@ -123,6 +123,11 @@ impl Model {
         &self.0.file
     }
 
+    /// Whether the file itself states the dtype and shape of every input (ONNX and `.pt2` do, TorchScript does not).
+    pub(crate) fn states_inputs(&self) -> bool {
+        self.0.imported.inputs.iter().all(|input| input.is_checked)
+    }
+
     /// The inputs in the order of `predict`.
     pub fn inputs(&self) -> Vec<Signature> {
         self.0.imported.inputs.iter().map(|input| input.signature.clone()).collect()

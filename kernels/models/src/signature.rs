@@ -28,7 +28,7 @@ impl Model {
         ModelSpec {
             inputs: self.inputs().iter().map(tensor).collect(),
             outputs: self.outputs().iter().map(tensor).collect(),
-            is_inferred: true,
+            is_inferred: !self.states_inputs(),
         }
     }
 }
