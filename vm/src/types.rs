@@ -154,6 +154,9 @@ impl TypeInfo {
 
     /// Whether both describe the same type, by structure: two rows of a module may. Values of one are values of the other.
     pub fn same_as(&self, other: &TypeInfo) -> bool {
+        if std::ptr::eq(self, other) {
+            return true;
+        }
         // Types may contain themselves: a pair that is being compared already is taken for the same.
         let mut seen: Vec<(TypeId, TypeId)> = Vec::new();
         let mut work: Vec<(&TypeInfo, &TypeInfo)> = vec![(self, other)];
