@@ -159,6 +159,9 @@ fn actor_ref_as(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn actor_monitor(cx: &mut NativeCx<'_>) -> NativeResult {
+    if !super::cell::is_exit_reason(cx.ret_type().opaque_arg(0)) {
+        return Err(Fault::internal("ExitReason has not the variants that an actor ends with"));
+    }
     let promise = Promise::unbound();
     actor(cx).monitor(&promise, cx.ret_type().opaque_arg(0));
     cx.return_opaque(FutureObj::future(promise))
@@ -261,6 +264,9 @@ fn message(cx: &mut NativeCx<'_>, cell: &ActorCell) -> Result<Envelope, Fault> {
     if !fits {
         let (given, name) = (given.info().name(), &handler.name);
         return Err(Fault::internal(format!("`{name}` of actor {} does not take {given}", cell.name())));
+    }
+    if (0..given.n_fields()).any(|i| given.field(i).is_hole()) {
+        return Err(Fault::value("the value is lent elsewhere"));
     }
     let rows = match &handler.batch {
         Some(batch) => batch::rows_of(batch, given.field(0)),
@@ -455,6 +461,9 @@ fn begin_batch(cx: &mut NativeCx<'_>) -> Result<Option<BatchAsking>, Fault> {
     }
     if inputs.is_empty() {
         return Ok(None);
+    }
+    if inputs.iter().any(|input| input.as_ref().is_hole()) {
+        return Err(Fault::value("the value is lent elsewhere"));
     }
     // The inputs move into their messages.
     drop(cx.take(2));

@@ -74,11 +74,8 @@ impl Scheme {
         };
         match (ty, &info.desc) {
             (Type::Any, _) => true,
-            // Two rows of a module may describe the same type; the name tells.
-            (Type::Param(i), _) => {
-                let arg = types.get(import.type_args[*i]);
-                found == arg.id || (arg.stands_for(info) && arg.name() == info.name())
-            }
+            // Two rows of a module may describe the same type.
+            (Type::Param(i), _) => types.get(import.type_args[*i]).same_as(info),
             (Type::Unit, desc) => *desc == TypeDesc::Unit,
             (Type::Tuple(wanted), TypeDesc::Tuple(found)) => all(wanted, found),
             (Type::Fn(wanted, wanted_ret), TypeDesc::Fn { params, ret }) => {
