@@ -6,7 +6,7 @@ use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Message, R
 use super::inbox::{Overflow, Push};
 use super::supervisor::{Supervisor, SupervisorObj};
 use crate::conc::restart::Strategy;
-use crate::conc::tasks::{FutureObj, Me, Promise, me, pack};
+use crate::conc::tasks::{FutureObj, Me, Promise, me, pack, room_for_task};
 use crate::conc::wait::{Entry, Fired, Waiter};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
@@ -74,6 +74,7 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
         }
         None => None,
     };
+    room_for_task(&program)?;
     let state = pack(spawn.state)?;
     let name = spawn.name.clone();
     let config = Config { name: spawn.name, capacity, overflow: spawn.overflow, supervisor };
