@@ -6,6 +6,7 @@ pub mod hir;
 mod check;
 mod collect;
 mod exhaustive;
+mod flow;
 mod resolve;
 mod session;
 mod shapes;
@@ -18,6 +19,11 @@ use stark_syntax::source::{SourceId, SourceMap};
 pub trait Host {
     /// The path to show and the text of module `a.b`, when the program has it.
     fn load(&self, module_path: &str) -> Option<(String, String)>;
+
+    /// What the model file at a path that stands in the program says of itself, when it is there and can be read.
+    fn model(&self, _path: &str) -> Option<stark_shapes::ModelSpec> {
+        None
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,7 +46,7 @@ pub fn check(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: 
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Checked { program: None, diagnostics };
     }
-    let mut checker = session::Checker::new(sources, &parsed, diagnostics);
+    let mut checker = session::Checker::new(sources, &parsed, host, diagnostics);
     checker.run(root_idx, options);
     checker.finish()
 }

@@ -138,6 +138,7 @@ pub struct ScriptLet {
 pub struct Checker<'a> {
     pub sources: &'a SourceMap,
     pub parsed: &'a [Parsed],
+    pub host: &'a dyn crate::Host,
     pub program: hir::Program,
     pub diagnostics: Vec<Diagnostic>,
     pub scopes: Vec<Scope>,
@@ -261,7 +262,7 @@ pub fn foreign(name: &str) -> Option<&'static str> {
         "rstrip" => "trim_end",
         "to_str" | "toString" | "to_owned" => "to_string",
         "includes" | "has" => "contains",
-        "indexOf" | "index" => "index_of",
+        "indexOf" | "index" | "find_index" => "index_of",
         "forEach" => "for_each",
         "get_or_default" | "getOrDefault" => "get_or",
         "this" => "self",

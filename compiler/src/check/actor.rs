@@ -12,7 +12,7 @@ impl<'a> Checker<'a> {
         let adt = self.f.actor?;
         let func = *self.actor_methods.get(&adt)?.get(name)?;
         if self.f.bodies.len() > 1 {
-            let task = self.f.bodies.iter().any(|b| b.kind == BodyKind::Task);
+            let task = self.f.bodies.iter().any(|b| b.in_task);
             self.report(
                 Diagnostic::error(
                     if task { codes::TASK_MUTATES } else { codes::ASSIGN_CAPTURED },
@@ -111,6 +111,10 @@ impl<'a> Checker<'a> {
         };
         let (input, output) =
             (strip_names(&input, self.program.lang.model), strip_names(&output, self.program.lang.model));
+        let handler = def.as_ref().and_then(|d| d.handlers.first());
+        let batched = handler.and_then(|h| h.batch.as_ref()).is_some_and(|b| !b.as_vec);
+        let stated = input.clone();
+        let input = if batched { self.strip_dims(&input) } else { input };
         let (kind, ty, message_ty, iterable) = match &*name.name {
             "ask" => (MessageKind::Ask, self.future(output), input, false),
             "send" => (MessageKind::Send, Ty::Unit, input, false),
@@ -135,11 +139,15 @@ impl<'a> Checker<'a> {
         {
             specs[0].name = p.name.clone();
         }
+        self.refuse_kept_borrows(args, &name.name);
         let Some(slots) = self.match_quiet(&name.name, &specs, &rest, span) else {
             return Some(Expr { kind: ExprKind::Error, ty, span });
         };
         let _ = slots;
-        let arg = self.argument(rest[0], &specs[0]);
+        let mut arg = self.argument(rest[0], &specs[0]);
+        if batched && !iterable {
+            arg.value = self.batch_or_row(arg.value, &stated);
+        }
         let kind = ExprKind::Message {
             actor: Box::new(receiver.clone()),
             handler: 0,
@@ -198,6 +206,11 @@ impl<'a> Checker<'a> {
         self.ensure_ret(handler.func, span);
         let has_timeout = args.iter().any(|a| a.name.as_ref().is_some_and(|n| &*n.name == "timeout"));
         let mut specs = self.specs(handler.func, actor_args, 1);
+        let stated: Vec<Ty> = specs.iter().map(|s| s.ty.clone()).collect();
+        let batched = handler.batch.as_ref().is_some_and(|b| !b.as_vec);
+        if batched {
+            specs.iter_mut().for_each(|s| s.ty = self.strip_dims(&s.ty));
+        }
         let own_timeout = specs.iter().any(|s| &*s.name == "timeout");
         let n = specs.len();
         if has_timeout && !own_timeout {
@@ -219,8 +232,19 @@ impl<'a> Checker<'a> {
         let Some(slots) = self.matched(&name.name, &specs, args, span) else {
             return Expr { kind: ExprKind::Error, ty, span };
         };
+        self.refuse_kept_borrows(args, &name.name);
         let mut values: Vec<Expr> =
             self.arguments(&specs, &slots, args, actor_args, span).into_iter().map(|a| a.value).collect();
+        if batched {
+            values = values
+                .into_iter()
+                .enumerate()
+                .map(|(i, v)| match stated.get(i) {
+                    Some(ty) => self.batch_or_row(v, ty),
+                    None => v,
+                })
+                .collect();
+        }
         let timeout = (values.len() > n).then(|| values.pop()).flatten().map(Box::new);
         let kind = ExprKind::Message {
             actor: Box::new(receiver.clone()),

@@ -218,6 +218,41 @@ impl<'a> Checker<'a> {
         filled
     }
 
+    /// Arguments run in the order in which they are written, also where names give them to parameters of another order: those whose
+    /// order can be seen go into variables first. `given` is in the order of the parameters, as `slots` is.
+    pub fn in_written_order(&mut self, slots: &Slots, given: &mut [Arg]) -> Vec<Stmt> {
+        let written: Vec<usize> = slots.iter().copied().flatten().collect();
+        let is_plain = |e: &Expr| matches!(e.kind, ExprKind::Lit(_) | ExprKind::Closure(_) | ExprKind::Const(_));
+        let is_place = |e: &Expr| matches!(e.kind, ExprKind::Local(_) | ExprKind::Field { .. });
+        let shows = |a: &Arg| a.mode == ParamMode::Value && !is_plain(&a.value) && !is_place(&a.value);
+        if written.is_sorted() || given.iter().zip(slots).filter(|(a, s)| s.is_some() && shows(a)).count() < 2 {
+            return Vec::new();
+        }
+        let mut order: Vec<(usize, usize)> = slots.iter().enumerate().filter_map(|(p, i)| i.map(|i| (i, p))).collect();
+        order.sort_unstable();
+        let mut stmts = Vec::new();
+        for (_, p) in order {
+            let arg = &mut given[p];
+            if arg.mode != ParamMode::Value || is_plain(&arg.value) {
+                continue;
+            }
+            let (ty, span) = (arg.value.ty.clone(), arg.value.span);
+            let local = self.temp("argument", ty.clone(), span);
+            let read = Expr { kind: ExprKind::Local(local), ty, span };
+            stmts.push(super::call::let_local(local, std::mem::replace(&mut arg.value, read)));
+        }
+        stmts
+    }
+
+    /// `e` after `stmts`.
+    pub fn after(stmts: Vec<Stmt>, e: Expr) -> Expr {
+        if stmts.is_empty() {
+            return e;
+        }
+        let (ty, span) = (e.ty.clone(), e.span);
+        Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(e)) }, ty, span }
+    }
+
     /// Anything that `for` runs over, as a `Vec`.
     pub fn to_vec(&mut self, value: Expr, want: &Ty) -> Expr {
         let found = self.infer.shallow(&value.ty);
@@ -368,7 +403,13 @@ impl<'a> Checker<'a> {
                     let bounds: Vec<Vec<Bound>> =
                         self.program.fns[id.index()].generics.iter().map(|g| g.bounds.clone()).collect();
                     for (arg, bounds) in type_args.iter().zip(bounds) {
-                        ok &= bounds.iter().all(|b| self.meets(arg, b) != Met::No);
+                        // `pow(2, 5)`: a whole literal is a float only where nothing else fits.
+                        let whole = matches!(self.infer.shallow(arg), Ty::Infer(v) if self.infer.kind(v) == VarKind::IntLit);
+                        ok &= bounds.iter().all(|b| match self.meets(arg, b) {
+                            Met::No => false,
+                            Met::Open => !(strict && whole),
+                            Met::Yes => true,
+                        });
                     }
                 }
                 let decided = strict && self.infer.bound_older_than(mark, n_vars.min(self.first_var(&type_args)));

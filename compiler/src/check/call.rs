@@ -63,7 +63,10 @@ impl<'a> Checker<'a> {
         let in_root = self.parsed[module.index()].path.is_empty() && !self.f.is_entry;
         let known = self.lookup(module, name);
         let shadowed = in_root && self.script_lets.iter().any(|l| l.name == *name);
-        if let Some(def) = known.filter(|_| !shadowed) {
+        let own = self.scopes[module.index()].names.contains_key(name);
+        // A bare variant of the expected enum wins over what the library calls by the same name.
+        let is_variant = !own && self.bare_variant(name, hint).is_some();
+        if let Some(def) = known.filter(|_| !shadowed && !is_variant) {
             self.mark_import_used(module, name);
             return self.call_def(&def, name, name_span, written, args, span, hint);
         }
@@ -286,6 +289,22 @@ impl<'a> Checker<'a> {
         hint: Option<&Ty>,
         name: &str,
     ) -> Expr {
+        let in_tasks = candidates.iter().any(|(func, _)| self.program.fns[func.index()].in_tasks);
+        let outer = std::mem::replace(&mut self.f.args_in_tasks, in_tasks);
+        let call = self.call_candidate(candidates, receiver, args, span, hint, name);
+        self.f.args_in_tasks = outer;
+        call
+    }
+
+    fn call_candidate(
+        &mut self,
+        candidates: Vec<(FnId, Vec<Ty>)>,
+        receiver: Option<Expr>,
+        args: &'a [ast::Arg],
+        span: Span,
+        hint: Option<&Ty>,
+        name: &str,
+    ) -> Expr {
         let skip = usize::from(receiver.is_some());
         let (mut chosen, mut typed) = (0, None);
         if candidates.len() > 1 {
@@ -307,6 +326,11 @@ impl<'a> Checker<'a> {
             }
         }
         let (func, type_args) = candidates[chosen].clone();
+        if let Some(native) = &self.program.fns[func.index()].native
+            && KEEPERS.contains(&&**native)
+        {
+            self.refuse_kept_borrows(args, name);
+        }
         self.ensure_ret(func, span);
         let mut specs = self.specs(func, &type_args, skip);
         if let Some(receiver) = &receiver
@@ -342,6 +366,7 @@ impl<'a> Checker<'a> {
             }
             None => self.arguments(&specs, &slots, args, &type_args, span),
         };
+        let before = self.in_written_order(&slots, &mut out);
         let has_receiver = receiver.is_some();
         if let Some(receiver) = receiver {
             let mode = self.program.fns[func.index()].params[0].mode;
@@ -353,7 +378,8 @@ impl<'a> Checker<'a> {
         if self.program.fns[func.index()].ret == Ty::Never && self.program.fns[func.index()].kind == FnKind::Plain {
             ty = Ty::Never;
         }
-        Expr { kind: ExprKind::Call { callee: Callee::Fn { func, type_args }, args: out }, ty, span }
+        let call = Expr { kind: ExprKind::Call { callee: Callee::Fn { func, type_args }, args: out }, ty, span };
+        Self::after(before, call)
     }
 
     /// Whether a method may store its arguments in the receiver: it is lent `&mut`, or stands for something shared.
@@ -390,6 +416,13 @@ impl<'a> Checker<'a> {
 
     /// A call of a function value.
     pub fn call_closure(&mut self, callee: Expr, args: &'a [ast::Arg], span: Span, name: &str) -> Expr {
+        let outer = std::mem::replace(&mut self.f.args_in_tasks, false);
+        let call = self.call_closure_with(callee, args, span, name);
+        self.f.args_in_tasks = outer;
+        call
+    }
+
+    fn call_closure_with(&mut self, callee: Expr, args: &'a [ast::Arg], span: Span, name: &str) -> Expr {
         let mut ty = self.infer.shallow(&callee.ty);
         if let Ty::Infer(v) = ty
             && self.infer.kind(v) == VarKind::Any
@@ -550,6 +583,19 @@ impl<'a> Checker<'a> {
         }
     }
 }
+
+/// Natives that put what they are given into a collection or a message.
+const KEEPERS: &[&str] = &[
+    "vec_push",
+    "vec_insert",
+    "map_insert",
+    "set_insert",
+    "channel_send",
+    "channel_try_send",
+    "broadcast_send",
+    "actor_spawn",
+    "supervisor_spawn",
+];
 
 /// `let local = value`, as a statement.
 pub fn let_local(local: LocalId, value: Expr) -> Stmt {

@@ -23,6 +23,17 @@ impl<'a> Checker<'a> {
         let env = self.f.env.clone();
         let mut params = Vec::new();
         for (i, p) in c.params.iter().enumerate() {
+            if p.mode == ParamMode::RefMut {
+                self.report(
+                    Diagnostic::error(
+                        codes::BORROW_ESCAPES,
+                        "a closure cannot take `&mut`: a function value has no `&mut` parameters",
+                        p.span,
+                        "lent to a function value",
+                    )
+                    .help("return the new value, or declare a function with `fn`"),
+                );
+            }
             let given = hint_params.as_ref().map(|h| h[i].clone());
             let ty = match (&p.ty, given) {
                 (Some(t), given) => {
@@ -43,7 +54,14 @@ impl<'a> Checker<'a> {
         let written = c.ret.as_ref().map(|t| self.lower(t, &env));
         let ret = written.clone().or(hint_ret.clone()).unwrap_or_else(|| self.infer.fresh(VarKind::Any, span));
         let ret_span = c.ret.as_ref().map_or(span, |t| t.span);
-        self.f.bodies.push(BodyCx { kind: BodyKind::Closure, ret: Some(ret.clone()), ret_span, ..BodyCx::default() });
+        let in_task = std::mem::replace(&mut self.f.args_in_tasks, false);
+        self.f.bodies.push(BodyCx {
+            kind: BodyKind::Closure,
+            in_task,
+            ret: Some(ret.clone()),
+            ret_span,
+            ..BodyCx::default()
+        });
         self.push_frame();
         let mut param_locals = Vec::new();
         for (p, ty) in &params {
@@ -52,6 +70,14 @@ impl<'a> Checker<'a> {
             self.body().meta[local.index()].hidden = true;
             self.bind_name(p.name.name.clone(), Binding::Local(local));
             param_locals.push(local);
+        }
+        let mut stmts = Vec::new();
+        for (i, pattern) in &c.taken_apart {
+            let ty = params[*i].1.clone();
+            let init = Expr { kind: ExprKind::Local(param_locals[*i]), ty: ty.clone(), span: pattern.span };
+            let pattern = self.pattern(pattern, &ty, false);
+            self.require_irrefutable(&pattern);
+            stmts.push(Stmt::Let { pattern, init: Some(init), else_: None });
         }
         let value = match &c.body {
             ast::ClosureBody::Expr(e) => {
@@ -75,8 +101,15 @@ impl<'a> Checker<'a> {
             .filter(|((p, _), _)| p.ty.is_some())
             .map(|((_, ty), local)| (*local, ty.clone()))
             .collect();
+        let value = if stmts.is_empty() {
+            value
+        } else {
+            let (ty, span) = (value.ty.clone(), value.span);
+            Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(value)) }, ty, span }
+        };
         let value = self.check_closure_params(&stated, value);
         self.pop_frame();
+        self.f.args_in_tasks = in_task;
         let ty = Ty::Fn(params.iter().map(|(_, t)| self.strip_dims(t)).collect(), Rc::new(ret.clone()));
         let outer = self.program.fns[self.f.func.index()].name.clone();
         self.finish_closure(value, param_locals, ret, format!("closure in {outer}").into(), span, |closure| {
@@ -120,26 +153,6 @@ impl<'a> Checker<'a> {
             stmts.push(let_local(outer, read));
             captures.push((outer, *inner));
         }
-        if cx.kind == BodyKind::Closure {
-            for (_, inner) in &cx.captures {
-                let row = &cx.locals[inner.index()];
-                let ty = self.infer.resolve(&row.ty);
-                if self.is_unique(&ty) && !self.is_std(span) {
-                    let (name, shown, at) = (row.name.clone(), self.show(&ty), row.span);
-                    self.report(
-                        Diagnostic::error(
-                            codes::CANNOT_CROSS,
-                            format!(
-                                "`{name}` is a `{shown}`, which cannot be copied into a closure that may run many times"
-                            ),
-                            span,
-                            format!("captures `{name}`"),
-                        )
-                        .because(at, "declared here"),
-                    );
-                }
-            }
-        }
         let body = Body { locals: cx.locals, params, value, dims: cx.dims };
         let (kind, ty) = make(Closure { captures, body, ret, name });
         let e = Expr { kind, ty: ty.clone(), span };
@@ -147,41 +160,6 @@ impl<'a> Checker<'a> {
             return e;
         }
         Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(e)) }, ty, span }
-    }
-
-    /// Whether values of a type move instead of being copied.
-    pub fn is_unique(&self, ty: &Ty) -> bool {
-        match self.infer.shallow(ty) {
-            Ty::Adt(id, args) => {
-                let adt = &self.program.adts[id.index()];
-                if adt.unique {
-                    return true;
-                }
-                let lang = &self.program.lang;
-                let holds_args = [lang.vec, lang.map, lang.set, lang.option, lang.result].contains(&id);
-                if holds_args {
-                    return args.iter().any(|t| self.is_unique(t));
-                }
-                match &adt.kind {
-                    AdtKind::Struct(fields) => fields.iter().any(|f| self.has_unique_head(&f.ty)),
-                    _ => false,
-                }
-            }
-            Ty::Tuple(ts) => ts.iter().any(|t| self.is_unique(t)),
-            _ => false,
-        }
-    }
-
-    /// One level of `is_unique`, so that recursive types end.
-    fn has_unique_head(&self, ty: &Ty) -> bool {
-        match ty {
-            Ty::Adt(id, args) => {
-                self.program.adts[id.index()].unique
-                    || ([self.program.lang.vec, self.program.lang.option].contains(id)
-                        && args.iter().any(|t| matches!(t, Ty::Adt(id, _) if self.program.adts[id.index()].unique)))
-            }
-            _ => false,
-        }
     }
 
     // --- comprehensions: loops that fill a collection ------------------------------------------------------------------

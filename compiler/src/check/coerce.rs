@@ -26,6 +26,10 @@ impl<'a> Checker<'a> {
 
     pub fn try_coerce(&mut self, value: Expr, ty: &Ty) -> Result<Expr, Expr> {
         let want = self.infer.shallow(ty);
+        if matches!(want, Ty::Dyn(_)) {
+            // A trait asks for no number type: a literal has its own.
+            self.infer.settle_literals(&value.ty);
+        }
         let found = self.infer.shallow(&value.ty);
         let span = value.span;
         let wrap = |value: Expr, kind: Coercion, ty: Ty| Expr {
@@ -61,6 +65,8 @@ impl<'a> Checker<'a> {
             (Ty::Adt(a, f), Ty::Adt(b, w))
                 if a == b && *a == self.program.lang.model && (f.is_empty() || w.is_empty()) =>
             {
+                let (stated, want) = (w.clone(), want.clone());
+                let value = if f.is_empty() { self.check_model(value, &stated) } else { value };
                 return Ok(wrap(value, Coercion::Same, want));
             }
             _ => {}

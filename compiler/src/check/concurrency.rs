@@ -124,6 +124,7 @@ impl<'a> Checker<'a> {
         };
         self.f.bodies.push(BodyCx {
             kind: BodyKind::Task,
+            in_task: true,
             ret: Some(item.clone()),
             ret_span: span,
             ..BodyCx::default()
@@ -161,6 +162,7 @@ impl<'a> Checker<'a> {
         };
         self.f.bodies.push(BodyCx {
             kind: BodyKind::Closure,
+            in_task: true,
             ret: Some(item.clone()),
             ret_span: f.name.span,
             ..BodyCx::default()
@@ -208,7 +210,14 @@ impl<'a> Checker<'a> {
         if ty == Ty::Error {
             return self.err(span);
         }
-        match value.kind {
+        // Arguments that are named in another order run before the call, here.
+        let (before, kind) = match value.kind {
+            ExprKind::Block { stmts, value: Some(call) } if matches!(call.kind, ExprKind::Call { .. }) => {
+                (stmts, call.kind)
+            }
+            kind => (Vec::new(), kind),
+        };
+        match kind {
             ExprKind::Call { callee, args } => {
                 for arg in &args {
                     if arg.mode == ParamMode::RefMut && place::place_path(&arg.value).is_some() {
@@ -231,10 +240,13 @@ impl<'a> Checker<'a> {
                 {
                     // An `async fn` is a task already: its value is what the handle gives.
                     let handle = self.handle_of(inner);
-                    return Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span };
+                    return Self::after(
+                        before,
+                        Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span },
+                    );
                 }
                 let handle = self.handle_of(item);
-                Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span }
+                Self::after(before, Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span })
             }
             _ => {
                 self.report(
@@ -451,7 +463,13 @@ impl<'a> Checker<'a> {
         while self.f.call_guards.len() > from {
             if let Some(g) = self.f.call_guards.pop() {
                 let (ty, span) = (value.ty.clone(), value.span);
-                let kind = ExprKind::WithZone { zone: g.zone, write: g.write, local: g.local, body: Box::new(value) };
+                let kind = ExprKind::WithZone {
+                    zone: g.zone,
+                    write: g.write,
+                    local: g.local,
+                    guard: g.span,
+                    body: Box::new(value),
+                };
                 value = Expr { kind, ty, span };
             }
         }
@@ -500,7 +518,13 @@ impl<'a> Checker<'a> {
                 let inner = self.with_stmt(rest, body, span, value);
                 self.f.guards.pop();
                 let ty = inner.ty.clone();
-                let kind = ExprKind::WithZone { zone: g.zone, write: g.write, local: g.local, body: Box::new(inner) };
+                let kind = ExprKind::WithZone {
+                    zone: g.zone,
+                    write: g.write,
+                    local: g.local,
+                    guard: g.span,
+                    body: Box::new(inner),
+                };
                 Expr { kind, ty, span }
             }
             None => {

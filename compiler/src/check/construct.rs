@@ -127,7 +127,9 @@ impl<'a> Checker<'a> {
             let ty = if self.infer.has_vars(&ty) { Ty::Error } else { ty };
             return Expr { kind: ExprKind::Error, ty, span };
         };
-        let given = self.arguments(&sorted, &slots, args, &type_args, span);
+        self.refuse_kept_borrows(args, &name);
+        let mut given = self.arguments(&sorted, &slots, args, &type_args, span);
+        let before = self.in_written_order(&slots, &mut given);
         let mut fields: Vec<Option<Expr>> = vec![None; specs.len()];
         for (arg, i) in given.into_iter().zip(order) {
             fields[i] = Some(arg.value);
@@ -139,7 +141,7 @@ impl<'a> Checker<'a> {
                 self.require(arg, bound, span, &format!("`{name}`"));
             }
         }
-        Expr { kind: ExprKind::Struct { adt: id, fields }, ty, span }
+        Self::after(before, Expr { kind: ExprKind::Struct { adt: id, fields }, ty, span })
     }
 
     fn variant_specs(&self, id: AdtId, variant: u32, args: &[Ty]) -> Vec<Spec> {
@@ -189,8 +191,11 @@ impl<'a> Checker<'a> {
             let ty = if self.infer.has_vars(&ty) { Ty::Error } else { ty };
             return Expr { kind: ExprKind::Error, ty, span };
         };
-        let fields = self.arguments(&specs, &slots, args, &[], span).into_iter().map(|a| a.value).collect();
-        Expr { kind: ExprKind::Variant { adt: id, variant, fields }, ty, span }
+        self.refuse_kept_borrows(args, &name);
+        let mut given = self.arguments(&specs, &slots, args, &[], span);
+        let before = self.in_written_order(&slots, &mut given);
+        let fields = given.into_iter().map(|a| a.value).collect();
+        Self::after(before, Expr { kind: ExprKind::Variant { adt: id, variant, fields }, ty, span })
     }
 
     /// A variant without parentheses: a value, or a function that makes it.

@@ -164,6 +164,33 @@ impl<'a> Checker<'a> {
         before(stmts, value)
     }
 
+    /// A tensor for a batching handler: a batch as its type states, or one row of it, without the first axis.
+    pub fn batch_or_row(&mut self, value: Expr, ty: &Ty) -> Expr {
+        let Ty::Tensor(TensorTy { elem, dims: Some(dims) }) = ty else { return value };
+        if dims.is_empty() || !matches!(self.infer.shallow(&value.ty), Ty::Tensor(_)) {
+            return value;
+        }
+        let span = value.span;
+        let row = Ty::Tensor(TensorTy { elem: elem.clone(), dims: Some(dims[1..].into()) });
+        let plain = self.strip_dims(&value.ty);
+        let local = self.temp("message", plain.clone(), span);
+        let read = Expr { kind: ExprKind::Local(local), ty: plain.clone(), span };
+        let Some(rank) = self.call_method_named(read.clone(), "rank", Vec::new(), span) else { return value };
+        let of_row = self.int_lit(dims.len() as i128 - 1, span);
+        let kind = ExprKind::Binary { op: BinaryOp::Eq, lhs: Box::new(rank), rhs: Box::new(of_row) };
+        let cond = Cond::Expr(Expr { kind, ty: Ty::Bool, span });
+        let check = |ty: Ty| {
+            let kind = ExprKind::Coerce { value: Box::new(read.clone()), kind: Coercion::TensorCheck };
+            let checked = Expr { kind, ty: ty.clone(), span };
+            Expr { kind: ExprKind::Block { stmts: Vec::new(), value: Some(Box::new(checked)) }, ty, span }
+        };
+        let kind =
+            ExprKind::If { cond: Box::new(cond), then: Box::new(check(row)), else_: Some(Box::new(check(ty.clone()))) };
+        let checked = Expr { kind, ty: plain.clone(), span };
+        let stmts = vec![let_local(local, value)];
+        Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(checked)) }, ty: plain, span }
+    }
+
     /// A variable's value with its written type. What the type leaves open is not known any more, so that is told to the flow of shapes.
     pub fn as_written(&self, value: Expr, ty: &Ty) -> Expr {
         let asked = matches!(value.kind, ExprKind::Coerce { .. }) || value.ty == Ty::Never;

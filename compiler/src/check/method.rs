@@ -281,6 +281,7 @@ impl<'a> Checker<'a> {
             self.hint_ret(&ret, hint);
         }
         let mut out = self.arguments(&specs, &slots, args, &call.args, span);
+        let before = self.in_written_order(&slots, &mut out);
         if let Some((receiver, name)) = receiver {
             let mode = self.program.fns[decl.index()].params[0].mode;
             if mode == ParamMode::RefMut {
@@ -294,7 +295,7 @@ impl<'a> Checker<'a> {
         let callee =
             Callee::Trait { trait_: call.trait_, method: call.method, self_ty: call.args[0].clone(), type_args: own };
         let ty = self.infer.resolve(&ret);
-        Expr { kind: ExprKind::Call { callee, args: out }, ty, span }
+        Self::after(before, Expr { kind: ExprKind::Call { callee, args: out }, ty, span })
     }
 
     /// `T::zero()` on a type parameter.

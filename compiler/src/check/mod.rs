@@ -12,6 +12,7 @@ mod expr;
 mod index;
 pub(crate) mod limits;
 mod method;
+mod model;
 mod names;
 mod operators;
 mod pattern;
@@ -25,7 +26,7 @@ use crate::hir::*;
 use crate::session::*;
 use crate::types::bounds::Met;
 use crate::types::infer::{Infer, ParamNumber};
-use crate::{Checked, Options};
+use crate::{Checked, Host, Options};
 use stark_syntax::ast::{self, ItemKind};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::{Diagnostic, Severity};
@@ -58,6 +59,8 @@ pub struct LocalMeta {
 #[derive(Default)]
 pub struct BodyCx {
     pub kind: BodyKind,
+    /// Runs in a task of its own: a task's block, or a closure given to `parallel_map` and its like.
+    pub in_task: bool,
     pub locals: Vec<Local>,
     pub meta: Vec<LocalMeta>,
     pub captures: Vec<(LocalId, LocalId)>,
@@ -105,6 +108,8 @@ pub struct FnState<'a> {
     pub guards: Vec<(GlobalId, Span)>,
     /// Guards of the call being checked: they live until it has returned.
     pub call_guards: Vec<PendingGuard>,
+    /// The call whose arguments are checked runs closures in other tasks.
+    pub args_in_tasks: bool,
     pub marker: std::marker::PhantomData<&'a ()>,
 }
 
@@ -117,10 +122,16 @@ pub struct PendingGuard {
 }
 
 impl<'a> Checker<'a> {
-    pub fn new(sources: &'a SourceMap, parsed: &'a [Parsed], diagnostics: Vec<Diagnostic>) -> Checker<'a> {
+    pub fn new(
+        sources: &'a SourceMap,
+        parsed: &'a [Parsed],
+        host: &'a dyn Host,
+        diagnostics: Vec<Diagnostic>,
+    ) -> Checker<'a> {
         Checker {
             sources,
             parsed,
+            host,
             program: Program::default(),
             diagnostics,
             scopes: Vec::new(),
@@ -169,6 +180,9 @@ impl<'a> Checker<'a> {
         }
         self.report_unused_imports();
         self.drop_unread_globals();
+        for d in crate::flow::check(&self.program, self.sources) {
+            self.report(d);
+        }
         crate::shapes::flow(self);
     }
 
@@ -362,7 +376,8 @@ impl<'a> Checker<'a> {
         } else {
             self.lint_locals(&cx.locals, &cx.meta);
         }
-        self.program.fns[id.index()].body = Some(Body { locals: cx.locals, params: param_locals, value, dims: cx.dims });
+        self.program.fns[id.index()].body =
+            Some(Body { locals: cx.locals, params: param_locals, value, dims: cx.dims });
     }
 
     /// A function's block: it must not end without the value that it promises.
@@ -406,7 +421,7 @@ impl<'a> Checker<'a> {
             _ => None,
         };
         let mut stmts = Vec::new();
-        let mut dead = false;
+        let mut dead = None;
         for (i, item) in items.iter().enumerate() {
             let ItemKind::Stmt(stmt) = &item.kind else { continue };
             if let Some(main) = main
@@ -427,7 +442,9 @@ impl<'a> Checker<'a> {
             self.warn_unreachable(&mut dead, stmt.span);
             let first = stmts.len();
             self.stmt_into(stmt, &mut stmts);
-            dead |= stmts[first..].iter().any(stmt_ends);
+            if stmts[first..].iter().any(stmt_ends) {
+                dead = Some(stmt.span);
+            }
             self.store_script_lets(i, stmt.span, &mut stmts);
         }
         let span = self.program.fns[self.f.func.index()].span;
@@ -557,7 +574,8 @@ impl<'a> Checker<'a> {
             if meta.used || meta.hidden || meta.captured || local.name.starts_with('_') {
                 continue;
             }
-            let is_future = matches!(&local.ty, Ty::Adt(id, _) if *id == self.program.lang.future);
+            let ty = self.infer.resolve(&local.ty);
+            let is_future = matches!(&ty, Ty::Adt(id, _) if *id == self.program.lang.future);
             let d = if is_future {
                 Diagnostic::warning(
                     codes::UNUSED_FUTURE,
@@ -566,6 +584,14 @@ impl<'a> Checker<'a> {
                     "neither awaited nor detached",
                 )
                 .help("await it, or call `.detach()`")
+            } else if self.holds_future(&ty) {
+                Diagnostic::warning(
+                    codes::UNUSED_FUTURE,
+                    format!("the futures in `{}` are never used, so their tasks are cancelled", local.name),
+                    local.span,
+                    "neither awaited nor detached",
+                )
+                .help("await them, together with `gather` for example, or `.detach()` each")
             } else if self.is_script_let(local.span) {
                 continue;
             } else {
@@ -573,6 +599,18 @@ impl<'a> Checker<'a> {
                     .help(format!("remove it, or call it `_{}`", local.name))
             };
             self.report(d);
+        }
+    }
+
+    fn holds_future(&self, ty: &Ty) -> bool {
+        match ty {
+            Ty::Tuple(items) => items.iter().any(|item| self.holds_future(item)),
+            Ty::Adt(id, args) => {
+                let lang = &self.program.lang;
+                let holds_items = [lang.vec, lang.map, lang.option, lang.result].contains(id);
+                *id == lang.future || holds_items && args.iter().any(|arg| self.holds_future(arg))
+            }
+            _ => false,
         }
     }
 

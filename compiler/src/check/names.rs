@@ -47,8 +47,9 @@ impl<'a> Checker<'a> {
                 );
             }
             if meta.guard {
+                let in_task = self.f.bodies[b].in_task;
                 self.error(
-                    codes::GUARD_ESCAPES,
+                    if in_task { codes::CANNOT_CROSS } else { codes::GUARD_ESCAPES },
                     format!(
                         "`{}` stands for a zone's value while its guard is held, so it cannot be captured",
                         row.name
@@ -225,9 +226,9 @@ impl<'a> Checker<'a> {
         let module = self.f.env.module;
         if let Some(def) = self.lookup(module, name) {
             self.mark_import_used(module, name);
-            let own = self.scopes[module.index()].own.contains_key(name);
-            // A bare variant of the expected enum wins over a type of the same name.
-            if !(matches!(def, Def::Adt(_) | Def::Module(_)) && !own && self.bare_variant(name, hint).is_some()) {
+            let own = self.scopes[module.index()].names.contains_key(name);
+            // A bare variant of the expected enum wins over what the library calls by the same name.
+            if own || self.bare_variant(name, hint).is_none() {
                 return self.def_value(&def, name, span, hint);
             }
         }

@@ -108,7 +108,6 @@ impl<'a> Checker<'a> {
         let cx = self.body();
         let row = cx.locals[local.index()].clone();
         let meta = cx.meta[local.index()].clone();
-        let kind = cx.kind;
         // An actor's fields: only those declared `mut`.
         if let Some(adt) = self.f.actor
             && self.f.bodies.len() == 1
@@ -134,7 +133,7 @@ impl<'a> Checker<'a> {
             return;
         }
         if meta.captured {
-            if kind == BodyKind::Task {
+            if self.crosses_task(local) {
                 self.report(
                     Diagnostic::error(
                         codes::TASK_MUTATES,
@@ -181,6 +180,41 @@ impl<'a> Checker<'a> {
         self.report(d);
     }
 
+    /// E0504: arguments that are kept after the call, in a field, a list or a message, cannot be borrows.
+    pub fn refuse_kept_borrows(&mut self, args: &'a [ast::Arg], keeper: &str) {
+        for arg in args.iter().filter(|a| a.mode != ParamMode::Value) {
+            let text = self.text(arg.value.span).to_string();
+            let sign = if arg.mode == ParamMode::RefMut { "&mut" } else { "&" };
+            self.report(
+                Diagnostic::error(
+                    codes::BORROW_ESCAPES,
+                    format!("`{keeper}` keeps what it is given, and `{sign}` lends it for one call only"),
+                    arg.span,
+                    "would outlive the call",
+                )
+                .fix("give it the value", vec![(arg.span, text)]),
+            );
+        }
+    }
+
+    /// Whether a captured variable belongs to another task: a task's body, or a closure run in one, lies between.
+    fn crosses_task(&self, local: LocalId) -> bool {
+        let mut current = local;
+        for body in self.f.bodies.iter().rev() {
+            if !body.meta[current.index()].captured {
+                return false;
+            }
+            if body.in_task {
+                return true;
+            }
+            match body.captures.iter().find(|(_, inner)| *inner == current) {
+                Some((outer, _)) => current = *outer,
+                None => return false,
+            }
+        }
+        false
+    }
+
     /// During a call nothing else may reach what is lent `&mut`.
     pub fn check_exclusive(&mut self, args: &[Arg], has_receiver: bool) {
         for (i, arg) in args.iter().enumerate() {
@@ -194,11 +228,12 @@ impl<'a> Checker<'a> {
                 }
                 let mut found = Vec::new();
                 match other.mode {
-                    ParamMode::RefMut | ParamMode::Ref => {
-                        if let Some(path) = place_path(&other.value) {
-                            found.push((path, other.value.span));
-                        }
-                    }
+                    ParamMode::RefMut | ParamMode::Ref => match place_path(&other.value) {
+                        Some(path) => found.push((path, other.value.span)),
+                        // A method's receiver is made before the borrow begins, as its arguments are.
+                        None if has_receiver && (i == 0 || j == 0) => {}
+                        None => reads(&other.value, &mut found),
+                    },
                     // A method's receiver is borrowed after its arguments have been evaluated.
                     ParamMode::Value if i == 0 && has_receiver => {}
                     ParamMode::Value => reads(&other.value, &mut found),

@@ -12,7 +12,7 @@ impl<'a> Checker<'a> {
         let mut stmts = Vec::new();
         let mut result = None;
         // `ends` is taken back once the statement after it was reported; `never` stays.
-        let (mut ends, mut never) = (false, false);
+        let (mut ends, mut never) = (None, false);
         for (i, stmt) in block.stmts.iter().enumerate() {
             self.warn_unreachable(&mut ends, stmt.span);
             let last = i + 1 == block.stmts.len();
@@ -26,7 +26,9 @@ impl<'a> Checker<'a> {
             let first = stmts.len();
             self.stmt_into(stmt, &mut stmts);
             let ended = stmts[first..].iter().any(stmt_ends);
-            ends |= ended;
+            if ended {
+                ends = Some(stmt.span);
+            }
             never |= ended;
         }
         self.pop_frame();
@@ -94,15 +96,13 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub fn warn_unreachable(&mut self, ends: &mut bool, span: Span) {
-        if *ends {
-            self.report(Diagnostic::warning(
-                codes::UNREACHABLE,
-                "this is never reached",
-                span,
-                "what stands before it ends the block",
-            ));
-            *ends = false;
+    /// `ends` is the statement before that never goes on.
+    pub fn warn_unreachable(&mut self, ends: &mut Option<Span>, span: Span) {
+        if let Some(end) = ends.take() {
+            self.report(
+                Diagnostic::warning(codes::UNREACHABLE, "this is never reached", span, "never reached")
+                    .because(end, "nothing goes on after this"),
+            );
         }
     }
 
@@ -502,7 +502,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// An expression as a statement: branches need no common type; futures and results must not be lost.
+    /// An expression as a statement: branches need no common type.
     fn expr_stmt(&mut self, e: &'a ast::Expr) -> Expr {
         let guards = self.f.call_guards.len();
         let value = match &e.kind {
@@ -512,35 +512,10 @@ impl<'a> Checker<'a> {
             ast::ExprKind::Match { scrutinee, arms } => self.match_expr(scrutinee, arms, e.span, None, false),
             ast::ExprKind::Select { arms } => self.select_expr(arms, e.span, None, false),
             ast::ExprKind::Block(b) => self.block(b, None),
-            _ => {
-                let value = self.expr(e, None);
-                self.lost_value(&value, e);
-                value
-            }
+            _ => self.expr(e, None),
         };
         self.escaped_guards(guards);
         value
-    }
-
-    fn lost_value(&mut self, value: &Expr, e: &ast::Expr) {
-        let Ty::Adt(id, _) = self.infer.shallow(&value.ty) else { return };
-        if id == self.program.lang.future {
-            let text = self.text(e.span).to_string();
-            self.report(
-                Diagnostic::error(
-                    codes::BARE_FUTURE,
-                    "nobody waits for this future, so its task is cancelled at once",
-                    value.span,
-                    "a `Future` as a statement",
-                )
-                .help(format!("write `await {text}`, or `{text}.detach()` to let it run on")),
-            );
-        } else if id == self.program.lang.result {
-            self.report(
-                Diagnostic::warning(codes::IGNORED_RESULT, "this `Result` is ignored", value.span, "may hold an error")
-                    .help("use `?`, `match`, or `let _ = …`"),
-            );
-        }
     }
 
     fn return_stmt(&mut self, value: Option<&'a ast::Expr>, span: Span) -> Expr {
@@ -661,28 +636,33 @@ impl<'a> Checker<'a> {
         let value = run(self, body);
         let mut out = Vec::new();
         let mut all_end = value.ty == Ty::Never;
-        let mut caught_all = false;
+        let mut caught_all: Option<Span> = None;
         for c in catches {
-            if caught_all {
-                self.report(Diagnostic::warning(
-                    codes::UNREACHABLE,
-                    "this `catch` is never reached: one before it takes every error",
-                    c.span,
-                    "never reached",
-                ));
+            if let Some(earlier) = caught_all {
+                self.report(
+                    Diagnostic::warning(
+                        codes::UNREACHABLE,
+                        "this `catch` is never reached: one before it takes every error",
+                        c.span,
+                        "never reached",
+                    )
+                    .because(earlier, "takes every error"),
+                );
             }
             let env = self.f.env.clone();
             let mut types = Vec::new();
             for t in &c.types {
                 let ty = self.lower(t, &env);
                 if ty == Ty::Dyn(self.program.lang.error) {
-                    caught_all = true;
+                    caught_all.get_or_insert(c.span);
                     continue;
                 }
                 self.require(&ty, &Bound::Trait(self.program.lang.error), t.span, "`catch`");
                 types.push(ty);
             }
-            caught_all |= c.types.is_empty();
+            if c.types.is_empty() {
+                caught_all.get_or_insert(c.span);
+            }
             self.push_frame();
             let local = c.name.as_ref().map(|name| {
                 let ty = match types.as_slice() {

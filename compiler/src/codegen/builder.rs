@@ -483,20 +483,13 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
         }
     }
 
-    pub fn is_unique(&self, ty: &Ty) -> bool {
-        is_unique(self.g.program, ty)
+    /// Whether values of the type move instead of being copied. Of a type as it is written: generic code copies its `T`,
+    /// whatever that is.
+    pub fn is_unique(&self, written: &Ty) -> bool {
+        self.g.unique.is(written)
     }
 
     pub fn lang(&self) -> &'p hir::Lang {
         &self.g.program.lang
-    }
-}
-
-/// Whether values of the type move instead of being copied.
-pub fn is_unique(program: &hir::Program, ty: &Ty) -> bool {
-    match ty {
-        Ty::Adt(id, args) => program.adt(*id).unique || args.iter().any(|t| is_unique(program, t)),
-        Ty::Tuple(ts) => ts.iter().any(|t| is_unique(program, t)),
-        _ => false,
     }
 }

@@ -4,7 +4,7 @@ use super::builder::FnBuilder;
 use super::expr::Operand;
 use super::place::{Back, Place};
 use super::{Instance, Resolved, derive};
-use crate::hir::{self, Arg, AssignOp, Callee, Closure, Expr, ExprKind, FnId, FnKind, ParamMode, Ty};
+use crate::hir::{self, Arg, AssignOp, Callee, Closure, Expr, ExprKind, FnId, FnKind, LocalId, ParamMode, Ty};
 use stark_bytecode::{Instr, NativeImport, NativeParam, Out, Reg};
 
 /// A callee at concrete types.
@@ -126,6 +126,8 @@ impl<'p> FnBuilder<'_, 'p> {
     /// Evaluates the arguments, lends places, calls, takes places back.
     fn call_with(&mut self, target: Target, args: &'p [Arg], emit: impl FnOnce(&mut Self, &Target)) {
         let mut ready = Vec::with_capacity(args.len());
+        let lent: Vec<_> =
+            args.iter().filter(|a| a.mode == ParamMode::RefMut).filter_map(|a| root_of(&a.value)).collect();
         for (i, arg) in args.iter().enumerate() {
             let ty = self.ty(&arg.value.ty);
             let later: Vec<&'p Expr> = args[i + 1..].iter().map(|a| &a.value).collect();
@@ -134,6 +136,11 @@ impl<'p> FnBuilder<'_, 'p> {
                     let place = self.place(&arg.value);
                     let register = place.root;
                     Ready::Lent { place, ty, register }
+                }
+                // `v.extend(v)`: the receiver is taken out of its variable for the call, its copy stays.
+                ParamMode::Value if matches!(&arg.value.kind, ExprKind::Local(l) if lent.contains(l)) => {
+                    let register = self.owned_temp(&arg.value);
+                    Ready::Value { operand: Operand { register, temp: true }, ty }
                 }
                 ParamMode::Value => Ready::Value { operand: self.argument(&arg.value, &later), ty },
                 ParamMode::Ref => Ready::Value { operand: self.operand_before(&arg.value, &later), ty },
@@ -331,16 +338,20 @@ impl<'p> FnBuilder<'_, 'p> {
         dst
     }
 
-    /// Calls a native that changes some arguments in place; the result is dropped.
-    pub fn native_lending(&mut self, name: &str, type_args: &[Ty], args: &[(Reg, Ty)], lent: &[usize], ret: &Ty) {
-        let native = self.named_import(name, type_args, args, lent, ret);
+    /// Calls a native that changes its first argument in place, which is (in) `place` unless it is still being built: an
+    /// error leaves it there. The result is dropped.
+    pub fn native_lending(&mut self, name: &str, type_args: &[Ty], args: &[(Reg, Ty)], place: Option<&Place>, ret: &Ty) {
+        let native = self.named_import(name, type_args, args, &[0], ret);
         for (i, (register, ty)) in args.iter().enumerate() {
-            self.push_arg(i, *register, ty, lent.contains(&i));
+            self.push_arg(i, *register, ty, i == 0);
         }
         let dst = self.temp(ret);
+        let at = self.position();
         self.emit(Instr::CallNative { dst, native });
-        for i in lent {
-            self.emit(Instr::TakeBack { dst: args[*i].0, out: Out(*i as u16) });
+        let (out, register) = (Out(0), args[0].0);
+        self.emit(Instr::TakeBack { dst: register, out });
+        if let Some(place) = place.filter(|place| self.outlives_error(place)) {
+            self.add_pad(at, vec![Back { out, register, place: place.clone() }]);
         }
         self.release(dst);
     }
@@ -358,10 +369,14 @@ impl<'p> FnBuilder<'_, 'p> {
     /// Fills the outgoing area with the captured values.
     pub fn push_captures(&mut self, closure: &'p Closure) {
         let mut registers = Vec::new();
-        for (outer, _) in &closure.captures {
+        for (outer, inner) in &closure.captures {
             let ty = self.local_types[outer.index()].clone();
             let register = self.local(*outer);
-            let moves = self.is_ref(&ty) && (self.single_use.get(outer.index()) == Some(&true) || self.is_unique(&ty));
+            let written = &closure.body.locals[inner.index()].ty;
+            // A `scope` needs its group at its end.
+            let is_group = matches!(written, Ty::Adt(id, _) if *id == self.lang().task_group);
+            let is_unique = self.is_unique(written) && !is_group;
+            let moves = self.is_ref(&ty) && (self.single_use.get(outer.index()) == Some(&true) || is_unique);
             registers.push((register, ty, moves));
         }
         for (i, (register, ty, moves)) in registers.into_iter().enumerate() {
@@ -436,7 +451,8 @@ impl<'p> FnBuilder<'_, 'p> {
     /// `text += more`, growing the text in place when nobody else holds it.
     fn append_text(&mut self, text: Reg, more: Reg) {
         if self.g.native_decls.contains_key("str_append") {
-            self.native_lending("str_append", &[], &[(text, Ty::Str), (more, Ty::Str)], &[0], &Ty::Unit);
+            let place = Place::variable(text);
+            self.native_lending("str_append", &[], &[(text, Ty::Str), (more, Ty::Str)], Some(&place), &Ty::Unit);
         } else {
             self.native_into("str_concat", &[], &[(text, Ty::Str), (more, Ty::Str)], &Ty::Str, text);
         }
@@ -554,5 +570,15 @@ fn dyn_task(
         code,
         lines: vec![stark_bytecode::Line { pc: 0, file, line: line as u32, col: col as u32 }],
         ..Default::default()
+    }
+}
+
+/// The variable that a place begins with.
+fn root_of(place: &Expr) -> Option<LocalId> {
+    match &place.kind {
+        ExprKind::Local(local) => Some(*local),
+        ExprKind::Field { base, .. } | ExprKind::Index { base, .. } => root_of(base),
+        ExprKind::OrInsert { map, .. } => root_of(map),
+        _ => None,
     }
 }

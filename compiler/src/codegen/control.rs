@@ -159,7 +159,7 @@ impl<'p> FnBuilder<'_, 'p> {
         match &ty {
             Ty::Adt(id, _) if *id == lang.range => self.for_range(pattern, iterable, body),
             Ty::Adt(id, items) if *id == lang.vec => {
-                let vec = self.owned_temp(iterable);
+                let vec = self.looped(iterable);
                 self.for_vec(pattern, vec, &items[0], body);
                 self.release(vec);
             }
@@ -201,6 +201,19 @@ impl<'p> FnBuilder<'_, 'p> {
                 });
                 self.release(source);
             }
+        }
+    }
+
+    /// The list a loop goes over, as it is now. A list of unique values stays in its variable as well: the body may only look at its items.
+    fn looped(&mut self, iterable: &'p Expr) -> Reg {
+        match &iterable.kind {
+            ExprKind::Local(local) if self.single_use.get(local.index()) != Some(&true) => {
+                let src = self.local(*local);
+                let dst = self.temp(&iterable.ty);
+                self.emit(Instr::CopyRef { dst, src });
+                dst
+            }
+            _ => self.owned_temp(iterable),
         }
     }
 
@@ -479,8 +492,14 @@ impl<'p> FnBuilder<'_, 'p> {
         self.exits.push(Exit::Finally { code: code.clone(), region });
         f(self);
         self.exits.pop();
-        self.close_region();
-        self.cleanup(&code);
+        if let Cleanup::JoinGroup(_) = &code {
+            // Inside its own region: cancelled while it waits for its tasks, a scope cancels them and waits again.
+            self.cleanup(&code);
+            self.close_region();
+        } else {
+            self.close_region();
+            self.cleanup(&code);
+        }
         self.jump(end);
         self.place_label(on_error);
         if let Cleanup::JoinGroup(group) = &code {

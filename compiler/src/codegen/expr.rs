@@ -1,7 +1,7 @@
 //! Expressions: into a given register, as an operand, or for their effect alone.
 
 use super::builder::FnBuilder;
-use super::place::may_assign;
+use super::place::{Place, may_assign};
 use super::{Instance, types};
 use crate::hir::{self, BinaryOp, Coercion, Expr, ExprKind, FormatPart, Lit, Ty, UnaryOp};
 use stark_bytecode::{Field, Instr, Kind, Reg, Variant};
@@ -91,7 +91,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 let ty = self.ty(&expr.ty);
                 if !self.is_ref(&ty) {
                     self.emit(Instr::Copy { dst, src });
-                } else if self.single_use.get(local.index()) == Some(&true) || self.is_unique(&ty) {
+                } else if self.single_use.get(local.index()) == Some(&true) || self.is_unique(&expr.ty) {
                     self.emit(Instr::MoveRef { dst, src });
                 } else {
                     self.emit(Instr::CopyRef { dst, src });
@@ -149,35 +149,15 @@ impl<'p> FnBuilder<'_, 'p> {
                 }
             }
             ExprKind::List(items) => self.list(items, dst),
-            ExprKind::Map(pairs) => {
+            ExprKind::Map(_) | ExprKind::Set(_) if self.outlives_error(&Place::variable(dst)) => {
+                // Built beside the variable, so that an error half-way leaves what was in it.
                 let ty = self.ty(&expr.ty);
-                let Ty::Adt(id, types) = &ty else { return };
-                if *id == self.lang().set {
-                    // `{}` where a set is wanted.
-                    return self.native_into("set_new", types, &[], &ty, dst);
-                }
-                self.native_into("map_new", types, &[], &ty, dst);
-                let ret = self.native_ret("map_insert", types);
-                for (key, value) in pairs {
-                    let k = self.owned_temp(key);
-                    let v = self.owned_temp(value);
-                    let args = [(dst, ty.clone()), (k, types[0].clone()), (v, types[1].clone())];
-                    self.native_lending("map_insert", types, &args, &[0], &ret);
-                    self.release(v);
-                    self.release(k);
-                }
+                let temp = self.temp(&ty);
+                self.collection(expr, temp);
+                self.move_register(dst, temp, &ty);
+                self.recycle(temp);
             }
-            ExprKind::Set(items) => {
-                let ty = self.ty(&expr.ty);
-                let Ty::Adt(_, types) = &ty else { return };
-                self.native_into("set_new", types, &[], &ty, dst);
-                let ret = self.native_ret("set_insert", types);
-                for item in items {
-                    let v = self.owned_temp(item);
-                    self.native_lending("set_insert", types, &[(dst, ty.clone()), (v, types[0].clone())], &[0], &ret);
-                    self.release(v);
-                }
-            }
+            ExprKind::Map(_) | ExprKind::Set(_) => self.collection(expr, dst),
             ExprKind::Range { start, end, inclusive } => {
                 let start = self.operand_before(start, &[end]);
                 let end = self.operand(end);
@@ -326,12 +306,48 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn argument(&mut self, expr: &'p Expr, later: &[&'p Expr]) -> Operand {
         if let ExprKind::Local(local) = &expr.kind {
             let ty = self.ty(&expr.ty);
-            if self.is_ref(&ty) && (self.single_use.get(local.index()) == Some(&true) || self.is_unique(&ty)) {
+            if self.is_ref(&ty) && (self.single_use.get(local.index()) == Some(&true) || self.is_unique(&expr.ty)) {
                 let register = self.owned_temp(expr);
                 return Operand { register, temp: true };
             }
         }
         self.operand_before(expr, later)
+    }
+
+    /// A `Map` or `Set` literal, put into `dst` pair by pair.
+    fn collection(&mut self, expr: &'p Expr, dst: Reg) {
+        match &expr.kind {
+            ExprKind::Map(pairs) => {
+                let ty = self.ty(&expr.ty);
+                let Ty::Adt(id, types) = &ty else { return };
+                if *id == self.lang().set {
+                    // `{}` where a set is wanted.
+                    return self.native_into("set_new", types, &[], &ty, dst);
+                }
+                self.native_into("map_new", types, &[], &ty, dst);
+                let ret = self.native_ret("map_insert", types);
+                for (key, value) in pairs {
+                    let k = self.owned_temp(key);
+                    let v = self.owned_temp(value);
+                    let args = [(dst, ty.clone()), (k, types[0].clone()), (v, types[1].clone())];
+                    self.native_lending("map_insert", types, &args, None, &ret);
+                    self.release(v);
+                    self.release(k);
+                }
+            }
+            ExprKind::Set(items) => {
+                let ty = self.ty(&expr.ty);
+                let Ty::Adt(_, types) = &ty else { return };
+                self.native_into("set_new", types, &[], &ty, dst);
+                let ret = self.native_ret("set_insert", types);
+                for item in items {
+                    let v = self.owned_temp(item);
+                    self.native_lending("set_insert", types, &[(dst, ty.clone()), (v, types[0].clone())], None, &ret);
+                    self.release(v);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn list(&mut self, items: &'p [Expr], dst: Reg) {
@@ -368,8 +384,19 @@ impl<'p> FnBuilder<'_, 'p> {
                             let src = self.operand(value);
                             let spec = self.load_text(spec);
                             let text = self.temp(&Ty::Str);
-                            let args = [(src.register, ty.clone()), (spec, Ty::Str)];
-                            self.native_into("str_format", &[ty], &args, &Ty::Str, text);
+                            // Numbers have forms of their own; what everything else shows is laid out as text.
+                            let (of, shown) = if matches!(ty, Ty::Num(_)) {
+                                (ty, src.register)
+                            } else {
+                                let shown = self.temp(&Ty::Str);
+                                self.show(src.register, &ty, shown);
+                                (Ty::Str, shown)
+                            };
+                            let args = [(shown, of.clone()), (spec, Ty::Str)];
+                            self.native_into("str_format", &[of], &args, &Ty::Str, text);
+                            if shown != src.register {
+                                self.release(shown);
+                            }
                             self.release(spec);
                             self.done(src);
                             text
@@ -784,6 +811,15 @@ impl<'p> FnBuilder<'_, 'p> {
                 }
             }
             Ty::Num(Kind::UInt64) => self.emit(Instr::FitU64 { dst, src, kind: to_kind }),
+            Ty::Bool => {
+                let (otherwise, end) = (self.label(), self.label());
+                self.jump_if_not(src, otherwise);
+                self.load_bits(dst, 1);
+                self.jump(end);
+                self.place_label(otherwise);
+                self.load_bits(dst, 0);
+                self.place_label(end);
+            }
             _ => self.emit(Instr::FitInt { dst, src, kind: to_kind }),
         }
     }

@@ -17,6 +17,7 @@ mod task;
 mod types;
 
 pub use place::children;
+pub use types::elem;
 
 use crate::hir::{self, FnId, Program, TraitId, Ty};
 use builder::FnBuilder;
@@ -68,6 +69,7 @@ struct Generator<'p> {
     implemented: HashSet<(TraitId, u32, Ty)>,
     files: HashMap<stark_syntax::source::SourceId, u32>,
     own_impl: HashMap<(TraitId, Ty), bool>,
+    unique: crate::flow::Unique,
     /// Generic functions already reported as endless.
     endless: HashSet<FnId>,
 }
@@ -110,6 +112,7 @@ impl<'p> Generator<'p> {
             implemented: HashSet::new(),
             files: HashMap::new(),
             own_impl: HashMap::new(),
+            unique: crate::flow::Unique::of(program),
             endless: HashSet::new(),
         }
     }

@@ -35,13 +35,18 @@ pub struct Back {
     pub place: Place,
 }
 
+impl Place {
+    /// A whole variable.
+    pub fn variable(root: Reg) -> Place {
+        Place { root, steps: Vec::new(), temps: Vec::new(), rootless: false }
+    }
+}
+
 impl<'p> FnBuilder<'_, 'p> {
     /// Evaluates a place's operands.
     pub fn place(&mut self, expr: &'p Expr) -> Place {
         match &expr.kind {
-            ExprKind::Local(local) => {
-                Place { root: self.local(*local), steps: Vec::new(), temps: Vec::new(), rootless: false }
-            }
+            ExprKind::Local(local) => Place::variable(self.local(*local)),
             ExprKind::Field { base, index } => {
                 let mut place = self.place(base);
                 place.steps.push(Step::Field(*index as u16));
@@ -73,7 +78,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.recycle(found);
                 let args = [(holder, map_ty.clone()), (key_register, key_ty.clone()), (value, value_ty.clone())];
                 let ret = self.native_ret("map_insert", &types);
-                self.native_lending("map_insert", &types, &args, &[0], &ret);
+                self.native_lending("map_insert", &types, &args, Some(&place), &ret);
                 self.place_label(there);
                 self.close_place(&place, holder);
                 self.release(value);
@@ -138,7 +143,11 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn load_place(&mut self, place: &Place, dst: Reg) {
         if place.steps.is_empty() {
             let src = place.root;
-            return self.emit(if self.is_ref_register(src) { Instr::CopyRef { dst, src } } else { Instr::Copy { dst, src } });
+            return self.emit(if self.is_ref_register(src) {
+                Instr::CopyRef { dst, src }
+            } else {
+                Instr::Copy { dst, src }
+            });
         }
         self.walk(place);
         self.emit(Instr::LoadAt { dst });
@@ -157,7 +166,11 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn store_place(&mut self, place: &Place, src: Reg) {
         if place.steps.is_empty() {
             let dst = place.root;
-            return self.emit(if self.is_ref_register(src) { Instr::MoveRef { dst, src } } else { Instr::Copy { dst, src } });
+            return self.emit(if self.is_ref_register(src) {
+                Instr::MoveRef { dst, src }
+            } else {
+                Instr::Copy { dst, src }
+            });
         }
         self.walk(place);
         self.emit(Instr::StoreAt { src });
@@ -198,7 +211,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 let holder = self.open_place(&place, &map_ty);
                 let args = [(holder, map_ty), (key, key_ty.clone()), (value_register, ty.clone())];
                 let decl = self.native_ret("map_insert", &[key_ty.clone(), ty.clone()]);
-                self.native_lending("map_insert", &[key_ty, ty], &args, &[0], &decl);
+                self.native_lending("map_insert", &[key_ty, ty], &args, Some(&place), &decl);
                 self.close_place(&place, holder);
                 self.release(key);
                 self.release(value_register);
@@ -482,9 +495,9 @@ fn walk(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
 }
 
 /// The expressions directly below; closures' bodies are not entered.
-pub fn children(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
+pub fn children<'e>(expr: &'e Expr, f: &mut dyn FnMut(&'e Expr)) {
     use ExprKind::*;
-    let cond = |c: &Cond, f: &mut dyn FnMut(&Expr)| match c {
+    let cond = |c: &'e Cond, f: &mut dyn FnMut(&'e Expr)| match c {
         Cond::Expr(e) | Cond::Let { value: e, .. } => f(e),
     };
     match &expr.kind {

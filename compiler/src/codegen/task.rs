@@ -39,7 +39,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.unit(dst);
             }
             ExprKind::Select { arms } => self.select(arms, dst),
-            ExprKind::WithZone { zone, write, local, body } => {
+            ExprKind::WithZone { zone, write, local, body, .. } => {
                 let ty = self.local_types[local.index()].clone();
                 let register = self.local(*local);
                 let index = self.int_temp(i64::from(zone.0));

@@ -1,6 +1,6 @@
 //! Signatures of functions: parameters, defaults, and the returned type where it is written.
 
-use super::{attr_text, has_attr};
+use super::{attr_has_flag, attr_text, has_attr};
 use crate::hir::*;
 use crate::session::*;
 use crate::types::infer::VarKind;
@@ -150,6 +150,8 @@ impl<'a> Checker<'a> {
         def.params = params;
         def.ret = ret;
         def.native = native;
+        def.in_tasks = has_attr(attrs, "in_tasks");
+        def.suspends = attr_has_flag(attrs, "native", "suspends");
     }
 }
 

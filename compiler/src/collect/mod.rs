@@ -26,6 +26,12 @@ pub fn attr_text(attributes: &[ast::Attribute], name: &str) -> Option<Rc<str>> {
     })
 }
 
+/// Whether `@name("…", flag)` has the flag.
+pub fn attr_has_flag(attributes: &[ast::Attribute], name: &str, flag: &str) -> bool {
+    let args = attributes.iter().filter(|a| &*a.name.name == name).flat_map(|a| &a.args);
+    args.into_iter().any(|arg| matches!(&arg.value.kind, ast::ExprKind::Name(n) if &**n == flag))
+}
+
 /// What each item of each module became, in the order of the items.
 #[derive(Clone)]
 enum Slot {
@@ -251,6 +257,8 @@ impl<'a> Checker<'a> {
             params: Vec::new(),
             ret: Ty::Unit,
             native: None,
+            suspends: false,
+            in_tasks: false,
             body: None,
             span,
         });

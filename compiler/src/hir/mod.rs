@@ -191,6 +191,10 @@ pub struct FnDef {
     pub ret: Ty,
     /// The VM's name for it when it is `@native`.
     pub native: Option<Rc<str>>,
+    /// A native that may make its task wait: `@native("sleep", suspends)`.
+    pub suspends: bool,
+    /// Runs the functions that it is given in other tasks: `@in_tasks`.
+    pub in_tasks: bool,
     /// `None` for natives and required trait methods.
     pub body: Option<Body>,
     pub span: Span,
@@ -441,6 +445,8 @@ pub enum ExprKind {
         zone: GlobalId,
         write: bool,
         local: LocalId,
+        /// Where it is taken.
+        guard: Span,
         body: Box<Expr>,
     },
     /// A message to an actor (`actor` is an `ActorRef` or `ModelActorRef`); see `MessageKind` for the type.

@@ -202,14 +202,15 @@ impl Flow<'_, '_> {
         for (i, (ty, val)) in params.iter().zip(vals).enumerate() {
             self.compare(ty, val, &bound, spans.get(i).copied().unwrap_or(span));
         }
-        self.bind_functions(&params, vals, &mut bound, spans, span);
-        self.forget_bounded(func, &mut bound);
-        let mut given = bound.subst(&ret, &self.c.program.lang);
-        if is_std && (ret == Ty::INT || has_tensor(&ret)) {
-            if let Some(inlined) = self.inline(func, vals, spans, span) {
-                given = inlined.meet(&given);
-            }
+        let follow = is_std && (ret == Ty::INT || has_tensor(&ret));
+        let inlined = if follow { self.inline(func, vals, spans, span) } else { None };
+        if inlined.is_none() {
+            self.bind_functions(&params, vals, &mut bound, spans, span);
         }
+        self.forget_bounded(func, &mut bound);
+        let given = bound.subst(&ret, &self.c.program.lang);
+        // What functions among the arguments give is only in what was followed.
+        let given = inlined.unwrap_or(given);
         let lang = &self.c.program.lang;
         match kind {
             FnKind::Plain => given,
@@ -297,6 +298,10 @@ impl Flow<'_, '_> {
                     none => *none = Some(args.clone()),
                 }
                 drop(seen);
+                for (i, (arg, local)) in args.iter().zip(&known.closure.body.params).enumerate() {
+                    let ty = known.closure.body.locals[local.index()].ty.clone();
+                    self.place(arg, &ty, spans.get(i).copied().unwrap_or(span), None);
+                }
                 if self.quiet >= MAX_QUIET || self.depth >= MAX_DEPTH {
                     // Not followed: it may be called with anything inside.
                     return Val::Any;
@@ -567,7 +572,7 @@ fn nested_dims(val: &Val, depth: usize, at: usize) -> Result<Vec<Symbolic>, Stri
 /// Functions of the library that turn a tensor into items and items into tensors, which their types do not show.
 fn dataset(name: &str, vals: &[Val], ret: &Ty, lang: &Lang) -> Option<Val> {
     match (name, vals, ret) {
-        ("Dataset.from", [Val::Tensor(Some(dims)), ..], Ty::Adt(id, _)) if !dims.is_empty() => {
+        ("Dataset.from_", [Val::Tensor(Some(dims)), ..], Ty::Adt(id, _)) if !dims.is_empty() => {
             Some(Val::Adt(*id, vec![Val::tensor(dims[1..].to_vec())]))
         }
         ("Dataset.batch", [Val::Adt(_, item), n, drop_last, ..], _) => {

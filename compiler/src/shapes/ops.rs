@@ -63,6 +63,7 @@ pub fn apply(name: &str, vals: &[Val], lang: &Lang) -> Option<Answer> {
         {
             Ok(args.same())
         }
+        _ if name.starts_with("tensor_") && name.ends_with("_scalar") => Ok(args.same()),
         "cumsum" | "softmax" | "log_softmax" | "flip" if name.starts_with("tensor_") => args.along(1),
         "sort" if name.starts_with("tensor_") => args.along(1).map(|t| Val::Tuple(vec![t.clone(), t])),
         "topk" => args.topk(),

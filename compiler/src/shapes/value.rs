@@ -112,7 +112,7 @@ impl Val {
             (Val::Any, v) | (v, Val::Any) => v.clone(),
             (Val::Tensor(None), v @ Val::Tensor(_)) | (v @ Val::Tensor(_), Val::Tensor(None)) => v.clone(),
             (Val::Tensor(Some(a)), Val::Tensor(Some(b))) if a.len() == b.len() => {
-                Val::tensor(a.iter().zip(b).map(|(a, b)| a.meet(b).unwrap_or_else(|| a.clone())).collect())
+                Val::tensor(a.iter().zip(b).map(|(a, b)| a.meet(b).unwrap_or_else(|| b.clone())).collect())
             }
             (Val::Tuple(a), Val::Tuple(b)) if a.len() == b.len() => Val::Tuple(all(a, b)),
             (Val::Adt(i, a), Val::Adt(j, b)) if i == j && a.len() == b.len() => Val::Adt(*i, all(a, b)),

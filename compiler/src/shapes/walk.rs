@@ -90,7 +90,11 @@ impl Flow<'_, '_> {
             }
             ExprKind::Binary { op, lhs, rhs } => {
                 let (a, b) = (self.expr(lhs), self.expr(rhs));
-                if e.ty == Ty::INT { arithmetic(*op, &a, &b) } else { Val::Any }
+                match (&e.ty, a.int(), b.int()) {
+                    (Ty::Bool, Some(a), Some(b)) if *op == BinaryOp::Eq => Val::Bool(a == b),
+                    (ty, ..) if *ty == Ty::INT => arithmetic(*op, &a, &b),
+                    _ => Val::Any,
+                }
             }
             ExprKind::Coerce { value, kind: Coercion::TensorCheck } => {
                 let from = value.ty.clone();
@@ -121,7 +125,12 @@ impl Flow<'_, '_> {
                 value.as_mut().map_or(Val::Any, |v| self.expr(v))
             }
             ExprKind::If { cond, then, else_ } => {
-                self.cond(cond);
+                // A branch that is never taken is not judged.
+                match (self.cond(cond), &mut *else_) {
+                    (Some(true), _) if then.ty != Ty::Never => return self.expr(then),
+                    (Some(false), Some(other)) if other.ty != Ty::Never => return self.expr(other),
+                    _ => {}
+                }
                 let mut branches: Vec<&mut Expr> = vec![then];
                 branches.extend(else_.as_deref_mut());
                 let whole = branches.len() == 2;
@@ -485,13 +494,18 @@ impl Flow<'_, '_> {
         given.unwrap_or_default()
     }
 
-    fn cond(&mut self, cond: &mut Cond) {
+    /// Whether the condition holds, where that is known.
+    fn cond(&mut self, cond: &mut Cond) -> Option<bool> {
         match cond {
-            Cond::Expr(e) => drop(self.expr(e)),
+            Cond::Expr(e) => match self.expr(e) {
+                Val::Bool(b) => Some(b),
+                _ => None,
+            },
             Cond::Let { pattern, value } => {
                 let val = self.expr(value);
                 let ty = value.ty.clone();
                 self.bind(pattern, &val, &ty);
+                None
             }
         }
     }
@@ -563,6 +577,10 @@ impl Flow<'_, '_> {
     /// The closure itself, after what it is called with has been seen.
     pub(super) fn finish_closure(&mut self, closure: &mut Closure, val: &Val) {
         let Val::Closure(known) = val else { return };
+        if self.quiet > 0 {
+            // A copy: nothing is reported of it, and nothing is taken out.
+            return;
+        }
         let params = known.seen.borrow().clone().unwrap_or_default();
         self.run_closure(closure, params, known.captured.clone());
     }
@@ -630,10 +648,7 @@ fn arithmetic(op: BinaryOp, a: &Val, b: &Val) -> Val {
 
 /// The list of a block that is a comprehension: an empty list, a loop, the list.
 fn fills_list(stmts: &[Stmt], value: &Expr) -> Option<LocalId> {
-    let [Stmt::Let { pattern, init: Some(init), .. }, Stmt::Expr(Expr { kind: ExprKind::For { .. }, .. })] = stmts
-    else {
-        return None;
-    };
+    let [Stmt::Let { pattern, init: Some(init), .. }, Stmt::Expr(_)] = stmts else { return None };
     let (PatKind::Bind { local, .. }, ExprKind::List(items)) = (&pattern.kind, &init.kind) else { return None };
     // The program's own blocks may do more to their lists.
     (items.is_empty() && pattern.span == init.span && matches!(value.kind, ExprKind::Local(l) if l == *local))

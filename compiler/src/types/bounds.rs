@@ -157,6 +157,13 @@ impl<'a> Checker<'a> {
 
     /// Reports a type argument that does not meet a bound, now or when it is known.
     pub fn require(&mut self, ty: &Ty, bound: &Bound, span: Span, what: &str) {
+        if let (Ty::Infer(v), Bound::Floating) = (self.infer.shallow(ty), bound)
+            && self.infer.kind(v) == VarKind::IntLit
+        {
+            // `sigmoid(2)`: a literal takes the type its context asks for.
+            let float = self.infer.fresh(VarKind::FloatLit, span);
+            self.infer.unify(ty, &float);
+        }
         match self.meets(ty, bound) {
             Met::Yes => {}
             Met::Open => self.f.obligations.push((ty.clone(), bound.clone(), span, what.to_string())),

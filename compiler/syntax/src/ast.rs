@@ -540,6 +540,8 @@ pub enum CompClause {
 #[derive(Clone, Debug)]
 pub struct Closure {
     pub params: Vec<Param>,
+    /// `|(a, b)|`: the parameters that are taken apart, by their position.
+    pub taken_apart: Vec<(usize, Pattern)>,
     pub ret: Option<Type>,
     pub body: ClosureBody,
 }

@@ -297,7 +297,7 @@ macro_rules! for_each_code {
                 "trait Zero:\n    fn zero() -> Int\nfn f<T: Zero>(z: T) -> Int: return T::zero()";
             // --- ownership --------------------------------------------------------------------------------------
             EXCLUSIVE_ACCESS "E0501" "a place that is lent `&mut` and reached another way"
-                "During a call no other path may reach what is lent `&mut`. Different fields of a struct are different places; a copy made before the call is another place too."
+                "During a call no other path may reach what is lent `&mut`, neither another argument nor a value that is read from the place for one. Different fields of a struct are different places; elements of one list are not. A copy in a variable of its own is another place, and a method's arguments are there before its receiver is lent: `v.push(len(v))` is fine."
                 "fn swap(a: &mut Int, b: &mut Int): pass\nlet mut n = 1\nswap(&mut n, &mut n)"
                 "fn swap(a: &mut Int, b: &mut Int): pass\nlet mut n = 1\nlet mut m = 2\nswap(&mut n, &mut m)";
             ASSIGN_IMMUTABLE "E0502" "an assignment to something immutable"
@@ -309,13 +309,13 @@ macro_rules! for_each_code {
                 "let mut total = 0\nlet add = |n: Int| -> Int:\n    total += n\n    return total"
                 "let mut total = 0\nlet add = |n: Int| total + n\ntotal = add(1)";
             BORROW_ESCAPES "E0504" "a borrow that would outlive its call"
-                "`&` and `&mut` lend a place for one call. A borrow cannot be stored, returned, captured by a closure or given to a task."
+                "`&` and `&mut` lend a place for one call. A borrow cannot be stored in a variable, a field or a list, returned, sent, captured by a closure or given to a task, and a function value has no `&mut` parameters. Give the value itself: it is copied only when one of the two is changed."
                 "let n = 1\nlet r = &n"
                 "fn show(n: &Int): print(n)\nlet n = 1\nshow(&n)";
             USE_AFTER_MOVE "E0505" "a unique value that was moved away"
-                "Futures, task handles, files and types marked `@unique` have one owner: passing one on ends its use here."
+                "Futures, task handles, files and types marked `@unique` have one owner, and so has everything that holds one: a list of futures, a struct with a handle. Assigning such a value, passing it, awaiting it, looping over it, taking it into a task and a method that takes `self` move it; `&` and `&self` only look at it. After a move the place can be used again when it is given a new value. It counts as moved when it may have been: in one branch, or in an earlier round of a loop. What is only lent with `&` cannot be moved, and what is lent `&mut` goes back with a value in it."
                 "async fn one() -> Int: return 1\nlet f = one()\nlet g = f\nprint(await f)"
-                "async fn one() -> Int: return 1\nlet f = one()\nprint(await f)";
+                "async fn one() -> Int: return 1\nlet mut f = one()\nprint(await f)\nf = one()\nprint(await f)";
             NOT_A_PLACE "E0506" "a value that cannot be lent or assigned"
                 "`&mut` lends a variable, a field or an element of one. A value that was just made has no place to write back to."
                 "fn bump(n: &mut Int): n += 1\nbump(&mut 3)"
@@ -326,7 +326,7 @@ macro_rules! for_each_code {
                 "fn bump(n: &mut Int): n += 1\nlet mut n = 3\nbump(&mut n)";
             // --- tasks and zones --------------------------------------------------------------------------------
             TASK_MUTATES "E0601" "a task changes a variable of the task around it"
-                "Each task has its own copy of what it takes along, so the change would be lost, or would be a data race. Return the value and join, send it through a channel, or keep it in a `shared let`."
+                "Each task has its own copy of what it takes along, so the change would be lost, or would be a data race. Tasks are `spawn` and `async` blocks, and the closures that `parallel_map` and its like, `s.spawn` of a `scope`, and `then`, `map`, `catch` of a future run. Return the value and join, send it through a channel, or keep it in a `shared let`."
                 "let mut total = 0\nlet h = spawn:\n    total += 1\nh.join()"
                 "let h = spawn:\n    1\nlet total = h.join()";
             ZONE_WITHOUT_GUARD "E0602" "a shared zone without its guard"
@@ -334,7 +334,7 @@ macro_rules! for_each_code {
                 "shared let n: Shared<Int> = 0\nprint(n + 1)"
                 "shared let n: Shared<Int> = 0\nwith n.read() as v: print(v + 1)";
             SUSPEND_WITH_GUARD "E0603" "waiting while a guard is held"
-                "All others would wait for the zone meanwhile. Take what you need out of the zone, let the guard go, then wait."
+                "All others would wait for the zone meanwhile. What may wait is `await`, `sleep`, a receive or send, a `scope`, a request, and every function that comes to one of them, also through a closure or a trait's method. Take what you need out of the zone, let the guard go, then wait."
                 "shared let n: Shared<Int> = 0\nwith n.write() as v:\n    sleep(1s)\n    v += 1"
                 "shared let n: Shared<Int> = 0\nsleep(1s)\nwith n.write() as v: v += 1";
             GUARD_ESCAPES "E0604" "a guard that would outlive its expression"
@@ -342,11 +342,11 @@ macro_rules! for_each_code {
                 "shared let zone: SharedMap<String, Int>\nlet guard = zone.write()"
                 "shared let zone: SharedMap<String, Int>\nzone.write().insert(\"a\", 1)";
             ZONE_LOCKED_TWICE "E0605" "a zone taken while it is held"
-                "The task would wait for itself."
+                "The task would wait for itself, also when a function that is called meanwhile takes the zone."
                 "shared let n: Shared<Int> = 0\nwith n.write() as v:\n    with n.read() as w: v += w"
                 "shared let n: Shared<Int> = 0\nwith n.write() as v: v += v";
             CANNOT_CROSS "E0606" "a value that cannot cross to another task"
-                "Lock guards and task groups stay in their task, and a unique value cannot be copied into several."
+                "Lock guards and task groups stay in their task. A unique value has one owner: one task can take it, with `spawn:`, as an argument, or in a closure that runs once (`s.spawn(|| await f)`), but it cannot be copied into several, into a closure that may run many times, or to every subscriber of a channel."
                 "async fn one() -> Int: return 1\nlet f = one()\nprint(parallel_map([1, 2], |x| x + await f))"
                 "async fn one() -> Int: return 1\nlet n = await one()\nprint(parallel_map([1, 2], |x| x + n))";
             BARE_FUTURE "E0610" "a future that nobody waits for"
@@ -362,15 +362,15 @@ macro_rules! for_each_code {
                 "\"x\".to_int()"
                 "let n = \"7\".to_int().unwrap_or(0)\nprint(n)";
             LOCK_ORDER "W0620" "zones taken in opposite orders"
-                "Two tasks that each hold one zone and wait for the other never go on. Take them in one order everywhere."
+                "Two tasks that each hold one zone and wait for the other never go on. Taking a zone in a function that is called counts, and so does a circle of three or more. Take them in one order everywhere."
                 "shared let a: Shared<Int> = 0\nshared let b: Shared<Int> = 0\nfn f():\n    with a.write() as x:\n        with b.write() as y: x += y\nfn g():\n    with b.write() as y:\n        with a.write() as x: y += x"
                 "shared let a: Shared<Int> = 0\nshared let b: Shared<Int> = 0\nfn f():\n    with a.write() as x:\n        with b.write() as y: x += y\nfn g():\n    with a.write() as x:\n        with b.write() as y: y += x";
             ASK_CIRCLE "W0621" "actors that ask each other in a circle"
-                "Each would wait for the other's answer. One of them can use `send`, or answer before it asks."
+                "Each would wait for the other's answer, since an actor takes no other message while it waits. One of them can use `send`, or answer before it asks."
                 "actor A:\n    b: ActorRef<B>\n    fn on_receive(n: Int) -> Int: return await b.ask(n)\nactor B:\n    a: ActorRef<A>\n    fn on_receive(n: Int) -> Int: return await a.ask(n)"
                 "actor A:\n    b: ActorRef<B>\n    fn on_receive(n: Int) -> Int: return await b.ask(n)\nactor B:\n    fn on_receive(n: Int) -> Int: return n";
             NOTHING_SENDS "W0622" "a receive that nothing sends to"
-                "The channel is never given to anyone who could send."
+                "The channel is never given to anyone who could send, and never closed."
                 "let ch: Channel<Int> = channel()\nprint(ch.recv())"
                 "let ch: Channel<Int> = channel()\nch.send(1)\nprint(ch.recv())";
             // --- tensors and models -----------------------------------------------------------------------------

@@ -1,16 +1,20 @@
 //! Models: loading, tokenizing, running.
 //!
-//! [`Model::load`] reads a TorchScript archive, compiles its code to one [`graph::Graph`] and answers
-//! [`Model::predict`]. [`Tokenizer`] turns text into ids and back. Files are data: a pickle is never run,
+//! [`Model::load`] reads a TorchScript archive, a `torch.export` program or an ONNX file, makes one
+//! [`graph::Graph`] of it and answers [`Model::predict`]. [`Tokenizer`] turns text into ids and back. Files are data: a pickle is never run,
 //! sizes are checked before memory is asked for, and whatever is wrong is a [`ModelError`] that says where.
 
+mod build;
 mod error;
 mod exec;
+mod format;
 pub mod graph;
 mod mapped;
 mod model;
+pub mod onnx;
 pub mod ops;
 pub mod pickle;
+pub mod pt2;
 pub mod safetensors;
 mod signature;
 pub mod tokenizer;

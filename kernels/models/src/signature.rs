@@ -5,14 +5,33 @@
 
 use stark_kernels::{DType, Tensor};
 
+use stark_shapes::{Dim, ModelSpec, Symbolic, TensorSpec};
+
 use crate::graph::{Graph, Instr, Kind, Operand, Slot};
-use crate::model::Signature;
+use crate::model::{Model, Signature};
 use crate::value::Value;
 
 /// Names that stand for ids or masks of shape [batch, length] wherever they occur.
 const ID_INPUTS: [&str; 4] = ["input_ids", "attention_mask", "token_type_ids", "position_ids"];
 /// How many operators back from an output the layer that shapes it may be.
 const MAX_BACK: usize = 8;
+
+impl Model {
+    /// Inputs and outputs as a type in a program can be compared with.
+    pub fn spec(&self) -> ModelSpec {
+        let dim = |d: &Option<usize>| d.map_or(Symbolic::Unknown, Symbolic::from_usize);
+        let tensor = |s: &Signature| TensorSpec {
+            name: s.name.clone(),
+            dtype: s.dtype,
+            dims: s.dims.as_ref().map(|dims| dims.iter().map(dim).collect()),
+        };
+        ModelSpec {
+            inputs: self.inputs().iter().map(tensor).collect(),
+            outputs: self.outputs().iter().map(tensor).collect(),
+            is_inferred: !self.states_inputs(),
+        }
+    }
+}
 
 /// Fills in what the graph tells about its inputs.
 pub fn infer_inputs(graph: &Graph, signatures: &mut [&mut Signature]) {

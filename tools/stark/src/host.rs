@@ -21,4 +21,9 @@ impl stark_compiler::Host for FileHost {
         let text = std::fs::read_to_string(&path).ok()?;
         Some((path.display().to_string(), text))
     }
+
+    fn model(&self, path: &str) -> Option<stark_shapes::ModelSpec> {
+        // As the program will find it: from the current directory.
+        stark_models::Model::load(path).ok().map(|model| model.spec())
+    }
 }

@@ -11,7 +11,7 @@ use super::broadcast::{Next, Subscription};
 use super::channel::{Channel, Recv, Send};
 use super::result::{TaskResult, Watcher};
 use super::tasks::{Me, Promise, Timer, me};
-use super::wait::{Entry, Fired, Waiter};
+use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
 use crate::natives::{Flow, NativeCx};
@@ -19,6 +19,13 @@ use crate::task::WaitReason;
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+impl Weigh for Parcel {
+    fn weight(&self) -> usize {
+        // The parcel itself and its place in the queue.
+        self.bytes() + 2 * size_of::<Parcel>()
+    }
+}
 
 pub(super) type Chan = Channel<Parcel, Me>;
 pub(super) type Sub = Subscription<Parcel, Me>;

@@ -1,7 +1,8 @@
 //! Broadcast channels: every subscriber sees every message sent after it subscribed.
 //!
 //! Each subscription has a queue of its own, since each receiving task needs its own copy anyway. One that falls more
-//! than the capacity behind loses the oldest and is told how many, once.
+//! than the capacity behind loses the oldest and is told how many, once. So does one whose messages take more bytes than
+//! it may keep: a subscriber that does not keep up shall not take the whole machine's memory.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -9,13 +10,15 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use super::channel::next_id;
-use super::wait::{Entry, Fired, Waiter};
+use super::wait::{Entry, Fired, Waiter, Weigh};
 
 #[derive(Debug)]
 pub struct Broadcast<P, W> {
     /// For reports: no two channels of a process have the same.
     id: u64,
     capacity: usize,
+    /// Bytes that a subscription may keep.
+    max_bytes: usize,
     state: Mutex<State<P, W>>,
 }
 
@@ -34,6 +37,7 @@ pub struct Subscription<P, W> {
 #[derive(Debug)]
 struct Inbox<P, W> {
     queue: VecDeque<P>,
+    bytes: usize,
     missed: u64,
     closed: bool,
     waiting: VecDeque<Entry<W>>,
@@ -53,11 +57,11 @@ pub enum Next<P> {
     Lost,
 }
 
-impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
+impl<P: Send + Weigh, W: Waiter<P>> Broadcast<P, W> {
     /// `capacity` is at least 1.
-    pub fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize, max_bytes: usize) -> Self {
         let state = State { subscriptions: Vec::new(), closed: false };
-        Self { id: next_id(), capacity: capacity.max(1), state: Mutex::new(state) }
+        Self { id: next_id(), capacity: capacity.max(1), max_bytes, state: Mutex::new(state) }
     }
 
     /// Gives each subscriber a message made by `copy`. `false`: the channel is closed.
@@ -76,7 +80,7 @@ impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
             let Some(subscription) = subscription.upgrade() else { return false };
             if failed.is_none() {
                 match copy() {
-                    Ok(message) => gone.extend(subscription.push(message, self.capacity)),
+                    Ok(message) => subscription.push(message, self.capacity, self.max_bytes, &mut gone),
                     Err(error) => failed = Some(error),
                 }
             }
@@ -87,7 +91,8 @@ impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
 
     pub fn subscribe(&self) -> Arc<Subscription<P, W>> {
         let mut state = self.state.lock();
-        let inbox = Inbox { queue: VecDeque::new(), missed: 0, closed: state.closed, waiting: VecDeque::new() };
+        let inbox =
+            Inbox { queue: VecDeque::new(), bytes: 0, missed: 0, closed: state.closed, waiting: VecDeque::new() };
         let subscription = Arc::new(Subscription { id: self.id, inbox: Mutex::new(inbox) });
         // Those that were dropped go now, so that subscribing in a loop without sending keeps no more than lives.
         if state.subscriptions.len() == state.subscriptions.capacity() {
@@ -114,7 +119,7 @@ impl<P: Send, W: Waiter<P>> Broadcast<P, W> {
     }
 }
 
-impl<P: Send, W: Waiter<P>> Subscription<P, W> {
+impl<P: Send + Weigh, W: Waiter<P>> Subscription<P, W> {
     /// How many messages wait to be received.
     pub fn len(&self) -> usize {
         self.inbox.lock().queue.len()
@@ -129,22 +134,24 @@ impl<P: Send, W: Waiter<P>> Subscription<P, W> {
         self.id
     }
 
-    /// Gives the message that had to go for this one, if one had to.
-    fn push(&self, mut message: P, capacity: usize) -> Option<P> {
+    /// Messages that have to go for this one are left in `gone`.
+    fn push(&self, mut message: P, capacity: usize, max_bytes: usize, gone: &mut Vec<P>) {
         let mut inbox = self.inbox.lock();
         while let Some(entry) = inbox.waiting.pop_front() {
             match entry.fire(Fired::Message(message)) {
-                Ok(()) => return None,
+                Ok(()) => return,
                 Err(back) => message = back.into_message(),
             }
         }
-        let mut gone = None;
-        if inbox.queue.len() >= capacity {
-            gone = inbox.queue.pop_front();
+        let weight = message.weight();
+        while inbox.queue.len() >= capacity || inbox.bytes.saturating_add(weight) > max_bytes {
+            let Some(oldest) = inbox.queue.pop_front() else { break };
+            inbox.bytes -= oldest.weight();
             inbox.missed += 1;
+            gone.push(oldest);
         }
+        inbox.bytes += weight;
         inbox.queue.push_back(message);
-        gone
     }
 
     /// Takes a message, or leaves `entry` to wait for one.
@@ -158,6 +165,7 @@ impl<P: Send, W: Waiter<P>> Subscription<P, W> {
             return Next::Lagged(std::mem::take(&mut inbox.missed));
         }
         if let Some(message) = inbox.queue.pop_front() {
+            inbox.bytes -= message.weight();
             return Next::Message(message);
         }
         if inbox.closed {
@@ -186,6 +194,7 @@ impl<P: Send, W: Waiter<P>> Subscription<P, W> {
             drop(message);
             return;
         }
+        inbox.bytes += message.weight();
         inbox.queue.push_front(message);
     }
 
@@ -209,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_slow_subscriber_learns_once_what_it_missed() {
-        let channel = Broadcast::new(3);
+        let channel = Broadcast::new(3, usize::MAX);
         let slow = channel.subscribe();
         (0..5).for_each(|message| send(&channel, message));
         let seen: Vec<_> = (0..5).map(|_| slow.next(None)).collect();
@@ -218,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_subscriber_sees_what_comes_after_it() {
-        let channel = Broadcast::new(3);
+        let channel = Broadcast::new(3, usize::MAX);
         send(&channel, 1);
         let late = channel.subscribe();
         send(&channel, 2);
@@ -229,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_waiting_subscriber_is_handed_the_message() {
-        let channel = Broadcast::new(1);
+        let channel = Broadcast::new(1, usize::MAX);
         let subscription = channel.subscribe();
         let task = MockTask::new();
         let wait = task.entry();
@@ -240,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_message_that_was_not_taken_is_the_next_again_or_missed() {
-        let channel = Broadcast::new(1);
+        let channel = Broadcast::new(1, usize::MAX);
         let subscription = channel.subscribe();
         subscription.give_back(0);
         assert_eq!(subscription.next(None), Next::Message(0));
@@ -248,5 +257,14 @@ mod tests {
         subscription.give_back(0);
         let seen: Vec<_> = (0..3).map(|_| subscription.next(None)).collect();
         assert_eq!(seen, [Next::Lagged(2), Next::Message(2), Next::Waits]);
+    }
+
+    #[test]
+    fn a_subscriber_keeps_no_more_bytes_than_it_may() {
+        let channel = Broadcast::new(100, 10);
+        let subscription = channel.subscribe();
+        (0..5).for_each(|message| send(&channel, message));
+        let seen: Vec<_> = (0..4).map(|_| subscription.next(None)).collect();
+        assert_eq!(seen, [Next::Lagged(3), Next::Message(3), Next::Message(4), Next::Waits]);
     }
 }

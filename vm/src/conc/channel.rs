@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::wait::{Entry, Fired, Miss, Waiter, meet};
+use super::wait::{Entry, Fired, Miss, Waiter, Weigh, meet};
 
 #[derive(Debug)]
 pub struct Channel<P, W> {
@@ -21,6 +21,8 @@ pub struct Channel<P, W> {
 #[derive(Debug)]
 struct State<P, W> {
     queue: VecDeque<P>,
+    /// What the messages in the queue take.
+    bytes: usize,
     /// `None`: unbounded.
     capacity: Option<usize>,
     closed: bool,
@@ -59,10 +61,11 @@ pub(super) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Relaxed)
 }
 
-impl<P: std::marker::Send, W: Waiter<P>> Channel<P, W> {
+impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     pub fn new(capacity: Option<usize>) -> Self {
         let state = State {
             queue: VecDeque::new(),
+            bytes: 0,
             capacity,
             closed: false,
             receivers: VecDeque::new(),
@@ -85,6 +88,7 @@ impl<P: std::marker::Send, W: Waiter<P>> Channel<P, W> {
                 return Recv::Lost;
             }
             let message = state.queue.pop_front();
+            state.bytes -= message.as_ref().map_or(0, Weigh::weight);
             state.refill(&mut gone);
             return message.map_or(Recv::Waits, Recv::Message);
         }
@@ -140,6 +144,7 @@ impl<P: std::marker::Send, W: Waiter<P>> Channel<P, W> {
             if !claims(entry) {
                 return Send::Lost(message);
             }
+            state.bytes += message.weight();
             state.queue.push_back(message);
             return Send::Sent;
         }
@@ -158,6 +163,7 @@ impl<P: std::marker::Send, W: Waiter<P>> Channel<P, W> {
                 Err(back) => message = back.into_message(),
             }
         }
+        state.bytes += message.weight();
         state.queue.push_front(message);
     }
 
@@ -204,6 +210,11 @@ impl<P: std::marker::Send, W: Waiter<P>> Channel<P, W> {
         self.state.lock().queue.len()
     }
 
+    /// Bytes of the messages that nobody has received yet, about.
+    pub fn bytes(&self) -> usize {
+        self.state.lock().bytes
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -214,7 +225,7 @@ fn claims<P, W: Waiter<P>>(entry: Option<&Entry<W>>) -> bool {
     entry.is_none_or(|entry| entry.task.point().claim(entry.ticket))
 }
 
-impl<P: std::marker::Send, W: Waiter<P>> State<P, W> {
+impl<P: std::marker::Send + Weigh, W: Waiter<P>> State<P, W> {
     fn has_room(&self) -> bool {
         self.capacity.is_none_or(|capacity| self.queue.len() < capacity)
     }
@@ -225,7 +236,10 @@ impl<P: std::marker::Send, W: Waiter<P>> State<P, W> {
             && let Some((sender, message)) = self.senders.pop_front()
         {
             match sender.fire(Fired::Sent) {
-                Ok(()) => self.queue.push_back(message),
+                Ok(()) => {
+                    self.bytes += message.weight();
+                    self.queue.push_back(message);
+                }
                 Err(_) => gone.push((sender, message)),
             }
         }
@@ -243,7 +257,9 @@ mod tests {
     fn a_bounded_channel_is_a_queue_with_an_end() {
         let ch = Ch::new(Some(2));
         assert_eq!((ch.send(1, None), ch.send(2, None), ch.send(3, None)), (Send::Sent, Send::Sent, Send::Full(3)));
+        assert_eq!(ch.bytes(), 8);
         assert_eq!((ch.recv(None), ch.recv(None), ch.recv(None)), (Recv::Message(1), Recv::Message(2), Recv::Waits));
+        assert_eq!(ch.bytes(), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::arm::{Arm, Chan, Event, closed, one};
 use super::channel::{Recv, Send};
 use super::tasks::pack;
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
 use std::sync::Arc;
@@ -55,9 +55,22 @@ pub(super) fn duration(cx: &NativeCx<'_>, arg: usize) -> Duration {
     Duration::from_nanos(cx.int(arg).max(0) as u64)
 }
 
+/// A message for the channel. Refused when what waits there already takes as much as a task may have: a receiver that
+/// does not keep up shall not take the whole machine's memory.
+pub(super) fn packed(cx: &mut NativeCx<'_>, channel_arg: usize, arg: usize) -> Result<Parcel, Fault> {
+    let message = pack(cx.take(arg))?;
+    let limit = cx.task.program().options.heap_limit;
+    let waiting = cx.opaque::<ChannelObj>(channel_arg).0.bytes();
+    if waiting.saturating_add(message.bytes()) <= limit {
+        return Ok(message);
+    }
+    let text = format!("{waiting} bytes of messages wait in the channel, and a task's limit is {limit} bytes");
+    Err(Fault::new(FaultKind::OutOfMemoryError, text))
+}
+
 fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let answer = one(cx, None, |cx| {
-        let message = pack(cx.take(1))?;
+        let message = packed(cx, 0, 1)?;
         Ok(Arm::Send(channel(cx, 0), Some(message)))
     })?;
     match answer {
@@ -103,7 +116,7 @@ fn channel_recv_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn channel_try_send(cx: &mut NativeCx<'_>) -> NativeResult {
-    let message = pack(cx.take(1))?;
+    let message = packed(cx, 0, 1)?;
     match cx.opaque::<ChannelObj>(0).0.send(message, None) {
         Send::Sent => cx.return_bool(true),
         Send::Closed(_) => Err(closed()),

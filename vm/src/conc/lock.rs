@@ -64,7 +64,11 @@ impl<P: Send, W: Waiter<P>> ZoneLock<P, W> {
         let overtakes = reads || state.waiting.is_empty();
         if state.holder.is_some() || !overtakes || (access == Access::Write && !state.readers.is_empty()) {
             let waiting = (entry.clone(), access);
-            if reads { state.waiting.push_front(waiting) } else { state.waiting.push_back(waiting) }
+            if reads {
+                state.waiting.push_front(waiting)
+            } else {
+                state.waiting.push_back(waiting)
+            }
             return Take::Waits;
         }
         match state.value.take() {

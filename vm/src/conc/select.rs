@@ -6,8 +6,8 @@
 
 use super::arm::{Arm, Arms, Event, Progress, Wait, closed, look, wait};
 use super::broadcasts::subscription;
-use super::channels::{ChannelObj, channel, duration};
-use super::tasks::{FutureObj, pack};
+use super::channels::{ChannelObj, channel, duration, packed};
+use super::tasks::FutureObj;
 use crate::fault::Fault;
 use crate::heap::{Opaque, Parcel};
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
@@ -79,7 +79,7 @@ fn select_subscription(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn select_send(cx: &mut NativeCx<'_>) -> NativeResult {
-    let message = pack(cx.take(2))?;
+    let message = packed(cx, 1, 2)?;
     let arm = Arm::Send(channel(cx, 1), Some(message));
     add(cx, arm)
 }

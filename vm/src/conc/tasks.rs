@@ -515,6 +515,15 @@ struct GroupWait {
     failed: Option<Parcel>,
 }
 
+impl Drop for GroupWait {
+    /// Still waiting: the task was cancelled, and so are those it waited for.
+    fn drop(&mut self) {
+        for promise in self.waits.iter().flat_map(|wait| &wait.promises) {
+            promise.cancel();
+        }
+    }
+}
+
 /// Waits for every task; the first failure cancels the others and is thrown when all have ended.
 fn group_end(cx: &mut NativeCx<'_>, throw: bool) -> NativeResult {
     let mut state = match cx.resumed::<GroupWait>() {

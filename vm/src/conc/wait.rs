@@ -19,6 +19,12 @@ pub trait Waiter<P>: Clone + PartialEq + Send {
     fn wake(&self);
 }
 
+/// Something that takes memory while it waits to be received.
+pub trait Weigh {
+    /// Bytes, about.
+    fn weight(&self) -> usize;
+}
+
 /// What ended a wait.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fired<P> {
@@ -170,6 +176,12 @@ pub mod mock {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    impl Weigh for u32 {
+        fn weight(&self) -> usize {
+            4
+        }
+    }
 
     #[derive(Clone)]
     pub struct MockTask(Arc<(WaitPoint<u32>, AtomicUsize)>);

@@ -59,16 +59,17 @@ fn error_trace(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::str(trace.map_or_else(String::new, |trace| trace.render())))
 }
 
-/// The value of type `wanted` in a `dyn Error`: itself, or the cause of an `ActorError`.
+/// The value of type `wanted` in a `dyn Error`: itself, or what caused it through any number of `ActorError`s.
 fn error_of<'a>(error: ValueRef<'a>, wanted: &TypeInfo) -> Option<ValueRef<'a>> {
-    let is = |value: ValueRef<'_>| value.info().stands_for(wanted) && value.info().name() == wanted.name();
-    let inner = error.inner();
-    if is(inner) {
-        return Some(inner);
+    let mut inner = error.inner();
+    loop {
+        if inner.info().same_as(wanted) {
+            return Some(inner);
+        }
+        let is_actor_error = matches!(&inner.info().desc, TypeDesc::Struct { name, .. } if name == "ActorError");
+        let cause = (is_actor_error && inner.n_fields() > 1).then(|| inner.field(1))?;
+        inner = matches!(cause.info().desc, TypeDesc::Dyn { .. }).then(|| cause.inner())?;
     }
-    let is_actor_error = matches!(&inner.info().desc, TypeDesc::Struct { name, .. } if name == "ActorError");
-    let cause = (is_actor_error && inner.n_fields() > 1).then(|| inner.field(1))?;
-    matches!(cause.info().desc, TypeDesc::Dyn { .. }).then(|| cause.inner()).filter(|cause| is(*cause))
 }
 
 fn error_is(cx: &NativeCx<'_>) -> Outcome {

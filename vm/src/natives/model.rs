@@ -3,20 +3,22 @@
 //! A model's work runs on the calling worker; its kernels split over the others through the lent `Parallel`.
 
 use super::support::{Outcome, answers, texts};
-use super::tensor::{tensor, value_of};
+use super::tensor::{dtype_of_code, ints, sizes_of, tensor, value_of};
 use super::text::json_quote;
 use super::{NativeCx, NativeRow};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Opaque;
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 use stark_kernels::{DType, Tensor};
 use stark_models::safetensors::SafeTensors;
 use stark_models::{FileBytes, Model, ModelError, Tokenizer, TokenizerError};
+use stark_shapes::{TensorSpec, model_fits};
 
 pub(super) const TABLE: &[NativeRow] = answers! {
     model_load "(String, String) -> Model" Files;
     model_predict "(Model, Vec<Tensor>) -> Vec<Tensor>";
     model_predict_one "(Model, Tensor) -> Tensor";
+    model_check "(Model, Vec<Vec<Int>>, Vec<Vec<Int>>) -> ()";
     model_inputs "(Model) -> Vec<String>";
     model_outputs "(Model) -> Vec<String>";
     model_parameters "(Model) -> Int";
@@ -102,6 +104,24 @@ fn model_predict_one(cx: &NativeCx<'_>) -> Outcome {
             format!("{} gives {} outputs where one is asked for", model(cx).file(), if n == 0 { 0 } else { n + 1 }),
         )),
     }
+}
+
+/// The tensors that a type states, as `_model_check` in the library describes them.
+fn stated(cx: &NativeCx<'_>, i: usize) -> Vec<TensorSpec> {
+    let row = |row: ValueRef<'_>| {
+        let numbers = ints(row);
+        let (code, dims) = numbers.split_first().map_or((-1, &[-2][..]), |(code, dims)| (*code, dims));
+        let dims = (dims != [-2]).then(|| sizes_of(dims));
+        TensorSpec { name: String::new(), dtype: dtype_of_code(code), dims }
+    };
+    cx.vec(i).iter().map(row).collect()
+}
+
+fn model_check(cx: &NativeCx<'_>) -> Outcome {
+    let model = model(cx);
+    model_fits(&model.spec(), &stated(cx, 1), &stated(cx, 2))
+        .map_err(|e| Fault::new(FaultKind::ModelError, format!("{}: {e}", model.file())))?;
+    Ok(Value::unit())
 }
 
 fn model_inputs(cx: &NativeCx<'_>) -> Outcome {

@@ -475,9 +475,19 @@ fn tensor_index_fill(cx: &mut NativeCx<'_>) -> Outcome {
     write(cx, &values)
 }
 
+/// The dtype of an element type's number; `None` for -1, any.
+pub(super) fn dtype_of_code(code: i64) -> Option<DType> {
+    ELEMS.iter().find(|e| **e as i64 == code).map(|&e| dtype_of_elem(e))
+}
+
+/// Sizes as checks take them: a negative one is any.
+pub(super) fn sizes_of(dims: &[i64]) -> Vec<Symbolic> {
+    dims.iter().map(|&d| usize::try_from(d).map_or(Symbolic::Unknown, Symbolic::from_usize)).collect()
+}
+
 fn tensor_check(cx: &mut NativeCx<'_>) -> Outcome {
     let (t, code, dims) = (tensor(cx, 0), cx.int(1), ints(cx.arg(2)));
-    if let Some(wanted) = ELEMS.iter().find(|e| **e as i64 == code).map(|&e| dtype_of_elem(e))
+    if let Some(wanted) = dtype_of_code(code)
         && wanted != t.dtype()
     {
         return Err(Fault::value(format!(
@@ -486,10 +496,8 @@ fn tensor_check(cx: &mut NativeCx<'_>) -> Outcome {
         )));
     }
     if dims != [-2] {
-        let known = |n: usize| Symbolic::from_usize(n);
-        let want: Vec<Symbolic> = dims.iter().map(|&d| usize::try_from(d).map_or(Symbolic::Unknown, known)).collect();
-        let have: Vec<Symbolic> = t.shape().iter().map(|&n| known(n)).collect();
-        stark_shapes::rules::fits(&have, &want).map_err(|e| Fault::shape(e.to_string()))?;
+        let have: Vec<Symbolic> = t.shape().iter().map(|&n| Symbolic::from_usize(n)).collect();
+        stark_shapes::rules::fits(&have, &sizes_of(&dims)).map_err(|e| Fault::shape(e.to_string()))?;
     }
     let t = t.clone();
     Ok(Value::opaque(cx.ret_type(), Box::new(t)))

@@ -229,6 +229,9 @@ fn shortest_half(x: f64, kind: Kind) -> f64 {
 
 /// `1.5s`, `100ms`, `10us`, `7ns`.
 pub fn show_duration(ns: i64, out: &mut String) {
+    if ns == 0 {
+        return out.push_str("0s");
+    }
     if ns < 0 {
         out.push('-');
     }

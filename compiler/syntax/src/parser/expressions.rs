@@ -325,6 +325,7 @@ impl<'s> Parser<'s> {
                 | Async
                 | If
                 | Match
+                | Try
                 | Select
                 | Pipe
                 | PipePipe
@@ -383,6 +384,11 @@ impl<'s> Parser<'s> {
             Async => self.async_expr(),
             If => self.if_expr(),
             Match => self.match_expr(),
+            // As a statement it is read before an expression is looked for, so this one is used as a value.
+            Try if matches!(self.kind_at(1), Colon | LBrace) => {
+                let stmt = self.statement();
+                self.stmt_as_expr(stmt)
+            }
             Select => self.select_expr(),
             Pipe | PipePipe => self.closure(),
             DotDot | DotDotEq => {
@@ -712,10 +718,13 @@ impl<'s> Parser<'s> {
     fn closure(&mut self) -> Expr {
         let start = self.start();
         let mut params = Vec::new();
+        let mut taken_apart = Vec::new();
         let opener = self.bump();
         if opener.kind == TokenKind::Pipe {
             while !self.at(TokenKind::Pipe) && !self.kind().is_layout() && !self.recovering {
-                params.push(self.closure_param());
+                let (param, pattern) = self.closure_param();
+                taken_apart.extend(pattern.map(|pattern| (params.len(), pattern)));
+                params.push(param);
                 if !self.eat(TokenKind::Comma) {
                     break;
                 }
@@ -742,7 +751,7 @@ impl<'s> Parser<'s> {
         } else {
             self.closure_body()
         };
-        Expr { kind: ExprKind::Closure(Box::new(Closure { params, ret, body })), span: self.since(start) }
+        Expr { kind: ExprKind::Closure(Box::new(Closure { params, taken_apart, ret, body })), span: self.since(start) }
     }
 
     /// In a format text a `:` after a closure's head can only be the format of an unfinished value.
@@ -750,23 +759,23 @@ impl<'s> Parser<'s> {
         self.kind_at(1).is_layout()
     }
 
-    fn closure_param(&mut self) -> Param {
+    /// A name, or a pattern that takes the value apart.
+    fn closure_param(&mut self) -> (Param, Option<Pattern>) {
         let start = self.start();
         let mut mode = self.param_mode();
-        if self.at(TokenKind::LParen) || self.at(TokenKind::LBracket) {
-            let diagnostic =
-                Diagnostic::error(codes::EXPECTED, "a closure's parameter is a name", self.span(), "a pattern")
-                    .help("take the value apart in the body: `|pair| -> T:` and `let (a, b) = pair`");
-            self.complain(diagnostic);
-            let pattern = self.pattern();
-            let name = Ident { name: self.intern("_"), span: pattern.span };
-            return Param { mode, name, ty: None, default: None, span: self.since(start) };
-        }
+        let is_pattern = matches!(self.kind(), TokenKind::LParen | TokenKind::LBracket)
+            || self.at(TokenKind::Ident) && self.kind_at(1) == TokenKind::LParen;
         if self.at(TokenKind::Mut) {
             self.foreign_word("a closure's parameter is not marked `mut`", "");
             self.bump();
         }
-        let name = self.ident("a parameter");
+        let (name, pattern) = if is_pattern {
+            // Not `pattern`: a `|` ends the parameters here.
+            let pattern = self.one_pattern();
+            (Ident { name: self.intern("_"), span: pattern.span }, Some(pattern))
+        } else {
+            (self.ident("a parameter"), None)
+        };
         let ty = if self.eat(TokenKind::Colon) {
             let written = self.param_mode();
             if written != ParamMode::Value {
@@ -776,7 +785,7 @@ impl<'s> Parser<'s> {
         } else {
             None
         };
-        Param { mode, name, ty, default: None, span: self.since(start) }
+        (Param { mode, name, ty, default: None, span: self.since(start) }, pattern)
     }
 
     /// `|x| e`, where `e` may also be `throw e`, `return e` or an assignment.
@@ -848,7 +857,19 @@ impl<'s> Parser<'s> {
                 ExprKind::Index { base: Box::new(lhs), indices }
             }
             TokenKind::Question => {
+                let apart = !self.touches(0);
                 self.bump();
+                if apart && self.begins_expression(0) && self.prev_end < self.start() && !self.begins_line(self.start())
+                {
+                    let diagnostic = Diagnostic::error(
+                        codes::FOREIGN,
+                        "there is no `c ? x : y`",
+                        self.since(start),
+                        "another language's order",
+                    )
+                    .help("write `if c: x else: y`");
+                    self.fail(diagnostic);
+                }
                 ExprKind::Try(Box::new(lhs))
             }
             TokenKind::Lt => {
@@ -1240,6 +1261,14 @@ impl<'s> Parser<'s> {
             if self.at(TokenKind::For) && elements.len() == 1 {
                 clauses = Some(self.clauses());
                 break;
+            }
+            if self.at(TokenKind::Semi) && elements.len() == 1 && !self.recovering {
+                let span = self.span();
+                let slice = &self.text[opener.end as usize..self.prev_end as usize];
+                let diagnostic =
+                    Diagnostic::error(codes::FOREIGN, "a list is repeated with `*`", span, "another language's sign")
+                        .help(format!("write `[{}] * n`", slice.trim()));
+                self.fail(diagnostic);
             }
             if !self.eat(TokenKind::Comma) {
                 break;

@@ -333,7 +333,7 @@ impl<'s> Parser<'s> {
         {
             self.complain(
                 Diagnostic::error(codes::BAD_FORMAT, message, spec_span, "this format")
-                    .help("a format is `[[fill]<^>][0][width][.precision][x b e % f]`, as in `{x:>8.2}`"),
+                    .help("a format is `[[fill]<^>][+][#][0][width][,][.precision][x b o e % f g d s]`, as in `{x:>8.2}`"),
             );
         }
         FPart::Value { expr, spec, spec_span }
@@ -351,7 +351,7 @@ fn wrong_spec(spec: &str) -> Option<String> {
     } else if aligns(first) {
         rest = &rest[1..];
     }
-    rest = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+    rest = rest.strip_prefix(['+', '-', ' ']).unwrap_or(rest);
     rest = rest.strip_prefix('#').unwrap_or(rest);
     let number = |rest: &str| rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let width = number(rest);
@@ -359,6 +359,7 @@ fn wrong_spec(spec: &str) -> Option<String> {
         return Some(format!("the width {} is too large", &rest[..width]));
     }
     rest = &rest[width..];
+    rest = rest.strip_prefix([',', '_']).unwrap_or(rest);
     if let Some(precision) = rest.strip_prefix('.') {
         let length = number(precision);
         if length == 0 {
@@ -369,7 +370,7 @@ fn wrong_spec(spec: &str) -> Option<String> {
         }
         rest = &precision[length..];
     }
-    rest = rest.strip_prefix(['x', 'X', 'b', 'o', 'e', 'E', '%', 'f', 'd', 's']).unwrap_or(rest);
+    rest = rest.strip_prefix(['x', 'X', 'b', 'o', 'c', 'e', 'E', '%', 'f', 'F', 'g', 'd', 's']).unwrap_or(rest);
     if rest.is_empty() { None } else { Some(format!("`{rest}` is not a part of a format")) }
 }
 

@@ -219,7 +219,14 @@ impl<'s> Parser<'s> {
             return;
         }
         let opening = self.text_of(opener);
-        if self.kind().is_layout() {
+        // A line that begins no deeper than the bracket's own is the next statement.
+        let next_statement = self.begins_line(self.start()) && {
+            let column = |at: u32| at as usize - self.text[..at as usize].rfind('\n').map_or(0, |n| n + 1);
+            let line = self.text[..opener.start as usize].rfind('\n').map_or(0, |n| n + 1);
+            let indent = self.text[line..].len() - self.text[line..].trim_start_matches(' ').len();
+            self.start() as usize > line && column(self.start()) <= indent && self.prev_end < self.start()
+        };
+        if self.kind().is_layout() || next_statement {
             let diagnostic = Diagnostic::error(
                 codes::UNCLOSED_BRACKET,
                 format!("this `{opening}` is never closed"),

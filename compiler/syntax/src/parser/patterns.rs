@@ -24,7 +24,8 @@ impl<'s> Parser<'s> {
         pattern
     }
 
-    fn one_pattern(&mut self) -> Pattern {
+    /// A pattern that is not an alternative of several.
+    pub(super) fn one_pattern(&mut self) -> Pattern {
         let start = self.start();
         let kind = self.pattern_kind();
         Pattern { kind, span: self.since(start) }
@@ -78,6 +79,15 @@ impl<'s> Parser<'s> {
                 PatternKind::Error
             }
             kind if kind.is_keyword() => {
+                use TokenKind::*;
+                let meant_as_name = matches!(
+                    self.kind_at(1),
+                    In | FatArrow | Comma | RParen | RBracket | Eq | Pipe | Colon | If
+                );
+                if !meant_as_name {
+                    self.fail_here(codes::BAD_PATTERN_SYNTAX, "a pattern");
+                    return PatternKind::Error;
+                }
                 let name = self.ident("a pattern");
                 PatternKind::Name { name, mutable: false }
             }

@@ -464,7 +464,20 @@ impl<'s> Parser<'s> {
             self.bump();
             let pattern = Box::new(self.pattern());
             self.expect(TokenKind::Eq, "and the value to match");
-            return Condition::Let { pattern, value: Box::new(self.expr()) };
+            let value = Box::new(self.expr());
+            if let ExprKind::Binary { op: BinaryOp::And, op_span, .. } = value.kind
+                && !matches!(pattern.kind, PatternKind::Name { .. } | PatternKind::Wildcard | PatternKind::Literal(_))
+            {
+                let diagnostic = Diagnostic::error(
+                    codes::EXPECTED,
+                    "`if let` and `while let` take one pattern and one value",
+                    op_span,
+                    "no further condition fits here",
+                )
+                .help("put the condition into an `if` of its own inside, or into the guard of a `match` arm");
+                self.fail(diagnostic);
+            }
+            return Condition::Let { pattern, value };
         }
         let start = self.start();
         let mut cond = self.expr();

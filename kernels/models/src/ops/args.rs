@@ -109,6 +109,10 @@ impl<'a> Args<'a> {
         let ints: Option<Ints> = match self.get(index) {
             Value::List(list) => list.items().iter().map(int).collect(),
             Value::Tuple(tuple) => tuple.items.iter().map(int).collect(),
+            // ONNX computes sizes as tensors.
+            Value::Tensor(t) if t.rank() == 1 && !t.dtype().is_float() => {
+                Some(t.to_scalars().into_iter().map(Scalar::to_i64).collect())
+            }
             one => int(one).map(|i| SmallVec::from_slice(&[i])),
         };
         match ints {
@@ -133,6 +137,7 @@ impl<'a> Args<'a> {
         let floats: Option<Vec<f64>> = match self.get(index) {
             Value::List(list) => list.items().iter().map(float).collect(),
             Value::Tuple(tuple) => tuple.items.iter().map(float).collect(),
+            Value::Tensor(t) if t.rank() == 1 => Some(t.to_scalars().into_iter().map(Scalar::to_f64).collect()),
             one => float(one).map(|f| vec![f]),
         };
         match floats {

@@ -6,14 +6,14 @@
 //!
 //! A name that ends in one underscore is the in-place form of the row without it, and has no row of its own.
 
-mod args;
-mod math;
-mod nn;
-mod rest;
-mod scalar;
+pub(crate) mod args;
+pub(crate) mod math;
+pub(crate) mod nn;
+pub(crate) mod rest;
+pub(crate) mod scalar;
 mod table;
-mod tensor;
-mod window;
+pub(crate) mod tensor;
+pub(crate) mod window;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;

@@ -265,6 +265,7 @@ rows! {
     "torch.addmm"(self, mat1, mat2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
     "torch.baddbmm"(self, batch1, batch2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
     "torch.linear"(input, weight, bias = None) Pure nn::linear;
+    "torch.einsum"(equation, operands) Pure |a| crate::onnx::einsum(a, 1, 0);
 
     // Layers.
     "torch.relu"(self) Pure nn::relu;

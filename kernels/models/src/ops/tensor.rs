@@ -341,7 +341,13 @@ pub fn narrow(a: &Args<'_>) -> OpResult {
     ok(a.tensor(0)?.narrow(a.int(1)?, a.int(2)?, a.count(3)?))
 }
 
+/// Views take memory even where the tensor has no elements.
+fn few(n: usize) -> Result<(), String> {
+    if n > crate::value::MAX_ITEMS { Err(scalar::too_long()) } else { Ok(()) }
+}
+
 pub fn unbind(a: &Args<'_>) -> OpResult {
+    few(a.tensor(0)?.size(a.int(1)?).map_err(say)?)?;
     tensors(a.tensor(0)?.unbind(a.int(1)?))
 }
 
@@ -349,11 +355,15 @@ pub fn split(a: &Args<'_>) -> OpResult {
     let t = a.tensor(0)?;
     match a.get(1) {
         Value::List(_) | Value::Tuple(_) => tensors(t.split_sizes(&a.sizes(1)?, a.int(2)?)),
-        _ => tensors(t.split(a.count(1)?, a.int(2)?)),
+        _ => {
+            few(t.size(a.int(2)?).map_err(say)? / a.count(1)?.max(1))?;
+            tensors(t.split(a.count(1)?, a.int(2)?))
+        }
     }
 }
 
 pub fn chunk(a: &Args<'_>) -> OpResult {
+    few(a.count(1)?.min(a.tensor(0)?.size(a.int(2)?).map_err(say)?))?;
     tensors(a.tensor(0)?.chunk(a.count(1)?, a.int(2)?))
 }
 

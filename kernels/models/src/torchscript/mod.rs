@@ -5,6 +5,7 @@
 
 pub mod ast;
 pub mod compile;
+mod interface;
 pub mod library;
 pub mod parse;
 pub mod state;
@@ -12,15 +13,14 @@ pub mod state;
 use std::collections::HashSet;
 
 use crate::error::ModelError;
-use crate::model::Parameter;
+use crate::model::{Imported, Input, Parameter};
 use crate::pickle::{Id, Node, TensorRef};
+use crate::signature::{infer_inputs, infer_outputs};
 use crate::zip::Archive;
 use compile::{Compiled, compile};
 use library::{Definition, Library};
 use state::State;
 
-/// The native stack for parsing and compiling: their recursion is bounded, but deeper than a small thread's.
-const STACK: usize = 64 << 20;
 /// The newest archive version that is known.
 const MAX_VERSION: u32 = 10;
 /// How deep modules may nest.
@@ -28,31 +28,8 @@ const MAX_MODULE_DEPTH: usize = 200;
 /// How many tensors a model may own.
 const MAX_PARAMETERS: usize = 1_000_000;
 
-/// A compiled archive.
-#[derive(Debug)]
-pub struct Loaded {
-    pub compiled: Compiled,
-    pub parameters: Vec<Parameter>,
-}
-
 /// Compiles the archive's model.
-pub fn load(archive: Archive) -> Result<Loaded, ModelError> {
-    let file = archive.file().clone();
-    let no_thread = |reason: String| ModelError::Io { file: file.clone(), reason };
-    let worker = std::thread::Builder::new().name("model-load".into()).stack_size(STACK);
-    std::thread::scope(|scope| {
-        let handle = worker
-            .spawn_scoped(scope, || load_here(&archive))
-            .map_err(|e| no_thread(format!("no thread to load it on: {e}")))?;
-        match handle.join() {
-            Ok(result) => result,
-            // A bug of ours, not of the file: pass it on.
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
-fn load_here(archive: &Archive) -> Result<Loaded, ModelError> {
+pub(crate) fn load(archive: &Archive) -> Result<Imported, ModelError> {
     let refuse = |entry: Option<&str>, reason: String| ModelError::Archive {
         file: archive.file().clone(),
         entry: entry.map(str::to_string),
@@ -72,8 +49,12 @@ fn load_here(archive: &Archive) -> Result<Loaded, ModelError> {
     let constants = State::read(archive, prefix, "constants")?;
     let mut library = Library::new(archive, prefix);
     let parameters = parameters(&mut library, &data, &constants)?;
-    let compiled = compile(library, data, constants)?;
-    Ok(Loaded { compiled, parameters })
+    let Compiled { graph, params, result, result_keys } = compile(library, data, constants)?;
+    let mut inputs: Vec<Input> = params.iter().map(interface::input).collect();
+    let mut outputs = interface::outputs(result.as_ref(), result_keys);
+    infer_inputs(&graph, &mut inputs.iter_mut().map(|input| &mut input.signature).collect::<Vec<_>>());
+    infer_outputs(&graph, &mut outputs);
+    Ok(Imported { graph, inputs, outputs, parameters, symbols: Vec::new() })
 }
 
 fn check_version(archive: &Archive, prefix: &str) -> Result<(), (String, String)> {

@@ -11,6 +11,11 @@ pub fn small() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/models")
 }
 
+/// The ONNX and torch.export files that live with this crate.
+pub fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
 /// The folder of all fixtures, when `STARK_MODELS` names it.
 pub fn large() -> Option<PathBuf> {
     let folder = std::env::var_os("STARK_MODELS").map(PathBuf::from);

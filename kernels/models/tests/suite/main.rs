@@ -3,5 +3,8 @@
 
 mod common;
 mod hostile;
+mod onnx_models;
+mod onnx_nodes;
 mod outputs;
+mod programs;
 mod tokenizers;

@@ -7,20 +7,27 @@ use serde_json::Value as Json;
 use stark_kernels::{DType, Tensor};
 use stark_models::{Model, ModelError, Tokenizer, Value};
 
-const TORCHSCRIPT: [&str; 3] = ["torchscript_trace", "torchscript_script", "torchscript_frozen"];
+/// Those that tell parameters from other tensors.
+const WITH_PARAMETERS: [&str; 3] = ["torchscript_trace", "torchscript_script", "pt2"];
+const FORMATS: [&str; 6] =
+    ["torchscript_trace", "torchscript_script", "torchscript_frozen", "onnx", "onnx_legacy", "pt2"];
 
 fn load(path: &Path) -> Model {
     Model::load(path).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// Name, manifest entry and TorchScript files of each model of `folder` that is there.
+/// Name, manifest entry and files of each model of `folder` that is there.
 fn manifest(folder: &Path) -> Vec<(String, Json, Vec<String>)> {
+    files_of(folder, &FORMATS)
+}
+
+fn files_of(folder: &Path, formats: &[&str]) -> Vec<(String, Json, Vec<String>)> {
     let manifest = json(&folder.join("manifest.json"));
     let models = manifest["models"].as_object().expect("models").clone();
     models
         .into_iter()
         .map(|(name, entry)| {
-            let files = TORCHSCRIPT.iter().filter_map(|kind| entry["files"][kind].as_str()).map(str::to_string);
+            let files = formats.iter().filter_map(|kind| entry["files"][kind].as_str()).map(str::to_string);
             let files: Vec<String> = files.filter(|file| folder.join(file).exists()).collect();
             (name, entry, files)
         })
@@ -65,12 +72,12 @@ fn check_cases(folder: &Path, name: &str, entry: &Json, file: &str) -> usize {
 }
 
 #[test]
-fn traced_models_have_the_parameters_they_had_in_pytorch() {
+fn models_have_the_parameters_they_had_in_pytorch() {
     for root in folders() {
-        for (name, entry, files) in manifest(&root) {
-            for file in files.iter().filter(|file| !file.contains("frozen")) {
+        for (name, entry, files) in files_of(&root, &WITH_PARAMETERS) {
+            for file in files {
                 let want = entry["params"].as_u64().expect("params") as usize;
-                assert_eq!(load(&root.join(file)).n_parameters(), want, "{name} ({file})");
+                assert_eq!(load(&root.join(&file)).n_parameters(), want, "{name} ({file})");
             }
         }
     }

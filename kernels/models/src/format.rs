@@ -1,0 +1,118 @@
+//! What kind of file this is, told by its content; and for what is no model, what to do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::ModelError;
+use crate::mapped::FileBytes;
+use crate::model::Imported;
+use crate::pickle::{Node, Pickle};
+use crate::safetensors::SafeTensors;
+use crate::zip::Archive;
+use crate::{onnx, pt2, torchscript};
+
+/// The native stack for importing: its recursion is bounded, but deeper than a small thread's.
+const STACK: usize = 64 << 20;
+
+/// Imports a model of any format; `path` is where it lies, when it is a file.
+pub fn import(file: &Arc<str>, bytes: FileBytes, path: Option<&Path>) -> Result<Imported, ModelError> {
+    let worker = std::thread::Builder::new().name("model-load".into()).stack_size(STACK);
+    std::thread::scope(|scope| {
+        let handle = worker
+            .spawn_scoped(scope, || import_here(file, bytes, path))
+            .map_err(|e| ModelError::Io { file: file.clone(), reason: format!("no thread to load it on: {e}") })?;
+        match handle.join() {
+            Ok(result) => result,
+            // A bug of ours, not of the file: pass it on.
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn import_here(file: &Arc<str>, bytes: FileBytes, path: Option<&Path>) -> Result<Imported, ModelError> {
+    if !bytes.starts_with(b"PK") {
+        return match what_it_is(&bytes, file) {
+            Some(error) => Err(error),
+            None => onnx::load(file, bytes, path),
+        };
+    }
+    let archive = Archive::open(file, bytes)?;
+    if let Some(prefix) = pt2::prefix(&archive) {
+        return pt2::load(&archive, &prefix);
+    }
+    match not_torchscript(&archive) {
+        Some(error) => Err(error),
+        None => torchscript::load(&archive),
+    }
+}
+
+/// A zip that is no TorchScript archive: what it is, and what to do.
+fn not_torchscript(archive: &Archive) -> Option<ModelError> {
+    let file = archive.file().clone();
+    let has_dir = |dir: &str| archive.entries().iter().any(|e| e.name.contains(dir));
+    if has_dir("/code/") || archive.entries().iter().any(|e| e.name.starts_with("code/")) {
+        return None;
+    }
+    let Some(data) = archive.entries().iter().find(|e| e.name == "data.pkl" || e.name.ends_with("/data.pkl")) else {
+        let reason = "this is a zip file without data.pkl or code, so no PyTorch model";
+        return Some(ModelError::NotAModel { file, reason: reason.into() });
+    };
+    let bytes = match archive.read(&data.name) {
+        Ok(bytes) => bytes,
+        Err(error) => return Some(error),
+    };
+    let export = "export the module with torch.jit.trace(module, example).save(path)";
+    let reason = match Pickle::parse(&bytes) {
+        Ok(pickle) if matches!(pickle.node(pickle.root()), Node::Dict(_)) => {
+            format!(
+                "this is a bare state dict: weights without the code that uses them; load it in Python, then {export}"
+            )
+        }
+        Ok(_) => format!("this is a PyTorch pickle without code; load it in Python, then {export}"),
+        Err(error) => match error.unknown_global {
+            Some(name) if name.starts_with("torch.nn.") || !name.starts_with("torch") => {
+                format!(
+                    "this is a pickled nn.Module (it names `{name}`), which only Python can run; in Python, {export}"
+                )
+            }
+            _ => {
+                let entry = data.name.as_str().into();
+                return Some(ModelError::Pickle { file, entry, offset: error.offset, reason: error.reason });
+            }
+        },
+    };
+    Some(ModelError::NotAModel { file, reason })
+}
+
+/// A file that is no zip: what it is, and what to do; `None` when it looks like ONNX.
+fn what_it_is(bytes: &[u8], file: &Arc<str>) -> Option<ModelError> {
+    let trace = "export the model with torch.jit.trace(module, example).save(path)";
+    let looks_like_json = bytes.len() > 8 && bytes[8..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+    let reason = if bytes.is_empty() {
+        "the file is empty".to_string()
+    } else if bytes.starts_with(&[0x80, 2, 0x8a, 10]) {
+        format!("this was written by torch.save of PyTorch before 1.6, which only Python can read; {trace}")
+    } else if bytes.starts_with(&[0x80]) && bytes.len() > 1 && bytes[1] <= 5 {
+        format!("this is a Python pickle, not a model; {trace}")
+    } else if looks_like_json || (bytes.len() >= 8 && bytes[7] == 0 && bytes[6] == 0 && bytes[5] == 0) {
+        match SafeTensors::parse(bytes, file) {
+            Ok(tensors) => format!(
+                "this is a safetensors file: {} tensors without the code that uses them; {trace}",
+                tensors.entries.len()
+            ),
+            Err(error) => return Some(error),
+        }
+    } else if looks_like_onnx(bytes) {
+        return None;
+    } else if bytes.starts_with(&[0x89, b'H', b'D', b'F']) {
+        format!("this is an HDF5 file, not a PyTorch model; {trace}")
+    } else {
+        "this is no model file: neither TorchScript, torch.export, ONNX nor anything else that is known".to_string()
+    };
+    Some(ModelError::NotAModel { file: file.clone(), reason })
+}
+
+/// A ModelProto starts with its `ir_version`, or another of its first fields.
+fn looks_like_onnx(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x08, version, ..] if *version < 0x80) || matches!(bytes, [0x3a | 0x42 | 0x12, ..])
+}

@@ -1,0 +1,700 @@
+//! From the nodes of a model to instructions.
+//!
+//! Names are resolved to slots and constants; a subgraph sees the names around it, a function only its own.
+//! `If`, `Loop` and `Scan` become the blocks of the graph, calls of the model's own functions are inlined.
+//! Operators that have no row are noted, so that the error at the end names them all with their places: the
+//! graph's name, and the number of the node in it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use stark_kernels::DType;
+
+use super::proto::*;
+use super::table::{self, OnnxRow, Outputs};
+use super::tensor::{External, dtype_of, tensor, type_name};
+use crate::build::Builder;
+use crate::error::ModelError;
+use crate::graph::{At, Kind, Operand, Slot};
+use crate::model::{Imported, Input, Parameter, Signature};
+use crate::ops::args::code_of_dtype;
+use crate::value::Value;
+
+/// The oldest version of the standard operators whose meaning is known.
+const MIN_OPSET: i64 = 7;
+/// The newest one.
+const MAX_OPSET: i64 = 28;
+/// How deep calls of functions may nest.
+const MAX_CALL_DEPTH: u32 = 32;
+/// What an import may go through, in nodes with their inputs, outputs and numbers: calls of functions multiply
+/// what the file holds.
+const MAX_WORK: usize = 16_000_000;
+/// Attributes that hold an element type.
+const DTYPE_ATTRIBUTES: [&str; 5] = ["to", "dtype", "output_dtype", "output_datatype", "precision"];
+
+type Done<T> = Result<T, ModelError>;
+/// Attributes of the call around a function's body.
+type Given<'a> = HashMap<&'a str, &'a AttributeProto>;
+
+pub fn import(file: &Arc<str>, model: &ModelProto, graph: &GraphProto, external: &External) -> Done<Imported> {
+    let importer = Importer {
+        file: file.clone(),
+        b: Builder::new(file.clone()),
+        scopes: Vec::new(),
+        first_scope: 0,
+        opsets: HashMap::new(),
+        functions: HashMap::new(),
+        given: HashMap::new(),
+        call_depth: 0,
+        external,
+        parameters: Vec::new(),
+        tensors: HashMap::new(),
+        work: 0,
+    };
+    importer.run(model, graph)
+}
+
+struct Importer<'a> {
+    file: Arc<str>,
+    b: Builder,
+    /// Names of the graphs around the current node, the innermost last.
+    scopes: Vec<HashMap<&'a str, Operand>>,
+    /// A function does not see the scopes before this one.
+    first_scope: usize,
+    /// Version of each domain's operators.
+    opsets: HashMap<&'a str, i64>,
+    functions: HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>,
+    given: Given<'a>,
+    call_depth: u32,
+    external: &'a External,
+    parameters: Vec<Parameter>,
+    /// Tensors that were read, by the address of their message: a function's body is imported for each call.
+    tensors: HashMap<*const TensorProto, Operand>,
+    work: usize,
+}
+
+fn domain(name: &str) -> &str {
+    if name == "ai.onnx" { "" } else { name }
+}
+
+fn opsets(imports: &[OperatorSetIdProto]) -> HashMap<&str, i64> {
+    imports.iter().map(|import| (domain(&import.domain), import.version)).collect()
+}
+
+impl<'a> Importer<'a> {
+    fn run(mut self, model: &'a ModelProto, graph: &'a GraphProto) -> Done<Imported> {
+        self.opsets = opsets(&model.opset_import);
+        self.check_opset("the model")?;
+        for function in &model.functions {
+            let key = (domain(&function.domain), function.name.as_str(), function.overload.as_str());
+            self.functions.insert(key, function);
+        }
+        let name = if graph.name.is_empty() { "graph" } else { &graph.name };
+        self.b.at = At { file: self.b.entry(name), line: 0 };
+        self.scopes.push(HashMap::new());
+        self.initializers(graph)?;
+        let (mut inputs, mut slots) = (Vec::new(), Vec::new());
+        for value in &graph.input {
+            // Old files list weights among the inputs.
+            if self.scopes[0].contains_key(value.name.as_str()) {
+                continue;
+            }
+            let slot = self.b.new_slot();
+            self.bind(&value.name, Operand::Slot(slot))?;
+            slots.push(slot);
+            inputs.push(Input::checked(self.signature(value, "input")?));
+        }
+        self.nodes(&graph.node)?;
+        let mut outputs = Vec::new();
+        let mut operands = Vec::new();
+        for value in &graph.output {
+            operands.push(self.lookup(&value.name)?);
+            outputs.push(self.signature(value, "output")?);
+        }
+        let output = match operands[..] {
+            [] => return self.b.refuse("the graph has no outputs"),
+            [one] => one,
+            _ => self.b.value(Kind::Tuple, operands)?,
+        };
+        let graph = self.b.finish(slots, output)?;
+        Ok(Imported { graph, inputs, outputs, parameters: self.parameters, symbols: Vec::new() })
+    }
+
+    fn check_opset(&self, what: &str) -> Done<()> {
+        match self.opsets.get("") {
+            None | Some(MIN_OPSET..=MAX_OPSET) => Ok(()),
+            Some(version) => {
+                let reason = format!(
+                    "{what} uses version {version} of the ONNX operators, but {MIN_OPSET} to {MAX_OPSET} are known; \
+                     convert it with onnx.version_converter"
+                );
+                Err(ModelError::NotAModel { file: self.file.clone(), reason })
+            }
+        }
+    }
+
+    fn signature(&self, value: &ValueInfoProto, what: &str) -> Done<Signature> {
+        let refuse = |reason: String| {
+            Err(ModelError::Archive { file: self.file.clone(), entry: Some(format!("{what} {}", value.name)), reason })
+        };
+        let mut signature = Signature { name: value.name.clone(), dtype: None, dims: None };
+        let Some(ty) = value.r#type.as_ref().and_then(|ty| ty.tensor_type.as_ref()) else {
+            // An output may be a sequence, whose tensors come one after the other.
+            return match what {
+                "input" => refuse("only tensors can be given to a model".into()),
+                _ => Ok(signature),
+            };
+        };
+        signature.dtype = dtype_of(ty.elem_type);
+        if signature.dtype.is_none() && ty.elem_type != 0 {
+            return refuse(format!("element type {} is not supported", type_name(ty.elem_type)));
+        }
+        let size = |dim: &DimensionProto| match dim.value {
+            // Old exporters write 0 or -1 for what may vary.
+            Some(Dimension::Size(n)) => usize::try_from(n).ok().filter(|&n| n > 0),
+            Some(Dimension::Name(_)) | None => None,
+        };
+        signature.dims = ty.shape.as_ref().map(|shape| shape.dim.iter().map(size).collect());
+        Ok(signature)
+    }
+
+    // ---- names ------------------------------------------------------------------------------------
+
+    fn bind(&mut self, name: &'a str, operand: Operand) -> Done<()> {
+        let twice = match self.scopes.last_mut() {
+            Some(scope) => scope.insert(name, operand).is_some(),
+            None => false,
+        };
+        if twice { self.b.refuse(format!("`{name}` is given twice")) } else { Ok(()) }
+    }
+
+    fn lookup(&self, name: &str) -> Done<Operand> {
+        match self.scopes[self.first_scope..].iter().rev().find_map(|scope| scope.get(name)) {
+            Some(operand) => Ok(*operand),
+            None => self.b.refuse(format!("`{name}` is not given by any node before")),
+        }
+    }
+
+    /// An optional input: nothing when its name is empty or it is not there.
+    fn optional(&mut self, node: &'a NodeProto, index: usize) -> Done<Operand> {
+        match node.input.get(index).filter(|name| !name.is_empty()) {
+            Some(name) => self.lookup(name),
+            None => Ok(self.b.constant(Value::None)),
+        }
+    }
+
+    fn initializers(&mut self, graph: &'a GraphProto) -> Done<()> {
+        if !graph.sparse_initializer.is_empty() {
+            return self.b.refuse("sparse initialisers are not supported");
+        }
+        for proto in &graph.initializer {
+            if let Some(known) = self.tensors.get(&std::ptr::from_ref(proto)).copied() {
+                self.bind(&proto.name, known)?;
+                continue;
+            }
+            let value = self.tensor(proto)?;
+            let dtype = value.dtype();
+            self.parameters.push(Parameter {
+                name: proto.name.clone(),
+                shape: value.shape().to_vec(),
+                dtype: format!("{dtype:?}"),
+                // The file does not tell weights from other constants; those are single numbers or ints.
+                is_trained: dtype.is_float() && value.rank() > 0,
+            });
+            let operand = self.b.constant(Value::Tensor(value));
+            self.tensors.insert(proto, operand);
+            self.bind(&proto.name, operand)?;
+        }
+        Ok(())
+    }
+
+    fn tensor(&self, proto: &TensorProto) -> Done<stark_kernels::Tensor> {
+        tensor(proto, self.external).map_err(|reason| ModelError::Archive {
+            file: self.file.clone(),
+            entry: Some(if proto.name.is_empty() { "constant".into() } else { proto.name.clone() }),
+            reason,
+        })
+    }
+
+    // ---- nodes ------------------------------------------------------------------------------------
+
+    fn nodes(&mut self, nodes: &'a [NodeProto]) -> Done<()> {
+        for (idx, node) in nodes.iter().enumerate() {
+            self.b.at.line = idx as u32 + 1;
+            self.node(node)?;
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, work: usize) -> Done<()> {
+        self.work = self.work.saturating_add(work);
+        if self.work > MAX_WORK {
+            return self.b.refuse("the model's functions multiply to more than an import goes through");
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, node: &'a NodeProto) -> Done<()> {
+        let numbers: usize = node.attribute.iter().map(|a| 1 + a.ints.len() + a.floats.len() + a.strings.len()).sum();
+        self.spend(1 + node.input.len() + node.output.len() + numbers)?;
+        let (at, op) = (domain(&node.domain), node.op_type.as_str());
+        if let Some(function) = self.functions.get(&(at, op, node.overload.as_str())) {
+            return self.call(node, function);
+        }
+        match (at, op) {
+            ("", "Constant") => {
+                let operand = self.constant(node)?;
+                self.outputs(node, &[operand])
+            }
+            ("", "Identity") if node.input.len() == 1 => {
+                let operand = self.lookup(&node.input[0])?;
+                self.outputs(node, &[operand])
+            }
+            ("", "Dropout") if !node.input.is_empty() => self.dropout(node),
+            ("", "If") => self.if_node(node),
+            ("", "Loop") => self.loop_node(node),
+            ("", "Scan") => self.scan_node(node),
+            _ => self.operator(node, at),
+        }
+    }
+
+    fn outputs(&mut self, node: &'a NodeProto, operands: &[Operand]) -> Done<()> {
+        if node.output.len() > operands.len() {
+            return self.b.refuse(format!(
+                "{} names {} outputs, it gives {}",
+                node.op_type,
+                node.output.len(),
+                operands.len()
+            ));
+        }
+        for (name, operand) in node.output.iter().zip(operands).filter(|(name, _)| !name.is_empty()) {
+            self.bind(name, *operand)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that this node cannot run, and lets what follows go on.
+    fn unknown(&mut self, node: &'a NodeProto, what: &str) -> Done<()> {
+        let at = domain(&node.domain);
+        let dot = if at.is_empty() { "" } else { "." };
+        let name = if node.name.is_empty() { String::new() } else { format!(" (node `{}`)", node.name) };
+        self.b.unknown(format!("{at}{dot}{}{what}{name}", node.op_type));
+        for name in node.output.iter().filter(|name| !name.is_empty()) {
+            let slot = self.b.new_slot();
+            self.bind(name, Operand::Slot(slot))?;
+        }
+        Ok(())
+    }
+
+    /// The attribute that stands here: inside a function it may be one of the call's.
+    fn attribute(&self, attribute: &'a AttributeProto) -> Option<&'a AttributeProto> {
+        match attribute.ref_attr_name.as_str() {
+            "" => Some(attribute),
+            name => self.given.get(name).copied(),
+        }
+    }
+
+    fn find_attribute(&self, node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
+        node.attribute.iter().find(|a| a.name == name).and_then(|a| self.attribute(a))
+    }
+
+    /// The value of an attribute; `Err` says what is not supported about it.
+    fn value(&mut self, attribute: &'a AttributeProto) -> Done<Result<Operand, String>> {
+        let text = |bytes: &[u8]| Value::str(String::from_utf8_lossy(bytes).as_ref());
+        let value = match attribute.r#type {
+            ATTR_FLOAT => Ok(Value::Float(attribute.f.into())),
+            ATTR_INT => Ok(Value::Int(attribute.i)),
+            ATTR_STRING => Ok(text(&attribute.s)),
+            ATTR_FLOATS => Value::frozen_list(attribute.floats.iter().map(|&x| Value::Float(x.into())).collect()),
+            ATTR_INTS => Value::frozen_list(attribute.ints.iter().map(|&i| Value::Int(i)).collect()),
+            ATTR_STRINGS => Value::frozen_list(attribute.strings.iter().map(|s| text(s)).collect()),
+            ATTR_TENSOR => match attribute.t.as_deref() {
+                Some(proto) => {
+                    if let Some(known) = self.tensors.get(&std::ptr::from_ref(proto)) {
+                        return Ok(Ok(*known));
+                    }
+                    let value = Value::Tensor(self.tensor(proto)?);
+                    let operand = self.b.constant(value);
+                    self.tensors.insert(proto, operand);
+                    return Ok(Ok(operand));
+                }
+                None => Err("without its tensor".into()),
+            },
+            kind => Err(format!("of kind {kind}")),
+        };
+        Ok(value.map(|value| self.b.constant(value)))
+    }
+
+    fn constant(&mut self, node: &'a NodeProto) -> Done<Operand> {
+        let given = node.attribute.iter().find_map(|a| self.attribute(a).map(|given| (a.name.as_str(), given)));
+        let Some((name, attribute)) = given else { return self.b.refuse("a Constant without a value") };
+        let value = match name {
+            "value" if attribute.t.is_some() => match self.value(attribute)? {
+                Ok(operand) => return Ok(operand),
+                Err(what) => return self.b.refuse(format!("a Constant with `{name}` {what}")),
+            },
+            "value_float" => Value::Tensor(stark_kernels::Tensor::scalar(attribute.f)),
+            "value_int" => Value::Tensor(stark_kernels::Tensor::scalar(attribute.i)),
+            "value_floats" => self.vector(&attribute.floats)?,
+            "value_ints" => self.vector(&attribute.ints)?,
+            _ => return self.b.refuse(format!("a Constant with `{name}` is not supported")),
+        };
+        Ok(self.b.constant(value))
+    }
+
+    fn vector<E: stark_kernels::Element>(&self, items: &[E]) -> Done<Value> {
+        match stark_kernels::Tensor::from_slice(items, &[items.len()]) {
+            Ok(tensor) => Ok(Value::Tensor(tensor)),
+            Err(e) => self.b.refuse(e.to_string()),
+        }
+    }
+
+    /// Dropout is for training; when a model runs it changes nothing, and its mask keeps all.
+    fn dropout(&mut self, node: &'a NodeProto) -> Done<()> {
+        let training = match node.input.get(2).filter(|name| !name.is_empty()) {
+            Some(name) => {
+                let operand = self.lookup(name)?;
+                self.b.const_of(operand).and_then(Value::scalar).is_none_or(|x| x.to_bool())
+            }
+            None => false,
+        };
+        if training {
+            return self.unknown(node, " in training mode");
+        }
+        let x = self.lookup(&node.input[0])?;
+        let mut operands = vec![x];
+        if node.output.len() > 1 {
+            operands.push(self.b.op(&table::KEPT_ALL, vec![x])?);
+        }
+        self.outputs(node, &operands)
+    }
+
+    fn operator(&mut self, node: &'a NodeProto, at: &str) -> Done<()> {
+        // A domain that is not imported: its rows have one version only.
+        let version = match (self.opsets.get(at), at) {
+            (Some(version), _) => *version,
+            (None, "") => return self.b.refuse("the model imports no version of the ONNX operators"),
+            (None, _) => 1,
+        };
+        let Some(row) = table::find(at, &node.op_type, version) else { return self.unknown(node, "") };
+        let args = match self.bind_arguments(node, row)? {
+            Ok(args) => args,
+            Err(what) => return self.unknown(node, &what),
+        };
+        let n_named = node.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
+        let limit = match row.outputs {
+            Outputs::One => 1,
+            Outputs::Tuple(n) | Outputs::Asked(n) => n,
+            Outputs::List => node.output.len(),
+        };
+        if n_named > limit {
+            return self.unknown(node, &format!(" with {n_named} outputs"));
+        }
+        let result = self.b.op(&row.op, args)?;
+        let n = match row.outputs {
+            Outputs::One => return self.outputs(node, &[result]),
+            Outputs::Asked(_) if n_named <= 1 => return self.outputs(node, &[result]),
+            Outputs::Tuple(n) | Outputs::Asked(n) => n,
+            Outputs::List => node.output.len(),
+        };
+        let slots: Vec<Slot> = (0..n).map(|_| self.b.new_slot()).collect();
+        self.b.emit(Kind::Unpack, vec![result], slots.clone())?;
+        self.outputs(node, &slots.into_iter().map(Operand::Slot).collect::<Vec<_>>())
+    }
+
+    /// Operands in the order of the row; or what does not fit.
+    fn bind_arguments(&mut self, node: &'a NodeProto, row: &'static OnnxRow) -> Done<Result<Vec<Operand>, String>> {
+        let mut bound: Vec<Option<Operand>> = vec![None; row.op.args.len()];
+        if row.is_variadic() {
+            let items = node.input.iter().map(|name| self.lookup(name)).collect::<Done<Vec<_>>>()?;
+            bound[0] = Some(self.b.value(Kind::List, items)?);
+        } else {
+            if node.input.len() > row.n_inputs {
+                return Ok(Err(format!(" with {} inputs (it takes {})", node.input.len(), row.n_inputs)));
+            }
+            for (slot, name) in bound.iter_mut().zip(&node.input).filter(|(_, name)| !name.is_empty()) {
+                *slot = Some(self.lookup(name)?);
+            }
+        }
+        for named in &node.attribute {
+            let Some(attribute) = self.attribute(named) else { continue };
+            let place = row.op.args.iter().position(|arg| arg.name == named.name && arg.name != "n_outputs");
+            let Some(place) = place.filter(|&place| bound[place].is_none()) else {
+                return Ok(Err(format!(" with attribute `{}`", named.name)));
+            };
+            if DTYPE_ATTRIBUTES.contains(&named.name.as_str()) && attribute.r#type == ATTR_INT {
+                let dtype = match dtype_of(attribute.i as i32) {
+                    Some(dtype) => Value::Int(code_of_dtype(dtype)),
+                    None if attribute.i == 0 => Value::None,
+                    None => return Ok(Err(format!(" to element type {}", type_name(attribute.i as i32)))),
+                };
+                bound[place] = Some(self.b.constant(dtype));
+                continue;
+            }
+            bound[place] = match self.value(attribute)? {
+                Ok(operand) => Some(operand),
+                Err(what) => return Ok(Err(format!(" with attribute `{}` {what}", named.name))),
+            };
+        }
+        let mut args = Vec::with_capacity(bound.len());
+        for (operand, arg) in bound.into_iter().zip(row.op.args) {
+            let operand = match (operand, arg.name) {
+                (Some(operand), _) => operand,
+                (None, "n_outputs") => {
+                    let n = node.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
+                    let n = if row.outputs == Outputs::List { node.output.len() } else { n };
+                    self.b.constant(Value::Int(n as i64))
+                }
+                (None, _) => match arg.default.value() {
+                    Some(value) => self.b.constant(value),
+                    None => return Ok(Err(format!(" without its argument `{}`", arg.name))),
+                },
+            };
+            args.push(operand);
+        }
+        Ok(Ok(args))
+    }
+
+    // ---- functions --------------------------------------------------------------------------------
+
+    fn call(&mut self, node: &'a NodeProto, function: &'a FunctionProto) -> Done<()> {
+        if self.call_depth >= MAX_CALL_DEPTH {
+            return self.b.refuse(format!("calls of functions nest deeper than {MAX_CALL_DEPTH}"));
+        }
+        if node.input.len() > function.input.len() {
+            return self.b.refuse(format!(
+                "{} takes {} inputs, {} are given",
+                function.name,
+                function.input.len(),
+                node.input.len()
+            ));
+        }
+        let mut scope = HashMap::new();
+        for (index, name) in function.input.iter().enumerate() {
+            scope.insert(name.as_str(), self.optional(node, index)?);
+        }
+        let defaults = function.attribute_proto.iter().map(|a| (a.name.as_str(), a));
+        let passed: Vec<_> =
+            node.attribute.iter().filter_map(|a| self.attribute(a).map(|given| (a.name.as_str(), given))).collect();
+        let given: Given<'a> = defaults.chain(passed).collect();
+        let outer = (
+            std::mem::replace(&mut self.given, given),
+            std::mem::replace(&mut self.opsets, opsets(&function.opset_import)),
+            std::mem::replace(&mut self.first_scope, self.scopes.len()),
+            self.b.at,
+        );
+        self.check_opset(&format!("function {}", function.name))?;
+        self.scopes.push(scope);
+        self.call_depth += 1;
+        self.b.at = At { file: self.b.entry(&function.name), line: 0 };
+        self.nodes(&function.node)?;
+        let results = function.output.iter().map(|name| self.lookup(name)).collect::<Done<Vec<_>>>()?;
+        self.call_depth -= 1;
+        self.scopes.pop();
+        (self.given, self.opsets, self.first_scope, self.b.at) = outer;
+        self.outputs(node, &results)
+    }
+
+    // ---- control flow -----------------------------------------------------------------------------
+
+    fn graph_attribute(&self, node: &'a NodeProto, name: &str) -> Done<&'a GraphProto> {
+        match self.find_attribute(node, name).and_then(|a| a.g.as_deref()) {
+            Some(graph) => Ok(graph),
+            None => self.b.refuse(format!("{} without its graph `{name}`", node.op_type)),
+        }
+    }
+
+    /// Imports a graph with `inputs` bound in order; gives its outputs. Places are its own meanwhile.
+    fn subgraph(
+        &mut self,
+        node: &'a NodeProto,
+        name: &str,
+        graph: &'a GraphProto,
+        inputs: &[Operand],
+    ) -> Done<Vec<Operand>> {
+        if graph.input.len() != inputs.len() {
+            return self.b.refuse(format!(
+                "{}: its graph `{name}` takes {} inputs, not {}",
+                node.op_type,
+                graph.input.len(),
+                inputs.len()
+            ));
+        }
+        let outer = self.b.at;
+        let label = if node.name.is_empty() {
+            format!("{}:{}", self.b.entry_name(outer.file), outer.line)
+        } else {
+            node.name.clone()
+        };
+        self.b.at = At { file: self.b.entry(&format!("{label}/{name}")), line: 0 };
+        self.scopes.push(HashMap::new());
+        for (value, operand) in graph.input.iter().zip(inputs) {
+            self.bind(&value.name, *operand)?;
+        }
+        self.initializers(graph)?;
+        self.nodes(&graph.node)?;
+        let results = graph.output.iter().map(|value| self.lookup(&value.name)).collect::<Done<Vec<_>>>()?;
+        self.scopes.pop();
+        self.b.at = outer;
+        Ok(results)
+    }
+
+    fn if_node(&mut self, node: &'a NodeProto) -> Done<()> {
+        let cond = self.optional(node, 0)?;
+        let (then, otherwise) =
+            (self.graph_attribute(node, "then_branch")?, self.graph_attribute(node, "else_branch")?);
+        let n = node.output.len();
+        if then.output.len() != n || otherwise.output.len() != n {
+            return self.b.refuse(format!(
+                "If has {n} outputs, its graphs give {} and {}",
+                then.output.len(),
+                otherwise.output.len()
+            ));
+        }
+        if let Some(known) = self.b.const_of(cond).and_then(Value::scalar) {
+            let (name, graph) = if known.to_bool() { ("then_branch", then) } else { ("else_branch", otherwise) };
+            let results = self.subgraph(node, name, graph, &[])?;
+            return self.outputs(node, &results);
+        }
+        let slots: Vec<Slot> = (0..n).map(|_| self.b.new_slot()).collect();
+        let mut blocks = Vec::new();
+        for (name, graph) in [("then_branch", then), ("else_branch", otherwise)] {
+            let outer = self.b.begin_block()?;
+            let results = self.subgraph(node, name, graph, &[])?;
+            self.b.emit(Kind::Move, results, slots.clone())?;
+            blocks.push(self.b.end_block(outer));
+        }
+        let (otherwise, then) = (blocks.pop().unwrap_or_default(), blocks.pop().unwrap_or_default());
+        self.b.emit(Kind::If(then, otherwise), vec![cond], Vec::new())?;
+        self.outputs(node, &slots.into_iter().map(Operand::Slot).collect::<Vec<_>>())
+    }
+
+    /// Dimensions and dtype that one round gives, for when no round runs.
+    fn scan_output(&mut self, value: &ValueInfoProto) -> Done<[Operand; 2]> {
+        let ty = value.r#type.as_ref().and_then(|ty| ty.tensor_type.as_ref());
+        let dims = ty.and_then(|ty| ty.shape.as_ref()).map_or(&[][..], |shape| &shape.dim);
+        let dims = dims.iter().map(|dim| match dim.value {
+            Some(Dimension::Size(n)) => Value::Int(n.max(0)),
+            _ => Value::Int(0),
+        });
+        let dims = Value::frozen_list(dims.collect());
+        let dims = match dims {
+            Ok(dims) => self.b.constant(dims),
+            Err(reason) => return self.b.refuse(reason),
+        };
+        let dtype = ty.and_then(|ty| dtype_of(ty.elem_type)).unwrap_or(DType::F32);
+        Ok([dims, self.b.constant(Value::Int(code_of_dtype(dtype)))])
+    }
+
+    fn loop_node(&mut self, node: &'a NodeProto) -> Done<()> {
+        let body = self.graph_attribute(node, "body")?;
+        let (count, cond) = (self.optional(node, 0)?, self.optional(node, 1)?);
+        let n_carried = node.input.len().saturating_sub(2);
+        let Some(n_scans) = body.output.len().checked_sub(1 + n_carried) else {
+            return self.b.refuse(format!("Loop carries {n_carried} values, its body gives {}", body.output.len()));
+        };
+        let mut inits = vec![self.b.constant(Value::Int(0)), cond];
+        for index in 2..node.input.len() {
+            inits.push(self.optional(node, index)?);
+        }
+        let carried: Vec<Slot> = inits.iter().map(|_| self.b.new_slot()).collect();
+        self.b.emit(Kind::Move, inits, carried.clone())?;
+        let nothing = self.b.constant(Value::None);
+        let mut lists = Vec::new();
+        for _ in 0..n_scans {
+            lists.push(self.b.op(&table::NEW_LIST, vec![nothing])?);
+        }
+        let operands: Vec<Operand> = carried.iter().copied().map(Operand::Slot).collect();
+
+        let outer = self.b.begin_block()?;
+        let cond = self.b.op(&table::LOOP_TEST, vec![operands[0], operands[1], count])?;
+        let test = self.b.end_block(outer);
+
+        let outer = self.b.begin_block()?;
+        let mut results = self.subgraph(node, "body", body, &operands)?;
+        let scans = results.split_off(1 + n_carried);
+        for (list, scan) in lists.iter().zip(scans) {
+            self.b.op(&table::APPEND, vec![*list, scan])?;
+        }
+        results.insert(0, self.b.op(&table::NEXT_ROUND, vec![operands[0]])?);
+        self.b.emit(Kind::Move, results, carried)?;
+        let block = self.b.end_block(outer);
+        self.b.emit(Kind::While { test, cond, body: block }, Vec::new(), Vec::new())?;
+
+        let mut results = operands[2..].to_vec();
+        let (axis, forward) = (self.b.constant(Value::Int(0)), self.b.constant(Value::Bool(false)));
+        for (list, value) in lists.iter().zip(&body.output[1 + n_carried..]) {
+            let [dims, dtype] = self.scan_output(value)?;
+            results.push(self.b.op(&table::STACK, vec![*list, axis, forward, dims, dtype])?);
+        }
+        self.outputs(node, &results)
+    }
+
+    fn ints(&self, node: &'a NodeProto, name: &str) -> &'a [i64] {
+        self.find_attribute(node, name).map_or(&[], |a| &a.ints)
+    }
+
+    fn scan_node(&mut self, node: &'a NodeProto) -> Done<()> {
+        if self.opsets.get("").is_some_and(|&version| version < 9) {
+            return self.unknown(node, " before version 9");
+        }
+        let body = self.graph_attribute(node, "body")?;
+        let n_scanned = self.find_attribute(node, "num_scan_inputs").map_or(0, |a| a.i);
+        let n_scanned = usize::try_from(n_scanned).ok().filter(|&n| n > 0 && n <= node.input.len());
+        let Some(n_scanned) = n_scanned else { return self.b.refuse("Scan without inputs to scan") };
+        let n_carried = node.input.len() - n_scanned;
+        let Some(n_scans) = body.output.len().checked_sub(n_carried) else {
+            return self.b.refuse(format!("Scan carries {n_carried} values, its body gives {}", body.output.len()));
+        };
+        let (in_axes, in_turns) = (self.ints(node, "scan_input_axes"), self.ints(node, "scan_input_directions"));
+        let (out_axes, out_turns) = (self.ints(node, "scan_output_axes"), self.ints(node, "scan_output_directions"));
+        let nth = |list: &[i64], i: usize| list.get(i).copied().unwrap_or(0);
+
+        let mut inits = Vec::new();
+        for index in 0..n_carried {
+            inits.push(self.optional(node, index)?);
+        }
+        let carried: Vec<Slot> = inits.iter().map(|_| self.b.new_slot()).collect();
+        if !inits.is_empty() {
+            self.b.emit(Kind::Move, inits, carried.clone())?;
+        }
+        let nothing = self.b.constant(Value::None);
+        let mut lists = Vec::new();
+        for _ in 0..n_scans {
+            lists.push(self.b.op(&table::NEW_LIST, vec![nothing])?);
+        }
+        let mut scanned = Vec::new();
+        for i in 0..n_scanned {
+            let x = self.optional(node, n_carried + i)?;
+            let axis = self.b.constant(Value::Int(nth(in_axes, i)));
+            let turned = self.b.constant(Value::Bool(nth(in_turns, i) != 0));
+            scanned.push([x, axis, turned]);
+        }
+        let count = self.b.op(&table::SCAN_LENGTH, vec![scanned[0][0], scanned[0][1]])?;
+        let round = self.b.new_slot();
+
+        let outer = self.b.begin_block()?;
+        let mut inputs: Vec<Operand> = carried.iter().copied().map(Operand::Slot).collect();
+        for [x, axis, turned] in scanned {
+            inputs.push(self.b.op(&table::SCAN_ITEM, vec![x, axis, Operand::Slot(round), turned])?);
+        }
+        let mut results = self.subgraph(node, "body", body, &inputs)?;
+        for (list, scan) in lists.iter().zip(results.split_off(n_carried)) {
+            self.b.op(&table::APPEND, vec![*list, scan])?;
+        }
+        if !carried.is_empty() {
+            self.b.emit(Kind::Move, results, carried.clone())?;
+        }
+        let block = self.b.end_block(outer);
+        self.b.emit(Kind::For(block), vec![count], vec![round])?;
+
+        let mut results: Vec<Operand> = carried.into_iter().map(Operand::Slot).collect();
+        for (i, (list, value)) in lists.iter().zip(&body.output[n_carried..]).enumerate() {
+            let axis = self.b.constant(Value::Int(nth(out_axes, i)));
+            let turned = self.b.constant(Value::Bool(nth(out_turns, i) != 0));
+            let [dims, dtype] = self.scan_output(value)?;
+            results.push(self.b.op(&table::STACK, vec![*list, axis, turned, dims, dtype])?);
+        }
+        self.outputs(node, &results)
+    }
+}

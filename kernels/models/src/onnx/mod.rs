@@ -1,0 +1,37 @@
+//! ONNX models: a protobuf of one graph, with its weights inside or in files beside it.
+//!
+//! [`check`] walks the bytes before anything is decoded, [`proto`] has the messages, [`tensor`] reads weights,
+//! [`import`] makes one graph of it all out of the rows of [`table`].
+
+mod check;
+mod import;
+mod ops;
+pub mod proto;
+mod table;
+mod tensor;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use prost::Message;
+use prost::bytes::Bytes;
+
+pub(crate) use ops::nn::einsum;
+pub use table::{OnnxRow, ROWS};
+
+use crate::error::ModelError;
+use crate::mapped::FileBytes;
+use crate::model::Imported;
+
+/// Imports a model; `path` is where it lies, for weights in files beside it.
+pub(crate) fn load(file: &Arc<str>, bytes: FileBytes, path: Option<&Path>) -> Result<Imported, ModelError> {
+    let broken = |reason: String| {
+        let reason = format!("this begins like an ONNX model (a protobuf), but is broken: {reason}");
+        ModelError::Archive { file: file.clone(), entry: None, reason }
+    };
+    check::check(&bytes).map_err(broken)?;
+    // Raw data of tensors stays a range of these bytes.
+    let model = proto::ModelProto::decode(Bytes::from_owner(bytes)).map_err(|e| broken(e.to_string()))?;
+    let Some(graph) = &model.graph else { return Err(broken("it has no graph".into())) };
+    import::import(file, &model, graph, &tensor::External::beside(path))
+}

@@ -1,0 +1,310 @@
+//! The operators of ONNX: a row for each, with its inputs, then its attributes.
+//!
+//! Many were attributes once and are inputs now (`axes` of `Squeeze`), so an argument is filled by whichever
+//! a node gives: an input by its place, an attribute by its name. Where a version changed the meaning there is
+//! a row more with the first version it holds for. Rows end in the same functions as TorchScript's where those
+//! mean the same, and in [`super::ops`] where ONNX differs.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use super::ops::{math as m, nn as n, quant as q, recurrent as r, sequence as s, shape as v, vision, window as w};
+use crate::ops::Default::*;
+use crate::ops::Traits::{Effect, Pure};
+use crate::ops::{ArgRow, Args, OpResult, OpRow, math, nn, rest, scalar, tensor};
+
+/// One operator from one version on.
+#[derive(Debug)]
+pub struct OnnxRow {
+    /// Named `Conv`, or `com.microsoft.Gelu` outside the standard domain. Inputs come first.
+    pub op: OpRow,
+    pub since: i64,
+    pub n_inputs: usize,
+    pub outputs: Outputs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outputs {
+    One,
+    /// A tuple of this many, of which a node names the first ones it uses.
+    Tuple(usize),
+    /// One value when the node names only the first, else such a tuple. The argument `n_outputs` tells.
+    Asked(usize),
+    /// A list of exactly as many as the node names.
+    List,
+}
+use Outputs::{Asked, List, One, Tuple};
+
+impl OnnxRow {
+    /// Whether all inputs together are the first argument, as a list.
+    pub fn is_variadic(&self) -> bool {
+        self.op.args.first().is_some_and(|arg| arg.name == "inputs")
+    }
+}
+
+macro_rules! arg {
+    ($name:ident) => {
+        ArgRow { name: stringify!($name), default: Required }
+    };
+    ($name:ident $default:expr) => {
+        ArgRow { name: stringify!($name), default: $default }
+    };
+}
+
+macro_rules! rows {
+    ($( $name:literal $since:literal ( $($input:ident $(= $a:expr)?),* ; $($attr:ident $(= $b:expr)?),* ) $outputs:expr, $run:expr; )*) => {
+        pub static ROWS: &[OnnxRow] = &[ $( OnnxRow {
+            op: OpRow {
+                name: $name,
+                args: &[ $( arg!($input $($a)?), )* $( arg!($attr $($b)?), )* ],
+                run: { const RUN: fn(&Args<'_>) -> OpResult = $run; RUN },
+                traits: Pure,
+            },
+            since: $since,
+            n_inputs: { const INPUTS: &[&str] = &[ $( stringify!($input) ),* ]; INPUTS.len() },
+            outputs: $outputs,
+        } ),* ];
+    };
+}
+
+rows! {
+    // Element by element.
+    "Abs" 1 (X;) One, math::abs;
+    "Neg" 1 (X;) One, math::neg;
+    "Sign" 1 (X;) One, math::sign;
+    "Reciprocal" 1 (X;) One, math::reciprocal;
+    "Sqrt" 1 (X;) One, math::sqrt;
+    "Exp" 1 (X;) One, math::exp;
+    "Log" 1 (X;) One, math::log;
+    "Sin" 1 (X;) One, math::sin;
+    "Cos" 1 (X;) One, math::cos;
+    "Tan" 1 (X;) One, math::tan;
+    "Asin" 1 (X;) One, |a| m::map(a, f64::asin);
+    "Acos" 1 (X;) One, |a| m::map(a, f64::acos);
+    "Atan" 1 (X;) One, |a| m::map(a, f64::atan);
+    "Sinh" 1 (X;) One, |a| m::map(a, f64::sinh);
+    "Cosh" 1 (X;) One, |a| m::map(a, f64::cosh);
+    "Asinh" 1 (X;) One, |a| m::map(a, f64::asinh);
+    "Acosh" 1 (X;) One, |a| m::map(a, f64::acosh);
+    "Atanh" 1 (X;) One, |a| m::map(a, f64::atanh);
+    "Tanh" 1 (X;) One, nn::tanh;
+    "Sigmoid" 1 (X;) One, nn::sigmoid;
+    "Erf" 1 (X;) One, math::erf;
+    "Floor" 1 (X;) One, m::floor;
+    "Ceil" 1 (X;) One, m::ceil;
+    "Round" 11 (X;) One, m::round;
+    "IsNaN" 9 (X;) One, math::isnan;
+    "IsInf" 10 (X; detect_negative = Int(1), detect_positive = Int(1)) One, m::is_inf;
+    "Not" 1 (X;) One, math::logical_not;
+    "BitwiseNot" 18 (X;) One, math::bitwise_not;
+    "Relu" 1 (X;) One, nn::relu;
+    "LeakyRelu" 1 (X; alpha = Float(0.01)) One, nn::leaky_relu;
+    "ThresholdedRelu" 10 (X; alpha = Float(1.0)) One, m::thresholded_relu;
+    "PRelu" 7 (X, slope;) One, m::prelu;
+    "Elu" 1 (X; alpha = Float(1.0)) One, |a| m::elu(a, 1, 1.0);
+    "Selu" 1 (X; alpha = Float(1.673_263_192_176_818_8), gamma = Float(1.050_701_022_148_132_3)) One, m::selu;
+    "Celu" 12 (X; alpha = Float(1.0)) One, nn::celu;
+    "Softplus" 1 (X;) One, m::softplus;
+    "Softsign" 1 (X;) One, nn::softsign;
+    "HardSigmoid" 1 (X; alpha = Float(0.2), beta = Float(0.5)) One, m::hard_sigmoid;
+    "HardSwish" 14 (X;) One, nn::hardswish;
+    "Mish" 18 (X;) One, nn::mish;
+    "Swish" 24 (X; alpha = Float(1.0)) One, m::swish;
+    "Gelu" 20 (X; approximate = Str("none")) One, nn::gelu;
+    "com.microsoft.Gelu" 1 (X; approximate = Str("none")) One, nn::gelu;
+    "com.microsoft.FastGelu" 1 (X, bias = None;) One, n::fast_gelu;
+    "com.microsoft.BiasGelu" 1 (X, bias;) One, n::bias_gelu;
+    "com.microsoft.QuickGelu" 1 (X; alpha = Float(1.702)) One, m::swish;
+    "Shrink" 9 (X; bias = Float(0.0), lambd = Float(0.5)) One, m::shrink;
+    "Clip" 6 (X, min = None, max = None;) One, m::clip;
+    "Cast" 1 (X; to, saturate = Int(1), round_mode = Str("up")) One, v::cast;
+    "CastLike" 15 (X, target; saturate = Int(1), round_mode = Str("up")) One, v::cast_like;
+    "Identity" 1 (X;) One, tensor::same;
+    "Add" 7 (A, B;) One, |a| m::binary(a, m::Binary::Add);
+    "Sub" 7 (A, B;) One, |a| m::binary(a, m::Binary::Sub);
+    "Mul" 7 (A, B;) One, |a| m::binary(a, m::Binary::Mul);
+    "Div" 7 (A, B;) One, |a| m::binary(a, m::Binary::Div);
+    "Mod" 10 (A, B; fmod = Int(0)) One, m::modulo;
+    "Pow" 7 (X, Y;) One, m::pow;
+    "Max" 8 (inputs;) One, |a| m::fold(a, m::Fold::Max);
+    "Min" 8 (inputs;) One, |a| m::fold(a, m::Fold::Min);
+    "Sum" 8 (inputs;) One, |a| m::fold(a, m::Fold::Sum);
+    "Mean" 8 (inputs;) One, |a| m::fold(a, m::Fold::Mean);
+    "Equal" 7 (A, B;) One, math::eq;
+    "Less" 7 (A, B;) One, math::lt;
+    "LessOrEqual" 12 (A, B;) One, math::le;
+    "Greater" 7 (A, B;) One, math::gt;
+    "GreaterOrEqual" 12 (A, B;) One, math::ge;
+    "And" 7 (A, B;) One, math::logical_and;
+    "Or" 7 (A, B;) One, math::logical_or;
+    "Xor" 7 (A, B;) One, math::logical_xor;
+    "BitwiseAnd" 18 (A, B;) One, math::and;
+    "BitwiseOr" 18 (A, B;) One, math::or;
+    "BitwiseXor" 18 (A, B;) One, math::xor;
+    "BitShift" 11 (X, Y; direction) One, m::bit_shift;
+    "Where" 9 (condition, X, Y;) One, math::where_;
+
+    // Shapes and views.
+    "Shape" 1 (data; start = Int(0), end = None) One, v::shape;
+    "Size" 1 (data;) One, v::size;
+    "Reshape" 5 (data, shape; allowzero = Int(0)) One, v::reshape;
+    "Flatten" 1 (X; axis = Int(1)) One, v::flatten;
+    "Transpose" 1 (data; perm = None) One, v::transpose;
+    "Squeeze" 1 (data, axes = None;) One, v::squeeze;
+    "Unsqueeze" 1 (data, axes;) One, v::unsqueeze;
+    "Expand" 8 (data, shape;) One, v::expand;
+    "Tile" 6 (data, repeats;) One, v::tile;
+    "Slice" 1 (data, starts, ends, axes = None, steps = None;) One, v::slice;
+    "Split" 2 (data, split = None; axis = Int(0), num_outputs = None, n_outputs) List, v::split;
+    "Concat" 4 (inputs; axis) One, rest::cat;
+    "Pad" 2 (data, pads, value = None, axes = None; mode = Str("constant")) One, v::pad;
+    "DepthToSpace" 1 (X; blocksize, mode = Str("DCR")) One, v::depth_to_space;
+    "SpaceToDepth" 1 (X; blocksize, mode = Str("DCR")) One, v::space_to_depth;
+    "ReverseSequence" 10 (X, sequence_lens; batch_axis = Int(1), time_axis = Int(0)) One, v::reverse_sequence;
+    "Trilu" 14 (X, k = Int(0); upper = Int(1)) One, v::trilu;
+
+    // Making tensors.
+    "ConstantOfShape" 9 (shape; value = None) One, v::constant_of_shape;
+    "Range" 11 (start, limit, delta;) One, v::range;
+    "EyeLike" 9 (X; dtype = None, k = Int(0)) One, v::eye_like;
+    "OneHot" 9 (indices, depth, values; axis = Int(-1)) One, v::one_hot;
+    "HannWindow" 17 (size; periodic = Int(1), output_datatype = Int(6)) One, |a| v::cosine_window(a, 0.5, 0.5, 0.0);
+    "HammingWindow" 17 (size; periodic = Int(1), output_datatype = Int(6)) One, |a| v::cosine_window(a, 25.0 / 46.0, 21.0 / 46.0, 0.0);
+    "BlackmanWindow" 17 (size; periodic = Int(1), output_datatype = Int(6)) One, |a| v::cosine_window(a, 0.42, 0.5, 0.08);
+
+    // Picking.
+    "Gather" 1 (data, indices; axis = Int(0)) One, v::gather;
+    "GatherElements" 11 (data, indices; axis = Int(0)) One, v::gather_elements;
+    "GatherND" 11 (data, indices; batch_dims = Int(0)) One, v::gather_nd;
+    "Scatter" 9 (data, indices, updates; axis = Int(0), reduction = Str("none")) One, v::scatter_elements;
+    "ScatterElements" 11 (data, indices, updates; axis = Int(0), reduction = Str("none")) One, v::scatter_elements;
+    "ScatterND" 11 (data, indices, updates; reduction = Str("none")) One, v::scatter_nd;
+    "NonZero" 9 (X;) One, v::non_zero;
+    "Compress" 9 (data, condition; axis = None) One, v::compress;
+    "TopK" 1 (X, k; axis = Int(-1), largest = Int(1), sorted = Int(1)) Tuple(2), v::top_k;
+    "ArgMax" 1 (X; axis = Int(0), keepdims = Int(1), select_last_index = Int(0)) One, |a| v::arg_extreme(a, true);
+    "ArgMin" 1 (X; axis = Int(0), keepdims = Int(1), select_last_index = Int(0)) One, |a| v::arg_extreme(a, false);
+    "CumSum" 11 (X, axis; exclusive = Int(0), reverse = Int(0)) One, |a| v::running(a, false);
+    "CumProd" 26 (X, axis; exclusive = Int(0), reverse = Int(0)) One, |a| v::running(a, true);
+
+    // Reductions.
+    "ReduceSum" 1 (X, axes = None; keepdims = Int(1), noop_with_empty_axes = Int(0)) One, |a| m::reduce(a, m::Reduce::Sum);
+    "ReduceMean" 1 (X, axes = None; keepdims = Int(1), noop_with_empty_axes = Int(0)) One, |a| m::reduce(a, m::Reduce::Mean);
+    "ReduceMax" 1 (X, axes = None; keepdims = Int(1), noop_with_empty_axes = Int(0)) One, |a| m::reduce(a, m::Reduce::Max);
+    "ReduceMin" 1 (X, axes = None; keepdims = Int(1), noop_with_empty_axes = Int(0)) One, |a| m::reduce(a, m::Reduce::Min);
+    "ReduceProd" 1 (X, axes = None; keepdims = Int(1), noop_with_empty_axes = Int(0)) One, |a| m::reduce(a, m::Reduce::Prod);
+    "ReduceL1" 1 (X, axes = None; keepdims = Int(1), noop_with_empty_axes = Int(0)) One, |a| m::reduce(a, m::Reduce::L1);
+    "ReduceL2" 1 (X, axes = None; keepdims = Int(1), noop_with_empty_axes = Int(0)) One, |a| m::reduce(a, m::Reduce::L2);
+    "ReduceLogSum" 1 (X, axes = None; keepdims = Int(1), noop_with_empty_axes = Int(0)) One, |a| m::reduce(a, m::Reduce::LogSum);
+    "ReduceLogSumExp" 1 (X, axes = None; keepdims = Int(1), noop_with_empty_axes = Int(0)) One, |a| m::reduce(a, m::Reduce::LogSumExp);
+    "ReduceSumSquare" 1 (X, axes = None; keepdims = Int(1), noop_with_empty_axes = Int(0)) One, |a| m::reduce(a, m::Reduce::SumSquare);
+
+    // Products.
+    "MatMul" 1 (A, B;) One, nn::matmul;
+    "Gemm" 7 (A, B, C = None; alpha = Float(1.0), beta = Float(1.0), transA = Int(0), transB = Int(0)) One, n::gemm;
+    "com.microsoft.FusedMatMul" 1 (A, B; alpha = Float(1.0), transA = Int(0), transB = Int(0), transBatchA = Int(0), transBatchB = Int(0)) One, n::fused_matmul;
+    "Einsum" 12 (inputs; equation) One, |a| n::einsum(a, 0, 1);
+
+    // Layers.
+    "Softmax" 1 (X; axis = Int(1)) One, |a| n::flat_softmax(a, nn_softmax);
+    "Softmax" 13 (X; axis = Int(-1)) One, |a| n::along_axis(a, nn_softmax);
+    "LogSoftmax" 1 (X; axis = Int(1)) One, |a| n::flat_softmax(a, nn_log_softmax);
+    "LogSoftmax" 13 (X; axis = Int(-1)) One, |a| n::along_axis(a, nn_log_softmax);
+    "Hardmax" 1 (X; axis = Int(1)) One, |a| n::flat_softmax(a, n::hardmax);
+    "Hardmax" 13 (X; axis = Int(-1)) One, |a| n::along_axis(a, n::hardmax);
+    "BatchNormalization" 7 (X, scale, B, mean, var; epsilon = Float(1e-5), momentum = Float(0.9), training_mode = Int(0), spatial = Int(1)) One, n::batch_norm;
+    "InstanceNormalization" 1 (X, scale, B; epsilon = Float(1e-5)) One, n::instance_norm;
+    "GroupNormalization" 18 (X, scale, bias; num_groups, epsilon = Float(1e-5), stash_type = Int(1)) One, |a| n::group_norm(a, true);
+    "GroupNormalization" 21 (X, scale, bias; num_groups, epsilon = Float(1e-5), stash_type = Int(1)) One, |a| n::group_norm(a, false);
+    "LayerNormalization" 1 (X, scale, bias = None; axis = Int(-1), epsilon = Float(1e-5), stash_type = Int(1), n_outputs) Asked(3), n::layer_norm;
+    "RMSNormalization" 23 (X, scale; axis = Int(-1), epsilon = Float(1e-5), stash_type = Int(1)) One, n::rms_norm;
+    "SimplifiedLayerNormalization" 1 (X, scale; axis = Int(-1), epsilon = Float(1e-5), stash_type = Int(1)) One, n::rms_norm;
+    "com.microsoft.SkipLayerNormalization" 1 (X, skip, scale, beta = None, bias = None; epsilon = Float(1e-12)) One, n::skip_layer_norm;
+    "MeanVarianceNormalization" 9 (X; axes = None) One, n::mean_variance_norm;
+    "LpNormalization" 1 (X; axis = Int(-1), p = Int(2)) One, n::lp_norm;
+    "LRN" 1 (X; size, alpha = Float(0.0001), beta = Float(0.75), bias = Float(1.0)) One, n::lrn;
+    "Attention" 23 (Q, K, V, mask = None, past_key = None, past_value = None, n_kept = None; is_causal = Int(0), q_num_heads = None, kv_num_heads = None, scale = None, softcap = Float(0.0), softmax_precision = None, qk_matmul_output_mode = Int(0)) Tuple(4), n::attention;
+    "RotaryEmbedding" 23 (X, cos, sin, position_ids = None; interleaved = Int(0), num_heads = Int(0), rotary_embedding_dim = Int(0)) One, n::rotary;
+    "Conv" 1 (X, W, B = None; auto_pad = Str("NOTSET"), dilations = None, group = Int(1), kernel_shape = None, pads = None, strides = None) One, w::conv;
+    "ConvTranspose" 1 (X, W, B = None; auto_pad = Str("NOTSET"), dilations = None, group = Int(1), kernel_shape = None, output_padding = None, output_shape = None, pads = None, strides = None) One, w::conv_transpose;
+    "MaxPool" 1 (X; auto_pad = Str("NOTSET"), ceil_mode = Int(0), dilations = None, kernel_shape, pads = None, storage_order = Int(0), strides = None, n_outputs) Asked(2), w::max_pool;
+    "AveragePool" 1 (X; auto_pad = Str("NOTSET"), ceil_mode = Int(0), count_include_pad = Int(0), dilations = None, kernel_shape, pads = None, strides = None) One, w::average_pool;
+    "LpPool" 2 (X; auto_pad = Str("NOTSET"), ceil_mode = Int(0), dilations = None, kernel_shape, p = Int(2), pads = None, strides = None) One, w::lp_pool;
+    "GlobalAveragePool" 1 (X;) One, |a| w::global(a, m::Reduce::Mean);
+    "GlobalMaxPool" 1 (X;) One, |a| w::global(a, m::Reduce::Max);
+    "GlobalLpPool" 2 (X; p = Int(2)) One, w::global_lp;
+    "Upsample" 9 (X, scales; mode = Str("nearest")) One, super::ops::resize::upsample;
+    "Resize" 10 (X, scales; mode = Str("nearest")) One, super::ops::resize::upsample;
+    "Resize" 11 (X, roi = None, scales = None, sizes = None; antialias = Int(0), axes = None, coordinate_transformation_mode = Str("half_pixel"), cubic_coeff_a = Float(-0.75), exclude_outside = Int(0), extrapolation_value = Float(0.0), keep_aspect_ratio_policy = Str("stretch"), mode = Str("nearest"), nearest_mode = Str("round_prefer_floor")) One, super::ops::resize::resize;
+    "GridSample" 16 (X, grid; align_corners = Int(0), mode = Str("linear"), padding_mode = Str("zeros")) One, vision::grid_sample;
+    "NonMaxSuppression" 10 (boxes, scores, max_output_boxes_per_class = None, iou_threshold = None, score_threshold = None; center_point_box = Int(0)) One, vision::non_max_suppression;
+    "LSTM" 7 (X, W, R, B = None, sequence_lens = None, initial_h = None, initial_c = None, P = None; activation_alpha = None, activation_beta = None, activations = None, clip = None, direction = Str("forward"), hidden_size = None, input_forget = Int(0), layout = Int(0), output_sequence = Int(0)) Tuple(3), r::lstm;
+    "GRU" 7 (X, W, R, B = None, sequence_lens = None, initial_h = None; activation_alpha = None, activation_beta = None, activations = None, clip = None, direction = Str("forward"), hidden_size = None, layout = Int(0), linear_before_reset = Int(0), output_sequence = Int(0)) Tuple(2), r::gru;
+    "RNN" 7 (X, W, R, B = None, sequence_lens = None, initial_h = None; activation_alpha = None, activation_beta = None, activations = None, clip = None, direction = Str("forward"), hidden_size = None, layout = Int(0), output_sequence = Int(0)) Tuple(2), r::rnn;
+
+    // Quantised.
+    "QuantizeLinear" 10 (x, scale, zero_point = None; axis = Int(1), saturate = Int(1), block_size = Int(0), output_dtype = None, precision = None) One, q::quantize;
+    "DequantizeLinear" 10 (x, scale, zero_point = None; axis = Int(1), block_size = Int(0), output_dtype = None) One, q::dequantize;
+    "com.microsoft.QuantizeLinear" 1 (x, scale, zero_point = None; axis = Int(1), saturate = Int(1), block_size = Int(0), output_dtype = None, precision = None) One, q::quantize;
+    "com.microsoft.DequantizeLinear" 1 (x, scale, zero_point = None; axis = Int(1), block_size = Int(0), output_dtype = None) One, q::dequantize;
+    "DynamicQuantizeLinear" 11 (x;) Tuple(3), q::dynamic_quantize;
+    "MatMulInteger" 10 (A, B, a_zero = None, b_zero = None;) One, q::matmul_integer;
+    "com.microsoft.MatMulIntegerToFloat" 1 (A, B, a_scale, b_scale, a_zero = None, b_zero = None, bias = None;) One, q::matmul_integer_to_float;
+    "com.microsoft.DynamicQuantizeMatMul" 1 (A, B, b_scale, b_zero = None, bias = None;) One, q::dynamic_quantize_matmul;
+    "QLinearMatMul" 10 (a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero;) One, q::qlinear_matmul;
+    "ConvInteger" 10 (x, w, x_zero = None, w_zero = None; auto_pad = Str("NOTSET"), dilations = None, group = Int(1), kernel_shape = None, pads = None, strides = None) One, q::conv_integer;
+    "QLinearConv" 10 (x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, B = None; auto_pad = Str("NOTSET"), dilations = None, group = Int(1), kernel_shape = None, pads = None, strides = None) One, q::qlinear_conv;
+
+    // Sequences.
+    "SequenceEmpty" 11 (; dtype = None) One, s::empty;
+    "SequenceConstruct" 11 (inputs;) One, tensor::same;
+    "SequenceInsert" 11 (sequence, item, position = None;) One, s::insert;
+    "SequenceErase" 11 (sequence, position = None;) One, s::erase;
+    "SequenceAt" 11 (sequence, position;) One, s::at;
+    "SequenceLength" 11 (sequence;) One, s::length;
+    "ConcatFromSequence" 11 (sequence; axis, new_axis = Int(0)) One, s::concat;
+    "SplitToSequence" 11 (data, split = None; axis = Int(0), keepdims = Int(1)) One, s::split;
+}
+
+use stark_kernels::ops::{log_softmax as nn_log_softmax, softmax as nn_softmax};
+
+/// What control flow is built of besides the rows of TorchScript.
+macro_rules! helpers {
+    ($( $(#[$doc:meta])* $name:ident = $text:literal ($($arg:ident),*) $traits:ident $run:expr; )*) => { $(
+        $(#[$doc])*
+        pub static $name: OpRow = OpRow {
+            name: $text,
+            args: &[ $( ArgRow { name: stringify!($arg), default: Required } ),* ],
+            run: { const RUN: fn(&Args<'_>) -> OpResult = $run; RUN },
+            traits: $traits,
+        };
+    )* };
+}
+
+helpers! {
+    /// Whether a loop goes on: its condition holds and its count, if it has one, is not reached.
+    LOOP_TEST = "Loop"(round, condition, count) Pure s::loop_test;
+    NEXT_ROUND = "Loop"(round) Pure s::next_round;
+    NEW_LIST = "Loop"(items) Pure s::new_list;
+    APPEND = "Loop"(outputs, output) Effect scalar::append;
+    /// What the rounds of a loop gave, as one tensor.
+    STACK = "Loop"(outputs, axis, reverse, dims, dtype) Pure s::stack;
+    SCAN_LENGTH = "Scan"(x, axis) Pure s::scan_length;
+    SCAN_ITEM = "Scan"(x, axis, round, reverse) Pure s::scan_item;
+    KEPT_ALL = "Dropout"(x) Pure |a| crate::ops::tensor::ok(stark_kernels::Tensor::full(a.tensor(0)?.shape(), true, stark_kernels::DType::Bool));
+}
+
+/// The row of an operator that holds in this version of its domain.
+pub fn find(domain: &str, name: &str, version: i64) -> Option<&'static OnnxRow> {
+    static BY_NAME: OnceLock<HashMap<&'static str, Vec<&'static OnnxRow>>> = OnceLock::new();
+    let rows = BY_NAME.get_or_init(|| {
+        let mut by_name: HashMap<_, Vec<&OnnxRow>> = HashMap::new();
+        ROWS.iter().for_each(|row| by_name.entry(row.op.name).or_default().push(row));
+        by_name
+    });
+    let rows = match domain {
+        "" => rows.get(name).filter(|_| !name.contains('.')),
+        domain => rows.get(format!("{domain}.{name}").as_str()),
+    };
+    rows?.iter().filter(|row| row.since <= version).max_by_key(|row| row.since).copied()
+}

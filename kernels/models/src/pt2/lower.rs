@@ -1,0 +1,555 @@
+//! From the nodes of an exported program to instructions.
+//!
+//! A program is one graph of named values, in order; sizes that depend on the inputs are values as well. So
+//! each node becomes an instruction with its arguments by name, and its place is its number in the graph.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::schema::*;
+use super::table;
+use super::trees::{input_names, output_names};
+use super::weights::{Payloads, Weight, dtype_of};
+use crate::build::Builder;
+use crate::error::ModelError;
+use crate::graph::{At, Kind, Operand, Slot};
+use crate::model::{Imported, Input, InputKind, Parameter, Signature, Symbol};
+use crate::ops::args::code_of_dtype;
+use crate::value::Value;
+
+/// How deep graphs may nest. The JSON that holds them has a limit as well.
+const MAX_GRAPH_DEPTH: u32 = 32;
+
+type Done<T> = Result<T, ModelError>;
+
+/// Lowers a program whose version was checked; `entry` is its name in places.
+pub fn lower(
+    file: &Arc<str>,
+    entry: &str,
+    program: &Program<'_>,
+    weights: Payloads<'_>,
+    constants: Payloads<'_>,
+) -> Done<Imported> {
+    let mut b = Builder::new(file.clone());
+    b.at = At { file: b.entry(entry), line: 0 };
+    let lowering = Lowering {
+        file: file.clone(),
+        entry: entry.to_string(),
+        b,
+        values: HashMap::new(),
+        weights,
+        constants,
+        parameters: Vec::new(),
+        symbols: Vec::new(),
+        depth: 0,
+    };
+    lowering.run(program)
+}
+
+struct Lowering<'a> {
+    file: Arc<str>,
+    entry: String,
+    b: Builder,
+    /// Names of the graph that is being lowered.
+    values: HashMap<String, Operand>,
+    weights: Payloads<'a>,
+    constants: Payloads<'a>,
+    parameters: Vec<Parameter>,
+    symbols: Vec<Symbol>,
+    depth: u32,
+}
+
+impl Lowering<'_> {
+    fn run(mut self, program: &Program<'_>) -> Done<Imported> {
+        let graph = &program.graph_module.graph;
+        let signature = &program.graph_module.signature;
+        if signature.input_specs.len() != graph.inputs.len() || signature.output_specs.len() != graph.outputs.len() {
+            return self.b.refuse("the signature does not have as many inputs and outputs as the graph");
+        }
+        let call = program.graph_module.module_call_graph.iter().find(|call| call.fqn.is_empty());
+        let call = call.and_then(|call| call.signature.as_ref());
+        let is_given =
+            |spec: &&InputSpec<'_>| matches!(spec, InputSpec::UserInput { .. } | InputSpec::ConstantInput(_));
+        let n_given = signature.input_specs.iter().filter(is_given).count();
+        let names = call.and_then(input_names).filter(|names| names.len() == n_given);
+        let mut names = names.map(Vec::into_iter);
+
+        let (mut inputs, mut slots) = (Vec::new(), Vec::new());
+        for spec in &signature.input_specs {
+            match spec {
+                InputSpec::Parameter { arg, parameter_name } => self.weight(arg, parameter_name, true)?,
+                InputSpec::Buffer { arg, buffer_name, persistent } => self.weight(arg, buffer_name, *persistent)?,
+                InputSpec::TensorConstant { arg, tensor_constant_name } => {
+                    self.weight(arg, tensor_constant_name, false)?;
+                }
+                InputSpec::UserInput { arg } => {
+                    let name = names.as_mut().and_then(Iterator::next);
+                    let input = self.user_input(arg, name, program)?;
+                    if let Some((input, slot)) = input {
+                        inputs.push(input);
+                        slots.push(slot);
+                    }
+                }
+                // Settled when the program was exported, so callers need not give it.
+                InputSpec::ConstantInput(_) => {
+                    names.as_mut().and_then(Iterator::next);
+                }
+                InputSpec::CustomObj(_) | InputSpec::Token(_) => {
+                    return self.b.refuse("the program takes objects that only PyTorch has");
+                }
+            }
+        }
+        self.nodes(graph)?;
+        let (output, outputs) = self.outputs(program, call)?;
+        let graph = self.b.finish(slots, output)?;
+        Ok(Imported { graph, inputs, outputs, parameters: self.parameters, symbols: self.symbols })
+    }
+
+    fn refuse_entry<T>(&self, reason: String) -> Done<T> {
+        Err(ModelError::Archive { file: self.file.clone(), entry: Some(self.entry.clone()), reason })
+    }
+
+    // ---- inputs and outputs -----------------------------------------------------------------------
+
+    fn weight(&mut self, arg: &Name<'_>, name: &str, persistent: bool) -> Done<()> {
+        let payloads = if persistent || !self.constants.has(name) { &mut self.weights } else { &mut self.constants };
+        let Weight { tensor, is_trained, is_first } = payloads.tensor(name)?;
+        if is_first {
+            self.parameters.push(Parameter {
+                name: name.to_string(),
+                shape: tensor.shape().to_vec(),
+                dtype: format!("{:?}", tensor.dtype()),
+                is_trained,
+            });
+        }
+        let operand = self.b.constant(Value::Tensor(tensor));
+        self.bind(&arg.name, operand)
+    }
+
+    /// `None` for what was settled when the program was exported.
+    fn user_input(
+        &mut self,
+        arg: &Argument<'_>,
+        name: Option<String>,
+        program: &Program<'_>,
+    ) -> Done<Option<(Input, Slot)>> {
+        let (placeholder, kind) = match arg {
+            Argument::AsTensor(tensor) => (&tensor.name, None),
+            Argument::AsSymInt(Symbolic::AsName(name)) => (name, Some(InputKind::Int)),
+            Argument::AsSymFloat(Symbolic::AsName(name)) => (name, Some(InputKind::Float)),
+            Argument::AsSymBool(Symbolic::AsName(name)) => (name, Some(InputKind::Bool)),
+            Argument::AsNone(_)
+            | Argument::AsInt(_)
+            | Argument::AsFloat(_)
+            | Argument::AsBool(_)
+            | Argument::AsString(_) => return Ok(None),
+            _ => return self.b.refuse("an input is neither a tensor nor a number"),
+        };
+        let slot = self.b.new_slot();
+        self.bind(placeholder, Operand::Slot(slot))?;
+        let signature = Signature { name: name.unwrap_or_else(|| placeholder.to_string()), dtype: None, dims: None };
+        if let Some(kind) = kind {
+            return Ok(Some((Input::open(signature, kind, None), slot)));
+        }
+        let mut input = Input::checked(signature);
+        self.describe(&mut input.signature, placeholder, program)?;
+        for (axis, symbol) in self.size_symbols(placeholder, program)? {
+            let index = match self.symbols.iter().position(|known| known.name == symbol) {
+                Some(index) => index,
+                None => {
+                    let range = program.range_constraints.0.get(&symbol);
+                    let bound = |x: Option<i64>| x.and_then(|x| usize::try_from(x).ok());
+                    // Exporting assumes sizes of 2 or more without demanding them.
+                    let min = bound(range.and_then(|r| r.min_val)).filter(|&min| min > 2).unwrap_or(0);
+                    let max = bound(range.and_then(|r| r.max_val)).unwrap_or(usize::MAX);
+                    self.symbols.push(Symbol { name: symbol, min, max });
+                    self.symbols.len() - 1
+                }
+            };
+            input.symbols.push((axis, index));
+        }
+        Ok(Some((input, slot)))
+    }
+
+    fn meta(&self, name: &str, program: &Program<'_>) -> Done<Option<TensorMeta>> {
+        match program.graph_module.graph.tensor_values.0.get(name) {
+            None => Ok(None),
+            Some(raw) => match serde_json::from_str(raw.get()) {
+                Ok(meta) => Ok(Some(meta)),
+                Err(e) => self.refuse_entry(format!("tensor value `{name}`: {e}")),
+            },
+        }
+    }
+
+    /// Fills in what the program states about one of its values.
+    fn describe(&self, signature: &mut Signature, name: &str, program: &Program<'_>) -> Done<()> {
+        let Some(meta) = self.meta(name, program)? else { return Ok(()) };
+        signature.dtype = match dtype_of(meta.dtype) {
+            Ok(dtype) => Some(dtype),
+            Err(reason) => return self.refuse_entry(format!("tensor value `{name}`: {reason}")),
+        };
+        let size = |size: &Size| match size {
+            Size::AsInt(n) => usize::try_from(*n).ok(),
+            Size::AsExpr(_) => None,
+        };
+        signature.dims = Some(meta.sizes.iter().map(size).collect());
+        Ok(())
+    }
+
+    /// Axes whose size is one symbol: `Symbol('s23', positive=True, integer=True)`.
+    fn size_symbols(&self, name: &str, program: &Program<'_>) -> Done<Vec<(usize, String)>> {
+        let Some(meta) = self.meta(name, program)? else { return Ok(Vec::new()) };
+        let symbol = |size: &Size| match size {
+            Size::AsExpr(e) => {
+                let (name, rest) = e.expr_str.strip_prefix("Symbol('")?.split_once('\'')?;
+                (rest.ends_with(')') && rest.matches(['(', ')']).count() == 1).then(|| name.to_string())
+            }
+            Size::AsInt(_) => None,
+        };
+        Ok(meta.sizes.iter().enumerate().filter_map(|(axis, size)| Some((axis, symbol(size)?))).collect())
+    }
+
+    fn outputs(&mut self, program: &Program<'_>, call: Option<&CallSignature>) -> Done<(Operand, Vec<Signature>)> {
+        let mut found = Vec::new();
+        for spec in &program.graph_module.signature.output_specs {
+            match spec {
+                OutputSpec::UserOutput { arg } => found.push(arg),
+                // The caller's tensors are values: nobody sees them change.
+                OutputSpec::UserInputMutation(_) => {}
+                OutputSpec::BufferMutation { buffer_name } => {
+                    return self.b.refuse(format!(
+                        "buffer `{buffer_name}` is written: the model changes its own state, but loaded models are immutable"
+                    ));
+                }
+                OutputSpec::ParameterMutation(_)
+                | OutputSpec::LossOutput(_)
+                | OutputSpec::GradientToParameter(_)
+                | OutputSpec::GradientToUserInput(_) => {
+                    return self.b.refuse("this is a training program; export the model after model.eval()");
+                }
+                OutputSpec::Token(_) => return self.b.refuse("the program gives objects that only PyTorch has"),
+            }
+        }
+        let (names, is_dict) =
+            call.and_then(output_names).filter(|(names, _)| names.len() == found.len()).unwrap_or_else(|| {
+                let names = match found.len() {
+                    1 => vec!["output".to_string()],
+                    n => (0..n).map(|i| format!("output_{i}")).collect(),
+                };
+                (names, false)
+            });
+        let (mut operands, mut signatures) = (Vec::new(), Vec::new());
+        for (arg, name) in found.into_iter().zip(names) {
+            operands.push((self.b.constant(Value::str(name.as_str())), self.operand(arg)?));
+            // What is no tensor, None above all, is not among the tensors of the result.
+            if matches!(arg, Argument::AsNone(_)) {
+                continue;
+            }
+            let mut signature = Signature { name, dtype: None, dims: None };
+            if let Argument::AsTensor(tensor) = arg {
+                self.describe(&mut signature, &tensor.name, program)?;
+            }
+            signatures.push(signature);
+        }
+        let output = match operands[..] {
+            _ if is_dict => {
+                let items = operands.iter().flat_map(|&(name, value)| [name, value]).collect();
+                self.b.value(Kind::Dict, items)?
+            }
+            [(_, one)] => one,
+            _ => self.b.value(Kind::Tuple, operands.iter().map(|&(_, value)| value).collect())?,
+        };
+        Ok((output, signatures))
+    }
+
+    // ---- values -----------------------------------------------------------------------------------
+
+    fn bind(&mut self, name: &str, operand: Operand) -> Done<()> {
+        match self.values.insert(name.to_string(), operand) {
+            None => Ok(()),
+            Some(_) => self.b.refuse(format!("`{name}` is given twice")),
+        }
+    }
+
+    fn lookup(&self, name: &str) -> Done<Operand> {
+        match self.values.get(name) {
+            Some(operand) => Ok(*operand),
+            None => self.b.refuse(format!("`{name}` is not given by any node before")),
+        }
+    }
+
+    fn symbolic(&mut self, value: &Symbolic<'_>) -> Done<Operand> {
+        Ok(match value {
+            Symbolic::AsName(name) => self.lookup(name)?,
+            Symbolic::AsInt(i) => self.b.constant(Value::Int(*i)),
+            Symbolic::AsFloat(x) => self.b.constant(Value::Float(x.0)),
+            Symbolic::AsBool(b) => self.b.constant(Value::Bool(*b)),
+        })
+    }
+
+    fn constant_list(&mut self, items: impl Iterator<Item = Value>) -> Done<Operand> {
+        match Value::frozen_list(items.collect()) {
+            Ok(list) => Ok(self.b.constant(list)),
+            Err(reason) => self.b.refuse(reason),
+        }
+    }
+
+    fn list(&mut self, items: Vec<Operand>) -> Done<Operand> {
+        self.b.value(Kind::List, items)
+    }
+
+    fn operand(&mut self, arg: &Argument<'_>) -> Done<Operand> {
+        let plain = match arg {
+            Argument::AsTensor(tensor) => return self.lookup(&tensor.name),
+            Argument::AsOptionalTensor(OptionalTensor::AsTensor(tensor)) => return self.lookup(&tensor.name),
+            Argument::AsTensors(tensors) => {
+                let items = tensors.iter().map(|tensor| self.lookup(&tensor.name)).collect::<Done<Vec<_>>>()?;
+                return self.list(items);
+            }
+            Argument::AsOptionalTensors(tensors) => {
+                let mut items = Vec::with_capacity(tensors.len());
+                for tensor in tensors {
+                    items.push(match tensor {
+                        OptionalTensor::AsTensor(tensor) => self.lookup(&tensor.name)?,
+                        OptionalTensor::AsNone(_) => self.b.constant(Value::None),
+                    });
+                }
+                return self.list(items);
+            }
+            Argument::AsSymInt(value) | Argument::AsSymBool(value) | Argument::AsSymFloat(value) => {
+                return self.symbolic(value);
+            }
+            Argument::AsSymInts(values) | Argument::AsSymBools(values) | Argument::AsSymFloats(values) => {
+                let items = values.iter().map(|value| self.symbolic(value)).collect::<Done<Vec<_>>>()?;
+                return self.list(items);
+            }
+            Argument::AsInts(ints) => return self.constant_list(ints.iter().map(|&i| Value::Int(i))),
+            Argument::AsFloats(floats) => return self.constant_list(floats.iter().map(|x| Value::Float(x.0))),
+            Argument::AsBools(bools) => return self.constant_list(bools.iter().map(|&b| Value::Bool(b))),
+            Argument::AsStrings(texts) => return self.constant_list(texts.iter().map(|text| Value::str(&**text))),
+            Argument::AsNone(_) | Argument::AsOptionalTensor(OptionalTensor::AsNone(_)) => Value::None,
+            Argument::AsInt(i) => Value::Int(*i),
+            Argument::AsFloat(x) => Value::Float(x.0),
+            Argument::AsBool(b) => Value::Bool(*b),
+            Argument::AsString(text) => Value::str(&**text),
+            // Numbers of dtypes differ from TorchScript's, which the rows know.
+            Argument::AsScalarType(number) => match dtype_of(*number) {
+                Ok(dtype) => Value::Int(code_of_dtype(dtype)),
+                Err(reason) => return self.b.refuse(reason),
+            },
+            // Everything is dense and on this machine.
+            Argument::AsDevice(_) => Value::str("cpu"),
+            Argument::AsLayout(_) | Argument::AsMemoryFormat(_) => Value::None,
+            Argument::AsGraph(_)
+            | Argument::AsOperator(_)
+            | Argument::AsComplex(_)
+            | Argument::AsCustomObj(_)
+            | Argument::AsNestedTensors(_)
+            | Argument::AsIntLists(_)
+            | Argument::AsFloatLists(_)
+            | Argument::AsStringToArgument(_) => return self.b.refuse("an argument of a kind that is not supported"),
+        };
+        Ok(self.b.constant(plain))
+    }
+
+    // ---- nodes ------------------------------------------------------------------------------------
+
+    fn nodes(&mut self, graph: &Graph<'_>) -> Done<()> {
+        for (idx, node) in graph.nodes.iter().enumerate() {
+            self.b.at.line = idx as u32 + 1;
+            self.node(node)?;
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, node: &Node<'_>) -> Done<()> {
+        if let Some(operator) = node.target.strip_prefix("torch.ops.higher_order.") {
+            return self.higher_order(node, operator);
+        }
+        // Without the overload: arguments have names, and a row covers all its overloads.
+        let name = match node.target.strip_prefix("torch.ops.") {
+            Some(operator) => operator.rsplit_once('.').map_or(operator, |(name, _)| name),
+            None => &*node.target,
+        };
+        if table::is_skipped(name) {
+            return Ok(());
+        }
+        let Some((row, in_place)) = table::find(name) else { return self.unknown(node, "") };
+        let mut bound: Vec<Option<Operand>> = vec![None; row.args.len()];
+        for (index, named) in node.inputs.iter().enumerate() {
+            let place = match &*named.name {
+                "" => Some(index),
+                arg => table::place(name, row, arg),
+            };
+            // What is left out and what is None say the same, so an argument the row lacks does not matter then.
+            let is_none = matches!(named.arg, Argument::AsNone(_));
+            match place.filter(|&place| place < bound.len()) {
+                Some(place) if bound[place].is_none() => bound[place] = Some(self.operand(&named.arg)?),
+                None if is_none || table::is_without_effect(&named.name) => {}
+                _ => return self.unknown(node, &format!(" with argument `{}`", named.name)),
+            }
+        }
+        let mut args = Vec::with_capacity(bound.len());
+        for (operand, arg) in bound.into_iter().zip(row.args) {
+            args.push(match (operand, arg.default.value()) {
+                (Some(operand), _) => operand,
+                (None, Some(value)) => self.b.constant(value),
+                (None, None) => return self.unknown(node, &format!(" without its argument `{}`", arg.name)),
+            });
+        }
+        let kind = if in_place { Kind::InPlace(row) } else { Kind::Op(row) };
+        let result = self.b.value(kind, args)?;
+        match &node.outputs[..] {
+            [] => Ok(()),
+            [Argument::AsTensors(names)] => {
+                let names: Vec<&Cow<'_, str>> = names.iter().map(|name| &name.name).collect();
+                self.unpack(result, &names)
+            }
+            [one] => match output_name(one) {
+                Some(name) => self.bind(name, result),
+                None => self.b.refuse("a result of a kind that is not supported"),
+            },
+            several => {
+                let unused = Cow::Borrowed("");
+                let names: Vec<&Cow<'_, str>> = several.iter().map(|one| output_name(one).unwrap_or(&unused)).collect();
+                self.unpack(result, &names)
+            }
+        }
+    }
+
+    fn unpack(&mut self, result: Operand, names: &[&Cow<'_, str>]) -> Done<()> {
+        let slots: Vec<Slot> = names.iter().map(|_| self.b.new_slot()).collect();
+        self.b.emit(Kind::Unpack, vec![result], slots.clone())?;
+        for (name, slot) in names.iter().zip(slots).filter(|(name, _)| !name.is_empty()) {
+            self.bind(name, Operand::Slot(slot))?;
+        }
+        Ok(())
+    }
+
+    /// Notes that this node cannot run, and lets what follows go on.
+    fn unknown(&mut self, node: &Node<'_>, what: &str) -> Done<()> {
+        self.b.unknown(format!("{}{what}", node.target));
+        for name in output_names_of(node) {
+            let slot = self.b.new_slot();
+            self.bind(name, Operand::Slot(slot))?;
+        }
+        Ok(())
+    }
+
+    // ---- graphs in graphs -------------------------------------------------------------------------
+
+    fn higher_order(&mut self, node: &Node<'_>, operator: &str) -> Done<()> {
+        let args: Vec<&Argument<'_>> = node.inputs.iter().map(|named| &named.arg).collect();
+        match (operator, &args[..]) {
+            ("cond", [cond, Argument::AsGraph(then), Argument::AsGraph(otherwise), operands @ ..]) => {
+                let cond = self.operand(cond)?;
+                let operands = self.flat(operands)?;
+                let names = output_names_of(node);
+                let slots: Vec<Slot> = names.iter().map(|_| self.b.new_slot()).collect();
+                let mut blocks = Vec::new();
+                for (label, graph) in [("true_graph", then), ("false_graph", otherwise)] {
+                    let outer = self.b.begin_block()?;
+                    let results = self.inner(label, &graph.graph, &operands)?;
+                    if results.len() != slots.len() {
+                        return self.b.refuse(format!(
+                            "cond has {} results, its graph gives {}",
+                            slots.len(),
+                            results.len()
+                        ));
+                    }
+                    self.b.emit(Kind::Move, results, slots.clone())?;
+                    blocks.push(self.b.end_block(outer));
+                }
+                let (otherwise, then) = (blocks.pop().unwrap_or_default(), blocks.pop().unwrap_or_default());
+                self.b.emit(Kind::If(then, otherwise), vec![cond], Vec::new())?;
+                for (name, slot) in names.into_iter().zip(slots) {
+                    self.bind(name, Operand::Slot(slot))?;
+                }
+                Ok(())
+            }
+            // Whether gradients are recorded changes nothing here; nor does an autocast that is off.
+            ("wrap_with_set_grad_enabled", [_, Argument::AsGraph(graph), operands @ ..])
+            | ("wrap_with_autocast", [_, _, Argument::AsBool(false), _, Argument::AsGraph(graph), operands @ ..]) => {
+                let operands = self.flat(operands)?;
+                let results = self.inner(operator, &graph.graph, &operands)?;
+                let names = output_names_of(node);
+                if results.len() != names.len() {
+                    return self.b.refuse(format!(
+                        "{operator} has {} results, its graph gives {}",
+                        names.len(),
+                        results.len()
+                    ));
+                }
+                names.into_iter().zip(results).try_for_each(|(name, result)| self.bind(name, result))
+            }
+            _ => self.unknown(node, ""),
+        }
+    }
+
+    /// Operands, with those in lists one after the other.
+    fn flat(&mut self, args: &[&Argument<'_>]) -> Done<Vec<Operand>> {
+        let mut out = Vec::new();
+        for arg in args {
+            match arg {
+                Argument::AsTensors(tensors) => {
+                    for tensor in tensors {
+                        out.push(self.lookup(&tensor.name)?);
+                    }
+                }
+                Argument::AsSymInts(values) => {
+                    for value in values {
+                        out.push(self.symbolic(value)?);
+                    }
+                }
+                one => out.push(self.operand(one)?),
+            }
+        }
+        Ok(out)
+    }
+
+    /// Lowers a graph with names of its own; gives its results.
+    fn inner(&mut self, label: &str, graph: &Graph<'_>, operands: &[Operand]) -> Done<Vec<Operand>> {
+        if graph.inputs.len() != operands.len() {
+            return self.b.refuse(format!("{label} takes {} inputs, {} are given", graph.inputs.len(), operands.len()));
+        }
+        self.depth += 1;
+        if self.depth > MAX_GRAPH_DEPTH {
+            return self.b.refuse(format!("graphs nest deeper than {MAX_GRAPH_DEPTH}"));
+        }
+        let outer = self.b.at;
+        let name = format!("{}:{}/{label}", self.b.entry_name(outer.file), outer.line);
+        self.b.at = At { file: self.b.entry(&name), line: 0 };
+        let values = std::mem::take(&mut self.values);
+        for (input, operand) in graph.inputs.iter().zip(operands) {
+            match output_name(input) {
+                Some(name) => self.bind(name, *operand)?,
+                None => return self.b.refuse(format!("{label} has an input of a kind that is not supported")),
+            }
+        }
+        self.nodes(graph)?;
+        let results = self.flat(&graph.outputs.iter().collect::<Vec<_>>())?;
+        self.values = values;
+        self.b.at = outer;
+        self.depth -= 1;
+        Ok(results)
+    }
+}
+
+fn output_name<'n>(arg: &'n Argument<'_>) -> Option<&'n Cow<'n, str>> {
+    match arg {
+        Argument::AsTensor(tensor) | Argument::AsOptionalTensor(OptionalTensor::AsTensor(tensor)) => Some(&tensor.name),
+        Argument::AsSymInt(Symbolic::AsName(name))
+        | Argument::AsSymBool(Symbolic::AsName(name))
+        | Argument::AsSymFloat(Symbolic::AsName(name)) => Some(name),
+        _ => None,
+    }
+}
+
+fn output_names_of<'n>(node: &'n Node<'_>) -> Vec<&'n Cow<'n, str>> {
+    let names = node.outputs.iter().flat_map(|output| match output {
+        Argument::AsTensors(tensors) => tensors.iter().map(|tensor| &tensor.name).collect(),
+        one => output_name(one).into_iter().collect::<Vec<_>>(),
+    });
+    names.filter(|name| !name.is_empty()).collect()
+}

@@ -1,0 +1,257 @@
+//! How names of exported programs lead to operators.
+//!
+//! Most are rows of the TorchScript table under the same name. Here are those that only exported programs use:
+//! other names for a row, other names for its arguments, and operators of decomposed programs that give more
+//! values than models use.
+
+use stark_kernels::ops as k;
+
+use crate::ops::Default::*;
+use crate::ops::Traits::Pure;
+use crate::ops::tensor::{ok, say};
+use crate::ops::{ArgRow, Args, OpResult, OpRow, nn, window};
+use crate::value::Value;
+
+/// Other names of rows.
+static SAME: &[(&str, &str)] = &[
+    ("aten.sym_size", "torch.size"),
+    ("aten.sym_stride", "torch.stride"),
+    ("aten.sym_numel", "torch.numel"),
+    ("aten._to_copy", "torch.to"),
+    ("aten._unsafe_view", "torch.view"),
+    ("aten.view_copy", "torch.view"),
+    ("aten._reshape_alias", "torch.view"),
+    ("aten.lift_fresh_copy", "torch.clone"),
+    ("aten.detach_", "torch.detach"),
+    ("aten._embedding_bag", "torch.embedding_bag"),
+    ("aten._embedding_bag_forward_only", "torch.embedding_bag"),
+    ("aten._adaptive_avg_pool2d", "torch.adaptive_avg_pool2d"),
+    ("aten._local_scalar_dense", "torch.item"),
+    ("_operator.add", "torch.add"),
+    ("_operator.sub", "torch.sub"),
+    ("_operator.mul", "torch.mul"),
+    ("_operator.truediv", "torch.truediv"),
+    ("_operator.floordiv", "torch.floordiv"),
+    ("_operator.mod", "torch.remainder"),
+    ("_operator.pow", "torch.pow"),
+    ("_operator.neg", "torch.neg"),
+    ("_operator.eq", "torch.eq"),
+    ("_operator.ne", "torch.ne"),
+    ("_operator.lt", "torch.lt"),
+    ("_operator.le", "torch.le"),
+    ("_operator.gt", "torch.gt"),
+    ("_operator.ge", "torch.ge"),
+    ("_operator.and_", "torch.__and__"),
+    ("_operator.or_", "torch.__or__"),
+    ("_operator.xor", "torch.__xor__"),
+    ("_operator.not_", "torch.__not__"),
+    ("_operator.getitem", "torch.__getitem__"),
+    ("torch.sym_max", "ops.prim.max"),
+    ("torch.sym_min", "ops.prim.min"),
+    ("torch.sym_float", "float"),
+    ("torch.sym_int", "int"),
+    ("torch.sym_not", "torch.__not__"),
+    ("torch._sym_sqrt", "torch.sqrt"),
+    ("math.ceil", "torch.ceil"),
+    ("math.floor", "torch.floor"),
+    ("math.trunc", "int"),
+    ("math.sqrt", "torch.sqrt"),
+];
+
+/// Arguments by another name: operator, its argument, the row's.
+static RENAMED: &[(&str, &str, &str)] = &[
+    ("aten.to", "other", "a"),
+    ("aten.scatter", "value", "src"),
+    ("aten.upsample_nearest2d", "self", "input"),
+    ("aten.upsample_bilinear2d", "self", "input"),
+    ("aten.split", "split_sizes", "split_size"),
+];
+
+/// Arguments that change nothing about a result here.
+const WITHOUT_EFFECT: [&str; 6] = ["stable", "non_blocking", "path", "cudnn_enable", "generator", "implicit"];
+
+/// Checks and hints without a result.
+const SKIPPED: [&str; 7] = [
+    "aten._assert_tensor_metadata",
+    "aten._assert_async",
+    "aten._assert_scalar",
+    "aten.sym_constrain_range",
+    "aten.sym_constrain_range_for_size",
+    "aten._check_is_size",
+    "aten.record_stream",
+];
+
+macro_rules! rows {
+    ($( $name:literal ( $($arg:ident $(= $default:expr)?),* ) $run:expr; )*) => {
+        static ROWS: &[OpRow] = &[ $( OpRow {
+            name: $name,
+            args: &[ $( arg!($arg $($default)?) ),* ],
+            run: { const RUN: fn(&Args<'_>) -> OpResult = $run; RUN },
+            traits: Pure,
+        } ),* ];
+    };
+}
+
+macro_rules! arg {
+    ($name:ident) => {
+        ArgRow { name: stringify!($name), default: Required }
+    };
+    ($name:ident $default:expr) => {
+        ArgRow { name: stringify!($name), default: $default }
+    };
+}
+
+rows! {
+    "aten.arange"(start = Int(0), end = None, step = None, dtype = None, layout = None, device = None, pin_memory = None) crate::ops::tensor::arange;
+    "aten._softmax"(self, dim, half_to_float = Bool(false)) |a| ok(k::softmax(&*a.tensor(0)?, a.int(1)?));
+    "aten._log_softmax"(self, dim, half_to_float = Bool(false)) |a| ok(k::log_softmax(&*a.tensor(0)?, a.int(1)?));
+    "aten._safe_softmax"(self, dim, dtype = None) safe_softmax;
+    "aten.native_layer_norm"(input, normalized_shape, weight = None, bias = None, eps) |a| first_of(3, nn::layer_norm(a)?);
+    "aten.native_group_norm"(input, weight, bias, n, c, hxw, groups, eps) native_group_norm;
+    "aten._native_batch_norm_legit_no_training"(input, weight, bias, running_mean, running_var, momentum, eps) batch_norm;
+    "aten.native_dropout"(input, p, train) native_dropout;
+    "aten.max_pool2d_with_indices"(self, kernel_size, stride = None, padding = Int(0), dilation = Int(1), ceil_mode = Bool(false)) |a| first_of(2, window::max_pool2d(a)?);
+    "aten._scaled_dot_product_flash_attention_for_cpu"(query, key, value, dropout_p = Float(0.0), is_causal = Bool(false), attn_mask = None, scale = None) flash_attention;
+    "aten.var_mean"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) var_mean;
+    "aten.slice_scatter"(self, src, dim = Int(0), start = None, end = None, step = Int(1)) slice_scatter;
+    "aten.select_scatter"(self, src, dim, index) select_scatter;
+}
+
+fn find_row(name: &str) -> Option<&'static OpRow> {
+    ROWS.iter().find(|row| row.name == name)
+}
+
+/// The row that a target names, and whether it asks for the in-place form. `name` has no overload:
+/// `aten.relu_`, `_operator.mul`.
+pub fn find(name: &str) -> Option<(&'static OpRow, bool)> {
+    if let Some(row) = find_row(name) {
+        return Some((row, false));
+    }
+    if let Some((_, other)) = SAME.iter().find(|(same, _)| *same == name) {
+        return crate::ops::find(other);
+    }
+    let aten = name.strip_prefix("aten.")?;
+    crate::ops::find(&format!("torch.{aten}"))
+}
+
+/// Where argument `arg` of operator `name` goes in its row; `None` when the row has no such argument.
+pub fn place(name: &str, row: &OpRow, arg: &str) -> Option<usize> {
+    let renamed = RENAMED.iter().find(|(operator, from, _)| *operator == name && *from == arg).map(|(_, _, to)| *to);
+    let position = |wanted: &str| row.args.iter().position(|a| a.name == wanted);
+    position(arg).or_else(|| renamed.and_then(position))
+}
+
+pub fn is_without_effect(arg: &str) -> bool {
+    WITHOUT_EFFECT.contains(&arg)
+}
+
+pub fn is_skipped(name: &str) -> bool {
+    SKIPPED.contains(&name)
+}
+
+/// The first of `n` values; the others serve training, and nothing that runs here gives them.
+fn first_of(n: usize, first: Value) -> OpResult {
+    Value::tuple(std::iter::once(first).chain((1..n).map(|_| Value::None)).collect())
+}
+
+/// A row that is masked whole gives zeros.
+fn safe_softmax(a: &Args<'_>) -> OpResult {
+    let x = a.tensor(0)?;
+    let dim = a.int(1)?;
+    let made = || {
+        let soft = k::softmax(&x, dim)?;
+        let blind = k::eq(&k::amax(&x, &[dim], true)?, f64::NEG_INFINITY)?;
+        k::where_(&blind, 0.0, &soft)?.to(x.dtype())
+    };
+    ok(made())
+}
+
+fn native_group_norm(a: &Args<'_>) -> OpResult {
+    let (weight, bias) = (a.opt_tensor(1)?, a.opt_tensor(2)?);
+    first_of(3, ok(k::group_norm(&*a.tensor(0)?, a.count(6)?, weight.as_deref(), bias.as_deref(), a.float(7)?))?)
+}
+
+fn batch_norm(a: &Args<'_>) -> OpResult {
+    let (weight, bias) = (a.opt_tensor(1)?, a.opt_tensor(2)?);
+    let x = a.tensor(0)?;
+    let out = k::batch_norm(&x, &*a.tensor(3)?, &*a.tensor(4)?, weight.as_deref(), bias.as_deref(), a.float(6)?);
+    first_of(3, ok(out)?)
+}
+
+fn native_dropout(a: &Args<'_>) -> OpResult {
+    if a.bool(2)? {
+        return Err("the model is in training mode; export it after model.eval()".into());
+    }
+    first_of(2, a.get(0).clone())
+}
+
+fn flash_attention(a: &Args<'_>) -> OpResult {
+    if a.float(3)? != 0.0 {
+        return Err("the model is in training mode; export it after model.eval()".into());
+    }
+    let scale = a.opt_scalar(6)?.map(|x| x.to_f64());
+    let options = k::Attention { causal: a.bool(4)?, scale, grouped: false };
+    let mask = a.opt_tensor(5)?;
+    let (query, key, value) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+    first_of(2, ok(k::scaled_dot_product_attention(&query, &key, &value, mask.as_deref(), options))?)
+}
+
+fn var_mean(a: &Args<'_>) -> OpResult {
+    let dims = a.opt_ints(1)?.unwrap_or_default();
+    let mean = k::mean(&*a.tensor(0)?, &dims, a.bool(3)?).map_err(say)?;
+    Value::tuple(vec![crate::ops::rest::var(a)?, Value::Tensor(mean)])
+}
+
+fn slice_scatter(a: &Args<'_>) -> OpResult {
+    let mut out = a.tensor(0)?.into_owned();
+    let (dim, start, end, step) = (a.int(2)?, a.opt_int(3)?.unwrap_or(0), a.opt_int(4)?.unwrap_or(i64::MAX), a.int(5)?);
+    let src = a.tensor(1)?;
+    ok(out.assign(|whole| whole.slice(dim, start, end, step), &src).map(|()| out))
+}
+
+fn select_scatter(a: &Args<'_>) -> OpResult {
+    let mut out = a.tensor(0)?.into_owned();
+    let (dim, index) = (a.int(2)?, a.int(3)?);
+    let src = a.tensor(1)?;
+    ok(out.assign(|whole| whole.select(dim, index), &src).map(|()| out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_of_real_programs_are_known() {
+        let aten = "linear sym_size add reshape dropout transpose embedding layer_norm unsqueeze view gelu arange expand mul \
+            relu conv2d scaled_dot_product_attention select slice __and__ batch_norm cat index new_ones softmax tanh to \
+            flatten gather ge max_pool2d relu_ zeros adaptive_avg_pool2d contiguous linalg_vector_norm mean pad permute abs \
+            add_ bmm clamp clamp_min cumsum div elu expand_as glu gt hardsigmoid instance_norm leaky_relu log_softmax matmul \
+            ne pow sigmoid silu squeeze sub sum unbind unflatten where addmm alias all amax any argmax avg_pool1d avg_pool2d \
+            baddbmm celu chunk conv1d conv_transpose1d conv_transpose2d cos diff dropout_ einsum embedding_bag eq erf exp \
+            flip floor fmod group_norm gru hardswish hardswish_ hardtanh index_select le log1p log_sigmoid logical_not \
+            logsumexp lstm masked_fill max max_pool1d maximum min mish neg one_hot pixel_shuffle prelu prod reciprocal \
+            repeat_interleave roll round rsqrt scatter selu sign sin softplus softshrink sort split sqrt stack std sym_numel \
+            threshold topk tril upsample_bilinear2d upsample_nearest2d var zeros_like mm native_layer_norm convolution full \
+            native_group_norm _native_batch_norm_legit_no_training max_pool2d_with_indices _softmax _to_copy clone detach_ \
+            full_like scalar_tensor split_with_sizes constant_pad_nd var_mean slice_scatter index_put amin rsub";
+        for name in aten.split_whitespace().map(|name| format!("aten.{name}")) {
+            assert!(find(&name).is_some(), "{name}");
+        }
+        for (name, in_place) in [("aten.relu_", true), ("aten.relu", false), ("_operator.mul", false)] {
+            assert_eq!(find(name).map(|(_, in_place)| in_place), Some(in_place), "{name}");
+        }
+        assert!(find("aten.no_such_op").is_none() && find("other.relu").is_none());
+    }
+
+    #[test]
+    fn every_other_name_leads_to_a_row_and_an_argument() {
+        for (name, _) in SAME {
+            assert!(find(name).is_some(), "{name}");
+        }
+        for (name, from, to) in RENAMED {
+            let (row, _) = find(name).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(place(name, row, from), row.args.iter().position(|arg| arg.name == *to), "{name} {from}");
+            assert!(place(name, row, to).is_some(), "{name} {to}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! `torch.export` programs made here: control flow, sizes, state, and what is refused.
+
+use serde_json::{Value as Json, json};
+use stark_kernels::{DType, Tensor};
+use stark_models::{Model, ModelError};
+
+/// A zip of stored entries.
+fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let (mut bytes, mut central) = (Vec::new(), Vec::new());
+    for (name, content) in entries {
+        let (crc, n) = (crc32fast::hash(content), content.len() as u32);
+        let at = bytes.len() as u32;
+        let mut fields: Vec<u8> = Vec::new();
+        // Version, flags, method, time and date are 0.
+        fields.extend([0; 10]);
+        fields.extend([crc, n, n].iter().flat_map(|x| x.to_le_bytes()));
+        fields.extend((name.len() as u16).to_le_bytes());
+        fields.extend([0; 2]);
+        bytes.extend(b"PK\x03\x04");
+        bytes.extend(&fields);
+        bytes.extend(name.bytes());
+        bytes.extend(content);
+        central.extend(b"PK\x01\x02\0\0");
+        central.extend(&fields);
+        central.extend([0; 10]);
+        central.extend(at.to_le_bytes());
+        central.extend(name.bytes());
+    }
+    let (n, size, start) = (entries.len() as u16, central.len() as u32, bytes.len() as u32);
+    bytes.extend(&central);
+    bytes.extend(b"PK\x05\x06\0\0\0\0");
+    bytes.extend([n, n].iter().flat_map(|x| x.to_le_bytes()));
+    bytes.extend([size, start].iter().flat_map(|x| x.to_le_bytes()));
+    bytes.extend([0; 2]);
+    bytes
+}
+
+fn tensor(name: &str) -> Json {
+    json!({"as_tensor": {"name": name}})
+}
+
+/// A node with arguments by name and one tensor as its result.
+fn node(target: &str, inputs: &[(&str, Json)], output: &str) -> Json {
+    let inputs: Vec<Json> = inputs.iter().map(|(name, arg)| json!({"name": name, "arg": arg, "kind": 1})).collect();
+    json!({"target": format!("torch.ops.{target}"), "inputs": inputs, "outputs": [tensor(output)], "metadata": {}})
+}
+
+fn graph(inputs: &[&str], nodes: Vec<Json>, outputs: &[&str]) -> Json {
+    let all = |names: &[&str]| names.iter().map(|name| tensor(name)).collect::<Vec<_>>();
+    json!({"inputs": all(inputs), "nodes": nodes, "outputs": all(outputs), "tensor_values": {}})
+}
+
+fn sizes(dims: &[&str]) -> Json {
+    let size = |dim: &&str| match dim.parse::<i64>() {
+        Ok(n) => json!({"as_int": n}),
+        Err(_) => json!({"as_expr": {"expr_str": format!("Symbol('{dim}', positive=True, integer=True)")}}),
+    };
+    dims.iter().map(size).collect()
+}
+
+/// A program that takes `x` (and `y` when it is named), both `[n, 2]` of Float32, and gives one tensor. The
+/// weight `w` is the numbers 1 and 2.
+fn program(inputs: &[&str], nodes: Vec<Json>, output: &str) -> Json {
+    let mut names = vec!["w"];
+    names.extend(inputs);
+    let mut graph = graph(&names, nodes, &[output]);
+    let meta = json!({"dtype": 7, "sizes": sizes(&["n", "2"]), "strides": sizes(&["2", "1"]), "storage_offset": {"as_int": 0}});
+    for name in inputs {
+        graph["tensor_values"][name] = meta.clone();
+    }
+    let mut specs = vec![json!({"parameter": {"arg": {"name": "w"}, "parameter_name": "weight"}})];
+    specs.extend(inputs.iter().map(|name| json!({"user_input": {"arg": tensor(name)}})));
+    json!({
+        "graph_module": {
+            "graph": graph,
+            "signature": {"input_specs": specs, "output_specs": [{"user_output": {"arg": tensor(output)}}]},
+            "module_call_graph": [],
+        },
+        "range_constraints": {"n": {"min_val": 1, "max_val": 4}},
+        "schema_version": {"major": 8, "minor": 1},
+    })
+}
+
+fn weights() -> Json {
+    let meta = json!({"dtype": 7, "sizes": sizes(&["2"]), "strides": sizes(&["1"]), "storage_offset": {"as_int": 0}});
+    json!({"config": {"weight": {"path_name": "weight_0", "is_param": true, "use_pickle": false, "tensor_meta": meta}}})
+}
+
+fn load_with(program: &str, weights: &Json) -> Result<Model, ModelError> {
+    let numbers: Vec<u8> = [1.0f32, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let archive = zip(&[
+        ("p/archive_format", b"pt2".to_vec()),
+        ("p/models/model.json", program.as_bytes().to_vec()),
+        ("p/data/weights/model_weights_config.json", weights.to_string().into_bytes()),
+        ("p/data/weights/weight_0", numbers),
+    ]);
+    Model::load_bytes(archive, "made.pt2")
+}
+
+fn load(program: &Json) -> Result<Model, ModelError> {
+    load_with(&program.to_string(), &weights())
+}
+
+fn rows(numbers: &[f32]) -> Tensor {
+    Tensor::from_slice(numbers, &[numbers.len() / 2, 2]).expect("rows")
+}
+
+fn run(program: &Json, inputs: &[Tensor]) -> Vec<f32> {
+    let model = load(program).unwrap_or_else(|e| panic!("{e}"));
+    let out = model.predict(inputs).unwrap_or_else(|e| panic!("{e}"));
+    out[0].to_vec().expect("floats")
+}
+
+#[test]
+fn nodes_take_weights_and_give_tensors() {
+    let add = node(
+        "aten.add.Tensor",
+        &[("self", tensor("x")), ("other", tensor("w")), ("alpha", json!({"as_int": 10}))],
+        "y",
+    );
+    let made = program(&["x"], vec![add], "y");
+    assert_eq!(run(&made, &[rows(&[1.0, 1.0])]), [11.0, 21.0]);
+    let model = load(&made).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(model.n_parameters(), 2);
+    let input = &model.inputs()[0];
+    assert_eq!((input.name.as_str(), input.dtype, &input.dims), ("x", Some(DType::F32), &Some(vec![None, Some(2)])));
+}
+
+#[test]
+fn sizes_are_values_and_python_computes_with_them() {
+    let mut size = node("aten.sym_size.int", &[("self", tensor("x")), ("dim", json!({"as_int": 0}))], "");
+    size["outputs"] = json!([{"as_sym_int": {"as_name": "n"}}]);
+    let twice = json!({
+        "target": "_operator.mul",
+        "inputs": [
+            {"name": "", "arg": {"as_sym_int": {"as_name": "n"}}, "kind": 1},
+            {"name": "", "arg": {"as_int": 2}, "kind": 1},
+        ],
+        "outputs": [{"as_sym_int": {"as_name": "twice"}}],
+    });
+    let shape = json!({"as_sym_ints": [{"as_name": "twice"}, {"as_int": 1}]});
+    let view = node("aten.view.default", &[("self", tensor("x")), ("size", shape)], "v");
+    let sum = node("aten.sum.dim_IntList", &[("self", tensor("v")), ("dim", json!({"as_ints": [0]}))], "y");
+    assert_eq!(run(&program(&["x"], vec![size, twice, view, sum], "y"), &[rows(&[1.0, 2.0, 3.0, 4.0])]), [10.0]);
+}
+
+#[test]
+fn cond_takes_one_of_its_graphs() {
+    let inner = |op: &str| {
+        let nodes = vec![node(op, &[("self", tensor("a")), ("other", tensor("b"))], "r")];
+        json!({"as_graph": {"name": "inner", "graph": graph(&["a", "b"], nodes, &["r"])}})
+    };
+    let total = node("aten.sum.default", &[("self", tensor("x"))], "total");
+    let test = node("aten.gt.Scalar", &[("self", tensor("total")), ("other", json!({"as_int": 0}))], "test");
+    let operands = json!({"as_tensors": [{"name": "x"}, {"name": "w"}]});
+    let args = [("", tensor("test")), ("", inner("aten.add.Tensor")), ("", inner("aten.sub.Tensor")), ("", operands)];
+    let cond = node("higher_order.cond", &args, "y");
+    let made = program(&["x"], vec![total, test, cond], "y");
+    assert_eq!(run(&made, &[rows(&[1.0, 1.0])]), [2.0, 3.0]);
+    assert_eq!(run(&made, &[rows(&[-1.0, -1.0])]), [-2.0, -3.0]);
+}
+
+#[test]
+fn a_graph_without_gradients_runs_in_place_of_its_node() {
+    let nodes = vec![node("aten.mul.Tensor", &[("self", tensor("a")), ("other", tensor("a"))], "r")];
+    let inner = json!({"as_graph": {"name": "inner", "graph": graph(&["a"], nodes, &["r"])}});
+    let args = [("", json!({"as_bool": false})), ("", inner), ("", tensor("x"))];
+    let mut call = node("higher_order.wrap_with_set_grad_enabled", &args, "");
+    call["outputs"] = json!([{"as_tensors": [{"name": "y"}]}]);
+    assert_eq!(run(&program(&["x"], vec![call], "y"), &[rows(&[3.0, 4.0])]), [9.0, 16.0]);
+}
+
+#[test]
+fn a_change_in_place_is_seen_by_views_but_not_by_callers() {
+    let clone = node("aten.clone.default", &[("self", tensor("x"))], "c");
+    let first = node(
+        "aten.select.int",
+        &[("self", tensor("c")), ("dim", json!({"as_int": 1})), ("index", json!({"as_int": 0}))],
+        "s",
+    );
+    let add = node("aten.add_.Tensor", &[("self", tensor("s")), ("other", json!({"as_int": 5}))], "t");
+    let x = rows(&[1.0, 2.0]);
+    assert_eq!(run(&program(&["x"], vec![clone, first, add], "c"), &[x.clone()]), [6.0, 2.0]);
+    assert_eq!(x.to_vec::<f32>().expect("floats"), [1.0, 2.0]);
+    let mul = node("aten.mul_.Tensor", &[("self", tensor("w")), ("other", json!({"as_int": 5}))], "y");
+    let model = load(&program(&["x"], vec![mul], "y")).unwrap_or_else(|e| panic!("{e}"));
+    let error = model.predict(&[x]).expect_err("a weight is written").to_string();
+    assert!(error.contains("immutable"), "{error}");
+}
+
+#[test]
+fn inputs_are_held_against_the_program() {
+    let add = node("aten.add.Tensor", &[("self", tensor("x")), ("other", tensor("y"))], "z");
+    let model = load(&program(&["x", "y"], vec![add], "z")).unwrap_or_else(|e| panic!("{e}"));
+    let zeros = |shape: &[usize], dtype| Tensor::zeros(shape, dtype).expect("zeros");
+    let good = zeros(&[3, 2], DType::F32);
+    for (y, words) in [
+        (zeros(&[3, 2], DType::I64), "takes Float32"),
+        (zeros(&[3, 3], DType::F32), "takes [_, 2]"),
+        (zeros(&[2], DType::F32), "takes [_, 2]"),
+        (zeros(&[5, 2], DType::F32), "0 to 4"),
+        (zeros(&[2, 2], DType::F32), "`x` has 3"),
+    ] {
+        let error = model.predict(&[good.clone(), y]).expect_err(words).to_string();
+        assert!(error.contains("input `y`") && error.contains(words), "{error}");
+    }
+    assert!(model.predict(&[good.clone(), good]).is_ok());
+}
+
+#[test]
+fn operators_that_are_not_known_are_listed_with_their_places() {
+    let x = || ("self", tensor("x"));
+    let nodes = vec![
+        node("aten.fft_rfft.default", &[x()], "a"),
+        node("aten.relu.default", &[x(), ("surprise", json!({"as_int": 1}))], "b"),
+        node("aten.linear.default", &[("input", tensor("b"))], "c"),
+        node("higher_order.while_loop", &[("", tensor("c"))], "y"),
+    ];
+    match load(&program(&["x"], nodes, "y")) {
+        Err(ModelError::UnknownOperators { operators, .. }) => {
+            let names: Vec<(&str, u32)> = operators.iter().map(|op| (op.name.as_str(), op.place.line)).collect();
+            let want = [
+                ("torch.ops.aten.fft_rfft.default", 1),
+                ("torch.ops.aten.relu.default with argument `surprise`", 2),
+                ("torch.ops.aten.linear.default without its argument `weight`", 3),
+                ("torch.ops.higher_order.while_loop", 4),
+            ];
+            assert_eq!(names, want);
+            assert_eq!(&*operators[0].place.entry, "models/model.json");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_cannot_be_imported_says_why() {
+    let relu = || vec![node("aten.relu.default", &[("self", tensor("x"))], "y")];
+    let good = program(&["x"], relu(), "y");
+    let changed = |path: &str, to: Json| {
+        let mut changed = good.clone();
+        *changed.pointer_mut(path).expect(path) = to;
+        changed.to_string()
+    };
+    let weight = |key: &str, to: Json| {
+        let mut changed = weights();
+        *changed.pointer_mut(&format!("/config/weight/{key}")).expect(key) = to;
+        changed
+    };
+    for (program, weights, words) in [
+        (changed("/schema_version/major", json!(7)), weights(), "version 7"),
+        (changed("/graph_module/graph/nodes", json!([])), weights(), "`y`"),
+        (changed("/graph_module/graph/nodes/0/outputs", json!([tensor("x")])), weights(), "twice"),
+        (changed("/graph_module/graph/nodes/0/inputs/0/arg", json!({"as_what": 1})), weights(), "as_what"),
+        (changed("/graph_module/graph/nodes/0/inputs/0/arg", json!({"as_int": 1.5})), weights(), "models/model.json"),
+        (changed("/graph_module/signature/output_specs", json!([])), weights(), "signature"),
+        (
+            changed("/graph_module/signature/input_specs/0/parameter/parameter_name", json!("other")),
+            weights(),
+            "`other`",
+        ),
+        (
+            good.to_string().replacen("\"range_constraints\":{", "\"range_constraints\":{\"n\":{},", 1),
+            weights(),
+            "twice",
+        ),
+        (good.to_string(), weight("use_pickle", json!(true)), "pickle"),
+        (good.to_string(), weight("path_name", json!("weight_9")), "weight_9"),
+        (good.to_string(), weight("tensor_meta/sizes", sizes(&["3"])), "`weight`"),
+        (good.to_string(), weight("tensor_meta/sizes", sizes(&["-1"])), "-1"),
+        (good.to_string(), weight("tensor_meta/dtype", json!(10)), "complex"),
+        (good.to_string(), weight("tensor_meta/storage_offset", json!({"as_int": i64::MAX})), "`weight`"),
+        ("[".repeat(100_000), weights(), "models/model.json"),
+    ] {
+        let error = load_with(&program, &weights).expect_err(words).to_string();
+        assert!(error.starts_with("made.pt2: ") && error.contains(words), "{words}: {error}");
+    }
+    let mut state = good;
+    let written = json!({"buffer_mutation": {"arg": {"name": "y"}, "buffer_name": "count"}});
+    state["graph_module"]["signature"]["output_specs"] = json!([written]);
+    let error = load(&state).expect_err("state").to_string();
+    assert!(error.contains("`count`") && error.contains("immutable"), "{error}");
+}

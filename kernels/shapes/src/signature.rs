@@ -1,0 +1,108 @@
+//! What a model's file says of its inputs and outputs, against what a program's type says.
+
+use std::fmt;
+
+use crate::dim::{Dim, show};
+use crate::dtype::DType;
+use crate::error::{ShapeError, refuse};
+use crate::symbolic::Symbolic;
+
+/// A tensor as a file or a type describes it; `None` and `_` are what it does not say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorSpec {
+    pub name: String,
+    pub dtype: Option<DType>,
+    pub dims: Option<Vec<Symbolic>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct ModelSpec {
+    pub inputs: Vec<TensorSpec>,
+    pub outputs: Vec<TensorSpec>,
+    /// The file states nothing: this was concluded from its operators. Most of them take tensors of several ranks and, of ids, of
+    /// several integer types.
+    pub is_inferred: bool,
+}
+
+impl fmt::Display for TensorSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tensor")?;
+        if let Some(dtype) = self.dtype {
+            write!(f, "<{dtype}>")?;
+        }
+        match &self.dims {
+            Some(dims) => f.write_str(&show(dims)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a model with signature `file` can be what a type calls it. A type may leave out trailing inputs, which a model may fill in,
+/// and takes the first output when it names one.
+pub fn model_fits(file: &ModelSpec, inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Result<(), ShapeError> {
+    if inputs.len() > file.inputs.len() {
+        return refuse!("the model takes {} inputs, and its type says {}", file.inputs.len(), inputs.len());
+    }
+    if outputs.len() > 1 && outputs.len() != file.outputs.len() {
+        return refuse!("the model gives {} outputs, and its type says {}", file.outputs.len(), outputs.len());
+    }
+    for (have, want) in file.inputs.iter().zip(inputs) {
+        tensor_fits("input", have, want, file.is_inferred)?;
+    }
+    for (have, want) in file.outputs.iter().zip(outputs) {
+        tensor_fits("output", have, want, file.is_inferred)?;
+    }
+    Ok(())
+}
+
+fn tensor_fits(what: &str, have: &TensorSpec, want: &TensorSpec, is_inferred: bool) -> Result<(), ShapeError> {
+    let differ =
+        |why: String| refuse!("{what} `{}` of the model is {have}, and its type says {want}: {why}", have.name);
+    if let (Some(h), Some(w)) = (have.dtype, want.dtype)
+        && h != w
+        && !(is_inferred && !h.is_float() && !w.is_float())
+    {
+        return differ(format!("its elements are {h} and not {w}"));
+    }
+    let (Some(h), Some(w)) = (&have.dims, &want.dims) else { return Ok(()) };
+    if h.len() != w.len() {
+        return if is_inferred { Ok(()) } else { differ(format!("rank {} and not {}", h.len(), w.len())) };
+    }
+    match h.iter().zip(w).position(|(h, w)| h.meet(w).is_none()) {
+        Some(axis) => differ(format!("axis {axis} is {} and not {}", h[axis], w[axis])),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(name: &str, dtype: DType, dims: &[i64]) -> TensorSpec {
+        let dim = |&d: &i64| usize::try_from(d).map_or(Symbolic::Unknown, Symbolic::from_usize);
+        TensorSpec { name: name.into(), dtype: Some(dtype), dims: Some(dims.iter().map(dim).collect()) }
+    }
+
+    #[test]
+    fn a_type_must_not_contradict_the_file() {
+        let file = ModelSpec {
+            inputs: vec![spec("x", DType::F32, &[-1, 64])],
+            outputs: vec![spec("logits", DType::F32, &[-1, 10])],
+            is_inferred: false,
+        };
+        let fits = |x: &TensorSpec, y: &TensorSpec| {
+            model_fits(&file, &[x.clone()], &[y.clone()]).map_err(|e| e.to_string()).err().unwrap_or_default()
+        };
+        let out = spec("", DType::F32, &[-1, 10]);
+        assert_eq!(fits(&spec("", DType::F32, &[-1, 64]), &out), "");
+        assert_eq!(fits(&spec("", DType::F32, &[8, 64]), &spec("", DType::F32, &[8, 10])), "");
+        assert_eq!(
+            fits(&spec("", DType::F32, &[-1, 63]), &out),
+            "input `x` of the model is Tensor<Float32>[_, 64], and its type says Tensor<Float32>[_, 63]: axis 1 is 64 and not 63"
+        );
+        assert!(fits(&spec("", DType::F64, &[-1, 64]), &out).ends_with("its elements are Float32 and not Float64"));
+        assert!(fits(&spec("", DType::F32, &[64]), &out).ends_with("rank 2 and not 1"));
+        let inferred = ModelSpec { is_inferred: true, ..file.clone() };
+        assert!(model_fits(&inferred, &[spec("", DType::F32, &[-1, 7, 64])], &[]).is_ok());
+    }
+}
