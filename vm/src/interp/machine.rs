@@ -20,6 +20,13 @@ use std::sync::{Arc, OnceLock};
 /// A stack begins with at least this many slots: half a kilobyte holds the few small frames most tasks ever have.
 const FIRST_STACK: usize = 64;
 
+/// What an error costs that is caught, in reductions: making it, its trace, finding the handler. A guess; it keeps the
+/// turns of a loop that throws about as long as others.
+const RAISE_COST: i64 = 50;
+
+/// How far errors may overdraw the budget.
+const MAX_DEBT: i64 = 1000 * RAISE_COST;
+
 /// What a task's code came to.
 #[derive(Debug)]
 pub enum TaskEnd {
@@ -297,7 +304,12 @@ impl Machine {
         let pending = self.pending.take().expect("a fault says what it is");
         // SAFETY: `ip` is just behind the first word of the instruction that failed, in the frame at `regs`.
         match unsafe { self.raise(pending) } {
-            None => None,
+            // A loop of errors has a jump or a call in it, where it stops when the budget is spent. Not so a handler that
+            // a module made to catch its own errors: it stops here.
+            None => {
+                self.budget -= RAISE_COST;
+                (self.budget < -MAX_DEBT).then_some(Turn::Yield)
+            }
             Some(failed) => {
                 self.state = State::Idle;
                 Some(Turn::Done(match failed {
