@@ -322,7 +322,11 @@ fn specialise(row: &[Simple], ctor: &Ctor, n_fields: usize) -> Vec<Row> {
     match &row[0] {
         Simple::Wild => vec![with(Vec::new())],
         Simple::Ctor(own, parts) => {
-            if covers(own, ctor) { vec![with(parts.clone())] } else { Vec::new() }
+            if covers(own, ctor) {
+                vec![with(parts.clone())]
+            } else {
+                Vec::new()
+            }
         }
         Simple::Longer(before, after) => match ctor {
             Ctor::Len(n) if *n >= before.len() + after.len() => {

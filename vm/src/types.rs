@@ -75,8 +75,7 @@ impl TypeInfo {
     /// `refs`: which types of its program are references.
     fn new(id: TypeId, desc: TypeDesc, refs: &[bool]) -> TypeInfo {
         let layout = |types: Vec<TypeId>| {
-            let refs =
-                types.iter().enumerate().filter(|(_, t)| refs[t.index()]).map(|(i, _)| i as u16).collect();
+            let refs = types.iter().enumerate().filter(|(_, t)| refs[t.index()]).map(|(i, _)| i as u16).collect();
             FieldLayout { types, refs }
         };
         let layouts = match &desc {
@@ -221,18 +220,17 @@ impl TypeInfo {
                 {
                     true
                 }
-                (TypeDesc::Tuple(xs), TypeDesc::Tuple(ys)) => {
-                    pairs(&mut xs.iter().copied(), &mut ys.iter().copied())
-                }
+                (TypeDesc::Tuple(xs), TypeDesc::Tuple(ys)) => pairs(&mut xs.iter().copied(), &mut ys.iter().copied()),
                 (TypeDesc::Struct { name: n, fields: xs }, TypeDesc::Struct { name: m, fields: ys }) => {
                     n == m && pairs(&mut xs.iter().map(|f| f.ty), &mut ys.iter().map(|f| f.ty))
                 }
                 (TypeDesc::Enum { name: n, variants: xs }, TypeDesc::Enum { name: m, variants: ys }) => {
                     n == m
                         && xs.len() == ys.len()
-                        && xs.iter().zip(ys).all(|(x, y)| {
-                            pairs(&mut x.fields.iter().map(|f| f.ty), &mut y.fields.iter().map(|f| f.ty))
-                        })
+                        && xs
+                            .iter()
+                            .zip(ys)
+                            .all(|(x, y)| pairs(&mut x.fields.iter().map(|f| f.ty), &mut y.fields.iter().map(|f| f.ty)))
                 }
                 (TypeDesc::Vec(x), TypeDesc::Vec(y)) | (TypeDesc::Set(x), TypeDesc::Set(y)) => {
                     pairs(&mut [*x].into_iter(), &mut [*y].into_iter())
@@ -247,8 +245,7 @@ impl TypeInfo {
                     n == m && pairs(&mut xs.iter().copied(), &mut ys.iter().copied())
                 }
                 (TypeDesc::Actor(x), TypeDesc::Actor(y)) => {
-                    x.name == y.name
-                        && pairs(&mut x.fields.iter().map(|f| f.ty), &mut y.fields.iter().map(|f| f.ty))
+                    x.name == y.name && pairs(&mut x.fields.iter().map(|f| f.ty), &mut y.fields.iter().map(|f| f.ty))
                 }
                 (x, y) => x == y,
             };
@@ -315,5 +312,50 @@ impl TypeInfo {
 impl std::fmt::Debug for TypeInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_contain_themselves_are_named_and_compared_in_the_end() {
+        let node = |elem: u32, text: u32| TypeDesc::Struct {
+            name: "Node".into(),
+            fields: [elem, text].map(|ty| stark_bytecode::FieldDesc { name: String::new(), ty: TypeId(ty) }).into(),
+        };
+        let list = |ty: u32| TypeDesc::Vec(TypeId(ty));
+        let types = Types::leak(&[
+            list(0),
+            list(2),
+            node(1, 5),
+            list(4),
+            node(3, 5),
+            TypeDesc::Str,
+            list(7),
+            node(6, 8),
+            TypeDesc::Bytes,
+        ]);
+        let at = |id: u32| types.get(TypeId(id));
+        assert!(at(0).name().ends_with("…>>>>>>"), "{}", at(0).name());
+        assert!(at(2).same_as(at(4)) && at(1).stands_for(at(3)));
+        assert!(!at(2).same_as(at(7)) && !at(1).stands_for(at(6)));
+    }
+
+    #[test]
+    fn values_stand_where_their_layout_is_the_same() {
+        let number = |kind| TypeDesc::Number(kind);
+        let types = Types::leak(&[
+            number(Kind::Int64),
+            number(Kind::Int8),
+            TypeDesc::Vec(TypeId(0)),
+            TypeDesc::Vec(TypeId(1)),
+            TypeDesc::Str,
+            TypeDesc::Vec(TypeId(4)),
+        ]);
+        let at = |id: u32| types.get(TypeId(id));
+        assert!(at(2).stands_for(at(3)) && !at(2).same_as(at(3)));
+        assert!(!at(2).stands_for(at(5)) && !at(0).stands_for(at(4)));
     }
 }

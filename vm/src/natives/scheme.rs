@@ -266,7 +266,21 @@ mod tests {
     #[test]
     fn imports_are_checked_against_schemes() {
         let int = TypeDesc::Number(Kind::Int64);
-        let types = Types::leak(&[TypeDesc::Unit, int, TypeDesc::Str, TypeDesc::Vec(TypeId(1)), option_of(TypeId(1))]);
+        let point = |ty: u32| TypeDesc::Struct {
+            name: "Point".into(),
+            fields: vec![FieldDesc { name: "x".into(), ty: TypeId(ty) }],
+        };
+        let types = Types::leak(&[
+            TypeDesc::Unit,
+            int,
+            TypeDesc::Str,
+            TypeDesc::Vec(TypeId(1)),
+            option_of(TypeId(1)),
+            point(1),
+            point(2),
+            point(1),
+            TypeDesc::Vec(TypeId(5)),
+        ]);
         let import = |type_args: &[u32], params: &[(u32, bool)], ret: u32| NativeImport {
             name: "f".into(),
             type_args: type_args.iter().map(|&t| TypeId(t)).collect(),
@@ -280,6 +294,10 @@ mod tests {
             ("<T>(Vec<T>) -> Option<T>", import(&[1], &[(3, true)], 4), false),
             ("<T: Integer + Ord>(T) -> T", import(&[1], &[(1, false)], 1), true),
             ("<T: Floating>(T) -> T", import(&[1], &[(1, false)], 1), false),
+            // Rows of one name are one type when all their parts are.
+            ("<T>(Vec<T>) -> T", import(&[5], &[(8, false)], 7), true),
+            ("<T>(Vec<T>) -> T", import(&[5], &[(8, false)], 6), false),
+            ("<T>(Vec<T>) -> T", import(&[6], &[(8, false)], 6), false),
             ("(&String, _) -> Int64", import(&[], &[(2, false), (3, false)], 1), true),
             ("(String) -> Float", import(&[], &[(2, false)], 1), false),
         ] {
