@@ -6,10 +6,14 @@
 
 use crate::hir::{AdtKind, Lit, NumKind, Pat, PatKind, Ty};
 use crate::session::Checker;
+use std::collections::HashSet;
 use std::rc::Rc;
 
-/// Steps after which a match counts as exhaustive: only generated code comes near.
-const MAX_STEPS: u32 = 200_000;
+/// Patterns that may be looked at for one question, then a match counts as exhaustive and an arm as reached (a value that
+/// nothing takes is an error when it comes): about a second. Only generated code comes near.
+const MAX_STEPS: usize = 20_000_000;
+/// And for all arms of a match together, which are asked about one by one.
+const MAX_STEPS_OF_ARMS: usize = 2 * MAX_STEPS;
 
 #[derive(Clone, Debug)]
 enum Simple {
@@ -20,7 +24,7 @@ enum Simple {
     Longer(Vec<Simple>, Vec<Simple>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Ctor {
     Single,
     Variant(u32),
@@ -39,11 +43,25 @@ pub fn missed(checker: &Checker<'_>, ty: &Ty, patterns: &[&Pat]) -> Option<Strin
     search.useful(&rows, &[Simple::Wild], &[checker.infer.resolve(ty)]).and_then(|w| w.into_iter().next())
 }
 
-/// Whether the pattern takes nothing that those before it leave.
-pub fn useless(checker: &Checker<'_>, ty: &Ty, before: &[&Pat], pattern: &Pat) -> bool {
-    let rows = before.iter().map(|p| vec![simplify(p)]).collect::<Vec<_>>();
-    let mut search = Search { checker, steps: 0 };
-    search.useful(&rows, &[simplify(pattern)], &[checker.infer.resolve(ty)]).is_none() && search.steps < MAX_STEPS
+/// The patterns that take nothing that those before them leave, by position. `counts`: whether a pattern takes all that fits it.
+pub fn useless(checker: &Checker<'_>, ty: &Ty, patterns: &[(&Pat, bool)]) -> Vec<usize> {
+    let tys = [checker.infer.resolve(ty)];
+    let mut found = Vec::new();
+    let (mut rows, mut steps): (Vec<Row>, usize) = (Vec::new(), 0);
+    for (i, &(pattern, counts)) in patterns.iter().enumerate() {
+        let row = vec![simplify(pattern)];
+        if i > 0 && steps < MAX_STEPS_OF_ARMS {
+            let mut search = Search { checker, steps: 0 };
+            if search.useful(&rows, &row, &tys).is_none() && search.steps < MAX_STEPS {
+                found.push(i);
+            }
+            steps += search.steps;
+        }
+        if counts {
+            rows.push(row);
+        }
+    }
+    found
 }
 
 fn literal(lit: &Lit) -> Ctor {
@@ -113,7 +131,7 @@ fn positions(fields: &[(u32, Pat)]) -> Vec<Simple> {
 
 struct Search<'c, 'a> {
     checker: &'c Checker<'a>,
-    steps: u32,
+    steps: usize,
 }
 
 type Row = Vec<Simple>;
@@ -121,7 +139,7 @@ type Row = Vec<Simple>;
 impl Search<'_, '_> {
     /// A value that `row` takes and `rows` do not, one text for each column.
     fn useful(&mut self, rows: &[Row], row: &[Simple], tys: &[Ty]) -> Option<Vec<String>> {
-        self.steps += 1;
+        self.steps += 1 + rows.len();
         if self.steps > MAX_STEPS {
             return None;
         }
@@ -136,14 +154,26 @@ impl Search<'_, '_> {
                 self.useful(rows, &one, tys)
             });
         }
-        let mut used = Vec::new();
+        let mut used = Used::default();
         let mut longest = 0;
         for row in rows.iter().map(Vec::as_slice).chain([row]) {
             heads(&row[0], &mut used, &mut longest);
         }
+        let used = used.list;
         let splits = self.splits(&ty, &used, longest, matches!(head, Simple::Wild));
         let (ctors, complete) = splits;
         for ctor in &ctors {
+            // A pattern of one kind is asked about that kind alone.
+            self.steps += 1;
+            if let Simple::Ctor(own, _) = head
+                && !covers(own, ctor)
+            {
+                continue;
+            }
+            self.steps += rows.len();
+            if self.steps > MAX_STEPS {
+                return None;
+            }
             let subs = self.fields(&ty, ctor);
             let Some(special) = specialise(row, ctor, subs.len()).into_iter().next() else { continue };
             let inner: Vec<Row> = rows.iter().flat_map(|r| specialise(r, ctor, subs.len())).collect();
@@ -227,23 +257,41 @@ impl Search<'_, '_> {
     }
 }
 
-fn heads(head: &Simple, used: &mut Vec<Ctor>, longest: &mut usize) {
+/// Whether the values of `ctor` are among those of `own`.
+fn covers(own: &Ctor, ctor: &Ctor) -> bool {
+    match (own, ctor) {
+        (Ctor::Ints(a, b), Ctor::Ints(c, d)) => a <= c && d <= b,
+        (own, ctor) => own == ctor,
+    }
+}
+
+/// Each kind once, in the order of the patterns.
+#[derive(Default)]
+struct Used {
+    list: Vec<Ctor>,
+    seen: HashSet<Ctor>,
+}
+
+impl Used {
+    fn add(&mut self, ctor: Ctor) {
+        if self.seen.insert(ctor.clone()) {
+            self.list.push(ctor);
+        }
+    }
+}
+
+fn heads(head: &Simple, used: &mut Used, longest: &mut usize) {
     match head {
         Simple::Wild => {}
         Simple::Ctor(ctor, _) => {
             if let Ctor::Len(n) = ctor {
                 *longest = (*longest).max(*n);
             }
-            if !used.contains(ctor) {
-                used.push(ctor.clone());
-            }
+            used.add(ctor.clone());
         }
         Simple::Longer(before, after) => {
             *longest = (*longest).max(before.len() + after.len());
-            let ctor = Ctor::Len(before.len() + after.len());
-            if !used.contains(&ctor) {
-                used.push(ctor);
-            }
+            used.add(Ctor::Len(before.len() + after.len()));
         }
         Simple::Or(alternatives) => alternatives.iter().for_each(|a| heads(a, used, longest)),
     }
@@ -274,11 +322,11 @@ fn specialise(row: &[Simple], ctor: &Ctor, n_fields: usize) -> Vec<Row> {
     match &row[0] {
         Simple::Wild => vec![with(Vec::new())],
         Simple::Ctor(own, parts) => {
-            let fits = match (own, ctor) {
-                (Ctor::Ints(a, b), Ctor::Ints(c, d)) => a <= c && d <= b,
-                (own, ctor) => own == ctor,
-            };
-            if fits { vec![with(parts.clone())] } else { Vec::new() }
+            if covers(own, ctor) {
+                vec![with(parts.clone())]
+            } else {
+                Vec::new()
+            }
         }
         Simple::Longer(before, after) => match ctor {
             Ctor::Len(n) if *n >= before.len() + after.len() => {

@@ -211,11 +211,19 @@ pub fn edit_distance(a: &str, b: &str) -> usize {
 
 /// The candidate that was most likely meant.
 pub fn nearest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    let limit = (name.chars().count() / 3).max(1);
+    // Nobody mistypes a longer one, and comparing takes time in the square of the length.
+    const MAX_LEN: usize = 64;
+    if name.len() > MAX_LEN * 4 {
+        return None;
+    }
+    let n_chars = name.chars().count();
+    let limit = (n_chars / 3).max(1);
+    let lower = name.to_lowercase();
     candidates
         .into_iter()
-        .filter(|c| *c != name && !c.starts_with('_'))
-        .map(|c| (edit_distance(&name.to_lowercase(), &c.to_lowercase()), c))
+        .filter(|c| *c != name && !c.starts_with('_') && c.len() <= MAX_LEN * 4)
+        .filter(|c| c.chars().count().abs_diff(n_chars) <= limit)
+        .map(|c| (edit_distance(&lower, &c.to_lowercase()), c))
         .filter(|(d, _)| *d <= limit)
         .min()
         .map(|(_, c)| c.to_string())

@@ -37,7 +37,7 @@ impl fmt::Display for TensorError {
                 write!(f, "index {index} is out of range for axis {axis} of size {size}")
             }
             TensorError::TooLarge { bytes, limit } => {
-                write!(f, "a tensor of {bytes} bytes passes the limit of {limit}")
+                write!(f, "a tensor of {bytes} bytes passes the limit of {limit} for all tensors together")
             }
             TensorError::DType(text)
             | TensorError::Argument(text)

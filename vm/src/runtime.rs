@@ -6,7 +6,8 @@ use crate::load::{LoadError, load};
 use crate::program::{Options, Program};
 use crate::task::{TaskBody, TaskCx, TaskShared};
 use stark_bytecode::VerifiedModule;
-use stark_scheduler::{Config, RunOutcome, Scheduler, TaskRef};
+use parking_lot::Mutex;
+use stark_scheduler::{Config, Handle, RunOutcome, Scheduler, TaskRef};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
@@ -36,23 +37,39 @@ impl std::fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 /// A virtual machine with its options.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Runtime {
     options: Options,
+    running: Mutex<Option<Handle<TaskBody>>>,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Runtime {
     pub fn new(options: Options) -> Runtime {
-        Runtime { options }
+        Runtime { options, running: Mutex::default() }
+    }
+
+    /// Ends the program that `run` runs, from another thread: its tasks are dropped where they stand.
+    pub fn stop(&self) {
+        if let Some(scheduler) = &*self.running.lock() {
+            scheduler.stop();
+        }
     }
 
     /// Runs the program with standard output as its output; gives the exit status.
     pub fn run(&self, module: VerifiedModule, args: Vec<String>) -> Result<i32, StartError> {
+        crate::panics::install_hook();
         let code: &'static _ = Box::leak(Box::new(load(module).map_err(StartError::Load)?));
         let config = Config { n_workers: self.options.n_workers, seed: self.options.seed, ..Config::default() };
         let scheduler = Scheduler::new(config).map_err(StartError::Threads)?;
         let program = Arc::new(Program::new(code, self.options.clone(), args, Box::new(std::io::stdout())));
         let _ = program.handle.set(scheduler.handle());
+        *self.running.lock() = Some(scheduler.handle());
         let status = Arc::new(AtomicI32::new(0));
         let ended = status.clone();
         let entry = code.funcs[code.entry.index()];

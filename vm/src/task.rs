@@ -6,6 +6,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
 use crate::interp::{Machine, TaskEnd, Turn};
 use crate::load::Func;
+use crate::panics;
 use crate::program::Program;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
@@ -212,17 +213,40 @@ impl Call {
     }
 }
 
+impl TaskBody {
+    /// Ends the task after a panic outside its code. Nobody waits for it in vain, and the others never notice.
+    fn fail(&mut self, panic: String) -> Outcome {
+        crate::heap::after_panic();
+        self.machine.forget_frames();
+        let failed = panics::catch(|| {
+            let error = self.machine.code.error_value(Fault::internal(panic));
+            match &mut self.role {
+                Role::Call(call) => call.end(&mut self.machine, TaskEnd::Failed(error)),
+                Role::Actor(actor) => actor.break_off(&mut self.machine, error),
+                Role::Alarm(_) | Role::Ended => Outcome::Done,
+            }
+        });
+        failed.unwrap_or_else(|panic| {
+            self.machine.forget_frames();
+            self.machine.task().program().eprint(&format!("error: InternalError: {panic}\n"));
+            Outcome::Done
+        })
+    }
+}
+
 impl Task for TaskBody {
     type Shared = TaskShared;
 
     fn run(&mut self, cx: &mut Context<'_, TaskBody>) -> Outcome {
         let outside = meter::swap(self.heap);
-        let outcome = match &mut self.role {
-            Role::Call(call) => call.turn(&mut self.machine, cx),
-            Role::Actor(actor) => actor.turn(&mut self.machine, cx),
+        let (role, machine) = (&mut self.role, &mut self.machine);
+        let turn = panics::catch(|| match role {
+            Role::Call(call) => call.turn(machine, cx),
+            Role::Actor(actor) => actor.turn(machine, cx),
             Role::Alarm(alarm) => alarm.ring(cx),
             Role::Ended => Outcome::Done,
-        };
+        });
+        let outcome = turn.unwrap_or_else(|panic| self.fail(panic));
         self.heap = meter::swap(outside);
         outcome
     }

@@ -4,7 +4,20 @@
 //! programs, so a plain `&'static` is worth more than getting some kilobytes back.
 
 use stark_bytecode::{Kind, TypeDesc, TypeId};
+use std::collections::HashSet;
 use std::sync::OnceLock;
+
+/// A deeper type's name ends in `…`; one that a module made to contain itself has no end.
+const MAX_NAME_DEPTH: u32 = 6;
+
+/// How much two types must have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    /// The same type.
+    Exact,
+    /// What the machine sees of their values.
+    Layout,
+}
 
 /// All types of one loaded program.
 pub struct Types {
@@ -37,8 +50,10 @@ static BYTES: OnceLock<TypeInfo> = OnceLock::new();
 impl Types {
     /// Works out and leaks the infos of `descs`. Every `TypeId` in them must be below `descs.len()`, which the verifier checked.
     pub fn leak(descs: &[TypeDesc]) -> &'static Types {
+        // Once for all: it walks an enum's variants.
+        let refs: Vec<bool> = descs.iter().map(TypeDesc::is_ref).collect();
         let infos =
-            descs.iter().enumerate().map(|(i, desc)| TypeInfo::new(TypeId(i as u32), desc.clone(), descs)).collect();
+            descs.iter().enumerate().map(|(i, desc)| TypeInfo::new(TypeId(i as u32), desc.clone(), &refs)).collect();
         let types: &'static Types = Box::leak(Box::new(Types { infos }));
         for info in &types.infos {
             // A fresh table: nobody has set it.
@@ -57,10 +72,10 @@ impl Types {
 }
 
 impl TypeInfo {
-    fn new(id: TypeId, desc: TypeDesc, descs: &[TypeDesc]) -> TypeInfo {
+    /// `refs`: which types of its program are references.
+    fn new(id: TypeId, desc: TypeDesc, refs: &[bool]) -> TypeInfo {
         let layout = |types: Vec<TypeId>| {
-            let refs =
-                types.iter().enumerate().filter(|(_, t)| descs[t.index()].is_ref()).map(|(i, _)| i as u16).collect();
+            let refs = types.iter().enumerate().filter(|(_, t)| refs[t.index()]).map(|(i, _)| i as u16).collect();
             FieldLayout { types, refs }
         };
         let layouts = match &desc {
@@ -146,49 +161,92 @@ impl TypeInfo {
         }
     }
 
-    /// Whether values of `self` may stand where `other` is declared: the same kind of value. Two rows of a module may
-    /// describe one type, so this compares what they are, not their numbers.
+    /// Whether values of `self` may stand where `other` is declared: what their slots and objects look like is the same
+    /// all the way down. All number types are one word; a tensor and a dynamic value know themselves what they hold. Two
+    /// rows of a module may describe one type, so this compares what they are, not their numbers.
     pub fn stands_for(&self, other: &TypeInfo) -> bool {
-        self.is_ref == other.is_ref && std::mem::discriminant(&self.desc) == std::mem::discriminant(&other.desc)
+        std::ptr::eq(self, other) || self.alike(other, Likeness::Layout)
     }
 
     /// Whether both describe the same type, by structure: two rows of a module may. Values of one are values of the other.
     pub fn same_as(&self, other: &TypeInfo) -> bool {
-        if std::ptr::eq(self, other) {
-            return true;
+        std::ptr::eq(self, other) || self.alike(other, Likeness::Exact)
+    }
+
+    fn alike(&self, other: &TypeInfo, likeness: Likeness) -> bool {
+        if self.is_ref != other.is_ref || std::mem::discriminant(&self.desc) != std::mem::discriminant(&other.desc) {
+            return false;
+        }
+        // Most types have no parts: they are told without a worklist.
+        match (&self.desc, &other.desc) {
+            (
+                TypeDesc::Unit
+                | TypeDesc::Bool
+                | TypeDesc::Number(_)
+                | TypeDesc::Duration
+                | TypeDesc::Instant
+                | TypeDesc::Str
+                | TypeDesc::Bytes
+                | TypeDesc::Tensor { .. }
+                | TypeDesc::Dyn { .. },
+                _,
+            ) => return likeness == Likeness::Layout || self.desc == other.desc,
+            _ => {}
         }
         // Types may contain themselves: a pair that is being compared already is taken for the same.
-        let mut seen: Vec<(TypeId, TypeId)> = Vec::new();
+        let mut seen: HashSet<(TypeId, TypeId)> = HashSet::new();
         let mut work: Vec<(&TypeInfo, &TypeInfo)> = vec![(self, other)];
         while let Some((a, b)) = work.pop() {
-            if std::ptr::eq(a, b) || seen.contains(&(a.id, b.id)) {
+            if std::ptr::eq(a, b) {
                 continue;
             }
-            seen.push((a.id, b.id));
-            let mut pairs = |xs: &[TypeId], ys: &[TypeId]| {
-                work.extend(xs.iter().zip(ys).map(|(x, y)| (a.sibling(*x), b.sibling(*y))));
-                xs.len() == ys.len()
+            let mut pairs = |xs: &mut dyn Iterator<Item = TypeId>, ys: &mut dyn Iterator<Item = TypeId>| loop {
+                match (xs.next(), ys.next()) {
+                    (Some(x), Some(y)) if x == y && a.is_sibling_of(b) => {}
+                    (Some(x), Some(y)) => {
+                        if seen.insert((x, y)) {
+                            work.push((a.sibling(x), b.sibling(y)));
+                        }
+                    }
+                    (None, None) => return true,
+                    _ => return false,
+                }
             };
-            let types = |fields: &[stark_bytecode::FieldDesc]| fields.iter().map(|f| f.ty).collect::<Vec<_>>();
             let same = match (&a.desc, &b.desc) {
-                (TypeDesc::Tuple(xs), TypeDesc::Tuple(ys)) => pairs(xs, ys),
+                (TypeDesc::Number(_), TypeDesc::Number(_))
+                | (TypeDesc::Tensor { .. }, TypeDesc::Tensor { .. })
+                | (TypeDesc::Dyn { .. }, TypeDesc::Dyn { .. })
+                    if likeness == Likeness::Layout =>
+                {
+                    true
+                }
+                (TypeDesc::Tuple(xs), TypeDesc::Tuple(ys)) => pairs(&mut xs.iter().copied(), &mut ys.iter().copied()),
                 (TypeDesc::Struct { name: n, fields: xs }, TypeDesc::Struct { name: m, fields: ys }) => {
-                    n == m && pairs(&types(xs), &types(ys))
+                    n == m && pairs(&mut xs.iter().map(|f| f.ty), &mut ys.iter().map(|f| f.ty))
                 }
                 (TypeDesc::Enum { name: n, variants: xs }, TypeDesc::Enum { name: m, variants: ys }) => {
                     n == m
                         && xs.len() == ys.len()
-                        && xs.iter().zip(ys).all(|(x, y)| pairs(&types(&x.fields), &types(&y.fields)))
+                        && xs
+                            .iter()
+                            .zip(ys)
+                            .all(|(x, y)| pairs(&mut x.fields.iter().map(|f| f.ty), &mut y.fields.iter().map(|f| f.ty)))
                 }
-                (TypeDesc::Vec(x), TypeDesc::Vec(y)) | (TypeDesc::Set(x), TypeDesc::Set(y)) => pairs(&[*x], &[*y]),
-                (TypeDesc::Map(k, v), TypeDesc::Map(l, w)) => pairs(&[*k, *v], &[*l, *w]),
+                (TypeDesc::Vec(x), TypeDesc::Vec(y)) | (TypeDesc::Set(x), TypeDesc::Set(y)) => {
+                    pairs(&mut [*x].into_iter(), &mut [*y].into_iter())
+                }
+                (TypeDesc::Map(k, v), TypeDesc::Map(l, w)) => {
+                    pairs(&mut [*k, *v].into_iter(), &mut [*l, *w].into_iter())
+                }
                 (TypeDesc::Fn { params: xs, ret: r }, TypeDesc::Fn { params: ys, ret: s }) => {
-                    pairs(xs, ys) && pairs(&[*r], &[*s])
+                    pairs(&mut xs.iter().copied().chain([*r]), &mut ys.iter().copied().chain([*s]))
                 }
                 (TypeDesc::Opaque { name: n, args: xs }, TypeDesc::Opaque { name: m, args: ys }) => {
-                    n == m && pairs(xs, ys)
+                    n == m && pairs(&mut xs.iter().copied(), &mut ys.iter().copied())
                 }
-                (TypeDesc::Actor(x), TypeDesc::Actor(y)) => x.name == y.name && pairs(&types(&x.fields), &types(&y.fields)),
+                (TypeDesc::Actor(x), TypeDesc::Actor(y)) => {
+                    x.name == y.name && pairs(&mut x.fields.iter().map(|f| f.ty), &mut y.fields.iter().map(|f| f.ty))
+                }
                 (x, y) => x == y,
             };
             if !same {
@@ -198,9 +256,27 @@ impl TypeInfo {
         true
     }
 
+    /// Whether both are types of one program, so that equal numbers are equal types.
+    fn is_sibling_of(&self, other: &TypeInfo) -> bool {
+        match (self.table.get(), other.table.get()) {
+            (Some(a), Some(b)) => std::ptr::eq(*a, *b),
+            _ => false,
+        }
+    }
+
     /// The type as STARK source writes it.
     pub fn name(&self) -> String {
-        let list = |ids: &[TypeId]| ids.iter().map(|t| self.sibling(*t).name()).collect::<Vec<_>>().join(", ");
+        self.name_to(MAX_NAME_DEPTH)
+    }
+
+    fn name_to(&self, depth: u32) -> String {
+        if depth == 0 {
+            return "…".into();
+        }
+        let list = |ids: &[TypeId]| {
+            let names: Vec<_> = ids.iter().take(16).map(|t| self.sibling(*t).name_to(depth - 1)).collect();
+            names.join(", ")
+        };
         match &self.desc {
             TypeDesc::Unit => "()".into(),
             TypeDesc::Bool => "Bool".into(),
@@ -236,5 +312,50 @@ impl TypeInfo {
 impl std::fmt::Debug for TypeInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_contain_themselves_are_named_and_compared_in_the_end() {
+        let node = |elem: u32, text: u32| TypeDesc::Struct {
+            name: "Node".into(),
+            fields: [elem, text].map(|ty| stark_bytecode::FieldDesc { name: String::new(), ty: TypeId(ty) }).into(),
+        };
+        let list = |ty: u32| TypeDesc::Vec(TypeId(ty));
+        let types = Types::leak(&[
+            list(0),
+            list(2),
+            node(1, 5),
+            list(4),
+            node(3, 5),
+            TypeDesc::Str,
+            list(7),
+            node(6, 8),
+            TypeDesc::Bytes,
+        ]);
+        let at = |id: u32| types.get(TypeId(id));
+        assert!(at(0).name().ends_with("…>>>>>>"), "{}", at(0).name());
+        assert!(at(2).same_as(at(4)) && at(1).stands_for(at(3)));
+        assert!(!at(2).same_as(at(7)) && !at(1).stands_for(at(6)));
+    }
+
+    #[test]
+    fn values_stand_where_their_layout_is_the_same() {
+        let number = |kind| TypeDesc::Number(kind);
+        let types = Types::leak(&[
+            number(Kind::Int64),
+            number(Kind::Int8),
+            TypeDesc::Vec(TypeId(0)),
+            TypeDesc::Vec(TypeId(1)),
+            TypeDesc::Str,
+            TypeDesc::Vec(TypeId(4)),
+        ]);
+        let at = |id: u32| types.get(TypeId(id));
+        assert!(at(2).stands_for(at(3)) && !at(2).same_as(at(3)));
+        assert!(!at(2).stands_for(at(5)) && !at(0).stands_for(at(4)));
     }
 }

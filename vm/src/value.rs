@@ -267,6 +267,11 @@ impl<'a> ValueRef<'a> {
         self.info
     }
 
+    /// Whether this is a place whose value was taken and not yet given back. Only a module that no compiler made keeps one.
+    pub(crate) fn is_hole(self) -> bool {
+        self.info.is_ref && self.bits == 0
+    }
+
     /// One more owner.
     pub fn to_owned(self) -> Value {
         if self.info.is_ref {

@@ -475,8 +475,13 @@ impl<'a> Checker<'a> {
 
     /// After a script's `let`: functions may read the value from here on.
     fn store_script_lets(&mut self, item: usize, span: Span, stmts: &mut Vec<Stmt>) {
-        for i in 0..self.script_lets.len() {
-            if self.script_lets[i].item != item || self.script_lets[i].ty.is_some() {
+        // They are in the order of their items.
+        let first = self.script_lets.partition_point(|row| row.item < item);
+        for i in first..self.script_lets.len() {
+            if self.script_lets[i].item != item {
+                break;
+            }
+            if self.script_lets[i].ty.is_some() {
                 continue;
             }
             let name = self.script_lets[i].name.clone();
@@ -610,7 +615,9 @@ impl<'a> Checker<'a> {
     }
 
     fn is_script_let(&self, span: Span) -> bool {
-        self.script_lets.iter().any(|l| l.span == span && l.used)
+        // They are in the order of the text.
+        let first = self.script_lets.partition_point(|row| row.span.start < span.start);
+        self.script_lets[first..].iter().take_while(|row| row.span.start == span.start).any(|l| l.span == span && l.used)
     }
 }
 

@@ -752,16 +752,14 @@ impl<'a> Checker<'a> {
             );
             return;
         }
-        for i in 1..arms.len() {
-            let before: Vec<&Pat> = arms[..i].iter().filter(|a| a.guard.is_none()).map(|a| &a.pattern).collect();
-            if crate::exhaustive::useless(self, &ty, &before, &arms[i].pattern) {
-                self.report(Diagnostic::warning(
-                    codes::UNREACHABLE,
-                    "no value reaches this arm",
-                    arms[i].pattern.span,
-                    "the arms above take everything it fits",
-                ));
-            }
+        let patterns: Vec<(&Pat, bool)> = arms.iter().map(|arm| (&arm.pattern, arm.guard.is_none())).collect();
+        for i in crate::exhaustive::useless(self, &ty, &patterns) {
+            self.report(Diagnostic::warning(
+                codes::UNREACHABLE,
+                "no value reaches this arm",
+                arms[i].pattern.span,
+                "the arms above take everything it fits",
+            ));
         }
     }
 }

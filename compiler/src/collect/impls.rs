@@ -6,6 +6,7 @@ use crate::types::infer::VarKind;
 use stark_syntax::ast;
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
+use std::collections::HashMap;
 use stark_syntax::source::Span;
 use std::rc::Rc;
 
@@ -125,14 +126,17 @@ impl<'a> Checker<'a> {
         self.impls.push(ImplInfo { trait_args: Vec::new() });
         self.check_overlap(id, trait_, &target, imp.target.span);
         self.impls_of.entry(trait_).or_default().push(id);
+        let mut positions: HashMap<Rc<str>, usize> = HashMap::new();
+        for (p, f) in trait_fns.iter().enumerate() {
+            let full = &self.program.fns[f.index()].name;
+            positions.entry(full.rsplit('.').next().unwrap_or(full).into()).or_insert(p);
+        }
         for m in &imp.methods {
             let name: Rc<str> = format!("{prefix}.{}", m.decl.name.name).into();
             let func = self.new_fn(&name, env.module, m.decl.name.span, FnSource::Decl(&m.decl), item);
             self.sign(func, &m.decl, &m.attributes, &generics, &env, None);
-            let suffix = format!(".{}", m.decl.name.name);
-            let position = trait_fns.iter().position(|f| self.program.fns[f.index()].name.ends_with(&suffix));
-            match position {
-                Some(p) => {
+            match positions.get(&m.decl.name.name) {
+                Some(&p) => {
                     self.program.impls[id.index()].methods[p] = Some(func);
                     self.compare_signature(trait_fns[p], func, &trait_name);
                 }
@@ -157,6 +161,12 @@ impl<'a> Checker<'a> {
     fn check_overlap(&mut self, id: ImplId, trait_: TraitId, target: &Ty, span: Span) {
         for other in self.impls_of.get(&trait_).cloned().unwrap_or_default() {
             let theirs = &self.program.impls[other.index()];
+            // Most differ at a glance; a trait may have thousands of implementors.
+            if let (Ty::Adt(theirs, _), Ty::Adt(mine, _)) = (&theirs.target, target)
+                && theirs != mine
+            {
+                continue;
+            }
             let (n, other_target, first) = (theirs.generics.len(), theirs.target.clone(), theirs.span);
             let mark = self.infer.mark();
             let args: Vec<Ty> = (0..n).map(|_| self.infer.fresh(VarKind::Any, span)).collect();

@@ -374,9 +374,9 @@ impl<'a> Checker<'a> {
 
     fn lower_fields(&mut self, fields: &'a [ast::FieldDef], env: &TypeEnv, id: AdtId, item: usize) -> Vec<FieldDef> {
         let mut out: Vec<FieldDef> = Vec::new();
+        let mut seen: HashMap<&str, Span> = HashMap::new();
         for f in fields {
-            if let Some(first) = out.iter().find(|have| have.name == f.name.name) {
-                let first = first.span;
+            if let Some(&first) = seen.get(&*f.name.name) {
                 self.report(
                     Diagnostic::error(
                         codes::DUPLICATE_DEFINITION,
@@ -397,6 +397,7 @@ impl<'a> Checker<'a> {
                 self.fns[func.index()].env = env.clone();
                 func
             });
+            seen.insert(&f.name.name, f.span);
             out.push(FieldDef { name: f.name.name.clone(), ty, mutable: f.mutable, default, span: f.span });
         }
         out

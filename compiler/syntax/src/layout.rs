@@ -69,6 +69,8 @@ pub(crate) fn lex_inside(text: &str, source: SourceId, start: usize, end: usize)
     let bracket = Frame::Bracket { kind: TokenKind::LBrace, column: 0, line_start: u32::MAX };
     let mut layout = Layout::new(text, source, bracket);
     layout.n_open[bracket_index(TokenKind::LBrace)] += 1;
+    // Columns count from the value: looking for the line's start would make a long text of many values slow.
+    layout.line_start = start as u32;
     layout.run(start, end);
     layout.finish()
 }

@@ -5,16 +5,34 @@
 use crate::diagnostic::{Diagnostic, Label, Severity};
 use crate::source::{SourceMap, Span};
 use ariadne::{CharSet, Color, Config, IndexType, Label as Mark, Report, ReportKind, Source};
+use std::collections::HashMap;
 use std::fmt::Write;
+
+/// Errors and warnings that are drawn, each; more only say how many they are.
+const MAX_SHOWN: usize = 200;
+/// A line longer than this is not drawn, in bytes: no person wrote it, and drawing takes time for each mark.
+const MAX_LINE: usize = 4000;
 
 /// All diagnostics, in the order given, with a count at the end when there are errors.
 pub fn terminal(sources: &SourceMap, diagnostics: &[Diagnostic], color: bool) -> String {
     let mut out = String::new();
-    for diagnostic in diagnostics {
-        one(sources, diagnostic, color, &mut out);
-        out.push('\n');
+    let mut cache = Cache { sources, texts: HashMap::new() };
+    for severity in [Severity::Warning, Severity::Error] {
+        let n = diagnostics.iter().filter(|d| d.severity == severity).count();
+        if n > MAX_SHOWN {
+            let what = if severity == Severity::Error { "errors" } else { "warnings" };
+            let _ = writeln!(out, "note: the first {MAX_SHOWN} of {n} {what} are shown\n");
+        }
     }
-    let n_errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    let (mut n_warnings, mut n_errors) = (0, 0);
+    for diagnostic in diagnostics {
+        let n = if diagnostic.severity == Severity::Error { &mut n_errors } else { &mut n_warnings };
+        *n += 1;
+        if *n <= MAX_SHOWN {
+            one(&mut cache, diagnostic, color, &mut out);
+            out.push('\n');
+        }
+    }
     if n_errors > 0 {
         let plural = if n_errors == 1 { "" } else { "s" };
         // Writing to a String cannot fail.
@@ -30,10 +48,37 @@ fn severity(diagnostic: &Diagnostic) -> &'static str {
     }
 }
 
-fn one(sources: &SourceMap, diagnostic: &Diagnostic, color: bool, out: &mut String) {
+fn one(cache: &mut Cache<'_>, diagnostic: &Diagnostic, color: bool, out: &mut String) {
+    let sources = cache.sources;
     let (path, line, col) = sources.location(diagnostic.primary.span);
     let _ = writeln!(out, "{}[{}]: {}", severity(diagnostic), diagnostic.code.0, diagnostic.message);
     let _ = writeln!(out, "  --> {path}:{line}:{col}");
+    if is_drawn(sources, diagnostic) {
+        draw(cache, diagnostic, color, out);
+    } else if !diagnostic.primary.text.is_empty() {
+        let _ = writeln!(out, "  {}", diagnostic.primary.text);
+    }
+    for note in &diagnostic.notes {
+        let _ = writeln!(out, "  note: {note}");
+    }
+    if let Some(help) = &diagnostic.help {
+        let _ = writeln!(out, "  help: {help}");
+    }
+}
+
+/// Whether all its lines are of a length that people read.
+fn is_drawn(sources: &SourceMap, diagnostic: &Diagnostic) -> bool {
+    let mut labels = std::iter::once(&diagnostic.primary).chain(&diagnostic.secondary);
+    labels.all(|label| {
+        let Some(source) = sources.get(label.span.source) else { return true };
+        let is_short = |at: u32| source.line(source.line_of(at)).len() <= MAX_LINE;
+        is_short(label.span.start) && is_short(label.span.end)
+    })
+}
+
+/// The picture of the source with its marks.
+fn draw(cache: &mut Cache<'_>, diagnostic: &Diagnostic, color: bool, out: &mut String) {
+    let sources = cache.sources;
     let kind = match diagnostic.severity {
         Severity::Error => ReportKind::Error,
         Severity::Warning => ReportKind::Warning,
@@ -57,39 +102,29 @@ fn one(sources: &SourceMap, diagnostic: &Diagnostic, color: bool, out: &mut Stri
     for label in &diagnostic.secondary {
         mark(label, Color::Cyan);
     }
-    let spans = std::iter::once(&diagnostic.primary).chain(&diagnostic.secondary);
-    let mut ids: Vec<u32> = spans.map(|l| l.span.source.0).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let texts: Vec<(u32, &str)> = ids.iter().map(|id| (*id, sources.text(crate::source::SourceId(*id)))).collect();
     let mut drawn = Vec::new();
-    let cache =
-        Cache { sources, texts: texts.iter().map(|(id, text)| (*id, Source::from((*text).to_string()))).collect() };
-    if report.finish().write(cache, &mut drawn).is_ok() {
+    if report.finish().write(&mut *cache, &mut drawn).is_ok() {
         // The first line repeats ours.
         let drawn = String::from_utf8_lossy(&drawn);
         for line in drawn.lines().skip(1).filter(|l| !l.trim().is_empty()) {
             let _ = writeln!(out, "{}", line.trim_end());
         }
     }
-    for note in &diagnostic.notes {
-        let _ = writeln!(out, "  note: {note}");
-    }
-    if let Some(help) = &diagnostic.help {
-        let _ = writeln!(out, "  help: {help}");
-    }
 }
 
 struct Cache<'s> {
     sources: &'s SourceMap,
-    texts: Vec<(u32, Source<String>)>,
+    /// Those that were looked at: cutting a text into lines is worth doing once.
+    texts: HashMap<u32, Source<String>>,
 }
 
 impl ariadne::Cache<u32> for Cache<'_> {
     type Storage = String;
 
     fn fetch(&mut self, id: &u32) -> Result<&Source<String>, impl std::fmt::Debug> {
-        self.texts.iter().find(|(known, _)| known == id).map(|(_, source)| source).ok_or("an unknown source")
+        let text = self.sources.text(crate::source::SourceId(*id));
+        let source = self.texts.entry(*id).or_insert_with(|| Source::from(text.to_string()));
+        Ok::<_, &str>(&*source)
     }
 
     fn display<'a>(&self, id: &'a u32) -> Option<impl std::fmt::Display + 'a> {

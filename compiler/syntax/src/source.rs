@@ -94,9 +94,14 @@ impl Source {
         while !self.text.is_char_boundary(offset) {
             offset -= 1;
         }
-        let line = self.line_starts.partition_point(|start| *start as usize <= offset);
+        let line = self.line_of(offset as u32);
         let start = self.line_starts[line - 1] as usize;
         Place { line, column: self.text[start..offset].chars().count() + 1 }
+    }
+
+    /// The line of a byte, from 1.
+    pub fn line_of(&self, offset: u32) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset).max(1)
     }
 
     pub fn n_lines(&self) -> usize {

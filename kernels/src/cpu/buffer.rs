@@ -14,12 +14,16 @@ use crate::error::{Result, TensorError};
 /// A cache line, and the widest vector.
 pub const ALIGN: usize = 64;
 
-/// The default of [`set_max_tensor_bytes`]: 16 GiB in one tensor.
+/// The default of [`set_max_tensor_bytes`]: 16 GiB.
 pub const DEFAULT_MAX_TENSOR_BYTES: usize = 16 << 30;
 
 static MAX_TENSOR_BYTES: AtomicUsize = AtomicUsize::new(DEFAULT_MAX_TENSOR_BYTES);
 
-/// From now on a tensor with more bytes of storage is refused with [`TensorError::TooLarge`], process-wide.
+/// Bytes of all buffers that are alive. Tensors are shared between tasks, so no task's own limit can count them.
+static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// From now on storage that would bring all tensors together above `bytes` is refused with [`TensorError::TooLarge`],
+/// process-wide.
 pub fn set_max_tensor_bytes(bytes: usize) {
     MAX_TENSOR_BYTES.store(bytes.min(isize::MAX as usize - ALIGN), Ordering::Relaxed);
 }
@@ -75,11 +79,16 @@ impl Buffer {
             return Ok(Buffer { ptr: dangling(), bytes, capacity });
         }
         let layout = Layout::from_size_align(capacity, ALIGN).map_err(|_| too_large.clone())?;
+        // Relaxed: it is a count, nothing is read because of it.
+        let before = LIVE_BYTES.fetch_add(capacity, Ordering::Relaxed);
         // SAFETY: the layout has a size above 0.
-        let ptr = unsafe { alloc_zeroed(layout) };
+        let ptr = if before + capacity <= limit { unsafe { alloc_zeroed(layout) } } else { std::ptr::null_mut() };
         match NonNull::new(ptr) {
             Some(ptr) => Ok(Buffer { ptr, bytes, capacity }),
-            None => Err(too_large),
+            None => {
+                LIVE_BYTES.fetch_sub(capacity, Ordering::Relaxed);
+                Err(too_large)
+            }
         }
     }
 
@@ -113,6 +122,7 @@ fn dangling() -> NonNull<u8> {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if self.capacity > 0 {
+            LIVE_BYTES.fetch_sub(self.capacity, Ordering::Relaxed);
             // SAFETY: allocated in `zeroed_bytes` with this very size and alignment.
             unsafe { dealloc(self.ptr.as_ptr(), Layout::from_size_align_unchecked(self.capacity, ALIGN)) }
         }

@@ -165,3 +165,119 @@ fn runaway_allocation_ends_that_program_with_an_error() {
     assert_eq!(got.status, Some(1), "{}", got.stderr);
     assert!(got.stderr.contains("OutOfMemoryError"), "{}", got.stderr);
 }
+
+/// Sources of a size that only a machine writes: time grows with the size, and what has a limit says so.
+#[test]
+fn large_sources_take_time_in_proportion() {
+    let n = 30_000;
+    let lines = |line: &dyn Fn(usize) -> String, n: usize| (0..n).map(line).collect::<String>();
+    let deep = |open: &str, inside: &str, close: &str| format!("let a = {}{inside}{}\n", open.repeat(n), close.repeat(n));
+    let in_match = |arms: String| format!("fn f(x: Int) -> Int:\n    return match x:\n{arms}        _ => 0\nprint(f(1))\n");
+    let cases: &[(&str, String, i32)] = &[
+        ("brackets", "(".repeat(n * 10), 2),
+        ("a sum", deep("1 + ", "1", ""), 2),
+        ("signs", deep("-", "1", ""), 2),
+        ("fields", format!("let a = x{}\n", ".y".repeat(n)), 2),
+        ("lists in lists", deep("[", "1", "]"), 2),
+        ("types in types", format!("let a: {}Int{} = []\n", "Vec<".repeat(n), ">".repeat(n)), 2),
+        ("format texts in each other", format!("let a = {}", "f\"{".repeat(n)), 2),
+        ("a format text of many values", format!("let _a = f\"{}\"\n", "{1}".repeat(n * 3)), 0),
+        ("an open comment", "/* ".repeat(n), 2),
+        ("a long line", format!("let _a = [{}]\n", "1, ".repeat(n)), 0),
+        ("a long name", format!("print({})\n", "é".repeat(n * 5)), 2),
+        ("errors in one line", "a < ".repeat(n), 2),
+        ("errors in many lines", lines(&|i| format!("print(x{i})\n"), n), 2),
+        ("variables", lines(&|i| format!("let _a{i} = {i}\n"), n), 0),
+        ("functions", lines(&|i| format!("fn f{i}(x: Int) -> Int: return x + {i}\n"), n), 0),
+        ("fields of a struct", format!("struct S:\n{}", lines(&|i| format!("    f{i}: Int\n"), n)), 0),
+        ("arms of a match", in_match(lines(&|i| format!("        {i} => {i}\n"), n / 3)), 0),
+        ("an else for each", "else:\n".repeat(n), 2),
+        ("blocks in blocks", lines(&|i| format!("{}if true:\n", " ".repeat(i)), 1000), 2),
+        ("imports", "import a\n".repeat(n), 2),
+        (
+            "implementors",
+            format!(
+                "trait A:\n    fn f(&self) -> Int\n{}",
+                lines(&|i| format!("struct S{i}:\n    x: Int\nimpl A for S{i}:\n    fn f(&self) -> Int: return {i}\n"), n / 10)
+            ),
+            0,
+        ),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    for (what, source, status) in cases {
+        let got = run_file(folder.path(), "check", "large.stark", source.as_bytes());
+        let start: String = got.stderr.chars().take(300).collect();
+        assert!(got.status.is_some(), "{what}: still running after {TIME_LIMIT:?}\n{start}");
+        assert_clean(&got, what);
+        assert_eq!(got.status, Some(*status), "{what}:\n{start}");
+    }
+}
+
+#[test]
+fn soups_of_words_and_signs_never_panic_the_compiler() {
+    const WORDS: &[&str] = &[
+        "let", "mut", "fn", "if", "else", "match", "while", "for", "in", "return", "struct", "enum", "trait", "impl", "actor",
+        "async", "await", "spawn", "scope", "select", "try", "catch", "finally", "throw", "with", "as", "not", "and", "or",
+        "x", "y", "T", "Int", "String", "Vec", "Tensor", "self", "Some", "None", "(", ")", "[", "]", "{", "}", "<", ">", ":",
+        ",", ".", "..", "..=", "=", "==", "=>", "->", "+", "-", "*", "**", "/", "%", "@", "&", "|", "^", "~", "?", "_", ";",
+        "\n", "\n    ", "\n        ", "\n", "1", "2.5", "0xff", "\"a\"", "f\"{", "}\"", "b\"x\"", "true", "5s", "#c\n", "/*", "*/",
+        "&mut", "::", "print", "shared", "const", "type", "where", "import", "from", "assert", "break", "continue", "pass", "\\",
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut rng = Rng(23);
+    let mut files = Vec::new();
+    for round in 0..400 {
+        let n = 1 + rng.below(80);
+        let soup: String = (0..n).map(|_| WORDS[rng.below(WORDS.len())].to_string() + [" ", ""][rng.below(2)]).collect();
+        let name = format!("soup{round}.stark");
+        std::fs::write(folder.path().join(&name), soup).expect("a temporary file");
+        files.push(name);
+    }
+    for chunk in files.chunks(100) {
+        let mut args = vec!["check"];
+        args.extend(chunk.iter().map(String::as_str));
+        let got = run(&stark(), &args, folder.path(), &[("NO_COLOR", "1")], "", TIME_LIMIT);
+        assert_clean(&got, &format!("one of {chunk:?}"));
+        assert!(matches!(got.status, Some(0 | 2)), "{:?}\n{}", got.status, got.stderr);
+    }
+}
+
+/// Programs that want everything: each ends by itself, and what it took was bounded.
+#[test]
+fn greedy_programs_end_with_an_error_of_their_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let deep = "fn f(n: Int) -> Int: return f(n + 1) + 1\n";
+    let chain = "struct N:\n    v: Int\n    next: Option<N>\nlet mut n: Option<N> = None\nfor i in 0..200000: n = Some(N(i, n))\n";
+    let cases: &[(&str, String, i32, &str)] = &[
+        ("a task without end", format!("{deep}let h = spawn f(0)\nprint(h.join())\n"), 1, "StackOverflowError"),
+        ("a text", "let mut s = \"abc\"\nwhile true: s = s + s\n".into(), 1, "OutOfMemoryError"),
+        ("a list", "let mut v = [0]\nwhile true: v.push(1)\n".into(), 1, "OutOfMemoryError"),
+        ("a repeated text", "print(len(\"ab\" * 100000000000))\n".into(), 1, "OutOfMemoryError"),
+        ("a silly shape", "let t: Tensor<Float32> = zeros([100000000, 100000000])\nprint(t.shape())\n".into(), 1, "OutOfMemoryError"),
+        ("a shape past all numbers", "let t: Tensor<Float32> = zeros([4611686018427387904, 4])\nprint(t)\n".into(), 1, "ShapeError"),
+        (
+            "tensors without end",
+            "let mut v: Vec<Tensor<Float32>> = []\nwhile true: v.push(zeros([16384, 16384]))\n".into(),
+            1,
+            "OutOfMemoryError",
+        ),
+        ("a long chain", format!("{chain}let m = n\nprint(m == n)\nn = None\nexit(7)\n"), 7, ""),
+        ("deep JSON", "print(json.parse(\"[\" * 100000))\n".into(), 1, "ValueError"),
+        ("leaving a task", "fn f(): exit(5)\nspawn f()\nsleep(20s)\n".into(), 5, ""),
+        ("input at its end", "print(input())\nexit(6)\n".into(), 6, ""),
+        (
+            "throwing in finally",
+            "fn f():\n    try:\n        throw ValueError(\"a\")\n    finally:\n        throw ValueError(\"b\")\nf()\n".into(),
+            1,
+            "ValueError: b",
+        ),
+    ];
+    for (what, program, status, text) in cases {
+        std::fs::write(folder.path().join("greedy.stark"), program).expect("a temporary file");
+        let args = ["run", "--heap-limit", "50000000", "greedy.stark"];
+        let got = run(&stark(), &args, folder.path(), &[("NO_COLOR", "1")], "", TIME_LIMIT);
+        assert_clean(&got, what);
+        assert_eq!(got.status, Some(*status), "{what}:\n{}", got.stderr);
+        assert!(got.stderr.contains(text), "{what}:\n{}", got.stderr);
+    }
+}

@@ -246,6 +246,18 @@ impl ActorBody {
         Outcome::Done
     }
 
+    /// Ends after a panic in a turn: what is known of the state is not to be trusted.
+    pub fn break_off(&mut self, machine: &mut Machine, error: Value) -> Outcome {
+        self.report(machine, &error, "");
+        let doing = std::mem::replace(&mut self.doing, Doing::Idle);
+        self.cell.close(Parcel::pack(error).map_or(Ended::Stopped, Ended::Failed));
+        if let Doing::Handle(job) = doing {
+            job.fail_open(&self.cell, || self.cell.gone());
+        }
+        let _ = self.end();
+        Outcome::Done
+    }
+
     /// A sibling failed and its supervisor begins this one again, too.
     fn restart_by_order(&mut self, machine: &mut Machine) {
         if matches!(self.doing, Doing::Stop) {
@@ -487,6 +499,10 @@ impl ActorBody {
         let mut total = 0;
         let mut work: Vec<ValueRef<'_>> = vec![state.as_ref()];
         while let Some(value) = work.pop() {
+            // A field that a forged module took and never gave back.
+            if value.is_hole() {
+                continue;
+            }
             match &value.info().desc {
                 TypeDesc::Tensor { .. } => total += value.opaque::<Tensor>().n_bytes() as u64,
                 TypeDesc::Vec(elem) if holds_refs(value.info().sibling(*elem)) => work.extend(value.vec().iter()),

@@ -331,6 +331,15 @@ impl ActorCell {
     }
 }
 
+/// Whether `info` is an enum with the variants that `tell` makes. A module declares it by itself.
+pub(super) fn is_exit_reason(info: &TypeInfo) -> bool {
+    let fields = |name| info.variant_named(name).map(|variant| info.layout(variant).types.as_slice());
+    let is_error = |ty| matches!(&info.sibling(ty).desc, TypeDesc::Dyn { .. });
+    fields("Stopped") == Some(&[])
+        && fields("Killed") == Some(&[])
+        && matches!(fields("Failed"), Some(&[ty]) if is_error(ty))
+}
+
 fn tell(promise: &Arc<Promise>, info: &'static TypeInfo, ended: &mut Ended) {
     let value = match ended {
         Ended::Stopped => Value::variant_named(info, "Stopped", []),

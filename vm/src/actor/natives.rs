@@ -6,7 +6,7 @@ use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Message, R
 use super::inbox::{Overflow, Push};
 use super::supervisor::{Supervisor, SupervisorObj};
 use crate::conc::restart::Strategy;
-use crate::conc::tasks::{FutureObj, Me, Promise, me, pack};
+use crate::conc::tasks::{FutureObj, Me, Promise, me, pack, room_for_task};
 use crate::conc::wait::{Entry, Fired, Waiter};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
@@ -74,6 +74,7 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
         }
         None => None,
     };
+    room_for_task(&program)?;
     let state = pack(spawn.state)?;
     let name = spawn.name.clone();
     let config = Config { name: spawn.name, capacity, overflow: spawn.overflow, supervisor };
@@ -159,6 +160,9 @@ fn actor_ref_as(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn actor_monitor(cx: &mut NativeCx<'_>) -> NativeResult {
+    if !super::cell::is_exit_reason(cx.ret_type().opaque_arg(0)) {
+        return Err(Fault::internal("ExitReason has not the variants that an actor ends with"));
+    }
     let promise = Promise::unbound();
     actor(cx).monitor(&promise, cx.ret_type().opaque_arg(0));
     cx.return_opaque(FutureObj::future(promise))
@@ -261,6 +265,9 @@ fn message(cx: &mut NativeCx<'_>, cell: &ActorCell) -> Result<Envelope, Fault> {
     if !fits {
         let (given, name) = (given.info().name(), &handler.name);
         return Err(Fault::internal(format!("`{name}` of actor {} does not take {given}", cell.name())));
+    }
+    if (0..given.n_fields()).any(|i| given.field(i).is_hole()) {
+        return Err(Fault::value("the value is lent elsewhere"));
     }
     let rows = match &handler.batch {
         Some(batch) => batch::rows_of(batch, given.field(0)),
@@ -455,6 +462,9 @@ fn begin_batch(cx: &mut NativeCx<'_>) -> Result<Option<BatchAsking>, Fault> {
     }
     if inputs.is_empty() {
         return Ok(None);
+    }
+    if inputs.iter().any(|input| input.as_ref().is_hole()) {
+        return Err(Fault::value("the value is lent elsewhere"));
     }
     // The inputs move into their messages.
     drop(cx.take(2));

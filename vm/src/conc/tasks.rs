@@ -8,6 +8,7 @@ use crate::heap::{Opaque, Parcel};
 use crate::interp::TaskEnd;
 use crate::load::Func;
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
+use crate::program::Program;
 use crate::task::{TaskBody, TaskCx, TaskShared, WaitReason};
 use crate::types::TypeInfo;
 use crate::value::Value;
@@ -173,12 +174,40 @@ impl FutureObj {
     }
 }
 
+/// Tasks and actors that may be alive at once. A parked one takes some 700 bytes: with all of them a program has passed
+/// what most machines have, and more would only be killed from outside.
+const MAX_TASKS: usize = 10_000_000;
+
+/// # Errors
+/// `OutOfMemoryError` when so many tasks are alive that no more may begin.
+pub(crate) fn room_for_task(program: &Program) -> Result<(), Fault> {
+    /// Counting takes the locks of all shards, so each worker looks only so often.
+    const INTERVAL: u32 = 4096;
+    thread_local! {
+        /// How many may begin on this thread before the next look.
+        static N_LEFT: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    }
+    let n_left = N_LEFT.get();
+    if n_left > 0 {
+        N_LEFT.set(n_left - 1);
+        return Ok(());
+    }
+    let n_tasks = program.scheduler().map_or(0, |scheduler| scheduler.n_tasks());
+    if n_tasks >= MAX_TASKS {
+        let message = format!("{n_tasks} tasks are under way, the limit is {MAX_TASKS}");
+        return Err(Fault::new(FaultKind::OutOfMemoryError, message));
+    }
+    N_LEFT.set(INTERVAL);
+    Ok(())
+}
+
 fn is_future(info: &TypeInfo) -> bool {
     matches!(&info.desc, TypeDesc::Opaque { name, .. } if name == "Future")
 }
 
 /// Starts a task that runs `func(args…)`; the result is its handle, of type `handle`.
 pub(crate) fn spawn(cx: &mut TaskCx, func: &'static Func, args: Vec<Value>, handle: &'static TypeInfo) -> Result<Value, Fault> {
+    room_for_task(cx.program())?;
     let parcels = args.into_iter().map(pack).collect::<Result<Vec<_>, _>>()?;
     let future = is_future(handle);
     let promise = Promise::new(future, None);

@@ -5,20 +5,27 @@
 
 use super::Exit;
 use super::dispatch::enter;
-use super::unwind::{Failed, describe_panic};
+use super::unwind::Failed;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{self, meter};
 use crate::load::{CodeSpace, Func, LINK};
 use crate::natives::Flow;
+use crate::panics;
 use crate::program::Program;
 use crate::task::{TaskCx, WaitReason};
 use crate::value::Value;
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 /// A stack begins with at least this many slots: half a kilobyte holds the few small frames most tasks ever have.
 const FIRST_STACK: usize = 64;
+
+/// What an error costs that is caught, in reductions: making it, its trace, finding the handler. A guess; it keeps the
+/// turns of a loop that throws about as long as others.
+const RAISE_COST: i64 = 50;
+
+/// How far errors may overdraw the budget.
+const MAX_DEBT: i64 = 1000 * RAISE_COST;
 
 /// What a task's code came to.
 #[derive(Debug)]
@@ -64,6 +71,8 @@ pub struct Machine {
     /// What the waiting native keeps.
     pub(crate) resume: Option<Box<dyn Any + Send>>,
     cancel_delivered: bool,
+    /// `ip` and `regs` say where the code stands, also while it runs: a panic can be thrown there as an error.
+    pub(crate) is_saved: bool,
     pub(crate) task: TaskCx,
     stack: Box<[u64]>,
     state: State,
@@ -101,6 +110,7 @@ impl Machine {
             wait: (WaitReason::Nothing, 0),
             resume: None,
             cancel_delivered: false,
+            is_saved: false,
             task: TaskCx::new(program.clone()),
             stack: Box::default(),
             state: State::Idle,
@@ -210,7 +220,7 @@ impl Machine {
         loop {
             self.state = State::Ready;
             // SAFETY: `start` or an earlier stretch left the machine at an instruction of the frame at `regs`.
-            let exit = catch_unwind(AssertUnwindSafe(|| unsafe { enter(self) }));
+            let exit = panics::catch(|| unsafe { enter(self) });
             let turn = match exit {
                 Ok(Exit::Yield) => {
                     if !meter::is_over() {
@@ -246,10 +256,17 @@ impl Machine {
                 Ok(Exit::Next) => unreachable!("`enter` goes on by itself"),
                 Err(panic) => {
                     heap::after_panic();
-                    // Only natives panic, and `run_native` saved where it was: behind the call's first word.
-                    // SAFETY: so this is the call's first word.
-                    self.ip = unsafe { self.ip.sub(1) };
-                    self.fault_before(Fault::internal(describe_panic(&*panic)))
+                    let fault = Fault::internal(panic);
+                    if std::mem::take(&mut self.is_saved) {
+                        // Whoever said so stood behind the first word of its instruction.
+                        // SAFETY: so this is that word.
+                        self.ip = unsafe { self.ip.sub(1) };
+                        self.fault_before(fault)
+                    } else {
+                        // Nobody knows what the frames hold: they are left as they are, their values leak.
+                        self.forget_frames();
+                        return Turn::Done(TaskEnd::Failed(self.code.error_value(fault)));
+                    }
                 }
             };
             if let Some(turn) = turn {
@@ -287,7 +304,12 @@ impl Machine {
         let pending = self.pending.take().expect("a fault says what it is");
         // SAFETY: `ip` is just behind the first word of the instruction that failed, in the frame at `regs`.
         match unsafe { self.raise(pending) } {
-            None => None,
+            // A loop of errors has a jump or a call in it, where it stops when the budget is spent. Not so a handler that
+            // a module made to catch its own errors: it stops here.
+            None => {
+                self.budget -= RAISE_COST;
+                (self.budget < -MAX_DEBT).then_some(Turn::Yield)
+            }
             Some(failed) => {
                 self.state = State::Idle;
                 Some(Turn::Done(match failed {
@@ -302,6 +324,15 @@ impl Machine {
     pub fn take_final(&mut self, i: u16) -> Option<Value> {
         let at = self.finals.iter().position(|(param, _)| *param == i)?;
         Some(self.finals.swap_remove(at).1)
+    }
+
+    /// After a panic: no call is under way any more, and what its frames held is leaked.
+    pub(crate) fn forget_frames(&mut self) {
+        self.resume = None;
+        self.pending = None;
+        self.is_saved = false;
+        self.state = State::Idle;
+        self.finals.clear();
     }
 
     /// Ends a call that is under way, dropping what its frames hold.

@@ -10,7 +10,6 @@ use crate::types::TypeInfo;
 use crate::value::Value;
 use smallvec::SmallVec;
 use stark_bytecode::Instr;
-use std::any::Any;
 use std::sync::Arc;
 
 /// Nobody caught it.
@@ -156,6 +155,10 @@ impl Machine {
                     heap::release(std::mem::take(&mut *regs.add(slot)));
                 }
             }
+            // A receiver that was out of its box has been dropped: nothing is left to be boxed again.
+            if let (Some(hidden), false) = (func.hidden, kept.contains(&func.out_base())) {
+                *regs.add(hidden) = 0;
+            }
             for slot in kept {
                 if !inouts.iter().any(|(inout, _)| *inout == slot) {
                     *regs.add(slot) = 0;
@@ -265,14 +268,4 @@ fn frame(func: &'static Func, pc: usize) -> TraceFrame {
         Some((func.files.get(line.file as usize)?.clone(), line.line, line.col))
     });
     TraceFrame { function: func.def.name.as_str().into(), at }
-}
-
-/// What a panic said.
-pub(super) fn describe_panic(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_string())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".into());
-    format!("a bug in STARK's runtime: {text}")
 }

@@ -15,8 +15,11 @@ fn word(op: Op, a: usize, b: usize, c: usize) -> u64 {
     op as u64 | (a as u64 & 0xffff) << 16 | (b as u64 & 0xffff) << 32 | (c as u64) << 48
 }
 
-/// Frames with more references than this drop them through a list instead of one word each.
+/// Frames with more references than this drop them through their function's list instead of one word each.
 const MAX_DROP_WORDS: usize = 4;
+
+/// No register: a function has fewer.
+const NO_REG: usize = u16::MAX as usize;
 
 struct Decoder<'a> {
     func: &'static Func,
@@ -122,22 +125,16 @@ impl Decoder<'_> {
 
     /// Drops the references of the frame, but for `keep`, before a return.
     fn drops(&mut self, keep: Option<Reg>) {
-        let refs: Vec<usize> = self
-            .func
-            .refs
-            .iter()
-            .map(|&r| usize::from(r))
-            .filter(|&r| keep.is_none_or(|keep| keep.index() != r))
-            .collect();
-        if refs.len() <= MAX_DROP_WORDS {
-            for r in refs {
-                self.push(Op::drop_ref, r, 0, 0);
-            }
-        } else {
-            self.push(Op::drop_list, refs.len(), 0, 0);
-            for four in refs.chunks(4) {
-                let packed = four.iter().enumerate().fold(0, |packed, (i, &r)| packed | (r as u64) << (16 * i));
-                self.words.push(packed);
+        let func = self.func;
+        if func.refs.len() > MAX_DROP_WORDS {
+            // The list is the function's: a copy for each return would let a small file fill the memory.
+            self.push(Op::drop_list, keep.map_or(NO_REG, Reg::index), 0, 0);
+            self.push_address(func);
+            return;
+        }
+        for &r in &func.refs {
+            if keep.is_none_or(|keep| keep.index() != usize::from(r)) {
+                self.push(Op::drop_ref, usize::from(r), 0, 0);
             }
         }
     }

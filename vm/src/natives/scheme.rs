@@ -74,11 +74,8 @@ impl Scheme {
         };
         match (ty, &info.desc) {
             (Type::Any, _) => true,
-            // Two rows of a module may describe the same type; the name tells.
-            (Type::Param(i), _) => {
-                let arg = types.get(import.type_args[*i]);
-                found == arg.id || (arg.stands_for(info) && arg.name() == info.name())
-            }
+            // Two rows of a module may describe the same type.
+            (Type::Param(i), _) => types.get(import.type_args[*i]).same_as(info),
             (Type::Unit, desc) => *desc == TypeDesc::Unit,
             (Type::Tuple(wanted), TypeDesc::Tuple(found)) => all(wanted, found),
             (Type::Fn(wanted, wanted_ret), TypeDesc::Fn { params, ret }) => {
@@ -269,7 +266,21 @@ mod tests {
     #[test]
     fn imports_are_checked_against_schemes() {
         let int = TypeDesc::Number(Kind::Int64);
-        let types = Types::leak(&[TypeDesc::Unit, int, TypeDesc::Str, TypeDesc::Vec(TypeId(1)), option_of(TypeId(1))]);
+        let point = |ty: u32| TypeDesc::Struct {
+            name: "Point".into(),
+            fields: vec![FieldDesc { name: "x".into(), ty: TypeId(ty) }],
+        };
+        let types = Types::leak(&[
+            TypeDesc::Unit,
+            int,
+            TypeDesc::Str,
+            TypeDesc::Vec(TypeId(1)),
+            option_of(TypeId(1)),
+            point(1),
+            point(2),
+            point(1),
+            TypeDesc::Vec(TypeId(5)),
+        ]);
         let import = |type_args: &[u32], params: &[(u32, bool)], ret: u32| NativeImport {
             name: "f".into(),
             type_args: type_args.iter().map(|&t| TypeId(t)).collect(),
@@ -283,6 +294,10 @@ mod tests {
             ("<T>(Vec<T>) -> Option<T>", import(&[1], &[(3, true)], 4), false),
             ("<T: Integer + Ord>(T) -> T", import(&[1], &[(1, false)], 1), true),
             ("<T: Floating>(T) -> T", import(&[1], &[(1, false)], 1), false),
+            // Rows of one name are one type when all their parts are.
+            ("<T>(Vec<T>) -> T", import(&[5], &[(8, false)], 7), true),
+            ("<T>(Vec<T>) -> T", import(&[5], &[(8, false)], 6), false),
+            ("<T>(Vec<T>) -> T", import(&[6], &[(8, false)], 6), false),
             ("(&String, _) -> Int64", import(&[], &[(2, false), (3, false)], 1), true),
             ("(String) -> Float", import(&[], &[(2, false)], 1), false),
         ] {

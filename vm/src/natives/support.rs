@@ -5,7 +5,6 @@ use crate::fault::Fault;
 use crate::task::WaitReason;
 use crate::value::Value;
 use parking_lot::Mutex;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What most natives come to: a value of the declared result type, or a fault.
@@ -77,14 +76,14 @@ where
     J: FnOnce() -> R + Send + 'static,
 {
     /// Where the job leaves what it found; the error is a panic.
-    type Slot<R> = Arc<Mutex<Option<std::thread::Result<R>>>>;
+    type Slot<R> = Arc<Mutex<Option<Result<R, String>>>>;
     let slot = match cx.resumed::<Slot<R>>() {
         Some(slot) => *slot,
         None => {
             let job = begin(cx)?;
             let slot: Slot<R> = Slot::default();
             let theirs = slot.clone();
-            let job = move || catch_unwind(AssertUnwindSafe(job));
+            let job = move || crate::panics::catch(job);
             match (cx.task.program().scheduler(), cx.task.me().cloned()) {
                 (Some(scheduler), Some(me)) => {
                     let begun = scheduler.spawn_blocking(move || {
@@ -106,7 +105,7 @@ where
             let value = answer(cx, found)?;
             cx.return_value(value)
         }
-        Some(Err(_)) => Err(Fault::internal("work on the blocking pool panicked")),
+        Some(Err(panic)) => Err(Fault::internal(panic)),
         None => cx.suspend(reason, 0, slot),
     }
 }

@@ -39,7 +39,8 @@ struct Definite<'m> {
     is_dirty: Vec<bool>,
 }
 
-pub fn check(typing: Typing) -> At {
+/// Checks one function; `steps_left` is what the module may still take.
+pub fn check(typing: Typing, steps_left: &mut usize) -> At {
     let mut n_refs = 0;
     let mut number = |reg: usize| {
         let bit = typing.is_ref(Reg(reg as u16)).then_some(n_refs);
@@ -69,7 +70,7 @@ pub fn check(typing: Typing) -> At {
         dirty: BinaryHeap::new(),
         is_dirty: vec![false; n_blocks],
     }
-    .run()
+    .run(steps_left)
 }
 
 fn blocks(typing: Typing) -> Vec<Block> {
@@ -115,23 +116,22 @@ fn blocks(typing: Typing) -> Vec<Block> {
 }
 
 impl Definite<'_> {
-    fn run(mut self) -> At {
+    fn run(mut self, steps_left: &mut usize) -> At {
         let mut state = vec![0; self.n_words];
         for param in 0..self.typing.function.n_params {
             self.set(&mut state, Reg(param));
         }
         self.enter(0, &state);
 
-        let mut steps = 0;
         let mut on_error = vec![0; self.n_words];
         while let Some(Reverse(block)) = self.dirty.pop() {
             self.is_dirty[block as usize] = false;
             let at = block as usize * self.n_words;
             state.copy_from_slice(&self.entry[at..at + self.n_words]);
-            steps += self.block(block, &mut state, &mut on_error)?;
-            if steps > limits::MAX_FLOW_STEPS {
-                return Err((self.blocks[block as usize].start, "the jumps are too tangled to check".to_owned()));
-            }
+            let steps = self.block(block, &mut state, &mut on_error)?;
+            *steps_left = steps_left
+                .checked_sub(steps)
+                .ok_or_else(|| (self.blocks[block as usize].start, "the jumps are too tangled to check".to_owned()))?;
         }
         Ok(())
     }

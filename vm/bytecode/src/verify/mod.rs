@@ -39,7 +39,7 @@ pub mod limits {
     pub const MAX_HANDLERS: usize = 1 << 16;
     /// 64-bit words of register sets kept at once while a function is checked: 32 MiB.
     pub const MAX_FLOW_WORDS: usize = 1 << 22;
-    /// Words of register sets that may be looked at for one function: about a second. Loops nested ten deep need a handful of rounds.
+    /// Words of register sets that may be looked at for one module: about a second. Loops nested ten deep need a handful of rounds.
     pub const MAX_FLOW_STEPS: usize = 1 << 29;
 }
 
@@ -84,9 +84,11 @@ impl std::error::Error for VerifyError {}
 /// Checks `module` and says the first thing that is wrong with it.
 pub fn verify(module: Module) -> Result<VerifiedModule, VerifyError> {
     structure::check(&module)?;
+    let facts = typing::Facts::new(&module);
+    let mut steps_left = limits::MAX_FLOW_STEPS;
     for (i, function) in module.functions.iter().enumerate() {
-        let typing = typing::Typing { module: &module, function };
-        flow::check(typing).and_then(|()| definite::check(typing)).map_err(|(pc, message)| VerifyError {
+        let typing = typing::Typing { module: &module, function, facts: &facts };
+        flow::check(typing).and_then(|()| definite::check(typing, &mut steps_left)).map_err(|(pc, message)| VerifyError {
             place: structure::function_place(&module, i),
             pc: Some(pc),
             message,

@@ -150,11 +150,19 @@ fn actor_handler(module: &Module, id: TypeId, handler: &HandlerDesc) -> Check {
         return Err(format!("its message, type {}, is no tuple", handler.message.0));
     };
     let types = with_state(module, id, handler.func)?;
-    if handler.batch.is_some() {
-        // What the function gets is made from many messages; the VM does it by the types of both.
-        ensure!(types.len() == 1, "a batch function takes 1 parameter behind the state, not {}", types.len());
-        ensure!(message.len() == 1, "a batched message has 1 part, not {}", message.len());
-        return Ok(());
+    if let Some(batch) = &handler.batch {
+        // What the function gets is made from many messages, and what it gives is divided among them.
+        let [input] = message[..] else {
+            return Err(format!("a batched message has 1 part, not {}", message.len()));
+        };
+        for (what, ty) in [("takes", input), ("gives", handler.ret)] {
+            let fits = match module.type_desc(ty) {
+                TypeDesc::Vec(_) => batch.as_vec,
+                TypeDesc::Tensor { .. } => !batch.as_vec,
+                _ => false,
+            };
+            ensure!(fits, "a batch function {what} a tensor, or a Vec when `as_vec` is set, not type {}", ty.0);
+        }
     }
     ensure!(types == message, "its function takes types {types:?}, its message has {message:?}");
     let ret = func(module, handler.func)?.ret;

@@ -3,16 +3,41 @@
 //! Types are equal when their numbers are. Scalars are checked by class where every bit pattern is a value (all integer
 //! types, `Duration` and `Instant` are *integers*; all float types are *floats*) and exactly where it is not (`Bool`, enums).
 
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
 use super::{Check, ensure};
 use crate::instr::Instr;
 use crate::module::*;
 use crate::operand::*;
+
+/// What many instructions ask about their module, worked out once: a large type or table must not be walked for each.
+pub struct Facts {
+    /// By type: whether its values are references.
+    refs: Vec<bool>,
+    /// The methods of each trait, by the type of their dynamic value.
+    methods: HashMap<TypeId, Vec<usize>>,
+    /// Dynamic types and what was found to implement all their methods.
+    implemented: RefCell<HashSet<(TypeId, TypeId)>>,
+}
+
+impl Facts {
+    /// `module` has passed `structure`.
+    pub fn new(module: &Module) -> Facts {
+        let mut methods: HashMap<TypeId, Vec<usize>> = HashMap::new();
+        for (i, method) in module.methods.iter().enumerate() {
+            methods.entry(method.params[0]).or_default().push(i);
+        }
+        Facts { refs: module.types.iter().map(TypeDesc::is_ref).collect(), methods, implemented: RefCell::default() }
+    }
+}
 
 /// A function's registers in their module.
 #[derive(Clone, Copy)]
 pub struct Typing<'m> {
     pub module: &'m Module,
     pub function: &'m Function,
+    pub facts: &'m Facts,
 }
 
 impl<'m> Typing<'m> {
@@ -26,7 +51,7 @@ impl<'m> Typing<'m> {
     }
 
     pub fn is_ref(&self, reg: Reg) -> bool {
-        self.desc(reg).is_ref()
+        self.facts.refs[self.ty(reg).index()]
     }
 
     /// `r3: Vec<Int>`
@@ -251,11 +276,11 @@ impl<'m> Typing<'m> {
     }
 
     fn scalar(&self, reg: Reg) -> Check {
-        self.is(reg, "a scalar", |desc| !desc.is_ref())
+        self.is(reg, "a scalar", |_| !self.is_ref(reg))
     }
 
     fn reference(&self, reg: Reg) -> Check {
-        self.is(reg, "a reference", TypeDesc::is_ref)
+        self.is(reg, "a reference", |_| self.is_ref(reg))
     }
 
     fn ints(&self, regs: &[Reg]) -> Check {
@@ -280,7 +305,7 @@ impl<'m> Typing<'m> {
 
     fn comparable(&self, lhs: Reg, rhs: Reg) -> Check {
         for reg in [lhs, rhs] {
-            self.is(reg, "a scalar that is no float", |desc| !desc.is_ref() && !is_float(desc))?;
+            self.is(reg, "a scalar that is no float", |desc| !self.is_ref(reg) && !is_float(desc))?;
         }
         ensure!(
             self.ty(lhs) == self.ty(rhs) || is_int(self.desc(lhs)) && is_int(self.desc(rhs)),
@@ -398,10 +423,15 @@ impl<'m> Typing<'m> {
     fn make_dyn(&self, dst: Reg, src: Reg) -> Check {
         self.dynamic(dst)?;
         let (dyn_ty, ty) = (self.ty(dst), self.ty(src));
-        for method in self.module.methods.iter().filter(|method| method.params[0] == dyn_ty) {
+        if self.facts.implemented.borrow().contains(&(dyn_ty, ty)) {
+            return Ok(());
+        }
+        for &method in self.facts.methods.get(&dyn_ty).into_iter().flatten() {
+            let method = &self.module.methods[method];
             let found = method.impls.binary_search_by_key(&ty, |&(ty, _)| ty);
             ensure!(found.is_ok(), "{}, for which {} is not implemented", self.show(src), method.name);
         }
+        self.facts.implemented.borrow_mut().insert((dyn_ty, ty));
         Ok(())
     }
 

@@ -146,6 +146,7 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
     // Saved first: if the native panics, this is where the fault is.
     save(m, ip, regs, budget);
     let machine = &mut *m;
+    machine.is_saved = true;
     let args = std::slice::from_raw_parts_mut(regs.add(b(w)), n);
     let result;
     let ret;
@@ -160,6 +161,7 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
         ret = cx.ret;
         machine.resume = cx.resume.take();
     }
+    machine.is_saved = false;
     match result {
         Ok(Flow::Suspend { reason, detail }) => {
             machine.ip = ip.sub(1);
@@ -169,6 +171,11 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
         Ok(Flow::Done) => {
             machine.result = ret;
             drop_args(regs.add(b(w)), native);
+            if native.sig.ret.is_ref && ret == 0 {
+                // An element or field that `take_at` has lent: a register never holds nothing.
+                machine.pending = Some(Pending::Fault(Fault::value("the value is lent elsewhere")));
+                return Exit::Fault;
+            }
             if meter::is_over() {
                 // The result is in nobody's hands yet.
                 if native.sig.ret.is_ref {

@@ -64,14 +64,15 @@ handlers! {
         go!(m, ip, regs, budget)
     }
 
-    /// Drops many registers before a return: `a` of them, four to a word.
+    /// Drops all references of the function but register `a`, before a return.
     drop_list(m, ip, regs, budget, w) {
-        let n = a(w);
-        for i in 0..n {
-            let reg = (*ip.add(i / 4) >> (16 * (i % 4)) & 0xffff) as usize;
-            set_ref(regs, reg, 0);
+        let func = *ip as *const Func;
+        for &reg in &(*func).refs {
+            if usize::from(reg) != a(w) {
+                set_ref(regs, usize::from(reg), 0);
+            }
         }
-        go!(m, ip.add(n.div_ceil(4)), regs, budget)
+        go!(m, ip.add(1), regs, budget)
     }
 
     load_imm(m, ip, regs, budget, w) {

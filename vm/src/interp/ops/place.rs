@@ -70,13 +70,18 @@ handlers! {
         }
         let map = heap::make_unique(cursor) as *mut MapObj;
         let key = get(regs, a(w));
-        match find_value(map, key) {
-            Some(slot) => {
-                (*m).cursor = slot;
-                go!(m, ip, regs, budget)
-            }
-            None => fault(m, ip, regs, budget, no_key(map, key)),
+        // A key with a hole in it can be neither hashed nor shown: that panics.
+        save(m, ip, regs, budget);
+        (*m).is_saved = true;
+        let found = find_value(map, key);
+        if let Some(slot) = found {
+            (*m).is_saved = false;
+            (*m).cursor = slot;
+            return go!(m, ip, regs, budget);
         }
+        let error = no_key(map, key);
+        (*m).is_saved = false;
+        fault(m, ip, regs, budget, error)
     }
 
     /// Also `take_at` of a scalar.
