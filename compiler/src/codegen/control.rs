@@ -528,9 +528,10 @@ impl<'p> FnBuilder<'_, 'p> {
         for catch in catches {
             let (next, found) = (self.label(), self.label());
             if catch.types.is_empty() {
-                // Cancelling cannot be swallowed by accident.
+                // Cancelling cannot be swallowed by accident. Another actor's end that was caused by it is an error like others.
                 if let Some((_, adt)) = self.lang().faults.iter().find(|(n, _)| &**n == "CancelledError") {
-                    self.is_error(err, &Ty::Adt(*adt, Rc::from([])), hit);
+                    let ty = self.type_id(&Ty::Adt(*adt, Rc::from([])));
+                    self.emit(Instr::IsType { dst: hit, src: err, ty });
                     self.jump_if(hit, next);
                 }
             } else {

@@ -84,8 +84,8 @@ struct Job {
     /// Which of them the call under way is for, and which are still to come, last first.
     current: Range<usize>,
     rest: Vec<Range<usize>>,
-    /// The error of the last item that failed on its own, and the items that did.
-    failed: Option<(Value, Vec<usize>)>,
+    /// The items that failed on their own, and with what.
+    failed: Vec<(usize, Value)>,
 }
 
 struct Item {
@@ -307,7 +307,7 @@ impl ActorBody {
             let items: Vec<Item> = items.collect();
             let current = 0..items.len();
             machine.task().deadline = None;
-            return match self.run_part(machine, Job { handler, items, current, rest: Vec::new(), failed: None }) {
+            return match self.run_part(machine, Job { handler, items, current, rest: Vec::new(), failed: Vec::new() }) {
                 Life::Over => Next::Ended,
                 Life::GoesOn if matches!(self.doing, Doing::Idle) => Next::Again,
                 Life::GoesOn => Next::Begun,
@@ -318,7 +318,7 @@ impl ActorBody {
         let item = Item { input: None, rows: None, reply: envelope.reply, sent: envelope.sent };
         let args = envelope.message.unpack();
         self.doing =
-            Doing::Handle(Job { handler, items: vec![item], current: 0..1, rest: Vec::new(), failed: None });
+            Doing::Handle(Job { handler, items: vec![item], current: 0..1, rest: Vec::new(), failed: Vec::new() });
         let keep = self.has_witness();
         self.call(machine, handler.func, args, keep);
         Next::Begun
@@ -333,7 +333,8 @@ impl ActorBody {
         match batch::join(batch, info, &parts) {
             Ok(input) => {
                 self.cell.stats.lock().count_batch(items.len());
-                let keep = items.len() > 1 || self.has_witness();
+                // A part of a larger batch that fails alone leaves the state to the parts behind it.
+                let keep = job.items.len() > 1 || self.has_witness();
                 let func = job.handler.func;
                 self.doing = Doing::Handle(job);
                 self.call(machine, func, [input], keep);
@@ -385,13 +386,7 @@ impl ActorBody {
                     job.current = start..middle;
                     return self.run_part(machine, job);
                 }
-                let mut items = job.failed.take().map_or(Vec::new(), |(_, items)| items);
-                items.push(start);
-                job.failed = Some((error, items));
-                if job.items.len() > 1 && self.state.is_none() {
-                    // Only the rest of a batch goes on after a failure, and it began with a copy of the state.
-                    unreachable!("a batch keeps the state from before it");
-                }
+                job.failed.push((start, error));
                 self.next_part(machine, job)
             }
         }
@@ -403,14 +398,17 @@ impl ActorBody {
             return self.run_part(machine, job);
         }
         self.cell.n_in_flight.store(0, Relaxed);
-        match job.failed.take() {
+        match job.failed.last() {
             None => Life::GoesOn,
-            Some((error, items)) => self.failure(machine, error, Some((job, items))),
+            Some((_, error)) => {
+                let error = error.clone();
+                self.failure(machine, error, Some(job))
+            }
         }
     }
 
     /// Decides what follows, answers those whose messages failed, lets `on_error` see it.
-    fn failure(&mut self, machine: &mut Machine, error: Value, of: Option<(Job, Vec<usize>)>) -> Life {
+    fn failure(&mut self, machine: &mut Machine, error: Value, of: Option<Job>) -> Life {
         let text = summary(machine, &error);
         let starting = of.is_none();
         let verdict = match &self.cell.supervisor {
@@ -439,13 +437,13 @@ impl ActorBody {
             After::Resume => {}
         }
         let mut heard = false;
-        if let Some((job, items)) = of {
+        if let Some(job) = of {
             let now = self.now();
-            for i in items {
-                let item = &job.items[i];
+            for (i, error) in &job.failed {
+                let (item, text) = (&job.items[*i], summary(machine, error));
                 self.cell.stats.lock().count(now.saturating_duration_since(item.sent), true);
                 heard |= !matches!(item.reply, Reply::Nowhere);
-                item.reply.fail(self.cell.failed(&error, &text));
+                item.reply.fail(self.cell.failed(error, &text));
             }
         }
         if !heard {

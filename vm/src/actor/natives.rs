@@ -69,7 +69,7 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
     let scheduler = program.scheduler().ok_or_else(|| Fault::internal("actors need a scheduler"))?;
     let supervisor = match spawn.supervisor {
         Some(supervisor) => {
-            let child = supervisor.number().ok_or_else(|| Fault::value("the supervisor was stopped"))?;
+            let child = supervisor.number().ok_or_else(|| Fault::value("the supervisor has stopped"))?;
             Some((supervisor, child))
         }
         None => None,

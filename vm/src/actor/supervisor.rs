@@ -20,6 +20,7 @@ struct State {
     children: BTreeMap<usize, Weak<ActorCell>>,
     n_begun: usize,
     limit: RestartLimit,
+    /// It was told to stop, or has given up.
     stopped: bool,
 }
 
@@ -72,6 +73,7 @@ impl Supervisor {
         }
         let (n, place) = (state.children.len(), state.children.range(..child).count());
         let give_up = !state.limit.allow(now);
+        state.stopped |= give_up;
         let affected = if give_up { 0..n } else { self.strategy.affected(place, n) };
         let others: Vec<Arc<ActorCell>> = state
             .children
