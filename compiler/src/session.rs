@@ -84,6 +84,8 @@ pub enum RetState {
 
 pub struct FnInfo<'a> {
     pub source: FnSource<'a>,
+    /// The functions of the blocks around one that is declared in a block, itself included.
+    pub around: Vec<(Rc<str>, FnId)>,
     pub env: TypeEnv,
     pub ret: RetState,
     pub has_self: bool,
@@ -112,15 +114,10 @@ pub struct AdtInfo {
 
 #[derive(Clone)]
 pub struct TraitInfo {
-    pub supers: Vec<TraitId>,
     /// Generics after `Self`.
     pub n_args: usize,
     pub derived: bool,
     pub builtin: Option<Bound>,
-}
-
-pub struct ImplInfo {
-    pub trait_args: Vec<Ty>,
 }
 
 /// A script's `let` that functions may read.
@@ -147,7 +144,6 @@ pub struct Checker<'a> {
     pub std_modules: HashMap<Rc<str>, ModuleId>,
     pub adts: Vec<AdtInfo>,
     pub traits: Vec<TraitInfo>,
-    pub impls: Vec<ImplInfo>,
     pub fns: Vec<FnInfo<'a>>,
     pub aliases: Vec<Alias<'a>>,
     /// Methods and associated functions of types, by name.

@@ -204,7 +204,6 @@ fn what_is_not_known_is_no_error() {
         "fn f(a: Tensor<Float32>[n, 1], b: Tensor<Float32>[3]): print((a + b).shape(), a @ b.reshape([1, 3]))",
         "let hidden: Tensor<Float32> = ones([2, 3])\nlet _t: Tensor<Float32>[5] = hidden",
         "fn f(t: Tensor<Float32>[2, 3]):\n    let u = t\n    let mut v = u\n    v = ones([9])\n    print(v)",
-        "let t = ones([2, 3])\nif t.rank() == 1: print(t + ones([9]))",
         "let mut xs = [ones([2])]\nxs.push(ones([3]))\nprint(xs[1] + ones([3]))",
         "let t = ones([3])\nprint(t[7])",
         "fn step<T>(x: T, f: fn(T) -> T) -> T: return f(x)\nprint(step(ones([1, 2]), |t| t.reshape([2])) + ones([2]))",

@@ -298,8 +298,8 @@ impl<'a> Checker<'a> {
             });
         }
         let want = self.infer.shallow(&spec.ty);
-        if let (Ty::Dyn(t), false) = (&want, matches!(found, Ty::Infer(_))) {
-            return self.meets(&found, &Bound::Trait(*t)) == Met::Yes;
+        if let (Ty::Dyn(t, args), false) = (&want, matches!(found, Ty::Infer(_))) {
+            return self.meets(&found, &Bound::Trait(*t, args.clone())) == Met::Yes;
         }
         self.infer.unify(&want, &self.strip_dims(&found))
     }
@@ -332,8 +332,7 @@ impl<'a> Checker<'a> {
 
     /// The item of a type that implements `Iterator`.
     pub fn iterator_item(&mut self, ty: &Ty) -> Option<Ty> {
-        let (id, args) = self.find_impl(self.program.lang.iterator, ty)?;
-        self.impls[id.index()].trait_args.first().map(|t| t.subst(&args))
+        self.trait_args_of(ty, self.program.lang.iterator)?.first().cloned()
     }
 
     /// Chooses among overloads by number and names, then by the types of the arguments. The arguments come back typed when that was needed.
@@ -405,7 +404,7 @@ impl<'a> Checker<'a> {
                     for (arg, bounds) in type_args.iter().zip(bounds) {
                         // `pow(2, 5)`: a whole literal is a float only where nothing else fits.
                         let whole = matches!(self.infer.shallow(arg), Ty::Infer(v) if self.infer.kind(v) == VarKind::IntLit);
-                        ok &= bounds.iter().all(|b| match self.meets(arg, b) {
+                        ok &= bounds.iter().all(|b| match self.meets(arg, &b.subst(&type_args)) {
                             Met::No => false,
                             Met::Open => !(strict && whole),
                             Met::Yes => true,
@@ -518,7 +517,11 @@ fn collect_words(e: &ast::Expr, out: &mut Vec<String>) {
         ast::ExprKind::Field { name, .. } => out.push(name.name.to_string()),
         ast::ExprKind::Literal(ast::Literal::Str(text)) => {
             let file = text.rsplit(['/', '\\']).next().unwrap_or(text);
-            out.push(file.split('.').next().unwrap_or(file).to_string());
+            let word = file.split('.').next().unwrap_or(file);
+            // `max("b", "a")`: a letter is a value, not a name.
+            if word.chars().count() > 1 {
+                out.push(word.to_string());
+            }
         }
         ast::ExprKind::Call { args, .. } => {
             for arg in args {

@@ -399,7 +399,7 @@ impl<'a> Checker<'a> {
     /// Lets the expected type decide type arguments; what does not fit is reported where the value is used.
     pub fn hint_ret(&mut self, ret: &Ty, hint: &Ty) {
         let hint = self.infer.shallow(hint);
-        if matches!(hint, Ty::Infer(_) | Ty::Dyn(_) | Ty::Error) || !self.infer.has_vars(ret) {
+        if matches!(hint, Ty::Infer(_) | Ty::Dyn(..) | Ty::Error) || !self.infer.has_vars(ret) {
             return;
         }
         let mark = self.infer.mark();

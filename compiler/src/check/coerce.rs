@@ -26,7 +26,7 @@ impl<'a> Checker<'a> {
 
     pub fn try_coerce(&mut self, value: Expr, ty: &Ty) -> Result<Expr, Expr> {
         let want = self.infer.shallow(ty);
-        if matches!(want, Ty::Dyn(_)) {
+        if matches!(want, Ty::Dyn(..)) {
             // A trait asks for no number type: a literal has its own.
             self.infer.settle_literals(&value.ty);
         }
@@ -41,13 +41,14 @@ impl<'a> Checker<'a> {
             (Ty::Error, _) | (_, Ty::Error) => return Ok(Expr { ty: want, ..value }),
             (Ty::Never, Ty::Never) => return Ok(value),
             (Ty::Never, _) => return Ok(wrap(value, Coercion::Same, want)),
-            (Ty::Dyn(a), Ty::Dyn(b)) if a == b => return Ok(value),
-            (_, Ty::Dyn(t)) if !matches!(found, Ty::Infer(_)) => {
-                let bound = Bound::Trait(*t);
+            (Ty::Dyn(a, _), Ty::Dyn(b, _)) if a == b => {}
+            (_, Ty::Dyn(t, args)) if !matches!(found, Ty::Infer(_)) => {
+                let bound = Bound::Trait(*t, args.clone());
                 if self.meets(&found, &bound) == Met::No {
                     self.bound_missing(&found, &bound, span, "this place");
                     return Ok(Expr { ty: Ty::Error, ..value });
                 }
+                self.bind_trait_args(&found, &bound);
                 return Ok(wrap(value, Coercion::ToDyn, want));
             }
             (Ty::Adt(a, args), Ty::Adt(b, io))

@@ -138,7 +138,7 @@ impl<'a> Checker<'a> {
         let generics = self.program.adts[id.index()].generics.clone();
         for (g, arg) in generics.iter().zip(&type_args) {
             for bound in &g.bounds {
-                self.require(arg, bound, span, &format!("`{name}`"));
+                self.require(arg, &bound.subst(&type_args), span, &format!("`{name}`"));
             }
         }
         Self::after(before, Expr { kind: ExprKind::Struct { adt: id, fields }, ty, span })

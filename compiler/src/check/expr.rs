@@ -138,7 +138,7 @@ impl<'a> Checker<'a> {
                 let elem = self.element_hint(hint, self.program.lang.set, 0, span);
                 let items = items.iter().map(|x| self.check_expr(x, &elem)).collect();
                 let ty = Ty::Adt(self.program.lang.set, Rc::from([elem.clone()]));
-                self.require(&elem, &Bound::Trait(self.program.lang.hash), span, "an element of a `Set`");
+                self.require(&elem, &Bound::plain(self.program.lang.hash), span, "an element of a `Set`");
                 Expr { kind: ExprKind::Set(items), ty, span }
             }
             ast::ExprKind::Map(entries) if entries.is_empty() => {
@@ -153,7 +153,7 @@ impl<'a> Checker<'a> {
                 let value = self.element_hint(hint, self.program.lang.map, 1, span);
                 let entries =
                     entries.iter().map(|(k, v)| (self.check_expr(k, &key), self.check_expr(v, &value))).collect();
-                self.require(&key, &Bound::Trait(self.program.lang.hash), span, "a key of a `Map`");
+                self.require(&key, &Bound::plain(self.program.lang.hash), span, "a key of a `Map`");
                 let ty = Ty::Adt(self.program.lang.map, Rc::from([key, value]));
                 Expr { kind: ExprKind::Map(entries), ty, span }
             }
@@ -210,6 +210,14 @@ impl<'a> Checker<'a> {
         for part in parts {
             out.push(match part {
                 ast::FPart::Text(t) => FormatPart::Text(t.clone()),
+                ast::FPart::Value { expr, nested, .. } if !nested.is_empty() => {
+                    let value = self.expr(expr, None);
+                    let spec = self.fstring(nested, expr.span);
+                    let Some(format) = self.program.lang.prelude_fns.get("format").copied() else { continue };
+                    let (ty, at) = (value.ty.clone(), value.span);
+                    let args = vec![Arg { mode: ParamMode::Ref, value }, Arg { mode: ParamMode::Value, value: spec }];
+                    FormatPart::Value { value: self.call_fn(format, vec![ty], args, at), spec: None }
+                }
                 ast::FPart::Value { expr, spec, .. } => {
                     let value = self.expr(expr, None);
                     FormatPart::Value { value, spec: spec.clone() }

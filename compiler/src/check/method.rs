@@ -79,7 +79,7 @@ impl<'a> Checker<'a> {
 
     fn trait_impl_of(&mut self, ty: &Ty, name: &str, with_self: bool) -> Option<(FnId, Vec<Ty>)> {
         let known = self.infer.shallow(ty);
-        if matches!(known, Ty::Param(..) | Ty::Dyn(_)) {
+        if matches!(known, Ty::Param(..) | Ty::Dyn(..)) {
             return None;
         }
         for (trait_, position) in self.trait_methods.get(name).cloned()? {
@@ -105,7 +105,7 @@ impl<'a> Checker<'a> {
             }
             // The trait's default: `Self`, the trait's arguments, its own.
             let mut args = vec![ty.clone()];
-            args.extend(self.impls[imp.index()].trait_args.iter().map(|t| t.subst(&impl_args)));
+            args.extend(self.program.impls[imp.index()].trait_args.iter().map(|t| t.subst(&impl_args)));
             let own = self.program.fns[decl.index()].generics.len().saturating_sub(args.len());
             args.extend((0..own).map(|_| self.infer.fresh(VarKind::Any, span)));
             return Some((decl, args));
@@ -121,10 +121,13 @@ impl<'a> Checker<'a> {
             if with_self && !self.fns[decl.index()].has_self {
                 continue;
             }
-            if self.meets(&known, &Bound::Trait(trait_)) == Met::Yes {
+            if self.meets(&known, &Bound::plain(trait_)) == Met::Yes {
                 let n = self.program.fns[decl.index()].generics.len();
                 let mut args = vec![known.clone()];
-                args.extend((1..n).map(|_| self.infer.fresh(VarKind::Any, Span::default())));
+                if matches!(known, Ty::Param(..) | Ty::Dyn(..)) {
+                    args.extend(self.trait_args_of(&known, trait_).iter().flat_map(|a| a.iter().cloned()));
+                }
+                args.extend((args.len()..n).map(|_| self.infer.fresh(VarKind::Any, Span::default())));
                 return Some(TraitCall { trait_, method, args });
             }
         }

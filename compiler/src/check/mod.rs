@@ -139,7 +139,6 @@ impl<'a> Checker<'a> {
             std_modules: HashMap::new(),
             adts: Vec::new(),
             traits: Vec::new(),
-            impls: Vec::new(),
             fns: Vec::new(),
             aliases: Vec::new(),
             inherent: HashMap::new(),
@@ -175,6 +174,7 @@ impl<'a> Checker<'a> {
             next += 1;
         }
         self.check_reachable();
+        self.compare_impl_types();
         if let Some((locals, metas)) = self.entry_cx.take() {
             self.lint_locals(&locals, &metas);
         }
@@ -310,6 +310,9 @@ impl<'a> Checker<'a> {
         let (ret, span, params) = (def.ret.clone(), def.span, def.params.clone());
         self.f.bodies.push(BodyCx { ret: Some(ret.clone()), ret_span: span, ..BodyCx::default() });
         self.push_frame();
+        for (name, func) in self.fns[id.index()].around.clone() {
+            self.bind_name(name, Binding::Fn(func));
+        }
         let mut param_locals = Vec::new();
         for (i, p) in params.iter().enumerate() {
             let at = match source {
@@ -421,7 +424,7 @@ impl<'a> Checker<'a> {
             _ => None,
         };
         let mut stmts = Vec::new();
-        let mut dead = None;
+        let (mut dead, mut never) = (None, false);
         for (i, item) in items.iter().enumerate() {
             let ItemKind::Stmt(stmt) = &item.kind else { continue };
             if let Some(main) = main
@@ -442,10 +445,13 @@ impl<'a> Checker<'a> {
             self.warn_unreachable(&mut dead, stmt.span);
             let first = stmts.len();
             self.stmt_into(stmt, &mut stmts);
-            if stmts[first..].iter().any(stmt_ends) {
-                dead = Some(stmt.span);
-            }
+            let ended = stmts[first..].iter().any(stmt_ends);
             self.store_script_lets(i, stmt.span, &mut stmts);
+            if never {
+                stmts.truncate(first);
+            } else if ended {
+                (dead, never) = (Some(stmt.span), true);
+            }
         }
         let span = self.program.fns[self.f.func.index()].span;
         if let Some(main) = main {
@@ -566,6 +572,11 @@ impl<'a> Checker<'a> {
         let id = self.new_local(&Rc::from(name), ty, true, span);
         self.body().meta[id.index()].hidden = true;
         id
+    }
+
+    /// `Error` as the type of a value.
+    pub fn error_dyn(&self) -> Ty {
+        Ty::Dyn(self.program.lang.error, Rc::from([]))
     }
 
     /// Variables that nothing reads.

@@ -302,18 +302,14 @@ impl<'a> Checker<'a> {
     /// A function as a value.
     pub fn fn_value(&mut self, ids: &[FnId], span: Span, hint: Option<&Ty>, written: &[Ty]) -> Expr {
         let mut chosen = ids[0];
-        if ids.len() > 1
-            && let Some(hint) = hint
-        {
-            for id in ids {
-                let mark = self.infer.mark();
-                let (ty, _) = self.instantiate_fn(*id, span, &[]);
-                let fits = self.infer.unify(&ty, hint);
-                self.infer.rollback(mark);
-                if fits {
-                    chosen = *id;
-                    break;
-                }
+        if let Some(Ty::Fn(params, ret)) = hint.map(|h| self.infer.shallow(h)) {
+            // The first that fits as it is, else the first whose other parameters have defaults.
+            let hint = Ty::Fn(params.clone(), ret);
+            let fits = |c: &mut Self, id: &FnId| c.fn_fits(*id, &hint, params.len(), span);
+            if let Some(id) = ids.iter().find(|id| self.program.fns[id.index()].params.len() == params.len() && fits(self, id)) {
+                chosen = *id;
+            } else if let Some(id) = ids.iter().find(|id| fits(self, id)) {
+                return self.fn_with_defaults(*id, params.len(), span, &hint, written);
             }
         }
         self.ensure_ret(chosen, span);
@@ -329,6 +325,52 @@ impl<'a> Checker<'a> {
         }
         self.require_fn_bounds(chosen, &type_args, span);
         Expr { kind: ExprKind::FnRef { func: chosen, type_args }, ty, span }
+    }
+
+    /// Whether a function fits a function type of `n` parameters; those behind them must have defaults. Binds nothing.
+    fn fn_fits(&mut self, id: FnId, hint: &Ty, n: usize, span: Span) -> bool {
+        let def = &self.program.fns[id.index()];
+        if def.params.len() < n || def.params[n..].iter().any(|p| p.default.is_none()) {
+            return false;
+        }
+        self.ensure_ret(id, span);
+        let mark = self.infer.mark();
+        let (ty, args) = self.instantiate_fn(id, span, &[]);
+        let Ty::Fn(params, ret) = ty else { return false };
+        let ty = Ty::Fn(params[..n].into(), ret);
+        let mut fits = self.infer.unify(&ty, hint);
+        if fits {
+            for (g, arg) in self.program.fns[id.index()].generics.clone().iter().zip(&args) {
+                fits &= g.bounds.iter().all(|b| self.meets(arg, &b.subst(&args)) != Met::No);
+            }
+        }
+        self.infer.rollback(mark);
+        fits
+    }
+
+    /// `["1", "2"].map(int)`: a closure that leaves the other parameters to their defaults.
+    fn fn_with_defaults(&mut self, func: FnId, n: usize, span: Span, hint: &Ty, written: &[Ty]) -> Expr {
+        let (ty, type_args) = self.instantiate_fn(func, span, written);
+        let Ty::Fn(params, ret) = ty else { return self.err(span) };
+        let ty = Ty::Fn(params[..n].into(), ret.clone());
+        self.hint_ret(&ty, hint);
+        self.require_fn_bounds(func, &type_args, span);
+        let specs = self.specs(func, &type_args, 0);
+        let mut out: Vec<Option<Arg>> = vec![None; specs.len()];
+        let (mut locals, mut inner) = (Vec::new(), Vec::new());
+        for (i, spec) in specs.iter().enumerate().take(n) {
+            let local = LocalId(i as u32);
+            locals.push(Local { name: spec.name.clone(), ty: spec.ty.clone(), mutable: false, span });
+            inner.push(local);
+            let value = Expr { kind: ExprKind::Local(local), ty: spec.ty.clone(), span };
+            out[i] = Some(Arg { mode: spec.mode, value });
+        }
+        let args = self.fill_defaults(out, &specs, &type_args, span);
+        let value = self.call_fn(func, type_args, args, span);
+        let body = Body { locals, params: inner, value, dims: Vec::new() };
+        let name = self.program.fns[func.index()].name.clone();
+        let closure = Closure { captures: Vec::new(), body, ret: (*ret).clone(), name };
+        Expr { kind: ExprKind::Closure(Box::new(closure)), ty, span }
     }
 
     /// The type of a function with fresh type arguments (or those written), and the arguments.
@@ -379,7 +421,7 @@ impl<'a> Checker<'a> {
                 continue;
             }
             for bound in &g.bounds {
-                self.require(arg, bound, span, &format!("`{}`", short_name(&name)));
+                self.require(arg, &bound.subst(args), span, &format!("`{}`", short_name(&name)));
             }
         }
     }
@@ -443,7 +485,10 @@ impl<'a> Checker<'a> {
             Named::Def(def @ (Def::Adt(_) | Def::Alias(_))) => {
                 Some(self.apply_def(&def, written, &last.name, env, path.span, true))
             }
-            Named::Def(Def::Trait(id)) => Some(Ty::Dyn(id)),
+            Named::Def(Def::Trait(id)) => {
+                let n = self.traits[id.index()].n_args;
+                Some(Ty::Dyn(id, (0..n).map(|_| self.infer.fresh(VarKind::Any, path.span)).collect()))
+            }
             Named::Def(_) => {
                 self.error(codes::NOT_A_VALUE, format!("`{}` is not a type", last.name), path.span, "not a type");
                 None

@@ -195,7 +195,7 @@ impl<'a> Checker<'a> {
         let lang = (self.program.lang.eq, self.program.lang.ord);
         let bound = if matches!(op, BinaryOp::Eq | BinaryOp::Ne) { lang.0 } else { lang.1 };
         let ty = l.ty.clone();
-        self.require(&ty, &Bound::Trait(bound), span, "a comparison");
+        self.require(&ty, &Bound::plain(bound), span, "a comparison");
         Expr { kind: ExprKind::Binary { op, lhs: Box::new(l), rhs: Box::new(r) }, ty: Ty::Bool, span }
     }
 

@@ -20,16 +20,20 @@ impl<'a> Checker<'a> {
                 && let Some(hint) = value
                 && let Some(e) = self.tail_value(stmt, hint)
             {
-                result = Some(e);
+                result = (!never).then_some(e);
                 continue;
             }
             let first = stmts.len();
             self.stmt_into(stmt, &mut stmts);
-            let ended = stmts[first..].iter().any(stmt_ends);
-            if ended {
-                ends = Some(stmt.span);
+            if never {
+                // Checked, and then left out: what is never reached has no values, and no code.
+                stmts.truncate(first);
+                continue;
             }
-            never |= ended;
+            if let Some(end) = stmts[first..].iter().position(stmt_ends) {
+                stmts.truncate(first + end + 1);
+                (ends, never) = (Some(stmt.span), true);
+            }
         }
         self.pop_frame();
         let span = block.span;
@@ -65,6 +69,7 @@ impl<'a> Checker<'a> {
 
     /// Functions declared in a block are known in all of it.
     fn declare_nested(&mut self, block: &'a ast::Block) {
+        let first = self.fns.len();
         for stmt in &block.stmts {
             let StmtKind::Item(item) = &stmt.kind else { continue };
             match &item.kind {
@@ -93,6 +98,19 @@ impl<'a> Checker<'a> {
                     );
                 }
             }
+        }
+        if first < self.fns.len() {
+            let around: Vec<(Rc<str>, FnId)> = self
+                .f
+                .frames
+                .iter()
+                .flat_map(|frame| &frame.names)
+                .filter_map(|(name, binding)| match binding {
+                    Binding::Fn(id) => Some((name.clone(), *id)),
+                    Binding::Local(_) => None,
+                })
+                .collect();
+            self.fns[first..].iter_mut().for_each(|info| info.around = around.clone());
         }
     }
 
@@ -597,7 +615,7 @@ impl<'a> Checker<'a> {
     pub fn throw(&mut self, value: Expr, span: Span) -> Expr {
         let error = self.program.lang.error;
         let ty = self.infer.shallow(&value.ty);
-        if ty != Ty::Error && self.meets(&ty, &Bound::Trait(error)) == Met::No {
+        if ty != Ty::Error && self.meets(&ty, &Bound::plain(error)) == Met::No {
             let shown = self.show(&ty);
             let mut d = Diagnostic::error(
                 codes::BOUND_NOT_MET,
@@ -653,11 +671,11 @@ impl<'a> Checker<'a> {
             let mut types = Vec::new();
             for t in &c.types {
                 let ty = self.lower(t, &env);
-                if ty == Ty::Dyn(self.program.lang.error) {
+                if ty == self.error_dyn() {
                     caught_all.get_or_insert(c.span);
                     continue;
                 }
-                self.require(&ty, &Bound::Trait(self.program.lang.error), t.span, "`catch`");
+                self.require(&ty, &Bound::plain(self.program.lang.error), t.span, "`catch`");
                 types.push(ty);
             }
             if c.types.is_empty() {
@@ -667,7 +685,7 @@ impl<'a> Checker<'a> {
             let local = c.name.as_ref().map(|name| {
                 let ty = match types.as_slice() {
                     [one] => one.clone(),
-                    _ => Ty::Dyn(self.program.lang.error),
+                    _ => self.error_dyn(),
                 };
                 let local = self.new_local(&name.name, ty, false, name.span);
                 self.body().meta[local.index()].hidden = true;

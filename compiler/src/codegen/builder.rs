@@ -413,7 +413,9 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
     }
 
     fn write_pads(&mut self, handlers: &mut Vec<bc::Handler>) {
-        let error = Ty::Dyn(self.g.program.lang.error);
+        let error = self.error_ty();
+        // Registers of their own: what is free here, behind the code, was in use at some of the calls that lead here.
+        self.free.clear();
         for pad in std::mem::take(&mut self.pads) {
             let err = self.temp(&error);
             let start = self.position();

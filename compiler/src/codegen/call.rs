@@ -228,6 +228,13 @@ impl<'p> FnBuilder<'_, 'p> {
         let Target::Fn(id, type_args) = target else { return false };
         let Some(native) = self.g.program.func(*id).native.clone() else { return false };
         match (&*native, args) {
+            ("str_format", [value, spec]) => {
+                let ty = self.ty(&value.value.ty);
+                let (src, spec) = (self.operand(&value.value), self.operand(&spec.value));
+                self.format_with(src.register, &ty, spec.register, dst);
+                self.done(spec);
+                self.done(src);
+            }
             ("vec_len", [vec]) => {
                 let vec = self.operand(&vec.value);
                 self.emit(Instr::VecLen { dst, vec: vec.register });

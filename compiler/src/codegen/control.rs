@@ -190,13 +190,16 @@ impl<'p> FnBuilder<'_, 'p> {
                 let iterator = lang.iterator;
                 let source = self.owned_temp(iterable);
                 let Some(method) = self.g.trait_method(iterator, "next") else { return };
-                let super::Resolved::Fn(func, args) = self.g.resolve_trait(iterator, method, &ty, &[]) else {
-                    return self.g.unsupported(iterable.span, "a dynamic iterator cannot be iterated".to_string());
-                };
-                let option = self.g.program.func(func).ret.subst(&args);
+                let item = self.g.program.trait_args(iterator, &ty).first().cloned().unwrap_or(Ty::Error);
+                let option = Ty::Adt(lang.option, Rc::from([item]));
+                let resolved = self.g.resolve_trait(iterator, method, &ty, &[]);
                 self.for_next(pattern, body, &option, |f, next| {
                     f.push_arg(0, source, &ty, true);
-                    f.emit_call(func, &args, next);
+                    match &resolved {
+                        super::Resolved::Fn(func, args) => f.emit_call(*func, args, next),
+                        super::Resolved::Dyn(method) => f.emit(Instr::CallDyn { dst: next, method: *method }),
+                        super::Resolved::Derived(_) => {}
+                    }
                     f.emit(Instr::TakeBack { dst: source, out: stark_bytecode::Out(0) });
                 });
                 self.release(source);
@@ -425,7 +428,7 @@ impl<'p> FnBuilder<'_, 'p> {
     // --- errors ----------------------------------------------------------------------------------------------------------
 
     pub fn error_ty(&self) -> Ty {
-        Ty::Dyn(self.lang().error)
+        Ty::Dyn(self.lang().error, Rc::from([]))
     }
 
     fn throw(&mut self, value: &'p Expr, again: Option<hir::LocalId>) {
@@ -436,7 +439,7 @@ impl<'p> FnBuilder<'_, 'p> {
             return self.recycle(err);
         }
         let ty = self.ty(&value.ty);
-        if let Ty::Dyn(_) = ty {
+        if ty == self.error_ty() {
             let err = self.owned_temp(value);
             self.emit(Instr::Throw { err });
             return self.recycle(err);
@@ -447,8 +450,8 @@ impl<'p> FnBuilder<'_, 'p> {
 
     /// Throws a concrete error; the register is consumed.
     fn throw_register(&mut self, src: Reg, ty: &Ty) {
-        let error = self.lang().error;
-        self.g.make_dynamic(error, ty.clone());
+        let error = self.error_ty();
+        self.g.make_dynamic(&error, ty.clone());
         let err = self.temp(&self.error_ty());
         self.emit(Instr::MakeDyn { dst: err, src });
         self.emit(Instr::Throw { err });
@@ -573,7 +576,7 @@ impl<'p> FnBuilder<'_, 'p> {
             self.emit(Instr::IsType { dst: hit, src: err, ty });
         } else {
             let error_ty = self.error_ty();
-            self.g.make_dynamic(self.g.program.lang.error, ty.clone());
+            self.g.make_dynamic(&error_ty, ty.clone());
             self.native_into("error_is", &[ty.clone()], &[(err, error_ty)], &Ty::Bool, hit);
         }
     }

@@ -50,6 +50,8 @@ impl Generator<'_> {
         self.own_impl.insert((trait_, ty.clone()), false);
         let found = match ty {
             Ty::Tuple(ts) => ts.iter().any(|t| self.has_own(derived, t)),
+            // Any implementor may be behind it. The other traits compare two values, of which a dynamic call knows one.
+            Ty::Dyn(..) => derived == Derived::Show && self.program.impls.iter().any(|i| i.trait_ == Some(trait_)),
             Ty::Adt(id, args) => {
                 self.program.find_impl(trait_, ty).is_some()
                     || match &self.program.adt(*id).kind {
@@ -157,9 +159,8 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn show(&mut self, src: Reg, ty: &Ty, dst: Reg) {
         if *ty == Ty::Str {
             self.copy_register(dst, src, ty);
-        } else if let Ty::Dyn(_) = ty
-            && let Some(method) = self.dyn_show(ty)
-        {
+        } else if matches!(ty, Ty::Dyn(..)) && self.g.has_own(Derived::Show, ty) {
+            let method = self.g.dyn_method(ty, self.lang().show, 0);
             self.push_arg(0, src, ty, false);
             self.emit(Instr::CallDyn { dst, method });
         } else if self.g.has_own(Derived::Show, ty) {
@@ -167,11 +168,6 @@ impl<'p> FnBuilder<'_, 'p> {
         } else {
             self.native_into("value_show", &[ty.clone()], &[(src, ty.clone())], &Ty::Str, dst);
         }
-    }
-
-    fn dyn_show(&mut self, ty: &Ty) -> Option<bc::MethodId> {
-        let Ty::Dyn(trait_) = ty else { return None };
-        (*trait_ == self.lang().show).then(|| self.g.dyn_method(*trait_, 0))
     }
 
     /// As inside a container: text is quoted.

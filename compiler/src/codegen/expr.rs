@@ -363,6 +363,18 @@ impl<'p> FnBuilder<'_, 'p> {
         }
     }
 
+    /// `dst` = the value laid out by a format. Numbers have forms of their own; what everything else shows is laid out as text.
+    pub fn format_with(&mut self, src: Reg, ty: &Ty, spec: Reg, dst: Reg) {
+        if matches!(ty, Ty::Num(_)) {
+            let args = [(src, ty.clone()), (spec, Ty::Str)];
+            return self.native_into("str_format", &[ty.clone()], &args, &Ty::Str, dst);
+        }
+        let shown = self.temp(&Ty::Str);
+        self.show(src, ty, shown);
+        self.native_into("str_format", &[Ty::Str], &[(shown, Ty::Str), (spec, Ty::Str)], &Ty::Str, dst);
+        self.release(shown);
+    }
+
     /// Joins the parts' texts.
     fn format(&mut self, parts: &'p [FormatPart], dst: Reg) {
         let mut texts = Vec::with_capacity(parts.len());
@@ -384,19 +396,7 @@ impl<'p> FnBuilder<'_, 'p> {
                             let src = self.operand(value);
                             let spec = self.load_text(spec);
                             let text = self.temp(&Ty::Str);
-                            // Numbers have forms of their own; what everything else shows is laid out as text.
-                            let (of, shown) = if matches!(ty, Ty::Num(_)) {
-                                (ty, src.register)
-                            } else {
-                                let shown = self.temp(&Ty::Str);
-                                self.show(src.register, &ty, shown);
-                                (Ty::Str, shown)
-                            };
-                            let args = [(shown, of.clone()), (spec, Ty::Str)];
-                            self.native_into("str_format", &[of], &args, &Ty::Str, text);
-                            if shown != src.register {
-                                self.release(shown);
-                            }
+                            self.format_with(src.register, &ty, spec, text);
                             self.release(spec);
                             self.done(src);
                             text
@@ -446,12 +446,11 @@ impl<'p> FnBuilder<'_, 'p> {
         let (from, to) = (self.ty(&value.ty), self.ty(to));
         match kind {
             Coercion::ToDyn => {
-                let Ty::Dyn(trait_) = to else { return self.into(value, dst) };
                 if from == to {
                     return self.into(value, dst);
                 }
                 let src = self.owned_temp(value);
-                self.g.make_dynamic(trait_, from);
+                self.g.make_dynamic(&to, from);
                 self.emit(Instr::MakeDyn { dst, src });
                 self.recycle(src);
             }

@@ -44,6 +44,8 @@ enum Instance {
     Wrapper(FnId, Vec<Ty>),
     /// `show`, `eq`, `cmp` or `hash` of a type that contains one with its own.
     Derived(derive::Derived, Ty),
+    /// A trait's method for a dynamic type that stands behind another one.
+    Forward(Ty, TraitId, u32),
     /// Runs a function value in a task: `fn(closure, args…)`.
     CallValue(Ty),
 }
@@ -61,12 +63,13 @@ struct Generator<'p> {
     natives: HashMap<bc::NativeImport, NativeId>,
     /// The function that std declares for a native.
     native_decls: HashMap<Rc<str>, FnId>,
-    methods: HashMap<(TraitId, u32), MethodId>,
-    /// Types that were made dynamic values, by trait.
-    dynamic: HashMap<TraitId, Vec<Ty>>,
-    dynamic_seen: HashSet<(TraitId, Ty)>,
+    /// A method of a dynamic type's own trait or of one that it stands on.
+    methods: HashMap<(Ty, TraitId, u32), MethodId>,
+    /// Types that were made dynamic values, by dynamic type.
+    dynamic: HashMap<Ty, Vec<Ty>>,
+    dynamic_seen: HashSet<(Ty, Ty)>,
     /// Which (method, type) pairs have their implementation.
-    implemented: HashSet<(TraitId, u32, Ty)>,
+    implemented: HashSet<(MethodId, Ty)>,
     files: HashMap<stark_syntax::source::SourceId, u32>,
     own_impl: HashMap<(TraitId, Ty), bool>,
     unique: crate::flow::Unique,
@@ -127,14 +130,15 @@ impl<'p> Generator<'p> {
             });
         }
         let error = self.program.lang.error;
+        let error_ty = Ty::Dyn(error, Rc::from([]));
         for (name, adt) in &self.program.lang.faults {
             let ty = Ty::Adt(*adt, Rc::from([]));
             let id = self.type_id(&ty);
             self.module.faults.push((name.to_string(), id));
-            self.make_dynamic(error, ty);
+            self.make_dynamic(&error_ty, ty);
         }
         if let Some(message) = self.trait_method(error, "message") {
-            self.module.error_message = Some(self.dyn_method(error, message));
+            self.module.error_message = Some(self.dyn_method(&error_ty, error, message));
         }
         self.module.entry = self.entry_function();
         loop {
@@ -263,35 +267,37 @@ impl<'p> Generator<'p> {
             .map(|i| i as u32)
     }
 
-    /// From now on a value of `ty` may stand behind `dyn trait_`.
-    fn make_dynamic(&mut self, trait_: TraitId, ty: Ty) {
-        if self.dynamic_seen.insert((trait_, ty.clone())) {
-            self.dynamic.entry(trait_).or_default().push(ty);
+    /// From now on a value of `ty` may stand behind the dynamic type `dynamic`.
+    fn make_dynamic(&mut self, dynamic: &Ty, ty: Ty) {
+        if self.dynamic_seen.insert((dynamic.clone(), ty.clone())) {
+            self.dynamic.entry(dynamic.clone()).or_default().push(ty);
         }
     }
 
-    fn dyn_method(&mut self, trait_: TraitId, method: u32) -> MethodId {
-        if let Some(id) = self.methods.get(&(trait_, method)) {
+    fn dyn_method(&mut self, dynamic: &Ty, trait_: TraitId, method: u32) -> MethodId {
+        let key = (dynamic.clone(), trait_, method);
+        if let Some(id) = self.methods.get(&key) {
             return *id;
         }
         let decl = self.program.func(self.program.traits[trait_.index()].methods[method as usize]);
-        let self_ty = [Ty::Dyn(trait_)];
+        let mut self_ty = vec![dynamic.clone()];
+        self_ty.extend(self.program.trait_args(trait_, dynamic));
         let params: Vec<TypeId> = decl.params.iter().map(|p| self.type_id(&p.ty.subst(&self_ty))).collect();
         let inout = inout_positions(&decl.params);
         let ret = self.type_id(&decl.ret.subst(&self_ty));
         let id = MethodId(self.module.methods.len() as u32);
         self.module.methods.push(bc::Method { name: decl.name.to_string(), params, inout, ret, impls: Vec::new() });
-        self.methods.insert((trait_, method), id);
+        self.methods.insert(key, id);
         id
     }
 
     /// Gives every dynamic type an implementation of every method called on its trait. True when something was added.
     fn implement_dynamic(&mut self) -> bool {
         let mut wanted = Vec::new();
-        for (&(trait_, method), &id) in &self.methods {
-            for ty in self.dynamic.get(&trait_).into_iter().flatten() {
-                if !self.implemented.contains(&(trait_, method, ty.clone())) {
-                    wanted.push((trait_, method, id, ty.clone()));
+        for ((dynamic, trait_, method), &id) in &self.methods {
+            for ty in self.dynamic.get(dynamic).into_iter().flatten() {
+                if !self.implemented.contains(&(id, ty.clone())) {
+                    wanted.push((*trait_, *method, id, ty.clone()));
                 }
             }
         }
@@ -299,7 +305,7 @@ impl<'p> Generator<'p> {
         wanted.sort_by_key(|(_, _, id, ty)| (*id, format!("{ty:?}")));
         let any = !wanted.is_empty();
         for (trait_, method, id, ty) in wanted {
-            self.implemented.insert((trait_, method, ty.clone()));
+            self.implemented.insert((id, ty.clone()));
             let func = match self.resolve_trait(trait_, method, &ty, &[]) {
                 Resolved::Fn(func, args) => {
                     let decl = self.program.func(func);
@@ -307,7 +313,7 @@ impl<'p> Generator<'p> {
                     self.instance(if plain { Instance::Fn(func, args) } else { Instance::Wrapper(func, args) })
                 }
                 Resolved::Derived(derived) => self.instance(Instance::Derived(derived, ty.clone())),
-                Resolved::Dyn(_) => continue,
+                Resolved::Dyn(_) => self.instance(Instance::Forward(ty.clone(), trait_, method)),
             };
             let ty = self.type_id(&ty);
             self.module.methods[id.index()].impls.push((ty, func));
@@ -317,10 +323,13 @@ impl<'p> Generator<'p> {
 
     /// Which function a trait's method is for a concrete type.
     fn resolve_trait(&mut self, trait_: TraitId, method: u32, self_ty: &Ty, own_args: &[Ty]) -> Resolved {
-        if let Ty::Dyn(t) = self_ty
-            && *t == trait_
+        let decl = self.program.traits[trait_.index()].methods[method as usize];
+        if let Ty::Dyn(t, args) = self_ty
+            // A method with type parameters has no single implementation to choose: its default runs on the dynamic value.
+            && own_args.is_empty()
+            && self.program.args_of_super(*t, args, self_ty, trait_).is_some()
         {
-            return Resolved::Dyn(self.dyn_method(trait_, method));
+            return Resolved::Dyn(self.dyn_method(self_ty, trait_, method));
         }
         if let Some((impl_, mut args)) = self.program.find_impl(trait_, self_ty) {
             if let Some(func) = self.program.impls[impl_.index()].methods.get(method as usize).copied().flatten() {
@@ -330,10 +339,10 @@ impl<'p> Generator<'p> {
         } else if let Some(derived) = derive::Derived::of(self.program, trait_) {
             return Resolved::Derived(derived);
         }
-        let func = self.program.traits[trait_.index()].methods[method as usize];
         let mut args = vec![self_ty.clone()];
+        args.extend(self.program.trait_args(trait_, self_ty));
         args.extend_from_slice(own_args);
-        Resolved::Fn(func, args)
+        Resolved::Fn(decl, args)
     }
 
     // --- functions ---------------------------------------------------------------------------------------------------
@@ -343,6 +352,7 @@ impl<'p> Generator<'p> {
             Instance::Fn(func, args) => self.generate_fn(*func, args),
             Instance::Wrapper(func, args) => self.generate_wrapper(*func, args),
             Instance::Derived(derived, ty) => derive::generate(self, *derived, ty),
+            Instance::Forward(ty, trait_, method) => self.generate_forward(ty, *trait_, *method),
             Instance::CallValue(ty) => self.generate_call_value(ty),
         }
     }
@@ -372,6 +382,17 @@ impl<'p> Generator<'p> {
             hir::FnKind::Async => Ty::Adt(program.lang.future, Rc::from([decl.ret.subst(args)])),
             hir::FnKind::Spawn => Ty::Adt(program.lang.join_handle, Rc::from([decl.ret.subst(args)])),
         };
+        self.generate_around(decl, args, &ret, |f, dst| f.emit_call(id, args, dst))
+    }
+
+    /// A function with the parameters of `decl` that hands them all on to one call.
+    fn generate_around(
+        &mut self,
+        decl: &hir::FnDef,
+        args: &[Ty],
+        ret: &Ty,
+        call: impl FnOnce(&mut FnBuilder<'_, 'p>, bc::Reg),
+    ) -> bc::Function {
         let mut f = FnBuilder::new(self, &decl.name, ret.clone(), Vec::new(), decl.span);
         let params: Vec<Ty> = decl.params.iter().map(|p| p.ty.subst(args)).collect();
         let registers: Vec<_> = decl
@@ -380,18 +401,29 @@ impl<'p> Generator<'p> {
             .zip(&params)
             .map(|(p, ty)| f.plain_parameter(ty, p.mode == hir::ParamMode::RefMut))
             .collect();
-        let dst = f.temp(&ret);
+        let dst = f.temp(ret);
         for (i, (register, ty)) in registers.iter().zip(&params).enumerate() {
             f.push_arg(i, *register, ty, true);
         }
-        f.emit_call(id, args, dst);
+        call(&mut f, dst);
         for (i, register) in registers.iter().enumerate() {
             if decl.params[i].mode == hir::ParamMode::RefMut {
                 f.emit(bc::Instr::TakeBack { dst: *register, out: bc::Out(i as u16) });
             }
         }
-        f.return_register(dst, &ret);
+        f.return_register(dst, ret);
         f.finish()
+    }
+
+    /// A dynamic value behind another dynamic type: its own type's method calls the one of what is behind it.
+    fn generate_forward(&mut self, ty: &Ty, trait_: TraitId, method: u32) -> bc::Function {
+        let program = self.program;
+        let decl = program.func(program.traits[trait_.index()].methods[method as usize]);
+        let mut self_ty = vec![ty.clone()];
+        self_ty.extend(program.trait_args(trait_, ty));
+        let inner = self.dyn_method(ty, trait_, method);
+        let ret = decl.ret.subst(&self_ty);
+        self.generate_around(decl, &self_ty, &ret, |f, dst| f.emit(bc::Instr::CallDyn { dst, method: inner }))
     }
 
     fn generate_call_value(&mut self, ty: &Ty) -> bc::Function {

@@ -85,9 +85,16 @@ impl Generator<'_> {
             Ty::Tuple(ts) => TypeDesc::Tuple(self.type_ids(ts)),
             Ty::Fn(params, ret) => TypeDesc::Fn { params: self.type_ids(params), ret: self.type_id(ret) },
             Ty::Tensor(t) => TypeDesc::Tensor { elem: t.elem.as_ref().and_then(|e| elem(e)) },
-            Ty::Dyn(trait_) => TypeDesc::Dyn { trait_name: self.program.traits[trait_.index()].name.to_string() },
+            Ty::Dyn(..) => TypeDesc::Dyn { trait_name: self.trait_name(ty) },
             Ty::Adt(id, args) => self.describe_adt(*id, args),
         }
+    }
+
+    /// `Shape`, `Iterator<Int>`: dynamic types of different arguments are different types.
+    fn trait_name(&self, ty: &Ty) -> String {
+        let Ty::Dyn(trait_, args) = ty else { return String::new() };
+        let name = self.program.traits[trait_.index()].name.to_string();
+        if args.is_empty() { name } else { format!("{name}<{}>", args.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(", ")) }
     }
 
     fn describe_adt(&mut self, id: hir::AdtId, args: &[Ty]) -> TypeDesc {

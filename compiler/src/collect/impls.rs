@@ -31,8 +31,14 @@ impl<'a> Checker<'a> {
     ) {
         let id = ImplId(self.program.impls.len() as u32);
         let prefix = self.target_name(&target);
-        self.program.impls.push(Impl { generics: generics.clone(), trait_: None, target, methods: Vec::new(), span });
-        self.impls.push(ImplInfo { trait_args: Vec::new() });
+        self.program.impls.push(Impl {
+            generics: generics.clone(),
+            trait_: None,
+            trait_args: Vec::new(),
+            target,
+            methods: Vec::new(),
+            span,
+        });
         for m in methods {
             let name: Rc<str> = format!("{prefix}.{}", m.decl.name.name).into();
             let func = self.new_fn(&name, env.module, m.decl.name.span, FnSource::Decl(&m.decl), item);
@@ -71,8 +77,10 @@ impl<'a> Checker<'a> {
         let self_param = Ty::Param(0, Rc::from("Self"));
         let mut env = env.clone();
         env.self_ty = Some(self_param);
-        let mut generics = vec![Generic { name: Rc::from("Self"), bounds: vec![Bound::Trait(id)] }];
+        let mut generics = vec![Generic { name: Rc::from("Self"), bounds: Vec::new() }];
         generics.extend(self.lower_generics(&t.generics, &mut env, 1));
+        let own = (1u32..).zip(&t.generics.params).map(|(i, p)| Ty::Param(i, p.name.name.clone())).collect();
+        generics[0].bounds.push(Bound::Trait(id, own));
         for m in &t.methods {
             let name: Rc<str> = format!("{}.{}", t.name.name, m.decl.name.name).into();
             let func = self.new_fn(&name, env.module, m.decl.name.span, FnSource::Decl(&m.decl), item);
@@ -93,7 +101,7 @@ impl<'a> Checker<'a> {
             let theirs = self.program.adts[adt.index()].generics.clone();
             for (arg, theirs) in args.iter().zip(theirs) {
                 if let Ty::Param(i, _) = arg {
-                    for bound in theirs.bounds {
+                    for bound in theirs.bounds.iter().map(|b| b.subst(args)) {
                         let mine = &mut generics[*i as usize].bounds;
                         if !mine.contains(&bound) {
                             mine.push(bound);
@@ -107,7 +115,7 @@ impl<'a> Checker<'a> {
             self.inherent_impl(generics, target, &imp.methods, &env, item, span);
             return;
         };
-        let Some(Bound::Trait(trait_)) = self.lower_bound(trait_ty, &env) else { return };
+        let Some(Bound::Trait(trait_, _)) = self.lower_bound(trait_ty, &env) else { return };
         let written_args: Vec<Ty> = match &trait_ty.kind {
             ast::TypeKind::Path { args, .. } => args.iter().map(|t| self.lower(t, &env)).collect(),
             _ => Vec::new(),
@@ -119,11 +127,11 @@ impl<'a> Checker<'a> {
         self.program.impls.push(Impl {
             generics: generics.clone(),
             trait_: Some(trait_),
+            trait_args: Vec::new(),
             target: target.clone(),
             methods: vec![None; trait_fns.len()],
             span: imp.target.span,
         });
-        self.impls.push(ImplInfo { trait_args: Vec::new() });
         self.check_overlap(id, trait_, &target, imp.target.span);
         self.impls_of.entry(trait_).or_default().push(id);
         let mut positions: HashMap<Rc<str>, usize> = HashMap::new();
@@ -155,7 +163,7 @@ impl<'a> Checker<'a> {
             }
         }
         self.require_methods(id, &trait_fns, &trait_name, imp.target.span);
-        self.impls[id.index()].trait_args = self.trait_args(id, trait_, written_args, &trait_fns, &target);
+        self.program.impls[id.index()].trait_args = self.trait_args(id, trait_, written_args, &trait_fns, &target);
     }
 
     fn check_overlap(&mut self, id: ImplId, trait_: TraitId, target: &Ty, span: Span) {
@@ -203,7 +211,7 @@ impl<'a> Checker<'a> {
             w.params
                 .iter()
                 .zip(&f.params)
-                .find(|(a, b)| a.mode != b.mode && a.name != b.name)
+                .find(|(a, b)| (a.mode == ParamMode::RefMut) != (b.mode == ParamMode::RefMut))
                 .map(|_| "lends its parameters differently there".to_string())
         };
         if let Some(problem) = problem {
@@ -217,6 +225,64 @@ impl<'a> Checker<'a> {
                 )
                 .because(there, "declared here"),
             );
+        }
+    }
+
+    /// Once every body is known: the methods of each impl have the types that the trait states. Operators may take and give others.
+    pub fn compare_impl_types(&mut self) {
+        let operators = ["Add", "Sub", "Mul", "Div", "Rem", "Pow", "MatMul", "Neg"];
+        for i in 0..self.program.impls.len() {
+            let imp = self.program.impls[i].clone();
+            let Some(trait_) = imp.trait_ else { continue };
+            let (trait_module, trait_name) =
+                (self.program.traits[trait_.index()].module, self.program.traits[trait_.index()].name.clone());
+            if self.parsed[trait_module.index()].is_std && operators.contains(&&*trait_name) {
+                continue;
+            }
+            let wanted = self.program.traits[trait_.index()].methods.clone();
+            for (w, f) in wanted.iter().zip(&imp.methods) {
+                let Some(f) = *f else { continue };
+                let (w, f) = (self.program.fns[w.index()].clone(), self.program.fns[f.index()].clone());
+                if self.parsed[f.module.index()].is_std || w.params.len() != f.params.len() {
+                    continue;
+                }
+                let mut args = vec![imp.target.clone()];
+                args.extend(imp.trait_args.iter().cloned());
+                let own = f.generics.iter().enumerate().skip(imp.generics.len());
+                args.extend(own.map(|(i, g)| Ty::Param(i as u32, g.name.clone())));
+                let wanted_text = |c: &Checker, ty: &Ty| c.show(&ty.subst(&args));
+                let mut problem = None;
+                if args.len() != w.generics.len() {
+                    let n = w.generics.len() - 1 - imp.trait_args.len();
+                    problem = Some(format!("has {n} type parameter{} there", if n == 1 { "" } else { "s" }));
+                } else if w.kind != f.kind {
+                    problem = Some(
+                        if w.kind == FnKind::Async { "is `async` there" } else { "is not `async` there" }.to_string(),
+                    );
+                }
+                for (a, b) in w.params.iter().zip(&f.params) {
+                    if problem.is_none() && !self.infer.unify(&a.ty.subst(&args), &b.ty) {
+                        let (want, found) = (wanted_text(self, &a.ty), self.show(&b.ty));
+                        problem = Some(format!("takes `{found}` for `{}`, and `{want}` there", b.name));
+                    }
+                }
+                if problem.is_none() && !self.infer.unify(&w.ret.subst(&args), &f.ret) {
+                    let (want, found) = (wanted_text(self, &w.ret), self.show(&f.ret));
+                    problem = Some(format!("returns `{found}`, and `{want}` there"));
+                }
+                if let Some(problem) = problem {
+                    let short = f.name.rsplit('.').next().unwrap_or("").to_string();
+                    self.report(
+                        Diagnostic::error(
+                            codes::MISSING_METHOD,
+                            format!("`{short}` does not fit trait `{trait_name}`"),
+                            f.span,
+                            problem,
+                        )
+                        .because(w.span, "declared here"),
+                    );
+                }
+            }
         }
     }
 

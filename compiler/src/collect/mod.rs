@@ -151,7 +151,13 @@ impl<'a> Checker<'a> {
             ItemKind::Trait(t) => {
                 let id = TraitId(self.program.traits.len() as u32);
                 let name = t.name.name.clone();
-                self.program.traits.push(Trait { name: name.clone(), module, methods: Vec::new(), span: t.name.span });
+                self.program.traits.push(Trait {
+                    name: name.clone(),
+                    module,
+                    methods: Vec::new(),
+                    supers: Vec::new(),
+                    span: t.name.span,
+                });
                 let builtin = has_attr(attrs, "builtin").then(|| match &*name {
                     "Integer" => Bound::Integer,
                     "Floating" => Bound::Floating,
@@ -159,7 +165,6 @@ impl<'a> Checker<'a> {
                     _ => Bound::Number,
                 });
                 self.traits.push(TraitInfo {
-                    supers: Vec::new(),
                     n_args: t.generics.params.len(),
                     derived: has_attr(attrs, "derived"),
                     builtin,
@@ -264,6 +269,7 @@ impl<'a> Checker<'a> {
         });
         self.fns.push(FnInfo {
             source,
+            around: Vec::new(),
             env: TypeEnv { module, ..TypeEnv::default() },
             ret: RetState::Known,
             has_self: false,
@@ -358,15 +364,18 @@ impl<'a> Checker<'a> {
                 self.adts[id.index()].env = env;
             }
             (ItemKind::Trait(t), Slot::Trait(id)) => {
+                let mut env = env;
+                env.self_ty = Some(Ty::Param(0, Rc::from("Self")));
+                self.lower_generics(&t.generics, &mut env, 1);
                 let supers = t
                     .supertraits
                     .iter()
-                    .filter_map(|s| match self.lower_bound(s, &env) {
-                        Some(Bound::Trait(t)) => Some(t),
+                    .filter_map(|s| match self.lower_whole_bound(s, &env) {
+                        Some(Bound::Trait(t, args)) => Some((t, args)),
                         _ => None,
                     })
                     .collect();
-                self.traits[id.index()].supers = supers;
+                self.program.traits[id.index()].supers = supers;
             }
             _ => {}
         }

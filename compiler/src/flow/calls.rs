@@ -579,7 +579,7 @@ impl<'p> Walk<'_, 'p> {
     fn method(&mut self, trait_: TraitId, method: u32, self_ty: &Ty, own: &[Ty]) -> Vec<FnValue> {
         let program = self.calls.program;
         let mut found = Vec::new();
-        if matches!(self_ty, Ty::Dyn(_) | Ty::Param(..)) {
+        if matches!(self_ty, Ty::Dyn(..) | Ty::Param(..)) {
             for imp in program.impls.iter().filter(|i| i.trait_ == Some(trait_)) {
                 if let Some(func) = imp.methods.get(method as usize).copied().flatten() {
                     found.push((func, identity(&program.func(func).generics)));

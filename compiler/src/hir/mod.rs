@@ -142,11 +142,27 @@ pub struct Generic {
 /// What a type argument must be able to do. `Integer`, `Floating` and `Number` are known to the compiler only.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Bound {
-    Trait(TraitId),
+    /// With the arguments of a generic trait; none where they were not written.
+    Trait(TraitId, Rc<[Ty]>),
     Integer,
     Floating,
     Number,
     Actor,
+}
+
+impl Bound {
+    /// With the type parameters in it replaced.
+    pub fn subst(&self, args: &[Ty]) -> Bound {
+        match self {
+            Bound::Trait(t, of) => Bound::Trait(*t, of.iter().map(|a| a.subst(args)).collect()),
+            other => other.clone(),
+        }
+    }
+
+    /// A trait without arguments.
+    pub fn plain(t: TraitId) -> Bound {
+        Bound::Trait(t, Rc::from([]))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -155,6 +171,8 @@ pub struct Trait {
     pub module: ModuleId,
     /// Each is a `FnDef` whose first type parameter is `Self`; without a body it must be implemented.
     pub methods: Vec<FnId>,
+    /// The traits it stands on directly, with their arguments in terms of `Self` and its own.
+    pub supers: Vec<(TraitId, Rc<[Ty]>)>,
     pub span: Span,
 }
 
@@ -163,6 +181,8 @@ pub struct Impl {
     pub generics: Vec<Generic>,
     /// `None`: methods of the type's own.
     pub trait_: Option<TraitId>,
+    /// Those of a generic trait.
+    pub trait_args: Vec<Ty>,
     pub target: Ty,
     /// For a trait: by method position, `None` where the default is used. Else in written order.
     pub methods: Vec<Option<FnId>>,
@@ -615,10 +635,55 @@ impl Program {
     pub fn find_impl(&self, trait_: TraitId, ty: &Ty) -> Option<(ImplId, Vec<Ty>)> {
         self.impls.iter().enumerate().filter(|(_, i)| i.trait_ == Some(trait_)).find_map(|(id, i)| {
             let mut bound = vec![None; i.generics.len()];
-            i.target
-                .match_pattern(ty, &mut bound)
-                .then(|| (ImplId(id as u32), bound.into_iter().map(|t| t.unwrap_or(Ty::Error)).collect()))
+            if !i.target.match_pattern(ty, &mut bound) {
+                return None;
+            }
+            // `impl<T, I: Iterator<T>> … for Wrap<I>`: what the target does not name follows from the bounds.
+            for (g, generic) in i.generics.iter().enumerate() {
+                for b in &generic.bounds {
+                    if let (Bound::Trait(t, written), Some(known)) = (b, bound[g].clone())
+                        && !written.is_empty()
+                    {
+                        let args = self.trait_args(*t, &known);
+                        for (pattern, arg) in written.iter().zip(&args) {
+                            pattern.match_pattern(arg, &mut bound);
+                        }
+                    }
+                }
+            }
+            Some((ImplId(id as u32), bound.into_iter().map(|t| t.unwrap_or(Ty::Error)).collect()))
         })
+    }
+
+    /// The arguments with which a type implements a generic trait.
+    pub fn trait_args(&self, trait_: TraitId, ty: &Ty) -> Vec<Ty> {
+        if let Ty::Dyn(have, args) = ty {
+            return self.args_of_super(*have, args, ty, trait_).unwrap_or_default().to_vec();
+        }
+        match self.find_impl(trait_, ty) {
+            Some((id, args)) => self.impls[id.index()].trait_args.iter().map(|t| t.subst(&args)).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The arguments of `want`, which `have<args>` is or stands on; `None` when it is neither.
+    pub fn args_of_super(&self, have: TraitId, args: &Rc<[Ty]>, self_ty: &Ty, want: TraitId) -> Option<Rc<[Ty]>> {
+        // Traits may name each other in a circle, which has been reported.
+        let mut seen = vec![have];
+        let mut todo = vec![(have, args.clone())];
+        while let Some((id, args)) = todo.pop() {
+            if id == want {
+                return Some(args);
+            }
+            let known: Vec<Ty> = std::iter::once(self_ty).chain(args.iter()).cloned().collect();
+            for (next, theirs) in &self.traits[id.index()].supers {
+                if !seen.contains(next) {
+                    seen.push(*next);
+                    todo.push((*next, theirs.iter().map(|t| t.subst(&known)).collect()));
+                }
+            }
+        }
+        None
     }
 
     pub fn adt(&self, id: AdtId) -> &Adt {

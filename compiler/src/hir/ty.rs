@@ -43,8 +43,8 @@ pub enum Ty {
     /// Struct, enum, actor state, or a VM-made type (`Vec`, `Map`, `Option`, `Future`, `Model`, …).
     Adt(AdtId, Rc<[Ty]>),
     Tensor(TensorTy),
-    /// A trait's name used as a type.
-    Dyn(TraitId),
+    /// A trait's name used as a type, with the trait's arguments.
+    Dyn(TraitId, Rc<[Ty]>),
     /// A type parameter: its position in the generics of the function or impl (an impl's, or a trait's `Self`, come first).
     Param(u32, Rc<str>),
     /// Not known yet; only while a body is checked.
@@ -85,6 +85,7 @@ impl Ty {
             Ty::Tuple(ts) => Ty::Tuple(list(ts)),
             Ty::Fn(ps, r) => Ty::Fn(list(ps), Rc::new(r.subst(args))),
             Ty::Adt(id, ts) => Ty::Adt(*id, list(ts)),
+            Ty::Dyn(id, ts) => Ty::Dyn(*id, list(ts)),
             Ty::Tensor(t) => {
                 Ty::Tensor(TensorTy { elem: t.elem.as_ref().map(|e| Rc::new(e.subst(args))), dims: t.dims.clone() })
             }
@@ -115,6 +116,9 @@ impl Ty {
                 a.len() == b.len()
                     && a.iter().zip(b.iter()).all(|(a, b)| a.match_pattern(b, bound))
                     && r.match_pattern(s, bound)
+            }
+            (Ty::Dyn(a, ta), Ty::Dyn(b, tb)) => {
+                a == b && ta.len() == tb.len() && ta.iter().zip(tb.iter()).all(|(a, b)| a.match_pattern(b, bound))
             }
             (Ty::Adt(a, ta), Ty::Adt(b, tb)) => {
                 a == b && ta.len() == tb.len() && ta.iter().zip(tb.iter()).all(|(a, b)| a.match_pattern(b, bound))

@@ -274,7 +274,7 @@ impl Flow<'_, '_> {
         let lang = &self.c.program.lang;
         let plain = [lang.show, lang.eq, lang.ord, lang.hash];
         for (g, ty) in self.c.program.func(func).generics.iter().zip(&mut bound.types) {
-            if g.bounds.iter().any(|b| !matches!(b, crate::hir::Bound::Trait(t) if plain.contains(t))) {
+            if g.bounds.iter().any(|b| !matches!(b, crate::hir::Bound::Trait(t, _) if plain.contains(t))) {
                 *ty = None;
             }
         }

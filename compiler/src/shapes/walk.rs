@@ -111,7 +111,7 @@ impl Flow<'_, '_> {
             }
             ExprKind::Coerce { value, .. } => {
                 let val = self.expr(value);
-                if matches!(e.ty, Ty::Dyn(_)) { Val::Any } else { val }
+                if matches!(e.ty, Ty::Dyn(..)) { Val::Any } else { val }
             }
             ExprKind::Block { stmts, value: Some(value) } if fills_list(stmts, value).is_some() => {
                 let Some(list) = fills_list(stmts, value) else { return Val::Any };

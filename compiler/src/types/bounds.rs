@@ -6,6 +6,7 @@ use crate::session::Checker;
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
 use stark_syntax::source::Span;
+use std::rc::Rc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Met {
@@ -21,6 +22,10 @@ impl<'a> Checker<'a> {
         let yes = |b: bool| if b { Met::Yes } else { Met::No };
         match (&ty, bound) {
             (Ty::Error | Ty::Never, _) => Met::Yes,
+            (Ty::Param(..), Bound::Trait(t, want)) if self.trait_args_of(&ty, *t).is_some() => {
+                let have = self.trait_args_of(&ty, *t).unwrap_or_default();
+                yes(self.args_fit(&have, want))
+            }
             (Ty::Param(i, _), _) => {
                 let bounds = self.f.generics.get(*i as usize).map(|g| g.bounds.clone()).unwrap_or_default();
                 yes(bounds.iter().any(|have| self.bound_implies(have, bound)) || self.is_derived_bound(bound))
@@ -40,7 +45,7 @@ impl<'a> Checker<'a> {
                 VarKind::Any => Met::Open,
                 _ => Met::No,
             },
-            (Ty::Infer(v), Bound::Trait(t)) => match self.infer.kind(*v) {
+            (Ty::Infer(v), Bound::Trait(t, _)) => match self.infer.kind(*v) {
                 VarKind::IntLit | VarKind::FloatLit => yes(self.traits[t.index()].derived || self.has_impl(*t, &ty)),
                 _ => Met::Open,
             },
@@ -50,11 +55,16 @@ impl<'a> Checker<'a> {
             (Ty::Num(_), Bound::Number) => Met::Yes,
             (Ty::Adt(id, _), Bound::Actor) => yes(matches!(self.program.adts[id.index()].kind, AdtKind::Actor(_))),
             (_, Bound::Integer | Bound::Floating | Bound::Number | Bound::Actor) => Met::No,
-            (Ty::Dyn(have), Bound::Trait(t)) => {
-                yes(have == t || self.super_traits(*have).contains(t) || self.is_derived_bound(bound))
-            }
-            (_, Bound::Trait(t)) => {
-                if self.has_impl(*t, &ty) {
+            (Ty::Dyn(..), Bound::Trait(t, want)) => match self.trait_args_of(&ty, *t) {
+                Some(have) => yes(self.args_fit(&have, want)),
+                None => yes(self.is_derived_bound(bound)),
+            },
+            (_, Bound::Trait(t, want)) => {
+                let mark = self.infer.mark();
+                let have = self.trait_args_of(&ty, *t);
+                let fits = have.is_some_and(|have| self.args_fit(&have, want));
+                self.infer.rollback(mark);
+                if fits {
                     return Met::Yes;
                 }
                 if !self.traits[t.index()].derived {
@@ -76,30 +86,53 @@ impl<'a> Checker<'a> {
 
     fn is_derived_bound(&self, bound: &Bound) -> bool {
         // Every value can be shown and compared structurally; only functions cannot be compared, which the concrete type decides.
-        matches!(bound, Bound::Trait(t) if self.traits[t.index()].derived)
+        matches!(bound, Bound::Trait(t, _) if self.traits[t.index()].derived)
     }
 
     fn bound_implies(&self, have: &Bound, want: &Bound) -> bool {
         match (have, want) {
             (a, b) if a == b => true,
             (Bound::Integer | Bound::Floating, Bound::Number) => true,
-            (Bound::Trait(a), Bound::Trait(b)) => self.super_traits(*a).contains(b),
-            (Bound::Integer | Bound::Floating | Bound::Number, Bound::Trait(t)) => self.traits[t.index()].derived,
+            (Bound::Integer | Bound::Floating | Bound::Number, Bound::Trait(t, _)) => self.traits[t.index()].derived,
             _ => false,
         }
     }
 
-    /// All traits that `id` stands on, itself not counted.
-    pub fn super_traits(&self, id: TraitId) -> Vec<TraitId> {
-        let mut out: Vec<TraitId> = Vec::new();
-        let mut todo = self.traits[id.index()].supers.clone();
-        while let Some(t) = todo.pop() {
-            if t != id && !out.contains(&t) {
-                todo.extend(self.traits[t.index()].supers.iter().copied());
-                out.push(t);
+    /// The arguments with which a type has a trait, when it has it: by a parameter's bounds, a dynamic value's trait, or an impl.
+    pub fn trait_args_of(&mut self, ty: &Ty, trait_: TraitId) -> Option<Rc<[Ty]>> {
+        let ty = self.infer.shallow(ty);
+        match &ty {
+            Ty::Param(i, _) => {
+                let bounds = &self.f.generics.get(*i as usize)?.bounds;
+                bounds.iter().find_map(|b| match b {
+                    Bound::Trait(have, args) => self.program.args_of_super(*have, args, &ty, trait_),
+                    _ => None,
+                })
+            }
+            Ty::Dyn(have, args) => self.program.args_of_super(*have, args, &ty, trait_),
+            _ => {
+                let (id, args) = self.find_impl(trait_, &ty)?;
+                Some(self.program.impls[id.index()].trait_args.iter().map(|t| t.subst(&args)).collect())
             }
         }
-        out
+    }
+
+    /// Whether a trait's arguments can be those that are wanted; binds nothing.
+    fn args_fit(&mut self, have: &[Ty], want: &[Ty]) -> bool {
+        let mark = self.infer.mark();
+        let fit = want.is_empty() || have.is_empty() || self.infer.unify_all(have, want);
+        self.infer.rollback(mark);
+        fit
+    }
+
+    /// `<T, I: Iterator<T>>`: what `I` is decides `T`.
+    pub fn bind_trait_args(&mut self, ty: &Ty, bound: &Bound) {
+        if let Bound::Trait(t, want) = bound
+            && want.iter().any(|w| self.infer.has_vars(w))
+            && let Some(have) = self.trait_args_of(ty, *t)
+        {
+            self.infer.unify_all(&have, want);
+        }
     }
 
     fn has_impl(&mut self, trait_: TraitId, ty: &Ty) -> bool {
@@ -134,11 +167,15 @@ impl<'a> Checker<'a> {
         }
         for (i, arg) in args.iter().enumerate() {
             for bound in self.program.impls[id.index()].generics[i].bounds.clone() {
+                let bound = bound.subst(&args);
                 // Whether `Vec<T>` can be sorted is asked when the method is called, so that the message can say what is missing.
                 let hard = matches!(bound, Bound::Integer | Bound::Floating | Bound::Number);
                 let met = self.meets(arg, &bound);
                 if met == Met::No && (hard || self.program.impls[id.index()].trait_.is_some()) {
                     return None;
+                }
+                if met == Met::Yes {
+                    self.bind_trait_args(arg, &bound);
                 }
             }
         }
@@ -147,7 +184,7 @@ impl<'a> Checker<'a> {
 
     pub fn bound_name(&self, bound: &Bound) -> String {
         match bound {
-            Bound::Trait(t) => self.program.traits[t.index()].name.to_string(),
+            Bound::Trait(t, args) => self.show(&Ty::Dyn(*t, args.clone())),
             Bound::Integer => "Integer".into(),
             Bound::Floating => "Floating".into(),
             Bound::Number => "Number".into(),
@@ -165,7 +202,7 @@ impl<'a> Checker<'a> {
             self.infer.unify(ty, &float);
         }
         match self.meets(ty, bound) {
-            Met::Yes => {}
+            Met::Yes => self.bind_trait_args(ty, bound),
             Met::Open => self.f.obligations.push((ty.clone(), bound.clone(), span, what.to_string())),
             Met::No => self.bound_missing(ty, bound, span, what),
         }
@@ -190,8 +227,9 @@ impl<'a> Checker<'a> {
     /// Asks the bounds that waited for their types.
     pub fn settle_obligations(&mut self) {
         for (ty, bound, span, what) in std::mem::take(&mut self.f.obligations) {
-            if self.meets(&ty, &bound) == Met::No {
-                self.bound_missing(&ty, &bound, span, &what);
+            match self.meets(&ty, &bound) {
+                Met::No => self.bound_missing(&ty, &bound, span, &what),
+                _ => self.bind_trait_args(&ty, &bound),
             }
         }
     }

@@ -109,6 +109,7 @@ impl Infer {
             Ty::Tuple(ts) => Ty::Tuple(list(ts)),
             Ty::Fn(ps, r) => Ty::Fn(list(ps), Rc::new(self.resolve(r))),
             Ty::Adt(id, ts) => Ty::Adt(*id, list(ts)),
+            Ty::Dyn(id, ts) => Ty::Dyn(*id, list(ts)),
             Ty::Tensor(t) => {
                 Ty::Tensor(TensorTy { elem: t.elem.as_ref().map(|e| Rc::new(self.resolve(e))), dims: t.dims.clone() })
             }
@@ -122,7 +123,7 @@ impl Infer {
                 Ty::Infer(_) => true,
                 known => self.has_vars(&known),
             },
-            Ty::Tuple(ts) | Ty::Adt(_, ts) => ts.iter().any(|t| self.has_vars(t)),
+            Ty::Tuple(ts) | Ty::Adt(_, ts) | Ty::Dyn(_, ts) => ts.iter().any(|t| self.has_vars(t)),
             Ty::Fn(ps, r) => ps.iter().any(|t| self.has_vars(t)) || self.has_vars(r),
             Ty::Tensor(t) => t.elem.as_ref().is_some_and(|e| self.has_vars(e)),
             _ => false,
@@ -135,7 +136,7 @@ impl Infer {
                 Ty::Infer(other) => other == var,
                 known => self.occurs(var, &known),
             },
-            Ty::Tuple(ts) | Ty::Adt(_, ts) => ts.iter().any(|t| self.occurs(var, t)),
+            Ty::Tuple(ts) | Ty::Adt(_, ts) | Ty::Dyn(_, ts) => ts.iter().any(|t| self.occurs(var, t)),
             Ty::Fn(ps, r) => ps.iter().any(|t| self.occurs(var, t)) || self.occurs(var, r),
             Ty::Tensor(t) => t.elem.as_ref().is_some_and(|e| self.occurs(var, e)),
             _ => false,
@@ -207,6 +208,7 @@ impl Infer {
             }
             (Ty::Tuple(xs), Ty::Tuple(ys)) => xs.len() == ys.len() && self.unify_all(xs, ys),
             (Ty::Fn(xs, r), Ty::Fn(ys, s)) => xs.len() == ys.len() && self.unify_all(xs, ys) && self.unify(r, s),
+            (Ty::Dyn(i, xs), Ty::Dyn(j, ys)) => i == j && xs.len() == ys.len() && self.unify_all(xs, ys),
             (Ty::Adt(i, xs), Ty::Adt(j, ys)) => i == j && xs.len() == ys.len() && self.unify_all(xs, ys),
             (Ty::Tensor(x), Ty::Tensor(y)) => match (&x.elem, &y.elem) {
                 (Some(x), Some(y)) => self.unify(x, y),
@@ -217,7 +219,7 @@ impl Infer {
         }
     }
 
-    fn unify_all(&mut self, xs: &[Ty], ys: &[Ty]) -> bool {
+    pub fn unify_all(&mut self, xs: &[Ty], ys: &[Ty]) -> bool {
         xs.iter().zip(ys).all(|(x, y)| self.unify(x, y))
     }
 

@@ -199,7 +199,15 @@ impl<'a> Checker<'a> {
                     );
                     return Ty::Error;
                 }
-                Ty::Dyn(*id)
+                let n = self.traits[id.index()].n_args;
+                if args.is_empty() && open {
+                    return Ty::Dyn(*id, (0..n).map(|_| self.infer.fresh(VarKind::Any, span)).collect());
+                }
+                if args.len() != n {
+                    self.type_args_wrong(name, n, args.len(), span);
+                    return Ty::Error;
+                }
+                Ty::Dyn(*id, args.into())
             }
             Def::Alias(i) => {
                 let alias = &self.aliases[*i];
@@ -256,15 +264,42 @@ impl<'a> Checker<'a> {
             .iter()
             .map(|p| Generic {
                 name: p.name.name.clone(),
-                bounds: p.bounds.iter().filter_map(|b| self.lower_bound(b, env)).collect(),
+                bounds: p.bounds.iter().filter_map(|b| self.lower_whole_bound(b, env)).collect(),
             })
             .collect()
     }
 
+    /// A bound that states every argument of its trait.
+    pub fn lower_whole_bound(&mut self, ty: &ast::Type, env: &TypeEnv) -> Option<Bound> {
+        let bound = self.lower_bound(ty, env)?;
+        if let Bound::Trait(t, args) = &bound
+            && args.len() != self.traits[t.index()].n_args
+            && matches!(&ty.kind, ast::TypeKind::Path { args, .. } if args.is_empty())
+        {
+            let (name, n) = (self.program.traits[t.index()].name.clone(), self.traits[t.index()].n_args);
+            self.type_args_wrong(&name, n, 0, ty.span);
+        }
+        Some(bound)
+    }
+
+
     pub fn lower_bound(&mut self, ty: &ast::Type, env: &TypeEnv) -> Option<Bound> {
-        let ast::TypeKind::Path { path, .. } = &ty.kind else { return None };
+        let ast::TypeKind::Path { path, args, .. } = &ty.kind else { return None };
         match self.resolve_path(path, env) {
-            Named::Def(Def::Trait(id)) => Some(self.traits[id.index()].builtin.clone().unwrap_or(Bound::Trait(id))),
+            Named::Def(Def::Trait(id)) => {
+                if let Some(builtin) = self.traits[id.index()].builtin.clone() {
+                    return Some(builtin);
+                }
+                let args: Rc<[Ty]> = args.iter().map(|t| self.lower(t, env)).collect();
+                let n = self.traits[id.index()].n_args;
+                // An operator's trait names the other operand's type: `impl Mul<Float> for V`.
+                if !args.is_empty() && args.len() != n && n > 0 {
+                    let name = self.program.traits[id.index()].name.clone();
+                    self.type_args_wrong(&name, n, args.len(), ty.span);
+                }
+                let args = if args.len() == n { args } else { Rc::from([]) };
+                Some(Bound::Trait(id, args))
+            }
             Named::Missing => {
                 let name = path.segments.last().map(|s| s.name.clone()).unwrap_or_else(|| Rc::from("?"));
                 self.unknown_type(&name, ty.span, env);

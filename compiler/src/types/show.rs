@@ -31,7 +31,8 @@ impl Checker<'_> {
                 }
                 out
             }
-            Ty::Dyn(id) => self.program.traits[id.index()].name.to_string(),
+            Ty::Dyn(id, ts) if ts.is_empty() => self.program.traits[id.index()].name.to_string(),
+            Ty::Dyn(id, ts) => format!("{}<{}>", self.program.traits[id.index()].name, list(ts)),
             Ty::Param(_, name) => name.to_string(),
             Ty::Infer(var) => match self.infer.kind(*var) {
                 VarKind::IntLit => "Int".into(),

@@ -475,7 +475,8 @@ pub enum Literal {
 #[derive(Clone, Debug)]
 pub enum FPart {
     Text(Rc<str>),
-    Value { expr: Expr, spec: Option<Rc<str>>, spec_span: Span },
+    /// `nested`: the parts of a format that holds values itself, as in `{x:{width}}`; `spec` is `None` then.
+    Value { expr: Expr, spec: Option<Rc<str>>, nested: Vec<FPart>, spec_span: Span },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn the_lock_goes_from_hand_to_hand_in_order() {
         let lock = Lock::default();
-        let (a, b) = (MockTask::new(), MockTask::new());
+        let a = MockTask::new();
         assert_eq!(lock.take(&a.entry(), Write), Take::Unset);
         lock.put(1);
         assert_eq!(lock.take(&a.entry(), Write), Take::Value(1));

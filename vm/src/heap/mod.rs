@@ -66,16 +66,6 @@ pub(crate) unsafe fn release(bits: u64) {
     }
 }
 
-/// Whether nobody else owns the object.
-///
-/// # Safety
-/// `bits` points at a live object.
-#[inline(always)]
-pub(crate) unsafe fn is_unique(bits: u64) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { (*(bits as *const Header)).rc == 1 }
-}
-
 thread_local! {
     static FREEING: Cell<bool> = const { Cell::new(false) };
     /// Objects that died while another was being freed, through Rust code in between (an opaque body that holds values).

@@ -17,8 +17,6 @@ macro_rules! define_ops {
         pub(crate) enum Op { $($($name,)*)* }
 
         pub(crate) static HANDLERS: &[Handler] = &[$($($group::$name,)*)*];
-        #[cfg(test)]
-        pub(crate) const NAMES: &[&str] = &[$($(stringify!($name),)*)*];
     };
 }
 define_ops! {

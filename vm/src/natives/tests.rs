@@ -265,7 +265,7 @@ fn tensors_are_made_read_and_written() {
         "tensor_greater_scalar",
         vec![t.clone(), f(2.0)],
         "Tensor<Bool>",
-        "tensor([[false, false],\n        [true, true]])",
+        "tensor([[false, false],\n        [ true,  true]])",
     );
     w.gives("tensor_rows", vec![t.clone()], "Vec<Tensor<Float32>>", "[Tensor<Float32>[2], Tensor<Float32>[2]]");
     let dims = w.ints(&[2, -1]);

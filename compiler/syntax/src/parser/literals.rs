@@ -285,7 +285,8 @@ impl<'s> Parser<'s> {
                 Diagnostic::error(codes::BAD_FORMAT, "empty braces in a format text", whole, "a value belongs here")
                     .help("write `{{}}` for braces that are text"),
             );
-            return FPart::Value { expr: Expr { kind: ExprKind::Error, span: whole }, spec: None, spec_span: none };
+            let expr = Expr { kind: ExprKind::Error, span: whole };
+            return FPart::Value { expr, spec: None, nested: Vec::new(), spec_span: none };
         }
         let lexed = layout::lex_inside(self.text, self.source, start, end);
         let outer_tokens = std::mem::replace(&mut self.tokens, lexed.tokens);
@@ -296,7 +297,7 @@ impl<'s> Parser<'s> {
         self.leave();
         let stopped = self.token();
         let mut at = if stopped.kind.is_layout() { end } else { stopped.start as usize };
-        let mut spec = None;
+        let mut spec: Option<Rc<str>> = None;
         let is_spec =
             matches!(stopped.kind, TokenKind::Colon | TokenKind::ColonColon) && !self.recovering && !self.aborted;
         if is_spec {
@@ -328,6 +329,20 @@ impl<'s> Parser<'s> {
             (self.pos, self.prev_end, self.context, self.inline) = outer;
         }
         let spec_span = if spec.is_some() { Span::new(self.source, at, end) } else { none };
+        let mut nested = Vec::new();
+        if let Some(text) = spec.take_if(|text| text.contains('{')) {
+            let mut from = 0;
+            for value in find_values(&text, true) {
+                if value.start > from {
+                    nested.push(FPart::Text(text[from..value.start].into()));
+                }
+                nested.push(self.format_value(at + value.start + 1, at + value.end - 1));
+                from = value.end;
+            }
+            if from < text.len() {
+                nested.push(FPart::Text(text[from..].into()));
+            }
+        }
         if let Some(text) = &spec
             && let Some(message) = wrong_spec(text)
         {
@@ -336,7 +351,7 @@ impl<'s> Parser<'s> {
                     .help("a format is `[[fill]<^>][+][#][0][width][,][.precision][x b o e % f g d s]`, as in `{x:>8.2}`"),
             );
         }
-        FPart::Value { expr, spec, spec_span }
+        FPart::Value { expr, spec, nested, spec_span }
     }
 }
 
