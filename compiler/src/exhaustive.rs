@@ -139,6 +139,14 @@ type Row = Vec<Simple>;
 impl Search<'_, '_> {
     /// A value that `row` takes and `rows` do not, one text for each column.
     fn useful(&mut self, rows: &[Row], row: &[Simple], tys: &[Ty]) -> Option<Vec<String>> {
+        // Alternatives become rows of their own, so that each is looked at, and counted, once.
+        let alternatives: Vec<Row>;
+        let rows = if rows.iter().any(|row| matches!(row.first(), Some(Simple::Or(_)))) {
+            alternatives = rows.iter().flat_map(|row| expand(row)).collect();
+            &alternatives
+        } else {
+            rows
+        };
         self.steps += 1 + rows.len();
         if self.steps > MAX_STEPS {
             return None;
@@ -255,6 +263,19 @@ impl Search<'_, '_> {
             },
         }
     }
+}
+
+/// A row for each alternative in its first column.
+fn expand(row: &[Simple]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut heads: Vec<&Simple> = row.first().into_iter().collect();
+    while let Some(head) = heads.pop() {
+        match head {
+            Simple::Or(alternatives) => heads.extend(alternatives.iter().rev()),
+            head => rows.push(std::iter::once(head).chain(&row[1..]).cloned().collect()),
+        }
+    }
+    rows
 }
 
 /// Whether the values of `ctor` are among those of `own`.

@@ -191,6 +191,7 @@ fn large_sources_take_time_in_proportion() {
         ("functions", lines(&|i| format!("fn f{i}(x: Int) -> Int: return x + {i}\n"), n), 0),
         ("fields of a struct", format!("struct S:\n{}", lines(&|i| format!("    f{i}: Int\n"), n)), 0),
         ("arms of a match", in_match(lines(&|i| format!("        {i} => {i}\n"), n / 3)), 0),
+        ("alternatives", in_match(format!("        {}0 => 1\n", lines(&|i| format!("{i} | "), n / 3))), 0),
         ("an else for each", "else:\n".repeat(n), 2),
         ("blocks in blocks", lines(&|i| format!("{}if true:\n", " ".repeat(i)), 1000), 2),
         ("imports", "import a\n".repeat(n), 2),
@@ -274,7 +275,7 @@ fn greedy_programs_end_with_an_error_of_their_own() {
     ];
     for (what, program, status, text) in cases {
         std::fs::write(folder.path().join("greedy.stark"), program).expect("a temporary file");
-        let args = ["run", "--heap-limit", "50000000", "greedy.stark"];
+        let args = ["run", "--heap-limit", "200000000", "greedy.stark"];
         let got = run(&stark(), &args, folder.path(), &[("NO_COLOR", "1")], "", TIME_LIMIT);
         assert_clean(&got, what);
         assert_eq!(got.status, Some(*status), "{what}:\n{}", got.stderr);

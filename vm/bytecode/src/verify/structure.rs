@@ -156,9 +156,10 @@ fn actor_handler(module: &Module, id: TypeId, handler: &HandlerDesc) -> Check {
             return Err(format!("a batched message has 1 part, not {}", message.len()));
         };
         for (what, ty) in [("takes", input), ("gives", handler.ret)] {
-            let fits = match module.type_desc(ty) {
-                TypeDesc::Vec(_) => batch.as_vec,
-                TypeDesc::Tensor { .. } => !batch.as_vec,
+            // The message's row may not have been checked yet.
+            let fits = match module.types.get(ty.index()) {
+                Some(TypeDesc::Vec(_)) => batch.as_vec,
+                Some(TypeDesc::Tensor { .. }) => !batch.as_vec,
                 _ => false,
             };
             ensure!(fits, "a batch function {what} a tensor, or a Vec when `as_vec` is set, not type {}", ty.0);
