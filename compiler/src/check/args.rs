@@ -403,7 +403,8 @@ impl<'a> Checker<'a> {
                         self.program.fns[id.index()].generics.iter().map(|g| g.bounds.clone()).collect();
                     for (arg, bounds) in type_args.iter().zip(bounds) {
                         // `pow(2, 5)`: a whole literal is a float only where nothing else fits.
-                        let whole = matches!(self.infer.shallow(arg), Ty::Infer(v) if self.infer.kind(v) == VarKind::IntLit);
+                        let whole =
+                            matches!(self.infer.shallow(arg), Ty::Infer(v) if self.infer.kind(v) == VarKind::IntLit);
                         ok &= bounds.iter().all(|b| match self.meets(arg, &b.subst(&type_args)) {
                             Met::No => false,
                             Met::Open => !(strict && whole),

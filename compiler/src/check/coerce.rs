@@ -38,7 +38,10 @@ impl<'a> Checker<'a> {
             span,
         };
         match (&found, &want) {
-            (Ty::Error, _) | (_, Ty::Error) => return Ok(Expr { ty: want, ..value }),
+            (Ty::Error, _) | (_, Ty::Error) => {
+                self.infer.unify(&found, &want);
+                return Ok(Expr { ty: want, ..value });
+            }
             (Ty::Never, Ty::Never) => return Ok(value),
             (Ty::Never, _) => return Ok(wrap(value, Coercion::Same, want)),
             (Ty::Dyn(a, _), Ty::Dyn(b, _)) if a == b => {}

@@ -240,10 +240,7 @@ impl<'a> Checker<'a> {
                 {
                     // An `async fn` is a task already: its value is what the handle gives.
                     let handle = self.handle_of(inner);
-                    return Self::after(
-                        before,
-                        Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span },
-                    );
+                    return Self::after(before, Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span });
                 }
                 let handle = self.handle_of(item);
                 Self::after(before, Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span })

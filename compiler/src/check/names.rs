@@ -306,7 +306,9 @@ impl<'a> Checker<'a> {
             // The first that fits as it is, else the first whose other parameters have defaults.
             let hint = Ty::Fn(params.clone(), ret);
             let fits = |c: &mut Self, id: &FnId| c.fn_fits(*id, &hint, params.len(), span);
-            if let Some(id) = ids.iter().find(|id| self.program.fns[id.index()].params.len() == params.len() && fits(self, id)) {
+            if let Some(id) =
+                ids.iter().find(|id| self.program.fns[id.index()].params.len() == params.len() && fits(self, id))
+            {
                 chosen = *id;
             } else if let Some(id) = ids.iter().find(|id| fits(self, id)) {
                 return self.fn_with_defaults(*id, params.len(), span, &hint, written);

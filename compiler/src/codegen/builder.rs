@@ -28,6 +28,7 @@ pub enum Exit<'h> {
         on_break: Label,
         on_continue: Label,
         n_scopes: usize,
+        n_regions: usize,
     },
     /// Code to run on every way out, and the region index from which regions are left while it runs.
     Finally {

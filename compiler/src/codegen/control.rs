@@ -63,7 +63,8 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.place_label(head);
                 self.open_scope();
                 self.condition(cond, end);
-                self.exits.push(Exit::Loop { on_break: end, on_continue: head, n_scopes: self.n_scopes() - 1 });
+                let (n_scopes, n_regions) = (self.n_scopes() - 1, self.n_regions());
+                self.exits.push(Exit::Loop { on_break: end, on_continue: head, n_scopes, n_regions });
                 self.effect(body);
                 self.exits.pop();
                 self.close_scope();
@@ -240,7 +241,8 @@ impl<'p> FnBuilder<'_, 'p> {
     }
 
     fn loop_body(&mut self, body: &'p Expr, on_break: Label, on_continue: Label) {
-        self.exits.push(Exit::Loop { on_break, on_continue, n_scopes: self.n_scopes() - 1 });
+        let (n_scopes, n_regions) = (self.n_scopes() - 1, self.n_regions());
+        self.exits.push(Exit::Loop { on_break, on_continue, n_scopes, n_regions });
         self.effect(body);
         self.exits.pop();
         self.close_scope();
@@ -389,10 +391,13 @@ impl<'p> FnBuilder<'_, 'p> {
 
     fn leave_loop(&mut self, is_break: bool) {
         let Some(at) = self.exits.iter().rposition(|e| matches!(e, Exit::Loop { .. })) else { return };
-        let Exit::Loop { on_break, on_continue, n_scopes } = self.exits[at].clone() else { return };
+        let Exit::Loop { on_break, on_continue, n_scopes, n_regions } = self.exits[at].clone() else { return };
         self.run_cleanups(at + 1);
-        self.leave_scopes(n_scopes);
-        self.jump(if is_break { on_break } else { on_continue });
+        // A handler inside the loop must not find the variables that are dropped on the way out of it.
+        self.outside_regions(n_regions, |f| {
+            f.leave_scopes(n_scopes);
+            f.jump(if is_break { on_break } else { on_continue });
+        });
     }
 
     fn return_value(&mut self, value: Option<&'p Expr>) {

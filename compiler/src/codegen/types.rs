@@ -94,7 +94,11 @@ impl Generator<'_> {
     fn trait_name(&self, ty: &Ty) -> String {
         let Ty::Dyn(trait_, args) = ty else { return String::new() };
         let name = self.program.traits[trait_.index()].name.to_string();
-        if args.is_empty() { name } else { format!("{name}<{}>", args.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(", ")) }
+        if args.is_empty() {
+            name
+        } else {
+            format!("{name}<{}>", args.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(", "))
+        }
     }
 
     fn describe_adt(&mut self, id: hir::AdtId, args: &[Ty]) -> TypeDesc {

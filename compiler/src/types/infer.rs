@@ -178,6 +178,11 @@ impl Infer {
     pub fn unify(&mut self, a: &Ty, b: &Ty) -> bool {
         let (a, b) = (self.shallow(a), self.shallow(b));
         match (&a, &b) {
+            (Ty::Error, Ty::Infer(x)) | (Ty::Infer(x), Ty::Error) => {
+                // What hangs on something wrong is not asked about again.
+                self.bind(*x, Ty::Error);
+                true
+            }
             (Ty::Error, _) | (_, Ty::Error) => true,
             (Ty::Infer(x), Ty::Infer(y)) => {
                 if x == y {

@@ -282,7 +282,6 @@ impl<'a> Checker<'a> {
         Some(bound)
     }
 
-
     pub fn lower_bound(&mut self, ty: &ast::Type, env: &TypeEnv) -> Option<Bound> {
         let ast::TypeKind::Path { path, args, .. } = &ty.kind else { return None };
         match self.resolve_path(path, env) {
