@@ -25,7 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
         stark run s.starkbc -- one two        arguments for the program follow\n  \
         stark check service.stark             all errors and warnings, nothing is run\n  \
         stark explain E0601                   what a code means, with examples\n  \
-        stark inspect classifier.pt           inputs, outputs and operators of a model\n\n\
+        stark inspect classifier.pt           inputs, outputs and parameters of a model\n\n\
         Exit status: 0 done, 1 an error nobody caught, 2 wrong usage or the program does not compile, 3 deadlock."
 )]
 struct Cli {
