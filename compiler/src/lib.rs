@@ -17,8 +17,19 @@ use stark_syntax::source::{SourceId, SourceMap};
 
 /// What the compiler asks of its caller.
 pub trait Host {
-    /// The path to show and the text of module `a.b`, when the program has it.
-    fn load(&self, module_path: &str) -> Option<(String, String)>;
+    /// The path to show and the text of a module, by the name that `resolve` gave, when the program has it.
+    fn load(&self, module: &str) -> Option<(String, String)>;
+
+    /// The one name of the module that `import path` means inside the module `from`; `""` is the program's own file.
+    /// Modules of another package are called `package::a.b`.
+    fn resolve(&self, _from: &str, path: &str) -> String {
+        path.to_string()
+    }
+
+    /// Why `load` gave nothing, when it is more than that there is no such file.
+    fn why_missing(&self, _module: &str) -> Option<String> {
+        None
+    }
 
     /// What the model file at a path that stands in the program says of itself, when it is there and can be read.
     fn model(&self, _path: &str) -> Option<stark_shapes::ModelSpec> {

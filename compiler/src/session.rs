@@ -13,7 +13,10 @@ use crate::check::FnState;
 
 /// A file that was read and parsed.
 pub struct Parsed {
+    /// The name that `Host::resolve` gives it; empty for the program's own file.
     pub path: Rc<str>,
+    /// Which module each of its imports means, by the path as it is written; what is missing may be in the library.
+    pub imports: HashMap<String, ModuleId>,
     pub source: stark_syntax::source::SourceId,
     pub is_std: bool,
     /// Part of std's prelude: its names are visible everywhere.

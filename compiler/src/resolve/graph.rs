@@ -1,12 +1,13 @@
 //! Which files a program consists of: the library, the program's own file, and what they import, each parsed once.
 
 use crate::Host;
+use crate::hir::ModuleId;
 use crate::session::Parsed;
 use stark_syntax::ast::{self, Import, ItemKind};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
-use stark_syntax::source::{SourceId, SourceMap};
-use std::collections::HashSet;
+use stark_syntax::source::{SourceId, SourceMap, Span};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// How deep and how many modules one program may import.
@@ -20,7 +21,8 @@ fn load_std(sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Vec<P
         let is_prelude = name.starts_with("prelude/") || name.starts_with("prelude.");
         let source = sources.add(format!("std/{name}.stark"), *text);
         let ast = parse(source, text, diagnostics);
-        out.push(Parsed { path: Rc::from(name.replace('/', ".")), source, is_std: true, is_prelude, ast });
+        let path = Rc::from(name.replace('/', "."));
+        out.push(Parsed { path, imports: HashMap::new(), source, is_std: true, is_prelude, ast });
     }
     out
 }
@@ -55,39 +57,45 @@ pub fn load(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<Parsed>, usize) {
     let mut modules = load_std(sources, diagnostics);
-    let std_names: HashSet<Rc<str>> = modules.iter().filter(|m| !m.is_prelude).map(|m| m.path.clone()).collect();
     let root_idx = modules.len();
+    let own = |path: &str, source, ast| Parsed {
+        path: Rc::from(path),
+        imports: HashMap::new(),
+        source,
+        is_std: false,
+        is_prelude: false,
+        ast,
+    };
     let text = sources.text(root).to_string();
-    let ast = parse(root, &text, diagnostics);
-    modules.push(Parsed { path: Rc::from(""), source: root, is_std: false, is_prelude: false, ast });
-    let mut known: HashSet<String> = HashSet::new();
+    modules.push(own("", root, parse(root, &text, diagnostics)));
+    let mut known: HashMap<String, ModuleId> = HashMap::from([(String::new(), ModuleId(root_idx as u32))]);
     let mut next = root_idx;
     while next < modules.len() {
-        let wanted: Vec<(String, stark_syntax::source::Span)> =
+        let wanted: Vec<(String, Span)> =
             imports(&modules[next].ast).into_iter().map(|p| (dotted(p), p.span)).collect();
         for (path, span) in wanted {
-            if known.contains(&path) {
+            let name = host.resolve(&modules[next].path, &path);
+            if let Some(id) = known.get(&name) {
+                modules[next].imports.insert(path, *id);
                 continue;
             }
-            match host.load(&path) {
-                Some((display, text)) => {
-                    if modules.len() - root_idx >= MAX_MODULES {
-                        diagnostics.push(Diagnostic::error(
-                            codes::UNKNOWN_MODULE,
-                            format!("a program may have {MAX_MODULES} modules"),
-                            span,
-                            "one too many",
-                        ));
-                        return (modules, root_idx);
-                    }
-                    known.insert(path.clone());
-                    let source = sources.add(display, text.clone());
-                    let ast = parse(source, &text, diagnostics);
-                    modules.push(Parsed { path: Rc::from(path), source, is_std: false, is_prelude: false, ast });
-                }
-                None if std_names.contains(path.as_str()) => {}
-                None => {} // Reported where the import is resolved.
+            // What is not there is reported where the import is bound: the library may have it.
+            let Some((display, text)) = host.load(&name) else { continue };
+            if modules.len() - root_idx >= MAX_MODULES {
+                diagnostics.push(Diagnostic::error(
+                    codes::UNKNOWN_MODULE,
+                    format!("a program may have {MAX_MODULES} modules"),
+                    span,
+                    "one too many",
+                ));
+                return (modules, root_idx);
             }
+            let id = ModuleId(modules.len() as u32);
+            let source = sources.add(display, text.clone());
+            let ast = parse(source, &text, diagnostics);
+            modules.push(own(&name, source, ast));
+            modules[next].imports.insert(path, id);
+            known.insert(name, id);
         }
         next += 1;
     }
