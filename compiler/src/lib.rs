@@ -41,6 +41,8 @@ pub trait Host {
 pub struct Options {
     /// Checks every function of the standard library, not only what the program uses.
     pub check_all_of_std: bool,
+    /// Compiles the program for its tests: `main` is not called, and each test can be run by itself.
+    pub tests: bool,
 }
 
 /// The typed program, when there is no error, and everything there is to say about the text.
@@ -66,18 +68,29 @@ pub fn check(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: 
 #[derive(Debug)]
 pub struct Compilation {
     pub module: Option<stark_bytecode::Module>,
+    /// With `Options::tests`, in the order of the text.
+    pub tests: Vec<TestEntry>,
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A `@test` function of the program's own file.
+#[derive(Clone, Debug)]
+pub struct TestEntry {
+    pub name: String,
+    /// Runs it: a function without parameters.
+    pub entry: stark_bytecode::FuncId,
+    pub span: stark_syntax::source::Span,
 }
 
 /// `check`, then code generation.
 pub fn compile(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Compilation {
     let Checked { program, mut diagnostics } = check(sources, root, host, options);
-    let Some(program) = program else { return Compilation { module: None, diagnostics } };
+    let Some(program) = program else { return Compilation { module: None, tests: Vec::new(), diagnostics } };
     match codegen::generate(&program, sources) {
-        Ok(module) => Compilation { module: Some(module), diagnostics },
+        Ok((module, tests)) => Compilation { module: Some(module), tests, diagnostics },
         Err(errors) => {
             diagnostics.extend(errors);
-            Compilation { module: None, diagnostics }
+            Compilation { module: None, tests: Vec::new(), diagnostics }
         }
     }
 }

@@ -76,6 +76,8 @@ pub enum FnSource<'a> {
     /// An empty collection for a zone without a value.
     EmptyZone,
     Entry,
+    /// The script's statements, then this test.
+    Test(FnId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +165,8 @@ pub struct Checker<'a> {
     pub depth: u32,
     /// The script's variables and how they were used, until every function has been checked.
     pub entry_cx: Option<(Vec<Local>, Vec<crate::check::LocalMeta>)>,
+    /// The entry runs the script only; each test has an entry of its own.
+    pub for_tests: bool,
 }
 
 impl Checker<'_> {

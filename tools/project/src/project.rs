@@ -6,7 +6,7 @@ use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
 use stark_syntax::source::{SourceId, SourceMap, Span};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A folder with a `stark.toml`; without one, the folder a program lies in.
 #[derive(Clone, Debug)]
@@ -103,6 +103,21 @@ fn canonical(path: &Path) -> Result<PathBuf, String> {
     })
 }
 
+/// `a/../b` as `b`, unless a link makes that another folder. For people: nothing is opened by it.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        let is_up = part == Component::ParentDir;
+        if is_up && matches!(tidy.components().next_back(), Some(Component::Normal(_))) {
+            tidy.pop();
+        } else if part != Component::CurDir {
+            tidy.push(part);
+        }
+    }
+    let leads_elsewhere = std::fs::canonicalize(path).is_ok_and(|real| std::fs::canonicalize(&tidy).ok() != Some(real));
+    if leads_elsewhere || tidy.as_os_str().is_empty() { path.to_path_buf() } else { tidy }
+}
+
 /// Follows dependencies, depth first.
 #[derive(Default)]
 struct Finder {
@@ -175,7 +190,7 @@ impl Finder {
         };
         let name = &dependency.name;
         let target = folder.join(&dependency.path);
-        let there = shown.join(&dependency.path);
+        let there = tidy(&shown.join(&dependency.path));
         let Ok(absolute) = std::fs::canonicalize(&target) else {
             let what = format!("dependency `{name}` is not there: {} does not exist", there.display());
             return refuse(self, what, "no such folder", "the path starts at the folder of this file");

@@ -52,6 +52,8 @@ pub struct Compiled {
     pub sources: SourceMap,
     pub diagnostics: Vec<Diagnostic>,
     pub module: Option<Module>,
+    /// When it was compiled for its tests.
+    pub tests: Vec<stark_compiler::TestEntry>,
 }
 
 impl Compiled {
@@ -112,10 +114,10 @@ impl Target {
         let host = FileHost::new(project.clone(), &self.file);
         if generate {
             let done = stark_compiler::compile(&mut sources, root, &host, options);
-            Ok(Compiled { sources, diagnostics: done.diagnostics, module: done.module })
+            Ok(Compiled { sources, diagnostics: done.diagnostics, module: done.module, tests: done.tests })
         } else {
             let done = stark_compiler::check(&mut sources, root, &host, options);
-            Ok(Compiled { sources, diagnostics: done.diagnostics, module: None })
+            Ok(Compiled { sources, diagnostics: done.diagnostics, module: None, tests: Vec::new() })
         }
     }
 

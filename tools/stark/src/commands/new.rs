@@ -36,12 +36,12 @@ pub fn main(args: &Args) -> i32 {
              has at most 64 of them and is no keyword"
         ));
     }
-    match folder.read_dir() {
-        Ok(mut entries) if entries.next().is_some() => {
-            return super::refuse(format!("{} is there already and is not empty", folder.display()));
+    if folder.exists() {
+        match folder.read_dir().map(|mut entries| entries.next().is_some()) {
+            Ok(false) => {}
+            Ok(true) => return super::refuse(format!("{} is there already and is not empty", folder.display())),
+            Err(error) => return super::refuse(format!("{}: {error}", folder.display())),
         }
-        Err(error) if folder.exists() => return super::refuse(format!("{}: {error}", folder.display())),
-        _ => {}
     }
     let manifest = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n");
     let files = [("stark.toml", &*manifest), ("main.stark", MAIN), ("tests/main_test.stark", TEST), (".gitignore", IGNORED)];
