@@ -2,7 +2,8 @@
 //!
 //! In a page a block ` ```LANGUAGE PATH ` is a file, and a block ` ```console ` holds commands after `$ ` with what they
 //! print, standard error after standard output. A line `[status 2]` ends the output of a command that ends so. `cd` holds
-//! for the rest of the page. Times are compared as `N ms`. Each page runs in a folder of its own.
+//! for the rest of the page. Times are compared as `N ms`. Each page runs in a folder of its
+//! own, with the repository's `examples` in it.
 //! `STARK_BLESS=1 cargo test -p stark --test sessions` writes what was printed into the pages.
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -32,6 +33,7 @@ fn replay(root: &Path, page: &Path) -> Result<(), Failed> {
     let text = std::fs::read_to_string(page).map_err(|e| e.to_string())?;
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let mut cwd = folder.path().to_path_buf();
+    std::os::unix::fs::symlink(root.join("examples"), cwd.join("examples")).map_err(|e| e.to_string())?;
     let mut out = String::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -40,7 +42,7 @@ fn replay(root: &Path, page: &Path) -> Result<(), Failed> {
         let body: Vec<&str> = lines.by_ref().take_while(|l| *l != "```").collect();
         if info == "console" {
             for (command, expected) in commands(&body) {
-                let printed = perform(root, &command, &mut cwd);
+                let printed = perform(&command, &mut cwd);
                 let printed = if same(&printed, &expected) { expected } else { printed };
                 out += &format!("$ {command}\n{printed}");
             }
@@ -80,15 +82,14 @@ fn commands(body: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-fn perform(root: &Path, command: &str, cwd: &mut PathBuf) -> String {
+fn perform(command: &str, cwd: &mut PathBuf) -> String {
     if let Some(folder) = command.strip_prefix("cd ") {
         *cwd = cwd.join(folder);
         return String::new();
     }
     let stark = PathBuf::from(env!("CARGO_BIN_EXE_stark"));
     let path = format!("{}:/usr/bin:/bin", stark.parent().unwrap_or(Path::new("/")).display());
-    let root = root.display().to_string();
-    let env = [("NO_COLOR", "1"), ("PATH", &*path), ("STARK_REPOSITORY", &*root)];
+    let env = [("NO_COLOR", "1"), ("PATH", &*path)];
     let got = run(Path::new("/bin/sh"), &["-c", command], cwd, &env, "", TIME_LIMIT);
     let mut printed = got.stdout + &got.stderr;
     if !printed.is_empty() && !printed.ends_with('\n') {

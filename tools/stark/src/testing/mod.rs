@@ -124,7 +124,11 @@ fn under_schedules(test: &Test, settings: &Settings) -> TestResult {
 fn report(file: &Path, name: &str, result: &TestResult, settings: &Settings) {
     let word = if result.outcome.passed() { "ok" } else { "FAILED" };
     let ms = result.took.as_secs_f64() * 1e3;
-    let schedules = if settings.n_schedules > 1 { format!("{} schedules, ", result.n_schedules) } else { String::new() };
+    let schedules = match (settings.n_schedules, result.n_schedules) {
+        (1, _) => String::new(),
+        (_, 1) => "1 schedule, ".into(),
+        (_, n) => format!("{n} schedules, "),
+    };
     println!("  {name} ... {word} ({schedules}{ms:.1} ms)");
     let Some(why) = result.outcome.failure() else { return };
     for line in result.outcome.text.lines() {
