@@ -17,8 +17,19 @@ use stark_syntax::source::{SourceId, SourceMap};
 
 /// What the compiler asks of its caller.
 pub trait Host {
-    /// The path to show and the text of module `a.b`, when the program has it.
-    fn load(&self, module_path: &str) -> Option<(String, String)>;
+    /// The path to show and the text of a module, by the name that `resolve` gave, when the program has it.
+    fn load(&self, module: &str) -> Option<(String, String)>;
+
+    /// The one name of the module that `import path` means inside the module `from`; `""` is the program's own file.
+    /// Modules of another package are called `package::a.b`.
+    fn resolve(&self, _from: &str, path: &str) -> String {
+        path.to_string()
+    }
+
+    /// Why `load` gave nothing, when it is more than that there is no such file.
+    fn why_missing(&self, _module: &str) -> Option<String> {
+        None
+    }
 
     /// What the model file at a path that stands in the program says of itself, when it is there and can be read.
     fn model(&self, _path: &str) -> Option<stark_shapes::ModelSpec> {
@@ -30,6 +41,8 @@ pub trait Host {
 pub struct Options {
     /// Checks every function of the standard library, not only what the program uses.
     pub check_all_of_std: bool,
+    /// Compiles the program for its tests: `main` is not called, and each test can be run by itself.
+    pub tests: bool,
 }
 
 /// The typed program, when there is no error, and everything there is to say about the text.
@@ -55,18 +68,29 @@ pub fn check(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: 
 #[derive(Debug)]
 pub struct Compilation {
     pub module: Option<stark_bytecode::Module>,
+    /// With `Options::tests`, in the order of the text.
+    pub tests: Vec<TestEntry>,
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A `@test` function of the program's own file.
+#[derive(Clone, Debug)]
+pub struct TestEntry {
+    pub name: String,
+    /// Runs it: a function without parameters.
+    pub entry: stark_bytecode::FuncId,
+    pub span: stark_syntax::source::Span,
 }
 
 /// `check`, then code generation.
 pub fn compile(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Compilation {
     let Checked { program, mut diagnostics } = check(sources, root, host, options);
-    let Some(program) = program else { return Compilation { module: None, diagnostics } };
+    let Some(program) = program else { return Compilation { module: None, tests: Vec::new(), diagnostics } };
     match codegen::generate(&program, sources) {
-        Ok(module) => Compilation { module: Some(module), diagnostics },
+        Ok((module, tests)) => Compilation { module: Some(module), tests, diagnostics },
         Err(errors) => {
             diagnostics.extend(errors);
-            Compilation { module: None, diagnostics }
+            Compilation { module: None, tests: Vec::new(), diagnostics }
         }
     }
 }

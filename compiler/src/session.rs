@@ -13,7 +13,10 @@ use crate::check::FnState;
 
 /// A file that was read and parsed.
 pub struct Parsed {
+    /// The name that `Host::resolve` gives it; empty for the program's own file.
     pub path: Rc<str>,
+    /// Which module each of its imports means, by the path as it is written; what is missing may be in the library.
+    pub imports: HashMap<String, ModuleId>,
     pub source: stark_syntax::source::SourceId,
     pub is_std: bool,
     /// Part of std's prelude: its names are visible everywhere.
@@ -73,6 +76,8 @@ pub enum FnSource<'a> {
     /// An empty collection for a zone without a value.
     EmptyZone,
     Entry,
+    /// The script's statements, then this test.
+    Test(FnId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +165,8 @@ pub struct Checker<'a> {
     pub depth: u32,
     /// The script's variables and how they were used, until every function has been checked.
     pub entry_cx: Option<(Vec<Local>, Vec<crate::check::LocalMeta>)>,
+    /// The entry runs the script only; each test has an entry of its own.
+    pub for_tests: bool,
 }
 
 impl Checker<'_> {

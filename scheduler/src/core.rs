@@ -170,6 +170,11 @@ impl<T: Task> Handle<T> {
         if core.seeded.is_some() { core.instant(core.now()) } else { Instant::now() }
     }
 
+    /// How long it has run, in virtual time under a seed.
+    pub fn since_start(&self) -> Duration {
+        Duration::from_nanos(self.home.core.now())
+    }
+
     /// The choices of this run come from a seed, and time is virtual.
     pub fn is_seeded(&self) -> bool {
         self.home.core.seeded.is_some()

@@ -23,8 +23,8 @@ pub use interp::{Machine, TaskEnd, Turn};
 pub use load::{CodeSpace, LoadError, load};
 pub use fault::{Fault, FaultKind};
 pub use heap::{Opaque, Parcel};
-pub use program::Options;
+pub use program::{Console, Options};
 pub use types::{TypeInfo, Types};
 pub use value::{Value, ValueRef};
 
-pub use runtime::{Runtime, StartError};
+pub use runtime::{Ended, Runtime, StartError};

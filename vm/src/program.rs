@@ -48,12 +48,37 @@ impl Default for Options {
 /// Output waits in the buffer no longer than this while the program keeps printing.
 const FLUSH_AFTER: Duration = Duration::from_millis(20);
 
+/// Where a program's input comes from and its output goes.
+pub struct Console {
+    pub out: Box<dyn Write + Send>,
+    pub err: Box<dyn Write + Send>,
+    /// Whether it reads the process's standard input; else it finds nothing there.
+    pub has_input: bool,
+}
+
+impl Console {
+    /// That of the process.
+    pub fn process() -> Console {
+        Console { out: Box::new(io::stdout()), err: Box::new(io::stderr()), has_input: true }
+    }
+}
+
+impl std::fmt::Debug for Console {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Console").field("has_input", &self.has_input).finish_non_exhaustive()
+    }
+}
+
 pub struct Program {
     pub(crate) code: &'static CodeSpace,
     pub(crate) globals: Arc<[OnceLock<u64>]>,
     pub args: Vec<String>,
     pub options: Options,
     out: Mutex<Output>,
+    err: Mutex<Box<dyn Write + Send>>,
+    pub(crate) has_input: bool,
+    /// When it first asked for the time.
+    pub(crate) started: OnceLock<Instant>,
     pub(crate) handle: OnceLock<Handle<TaskBody>>,
     /// By the number of their global.
     pub(crate) zones: Box<[crate::conc::zones::Zone]>,
@@ -72,8 +97,8 @@ struct Output {
 }
 
 impl Program {
-    pub fn new(code: &'static CodeSpace, options: Options, args: Vec<String>, sink: Box<dyn Write + Send>) -> Program {
-        let out = Output { sink: io::BufWriter::with_capacity(1 << 16, sink), flushed: Instant::now() };
+    pub fn new(code: &'static CodeSpace, options: Options, args: Vec<String>, console: Console) -> Program {
+        let out = Output { sink: io::BufWriter::with_capacity(1 << 16, console.out), flushed: Instant::now() };
         let globals = code.globals.iter().map(|_| OnceLock::new()).collect();
         let zones = code.globals.iter().map(|_| Default::default()).collect();
         Program {
@@ -82,6 +107,9 @@ impl Program {
             args,
             options,
             out: Mutex::new(out),
+            err: Mutex::new(console.err),
+            has_input: console.has_input,
+            started: OnceLock::new(),
             handle: OnceLock::new(),
             zones,
             status: Mutex::new(None),
@@ -113,15 +141,19 @@ impl Program {
     pub fn eprint(&self, text: &str) {
         self.flush();
         // Nobody is left to tell when standard error itself is gone.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = self.err.lock().write_all(text.as_bytes());
     }
 
-    /// Ends the program; the first status counts.
-    pub fn exit(&self, status: i32) {
-        self.status.lock().get_or_insert(status);
+    /// Ends the program; the first status counts. Answers whether this was it.
+    pub fn exit(&self, status: i32) -> bool {
+        let mut known = self.status.lock();
+        let is_first = known.is_none();
+        known.get_or_insert(status);
+        drop(known);
         if let Some(scheduler) = self.scheduler() {
             scheduler.stop();
         }
+        is_first
     }
 
     pub fn exit_status(&self) -> Option<i32> {
@@ -134,6 +166,8 @@ impl Program {
     }
 
     pub fn is_denied(&self, capability: Capability) -> bool {
-        self.options.denied.contains(&capability)
+        // What comes over the network does not follow from a seed.
+        let is_foreign = capability == Capability::Network && self.options.seed.is_some();
+        is_foreign || self.options.denied.contains(&capability)
     }
 }

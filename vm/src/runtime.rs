@@ -2,14 +2,17 @@
 
 use crate::heap::Parcel;
 use crate::interp::TaskEnd;
-use crate::load::{LoadError, load};
-use crate::program::{Options, Program};
+use crate::load::{CodeSpace, LoadError, load};
+use crate::program::{Console, Options, Program};
 use crate::task::{TaskBody, TaskCx, TaskShared};
-use stark_bytecode::VerifiedModule;
+use stark_bytecode::{FuncId, VerifiedModule};
 use parking_lot::Mutex;
 use stark_scheduler::{Config, Handle, RunOutcome, Scheduler, TaskRef};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+};
 
 /// The exit status of a program in which every task waits on another.
 pub const DEADLOCK_STATUS: i32 = 3;
@@ -21,6 +24,8 @@ const MAX_REPORTED_TASKS: usize = 50;
 #[derive(Debug)]
 pub enum StartError {
     Load(LoadError),
+    /// The function to run is not there or takes parameters.
+    NoEntry,
     /// The operating system gave no threads.
     Threads(std::io::Error),
 }
@@ -29,6 +34,7 @@ impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             StartError::Load(error) => error.fmt(f),
+            StartError::NoEntry => f.write_str("the function to run is not there or takes parameters"),
             StartError::Threads(error) => write!(f, "no worker threads: {error}"),
         }
     }
@@ -36,11 +42,26 @@ impl std::fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Returned,
+    /// An error nobody caught, told on the console.
+    Failed,
+    /// `exit(status)` was called.
+    Exit(i32),
+    /// Every task waited on another, told on the console.
+    Deadlock,
+    /// `Runtime::stop` was called.
+    Stopped,
+}
+
 /// A virtual machine with its options.
 #[derive(Default)]
 pub struct Runtime {
     options: Options,
     running: Mutex<Option<Handle<TaskBody>>>,
+    stopped: AtomicBool,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -51,54 +72,82 @@ impl std::fmt::Debug for Runtime {
 
 impl Runtime {
     pub fn new(options: Options) -> Runtime {
-        Runtime { options, running: Mutex::default() }
+        Runtime { options, running: Mutex::default(), stopped: AtomicBool::new(false) }
     }
 
-    /// Ends the program that `run` runs, from another thread: its tasks are dropped where they stand.
+    /// Ends the program that runs, from another thread: its tasks are dropped where they stand. Nothing runs here any
+    /// more after that.
     pub fn stop(&self) {
+        self.stopped.store(true, SeqCst);
         if let Some(scheduler) = &*self.running.lock() {
             scheduler.stop();
         }
     }
 
-    /// Runs the program with standard output as its output; gives the exit status.
+    /// Runs the program on the process's console; gives the exit status.
     pub fn run(&self, module: VerifiedModule, args: Vec<String>) -> Result<i32, StartError> {
+        let code = load(module).map_err(StartError::Load)?;
+        let ended = self.run_function(code, code.entry, args, Console::process())?;
+        Ok(match ended {
+            Ended::Returned => 0,
+            Ended::Failed => 1,
+            Ended::Exit(status) => status,
+            Ended::Deadlock => DEADLOCK_STATUS,
+            // Whoever stops it from outside knows why.
+            Ended::Stopped => 0,
+        })
+    }
+
+    /// Runs one function without parameters as a program of its own: nothing is left of an earlier run.
+    pub fn run_function(
+        &self,
+        code: &'static CodeSpace,
+        function: FuncId,
+        args: Vec<String>,
+        console: Console,
+    ) -> Result<Ended, StartError> {
         crate::panics::install_hook();
-        let code: &'static _ = Box::leak(Box::new(load(module).map_err(StartError::Load)?));
+        let entry = code.funcs.get(function.index()).filter(|f| f.params().is_empty()).ok_or(StartError::NoEntry)?;
+        if let Some(seed) = self.options.seed {
+            // Everything runs on this thread then.
+            crate::natives::seed_random(seed);
+        }
         let config = Config { n_workers: self.options.n_workers, seed: self.options.seed, ..Config::default() };
         let scheduler = Scheduler::new(config).map_err(StartError::Threads)?;
-        let program = Arc::new(Program::new(code, self.options.clone(), args, Box::new(std::io::stdout())));
+        let program = Arc::new(Program::new(code, self.options.clone(), args, console));
         let _ = program.handle.set(scheduler.handle());
         *self.running.lock() = Some(scheduler.handle());
-        let status = Arc::new(AtomicI32::new(0));
-        let ended = status.clone();
-        let entry = code.funcs[code.entry.index()];
+        if self.stopped.load(SeqCst) {
+            scheduler.handle().stop();
+        }
+        let failed = Arc::new(AtomicBool::new(false));
+        let has_failed = failed.clone();
         let on_end = Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
             TaskEnd::Returned(_) => {}
-            TaskEnd::Exit(status) => cx.program().exit(status),
-            TaskEnd::Failed(_) => {
-                // Reported by the task itself, which could still call `message()`.
-                ended.store(1, Relaxed);
-                cx.program().exit(1);
+            TaskEnd::Exit(status) => {
+                cx.program().exit(status);
             }
+            // Reported by the task itself, which could still call `message()`.
+            TaskEnd::Failed(_) => has_failed.store(cx.program().exit(1), Relaxed),
         });
         let main = TaskBody::new(&program, entry, Vec::<Parcel>::new(), on_end).reporting();
         let mut outcome = scheduler.run(main, TaskShared::default());
-        let status = loop {
+        let ended = loop {
             program.flush();
             match outcome {
-                RunOutcome::Done | RunOutcome::Stopped => {
-                    break program.exit_status().unwrap_or(status.load(Relaxed));
-                }
+                _ if failed.load(Relaxed) => break Ended::Failed,
+                RunOutcome::Done => break program.exit_status().map_or(Ended::Returned, Ended::Exit),
+                RunOutcome::Stopped => break program.exit_status().map_or(Ended::Stopped, Ended::Exit),
                 RunOutcome::Deadlock if stop_idle_actors(&scheduler) => outcome = scheduler.wait(),
                 RunOutcome::Deadlock => {
                     self.report_deadlock(&program, &scheduler);
-                    break DEADLOCK_STATUS;
+                    break Ended::Deadlock;
                 }
             }
         };
+        *self.running.lock() = None;
         program.flush();
-        Ok(status)
+        Ok(ended)
     }
 
     fn report_deadlock(&self, program: &Program, scheduler: &Scheduler<TaskBody>) {

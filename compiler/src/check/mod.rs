@@ -152,6 +152,7 @@ impl<'a> Checker<'a> {
             reported: HashSet::new(),
             depth: 0,
             entry_cx: None,
+            for_tests: false,
         }
     }
 
@@ -163,7 +164,11 @@ impl<'a> Checker<'a> {
         let span = Span::new(parsed[root_idx].source, 0, 0);
         let entry = self.new_fn(&name, root, span, FnSource::Entry, usize::MAX);
         self.program.entry = entry;
+        self.for_tests = options.tests;
         self.check_fn(entry);
+        if options.tests {
+            self.collect_tests(root);
+        }
         // The program's own functions are all checked; the library's when something leads to them.
         let mut next = 0;
         while next < self.fns.len() {
@@ -351,6 +356,12 @@ impl<'a> Checker<'a> {
                 Expr { kind, ty: ret.clone(), span }
             }
             FnSource::Entry => self.entry_body(),
+            FnSource::Test(test) => {
+                let script = self.call_fn(self.program.entry, Vec::new(), Vec::new(), span);
+                let test = self.call_and_wait(test);
+                let stmts = vec![Stmt::Expr(script), Stmt::Expr(test)];
+                Expr { kind: ExprKind::Block { stmts, value: None }, ty: Ty::Unit, span }
+            }
         };
         let value = self.check_params(id, &param_locals, value);
         self.pop_frame();
@@ -456,15 +467,7 @@ impl<'a> Checker<'a> {
         let span = self.program.fns[self.f.func.index()].span;
         if let Some(main) = main {
             self.ensure_ret(main, span);
-            let call = self.call_fn(main, Vec::new(), Vec::new(), self.program.fns[main.index()].span);
-            let call = match self.program.fns[main.index()].kind {
-                FnKind::Plain => call,
-                _ => {
-                    let ret = self.program.fns[main.index()].ret.clone();
-                    let at = call.span;
-                    Expr { kind: ExprKind::Await(Box::new(call)), ty: ret, span: at }
-                }
-            };
+            let call = self.call_and_wait(main);
             if !self.program.fns[main.index()].params.is_empty() {
                 let at = self.program.fns[main.index()].span;
                 self.error(
@@ -474,9 +477,23 @@ impl<'a> Checker<'a> {
                     "use `args()` for the program's arguments",
                 );
             }
-            stmts.push(Stmt::Expr(call));
+            if !self.for_tests {
+                stmts.push(Stmt::Expr(call));
+            }
         }
         Expr { kind: ExprKind::Block { stmts, value: None }, ty: Ty::Unit, span }
+    }
+
+    /// A call without arguments, awaited when it starts a task.
+    fn call_and_wait(&mut self, id: FnId) -> Expr {
+        let call = self.call_fn(id, Vec::new(), Vec::new(), self.program.fns[id.index()].span);
+        match self.program.fns[id.index()].kind {
+            FnKind::Plain => call,
+            _ => {
+                let (ty, span) = (self.program.fns[id.index()].ret.clone(), call.span);
+                Expr { kind: ExprKind::Await(Box::new(call)), ty, span }
+            }
+        }
     }
 
     /// After a script's `let`: functions may read the value from here on.

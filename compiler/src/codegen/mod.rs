@@ -29,11 +29,14 @@ use stark_syntax::source::{SourceMap, Span};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-/// Makes the module of a checked program.
-pub fn generate(program: &Program, sources: &SourceMap) -> Result<bc::Module, Vec<Diagnostic>> {
+/// Makes the module of a checked program, and says where its tests begin.
+pub fn generate(
+    program: &Program,
+    sources: &SourceMap,
+) -> Result<(bc::Module, Vec<crate::TestEntry>), Vec<Diagnostic>> {
     let mut generator = Generator::new(program, sources);
-    generator.run();
-    if generator.diagnostics.is_empty() { Ok(generator.module) } else { Err(generator.diagnostics) }
+    let tests = generator.run();
+    if generator.diagnostics.is_empty() { Ok((generator.module, tests)) } else { Err(generator.diagnostics) }
 }
 
 /// A function at concrete types.
@@ -120,7 +123,7 @@ impl<'p> Generator<'p> {
         }
     }
 
-    fn run(&mut self) {
+    fn run(&mut self) -> Vec<crate::TestEntry> {
         for global in &self.program.globals {
             let ty = self.type_id(&global.ty);
             self.module.globals.push(bc::Global {
@@ -140,7 +143,14 @@ impl<'p> Generator<'p> {
         if let Some(message) = self.trait_method(error, "message") {
             self.module.error_message = Some(self.dyn_method(&error_ty, error, message));
         }
-        self.module.entry = self.entry_function();
+        self.module.entry = self.entry_function(self.program.entry);
+        let program = self.program;
+        let test = |test: &hir::Test| crate::TestEntry {
+            name: test.name.to_string(),
+            entry: self.entry_function(test.entry),
+            span: test.span,
+        };
+        let tests = program.tests.iter().map(test).collect();
         loop {
             while let Some((instance, id)) = self.pending.pop() {
                 let function = self.generate_instance(&instance);
@@ -153,11 +163,12 @@ impl<'p> Generator<'p> {
         for method in &mut self.module.methods {
             method.impls.sort();
         }
+        tests
     }
 
-    /// Zones get their first values, then the program's entry runs.
-    fn entry_function(&mut self) -> FuncId {
-        let main = self.instance(Instance::Fn(self.program.entry, Vec::new()));
+    /// Zones get their first values, then `entry` runs.
+    fn entry_function(&mut self, entry: FnId) -> FuncId {
+        let main = self.instance(Instance::Fn(entry, Vec::new()));
         let zones: Vec<(u32, FnId)> =
             (0u32..).zip(&self.program.globals).filter_map(|(i, g)| g.zone_init.map(|init| (i, init))).collect();
         if zones.is_empty() {

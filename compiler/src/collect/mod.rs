@@ -1,6 +1,7 @@
 //! Items to tables: every declaration gets its id, then its signature, before any body is looked at.
 
 mod actors;
+mod attributes;
 mod functions;
 mod impls;
 
@@ -123,6 +124,9 @@ impl<'a> Checker<'a> {
     fn declare(&mut self, m: usize, i: usize, item: &'a ast::Item, is_root: bool) -> Slot {
         let module = ModuleId(m as u32);
         let attrs = &item.attributes;
+        if !self.parsed[m].is_std {
+            self.check_attributes(item);
+        }
         match &item.kind {
             ItemKind::Fn(f) => {
                 let id = self.new_fn(&f.name.name, module, f.name.span, FnSource::Decl(f), i);
@@ -605,6 +609,8 @@ const FAULTS: &[&str] = &[
     "ModelError",
     "OutOfMemoryError",
     "StackOverflowError",
+    "PermissionError",
+    "InternalError",
     "UnknownError",
 ];
 

@@ -25,6 +25,17 @@ pub struct Program {
     pub lang: Lang,
     /// The script's statements, or a call of `main`: no parameters, returns `()`.
     pub entry: FnId,
+    /// When the program is compiled for its tests.
+    pub tests: Vec<Test>,
+}
+
+/// A `@test` function.
+#[derive(Clone, Debug)]
+pub struct Test {
+    pub name: Rc<str>,
+    /// Runs the script and the test: no parameters, returns `()`.
+    pub entry: FnId,
+    pub span: Span,
 }
 
 #[derive(Clone, Debug)]

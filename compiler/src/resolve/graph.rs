@@ -1,12 +1,13 @@
 //! Which files a program consists of: the library, the program's own file, and what they import, each parsed once.
 
+use crate::hir::ModuleId;
 use crate::session::Parsed;
 use crate::{Host, Options};
 use stark_syntax::ast::{self, Import, ItemKind};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
 use stark_syntax::source::{SourceId, SourceMap};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// How deep and how many modules one program may import.
@@ -30,7 +31,8 @@ impl Reader<'_> {
     fn std_file(&mut self, path: &str, text: &str) -> Parsed {
         let source = self.sources.add(format!("std/{path}.stark"), text);
         let ast = self.parse(source, text);
-        Parsed { path: Rc::from(path.replace('/', ".")), source, is_std: true, is_prelude: is_prelude(path), ast }
+        let path_name = Rc::from(path.replace('/', "."));
+        Parsed { path: path_name, imports: HashMap::new(), source, is_std: true, is_prelude: is_prelude(path), ast }
     }
 }
 
@@ -77,7 +79,7 @@ pub fn load(
         .map(|(path, text)| reader.std_file(path, text))
         .collect();
     let ast = reader.parse(root, &text);
-    let mut own = vec![Parsed { path: Rc::from(""), source: root, is_std: false, is_prelude: false, ast }];
+    let mut own = vec![own_module("", root, ast)];
     read_imports(&mut own, host, &mut reader);
     let mut waiting: Vec<(&str, &str)> =
         stark_std::SOURCES.iter().copied().filter(|(path, _)| !is_prelude(path)).collect();
@@ -91,23 +93,31 @@ pub fn load(
         waiting = others;
     }
     let root_idx = library.len();
+    // They were counted from the program's own file.
+    own.iter_mut().flat_map(|m| m.imports.values_mut()).for_each(|id| id.0 += root_idx as u32);
     library.append(&mut own);
     (library, root_idx)
 }
 
+fn own_module(path: &str, source: SourceId, ast: ast::Module) -> Parsed {
+    Parsed { path: Rc::from(path), imports: HashMap::new(), source, is_std: false, is_prelude: false, ast }
+}
+
 /// Adds the program's own modules that those of the list import, until nothing new appears.
 fn read_imports(modules: &mut Vec<Parsed>, host: &dyn Host, reader: &mut Reader) {
-    let mut known: HashSet<String> = HashSet::new();
+    let mut known: HashMap<String, ModuleId> = HashMap::from([(String::new(), ModuleId(0))]);
     let mut next = 0;
     while next < modules.len() {
         let wanted: Vec<(String, stark_syntax::source::Span)> =
             imports(&modules[next].ast).into_iter().map(|p| (dotted(p), p.span)).collect();
         for (path, span) in wanted {
-            if known.contains(&path) {
+            let name = host.resolve(&modules[next].path, &path);
+            if let Some(id) = known.get(&name) {
+                modules[next].imports.insert(path, *id);
                 continue;
             }
             // A module that is not there is reported where the import is resolved: it may be one of the library's.
-            let Some((display, text)) = host.load(&path) else { continue };
+            let Some((display, text)) = host.load(&name) else { continue };
             if modules.len() >= MAX_MODULES {
                 reader.diagnostics.push(Diagnostic::error(
                     codes::UNKNOWN_MODULE,
@@ -117,10 +127,12 @@ fn read_imports(modules: &mut Vec<Parsed>, host: &dyn Host, reader: &mut Reader)
                 ));
                 return;
             }
-            known.insert(path.clone());
+            let id = ModuleId(modules.len() as u32);
             let source = reader.sources.add(display, text.clone());
             let ast = reader.parse(source, &text);
-            modules.push(Parsed { path: Rc::from(path), source, is_std: false, is_prelude: false, ast });
+            modules.push(own_module(&name, source, ast));
+            modules[next].imports.insert(path, id);
+            known.insert(name, id);
         }
         next += 1;
     }

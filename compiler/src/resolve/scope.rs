@@ -94,13 +94,13 @@ impl<'a> Checker<'a> {
                 let ItemKind::Import(import) = &item.kind else { continue };
                 match import {
                     Import::Module { path, alias } => {
-                        let Some(target) = self.imported_module(path) else { continue };
+                        let Some(target) = self.imported_module(module, path) else { continue };
                         let name = alias.as_ref().map_or_else(|| Rc::from(dotted(path)), |a| a.name.clone());
                         let span = alias.as_ref().map_or(path.span, |a| a.span);
                         self.bind_import(module, name, Def::Module(target), span);
                     }
                     Import::Names { path, names } => {
-                        let Some(target) = self.imported_module(path) else {
+                        let Some(target) = self.imported_module(module, path) else {
                             for (name, alias) in names {
                                 // Keeps later uses of the names quiet.
                                 let bound = alias.as_ref().unwrap_or(name);
@@ -134,27 +134,37 @@ impl<'a> Checker<'a> {
         scope.names.insert(name, def);
     }
 
-    fn imported_module(&mut self, path: &ast::Path) -> Option<ModuleId> {
+    fn imported_module(&mut self, from: ModuleId, path: &ast::Path) -> Option<ModuleId> {
         let name = dotted(path);
-        let own = self.parsed.iter().position(|p| !p.is_std && *p.path == *name && !name.is_empty());
+        let importer = &self.parsed[from.index()];
         let std = || self.parsed.iter().position(|p| p.is_std && !p.is_prelude && *p.path == *name);
-        match own.or_else(std) {
-            Some(i) => Some(ModuleId(i as u32)),
-            None => {
-                let file = name.replace('.', "/");
-                let mut d = Diagnostic::error(
-                    codes::UNKNOWN_MODULE,
-                    format!("there is no module `{name}`"),
-                    path.span,
-                    format!("neither `{file}.stark` nor a module of the standard library"),
-                );
-                if let Some(near) = nearest(&name, super::graph::std_module_names()) {
-                    d = d.help(format!("did you mean `{near}`?"));
-                }
-                self.report(d);
-                None
-            }
+        let found = importer.imports.get(&name).copied().or_else(|| std().map(|i| ModuleId(i as u32)));
+        if found.is_some() {
+            return found;
         }
+        let meant = self.host.resolve(&importer.path, &name);
+        let mut d = match (self.host.why_missing(&meant), meant.split_once("::")) {
+            (Some(why), _) => {
+                Diagnostic::error(codes::UNKNOWN_MODULE, format!("module `{name}` cannot be read"), path.span, why)
+            }
+            (None, Some((package, module))) if name.split('.').next() == Some(package) => Diagnostic::error(
+                codes::UNKNOWN_MODULE,
+                format!("package `{package}` has no module `{module}`"),
+                path.span,
+                format!("there is no `{}.stark` in it", module.replace('.', "/")),
+            ),
+            _ => Diagnostic::error(
+                codes::UNKNOWN_MODULE,
+                format!("there is no module `{name}`"),
+                path.span,
+                format!("neither `{}.stark` nor a module of the standard library", name.replace('.', "/")),
+            ),
+        };
+        if let Some(near) = nearest(&name, super::graph::std_module_names()) {
+            d = d.help(format!("did you mean `{near}`?"));
+        }
+        self.report(d);
+        None
     }
 
     /// Imports that nothing used.

@@ -394,6 +394,15 @@ macro_rules! for_each_code {
                 "A generic function calls itself with ever larger types, so there is no end of versions to compile."
                 "fn f<T>(x: T, n: Int):\n    if n > 0: f([x], n - 1)\nf(1, 3)"
                 "fn f<T>(x: T, n: Int):\n    if n > 0: f(x, n - 1)\nf(1, 3)";
+            // --- packages ---------------------------------------------------------------------------------------
+            BAD_MANIFEST "E0901" "a stark.toml that cannot be used"
+                "A `stark.toml` has a `[package]` with `name`, `version` and `entry`, and may have `[dependencies]`, each `name = { path = \"../name\" }`, and `[assets]`, each `name = \"path\"`. Other keys are errors, so that a slip does not go unnoticed."
+                ""
+                "";
+            BAD_DEPENDENCY "E0902" "a dependency that cannot be used"
+                "A dependency is a folder with a `stark.toml` whose package has the name that is used for it. Packages do not depend on each other in a circle, and no two packages of a project have one name."
+                ""
+                "";
             // --- lints ------------------------------------------------------------------------------------------
             SWAPPED_ARGUMENTS "W0801" "arguments that look swapped"
                 "An argument names another parameter of the same type than the one it is given to."

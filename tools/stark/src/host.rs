@@ -1,25 +1,40 @@
-//! The compiler's view of the file system: modules beside the program.
+//! The compiler's view of the file system: the modules of a project, and the models that a program names.
 
-use std::path::{Path, PathBuf};
+use stark_project::Project;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
-/// Finds module `a.b` as `a/b.stark` in the program's folder.
+/// Finds modules where the project has them.
 pub struct FileHost {
-    root: PathBuf,
+    project: Project,
+    /// Why a module that is there could not be read.
+    problems: RefCell<HashMap<String, String>>,
+    /// The program's own file as a module of the project: importing it means the program itself.
+    program: Option<String>,
 }
 
 impl FileHost {
-    pub fn beside(program: &Path) -> FileHost {
-        FileHost { root: program.parent().map(Path::to_path_buf).unwrap_or_default() }
+    pub fn new(project: Project, program: &std::path::Path) -> FileHost {
+        let program = project.module_of(program);
+        FileHost { project, problems: RefCell::default(), program }
     }
 }
 
 impl stark_compiler::Host for FileHost {
-    fn load(&self, module_path: &str) -> Option<(String, String)> {
-        let mut path = self.root.clone();
-        path.extend(module_path.split('.'));
-        path.set_extension("stark");
-        let text = std::fs::read_to_string(&path).ok()?;
-        Some((path.display().to_string(), text))
+    fn load(&self, module: &str) -> Option<(String, String)> {
+        self.project.load(module).unwrap_or_else(|why| {
+            self.problems.borrow_mut().insert(module.to_string(), why);
+            None
+        })
+    }
+
+    fn resolve(&self, from: &str, path: &str) -> String {
+        let name = self.project.resolve(from, path);
+        if self.program.as_ref() == Some(&name) { String::new() } else { name }
+    }
+
+    fn why_missing(&self, module: &str) -> Option<String> {
+        self.problems.borrow().get(module).cloned()
     }
 
     fn model(&self, path: &str) -> Option<stark_shapes::ModelSpec> {

@@ -7,7 +7,8 @@ use stark_syntax::diagnostic::{Diagnostic, Severity};
 use stark_syntax::render;
 use stark_syntax::source::SourceMap;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use stark_project::{Project, Refusal};
+use std::path::{Path, PathBuf};
 
 /// Largest source or bytecode file that is read, in bytes.
 pub const MAX_FILE: u64 = 1 << 31;
@@ -51,6 +52,8 @@ pub struct Compiled {
     pub sources: SourceMap,
     pub diagnostics: Vec<Diagnostic>,
     pub module: Option<Module>,
+    /// When it was compiled for its tests.
+    pub tests: Vec<stark_compiler::TestEntry>,
 }
 
 impl Compiled {
@@ -59,42 +62,102 @@ impl Compiled {
     }
 }
 
-pub fn compile(path: &Path, generate: bool) -> Result<Compiled, String> {
-    let bytes = read(path)?;
-    let text = String::from_utf8(bytes).map_err(|e| {
-        let at = e.utf8_error().valid_up_to();
-        let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
-        format!("{}:{line}: the file is not UTF-8 text (byte {at})", path.display())
-    })?;
-    let mut sources = SourceMap::new();
-    let root = sources.add(path.display().to_string(), text);
-    let host = FileHost::beside(path);
-    let options = stark_compiler::Options::default();
-    if generate {
-        let done = stark_compiler::compile(&mut sources, root, &host, &options);
-        Ok(Compiled { sources, diagnostics: done.diagnostics, module: done.module })
-    } else {
-        let done = stark_compiler::check(&mut sources, root, &host, &options);
-        Ok(Compiled { sources, diagnostics: done.diagnostics, module: None })
+/// A program as the command line names it: a file, or a folder with a `stark.toml`.
+pub struct Target {
+    /// The `.stark` or `.starkbc` file.
+    pub file: PathBuf,
+    /// The package around it; `None` for bytecode, which needs nothing else.
+    pub project: Option<Project>,
+}
+
+impl Target {
+    /// Finds what `path` names. The project's dependencies are compared with its `stark.lock`.
+    pub fn find(path: &Path, locked: bool) -> Result<Target, i32> {
+        let target = if path.is_dir() {
+            let project = Project::of_folder(path).map_err(refused)?;
+            let file = project.root().entry().unwrap_or_default();
+            if !file.is_file() {
+                let name = project.root().name();
+                return Err(refuse(format!("package `{name}` has no {}: it is the `entry` of its stark.toml", file.display())));
+            }
+            Target { file, project: Some(project) }
+        } else if is_bytecode(path).map_err(refuse)? {
+            Target { file: path.to_path_buf(), project: None }
+        } else {
+            Target { file: path.to_path_buf(), project: Some(Project::of_file(path).map_err(refused)?) }
+        };
+        if let Some(project) = &target.project {
+            for note in project.lock(locked).map_err(refuse)? {
+                eprintln!("note: {note}");
+            }
+        }
+        Ok(target)
+    }
+
+    /// What a message calls it.
+    pub fn shown(&self) -> std::path::Display<'_> {
+        self.file.display()
+    }
+
+    pub fn compile(&self, generate: bool, options: &stark_compiler::Options) -> Result<Compiled, String> {
+        let bytes = read(&self.file)?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let at = e.utf8_error().valid_up_to();
+            let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+            format!("{}:{line}: the file is not UTF-8 text (byte {at})", self.shown())
+        })?;
+        let Some(project) = &self.project else {
+            return Err(format!("{} is bytecode; a .stark source is needed here", self.shown()));
+        };
+        let mut sources = SourceMap::new();
+        let root = sources.add(self.file.display().to_string(), text);
+        let host = FileHost::new(project.clone(), &self.file);
+        if generate {
+            let done = stark_compiler::compile(&mut sources, root, &host, options);
+            Ok(Compiled { sources, diagnostics: done.diagnostics, module: done.module, tests: done.tests })
+        } else {
+            let done = stark_compiler::check(&mut sources, root, &host, options);
+            Ok(Compiled { sources, diagnostics: done.diagnostics, module: None, tests: Vec::new() })
+        }
+    }
+
+    /// Its module, from the source or the `.starkbc` file.
+    pub fn module(&self) -> Result<Module, i32> {
+        if self.project.is_none() {
+            let bytes = read(&self.file).map_err(refuse)?;
+            return stark_bytecode::decode(&bytes).map_err(|e| refuse(format!("{}: {e}", self.shown())));
+        }
+        let compiled = self.compile(true, &stark_compiler::Options::default()).map_err(refuse)?;
+        report(&compiled.sources, &compiled.diagnostics, false);
+        compiled.module.ok_or(REFUSED)
+    }
+
+    pub fn verified(&self) -> Result<VerifiedModule, i32> {
+        verify(self.module()?, &self.file)
     }
 }
 
-/// A module from a `.stark` source or a `.starkbc` file, told apart by content.
-pub fn module(path: &Path) -> Result<Module, i32> {
-    let refuse = |message: String| crate::commands::refuse(message);
-    let is_bytecode = is_bytecode(path).map_err(refuse)?;
-    if is_bytecode {
-        let bytes = read(path).map_err(refuse)?;
-        return stark_bytecode::decode(&bytes).map_err(|e| refuse(format!("{}: {e}", path.display())));
+/// Says why there is no project.
+pub fn refused(refusal: Refusal) -> i32 {
+    match refusal {
+        Refusal::Message(message) => refuse(message),
+        Refusal::Diagnostics(sources, diagnostics) => {
+            report(&sources, &diagnostics, false);
+            REFUSED
+        }
     }
-    let compiled = compile(path, true).map_err(refuse)?;
-    report(&compiled.sources, &compiled.diagnostics, false);
-    compiled.module.ok_or(REFUSED)
+}
+
+fn refuse(message: String) -> i32 {
+    crate::commands::refuse(message)
+}
+
+pub fn verify(module: Module, path: &Path) -> Result<VerifiedModule, i32> {
+    stark_bytecode::verify(module).map_err(|e| refuse(format!("{}: {e}", path.display())))
 }
 
 pub fn verified(path: &Path) -> Result<VerifiedModule, i32> {
-    let module = module(path)?;
-    stark_bytecode::verify(module).map_err(|e| crate::commands::refuse(format!("{}: {e}", path.display())))
+    Target::find(path, false)?.verified()
 }
 
 /// Whether the file begins like a `.starkbc`; also when it is named so, that a cut file is called what it was meant to be.

@@ -5,6 +5,7 @@
 mod commands;
 mod host;
 mod load;
+mod testing;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
         stark run hello.stark                 compile in memory and run\n  \
         stark build service.stark -o s.starkbc   one file that runs without the source\n  \
         stark run s.starkbc -- one two        arguments for the program follow\n  \
+        stark new greeter                     a package to begin with\n  \
+        stark test greeter                    runs its `@test` functions\n  \
         stark check service.stark             all errors and warnings, nothing is run\n  \
         stark explain E0601                   what a code means, with examples\n  \
         stark inspect classifier.pt           inputs, outputs and parameters of a model\n\n\
@@ -36,6 +39,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(commands::run::Args),
+    Test(commands::test::Args),
+    New(commands::new::Args),
     Build(commands::build::Args),
     Check(commands::check::Args),
     Disasm(commands::disasm::Args),
@@ -47,6 +52,8 @@ enum Command {
 fn main() -> ExitCode {
     let status = match Cli::parse().command {
         Command::Run(args) => commands::run::main(&args),
+        Command::Test(args) => commands::test::main(&args),
+        Command::New(args) => commands::new::main(&args),
         Command::Build(args) => commands::build::main(&args),
         Command::Check(args) => commands::check::main(&args),
         Command::Disasm(args) => commands::disasm::main(&args),

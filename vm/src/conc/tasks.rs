@@ -223,7 +223,9 @@ pub(crate) fn spawn(cx: &mut TaskCx, func: &'static Func, args: Vec<Value>, hand
                 result.cell.complete(Err(parcel));
             }
         }
-        TaskEnd::Exit(status) => cx.program().exit(status),
+        TaskEnd::Exit(status) => {
+            cx.program().exit(status);
+        }
     });
     let scheduler = cx.program().scheduler().ok_or_else(|| Fault::internal("tasks need a scheduler"))?;
     let body = TaskBody::new(cx.program(), func, parcels, on_end);

@@ -161,10 +161,20 @@ pub fn find(name: &str) -> Option<&'static NativeRow> {
     BY_NAME.get_or_init(|| all().map(|row| (row.name, row)).collect()).get(name).copied()
 }
 
+/// Makes the random numbers of the tasks on this thread follow from `seed`.
+pub(crate) fn seed_random(seed: u64) {
+    system::seed_thread(seed);
+}
+
 #[cold]
-pub(crate) fn denied(row: &NativeRow) -> Fault {
+pub(crate) fn denied(row: &NativeRow, program: &crate::program::Program) -> Fault {
     let capability = row.capability.map_or("", Capability::name);
-    let message = format!("`{}` needs the capability `{capability}`, which this program was not given", row.name);
+    let given = row.capability.is_some_and(|capability| !program.options.denied.contains(&capability));
+    let message = if given {
+        format!("`{}` cannot run under a seed: what the {capability} answers, and when, does not follow from it", row.name)
+    } else {
+        format!("`{}` needs the capability `{capability}`, which this program was not given", row.name)
+    };
     Fault::new(crate::fault::FaultKind::PermissionError, message)
 }
 

@@ -10,7 +10,6 @@ use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) const TABLE: &[NativeRow] = answers! {
@@ -68,6 +67,9 @@ pub const MAX_FILE_BYTES: u64 = 4 << 30;
 
 fn io_read_line(cx: &NativeCx<'_>) -> Outcome {
     cx.task.program().flush();
+    if !cx.task.program().has_input {
+        return Ok(option(cx, None));
+    }
     let mut line = String::new();
     let mut input = std::io::stdin().lock().take(MAX_FILE_BYTES);
     let n = input.read_line(&mut line).map_err(|e| Fault::io(format!("standard input cannot be read: {e}")))?;
@@ -77,6 +79,9 @@ fn io_read_line(cx: &NativeCx<'_>) -> Outcome {
 
 fn io_read_rest(cx: &NativeCx<'_>) -> Outcome {
     cx.task.program().flush();
+    if !cx.task.program().has_input {
+        return Ok(Value::str(""));
+    }
     let mut text = String::new();
     let mut input = std::io::stdin().lock().take(MAX_FILE_BYTES);
     input.read_to_string(&mut text).map_err(|e| Fault::io(format!("standard input cannot be read: {e}")))?;
@@ -227,9 +232,9 @@ fn since_1970() -> std::time::Duration {
 
 /// Nanoseconds since the program first asked; virtual under a seed.
 fn since_start(cx: &NativeCx<'_>) -> i64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let now = cx.task.program().scheduler().map_or_else(Instant::now, |scheduler| scheduler.now());
-    let start = *START.get_or_init(|| now);
+    let program = cx.task.program();
+    let now = program.scheduler().map_or_else(Instant::now, |scheduler| scheduler.now());
+    let start = *program.started.get_or_init(|| now);
     let ns = |d: std::time::Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
     match now.checked_duration_since(start) {
         Some(passed) => ns(passed),
@@ -245,12 +250,23 @@ fn instant_elapsed(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::duration(since_start(cx).saturating_sub(cx.int(0))))
 }
 
-fn time_unix(_: &NativeCx<'_>) -> Outcome {
-    Ok(Value::float(since_1970().as_secs_f64()))
+/// Under a seed every program begins at midnight before the first of January 2000, in UTC.
+const SEEDED_START: std::time::Duration = std::time::Duration::from_secs(946_684_800);
+
+/// The date; virtual under a seed.
+fn date(cx: &NativeCx<'_>) -> std::time::Duration {
+    match cx.task.program().scheduler() {
+        Some(scheduler) if scheduler.is_seeded() => SEEDED_START + scheduler.since_start(),
+        _ => since_1970(),
+    }
 }
 
-fn time_utc(_: &NativeCx<'_>) -> Outcome {
-    Ok(Value::str(utc(since_1970().as_secs())))
+fn time_unix(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::float(date(cx).as_secs_f64()))
+}
+
+fn time_utc(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::str(utc(date(cx).as_secs())))
 }
 
 fn fits(what: &str, ns: Option<i64>) -> Result<i64, Fault> {
@@ -345,6 +361,11 @@ thread_local! {
 fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(since_1970().as_nanos())
+}
+
+/// Makes the numbers of the tasks on this thread follow from `seed`.
+pub(super) fn seed_thread(seed: u64) {
+    RNG.set(Rng::new(seed));
 }
 
 /// A seed that the program gave, or a fresh one below 0.

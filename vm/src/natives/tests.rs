@@ -69,7 +69,8 @@ impl World {
         let module = Module { types: descs, functions: vec![entry], entry: FuncId(0), ..Module::default() };
         let space = load_unverified(module).expect("the module loads");
         let types = space.types;
-        let program = Program::new(space, Options::default(), vec!["a".into(), "b".into()], Box::new(std::io::sink()));
+        let console = crate::Console { out: Box::new(std::io::sink()), ..crate::Console::process() };
+        let program = Program::new(space, Options::default(), vec!["a".into(), "b".into()], console);
         let names = types.iter().map(|info| info.name()).collect();
         World { task: TaskCx::new(Arc::new(program)), types, names }
     }

@@ -6,7 +6,9 @@ pub mod check;
 pub mod disasm;
 pub mod explain;
 pub mod inspect;
+pub mod new;
 pub mod run;
+pub mod test;
 
 /// Wrong usage, or a program that does not compile or load.
 pub const REFUSED: i32 = 2;

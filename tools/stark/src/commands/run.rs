@@ -1,9 +1,9 @@
-//! `stark run FILE [ARGS]`
+//! `stark run FILE|FOLDER [ARGS]`
 
-use crate::load;
+use crate::load::Target;
 use std::path::PathBuf;
 
-/// Run a program: a .stark source (compiled in memory) or a .starkbc file
+/// Run a program: a .stark source (compiled in memory), a .starkbc file, or a folder with a stark.toml
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  stark run service.stark --workers 4 input.txt\n\nOptions of stark come before FILE; everything after FILE goes to the program (`args()`).")]
 pub struct Args {
@@ -16,7 +16,11 @@ pub struct Args {
     /// Largest heap of one task, in bytes; passing it throws OutOfMemoryError in that task
     #[arg(long, value_name = "BYTES")]
     heap_limit: Option<u64>,
-    /// The program
+    /// Refuse to run when a dependency is not as stark.lock says
+    #[arg(long)]
+    locked: bool,
+    /// The program, or a folder with a stark.toml
+    #[arg(value_name = "FILE|FOLDER")]
     file: PathBuf,
     /// Arguments for the program
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -24,7 +28,11 @@ pub struct Args {
 }
 
 pub fn main(args: &Args) -> i32 {
-    let module = match load::verified(&args.file) {
+    let target = match Target::find(&args.file, args.locked) {
+        Ok(target) => target,
+        Err(status) => return status,
+    };
+    let module = match target.verified() {
         Ok(module) => module,
         Err(status) => return status,
     };
@@ -45,7 +53,7 @@ pub fn main(args: &Args) -> i32 {
     if let Some(limit) = args.heap_limit {
         options.heap_limit = limit as usize;
     }
-    options.dir = args.file.parent().map(PathBuf::from);
+    options.dir = target.file.parent().map(PathBuf::from);
     match stark_vm::Runtime::new(options).run(module, args.args.clone()) {
         Ok(status) => status,
         Err(error) => super::refuse(format!("{}: {error}", args.file.display())),

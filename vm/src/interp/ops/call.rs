@@ -154,7 +154,7 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
         let mut cx =
             NativeCx { args, sig: &native.sig, ret: 0, resume: machine.resume.take(), task: &mut machine.task };
         result = if native.row.capability.is_some_and(|capability| cx.task.program().is_denied(capability)) {
-            Err(crate::natives::denied(native.row))
+            Err(crate::natives::denied(native.row, cx.task.program()))
         } else {
             (native.row.func)(&mut cx)
         };

@@ -1,0 +1,59 @@
+//! `stark test [FILE|FOLDER…]`
+
+use crate::testing::{self, Settings};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Run the `@test` functions of programs
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  stark test                          the tests in this folder and below\n  \
+    stark test greeter --filter greets  those whose name contains `greets`\n  \
+    stark test race.stark --schedules 100   each test under a hundred orders of its tasks\n\n\
+    Each test runs in a virtual machine of its own, on one thread and in virtual time; the order of its tasks and its random\n\
+    numbers follow from the seed. The statements at the top level of its file run before it, `main` does not.\n\n\
+    Exit status: 0 all passed, 1 a test failed, 2 a file does not compile.")]
+pub struct Args {
+    /// Programs, or folders: all programs below them
+    #[arg(value_name = "FILE|FOLDER")]
+    paths: Vec<PathBuf>,
+    /// Only tests whose name contains this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    filter: String,
+    /// The seed of the first schedule
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Run each test under this many schedules, with seeds that count up; the first that fails is reported
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    schedules: u64,
+    /// Tests that run at the same time; by default one for each core
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Seconds that a test may take under one schedule, on a real clock
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    timeout: f64,
+    /// Run on this many threads and in real time instead, without a seed: for tests that need the network
+    #[arg(long, value_name = "N", conflicts_with_all = ["seed", "schedules"], value_parser = clap::value_parser!(u16).range(1..))]
+    workers: Option<u16>,
+    /// Refuse when a dependency is not as stark.lock says
+    #[arg(long)]
+    locked: bool,
+}
+
+pub fn main(args: &Args) -> i32 {
+    let timeout = match Duration::try_from_secs_f64(args.timeout) {
+        Ok(timeout) if !timeout.is_zero() => timeout,
+        _ => return super::refuse(format!("--timeout must be a number of seconds above 0, it is {}", args.timeout)),
+    };
+    let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let here = [PathBuf::from(".")];
+    testing::main(&Settings {
+        paths: if args.paths.is_empty() { &here } else { &args.paths },
+        filter: &args.filter,
+        seed: args.seed,
+        n_schedules: args.schedules,
+        workers: args.workers.map(usize::from),
+        jobs,
+        timeout,
+        locked: args.locked,
+    })
+}

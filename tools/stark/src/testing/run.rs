@@ -1,0 +1,113 @@
+//! One test, run once.
+
+use stark_bytecode::FuncId;
+use stark_vm::{CodeSpace, Console, Ended, Options, Runtime, StartError};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+/// Bytes of output that are kept of one test.
+const MAX_OUTPUT: usize = 1 << 20;
+
+/// How long a test that was stopped may take to end: the turns under way finish first.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What it takes to run a test.
+#[derive(Clone)]
+pub struct Test {
+    pub code: &'static CodeSpace,
+    pub entry: FuncId,
+    pub dir: Option<PathBuf>,
+    pub timeout: Duration,
+}
+
+/// How it went.
+pub struct Outcome {
+    end: Result<Ended, String>,
+    /// What it printed, and its errors.
+    pub text: String,
+    /// More was printed than is kept.
+    pub is_cut: bool,
+    pub took: Duration,
+}
+
+impl Outcome {
+    pub fn passed(&self) -> bool {
+        self.end == Ok(Ended::Returned)
+    }
+
+    /// For a test that failed: what its output does not say by itself.
+    pub fn failure(&self) -> Option<Option<String>> {
+        match &self.end {
+            Ok(Ended::Returned) => None,
+            Ok(Ended::Failed | Ended::Deadlock) => Some(None),
+            Ok(Ended::Exit(status)) => Some(Some(format!("the test ended with `exit({status})` instead of returning"))),
+            Ok(Ended::Stopped) => Some(Some("the test was stopped".into())),
+            Err(why) => Some(Some(why.clone())),
+        }
+    }
+}
+
+impl Test {
+    /// Runs it on the seeded scheduler, or without a seed on `n_workers` threads.
+    pub fn run(&self, seed: Option<u64>, n_workers: usize) -> Outcome {
+        let options = Options { n_workers, seed, dir: self.dir.clone(), ..Options::default() };
+        let runtime = Arc::new(Runtime::new(options));
+        let output = Arc::new(Mutex::new(Output::default()));
+        let console = Console {
+            out: Box::new(Sink(output.clone())),
+            err: Box::new(Sink(output.clone())),
+            has_input: false,
+        };
+        let (sender, receiver) = mpsc::channel();
+        let begun = Instant::now();
+        let (test, theirs) = (self.clone(), runtime.clone());
+        // Not joined: a native that never comes back must not keep the other tests waiting.
+        let thread = std::thread::Builder::new().name("stark-test".into()).spawn(move || {
+            let ended = theirs.run_function(test.code, test.entry, Vec::new(), console);
+            // Nobody waits any more when it took too long.
+            let _ = sender.send(ended);
+        });
+        let end = match thread {
+            Err(error) => Err(format!("no thread for the test: {error}")),
+            Ok(_) => match receiver.recv_timeout(self.timeout) {
+                Ok(ended) => ended.map_err(|e: StartError| e.to_string()),
+                Err(mpsc::RecvTimeoutError::Disconnected) => Err("a bug in STARK's runtime ended the test".into()),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    runtime.stop();
+                    let stopped = receiver.recv_timeout(GRACE).is_ok();
+                    let left = if stopped { "" } else { "; it is in a call that cannot be stopped and was left behind" };
+                    Err(format!("the test did not end within {} s{left}", self.timeout.as_secs_f64()))
+                }
+            },
+        };
+        let took = begun.elapsed();
+        let output = output.lock().map(|mut o| std::mem::take(&mut *o)).unwrap_or_default();
+        Outcome { end, text: String::from_utf8_lossy(&output.kept).into_owned(), is_cut: output.is_cut, took }
+    }
+}
+
+/// What a test wrote, up to a limit.
+#[derive(Default)]
+struct Output {
+    kept: Vec<u8>,
+    is_cut: bool,
+}
+
+struct Sink(Arc<Mutex<Output>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if let Ok(mut output) = self.0.lock() {
+            let n = bytes.len().min(MAX_OUTPUT.saturating_sub(output.kept.len()));
+            output.kept.extend_from_slice(&bytes[..n]);
+            output.is_cut |= n < bytes.len();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
