@@ -160,6 +160,8 @@ pub struct Checker<'a> {
     pub depth: u32,
     /// The script's variables and how they were used, until every function has been checked.
     pub entry_cx: Option<(Vec<Local>, Vec<crate::check::LocalMeta>)>,
+    /// Takes notes for an editor.
+    pub recorder: Option<Box<crate::index::record::Recorder>>,
 }
 
 impl Checker<'_> {
