@@ -244,6 +244,11 @@ impl Index {
         self.uses.iter().filter(|(_, e)| entities.contains(e)).map(|(at, _)| *at)
     }
 
+    /// How many names have a known meaning.
+    pub fn n_uses(&self) -> usize {
+        self.uses.len()
+    }
+
     /// Every use in a file, in order.
     pub fn uses_in(&self, source: SourceId) -> &[(Span, Entity)] {
         let from = self.uses.partition_point(|(at, _)| at.source < source);
@@ -271,7 +276,14 @@ impl Index {
         around.min_by_key(|(at, _)| (at.end - at.start, at.start)).map(|(at, ty)| (*at, ty))
     }
 
-    /// The typed expression that ends at a place and begins first: what a `.` behind it looks into is the one that begins last.
+    /// The type of the smallest typed expression around a name: what a call of it gives, what a field holds.
+    pub fn type_around(&self, at: Span) -> Option<&Ty> {
+        let covers = |e: &Span| e.source == at.source && e.start <= at.start && at.end <= e.end;
+        let around = self.types.iter().filter(|(e, _)| covers(e));
+        around.min_by_key(|(e, _)| e.end - e.start).map(|(_, ty)| ty)
+    }
+
+    /// What a `.` at a place looks into: of the typed expressions that end there the smallest one.
     pub fn type_ending_at(&self, source: SourceId, offset: u32) -> Option<&Ty> {
         let ends = self.types.iter().filter(|(at, _)| at.source == source && at.end == offset);
         ends.max_by_key(|(at, _)| at.start).map(|(_, ty)| ty)
@@ -326,6 +338,15 @@ impl Index {
     pub fn module_names(&self) -> Vec<(Rc<str>, ModuleId)> {
         let known = self.modules.iter().enumerate().filter(|(_, m)| !m.is_prelude && !m.path.is_empty());
         known.map(|(i, m)| (m.path.clone(), ModuleId(i as u32))).collect()
+    }
+
+    /// The types that are part of the language, by name.
+    pub fn builtin_types(&self) -> &'static [&'static str] {
+        crate::types::lower::BUILTIN_TYPES
+    }
+
+    pub fn builtin_type(&self, name: &str) -> Option<Ty> {
+        crate::types::lower::builtin_type(name)
     }
 
     /// What a bare name means in a module.

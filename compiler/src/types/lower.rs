@@ -18,7 +18,7 @@ pub enum Named {
     Missing,
 }
 
-const BUILTIN_TYPES: &[&str] = &[
+pub const BUILTIN_TYPES: &[&str] = &[
     "Int", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float", "Float16", "Float32",
     "Float64", "BFloat16", "Bool", "String", "Bytes", "Duration", "Instant", "Tensor",
 ];

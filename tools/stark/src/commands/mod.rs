@@ -6,6 +6,7 @@ pub mod check;
 pub mod disasm;
 pub mod explain;
 pub mod inspect;
+pub mod lsp;
 pub mod run;
 
 /// Wrong usage, or a program that does not compile or load.
