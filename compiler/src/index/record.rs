@@ -45,6 +45,16 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// What the flow of shapes found out beyond a type.
+    pub fn note_shape(&mut self, at: Span, ty: Option<Ty>, is_variable: bool) {
+        let (Some(recorder), Some(ty)) = (&mut self.recorder, ty) else { return };
+        if !is_variable {
+            recorder.types.insert(at, ty);
+        } else if let Some(local) = recorder.locals.get_mut(&at) {
+            local.ty = ty;
+        }
+    }
+
     /// A variable that the program can name, at its declaration.
     pub fn note_binding(&mut self, binding: &Binding) {
         let (Some(recorder), Binding::Local(id)) = (&mut self.recorder, binding) else { return };

@@ -21,7 +21,7 @@ pub fn of(project: &mut Project, uri: &Uri) -> Vec<(Uri, Diagnostic)> {
 fn convert(project: &Project, program: &Program, d: &diagnostic::Diagnostic) -> Option<(Uri, Diagnostic)> {
     let place = location(project, program, d.primary.span).ok()?;
     let mut message = d.message.clone();
-    if !d.primary.text.is_empty() {
+    if !d.primary.text.is_empty() && !d.message.contains(&d.primary.text) {
         message += &format!("\n{}", d.primary.text);
     }
     for note in &d.notes {
