@@ -324,7 +324,7 @@ impl Index {
             let above = above.trim();
             match above.strip_prefix("///") {
                 Some(doc) if !doc.starts_with('/') => lines.push(doc.strip_prefix(' ').unwrap_or(doc)),
-                _ if above.starts_with('@') && lines.is_empty() => {}
+                _ if above.starts_with('@') && lines.is_empty() && !declares(above) => {}
                 _ => break,
             }
         }
@@ -332,6 +332,12 @@ impl Index {
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
+}
+
+/// Whether a line with attributes has the declaration behind them.
+fn declares(line: &str) -> bool {
+    let words = ["fn", "struct", "enum", "trait", "actor", "impl", "const", "type", "shared"];
+    line.split(' ').any(|word| words.contains(&word))
 }
 
 fn short(name: &str) -> &str {
