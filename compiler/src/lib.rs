@@ -43,7 +43,7 @@ pub struct Checked {
 /// Names, types and the rules of ownership and concurrency.
 pub fn check(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Checked {
     let mut diagnostics = Vec::new();
-    let (parsed, root_idx) = resolve::graph::load(sources, root, host, &mut diagnostics);
+    let (parsed, root_idx) = resolve::graph::load(sources, root, host, options, &mut diagnostics);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Checked { program: None, diagnostics };
     }

@@ -530,7 +530,7 @@ impl<'a> Checker<'a> {
         let module = self.f.env.module;
         names.extend(self.scopes[module.index()].names.keys().cloned());
         names.extend(self.prelude.keys().cloned());
-        names.extend(self.std_modules.keys().cloned());
+        names.extend(crate::resolve::graph::std_module_names().map(Rc::from));
         names.extend(self.script_lets.iter().map(|l| l.name.clone()));
         if let Some(adt) = self.f.actor
             && let AdtKind::Actor(def) = &self.program.adts[adt.index()].kind

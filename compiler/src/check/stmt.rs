@@ -133,7 +133,7 @@ impl<'a> Checker<'a> {
         match &stmt.kind {
             StmtKind::Pass | StmtKind::Error | StmtKind::Item(_) => {}
             StmtKind::Let { mutable, pattern, ty, value, else_block } => {
-                self.let_stmt(*mutable, pattern, ty.as_ref(), value.as_ref(), else_block.as_ref(), span, out);
+                self.let_stmt(*mutable, pattern, ty.as_deref(), value.as_ref(), else_block.as_deref(), span, out);
             }
             StmtKind::Assign { target, op, value } => {
                 let e = self.assign(target, *op, value, span);

@@ -165,7 +165,7 @@ fn stmt_returns(stmt: &ast::Stmt) -> bool {
         StmtKind::Return(value) => value.is_some(),
         StmtKind::Expr(e) => expr_returns(e),
         StmtKind::Let { value, else_block, .. } => {
-            value.as_ref().is_some_and(expr_returns) || else_block.as_ref().is_some_and(returns_value)
+            value.as_ref().is_some_and(expr_returns) || else_block.as_deref().is_some_and(returns_value)
         }
         StmtKind::Assign { value, .. } => expr_returns(value),
         StmtKind::While { body, .. } | StmtKind::For { body, .. } => returns_value(body),

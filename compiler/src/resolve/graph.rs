@@ -1,7 +1,7 @@
 //! Which files a program consists of: the library, the program's own file, and what they import, each parsed once.
 
-use crate::Host;
 use crate::session::Parsed;
+use crate::{Host, Options};
 use stark_syntax::ast::{self, Import, ItemKind};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
@@ -12,23 +12,35 @@ use std::rc::Rc;
 /// How deep and how many modules one program may import.
 const MAX_MODULES: usize = 4096;
 
-/// The library's modules, the prelude's files with an empty name.
-fn load_std(sources: &mut SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Vec<Parsed> {
-    let mut out = Vec::new();
-    for (path, text) in stark_std::SOURCES {
-        let name = path.trim_end_matches(".stark");
-        let is_prelude = name.starts_with("prelude/") || name.starts_with("prelude.");
-        let source = sources.add(format!("std/{name}.stark"), *text);
-        let ast = parse(source, text, diagnostics);
-        out.push(Parsed { path: Rc::from(name.replace('/', ".")), source, is_std: true, is_prelude, ast });
-    }
-    out
+/// Reads texts and remembers which names they mention.
+struct Reader<'s> {
+    sources: &'s mut SourceMap,
+    diagnostics: &'s mut Vec<Diagnostic>,
+    mentioned: HashSet<Rc<str>>,
 }
 
-fn parse(source: SourceId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> ast::Module {
-    let parsed = stark_syntax::parser::parse(text, source);
-    diagnostics.extend(parsed.diagnostics);
-    parsed.module
+impl Reader<'_> {
+    fn parse(&mut self, source: SourceId, text: &str) -> ast::Module {
+        let parsed = stark_syntax::parser::parse(text, source);
+        self.diagnostics.extend(parsed.diagnostics);
+        self.mentioned.extend(parsed.names);
+        parsed.module
+    }
+
+    fn std_file(&mut self, path: &str, text: &str) -> Parsed {
+        let source = self.sources.add(format!("std/{path}.stark"), text);
+        let ast = self.parse(source, text);
+        Parsed { path: Rc::from(path.replace('/', ".")), source, is_std: true, is_prelude: is_prelude(path), ast }
+    }
+}
+
+fn is_prelude(path: &str) -> bool {
+    path.starts_with("prelude/")
+}
+
+/// The library's modules that are visible by name.
+pub fn std_module_names() -> impl Iterator<Item = &'static str> {
+    stark_std::SOURCES.iter().map(|(path, _)| *path).filter(|path| !is_prelude(path))
 }
 
 /// The modules an AST imports, with the places that do.
@@ -47,21 +59,46 @@ pub fn dotted(path: &ast::Path) -> String {
     path.segments.iter().map(|s| &*s.name).collect::<Vec<_>>().join(".")
 }
 
-/// Every module of the program. The root's index comes second.
+/// Every module of the program: the library's first, then the root, whose index comes second, then what it imports.
+///
+/// Of the library's modules only those are read that some text mentions: a module nobody names costs nothing.
 pub fn load(
     sources: &mut SourceMap,
     root: SourceId,
     host: &dyn Host,
+    options: &Options,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<Parsed>, usize) {
-    let mut modules = load_std(sources, diagnostics);
-    let std_names: HashSet<Rc<str>> = modules.iter().filter(|m| !m.is_prelude).map(|m| m.path.clone()).collect();
-    let root_idx = modules.len();
     let text = sources.text(root).to_string();
-    let ast = parse(root, &text, diagnostics);
-    modules.push(Parsed { path: Rc::from(""), source: root, is_std: false, is_prelude: false, ast });
+    let mut reader = Reader { sources, diagnostics, mentioned: HashSet::new() };
+    let mut library: Vec<Parsed> = stark_std::SOURCES
+        .iter()
+        .filter(|(path, _)| is_prelude(path))
+        .map(|(path, text)| reader.std_file(path, text))
+        .collect();
+    let ast = reader.parse(root, &text);
+    let mut own = vec![Parsed { path: Rc::from(""), source: root, is_std: false, is_prelude: false, ast }];
+    read_imports(&mut own, host, &mut reader);
+    let mut waiting: Vec<(&str, &str)> =
+        stark_std::SOURCES.iter().copied().filter(|(path, _)| !is_prelude(path)).collect();
+    loop {
+        let is_wanted = |path: &str| options.check_all_of_std || reader.mentioned.contains(path);
+        let (wanted, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(path, _)| is_wanted(path));
+        if wanted.is_empty() {
+            break;
+        }
+        library.extend(wanted.into_iter().map(|(path, text)| reader.std_file(path, text)));
+        waiting = others;
+    }
+    let root_idx = library.len();
+    library.append(&mut own);
+    (library, root_idx)
+}
+
+/// Adds the program's own modules that those of the list import, until nothing new appears.
+fn read_imports(modules: &mut Vec<Parsed>, host: &dyn Host, reader: &mut Reader) {
     let mut known: HashSet<String> = HashSet::new();
-    let mut next = root_idx;
+    let mut next = 0;
     while next < modules.len() {
         let wanted: Vec<(String, stark_syntax::source::Span)> =
             imports(&modules[next].ast).into_iter().map(|p| (dotted(p), p.span)).collect();
@@ -69,27 +106,22 @@ pub fn load(
             if known.contains(&path) {
                 continue;
             }
-            match host.load(&path) {
-                Some((display, text)) => {
-                    if modules.len() - root_idx >= MAX_MODULES {
-                        diagnostics.push(Diagnostic::error(
-                            codes::UNKNOWN_MODULE,
-                            format!("a program may have {MAX_MODULES} modules"),
-                            span,
-                            "one too many",
-                        ));
-                        return (modules, root_idx);
-                    }
-                    known.insert(path.clone());
-                    let source = sources.add(display, text.clone());
-                    let ast = parse(source, &text, diagnostics);
-                    modules.push(Parsed { path: Rc::from(path), source, is_std: false, is_prelude: false, ast });
-                }
-                None if std_names.contains(path.as_str()) => {}
-                None => {} // Reported where the import is resolved.
+            // A module that is not there is reported where the import is resolved: it may be one of the library's.
+            let Some((display, text)) = host.load(&path) else { continue };
+            if modules.len() >= MAX_MODULES {
+                reader.diagnostics.push(Diagnostic::error(
+                    codes::UNKNOWN_MODULE,
+                    format!("a program may have {MAX_MODULES} modules"),
+                    span,
+                    "one too many",
+                ));
+                return;
             }
+            known.insert(path.clone());
+            let source = reader.sources.add(display, text.clone());
+            let ast = reader.parse(source, &text);
+            modules.push(Parsed { path: Rc::from(path), source, is_std: false, is_prelude: false, ast });
         }
         next += 1;
     }
-    (modules, root_idx)
 }

@@ -154,8 +154,7 @@ impl<'a> Checker<'a> {
                     path.span,
                     format!("neither `{file}.stark` nor a module of the standard library"),
                 );
-                let names: Vec<Rc<str>> = self.std_modules.keys().cloned().collect();
-                if let Some(near) = nearest(&name, names.iter().map(|n| &**n)) {
+                if let Some(near) = nearest(&name, super::graph::std_module_names()) {
                     d = d.help(format!("did you mean `{near}`?"));
                 }
                 self.report(d);

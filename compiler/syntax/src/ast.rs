@@ -107,7 +107,7 @@ pub struct Param {
     /// `self` for the receiver (with `ty` None).
     pub name: Ident,
     pub ty: Option<Type>,
-    pub default: Option<Expr>,
+    pub default: Option<Box<Expr>>,
     pub span: Span,
 }
 
@@ -268,9 +268,9 @@ pub enum StmtKind {
     Let {
         mutable: bool,
         pattern: Pattern,
-        ty: Option<Type>,
+        ty: Option<Box<Type>>,
         value: Option<Expr>,
-        else_block: Option<Block>,
+        else_block: Option<Box<Block>>,
     },
     /// `place = e` and `place += e`.
     Assign {
@@ -310,7 +310,7 @@ pub enum StmtKind {
         body: Block,
     },
     /// `spawn fn name(): …` without parameters: starts at once, binds `name` to the handle.
-    SpawnFn(Fn),
+    SpawnFn(Box<Fn>),
     /// A declaration inside a function or block.
     Item(Box<Item>),
     Error,
@@ -358,7 +358,7 @@ pub enum ExprKind {
     SelfValue,
     /// `Type::name`, `Command::Reset`, `geo.Point::new`, `Stack<Int>::new`: the type's path and arguments, then the name.
     Scoped {
-        path: Path,
+        path: Box<Path>,
         type_args: Vec<Type>,
         name: Ident,
     },
@@ -441,7 +441,7 @@ pub enum ExprKind {
     /// `e as T`
     Cast {
         value: Box<Expr>,
-        ty: Type,
+        ty: Box<Type>,
     },
     /// `async: …`
     AsyncBlock(Block),
@@ -595,11 +595,11 @@ pub enum PatternKind {
     /// `_`
     Wildcard,
     /// A literal; a minus sign is folded in (`Expr` is a literal or a negated one).
-    Literal(Expr),
+    Literal(Box<Expr>),
     /// `a..=b`, `a..b`, `a..`, `..=b`
     Range {
-        start: Option<Expr>,
-        end: Option<Expr>,
+        start: Option<Box<Expr>>,
+        end: Option<Box<Expr>>,
         inclusive: bool,
     },
     /// A lone name: a binding, or a variant without payload when the matched type has one of that name.

@@ -114,7 +114,7 @@ impl<'s> Parser<'s> {
                     }
                     self.bump();
                     let ty = self.cast_type();
-                    lhs = Expr { kind: ExprKind::Cast { value: Box::new(lhs), ty }, span: self.since(start) };
+                    lhs = Expr { kind: ExprKind::Cast { value: Box::new(lhs), ty: Box::new(ty) }, span: self.since(start) };
                 }
                 Infix::Range => {
                     let inclusive = self.bump().kind == TokenKind::DotDotEq;
@@ -879,7 +879,7 @@ impl<'s> Parser<'s> {
                 {
                     self.bump();
                     let name = self.member_ident("::");
-                    ExprKind::Scoped { path, type_args, name }
+                    ExprKind::Scoped { path: Box::new(path), type_args, name }
                 } else {
                     ExprKind::Instantiate { base: Box::new(lhs), type_args }
                 }
@@ -959,7 +959,7 @@ impl<'s> Parser<'s> {
                 && self.eat(TokenKind::ColonColon)
             {
                 let name = self.member_ident("::");
-                return ExprKind::Scoped { path, type_args, name };
+                return ExprKind::Scoped { path: Box::new(path), type_args, name };
             }
             return ExprKind::Instantiate { base: Box::new(lhs), type_args };
         }
@@ -969,7 +969,7 @@ impl<'s> Parser<'s> {
         };
         let name = self.member_ident("::");
         match path {
-            Some(path) => ExprKind::Scoped { path, type_args, name },
+            Some(path) => ExprKind::Scoped { path: Box::new(path), type_args, name },
             None => {
                 let diagnostic = Diagnostic::error(
                     codes::EXPECTED,

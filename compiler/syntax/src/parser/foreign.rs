@@ -236,7 +236,7 @@ impl<'s> Parser<'s> {
 
     fn let_of(&self, name: Rc<str>, span: Span, ty: Option<Type>, value: Option<Expr>) -> StmtKind {
         let kind = PatternKind::Name { name: Ident { name, span }, mutable: false };
-        StmtKind::Let { mutable: true, pattern: Pattern { kind, span }, ty, value, else_block: None }
+        StmtKind::Let { mutable: true, pattern: Pattern { kind, span }, ty: ty.map(Box::new), value, else_block: None }
     }
 
     fn span_next_token(&self) -> Span {
@@ -384,7 +384,7 @@ impl<'s> Parser<'s> {
                 let span = self.span();
                 self.bump();
                 let literal = Expr { kind: ExprKind::Literal(Literal::Bool(word == "True")), span };
-                Some(PatternKind::Literal(literal))
+                Some(PatternKind::Literal(Box::new(literal)))
             }
             _ => None,
         }

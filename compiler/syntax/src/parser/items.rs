@@ -426,7 +426,7 @@ impl<'s> Parser<'s> {
             None
         };
         let default = if self.eat(TokenKind::Eq) { Some(self.expr()) } else { None };
-        Param { mode, name, ty, default, span: self.since(start) }
+        Param { mode, name, ty, default: default.map(Box::new), span: self.since(start) }
     }
 
     // --- generics ------------------------------------------------------------------------------------------------

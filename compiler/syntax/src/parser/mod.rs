@@ -22,7 +22,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::layout::{self, Comment, CommentKind, Lexed};
 use crate::source::{SourceId, Span};
 use crate::token::{Token, TokenKind};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::rc::Rc;
 
 /// How deep brackets, blocks, types and patterns may stand in each other.
@@ -40,6 +40,8 @@ pub struct Parse {
     pub module: Module,
     /// In the order of the text.
     pub comments: Vec<Comment>,
+    /// Every name that stands in the text, once, in no order.
+    pub names: Vec<Rc<str>>,
     /// In the order of the text. Errors `E00xx` and `E01xx`, and `E0504` for a `&` outside of an argument.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -56,8 +58,10 @@ pub fn parse(text: &str, source: SourceId) -> Parse {
     let module = parser.module();
     let mut found = diagnostics;
     found.append(&mut parser.diagnostics);
+    let names = std::mem::take(&mut parser.names).into_values().collect();
+    drop(parser);
     found.sort_by_key(|diagnostic| diagnostic.primary.span.start);
-    Parse { module, comments, diagnostics: found }
+    Parse { module, comments, names, diagnostics: found }
 }
 
 /// What the surroundings of an expression change about it.
@@ -363,21 +367,20 @@ impl<'s> Parser<'s> {
 
     /// The `///` lines directly above what begins at `start`.
     fn doc_before(&self, start: u32) -> Option<String> {
-        let mut i = self.comments.partition_point(|comment| comment.span.end <= start);
+        let end = self.comments.partition_point(|comment| comment.span.end <= start);
+        let mut first = end;
         let mut below = start;
-        let mut first = i;
-        while i > 0 {
-            let comment = &self.comments[i - 1];
-            let between = &self.text[comment.span.end as usize..below as usize];
-            let is_next = between.bytes().filter(|b| *b == b'\n').count() == 1 && between.trim().is_empty();
+        while let Some(comment) = first.checked_sub(1).map(|i| &self.comments[i]) {
+            // Looked at from below: the text up to the last comment may be long, the blanks are not.
+            let above = self.text[..below as usize].trim_end().len();
+            let is_next = above == comment.span.end as usize
+                && self.text[above..below as usize].bytes().filter(|b| *b == b'\n').count() == 1;
             if comment.kind != CommentKind::Doc || !is_next || !self.begins_line(comment.span.start) {
                 break;
             }
             below = comment.span.start;
-            i -= 1;
-            first = i;
+            first -= 1;
         }
-        let end = self.comments.partition_point(|comment| comment.span.end <= start);
         self.doc_text(&self.comments[first..end])
     }
 

@@ -49,9 +49,9 @@ impl<'s> Parser<'s> {
                 if self.eat(TokenKind::DotDot) || self.eat(TokenKind::DotDotEq) {
                     let ends = matches!(self.kind(), TokenKind::Number | TokenKind::Text | TokenKind::Minus);
                     let end = if ends { Some(self.pattern_literal()) } else { None };
-                    return PatternKind::Range { start: Some(start), end, inclusive };
+                    return PatternKind::Range { start: Some(Box::new(start)), end: end.map(Box::new), inclusive };
                 }
-                PatternKind::Literal(start)
+                PatternKind::Literal(Box::new(start))
             }
             TokenKind::DotDot | TokenKind::DotDotEq => {
                 let inclusive = self.bump().kind == TokenKind::DotDotEq;
@@ -60,7 +60,7 @@ impl<'s> Parser<'s> {
                     self.fail_here(codes::BAD_PATTERN_SYNTAX, "the end of a range");
                     return PatternKind::Error;
                 }
-                PatternKind::Range { start: None, end: Some(self.pattern_literal()), inclusive }
+                PatternKind::Range { start: None, end: Some(Box::new(self.pattern_literal())), inclusive }
             }
             TokenKind::LParen => self.tuple_pattern(),
             TokenKind::LBracket => self.list_pattern(),

@@ -317,7 +317,7 @@ impl<'s> Parser<'s> {
                 let name = self.ident("a name for the task group");
                 StmtKind::Scope { name, body: self.block("the task group") }
             }
-            Spawn if self.kind_at(1) == Fn => StmtKind::SpawnFn(self.function(false)),
+            Spawn if self.kind_at(1) == Fn => StmtKind::SpawnFn(Box::new(self.function(false))),
             Else | Catch | Finally => {
                 let word = self.current_text();
                 let needs = if word == "else" { "if" } else { "try" };
@@ -431,7 +431,7 @@ impl<'s> Parser<'s> {
             );
             self.bump();
             let value = Some(self.expr());
-            return StmtKind::Let { mutable, pattern, ty, value, else_block: None };
+            return StmtKind::Let { mutable, pattern, ty: ty.map(Box::new), value, else_block: None };
         }
         if self.at(TokenKind::Comma) && !self.recovering {
             let diagnostic = Diagnostic::error(
@@ -453,9 +453,9 @@ impl<'s> Parser<'s> {
         let mut else_block = None;
         if self.at(TokenKind::Else) && value.is_some() {
             self.bump();
-            else_block = Some(self.block("`else`"));
+            else_block = Some(Box::new(self.block("`else`")));
         }
-        StmtKind::Let { mutable, pattern, ty, value, else_block }
+        StmtKind::Let { mutable, pattern, ty: ty.map(Box::new), value, else_block }
     }
 
     /// `if`'s and `while`'s test.
