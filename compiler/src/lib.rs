@@ -2,6 +2,7 @@
 
 pub mod codegen;
 pub mod hir;
+pub mod index;
 
 mod check;
 mod collect;
@@ -55,13 +56,34 @@ pub struct Checked {
 /// Names, types and the rules of ownership and concurrency.
 pub fn check(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Checked {
     let mut diagnostics = Vec::new();
-    let (parsed, root_idx) = resolve::graph::load(sources, root, host, options, &mut diagnostics);
+    let (parsed, root_idx) = resolve::graph::load(sources, root, host, options.check_all_of_std, &mut diagnostics);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Checked { program: None, diagnostics };
     }
     let mut checker = session::Checker::new(sources, &parsed, host, diagnostics);
     checker.run(root_idx, options);
     checker.finish()
+}
+
+/// What an editor asks about a program: what there is to say, and what is known of it all the same.
+pub struct Analysis {
+    pub diagnostics: Vec<Diagnostic>,
+    pub index: index::Index,
+}
+
+/// `check` for a text that is being written: what can be understood of it is indexed, also with errors in the syntax.
+pub fn analyse(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Analysis {
+    let mut syntax = Vec::new();
+    // The whole library: an editor offers also what the text does not name yet.
+    let (parsed, root_idx) = resolve::graph::load(sources, root, host, true, &mut syntax);
+    let broken = syntax.iter().any(|d| d.severity == Severity::Error);
+    let mut checker = session::Checker::new(sources, &parsed, host, syntax.clone());
+    checker.recorder = Some(Box::default());
+    checker.run(root_idx, options);
+    let (checked, notes) = checker.finish_with_notes();
+    // What cannot be read makes names and types go missing: one error tells enough.
+    let diagnostics = if broken { syntax } else { checked };
+    Analysis { diagnostics, index: index::Index::new(notes, parsed) }
 }
 
 /// A checked program as bytecode, when there is no error.

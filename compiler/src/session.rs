@@ -167,6 +167,8 @@ pub struct Checker<'a> {
     pub entry_cx: Option<(Vec<Local>, Vec<crate::check::LocalMeta>)>,
     /// The entry runs the script only; each test has an entry of its own.
     pub for_tests: bool,
+    /// Takes notes for an editor.
+    pub recorder: Option<Box<crate::index::record::Recorder>>,
 }
 
 impl Checker<'_> {

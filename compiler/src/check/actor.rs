@@ -4,11 +4,18 @@ use super::args::Spec;
 use super::call::let_local;
 use super::dims::strip_names;
 use super::*;
+use crate::index::Entity;
 use crate::types::infer::VarKind;
 
 impl<'a> Checker<'a> {
     /// A method of the actor by its bare name, inside its body.
-    pub fn actor_call(&mut self, name: &str, args: &'a [ast::Arg], span: Span, hint: Option<&Ty>) -> Option<Expr> {
+    pub fn actor_call(
+        &mut self,
+        (name, name_span): (&str, Span),
+        args: &'a [ast::Arg],
+        span: Span,
+        hint: Option<&Ty>,
+    ) -> Option<Expr> {
         let adt = self.f.actor?;
         let func = *self.actor_methods.get(&adt)?.get(name)?;
         if self.f.bodies.len() > 1 {
@@ -29,7 +36,7 @@ impl<'a> Checker<'a> {
             generics.iter().enumerate().map(|(i, g)| Ty::Param(i as u32, g.name.clone())).collect();
         let state_ty = self.f.bodies[0].locals.first().map_or(Ty::Error, |l| l.ty.clone());
         let state = Expr { kind: ExprKind::Local(LocalId(0)), ty: state_ty, span };
-        Some(self.call_candidates(vec![(func, type_args)], Some(state), args, span, hint, name))
+        Some(self.call_candidates(vec![(func, type_args)], Some(state), args, span, hint, (name, name_span)))
     }
 
     /// `ref.ask(x)`, `ref.send(x)`, `ref.batch_ask(xs)`, `ref.method(args)`
@@ -77,6 +84,9 @@ impl<'a> Checker<'a> {
         }
         if !basic {
             return None;
+        }
+        if let Some(receive) = def.as_ref().filter(|d| d.has_receive).and_then(|d| d.handlers.first()) {
+            self.note(name.span, Entity::Fn(receive.func));
         }
         let (input, output) = match (&def, is_model) {
             (_, true) => (targs[0].clone(), targs[1].clone()),
@@ -203,6 +213,8 @@ impl<'a> Checker<'a> {
         span: Span,
         _hint: Option<&Ty>,
     ) -> Expr {
+        self.note(name.span, Entity::Fn(handler.func));
+        self.note_named_params(handler.func, args);
         self.ensure_ret(handler.func, span);
         let has_timeout = args.iter().any(|a| a.name.as_ref().is_some_and(|n| &*n.name == "timeout"));
         let mut specs = self.specs(handler.func, actor_args, 1);

@@ -4,6 +4,7 @@ use super::args::Spec;
 use super::dims::mentions_dims;
 use super::names::short_name;
 use super::*;
+use crate::index::Entity;
 use crate::types::infer::VarKind;
 use crate::types::lower::{Named, builtin_type};
 
@@ -47,16 +48,16 @@ impl<'a> Checker<'a> {
     ) -> Expr {
         match self.find_binding(name) {
             Some((body, Binding::Local(local))) => {
-                let callee = self.local_expr(body, local, name_span);
+                let callee = self.local_use(body, local, name_span);
                 return self.call_closure(callee, args, span, name);
             }
-            Some((_, Binding::Fn(id))) => return self.call_fns(&[id], written, args, span, hint, name),
+            Some((_, Binding::Fn(id))) => return self.call_fns(&[id], written, args, span, hint, (name, name_span)),
             None => {}
         }
         if let Some(callee) = self.actor_field(name, name_span) {
             return self.call_closure(callee, args, span, name);
         }
-        if let Some(e) = self.actor_call(name, args, span, hint) {
+        if let Some(e) = self.actor_call((name, name_span), args, span, hint) {
             return e;
         }
         let module = self.f.env.module;
@@ -71,6 +72,7 @@ impl<'a> Checker<'a> {
             return self.call_def(&def, name, name_span, written, args, span, hint);
         }
         if let Some((adt, variant)) = self.bare_variant(name, hint) {
+            self.note(name_span, Entity::Variant { adt, variant });
             return self.call_variant(adt, variant, Vec::new(), args, span, hint);
         }
         if let Some(ty) = builtin_type(name) {
@@ -97,6 +99,7 @@ impl<'a> Checker<'a> {
         span: Span,
         hint: Option<&Ty>,
     ) -> Expr {
+        self.note_def(name_span, def);
         match def {
             Def::Fns(ids) if ids.is_empty() => {
                 self.check_stray(args);
@@ -110,7 +113,7 @@ impl<'a> Checker<'a> {
                 if self.fns[ids[0].index()].special && name == "tensor" {
                     return self.tensor_call(ids[0], written, args, span, hint);
                 }
-                self.call_fns(&ids, written, args, span, hint, name)
+                self.call_fns(&ids, written, args, span, hint, (name, name_span))
             }
             Def::Adt(id) => self.construct(*id, written.to_vec(), args, span, hint),
             Def::Alias(_) => {
@@ -132,7 +135,7 @@ impl<'a> Checker<'a> {
                 self.err(span)
             }
             Def::Const(_) | Def::Zone(_) => {
-                let callee = self.def_value(def, name, name_span, None);
+                let callee = self.def_value(def, name, name_span, name_span, None);
                 self.call_closure(callee, args, span, name)
             }
         }
@@ -247,7 +250,7 @@ impl<'a> Checker<'a> {
         args: &'a [ast::Arg],
         span: Span,
         hint: Option<&Ty>,
-        name: &str,
+        name: (&str, Span),
     ) -> Expr {
         let mut args = args;
         let mut written = written.to_vec();
@@ -279,7 +282,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A call of one of several functions; the receiver, when there is one, is typed already.
+    /// A call of one of several functions, which go by a name written at a place; the receiver, when there is one, is typed already.
     pub fn call_candidates(
         &mut self,
         candidates: Vec<(FnId, Vec<Ty>)>,
@@ -287,7 +290,7 @@ impl<'a> Checker<'a> {
         args: &'a [ast::Arg],
         span: Span,
         hint: Option<&Ty>,
-        name: &str,
+        name: (&str, Span),
     ) -> Expr {
         let in_tasks = candidates.iter().any(|(func, _)| self.program.fns[func.index()].in_tasks);
         let outer = std::mem::replace(&mut self.f.args_in_tasks, in_tasks);
@@ -303,9 +306,10 @@ impl<'a> Checker<'a> {
         args: &'a [ast::Arg],
         span: Span,
         hint: Option<&Ty>,
-        name: &str,
+        (name, name_span): (&str, Span),
     ) -> Expr {
         let skip = usize::from(receiver.is_some());
+        self.note(name_span, Entity::Fn(candidates[0].0));
         let (mut chosen, mut typed) = (0, None);
         if candidates.len() > 1 {
             match self.choose(&candidates, skip, args) {
@@ -326,6 +330,8 @@ impl<'a> Checker<'a> {
             }
         }
         let (func, type_args) = candidates[chosen].clone();
+        self.note(name_span, Entity::Fn(func));
+        self.note_named_params(func, args);
         if let Some(native) = &self.program.fns[func.index()].native
             && KEEPERS.contains(&&**native)
         {
@@ -536,6 +542,7 @@ impl<'a> Checker<'a> {
         match self.resolve_path(path, &env) {
             Named::Def(Def::Adt(id)) if self.adts[id.index()].variants.contains_key(&name.name) => {
                 let variant = self.adts[id.index()].variants[&name.name];
+                self.note(name.span, Entity::Variant { adt: id, variant });
                 self.call_variant(id, variant, on, args, span, hint)
             }
             Named::Def(Def::Module(m)) => match self.lookup_in(m, &name.name, env.module, name.span) {
@@ -562,6 +569,7 @@ impl<'a> Checker<'a> {
                         && let Ty::Adt(id, targs) = &ty
                         && !matches!(self.program.adts[id.index()].kind, AdtKind::Enum(_) | AdtKind::Opaque)
                     {
+                        self.note(name.span, Entity::Adt(*id));
                         return self.construct_new(*id, targs.to_vec(), args, span, hint);
                     }
                     self.no_associated(&ty, name);
@@ -578,7 +586,7 @@ impl<'a> Checker<'a> {
                 }
                 let text = format!("{}::{}", self.show(&ty), name.name);
                 let _ = short_name(&text);
-                self.call_candidates(candidates, None, args, span, hint, &text)
+                self.call_candidates(candidates, None, args, span, hint, (&text, name.span))
             }
         }
     }

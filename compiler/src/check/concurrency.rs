@@ -2,6 +2,7 @@
 
 use super::call::let_local;
 use super::*;
+use crate::index::Entity;
 use crate::types::infer::VarKind;
 
 impl<'a> Checker<'a> {
@@ -371,6 +372,7 @@ impl<'a> Checker<'a> {
                 let module = self.f.env.module;
                 match self.lookup(module, name)? {
                     Def::Zone(id) => {
+                        self.note(e.span, Entity::Zone(id));
                         self.mark_import_used(module, name);
                         Some(id)
                     }
@@ -380,7 +382,11 @@ impl<'a> Checker<'a> {
             ast::ExprKind::Field { base, name } => {
                 let module = self.module_of(base)?;
                 match self.scopes[module.index()].names.get(&name.name)? {
-                    Def::Zone(id) => Some(*id),
+                    Def::Zone(id) => {
+                        let id = *id;
+                        self.note(name.span, Entity::Zone(id));
+                        Some(id)
+                    }
                     _ => None,
                 }
             }
@@ -510,6 +516,7 @@ impl<'a> Checker<'a> {
                 if let Some(name) = &item.name {
                     let row = &mut self.body().locals[g.local.index()];
                     row.name = name.name.clone();
+                    row.span = name.span;
                     self.bind_name(name.name.clone(), Binding::Local(g.local));
                 }
                 let inner = self.with_stmt(rest, body, span, value);

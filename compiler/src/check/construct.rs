@@ -84,7 +84,7 @@ impl<'a> Checker<'a> {
                     self.check_stray(args);
                     return self.err(span);
                 }
-                self.call_candidates(candidates, None, args, span, hint, &name)
+                self.call_candidates(candidates, None, args, span, hint, (&name, Span::default()))
             }
         }
     }
@@ -123,6 +123,7 @@ impl<'a> Checker<'a> {
         }
         let sorted: Vec<Spec> = order.iter().map(|i| specs[*i].clone()).collect();
         let name = self.program.adts[id.index()].name.clone();
+        self.note_named_fields(id, None, args);
         let Some(slots) = self.matched(&name, &sorted, args, span) else {
             let ty = if self.infer.has_vars(&ty) { Ty::Error } else { ty };
             return Expr { kind: ExprKind::Error, ty, span };
@@ -187,6 +188,7 @@ impl<'a> Checker<'a> {
         }
         let specs = self.variant_specs(id, variant, &type_args);
         let name = self.variant_name(id, variant);
+        self.note_named_fields(id, Some(variant), args);
         let Some(slots) = self.matched(&name, &specs, args, span) else {
             let ty = if self.infer.has_vars(&ty) { Ty::Error } else { ty };
             return Expr { kind: ExprKind::Error, ty, span };
@@ -274,6 +276,7 @@ impl<'a> Checker<'a> {
         let specs = self.field_specs(id, &targs);
         let ty = receiver.ty.clone();
         let local = self.temp("copy", ty.clone(), span);
+        self.note_named_fields(id, None, args);
         let mut stmts = vec![let_local(local, receiver)];
         let mut changed: Vec<Option<Expr>> = vec![None; specs.len()];
         for arg in args {

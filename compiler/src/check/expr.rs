@@ -2,6 +2,7 @@
 
 use super::dims::strip_names;
 use super::*;
+use crate::index::Entity;
 use crate::types::infer::VarKind;
 use crate::types::show::num_kind;
 use stark_syntax::ast::{Literal, UnaryOp};
@@ -11,6 +12,7 @@ impl<'a> Checker<'a> {
     pub fn expr(&mut self, e: &'a ast::Expr, hint: Option<&Ty>) -> Expr {
         let guards = self.f.call_guards.len();
         let value = self.expr_inner(e, hint);
+        self.note_type(e.span, &value.ty);
         if self.f.call_guards.len() > guards {
             let is_guard = match (&value.kind, self.f.call_guards.last()) {
                 (ExprKind::Local(l), Some(g)) => *l == g.local && g.span == e.span,
@@ -231,7 +233,9 @@ impl<'a> Checker<'a> {
         let env = self.f.env.clone();
         let written: Vec<Ty> = type_args.iter().map(|t| self.lower(t, &env)).collect();
         if let Some(ids) = self.fns_named(base) {
-            return self.fn_value(&ids, span, hint, &written);
+            let value = self.fn_value(&ids, span, hint, &written);
+            self.note_fn_value(name_end(base), &value, &ids);
+            return value;
         }
         self.error(codes::TYPE_ARGUMENTS, "only functions and types take type arguments", span, "neither here");
         self.err(span)
@@ -284,7 +288,9 @@ impl<'a> Checker<'a> {
         if self.script_lets.iter().any(|l| &*l.name == names[0]) && self.parsed[module.index()].path.is_empty() {
             return None;
         }
-        self.module_by_path(module, &names)
+        let found = self.module_by_path(module, &names)?;
+        self.note_module(e.span, found);
+        Some(found)
     }
 
     pub fn is_actor_field(&self, name: &str) -> bool {
@@ -296,7 +302,7 @@ impl<'a> Checker<'a> {
     fn field(&mut self, base: &'a ast::Expr, name: &'a ast::Ident, span: Span, hint: Option<&Ty>) -> Expr {
         if let Some(module) = self.module_of(base) {
             return match self.lookup_in(module, &name.name, self.f.env.module, name.span) {
-                Some(def) => self.def_value(&def, &name.name, span, hint),
+                Some(def) => self.def_value(&def, &name.name, name.span, span, hint),
                 None => self.err(span),
             };
         }
@@ -321,6 +327,8 @@ impl<'a> Checker<'a> {
             _ => return Err(base),
         };
         let Some(index) = fields.iter().position(|f| f.name == name.name) else { return Err(base) };
+        self.note(name.span, Entity::Field { adt: id, variant: None, index: index as u32 });
+        let AdtKind::Struct(fields) = &self.program.adts[id.index()].kind else { return Err(base) };
         let ty = if args.is_empty() { fields[index].ty.clone() } else { fields[index].ty.subst(&args) };
         let ty = strip_names(&ty, self.program.lang.model);
         let adt = &self.program.adts[id.index()];
@@ -521,6 +529,14 @@ impl<'a> Checker<'a> {
         let hint = if op == UnaryOp::Not { Some(&Ty::Bool) } else { hint };
         let value = self.expr(operand, hint);
         self.unary_op(op, value, span)
+    }
+}
+
+/// Where the name stands that an expression ends with.
+fn name_end(e: &ast::Expr) -> Span {
+    match &e.kind {
+        ast::ExprKind::Field { name, .. } | ast::ExprKind::Scoped { name, .. } => name.span,
+        _ => e.span,
     }
 }
 

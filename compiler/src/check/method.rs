@@ -2,6 +2,7 @@
 
 use super::args::Spec;
 use super::*;
+use crate::index::Entity;
 use crate::types::infer::VarKind;
 
 /// A method found through a trait on a type that is not concrete here, or is derived.
@@ -182,6 +183,7 @@ impl<'a> Checker<'a> {
         if let Some(e) = self.message_call(&receiver, &ty, name, args, span, hint) {
             return e;
         }
+        self.note_known_method(&ty, name);
         if let Some(e) = self.known_method(&receiver, &ty, name, args, span, hint) {
             return e;
         }
@@ -211,7 +213,7 @@ impl<'a> Checker<'a> {
             }
             self.lend_receiver(func, &receiver, span, name);
             let receiver = self.fit_receiver(candidates[0].0, &candidates[0].1.clone(), receiver);
-            return self.call_candidates(candidates, Some(receiver), args, span, hint, &name.name);
+            return self.call_candidates(candidates, Some(receiver), args, span, hint, (&name.name, name.span));
         }
         if let Some(call) = self.trait_call_of(&ty, &name.name, true) {
             return self.trait_call(call, Some((receiver, name)), args, span, hint);
@@ -275,6 +277,10 @@ impl<'a> Checker<'a> {
     ) -> Expr {
         let decl = self.program.traits[call.trait_.index()].methods[call.method as usize];
         let skip = usize::from(receiver.is_some());
+        if let Some((_, at)) = &receiver {
+            self.note(at.span, Entity::Fn(decl));
+        }
+        self.note_named_params(decl, args);
         let name = self.program.fns[decl.index()].name.clone();
         let short = super::names::short_name(&name).to_string();
         let specs: Vec<Spec> = self.specs(decl, &call.args, skip);
@@ -310,6 +316,8 @@ impl<'a> Checker<'a> {
         span: Span,
     ) -> Option<Expr> {
         let call = self.trait_call_of(ty, &name.name, false)?;
+        let decl = self.program.traits[call.trait_.index()].methods[call.method as usize];
+        self.note(name.span, Entity::Fn(decl));
         Some(self.trait_call(call, None, args, span, None))
     }
 

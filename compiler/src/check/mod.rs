@@ -153,6 +153,7 @@ impl<'a> Checker<'a> {
             depth: 0,
             entry_cx: None,
             for_tests: false,
+            recorder: None,
         }
     }
 
@@ -191,9 +192,13 @@ impl<'a> Checker<'a> {
         crate::shapes::flow(self);
     }
 
-    pub fn finish(mut self) -> Checked {
+    pub fn sort_diagnostics(&mut self) {
         let source_order = |d: &Diagnostic| (d.primary.span.source, d.primary.span.start);
         self.diagnostics.sort_by_key(source_order);
+    }
+
+    pub fn finish(mut self) -> Checked {
+        self.sort_diagnostics();
         let failed = self.diagnostics.iter().any(|d| d.severity == Severity::Error);
         Checked { program: (!failed).then_some(self.program), diagnostics: self.diagnostics }
     }
@@ -568,6 +573,7 @@ impl<'a> Checker<'a> {
     }
 
     pub fn bind_name(&mut self, name: Rc<str>, binding: Binding) {
+        self.note_binding(&binding);
         if self.f.frames.is_empty() {
             self.push_frame();
         }

@@ -2,6 +2,7 @@
 
 use super::dims::strip_names;
 use super::*;
+use crate::index::Entity;
 use crate::types::infer::VarKind;
 use crate::types::lower::{Named, builtin_type};
 
@@ -68,6 +69,12 @@ impl<'a> Checker<'a> {
         current
     }
 
+    /// A variable that the program names at this place.
+    pub fn local_use(&mut self, body: usize, local: LocalId, span: Span) -> Expr {
+        self.note_local(span, body, local);
+        self.local_expr(body, local, span)
+    }
+
     pub fn local_expr(&mut self, body: usize, local: LocalId, span: Span) -> Expr {
         let local = self.local_here(body, local, span);
         let ty = self.body().locals[local.index()].ty.clone();
@@ -77,7 +84,7 @@ impl<'a> Checker<'a> {
     /// The actor's state or the method's `self`.
     pub fn self_expr(&mut self, span: Span) -> Expr {
         match self.find_binding("self") {
-            Some((body, Binding::Local(local))) => self.local_expr(body, local, span),
+            Some((body, Binding::Local(local))) => self.local_use(body, local, span),
             _ if self.f.actor.is_some() => {
                 self.error(
                     codes::UNKNOWN_NAME,
@@ -105,6 +112,7 @@ impl<'a> Checker<'a> {
         let AdtKind::Actor(def) = &self.program.adts[adt.index()].kind else { return None };
         let index = def.fields.iter().position(|f| &*f.name == name)? as u32;
         let field = def.fields[index as usize].clone();
+        self.note(span, Entity::Field { adt, variant: None, index });
         let ty = strip_names(&field.ty, self.program.lang.model);
         let last = self.f.bodies.len() - 1;
         if last == 0 {
@@ -145,6 +153,7 @@ impl<'a> Checker<'a> {
         let row = &mut self.script_lets[i];
         row.used = true;
         let (global, at, mutable, ty) = (row.global, row.span, row.mutable, row.ty.clone());
+        self.note(span, Entity::Local(at));
         if let Some((_, metas)) = &mut self.entry_cx {
             let locals_used = self.program.fns[self.program.entry.index()].body.as_ref();
             if let Some(body) = locals_used
@@ -209,8 +218,11 @@ impl<'a> Checker<'a> {
 
     pub fn name_expr(&mut self, name: &Rc<str>, span: Span, hint: Option<&Ty>) -> Expr {
         match self.find_binding(name) {
-            Some((body, Binding::Local(local))) => return self.local_expr(body, local, span),
-            Some((_, Binding::Fn(id))) => return self.fn_value(&[id], span, hint, &[]),
+            Some((body, Binding::Local(local))) => return self.local_use(body, local, span),
+            Some((_, Binding::Fn(id))) => {
+                self.note(span, Entity::Fn(id));
+                return self.fn_value(&[id], span, hint, &[]);
+            }
             None => {}
         }
         if let Some(e) = self.actor_field(name, span) {
@@ -229,20 +241,27 @@ impl<'a> Checker<'a> {
             let own = self.scopes[module.index()].names.contains_key(name);
             // A bare variant of the expected enum wins over what the library calls by the same name.
             if own || self.bare_variant(name, hint).is_none() {
-                return self.def_value(&def, name, span, hint);
+                return self.def_value(&def, name, span, span, hint);
             }
         }
         if let Some((adt, variant)) = self.bare_variant(name, hint) {
+            self.note(span, Entity::Variant { adt, variant });
             return self.variant_value(adt, variant, Vec::new(), span, hint);
         }
         self.unknown_name(name, span);
         self.err(span)
     }
 
-    pub fn def_value(&mut self, def: &Def, name: &str, span: Span, hint: Option<&Ty>) -> Expr {
+    /// `at` is where the name itself stands.
+    pub fn def_value(&mut self, def: &Def, name: &str, at: Span, span: Span, hint: Option<&Ty>) -> Expr {
+        self.note_def(at, def);
         match def {
             Def::Fns(ids) if ids.is_empty() => self.err(span),
-            Def::Fns(ids) => self.fn_value(ids, span, hint, &[]),
+            Def::Fns(ids) => {
+                let value = self.fn_value(ids, span, hint, &[]);
+                self.note_fn_value(at, &value, ids);
+                value
+            }
             Def::Const(id) => {
                 let init = self.program.consts[id.index()].init;
                 self.ensure_ret(init, span);
@@ -442,10 +461,11 @@ impl<'a> Checker<'a> {
         match self.resolve_path(path, &env) {
             Named::Def(Def::Adt(id)) if self.adts[id.index()].variants.contains_key(&name.name) => {
                 let variant = self.adts[id.index()].variants[&name.name];
+                self.note(name.span, Entity::Variant { adt: id, variant });
                 self.variant_value(id, variant, written, span, hint)
             }
             Named::Def(Def::Module(m)) => match self.lookup_in(m, &name.name, env.module, name.span) {
-                Some(def) => self.def_value(&def, &name.name, span, hint),
+                Some(def) => self.def_value(&def, &name.name, name.span, span, hint),
                 None => self.err(span),
             },
             named => {
@@ -459,6 +479,7 @@ impl<'a> Checker<'a> {
                 match candidates.first() {
                     Some((id, args)) => {
                         let (id, args) = (*id, args.clone());
+                        self.note(name.span, Entity::Fn(id));
                         self.ensure_ret(id, span);
                         let params: Vec<Ty> =
                             self.program.fns[id.index()].params.iter().map(|p| p.ty.subst(&args)).collect();

@@ -1,6 +1,7 @@
 //! Patterns: against the type they look at; their names bound.
 
 use super::*;
+use crate::index::Entity;
 use crate::types::infer::VarKind;
 use crate::types::lower::Named;
 use stark_syntax::ast::PatternKind;
@@ -16,6 +17,8 @@ impl<'a> Checker<'a> {
         // The second side of `A | B` binds the variables of the first.
         if let Some((_, local)) = bound.iter().find(|(n, _)| *n == name.name) {
             let local = *local;
+            let body = self.f.bodies.len().saturating_sub(1);
+            self.note_local(name.span, body, local);
             let have = self.body().locals[local.index()].ty.clone();
             if !self.infer.unify(&have, ty) {
                 self.mismatch(&have, ty, name.span);
@@ -49,6 +52,9 @@ impl<'a> Checker<'a> {
             PatternKind::Name { name, mutable: m } => {
                 if let Some((adt, variant)) = self.bare_variant(&name.name, Some(&known)) {
                     let fits = matches!(&known, Ty::Adt(id, _) if *id == adt);
+                    if fits || matches!(known, Ty::Infer(_)) {
+                        self.note(name.span, Entity::Variant { adt, variant });
+                    }
                     if fits {
                         return self.variant_pat(adt, variant, &[], false, false, &known, span, mutable, bound);
                     }
@@ -62,6 +68,7 @@ impl<'a> Checker<'a> {
                     && name.name.chars().next().is_some_and(char::is_uppercase)
                     && let Some(lit) = self.const_literal(id)
                 {
+                    self.note(name.span, Entity::Const(id));
                     PatKind::Lit(lit)
                 } else {
                     let local = self.bind_pat(name, ty, mutable || *m, bound);
@@ -238,6 +245,8 @@ impl<'a> Checker<'a> {
             }
         }
         if let Some((adt, variant)) = found {
+            self.note(last.span, Entity::Variant { adt, variant });
+            fields.iter().filter_map(|f| f.name.as_ref()).for_each(|n| self.note_field_named(adt, Some(variant), n));
             let target = match &known {
                 Ty::Adt(id, _) if *id == adt => known.clone(),
                 _ => {
@@ -284,6 +293,7 @@ impl<'a> Checker<'a> {
             self.bind_stray(fields, mutable, bound);
             return self.bad_pattern("this", ty, span);
         };
+        fields.iter().filter_map(|f| f.name.as_ref()).for_each(|n| self.note_field_named(id, None, n));
         let AdtKind::Struct(defs) = self.program.adts[id.index()].kind.clone() else {
             self.bind_stray(fields, mutable, bound);
             return self.bad_pattern("this", ty, span);

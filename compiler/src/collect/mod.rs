@@ -411,7 +411,8 @@ impl<'a> Checker<'a> {
                 func
             });
             seen.insert(&f.name.name, f.span);
-            out.push(FieldDef { name: f.name.name.clone(), ty, mutable: f.mutable, default, span: f.span });
+            let (name, name_span) = (f.name.name.clone(), f.name.span);
+            out.push(FieldDef { name, ty, mutable: f.mutable, default, span: f.span, name_span });
         }
         out
     }
@@ -446,6 +447,7 @@ impl<'a> Checker<'a> {
                             mutable: false,
                             default: None,
                             span: f.ty.span,
+                            name_span: f.name.as_ref().map_or(f.ty.span, |n| n.span),
                         })
                         .collect();
                     if self.adts[id.index()].variants.insert(v.name.name.clone(), variants.len() as u32).is_some() {

@@ -106,6 +106,8 @@ pub struct FieldDef {
     /// A function without parameters (with the type's generics) that makes the default.
     pub default: Option<FnId>,
     pub span: Span,
+    /// Of its name; of its type where a variant's value has no name.
+    pub name_span: Span,
 }
 
 #[derive(Clone, Debug)]
@@ -703,5 +705,15 @@ impl Program {
 
     pub fn func(&self, id: FnId) -> &FnDef {
         &self.fns[id.index()]
+    }
+
+    /// The fields of a struct or actor, or the values that a variant carries.
+    pub fn fields_of(&self, id: AdtId, variant: Option<u32>) -> &[FieldDef] {
+        match (&self.adt(id).kind, variant) {
+            (AdtKind::Struct(fields), None) => fields,
+            (AdtKind::Actor(def), None) => &def.fields,
+            (AdtKind::Enum(variants), Some(v)) => variants.get(v as usize).map_or(&[], |v| &v.fields),
+            _ => &[],
+        }
     }
 }

@@ -95,6 +95,7 @@ impl<'a> Checker<'a> {
                 match import {
                     Import::Module { path, alias } => {
                         let Some(target) = self.imported_module(module, path) else { continue };
+                        self.note_module(path.span, target);
                         let name = alias.as_ref().map_or_else(|| Rc::from(dotted(path)), |a| a.name.clone());
                         let span = alias.as_ref().map_or(path.span, |a| a.span);
                         self.bind_import(module, name, Def::Module(target), span);
@@ -109,10 +110,15 @@ impl<'a> Checker<'a> {
                             }
                             continue;
                         };
+                        self.note_module(path.span, target);
                         for (name, alias) in names {
                             let def = self.lookup_in(target, &name.name, module, name.span);
                             let bound = alias.as_ref().unwrap_or(name);
                             let known = def.is_some();
+                            if let Some(def) = &def {
+                                self.note_def(name.span, def);
+                                self.note_def(bound.span, def);
+                            }
                             let def = def.unwrap_or(Def::Fns(Vec::new()));
                             self.bind_import(module, bound.name.clone(), def, bound.span);
                             if !known {

@@ -227,6 +227,30 @@ pub fn size_of(dim: &Dim, name: &dyn Fn(&str) -> Symbolic) -> Symbolic {
     }
 }
 
+/// A type with the shapes that are known of its values, to be shown; `None` when they add nothing.
+pub fn refined(ty: &Ty, val: &Val, lang: &Lang) -> Option<Ty> {
+    let all = |tys: &[Ty], vals: &[Val]| -> Option<Rc<[Ty]>> {
+        let new: Vec<Option<Ty>> = tys.iter().zip(vals).map(|(t, v)| refined(t, v, lang)).collect();
+        let any = tys.len() == vals.len() && new.iter().any(Option::is_some);
+        any.then(|| new.into_iter().zip(tys).map(|(n, t)| n.unwrap_or_else(|| t.clone())).collect())
+    };
+    match (ty, val) {
+        (Ty::Tensor(t), Val::Tensor(Some(dims))) => {
+            let dims = dims.iter().map(|d| match (d, d.known()) {
+                (_, Some(n)) => Dim::Number(n as u64),
+                (Symbolic::Unknown, None) => Dim::Unknown,
+                // Sums and products of names are only shown from here on.
+                (sum, None) => Dim::Name(Rc::from(sum.to_string())),
+            });
+            Some(Ty::Tensor(TensorTy { elem: t.elem.clone(), dims: Some(dims.collect()) }))
+        }
+        (Ty::Tuple(tys), Val::Tuple(vals)) => Some(Ty::Tuple(all(tys, vals)?)),
+        (Ty::Adt(id, tys), Val::Adt(of, vals)) if id == of => Some(Ty::Adt(*id, all(tys, vals)?)),
+        (Ty::Adt(id, tys), Val::List(_)) if *id == lang.vec => Some(Ty::Adt(*id, all(tys, &[val.item(lang)])?)),
+        _ => None,
+    }
+}
+
 /// `shape [2, 3]`, as labels say it.
 pub fn describe(val: &Val) -> Option<String> {
     val.dims().map(|dims| format!("this has shape {}", show(dims)))

@@ -1,7 +1,7 @@
 //! What each form of expression gives.
 
 use super::Flow;
-use super::value::{ClosureVal, Fit, MAX_ITEMS, Val, describe, fit};
+use super::value::{ClosureVal, Fit, MAX_ITEMS, Val, describe, fit, refined};
 use crate::codegen::children;
 use crate::hir::*;
 use stark_shapes::{Dim as _, ShapeError, Symbolic};
@@ -14,6 +14,10 @@ use std::rc::Rc;
 impl Flow<'_, '_> {
     pub(super) fn expr(&mut self, e: &mut Expr) -> Val {
         let val = self.expr_inner(e);
+        if self.takes_notes() {
+            let ty = refined(&e.ty, &val, &self.c.program.lang);
+            self.c.note_shape(e.span, ty, false);
+        }
         match (&val, &e.ty) {
             (Val::Any, Ty::Tensor(_)) => Val::Tensor(None),
             _ => val,
@@ -420,6 +424,23 @@ impl Flow<'_, '_> {
         self.c.report(d);
     }
 
+    // --- notes for an editor -----------------------------------------------------------------------------------------
+
+    /// Of the program's own text, and as it is rather than as a copy for one call.
+    fn takes_notes(&self) -> bool {
+        self.c.recorder.is_some() && self.quiet == 0 && self.site.is_none()
+    }
+
+    /// The shape that a variable begins with.
+    fn note_variable(&mut self, local: LocalId, val: &Val) {
+        if self.takes_notes()
+            && let Some(row) = self.frames.last().and_then(|f| f.locals.get(local.index()))
+        {
+            let (at, ty) = (row.span, refined(&row.ty, val, &self.c.program.lang));
+            self.c.note_shape(at, ty, true);
+        }
+    }
+
     // --- variables ---------------------------------------------------------------------------------------------------
 
     fn get(&self, local: LocalId) -> Val {
@@ -515,6 +536,7 @@ impl Flow<'_, '_> {
         match &pattern.kind {
             PatKind::Bind { local, sub } => {
                 let val = val.meet(&self.stated(&pattern.ty, false));
+                self.note_variable(*local, &val);
                 self.set(*local, val.clone());
                 if let Some(sub) = sub {
                     self.bind(sub, &val, ty);

@@ -18,7 +18,7 @@ pub enum Named {
     Missing,
 }
 
-const BUILTIN_TYPES: &[&str] = &[
+pub const BUILTIN_TYPES: &[&str] = &[
     "Int", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float", "Float16", "Float32",
     "Float64", "BFloat16", "Bool", "String", "Bytes", "Duration", "Instant", "Tensor",
 ];
@@ -56,6 +56,7 @@ impl<'a> Checker<'a> {
             }
             if let Some(def) = self.lookup(env.module, name) {
                 self.mark_import_used(env.module, name);
+                self.note_def(last.span, &def);
                 return Named::Def(def);
             }
             return match builtin_type(name) {
@@ -66,7 +67,14 @@ impl<'a> Checker<'a> {
         let dotted: Vec<&str> = path.segments[..path.segments.len() - 1].iter().map(|s| &*s.name).collect();
         match self.module_by_path(env.module, &dotted) {
             Some(module) => match self.lookup_in(module, &last.name, env.module, last.span) {
-                Some(def) => Named::Def(def),
+                Some(def) => {
+                    let before = &path.segments[..path.segments.len() - 1];
+                    if let (Some(first), Some(end)) = (before.first(), before.last()) {
+                        self.note_module(first.span.to(end.span), module);
+                    }
+                    self.note_def(last.span, &def);
+                    Named::Def(def)
+                }
                 None => Named::Missing,
             },
             None => Named::Missing,

@@ -9,6 +9,7 @@ pub mod parser;
 pub mod render;
 pub mod source;
 pub mod token;
+pub mod visit;
 
 pub use layout::{Comment, CommentKind, Lexed, lex};
 pub use parser::{Parse, parse};

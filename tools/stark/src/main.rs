@@ -47,6 +47,7 @@ enum Command {
     Asm(commands::asm::Args),
     Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
+    Lsp(commands::lsp::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Asm(args) => commands::asm::main(&args),
         Command::Inspect(args) => commands::inspect::main(&args),
         Command::Explain(args) => commands::explain::main(&args),
+        Command::Lsp(args) => commands::lsp::main(&args),
     };
     // A status outside 0..=255 keeps its low byte, as the operating system would do it.
     ExitCode::from(status as u8)

@@ -49,6 +49,7 @@ fn crates_import_only_what_the_architecture_allows() {
         ("kernels/models", &["stark-kernels", "stark-shapes"]),
         ("std", &[]),
         ("tools/project", &["stark-syntax"]),
+        ("tools/lsp", &["stark-syntax", "stark-compiler", "stark-shapes", "stark-std"]),
         ("vm", &["stark-bytecode", "stark-scheduler", "stark-kernels", "stark-models", "stark-shapes"]),
     ];
     for (folder, allowed) in allowed {
