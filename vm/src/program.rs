@@ -11,7 +11,7 @@ use stark_scheduler::Handle;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 /// What the host decides.
@@ -48,9 +48,10 @@ impl Default for Options {
 /// Output waits in the buffer no longer than this while the program keeps printing.
 const FLUSH_AFTER: Duration = Duration::from_millis(20);
 
+/// Leaked like its code: tasks point at it without counting.
 pub struct Program {
     pub(crate) code: &'static CodeSpace,
-    pub(crate) globals: Arc<[OnceLock<u64>]>,
+    pub(crate) globals: Box<[OnceLock<u64>]>,
     pub args: Vec<String>,
     pub options: Options,
     out: Mutex<Output>,

@@ -1,12 +1,11 @@
 //! Running a whole program: load it, start its entry on the scheduler, wait for every task, say how it ended.
 
-use crate::heap::Parcel;
 use crate::interp::TaskEnd;
 use crate::load::{LoadError, load};
 use crate::program::{Options, Program};
-use crate::task::{TaskBody, TaskCx, TaskShared};
-use stark_bytecode::VerifiedModule;
+use crate::task::{OnEnd, TaskBody, TaskCx, TaskShared};
 use parking_lot::Mutex;
+use stark_bytecode::VerifiedModule;
 use stark_scheduler::{Config, Handle, RunOutcome, Scheduler, TaskRef};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
@@ -67,13 +66,14 @@ impl Runtime {
         let code: &'static _ = Box::leak(Box::new(load(module).map_err(StartError::Load)?));
         let config = Config { n_workers: self.options.n_workers, seed: self.options.seed, ..Config::default() };
         let scheduler = Scheduler::new(config).map_err(StartError::Threads)?;
-        let program = Arc::new(Program::new(code, self.options.clone(), args, Box::new(std::io::stdout())));
+        let program: &'static Program =
+            Box::leak(Box::new(Program::new(code, self.options.clone(), args, Box::new(std::io::stdout()))));
         let _ = program.handle.set(scheduler.handle());
         *self.running.lock() = Some(scheduler.handle());
         let status = Arc::new(AtomicI32::new(0));
         let ended = status.clone();
         let entry = code.funcs[code.entry.index()];
-        let on_end = Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
+        let on_end = OnEnd::Call(Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
             TaskEnd::Returned(_) => {}
             TaskEnd::Exit(status) => cx.program().exit(status),
             TaskEnd::Failed(_) => {
@@ -81,8 +81,8 @@ impl Runtime {
                 ended.store(1, Relaxed);
                 cx.program().exit(1);
             }
-        });
-        let main = TaskBody::new(&program, entry, Vec::<Parcel>::new(), on_end).reporting();
+        }));
+        let main = TaskBody::new(program, entry, [], on_end).reporting();
         let mut outcome = scheduler.run(main, TaskShared::default());
         let status = loop {
             program.flush();
@@ -92,7 +92,7 @@ impl Runtime {
                 }
                 RunOutcome::Deadlock if stop_idle_actors(&scheduler) => outcome = scheduler.wait(),
                 RunOutcome::Deadlock => {
-                    self.report_deadlock(&program, &scheduler);
+                    self.report_deadlock(program, &scheduler);
                     break DEADLOCK_STATUS;
                 }
             }

@@ -71,7 +71,7 @@ impl World {
         let types = space.types;
         let program = Program::new(space, Options::default(), vec!["a".into(), "b".into()], Box::new(std::io::sink()));
         let names = types.iter().map(|info| info.name()).collect();
-        World { task: TaskCx::new(Arc::new(program)), types, names }
+        World { task: TaskCx::new(Box::leak(Box::new(program))), types, names }
     }
 
     fn ty(&self, name: &str) -> &'static TypeInfo {
@@ -102,7 +102,10 @@ impl World {
         ret: &str,
     ) -> Result<(Value, Vec<Value>), String> {
         let row = find(name).unwrap_or_else(|| panic!("no native {name}"));
+        let ret_type = self.ty(ret);
         let sig: &'static NativeSig = Box::leak(Box::new(NativeSig {
+            some: ret_type.variant_named("Some"),
+            none: ret_type.variant_named("None"),
             type_args: type_args.iter().map(|t| self.ty(t)).collect(),
             params: args.iter().map(Value::info).collect(),
             inout: args.iter().map(|_| false).collect(),
