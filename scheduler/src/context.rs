@@ -1,24 +1,23 @@
 //! What a task may ask of its scheduler during a turn.
 
 use std::ops::Deref;
-use std::sync::Arc;
 
-use crate::core::{Handle, Home};
+use crate::core::Handle;
 use crate::task::{Task, TaskRef};
 use crate::wait_reason::WaitReason;
 use crate::worker;
 
 /// One turn of one task. Everything a [`Handle`] offers is here too.
 pub struct Context<'a, T: Task> {
-    handle: Handle<T>,
+    handle: &'a Handle<T>,
     task: &'a TaskRef<T>,
     worker: usize,
     budget: u32,
 }
 
 impl<'a, T: Task> Context<'a, T> {
-    pub(crate) fn new(home: &Arc<Home<T>>, task: &'a TaskRef<T>, worker: usize, budget: u32) -> Self {
-        Self { handle: Handle { home: Arc::clone(home) }, task, worker, budget }
+    pub(crate) fn new(handle: &'a Handle<T>, task: &'a TaskRef<T>, worker: usize, budget: u32) -> Self {
+        Self { handle, task, worker, budget }
     }
 
     /// The task whose turn it is.
@@ -56,6 +55,6 @@ impl<T: Task> Deref for Context<'_, T> {
     type Target = Handle<T>;
 
     fn deref(&self) -> &Handle<T> {
-        &self.handle
+        self.handle
     }
 }

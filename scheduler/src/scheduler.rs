@@ -96,7 +96,7 @@ impl<T: Task> Scheduler<T> {
     pub fn wait(&self) -> RunOutcome {
         let core = &self.home.core;
         let outcome = match &core.seeded {
-            Some(seeded) => seeded.run(&self.home),
+            Some(seeded) => seeded.run(&self.handle()),
             None => self.wait_for_workers(),
         };
         match core.take_panic() {

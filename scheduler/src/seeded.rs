@@ -4,11 +4,9 @@
 //! anything can run and jumps to the next timer when all wait. The same program and seed give the same schedule, as
 //! long as nothing outside takes part.
 
-use std::sync::Arc;
-
 use parking_lot::{Condvar, Mutex};
 
-use crate::core::{Core, Home};
+use crate::core::{Core, Handle};
 use crate::rng::Rng;
 use crate::scheduler::RunOutcome;
 use crate::task::{Task, TaskRef, Turn};
@@ -68,14 +66,14 @@ impl<T: Task> Seeded<T> {
     }
 
     /// Runs until nothing can happen any more.
-    pub(crate) fn run(&self, home: &Arc<Home<T>>) -> RunOutcome {
-        let core = &home.core;
+    pub(crate) fn run(&self, handle: &Handle<T>) -> RunOutcome {
+        let core = &handle.home.core;
         let metrics = &core.metrics[0];
         loop {
             match self.step(core) {
                 Step::Run(task, budget) => {
                     metrics.runs.add(1);
-                    match task.take_turn(home, 0, budget) {
+                    match task.take_turn(handle, 0, budget) {
                         Turn::Parked => {}
                         Turn::Done => metrics.finished.add(1),
                         Turn::Notified(task) => self.push(task),

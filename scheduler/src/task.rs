@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::core::Home;
+use crate::core::{Handle, Home};
 use crate::state::{AfterTurn, OnWake, State};
 use crate::wait_reason::{WaitCell, WaitReason};
 
@@ -162,10 +162,10 @@ impl<T: Task> TaskRef<T> {
     }
 
     /// One turn, by the worker that took the task from a queue.
-    pub(crate) fn take_turn(self, home: &Arc<Home<T>>, worker: usize, budget: u32) -> Turn<T> {
+    pub(crate) fn take_turn(self, handle: &Handle<T>, worker: usize, budget: u32) -> Turn<T> {
         self.0.state.begin_run();
         self.0.wait.clear();
-        let mut cx = Context::new(home, &self, worker, budget);
+        let mut cx = Context::new(handle, &self, worker, budget);
         // SAFETY: `begin_run` made this thread the one that holds `Running`; `cx` gives no way to the body.
         let slot = unsafe { &mut *self.0.body.get() };
         let Some(body) = slot.as_mut() else { unreachable!("a done task is never queued") };

@@ -1,6 +1,6 @@
 //! Why a task waits. Every wait has a reason of its own: the deadlock report, the profiler and traces read it.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The table of reasons: `Name = "words for a report", kind of detail;`. Expand it with a macro of your own to add a
 /// reader.
@@ -75,25 +75,24 @@ macro_rules! define_wait_reasons {
 for_each_wait_reason!(define_wait_reasons);
 
 /// The reason and its detail, readable by any thread. Relaxed: a report may be a moment old.
+///
+/// One word: the reason in the lowest byte, the detail above it. Of a detail the lower 56 bits are kept; ids and
+/// milliseconds stay below that.
 #[derive(Debug, Default)]
-pub(crate) struct WaitCell {
-    reason: AtomicU8,
-    detail: AtomicU64,
-}
+pub(crate) struct WaitCell(AtomicU64);
 
 impl WaitCell {
     pub(crate) fn set(&self, reason: WaitReason, detail: u64) {
-        self.detail.store(detail, Relaxed);
-        self.reason.store(reason as u8, Relaxed);
+        self.0.store(detail << 8 | reason as u64, Relaxed);
     }
 
     pub(crate) fn clear(&self) {
-        self.reason.store(WaitReason::Nothing as u8, Relaxed);
+        self.0.store(WaitReason::Nothing as u64, Relaxed);
     }
 
     pub(crate) fn get(&self) -> (WaitReason, u64) {
-        let reason = WaitReason::ALL[usize::from(self.reason.load(Relaxed))];
-        (reason, self.detail.load(Relaxed))
+        let word = self.0.load(Relaxed);
+        (WaitReason::ALL[usize::from(word as u8)], word >> 8)
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crossbeam_deque::{Steal, Worker as LocalQueue};
 
-use crate::core::{Core, Home};
+use crate::core::{Core, Handle, Home};
 use crate::metrics::WorkerMetrics;
 use crate::rng::Rng;
 use crate::task::{Task, TaskRef, Turn};
@@ -32,7 +32,7 @@ const SEARCH_ROUNDS: usize = 4;
 
 /// One worker, on its thread's stack.
 pub(crate) struct Worker<T: Task> {
-    home: Arc<Home<T>>,
+    handle: Handle<T>,
     index: usize,
     queue: LocalQueue<TaskRef<T>>,
     /// The task woken last.
@@ -90,7 +90,7 @@ pub(crate) fn hand_over<T: Task>(core: &Arc<Core<T>>) {
 impl<T: Task> Worker<T> {
     pub(crate) fn new(core: &Arc<Core<T>>, index: usize, queue: LocalQueue<TaskRef<T>>) -> Self {
         Self {
-            home: Arc::new(Home { core: Arc::clone(core), shard: index }),
+            handle: Handle { home: Arc::new(Home { core: Arc::clone(core), shard: index }) },
             index,
             queue,
             lifo: Cell::new(None),
@@ -103,7 +103,7 @@ impl<T: Task> Worker<T> {
 
     /// The whole life of the thread. A panic of the worker itself ends the run like one of a task.
     pub(crate) fn run(self) {
-        let here = Here { core: Arc::as_ptr(&self.home.core).cast(), worker: ptr::from_ref(&self).cast() };
+        let here = Here { core: Arc::as_ptr(self.core()).cast(), worker: ptr::from_ref(&self).cast() };
         HERE.set(here);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.work()));
         HERE.set(Here { core: ptr::null(), worker: ptr::null() });
@@ -113,7 +113,7 @@ impl<T: Task> Worker<T> {
     }
 
     fn core(&self) -> &Arc<Core<T>> {
-        &self.home.core
+        &self.handle.home.core
     }
 
     fn metrics(&self) -> &WorkerMetrics {
@@ -147,7 +147,7 @@ impl<T: Task> Worker<T> {
     /// Gives a task its turn. `true`: it took all of its budget.
     fn turn(&self, task: TaskRef<T>) -> bool {
         self.metrics().runs.add(1);
-        match task.take_turn(&self.home, self.index, self.core().budget) {
+        match task.take_turn(&self.handle, self.index, self.core().budget) {
             Turn::Parked => {}
             Turn::Done => self.metrics().finished.add(1),
             // Woken by what it did itself or by another core: to the end of the queue, so that two tasks that wake

@@ -11,7 +11,7 @@ use stark_scheduler::Handle;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 /// What the host decides.
@@ -69,9 +69,10 @@ impl std::fmt::Debug for Console {
     }
 }
 
+/// Leaked like its code: tasks point at it without counting.
 pub struct Program {
     pub(crate) code: &'static CodeSpace,
-    pub(crate) globals: Arc<[OnceLock<u64>]>,
+    pub(crate) globals: Box<[OnceLock<u64>]>,
     pub args: Vec<String>,
     pub options: Options,
     out: Mutex<Output>,

@@ -1,12 +1,11 @@
 //! Running a whole program: load it, start its entry on the scheduler, wait for every task, say how it ended.
 
-use crate::heap::Parcel;
 use crate::interp::TaskEnd;
 use crate::load::{CodeSpace, LoadError, load};
 use crate::program::{Console, Options, Program};
-use crate::task::{TaskBody, TaskCx, TaskShared};
-use stark_bytecode::{FuncId, VerifiedModule};
+use crate::task::{OnEnd, TaskBody, TaskCx, TaskShared};
 use parking_lot::Mutex;
+use stark_bytecode::{FuncId, VerifiedModule};
 use stark_scheduler::{Config, Handle, RunOutcome, Scheduler, TaskRef};
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -114,7 +113,8 @@ impl Runtime {
         }
         let config = Config { n_workers: self.options.n_workers, seed: self.options.seed, ..Config::default() };
         let scheduler = Scheduler::new(config).map_err(StartError::Threads)?;
-        let program = Arc::new(Program::new(code, self.options.clone(), args, console));
+        let program: &'static Program =
+            Box::leak(Box::new(Program::new(code, self.options.clone(), args, console)));
         let _ = program.handle.set(scheduler.handle());
         *self.running.lock() = Some(scheduler.handle());
         if self.stopped.load(SeqCst) {
@@ -122,15 +122,15 @@ impl Runtime {
         }
         let failed = Arc::new(AtomicBool::new(false));
         let has_failed = failed.clone();
-        let on_end = Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
+        let on_end = OnEnd::Call(Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
             TaskEnd::Returned(_) => {}
             TaskEnd::Exit(status) => {
                 cx.program().exit(status);
             }
             // Reported by the task itself, which could still call `message()`.
             TaskEnd::Failed(_) => has_failed.store(cx.program().exit(1), Relaxed),
-        });
-        let main = TaskBody::new(&program, entry, Vec::<Parcel>::new(), on_end).reporting();
+        }));
+        let main = TaskBody::new(program, entry, [], on_end).reporting();
         let mut outcome = scheduler.run(main, TaskShared::default());
         let ended = loop {
             program.flush();
@@ -140,7 +140,7 @@ impl Runtime {
                 RunOutcome::Stopped => break program.exit_status().map_or(Ended::Stopped, Ended::Exit),
                 RunOutcome::Deadlock if stop_idle_actors(&scheduler) => outcome = scheduler.wait(),
                 RunOutcome::Deadlock => {
-                    self.report_deadlock(&program, &scheduler);
+                    self.report_deadlock(program, &scheduler);
                     break Ended::Deadlock;
                 }
             }

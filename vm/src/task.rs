@@ -1,10 +1,10 @@
 //! A task: an interpreter, its heap, and what is to be done with its result. The scheduler's unit of work.
 
 use crate::actor::{ActorBody, ActorCell};
-use crate::conc::tasks::Alarm;
+use crate::conc::tasks::{Alarm, Promise};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
-use crate::interp::{Machine, TaskEnd, Turn};
+use crate::interp::{Frames, Machine, TaskEnd, Turn};
 use crate::load::Func;
 use crate::panics;
 use crate::program::Program;
@@ -18,7 +18,7 @@ pub use stark_scheduler::WaitReason;
 
 /// What a native or an instruction may know about the task that runs it.
 pub struct TaskCx {
-    program: Arc<Program>,
+    program: &'static Program,
     pub(crate) me: Option<TaskRef<TaskBody>>,
     pub(crate) worker: usize,
     /// The actor whose handler runs in it.
@@ -28,13 +28,13 @@ pub struct TaskCx {
 }
 
 impl TaskCx {
-    pub fn new(program: Arc<Program>) -> TaskCx {
+    pub fn new(program: &'static Program) -> TaskCx {
         TaskCx { program, me: None, worker: 0, actor: None, deadline: None }
     }
 
     /// The program this task is part of: options, arguments, output.
-    pub fn program(&self) -> &Arc<Program> {
-        &self.program
+    pub fn program(&self) -> &'static Program {
+        self.program
     }
 
     /// The handle that wakes this task; `None` when it runs without a scheduler (tests of the machine alone).
@@ -69,26 +69,36 @@ impl TaskShared {
 }
 
 /// What is done with a task's end, on its worker and with its heap current: packing the result for whoever waits.
-pub type OnEnd = Box<dyn FnOnce(&mut TaskCx, TaskEnd) + Send>;
+pub(crate) enum OnEnd {
+    /// It is the result of a spawned task.
+    Promise(Arc<Promise>),
+    Call(Box<dyn FnOnce(&mut TaskCx, TaskEnd) + Send>),
+}
 
-/// What the scheduler runs: an interpreter with its heap, and what it is for.
+/// What the scheduler runs: the frames of an interpreter with their heap, and what they are for.
+///
+/// A million of these may be parked, so it holds what lasts from turn to turn and nothing else.
 pub struct TaskBody {
-    machine: Machine,
-    heap: Heap,
+    program: &'static Program,
+    frames: Frames,
+    /// Bytes that its values take, while it does not run.
+    heap_bytes: usize,
+    /// Its own handle, from the first turn on.
+    me: Option<TaskRef<TaskBody>>,
     role: Role,
 }
 
 enum Role {
     Call(Call),
     Actor(Box<ActorBody>),
-    Alarm(Alarm),
+    Alarm(Box<Alarm>),
     Ended,
 }
 
 /// One function, run to its end.
 struct Call {
-    begin: Option<(&'static Func, Vec<Parcel>)>,
     on_end: Option<OnEnd>,
+    begun: bool,
     /// Cancelling is delivered once.
     cancel_delivered: bool,
     /// An error that ends it is told on standard error.
@@ -96,22 +106,43 @@ struct Call {
 }
 
 impl TaskBody {
-    /// A task that will run `func` with `args`.
-    pub(crate) fn new(program: &Arc<Program>, func: &'static Func, args: Vec<Parcel>, on_end: OnEnd) -> TaskBody {
-        let call = Call { begin: Some((func, args)), on_end: Some(on_end), cancel_delivered: false, reports: false };
-        TaskBody::with_role(program, Role::Call(call))
+    /// A task that will run `func` with `args`, which become its own.
+    pub(crate) fn new(
+        program: &'static Program,
+        func: &'static Func,
+        args: impl IntoIterator<Item = Parcel>,
+        on_end: OnEnd,
+    ) -> TaskBody {
+        let call = Call { on_end: Some(on_end), begun: false, cancel_delivered: false, reports: false };
+        let mut body = TaskBody::with_role(program, Role::Call(call));
+        body.with_machine(|machine, _| machine.start(func, args.into_iter().map(Parcel::unpack)));
+        body
     }
 
-    pub(crate) fn actor(program: &Arc<Program>, actor: ActorBody) -> TaskBody {
+    pub(crate) fn actor(program: &'static Program, actor: ActorBody) -> TaskBody {
         TaskBody::with_role(program, Role::Actor(Box::new(actor)))
     }
 
-    pub(crate) fn alarm(program: &Arc<Program>, alarm: Alarm) -> TaskBody {
-        TaskBody::with_role(program, Role::Alarm(alarm))
+    pub(crate) fn alarm(program: &'static Program, alarm: Alarm) -> TaskBody {
+        TaskBody::with_role(program, Role::Alarm(Box::new(alarm)))
     }
 
-    fn with_role(program: &Arc<Program>, role: Role) -> TaskBody {
-        TaskBody { machine: Machine::new(program), heap: Heap::with_limit(program.options.heap_limit), role }
+    fn with_role(program: &'static Program, role: Role) -> TaskBody {
+        TaskBody { program, frames: Frames::default(), heap_bytes: 0, me: None, role }
+    }
+
+    /// Calls `work` with a machine that goes on with the task's frames, the task's heap current.
+    #[inline]
+    fn with_machine<R>(&mut self, work: impl FnOnce(&mut Machine, &mut Role) -> R) -> R {
+        let outside = meter::swap(Heap { bytes: self.heap_bytes, limit: self.program.options.heap_limit });
+        let mut machine = Machine::with(self.program, std::mem::take(&mut self.frames));
+        machine.task.me = self.me.take();
+        let result = work(&mut machine, &mut self.role);
+        self.me = machine.task.me.take();
+        self.frames = machine.take_frames();
+        drop(machine);
+        self.heap_bytes = meter::swap(outside).bytes;
+        result
     }
 
     /// The same task, telling an error that ends it on standard error.
@@ -123,8 +154,8 @@ impl TaskBody {
     }
 
     /// Where it stands, one line a call.
-    pub(crate) fn place(&mut self) -> String {
-        self.machine.place().render()
+    pub(crate) fn place(&self) -> String {
+        self.frames.place().render()
     }
 
     /// What a report calls it.
@@ -150,11 +181,6 @@ impl TaskBody {
             _ => None,
         }
     }
-
-    /// Bytes its values take, while it does not run.
-    pub fn heap(&self) -> Heap {
-        self.heap
-    }
 }
 
 /// `error: Kind: message` and the trace. Asks the error's own `message()`; no call may be under way.
@@ -176,18 +202,12 @@ pub(crate) fn summary(machine: &mut Machine, error: &Value) -> String {
 impl Call {
     fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
         let cancel = !self.cancel_delivered && cx.shared().is_cancelled();
-        if let Some((func, args)) = self.begin.take() {
-            machine.task().me = Some(cx.task().clone());
-            if cancel {
-                drop(args);
-                let fault = Fault::new(FaultKind::CancelledError, "the task was cancelled before it began");
-                let error = machine.code.error_value(fault);
-                return self.end(machine, TaskEnd::Failed(error));
-            }
-            let args: Vec<Value> = args.into_iter().map(Parcel::unpack).collect();
-            machine.start(func, args);
+        if !std::mem::replace(&mut self.begun, true) && cancel {
+            machine.abandon();
+            let fault = Fault::new(FaultKind::CancelledError, "the task was cancelled before it began");
+            let error = machine.code.error_value(fault);
+            return self.end(machine, TaskEnd::Failed(error));
         }
-        machine.task().worker = cx.worker();
         let turn = machine.run(cx.budget(), cancel);
         // If it does not wait yet, it will be delivered when it does.
         self.cancel_delivered |= machine.has_delivered_cancel();
@@ -206,57 +226,59 @@ impl Call {
             let text = describe(machine, error);
             machine.task().program().eprint(&text);
         }
-        if let Some(on_end) = self.on_end.take() {
-            on_end(machine.task(), end);
+        match self.on_end.take() {
+            Some(OnEnd::Promise(promise)) => promise.end(machine.task(), end),
+            Some(OnEnd::Call(call)) => call(machine.task(), end),
+            None => {}
         }
         Outcome::Done
     }
 }
 
-impl TaskBody {
-    /// Ends the task after a panic outside its code. Nobody waits for it in vain, and the others never notice.
-    fn fail(&mut self, panic: String) -> Outcome {
-        crate::heap::after_panic();
-        self.machine.forget_frames();
-        let failed = panics::catch(|| {
-            let error = self.machine.code.error_value(Fault::internal(panic));
-            match &mut self.role {
-                Role::Call(call) => call.end(&mut self.machine, TaskEnd::Failed(error)),
-                Role::Actor(actor) => actor.break_off(&mut self.machine, error),
-                Role::Alarm(_) | Role::Ended => Outcome::Done,
-            }
-        });
-        failed.unwrap_or_else(|panic| {
-            self.machine.forget_frames();
-            self.machine.task().program().eprint(&format!("error: InternalError: {panic}\n"));
-            Outcome::Done
-        })
-    }
+/// Ends a task after a panic outside its code. Nobody waits for it in vain, and the others never notice.
+fn fail(machine: &mut Machine, role: &mut Role, panic: String) -> Outcome {
+    crate::heap::after_panic();
+    machine.forget_frames();
+    let failed = panics::catch(|| {
+        let error = machine.code.error_value(Fault::internal(panic));
+        match role {
+            Role::Call(call) => call.end(machine, TaskEnd::Failed(error)),
+            Role::Actor(actor) => actor.break_off(machine, error),
+            Role::Alarm(_) | Role::Ended => Outcome::Done,
+        }
+    });
+    failed.unwrap_or_else(|panic| {
+        machine.forget_frames();
+        machine.task().program().eprint(&format!("error: InternalError: {panic}\n"));
+        Outcome::Done
+    })
 }
 
 impl Task for TaskBody {
     type Shared = TaskShared;
 
     fn run(&mut self, cx: &mut Context<'_, TaskBody>) -> Outcome {
-        let outside = meter::swap(self.heap);
-        let (role, machine) = (&mut self.role, &mut self.machine);
-        let turn = panics::catch(|| match role {
-            Role::Call(call) => call.turn(machine, cx),
-            Role::Actor(actor) => actor.turn(machine, cx),
-            Role::Alarm(alarm) => alarm.ring(cx),
-            Role::Ended => Outcome::Done,
-        });
-        let outcome = turn.unwrap_or_else(|panic| self.fail(panic));
-        self.heap = meter::swap(outside);
-        outcome
+        self.with_machine(|machine, role| {
+            machine.task.me.get_or_insert_with(|| cx.task().clone());
+            machine.task.worker = cx.worker();
+            let turn = panics::catch(|| match role {
+                Role::Call(call) => call.turn(machine, cx),
+                Role::Actor(actor) => actor.turn(machine, cx),
+                Role::Alarm(alarm) => alarm.ring(cx),
+                Role::Ended => Outcome::Done,
+            });
+            turn.unwrap_or_else(|panic| fail(machine, role, panic))
+        })
     }
 }
 
 impl Drop for TaskBody {
     fn drop(&mut self) {
-        let outside = meter::swap(self.heap);
-        self.role = Role::Ended;
-        self.machine.abandon();
-        meter::swap(outside);
+        self.with_machine(|machine, role| {
+            *role = Role::Ended;
+            machine.abandon();
+        });
+        // Its stack, for which no heap pays any more.
+        self.frames = Frames::default();
     }
 }

@@ -76,6 +76,12 @@ pub struct FnBuilder<'g, 'p> {
     pub locals: HashMap<LocalId, Reg>,
     pub local_types: Vec<Ty>,
     local_names: Vec<(Reg, Rc<str>)>,
+    /// Locals that are never assigned: their register can be read where it is, however late.
+    pub is_constant: Vec<bool>,
+    /// Temporaries for values of type `()` that nobody will read: they are not written.
+    pub voids: Vec<Reg>,
+    /// Numbers that the loops around the current point keep in registers, by type and bits.
+    pub kept_literals: HashMap<(TypeId, u64), Reg>,
     /// Locals whose only use may take the value away.
     pub single_use: Vec<bool>,
     /// The variables of named dimensions.
@@ -112,6 +118,9 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
             locals: HashMap::new(),
             local_types: Vec::new(),
             local_names: Vec::new(),
+            is_constant: Vec::new(),
+            voids: Vec::new(),
+            kept_literals: HashMap::new(),
             single_use: Vec::new(),
             dims: &[],
             inout_registers: Vec::new(),
@@ -241,6 +250,7 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
                 self.single_use[local.index()] = false;
             }
         }
+        self.is_constant = body.locals.iter().map(|l| !l.mutable).collect();
         let names: Vec<Rc<str>> = body.locals.iter().map(|l| l.name.clone()).collect();
         let ret = self.ret.clone();
         if ret == Ty::Unit || ret == Ty::Never {

@@ -56,7 +56,9 @@ impl<'p> FnBuilder<'_, 'p> {
     fn trace_of_error(&mut self, callee: &'p Callee, args: &'p [Arg], dst: Reg) -> bool {
         let program = self.g.program;
         let func = match callee {
-            Callee::Trait { trait_, method, .. } => program.traits[trait_.index()].methods.get(*method as usize).copied(),
+            Callee::Trait { trait_, method, .. } => {
+                program.traits[trait_.index()].methods.get(*method as usize).copied()
+            }
             Callee::Fn { func, .. } => Some(*func),
             Callee::Value(_) => None,
         };
@@ -320,9 +322,22 @@ impl<'p> FnBuilder<'_, 'p> {
 
     /// `dst = name(args…)`; arguments stay where they are (shared).
     pub fn native_into(&mut self, name: &str, type_args: &[Ty], args: &[(Reg, Ty)], ret: &Ty, dst: Reg) {
+        self.native_taking(name, type_args, args, &[], ret, dst);
+    }
+
+    /// `dst = name(args…)`; the arguments with the positions `taken` move into the call.
+    pub fn native_taking(
+        &mut self,
+        name: &str,
+        type_args: &[Ty],
+        args: &[(Reg, Ty)],
+        taken: &[usize],
+        ret: &Ty,
+        dst: Reg,
+    ) {
         let native = self.named_import(name, type_args, args, &[], ret);
         for (i, (register, ty)) in args.iter().enumerate() {
-            self.push_arg(i, *register, ty, false);
+            self.push_arg(i, *register, ty, taken.contains(&i));
         }
         self.emit(Instr::CallNative { dst, native });
     }
@@ -347,7 +362,14 @@ impl<'p> FnBuilder<'_, 'p> {
 
     /// Calls a native that changes its first argument in place, which is (in) `place` unless it is still being built: an
     /// error leaves it there. The result is dropped.
-    pub fn native_lending(&mut self, name: &str, type_args: &[Ty], args: &[(Reg, Ty)], place: Option<&Place>, ret: &Ty) {
+    pub fn native_lending(
+        &mut self,
+        name: &str,
+        type_args: &[Ty],
+        args: &[(Reg, Ty)],
+        place: Option<&Place>,
+        ret: &Ty,
+    ) {
         let native = self.named_import(name, type_args, args, &[0], ret);
         for (i, (register, ty)) in args.iter().enumerate() {
             self.push_arg(i, *register, ty, i == 0);
@@ -410,6 +432,12 @@ impl<'p> FnBuilder<'_, 'p> {
 
     pub fn assign_op(&mut self, target: &'p Expr, op: &'p AssignOp, value: &'p Expr) {
         let (ty, value_ty) = (self.ty(&target.ty), self.ty(&value.ty));
+        if let (ExprKind::Local(local), AssignOp::Binary(op)) = (&target.kind, op)
+            && let Some(imm) = self.immediate(*op, &target.ty, value)
+        {
+            let register = self.local(*local);
+            return self.emit(Instr::AddIntImm { dst: register, lhs: register, imm });
+        }
         let rhs = self.operand(value);
         // On a plain variable the operation works in place.
         if let (ExprKind::Local(local), AssignOp::Binary(op)) = (&target.kind, op) {

@@ -59,21 +59,41 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.done(value);
             }
             ExprKind::While { cond, body } => {
+                let kept = self.keep_literals(expr);
                 let (head, end) = (self.label(), self.label());
-                self.place_label(head);
+                // A short condition is written a second time behind the body: one jump a round instead of two.
+                let again = match &**cond {
+                    Cond::Expr(cond) if is_short(cond) => Some((cond, self.label())),
+                    _ => None,
+                };
+                if again.is_none() {
+                    self.place_label(head);
+                }
                 self.open_scope();
                 self.condition(cond, end);
                 let (n_scopes, n_regions) = (self.n_scopes() - 1, self.n_regions());
+                if let Some((_, body)) = again {
+                    self.place_label(body);
+                }
                 self.exits.push(Exit::Loop { on_break: end, on_continue: head, n_scopes, n_regions });
                 self.effect(body);
                 self.exits.pop();
                 self.close_scope();
-                self.jump(head);
+                match again {
+                    Some((cond, body)) => {
+                        self.place_label(head);
+                        self.branch(cond, true, body);
+                    }
+                    None => self.jump(head),
+                }
                 self.place_label(end);
+                self.drop_literals(kept);
                 self.unit(dst);
             }
             ExprKind::For { pattern, iterable, body } => {
+                let kept = self.keep_literals(body);
                 self.for_loop(pattern, iterable, body);
+                self.drop_literals(kept);
                 self.unit(dst);
             }
             ExprKind::Break => self.leave_loop(true),
@@ -139,11 +159,7 @@ impl<'p> FnBuilder<'_, 'p> {
     /// Goes on when the condition holds, else to `otherwise`. Bindings belong to the open scope.
     fn condition(&mut self, cond: &'p Cond, otherwise: Label) {
         match cond {
-            Cond::Expr(cond) => {
-                let ok = self.operand(cond);
-                self.jump_if_not(ok.register, otherwise);
-                self.done(ok);
-            }
+            Cond::Expr(cond) => self.branch(cond, false, otherwise),
             Cond::Let { pattern, value } => {
                 let value = self.operand(value);
                 self.pattern(pattern, value.register, otherwise);
@@ -152,7 +168,85 @@ impl<'p> FnBuilder<'_, 'p> {
         }
     }
 
+    /// Jumps to `target` when the condition is `when`, goes on otherwise.
+    fn branch(&mut self, cond: &'p Expr, when: bool, target: Label) {
+        match &cond.kind {
+            ExprKind::And(lhs, rhs) | ExprKind::Or(lhs, rhs) => {
+                // What decides alone: false for `and`, true for `or`.
+                let decides = matches!(cond.kind, ExprKind::Or(..));
+                if when == decides {
+                    self.branch(lhs, when, target);
+                    self.branch(rhs, when, target);
+                } else {
+                    let on = self.label();
+                    self.branch(lhs, decides, on);
+                    self.branch(rhs, when, target);
+                    self.place_label(on);
+                }
+            }
+            ExprKind::Unary { op: hir::UnaryOp::Not, operand } => self.branch(operand, !when, target),
+            _ => {
+                let value = self.operand(cond);
+                if when {
+                    self.jump_if(value.register, target);
+                } else {
+                    self.jump_if_not(value.register, target);
+                }
+                self.done(value);
+            }
+        }
+    }
+
     // --- loops -----------------------------------------------------------------------------------------------------------
+
+    /// Loads the numbers that the outermost loop uses as operands once, in front of it. Gives their registers.
+    fn keep_literals(&mut self, of: &'p Expr) -> Vec<Reg> {
+        /// More would make large frames of large loops.
+        const MAX_KEPT: usize = 16;
+        if !self.kept_literals.is_empty() {
+            return Vec::new();
+        }
+        let mut found: Vec<&'p Expr> = Vec::new();
+        let mut work = vec![of];
+        while let Some(expr) = work.pop() {
+            super::place::children(expr, &mut |child| work.push(child));
+            match &expr.kind {
+                ExprKind::Binary { op, lhs, rhs } => {
+                    found.push(lhs);
+                    found.extend(self.immediate(*op, &lhs.ty, rhs).is_none().then_some(&**rhs));
+                }
+                ExprKind::AssignOp { target, op, value } => match op {
+                    hir::AssignOp::Binary(op) if self.immediate(*op, &target.ty, value).is_some() => {}
+                    _ => found.push(value),
+                },
+                ExprKind::Assign { target, value } if matches!(target.kind, ExprKind::Index { .. }) => {
+                    found.push(value)
+                }
+                _ => {}
+            }
+        }
+        let mut kept = Vec::new();
+        for expr in found {
+            let ExprKind::Lit(lit) = &expr.kind else { continue };
+            let Some(bits) = self.number_bits(lit, &expr.ty) else { continue };
+            let key = (self.type_id(&expr.ty), bits);
+            if kept.len() < MAX_KEPT && !self.kept_literals.contains_key(&key) {
+                let register = self.temp(&expr.ty);
+                self.load_bits(register, bits);
+                self.kept_literals.insert(key, register);
+                kept.push(register);
+            }
+        }
+        kept
+    }
+
+    fn drop_literals(&mut self, kept: Vec<Reg>) {
+        if kept.is_empty() {
+            return;
+        }
+        self.kept_literals.clear();
+        kept.into_iter().for_each(|register| self.recycle(register));
+    }
 
     fn for_loop(&mut self, pattern: &'p hir::Pat, iterable: &'p Expr, body: &'p Expr) {
         let ty = self.ty(&iterable.ty);
@@ -249,14 +343,14 @@ impl<'p> FnBuilder<'_, 'p> {
     }
 
     fn for_vec(&mut self, pattern: &'p hir::Pat, vec: Reg, item_ty: &Ty, body: &'p Expr) {
-        let (head, next, end) = (self.label(), self.label(), self.label());
+        let (again, next, end) = (self.label(), self.label(), self.label());
         let i = self.int_temp(0);
         let n = self.temp(&Ty::INT);
         self.emit(Instr::VecLen { dst: n, vec });
         let more = self.temp(&Ty::Bool);
-        self.place_label(head);
         self.emit(Instr::LtInt { dst: more, lhs: i, rhs: n });
         self.jump_if_not(more, end);
+        self.place_label(again);
         self.open_scope();
         let item = self.pattern_register(pattern, item_ty);
         self.emit(Instr::VecGet { dst: item.0, vec, idx: i });
@@ -264,7 +358,8 @@ impl<'p> FnBuilder<'_, 'p> {
         self.loop_body(body, end, next);
         self.place_label(next);
         self.emit(Instr::AddIntImm { dst: i, lhs: i, imm: 1 });
-        self.jump(head);
+        self.emit(Instr::LtInt { dst: more, lhs: i, rhs: n });
+        self.jump_if(more, again);
         self.place_label(end);
         self.recycle(more);
         self.recycle(n);
@@ -289,7 +384,15 @@ impl<'p> FnBuilder<'_, 'p> {
     }
 
     fn for_range(&mut self, pattern: &'p hir::Pat, iterable: &'p Expr, body: &'p Expr) {
-        let (i, end_value) = (self.temp(&Ty::INT), self.temp(&Ty::INT));
+        // A plain name that the body cannot change is the counter itself.
+        let own = match &pattern.kind {
+            hir::PatKind::Bind { local, sub: None } if self.is_constant.get(local.index()) == Some(&true) => {
+                Some(self.local(*local))
+            }
+            _ => None,
+        };
+        let i = own.unwrap_or_else(|| self.temp(&Ty::INT));
+        let end_value = self.temp(&Ty::INT);
         let mut flag = None;
         let mut always_inclusive = false;
         match &iterable.kind {
@@ -308,7 +411,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 flag = Some(inclusive);
             }
         }
-        let (head, next, end) = (self.label(), self.label(), self.label());
+        let (head, again, next, end) = (self.label(), self.label(), self.label(), self.label());
         let more = self.temp(&Ty::Bool);
         self.place_label(head);
         match flag {
@@ -325,24 +428,36 @@ impl<'p> FnBuilder<'_, 'p> {
             }
         }
         self.jump_if_not(more, end);
+        self.place_label(again);
         self.open_scope();
-        let item = self.pattern_register(pattern, &Ty::INT);
-        self.emit(Instr::Copy { dst: item.0, src: i });
-        self.bind_item(pattern, item);
+        if own.is_none() {
+            let item = self.pattern_register(pattern, &Ty::INT);
+            self.emit(Instr::Copy { dst: item.0, src: i });
+            self.bind_item(pattern, item);
+        }
         self.loop_body(body, end, next);
         self.place_label(next);
-        // The last value may be the largest integer: leave before adding.
-        self.emit(Instr::LtInt { dst: more, lhs: i, rhs: end_value });
-        self.jump_if_not(more, end);
-        self.emit(Instr::AddIntImm { dst: i, lhs: i, imm: 1 });
-        self.jump(head);
+        if flag.is_none() && !always_inclusive {
+            // Below the end, so adding cannot pass the largest integer.
+            self.emit(Instr::AddIntImm { dst: i, lhs: i, imm: 1 });
+            self.emit(Instr::LtInt { dst: more, lhs: i, rhs: end_value });
+            self.jump_if(more, again);
+        } else {
+            // The last value may be the largest integer: leave before adding.
+            self.emit(Instr::LtInt { dst: more, lhs: i, rhs: end_value });
+            self.jump_if_not(more, end);
+            self.emit(Instr::AddIntImm { dst: i, lhs: i, imm: 1 });
+            self.jump(if flag.is_some() { head } else { again });
+        }
         self.place_label(end);
         self.recycle(more);
         if let Some(flag) = flag {
             self.recycle(flag);
         }
         self.recycle(end_value);
-        self.recycle(i);
+        if own.is_none() {
+            self.recycle(i);
+        }
     }
 
     /// `while let Some(item) = next(): body`
@@ -705,4 +820,20 @@ fn is_comparison(op: BinaryOp) -> bool {
 fn variant_name(kind: &ExprKind) -> String {
     let text = format!("{kind:?}");
     text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_string()
+}
+
+/// Whether a condition is so short that writing it twice costs less than a jump: at most a few operations on variables.
+fn is_short(cond: &Expr) -> bool {
+    fn count(expr: &Expr, n: &mut u32) {
+        *n += match &expr.kind {
+            ExprKind::Lit(_) | ExprKind::Local(_) => 0,
+            ExprKind::Binary { .. } | ExprKind::Unary { .. } | ExprKind::And(..) | ExprKind::Or(..) => 1,
+            ExprKind::Index { .. } | ExprKind::Field { .. } => 2,
+            _ => 100,
+        };
+        super::place::children(expr, &mut |child| count(child, n));
+    }
+    let mut n = 0;
+    count(cond, &mut n);
+    n <= 8
 }

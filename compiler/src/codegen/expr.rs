@@ -20,11 +20,32 @@ impl<'p> FnBuilder<'_, 'p> {
         match &expr.kind {
             ExprKind::Local(local) => Operand { register: self.local(*local), temp: false },
             ExprKind::Coerce { value, kind: Coercion::Same } if value.ty != Ty::Never => self.operand(value),
+            ExprKind::Lit(lit) if !self.kept_literals.is_empty() && self.kept(lit, &expr.ty).is_some() => {
+                let register = self.kept(lit, &expr.ty).unwrap_or(Reg(0));
+                Operand { register, temp: false }
+            }
             _ => {
                 let register = self.temp(&expr.ty);
                 self.into(expr, register);
                 Operand { register, temp: true }
             }
+        }
+    }
+
+    /// The register in which a loop keeps the literal.
+    fn kept(&mut self, lit: &Lit, ty: &Ty) -> Option<Reg> {
+        let key = (self.type_id(ty), self.number_bits(lit, ty)?);
+        self.kept_literals.get(&key).copied()
+    }
+
+    /// The bits of a literal number or truth value.
+    pub fn number_bits(&self, lit: &Lit, ty: &Ty) -> Option<u64> {
+        match (lit, self.ty(ty)) {
+            (Lit::Int(n), Ty::Num(kind)) if kind.is_float() => Some((*n as f64).to_bits()),
+            (Lit::Int(n), Ty::Num(_)) => Some(*n as u64),
+            (Lit::Float(x), Ty::Num(_)) => Some(x.to_bits()),
+            (Lit::Bool(b), Ty::Bool) => Some(u64::from(*b)),
+            _ => None,
         }
     }
 
@@ -61,15 +82,25 @@ impl<'p> FnBuilder<'_, 'p> {
             | ExprKind::Select { .. }
                 if expr.ty == Ty::Unit || expr.ty == Ty::Never =>
             {
-                let unit = self.temp(&Ty::Unit);
-                self.into(expr, unit);
-                self.recycle(unit);
+                self.void(expr);
+            }
+            ExprKind::Assign { .. } | ExprKind::AssignOp { .. } | ExprKind::While { .. } | ExprKind::For { .. } => {
+                self.void(expr);
             }
             _ => {
                 let operand = self.operand(expr);
                 self.done(operand);
             }
         }
+    }
+
+    /// Evaluates an expression of type `()` (or one that gives no value) for the effect.
+    fn void(&mut self, expr: &'p Expr) {
+        let unit = self.temp(&Ty::Unit);
+        self.voids.push(unit);
+        self.into(expr, unit);
+        self.voids.pop();
+        self.recycle(unit);
     }
 
     /// Evaluates into `dst`, which owns the value then.
@@ -198,6 +229,11 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.release_place(place);
             }
             ExprKind::Binary { op, lhs, rhs } => {
+                if let Some(imm) = self.immediate(*op, &lhs.ty, rhs) {
+                    let a = self.operand(lhs);
+                    self.emit(Instr::AddIntImm { dst, lhs: a.register, imm });
+                    return self.done(a);
+                }
                 let a = self.operand_before(lhs, &[rhs]);
                 let b = self.operand(rhs);
                 let (lt, rt) = (self.ty(&lhs.ty), self.ty(&rhs.ty));
@@ -253,7 +289,7 @@ impl<'p> FnBuilder<'_, 'p> {
 
     pub fn unit(&mut self, dst: Reg) {
         // The destination may have another type when the expression never gives a value.
-        if !self.is_ref_register(dst) {
+        if !self.is_ref_register(dst) && !self.voids.contains(&dst) {
             self.emit(Instr::LoadImm { dst, imm: 0 });
         }
     }
@@ -702,6 +738,19 @@ impl<'p> FnBuilder<'_, 'p> {
             }
             (Ty::Bool, Ty::Bool) => self.int_binary(op, Kind::Int64, lhs, rhs, dst),
             _ => self.int_binary(op, Kind::Int64, lhs, rhs, dst),
+        }
+    }
+
+    /// What adding or subtracting a small literal adds to an `Int`.
+    pub fn immediate(&self, op: BinaryOp, lhs: &Ty, rhs: &Expr) -> Option<i8> {
+        let ExprKind::Lit(Lit::Int(n)) = &rhs.kind else { return None };
+        if self.ty(lhs) != Ty::INT || self.ty(&rhs.ty) != Ty::INT || *n < 0 {
+            return None;
+        }
+        match op {
+            BinaryOp::Add => i8::try_from(*n).ok(),
+            BinaryOp::Sub => i8::try_from(-*n).ok(),
+            _ => None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! walk, also when the call fails (`Pad`).
 
 use super::builder::FnBuilder;
+use super::expr::Operand;
 use crate::hir::{Body, Closure, Cond, Expr, ExprKind, FormatPart, LocalId, SelectKind, Stmt, Ty};
 use stark_bytecode::{Field, Instr, Out, Reg};
 
@@ -54,8 +55,14 @@ impl<'p> FnBuilder<'_, 'p> {
             }
             ExprKind::Index { base, index } => {
                 let mut place = self.place(base);
-                let register = self.owned_temp(index);
-                place.temps.push(register);
+                let register = match &index.kind {
+                    ExprKind::Local(local) if self.is_constant.get(local.index()) == Some(&true) => self.local(*local),
+                    _ => {
+                        let register = self.owned_temp(index);
+                        place.temps.push(register);
+                        register
+                    }
+                };
                 let base_ty = self.ty(&base.ty);
                 place.steps.push(if self.is_map(&base_ty) { Step::Key(register) } else { Step::Index(register) });
                 place
@@ -220,13 +227,18 @@ impl<'p> FnBuilder<'_, 'p> {
             ExprKind::Index { base, index }
                 if matches!(base.kind, ExprKind::Local(_)) && self.is_vec(&self.ty(&base.ty)) =>
             {
-                let src = self.owned_temp(value);
                 let ExprKind::Local(local) = base.kind else { return };
+                let src = match value.kind {
+                    ExprKind::Lit(_) => self.operand(value),
+                    _ => Operand { register: self.owned_temp(value), temp: true },
+                };
                 let vec = self.local(local);
                 let idx = self.operand(index);
-                self.emit(Instr::VecSet { vec, idx: idx.register, src });
+                self.emit(Instr::VecSet { vec, idx: idx.register, src: src.register });
                 self.done(idx);
-                self.recycle(src);
+                if src.temp {
+                    self.recycle(src.register);
+                }
             }
             _ => {
                 let src = self.owned_temp(value);

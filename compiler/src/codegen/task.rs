@@ -135,11 +135,12 @@ impl<'p> FnBuilder<'_, 'p> {
                 if kind == MessageKind::Ask {
                     let Ty::Adt(_, output) = &ret else { return };
                     values.push((timeout, Ty::Duration));
-                    self.native_into("actor_ask", &[actor_ty, message_ty, output[0].clone()], &values, &ret, dst);
+                    let types = [actor_ty, message_ty, output[0].clone()];
+                    self.native_taking("actor_ask", &types, &values, &[2], &ret, dst);
                 } else {
-                    self.native_into("actor_send", &[actor_ty, message_ty], &values, &Ty::Unit, dst);
+                    self.native_taking("actor_send", &[actor_ty, message_ty], &values, &[2], &Ty::Unit, dst);
                 }
-                self.release(message);
+                self.recycle(message);
             }
         }
         self.recycle(timeout);

@@ -43,6 +43,10 @@ impl Policy {
 
 pub(crate) struct ActorBody {
     cell: Arc<ActorCell>,
+    /// The cell again, for the machine during a turn.
+    lent: Option<Arc<ActorCell>>,
+    /// Of the ask that is worked on.
+    deadline: Option<Instant>,
     policy: Policy,
     /// Until the first turn.
     begin: Option<Parcel>,
@@ -100,6 +104,8 @@ impl ActorBody {
     pub(super) fn new(cell: Arc<ActorCell>, policy: Policy, state: Parcel) -> ActorBody {
         ActorBody {
             cell,
+            lent: None,
+            deadline: None,
             policy,
             begin: Some(state),
             state: None,
@@ -120,17 +126,24 @@ impl ActorBody {
     }
 
     pub fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
+        // Not counted anew for every turn.
+        machine.task().actor = self.lent.take().or_else(|| Some(self.cell.clone()));
+        machine.task().deadline = self.deadline;
+        let outcome = self.work(machine, cx);
+        self.deadline = machine.task().deadline.take();
+        self.lent = machine.task().actor.take();
+        outcome
+    }
+
+    fn work(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
         if let Some(state) = self.begin.take() {
             self.cell.set_task(cx.task());
-            machine.task().me = Some(cx.task().clone());
-            machine.task().actor = Some(self.cell.clone());
             let state = state.unpack();
             if self.policy == Policy::Restart || self.cell.supervisor.is_some() {
                 self.first = Some(state.clone());
             }
             self.start(machine, state);
         }
-        machine.task().worker = cx.worker();
         if let Some(timer) = self.timer.take() {
             cx.cancel(timer);
         }
@@ -451,7 +464,8 @@ impl ActorBody {
         }
         if let Some((supervisor, Verdict::GiveUp)) = &verdict {
             let name = self.cell.name();
-            let text = format!("error: supervisor gives up: {}; actor {name} failed last: {text}\n", supervisor.limit());
+            let text =
+                format!("error: supervisor gives up: {}; actor {name} failed last: {text}\n", supervisor.limit());
             self.cell.program().eprint(&text);
         }
         match (self.cell.desc().on_error, &self.state) {

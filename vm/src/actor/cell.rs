@@ -31,7 +31,7 @@ pub(crate) struct ActorCell {
     name: String,
     registered: bool,
     pub(super) info: &'static TypeInfo,
-    program: Arc<Program>,
+    program: &'static Program,
     pub(super) inbox: Inbox<Envelope, Me, Parcel>,
     control: AtomicU8,
     task: OnceLock<TaskRef<TaskBody>>,
@@ -177,7 +177,7 @@ pub(super) struct Config {
 }
 
 impl ActorCell {
-    pub(super) fn new(program: &Arc<Program>, info: &'static TypeInfo, config: Config) -> Arc<ActorCell> {
+    pub(super) fn new(program: &'static Program, info: &'static TypeInfo, config: Config) -> Arc<ActorCell> {
         let id = NEXT_ID.fetch_add(1, Relaxed);
         let registered = !config.name.is_empty();
         let now = program.scheduler().map_or_else(Instant::now, |s| s.now());
@@ -186,7 +186,7 @@ impl ActorCell {
             name: if registered { config.name } else { format!("{}#{id}", info.name()) },
             registered,
             info,
-            program: program.clone(),
+            program,
             inbox: Inbox::new(config.capacity, config.overflow),
             control: AtomicU8::new(0),
             task: OnceLock::new(),
@@ -206,8 +206,8 @@ impl ActorCell {
         &self.name
     }
 
-    pub fn program(&self) -> &Arc<Program> {
-        &self.program
+    pub fn program(&self) -> &'static Program {
+        self.program
     }
 
     pub(super) fn desc(&self) -> &'static ActorDesc {

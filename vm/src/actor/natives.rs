@@ -62,10 +62,11 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
     if !matches!(info.desc, TypeDesc::Actor(_)) {
         return Err(Fault::value(format!("`{}` is not an actor", info.name())));
     }
-    let capacity = usize::try_from(spawn.capacity).ok().filter(|&n| n > 0).ok_or_else(|| {
-        Fault::value(format!("a mailbox holds at least one message, not {}", spawn.capacity))
-    })?;
-    let program = cx.task.program().clone();
+    let capacity = usize::try_from(spawn.capacity)
+        .ok()
+        .filter(|&n| n > 0)
+        .ok_or_else(|| Fault::value(format!("a mailbox holds at least one message, not {}", spawn.capacity)))?;
+    let program = cx.task.program();
     let scheduler = program.scheduler().ok_or_else(|| Fault::internal("actors need a scheduler"))?;
     let supervisor = match spawn.supervisor {
         Some(supervisor) => {
@@ -74,11 +75,11 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
         }
         None => None,
     };
-    room_for_task(&program)?;
+    room_for_task(program)?;
     let state = pack(spawn.state)?;
     let name = spawn.name.clone();
     let config = Config { name: spawn.name, capacity, overflow: spawn.overflow, supervisor };
-    let cell = ActorCell::new(&program, info, config);
+    let cell = ActorCell::new(program, info, config);
     if !name.is_empty() {
         let mut names = program.actors.lock();
         if names.get(&name).is_some_and(|cell| cell.strong_count() > 0) {
@@ -90,7 +91,7 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
         supervisor.adopt(*child, &cell);
     }
     let body = ActorBody::new(cell.clone(), spawn.policy, state);
-    let task = scheduler.spawn(TaskBody::actor(&program, body), TaskShared::default());
+    let task = scheduler.spawn(TaskBody::actor(program, body), TaskShared::default());
     cell.set_task(&task);
     cx.return_opaque(ActorRef(cell))
 }
@@ -120,7 +121,8 @@ fn supervisor_spawn(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn supervisor_new(cx: &mut NativeCx<'_>) -> NativeResult {
-    let strategy = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne][usize::from(cx.arg(0).tag()).min(2)];
+    let strategy =
+        [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne][usize::from(cx.arg(0).tag()).min(2)];
     let max_restarts = usize::try_from(cx.int(1))
         .map_err(|_| Fault::value(format!("a supervisor restarts {} times at most", cx.int(1))))?;
     let within = Duration::from_nanos(cx.int(2).max(0) as u64);
@@ -165,7 +167,7 @@ fn actor_monitor(cx: &mut NativeCx<'_>) -> NativeResult {
     }
     let promise = Promise::unbound();
     actor(cx).monitor(&promise, cx.ret_type().opaque_arg(0));
-    cx.return_opaque(FutureObj::future(promise))
+    cx.return_opaque(FutureObj::of(promise))
 }
 
 fn actor_stop(cx: &mut NativeCx<'_>) -> NativeResult {
@@ -381,14 +383,14 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
                 Err(fault) if fault.kind() == Some(FaultKind::ShapeError) => {
                     let promise = Promise::ask(&cell, None);
                     promise.fail(fault);
-                    return cx.return_opaque(FutureObj::future(promise));
+                    return cx.return_opaque(FutureObj::of(promise));
                 }
                 Err(fault) => return Err(fault),
             };
             let promise = Promise::ask(&cell, deadline);
             let envelope = Envelope { reply: Reply::Ask(promise.clone()), deadline, ..envelope };
             match post(cx, &cell, envelope) {
-                Ok(Sent::Done) => return cx.return_opaque(FutureObj::future(promise)),
+                Ok(Sent::Done) => return cx.return_opaque(FutureObj::of(promise)),
                 Ok(Sent::Waits(room)) => Asking { promise, room },
                 Err(fault) => {
                     // Ends the keeper of its deadline.
@@ -399,7 +401,7 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
         }
     };
     if has_room(&asking.room) || asking.promise.cell.is_done() {
-        return cx.return_opaque(FutureObj::future(asking.promise.clone()));
+        return cx.return_opaque(FutureObj::of(asking.promise.clone()));
     }
     cx.suspend(WaitReason::MailboxRoom, asking.room.cell.id(), asking)
 }
@@ -422,7 +424,7 @@ fn actor_batch_ask(cx: &mut NativeCx<'_>) -> NativeResult {
                 let promise = Promise::ask(&actor(cx).clone(), None);
                 let empty = Value::vec(cx.ret_type().opaque_arg(0), []);
                 promise.finish(Ok(pack(empty)?));
-                return cx.return_opaque(FutureObj::future(promise));
+                return cx.return_opaque(FutureObj::of(promise));
             }
         },
     };
@@ -445,7 +447,7 @@ fn actor_batch_ask(cx: &mut NativeCx<'_>) -> NativeResult {
     if asking.room.is_some() && !asking.promise.cell.is_done() {
         return cx.suspend(WaitReason::MailboxRoom, asking.cell.id(), asking);
     }
-    cx.return_opaque(FutureObj::future(asking.promise))
+    cx.return_opaque(FutureObj::of(asking.promise))
 }
 
 /// One message for each input; `None` when there are none.

@@ -108,7 +108,7 @@ impl Arm {
                 let Some(message) = slot.take() else { return Look::Waits };
                 let (look, back) = match channel.send(message, entry) {
                     Send::Sent => (Look::Ready(Event::Sent), None),
-                    Send::Full(message) => (Look::Waits, Some(message)),
+                    Send::Full(message) | Send::TooMuch(message) => (Look::Waits, Some(message)),
                     Send::Waits => (Look::Waits, None),
                     Send::Closed(message) => (Look::Ready(Event::Closed), Some(message)),
                     Send::Lost(message) => (Look::Lost, Some(message)),

@@ -51,6 +51,8 @@ pub enum Send<P> {
     /// It waits with its entry.
     Waits,
     Closed(P),
+    /// What is queued would take more than the limit.
+    TooMuch(P),
     /// The entry's wait has been ended by another arm in between.
     Lost(P),
 }
@@ -80,6 +82,16 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
 
     /// Takes a message, or leaves `entry` to wait for one.
     pub fn recv(&self, entry: Option<&Entry<W>>) -> Recv<P> {
+        self.recv_or(entry, || entry.cloned())
+    }
+
+    /// Takes a message. When there is none, `wait` may begin a wait and give its entry, which no other arm can end before
+    /// this channel does.
+    pub fn recv_or_wait(&self, wait: impl FnOnce() -> Option<Entry<W>>) -> Recv<P> {
+        self.recv_or(None, wait)
+    }
+
+    fn recv_or(&self, entry: Option<&Entry<W>>, wait: impl FnOnce() -> Option<Entry<W>>) -> Recv<P> {
         // Dropped after the lock is free: a drop may be long.
         let mut gone = Vec::new();
         let mut state = self.state.lock();
@@ -112,14 +124,28 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         if state.closed {
             return if claims(entry) { Recv::Closed } else { Recv::Lost };
         }
-        if let Some(entry) = entry {
-            state.receivers.push_back(entry.clone());
-        }
+        state.receivers.extend(wait());
         Recv::Waits
     }
 
     /// Gives a message, or leaves it with `entry` to wait for room.
-    pub fn send(&self, mut message: P, entry: Option<&Entry<W>>) -> Send<P> {
+    pub fn send(&self, message: P, entry: Option<&Entry<W>>) -> Send<P> {
+        self.send_or(message, usize::MAX, entry, || entry.cloned())
+    }
+
+    /// Gives a message unless what is queued would take more than `limit` bytes then. When there is no room, `wait` may
+    /// begin a wait and give its entry, which no other arm can end before this channel does.
+    pub fn send_or_wait(&self, message: P, limit: usize, wait: impl FnOnce() -> Option<Entry<W>>) -> Send<P> {
+        self.send_or(message, limit, None, wait)
+    }
+
+    fn send_or(
+        &self,
+        mut message: P,
+        limit: usize,
+        entry: Option<&Entry<W>>,
+        wait: impl FnOnce() -> Option<Entry<W>>,
+    ) -> Send<P> {
         let mut state = self.state.lock();
         if state.closed {
             return if claims(entry) { Send::Closed(message) } else { Send::Lost(message) };
@@ -141,15 +167,19 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
             }
         }
         if state.has_room() {
+            let bytes = state.bytes.saturating_add(message.weight());
+            if bytes > limit {
+                return Send::TooMuch(message);
+            }
             if !claims(entry) {
                 return Send::Lost(message);
             }
-            state.bytes += message.weight();
+            state.bytes = bytes;
             state.queue.push_back(message);
             return Send::Sent;
         }
-        let Some(entry) = entry else { return Send::Full(message) };
-        state.senders.push_back((entry.clone(), message));
+        let Some(entry) = wait() else { return Send::Full(message) };
+        state.senders.push_back((entry, message));
         Send::Waits
     }
 

@@ -2,10 +2,12 @@
 
 use super::arm::{Arm, Chan, Event, closed, one};
 use super::channel::{Recv, Send};
-use super::tasks::pack;
+use super::tasks::{Me, me, pack};
+use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
-use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
+use crate::natives::{Flow, NativeCx, NativeResult, NativeRow, natives};
+use crate::task::WaitReason;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,34 +57,137 @@ pub(super) fn duration(cx: &NativeCx<'_>, arg: usize) -> Duration {
     Duration::from_nanos(cx.int(arg).max(0) as u64)
 }
 
-/// A message for the channel. Refused when what waits there already takes as much as a task may have: a receiver that
-/// does not keep up shall not take the whole machine's memory.
+/// A message for the channel of a `select`. Refused when what waits there already takes as much as a task may have: a
+/// receiver that does not keep up shall not take the whole machine's memory.
 pub(super) fn packed(cx: &mut NativeCx<'_>, channel_arg: usize, arg: usize) -> Result<Parcel, Fault> {
     let message = pack(cx.take(arg))?;
-    let limit = cx.task.program().options.heap_limit;
-    let waiting = cx.opaque::<ChannelObj>(channel_arg).0.bytes();
-    if waiting.saturating_add(message.bytes()) <= limit {
-        return Ok(message);
+    let channel = &cx.opaque::<ChannelObj>(channel_arg).0;
+    if channel.bytes().saturating_add(message.weight()) > cx.task.program().options.heap_limit {
+        return Err(too_much(cx, channel));
     }
+    Ok(message)
+}
+
+fn too_much(cx: &NativeCx<'_>, channel: &Chan) -> Fault {
+    let (waiting, limit) = (channel.bytes(), cx.task.program().options.heap_limit);
     let text = format!("{waiting} bytes of messages wait in the channel, and a task's limit is {limit} bytes");
-    Err(Fault::new(FaultKind::OutOfMemoryError, text))
+    Fault::new(FaultKind::OutOfMemoryError, text)
+}
+
+/// A wait for one channel and nothing else, without a time limit: what nearly every `send` and `recv` that waits is.
+struct OneWait {
+    channel: Arc<Chan>,
+    me: Me,
+    ticket: u64,
+    over: bool,
+}
+
+impl OneWait {
+    fn entry(&self) -> Entry<Me> {
+        Entry { task: self.me.clone(), ticket: self.ticket, arm: 0 }
+    }
+
+    fn begin(cx: &NativeCx<'_>) -> Result<OneWait, Fault> {
+        let me = me(cx)?;
+        Ok(OneWait { channel: channel(cx, 0), ticket: me.point().open(), me, over: false })
+    }
+
+    /// After a wake-up, which may mean nothing.
+    fn take(&mut self) -> Option<Fired<Parcel>> {
+        let (_, fired) = self.me.point().take(self.ticket)?;
+        self.over = true;
+        Some(fired)
+    }
+}
+
+impl Drop for OneWait {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        match self.me.point().close(self.ticket) {
+            Some((_, Fired::Message(message))) => self.channel.give_back(message),
+            Some(_) => {}
+            None => self.channel.forget(&self.entry()),
+        }
+    }
 }
 
 fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
-    let answer = one(cx, None, |cx| {
-        let message = packed(cx, 0, 1)?;
-        Ok(Arm::Send(channel(cx, 0), Some(message)))
-    })?;
-    match answer {
-        Ok(Some(Event::Sent) | None) => cx.return_unit(),
-        Ok(Some(_)) => Err(closed()),
-        Err(waits) => Ok(waits),
+    let mut wait = match cx.resumed::<OneWait>() {
+        Some(wait) => wait,
+        None => {
+            let message = pack(cx.take(1))?;
+            let limit = cx.task.program().options.heap_limit;
+            let mut begun = None;
+            let channel = &cx.opaque::<ChannelObj>(0).0;
+            let sent = channel.send_or_wait(message, limit, || {
+                let wait = OneWait::begin(cx).ok()?;
+                let entry = wait.entry();
+                begun = Some(Box::new(wait));
+                Some(entry)
+            });
+            match sent {
+                Send::Sent => return cx.return_unit(),
+                Send::Closed(_) => return Err(closed()),
+                Send::TooMuch(_) => return Err(too_much(cx, channel)),
+                Send::Full(_) | Send::Waits | Send::Lost(_) => {}
+            }
+            begun.ok_or_else(no_scheduler)?
+        }
+    };
+    match wait.take() {
+        Some(Fired::Closed) => Err(closed()),
+        Some(_) => cx.return_unit(),
+        None => cx.suspend_again(WaitReason::ChannelSend, wait.channel.id(), wait),
+    }
+}
+
+fn no_scheduler() -> Fault {
+    Fault::internal("a task that waits needs a scheduler")
+}
+
+/// A message (`None`: the channel has ended), or the answer of a native that waits.
+fn receive(cx: &mut NativeCx<'_>) -> Result<Result<Option<Parcel>, Flow>, Fault> {
+    let mut wait = match cx.resumed::<OneWait>() {
+        Some(wait) => wait,
+        None => {
+            let mut begun = None;
+            let received = cx.opaque::<ChannelObj>(0).0.recv_or_wait(|| {
+                let wait = OneWait::begin(cx);
+                let entry = wait.as_ref().map(OneWait::entry).ok();
+                begun = wait.ok().map(Box::new);
+                entry
+            });
+            match received {
+                Recv::Message(message) => return Ok(Ok(Some(message))),
+                Recv::Closed => return Ok(Ok(None)),
+                Recv::Waits | Recv::Lost => {}
+            }
+            begun.ok_or_else(no_scheduler)?
+        }
+    };
+    match wait.take() {
+        Some(Fired::Message(message)) => Ok(Ok(Some(message))),
+        Some(_) => Ok(Ok(None)),
+        None => cx.suspend_again(WaitReason::ChannelRecv, wait.channel.id(), wait).map(Err),
     }
 }
 
 fn channel_recv(cx: &mut NativeCx<'_>) -> NativeResult {
-    match one(cx, None, |cx| Ok(Arm::Recv(channel(cx, 0))))? {
-        Ok(event) => answer(cx, event),
+    match receive(cx)? {
+        Ok(Some(message)) => {
+            let value = message.unpack();
+            cx.return_value(value)
+        }
+        Ok(None) => Err(closed()),
+        Err(waits) => Ok(waits),
+    }
+}
+
+fn channel_next(cx: &mut NativeCx<'_>) -> NativeResult {
+    match receive(cx)? {
+        Ok(message) => cx.return_option(message.map(Parcel::unpack)),
         Err(waits) => Ok(waits),
     }
 }
@@ -100,13 +205,6 @@ pub(super) fn answer_option(cx: &mut NativeCx<'_>, event: Option<Event>) -> Nati
     cx.return_option(message)
 }
 
-fn channel_next(cx: &mut NativeCx<'_>) -> NativeResult {
-    match one(cx, None, |cx| Ok(Arm::Recv(channel(cx, 0))))? {
-        Ok(event) => answer_option(cx, event),
-        Err(waits) => Ok(waits),
-    }
-}
-
 fn channel_recv_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
     let timeout = duration(cx, 1);
     match one(cx, Some(timeout), |cx| Ok(Arm::Recv(channel(cx, 0))))? {
@@ -116,10 +214,13 @@ fn channel_recv_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn channel_try_send(cx: &mut NativeCx<'_>) -> NativeResult {
-    let message = packed(cx, 0, 1)?;
-    match cx.opaque::<ChannelObj>(0).0.send(message, None) {
+    let message = pack(cx.take(1))?;
+    let limit = cx.task.program().options.heap_limit;
+    let channel = &cx.opaque::<ChannelObj>(0).0;
+    match channel.send_or_wait(message, limit, || None) {
         Send::Sent => cx.return_bool(true),
         Send::Closed(_) => Err(closed()),
+        Send::TooMuch(_) => Err(too_much(cx, channel)),
         Send::Full(_) | Send::Waits | Send::Lost(_) => cx.return_bool(false),
     }
 }

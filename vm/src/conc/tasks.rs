@@ -9,14 +9,15 @@ use crate::interp::TaskEnd;
 use crate::load::Func;
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
 use crate::program::Program;
-use crate::task::{TaskBody, TaskCx, TaskShared, WaitReason};
+use crate::task::{OnEnd, TaskBody, TaskCx, TaskShared, WaitReason};
 use crate::types::TypeInfo;
 use crate::value::Value;
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use stark_bytecode::TypeDesc;
 use stark_scheduler::{Outcome, TaskRef};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::AcqRel, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A task that waits.
@@ -55,25 +56,36 @@ pub struct Promise {
     pub cell: Cell,
     /// The task that runs for it; for an ask with a deadline the one that keeps the deadline.
     task: Mutex<Option<TaskRef<TaskBody>>>,
+    /// A `Future`, not a `JoinHandle`.
+    is_future: bool,
     /// Dropping the last handle cancels the task: a `Future` that was not detached.
     owning: AtomicBool,
+    n_handles: AtomicU32,
     /// The actor whose answer it is.
     pub(crate) asked: Option<Arc<ActorCell>>,
 }
 
 impl Promise {
-    fn new(owning: bool, asked: Option<Arc<ActorCell>>) -> Arc<Promise> {
-        Arc::new(Promise { cell: Cell::default(), task: Mutex::new(None), owning: AtomicBool::new(owning), asked })
+    /// For a `Future` (`owning`: it cancels when nobody holds it any more) or a `JoinHandle`.
+    fn new(is_future: bool, owning: bool, asked: Option<Arc<ActorCell>>) -> Arc<Promise> {
+        Arc::new(Promise {
+            cell: Cell::default(),
+            task: Mutex::new(None),
+            is_future,
+            owning: AtomicBool::new(owning),
+            n_handles: AtomicU32::new(0),
+            asked,
+        })
     }
 
     /// For something that no task runs for; whoever finishes it lets nobody wait in vain.
     pub(crate) fn unbound() -> Arc<Promise> {
-        Promise::new(false, None)
+        Promise::new(true, false, None)
     }
 
     /// For the answer of `actor`, which fails with `TimeoutError` at the deadline.
     pub(crate) fn ask(actor: &Arc<ActorCell>, deadline: Option<Instant>) -> Arc<Promise> {
-        let promise = Promise::new(true, Some(actor.clone()));
+        let promise = Promise::new(true, true, Some(actor.clone()));
         if let (Some(deadline), Some(scheduler)) = (deadline, actor.program().scheduler()) {
             let alarm = TaskBody::alarm(actor.program(), Alarm { promise: promise.clone(), deadline, timer: None });
             *promise.task.lock() = Some(scheduler.spawn(alarm, TaskShared::default()));
@@ -89,6 +101,32 @@ impl Promise {
         {
             alarm.wake();
         }
+    }
+
+    /// The task that works for it, for cancelling.
+    fn run_by(&self, runner: TaskRef<TaskBody>) {
+        let mut task = self.task.lock();
+        // One that has ended already is let go, with its memory.
+        if !self.cell.is_done() {
+            *task = Some(runner);
+        }
+    }
+
+    /// The end of the task that runs for it.
+    pub(crate) fn end(&self, cx: &TaskCx, end: TaskEnd) {
+        let result = match end {
+            TaskEnd::Returned(value) => Parcel::pack(value).map(Ok),
+            TaskEnd::Failed(error) => Parcel::pack(error).map(Err),
+            TaskEnd::Exit(status) => {
+                cx.program().exit(status);
+                return;
+            }
+        };
+        if let Ok(result) = result {
+            self.cell.complete(result);
+        }
+        // What waits to be joined is the result, not the task.
+        drop(self.task.lock().take());
     }
 
     /// Fails an ask.
@@ -138,39 +176,43 @@ impl Alarm {
     }
 }
 
-/// The handle on a promise: a `Future` or `JoinHandle`.
-pub struct FutureObj(Arc<Handle>);
+/// A handle on a promise: a `Future` or `JoinHandle`.
+pub struct FutureObj(Arc<Promise>);
 
-struct Handle {
-    promise: Arc<Promise>,
-    type_name: &'static str,
+impl Clone for FutureObj {
+    fn clone(&self) -> FutureObj {
+        self.0.n_handles.fetch_add(1, Relaxed);
+        FutureObj(self.0.clone())
+    }
 }
 
-impl Drop for Handle {
+impl Drop for FutureObj {
     fn drop(&mut self) {
-        if self.promise.owning.load(Relaxed) && !self.promise.cell.is_done() {
-            self.promise.cancel();
+        let last = self.0.n_handles.fetch_sub(1, AcqRel) == 1;
+        if last && self.0.owning.load(Relaxed) && !self.0.cell.is_done() {
+            self.0.cancel();
         }
     }
 }
 
 impl Opaque for FutureObj {
     fn type_name(&self) -> &'static str {
-        self.0.type_name
+        if self.0.is_future { "Future" } else { "JoinHandle" }
     }
     fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(FutureObj(self.0.clone())))
+        Some(Box::new(self.clone()))
     }
 }
 
 impl FutureObj {
-    /// The first handle on `promise`, a `Future`.
-    pub(crate) fn future(promise: Arc<Promise>) -> FutureObj {
-        FutureObj(Arc::new(Handle { promise, type_name: "Future" }))
+    /// The first handle on `promise`.
+    pub(crate) fn of(promise: Arc<Promise>) -> FutureObj {
+        promise.n_handles.fetch_add(1, Relaxed);
+        FutureObj(promise)
     }
 
     pub(super) fn promise(&self) -> &Arc<Promise> {
-        &self.0.promise
+        &self.0
     }
 }
 
@@ -206,33 +248,21 @@ fn is_future(info: &TypeInfo) -> bool {
 }
 
 /// Starts a task that runs `func(args…)`; the result is its handle, of type `handle`.
-pub(crate) fn spawn(cx: &mut TaskCx, func: &'static Func, args: Vec<Value>, handle: &'static TypeInfo) -> Result<Value, Fault> {
+pub(crate) fn spawn(
+    cx: &mut TaskCx,
+    func: &'static Func,
+    args: Vec<Value>,
+    handle: &'static TypeInfo,
+) -> Result<Value, Fault> {
     room_for_task(cx.program())?;
-    let parcels = args.into_iter().map(pack).collect::<Result<Vec<_>, _>>()?;
+    let args = args.into_iter().map(pack).collect::<Result<SmallVec<[Parcel; 4]>, _>>()?;
     let future = is_future(handle);
-    let promise = Promise::new(future, None);
-    let result = promise.clone();
-    let on_end = Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
-        TaskEnd::Returned(value) => {
-            if let Ok(parcel) = Parcel::pack(value) {
-                result.cell.complete(Ok(parcel));
-            }
-        }
-        TaskEnd::Failed(error) => {
-            if let Ok(parcel) = Parcel::pack(error) {
-                result.cell.complete(Err(parcel));
-            }
-        }
-        TaskEnd::Exit(status) => {
-            cx.program().exit(status);
-        }
-    });
+    let promise = Promise::new(future, future, None);
     let scheduler = cx.program().scheduler().ok_or_else(|| Fault::internal("tasks need a scheduler"))?;
-    let body = TaskBody::new(cx.program(), func, parcels, on_end);
+    let body = TaskBody::new(cx.program(), func, args, OnEnd::Promise(promise.clone()));
     let task = scheduler.spawn(body, TaskShared::default());
-    *promise.task.lock() = Some(task);
-    let type_name = if future { "Future" } else { "JoinHandle" };
-    Ok(Value::opaque(handle, Box::new(FutureObj(Arc::new(Handle { promise, type_name })))))
+    promise.run_by(task);
+    Ok(Value::opaque(handle, Box::new(FutureObj::of(promise))))
 }
 
 /// The result of a promise as the native's answer.
@@ -260,12 +290,12 @@ struct Wait {
 /// A timer that is gone when it is dropped.
 pub(super) struct Timer {
     key: stark_scheduler::TimerKey,
-    program: Arc<crate::program::Program>,
+    program: &'static Program,
 }
 
 impl Timer {
     pub(super) fn start(cx: &NativeCx<'_>, me: &Me, deadline: Instant) -> Option<Timer> {
-        let program = cx.task.program().clone();
+        let program = cx.task.program();
         let key = program.scheduler()?.sleep_until(deadline, me.0.clone());
         Some(Timer { key, program })
     }
@@ -586,7 +616,7 @@ struct Sleep {
 
 fn sleep(cx: &mut NativeCx<'_>) -> NativeResult {
     let me = me(cx)?;
-    let program = cx.task.program().clone();
+    let program = cx.task.program();
     let scheduler = program.scheduler().ok_or_else(|| Fault::internal("sleeping needs a scheduler"))?;
     let state = match cx.resumed::<Sleep>() {
         Some(state) => *state,

@@ -8,7 +8,6 @@ use crate::heap::Parcel;
 use crate::natives::{Flow, NativeCx, NativeResult, NativeRow, natives};
 use crate::program::Program;
 use crate::task::WaitReason;
-use std::sync::Arc;
 
 pub(crate) type Zone = ZoneLock<Parcel, Me>;
 
@@ -39,7 +38,7 @@ fn zone_init(cx: &mut NativeCx<'_>) -> NativeResult {
 struct ZoneWait {
     zone: usize,
     entry: Entry<Me>,
-    program: Arc<Program>,
+    program: &'static Program,
     ended: bool,
 }
 
@@ -74,7 +73,7 @@ fn acquire(cx: &mut NativeCx<'_>, access: Access) -> Result<Result<(usize, Parce
         Some(wait) => *wait,
         None => {
             let (zone, me) = (zone(cx)?, me(cx)?);
-            let program = cx.task.program().clone();
+            let program = cx.task.program();
             let entry = Entry { ticket: me.point().open(), task: me, arm: 0 };
             match program.zones[zone].take(&entry, access) {
                 Take::Value(value) => return Ok(Ok((zone, value))),

@@ -12,40 +12,34 @@ use std::cell::Cell;
 pub struct Heap {
     pub bytes: usize,
     pub limit: usize,
-    pub peak: usize,
 }
 
 impl Heap {
     pub fn with_limit(limit: usize) -> Heap {
-        Heap { bytes: 0, limit, peak: 0 }
+        Heap { bytes: 0, limit }
     }
 }
 
 thread_local! {
     static BYTES: Cell<usize> = const { Cell::new(0) };
     static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
-    static PEAK: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Makes `heap` current on this thread and returns the one that was.
 pub fn swap(heap: Heap) -> Heap {
-    Heap { bytes: BYTES.replace(heap.bytes), limit: LIMIT.replace(heap.limit), peak: PEAK.replace(heap.peak) }
+    Heap { bytes: BYTES.replace(heap.bytes), limit: LIMIT.replace(heap.limit) }
 }
 
 /// The current heap's figures.
 pub fn current() -> Heap {
-    Heap { bytes: BYTES.get(), limit: LIMIT.get(), peak: PEAK.get() }
+    Heap { bytes: BYTES.get(), limit: LIMIT.get() }
 }
 
 #[inline]
 pub(crate) fn charge(bytes: usize) {
     // Wrapping: a value that is dropped on a thread without its heap (a parcel in a dead mailbox) is credited first and
     // charged later; the sums are right again when both have happened.
-    let now = BYTES.get().wrapping_add(bytes);
-    BYTES.set(now);
-    if now > PEAK.get() {
-        PEAK.set(now);
-    }
+    BYTES.set(BYTES.get().wrapping_add(bytes));
 }
 
 #[inline]

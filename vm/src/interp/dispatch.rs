@@ -2,7 +2,7 @@
 
 use super::Exit;
 use super::machine::Machine;
-use super::ops::{arith, call, compare, control, object, place, task};
+use super::ops::{arith, call, compare, control, fused, object, place, task};
 
 /// A handler. `ip` points behind `word`.
 pub(crate) type Handler =
@@ -24,13 +24,20 @@ define_ops! {
     arith {
         add_int add_int_imm sub_int mul_int div_int rem_int pow_int neg_int and_int or_int xor_int not_int shl_int shr_int
         fit_int wrap_int add_u64 sub_u64 mul_u64 div_u64 rem_u64 pow_u64 shl_u64 shr_u64 fit_u64
-        add_float sub_float mul_float div_float rem_float pow_float neg_float round_float
+        add_float sub_float mul_float div_float rem_float pow_float neg_float round_float sqrt_float
         int_to_float u64_to_float float_to_int
     }
     compare {
         eq_int ne_int lt_int le_int lt_u64 le_u64 eq_float ne_float lt_float le_float not_bool
         lt_int_jump_if lt_int_jump_if_not le_int_jump_if le_int_jump_if_not eq_int_jump_if eq_int_jump_if_not
-        lt_int_jump_back_if
+        lt_float_jump_if lt_float_jump_if_not le_float_jump_if le_float_jump_if_not
+        lt_int_jump_back_if le_int_jump_back_if lt_float_jump_back_if le_float_jump_back_if
+    }
+    fused {
+        imm_lt_int_jump_if_not step_lt_int_jump_back_if add_int_imm_arg
+        mul_float_mul mul_float_add mul_float_sub
+        vec_get_field
+        at_reg_index_field at_index_field_load at_index_field_store at_index_load at_index_store at_field_load at_field_store
     }
     control { jump jump_back jump_if jump_if_not jump_back_if jump_back_if_not return_scalar return_ref throw rethrow }
     call { call call_native call_native_ref call_closure call_dyn take_back_dyn }

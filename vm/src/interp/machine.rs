@@ -15,10 +15,13 @@ use crate::program::Program;
 use crate::task::{TaskCx, WaitReason};
 use crate::value::Value;
 use std::any::Any;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::Relaxed;
 
-/// A stack begins with at least this many slots: half a kilobyte holds the few small frames most tasks ever have.
-const FIRST_STACK: usize = 64;
+/// What a task begins with is what the tasks before it needed that ran the same function, up to so many slots: half a
+/// kilobyte holds the few small frames most tasks ever have, and a function that calls itself shall not make the
+/// stacks of tasks large that never call it.
+const MAX_FIRST_STACK: usize = 64;
 
 /// What an error costs that is caught, in reductions: making it, its trace, finding the handler. A guess; it keeps the
 /// turns of a loop that throws about as long as others.
@@ -51,10 +54,50 @@ pub enum Turn {
 pub(crate) enum Pending {
     Fault(Fault),
     /// The slot of a `dyn Error`.
-    Throw { error: u64, keep_trace: bool },
+    Throw {
+        error: u64,
+        keep_trace: bool,
+    },
 }
 
-/// One task's interpreter state.
+/// What a task keeps of its machine while others run: a machine is there for a turn, its frames for the task's life.
+pub(crate) struct Frames {
+    stack: Box<[u64]>,
+    ip: *const u64,
+    regs: *mut u64,
+    /// What the waiting native keeps.
+    resume: Option<Box<dyn Any + Send>>,
+    state: State,
+}
+
+// SAFETY: the frames own every value on their stack; they are reached only through a machine, by one thread at a time,
+// and the addresses of code and types are valid everywhere.
+unsafe impl Send for Frames {}
+
+impl Default for Frames {
+    fn default() -> Frames {
+        Frames {
+            stack: Box::default(),
+            ip: std::ptr::null(),
+            regs: std::ptr::null_mut(),
+            resume: None,
+            state: State::Idle,
+        }
+    }
+}
+
+impl Frames {
+    /// The calls under way.
+    pub fn place(&self) -> crate::trace::Trace {
+        if self.state == State::Idle {
+            return crate::trace::Trace::default();
+        }
+        // SAFETY: they stand at an instruction of the frame at `regs`.
+        unsafe { Machine::trace(self.ip, self.regs) }
+    }
+}
+
+/// A task's interpreter state during a turn.
 pub struct Machine {
     pub(crate) stack_end: *mut u64,
     /// Inside a chain of places: the slot it has come to.
@@ -65,7 +108,7 @@ pub struct Machine {
     pub(crate) result: u64,
     pub(crate) wanted: usize,
     pub(crate) code: &'static CodeSpace,
-    pub(crate) globals: Arc<[OnceLock<u64>]>,
+    pub(crate) globals: &'static [OnceLock<u64>],
     pub(crate) pending: Option<Pending>,
     pub(crate) wait: (WaitReason, u64),
     /// What the waiting native keeps.
@@ -90,41 +133,44 @@ enum State {
     Waiting,
 }
 
-// SAFETY: a machine owns every value its stack and finals hold; they are reached only through it, by one thread at a
-// time, and the addresses of code and types are valid everywhere.
-unsafe impl Send for Machine {}
-
 impl Machine {
-    pub fn new(program: &Arc<Program>) -> Machine {
+    /// A machine that goes on with `frames`.
+    #[inline]
+    pub(crate) fn with(program: &'static Program, frames: Frames) -> Machine {
+        let Frames { mut stack, ip, regs, resume, state } = frames;
         Machine {
-            stack_end: std::ptr::null_mut(),
+            stack_end: stack.as_mut_ptr_range().end,
             cursor: std::ptr::null_mut(),
-            ip: std::ptr::null(),
-            regs: std::ptr::null_mut(),
+            ip,
+            regs,
             budget: 0,
             result: 0,
             wanted: 0,
             code: program.code,
-            globals: program.globals.clone(),
+            globals: &program.globals,
             pending: None,
             wait: (WaitReason::Nothing, 0),
-            resume: None,
+            resume,
             cancel_delivered: false,
             is_saved: false,
-            task: TaskCx::new(program.clone()),
-            stack: Box::default(),
-            state: State::Idle,
+            task: TaskCx::new(program),
+            stack,
+            state,
             finals: Vec::new(),
         }
     }
 
-    /// The calls under way while it waits.
-    pub(crate) fn place(&self) -> crate::trace::Trace {
-        if self.state == State::Idle {
-            return crate::trace::Trace::default();
+    /// What the task keeps; the machine has no call under way any more.
+    #[inline]
+    pub(crate) fn take_frames(&mut self) -> Frames {
+        self.stack_end = std::ptr::null_mut();
+        Frames {
+            stack: std::mem::take(&mut self.stack),
+            ip: self.ip,
+            regs: std::mem::replace(&mut self.regs, std::ptr::null_mut()),
+            resume: self.resume.take(),
+            state: std::mem::replace(&mut self.state, State::Idle),
         }
-        // SAFETY: the machine stands at an instruction of the frame at `regs`.
-        unsafe { self.trace(self.ip, self.regs) }
     }
 
     /// What an error that nobody caught says of itself: `message()` of its type, run here and now.
@@ -133,7 +179,7 @@ impl Machine {
         const BUDGET: u32 = 1_000_000;
         let method = self.code.methods[self.code.error_message?.index()];
         let func = method.find(error.info().id)?;
-        self.start(func, vec![error]);
+        self.start(func, [error]);
         match self.run(BUDGET, false) {
             Turn::Done(TaskEnd::Returned(text)) => Some(text.as_str().to_string()),
             _ => {
@@ -153,19 +199,21 @@ impl Machine {
     }
 
     /// Begins a call of `func`. No call may be under way; there are as many `args` as parameters, of their types.
-    pub(crate) fn start(&mut self, func: &'static Func, args: Vec<Value>) {
+    pub(crate) fn start(&mut self, func: &'static Func, args: impl IntoIterator<Item = Value>) {
         assert_eq!(self.state, State::Idle, "one call at a time");
-        assert_eq!(args.len(), func.params().len(), "arguments of {func:?}");
         self.finals.clear();
         let needed = LINK + func.frame_size;
         if self.stack.len() < needed {
-            self.resize(needed.max(FIRST_STACK));
+            self.resize(needed.max(func.first_stack.load(Relaxed)));
         }
         self.stack[..LINK].copy_from_slice(&[func as *const Func as u64, 0, 0]);
         self.stack[LINK..LINK + func.n_regs].fill(0);
-        for (i, (arg, info)) in args.into_iter().zip(func.params()).enumerate() {
+        let mut args = args.into_iter();
+        for (i, info) in func.params().iter().enumerate() {
+            let arg = args.next().unwrap_or_else(|| panic!("too few arguments of {func:?}"));
             self.stack[LINK + i] = arg.into_slot(info);
         }
+        assert!(args.next().is_none(), "too many arguments of {func:?}");
         // SAFETY: the stack has `LINK` slots and a frame behind them.
         self.regs = unsafe { self.stack.as_mut_ptr().add(LINK) };
         self.ip = func.entry();
@@ -203,7 +251,11 @@ impl Machine {
         if needed > limit {
             return false;
         }
-        self.resize((self.stack.len() * 2).max(needed).min(limit));
+        let wanted = (self.stack.len() * 2).max(needed).min(limit);
+        self.resize(wanted);
+        // SAFETY: the stack begins with the link of the first frame.
+        let first = unsafe { &*(self.stack[0] as *const Func) };
+        first.first_stack.fetch_max(wanted.min(MAX_FIRST_STACK), Relaxed);
         true
     }
 

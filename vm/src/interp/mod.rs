@@ -18,6 +18,7 @@ mod tests;
 mod unwind;
 
 pub(crate) use dispatch::Op;
+pub(crate) use machine::Frames;
 pub use machine::{Machine, TaskEnd, Turn};
 
 /// Why the interpreter came out of its code.

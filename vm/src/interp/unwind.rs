@@ -36,7 +36,7 @@ impl Machine {
                     let dyn_info = (*(error as *const DynObj)).header.info;
                     let mut error = Value::from_raw(error, dyn_info);
                     if !keep_trace || error.as_ref().dyn_obj().trace.is_none() {
-                        let trace = self.trace(word, regs);
+                        let trace = Machine::trace(word, regs);
                         error.set_trace(Arc::new(trace));
                     }
                     Some(error)
@@ -48,7 +48,7 @@ impl Machine {
                     }
                     body => {
                         let (mut error, cause) = self.code.materialise(body);
-                        let mut trace = self.trace(word, regs);
+                        let mut trace = Machine::trace(word, regs);
                         trace.cause = cause;
                         error.set_trace(Arc::new(trace));
                         Some(error)
@@ -102,12 +102,7 @@ impl Machine {
 
     /// Drops a frame's references (its `&mut` parameters stay for the caller). The caller's registers and where it
     /// would go on; `None` for the first frame.
-    unsafe fn leave(
-        &mut self,
-        func: &'static Func,
-        regs: *mut u64,
-        inouts: &InOuts,
-    ) -> Option<(*mut u64, *const u64)> {
+    unsafe fn leave(&mut self, func: &'static Func, regs: *mut u64, inouts: &InOuts) -> Option<(*mut u64, *const u64)> {
         // SAFETY: as in `raise`; the pointer maps are those of the frame's function.
         unsafe {
             for &(slot, info) in inouts {
@@ -182,14 +177,20 @@ impl Machine {
             }
             Instr::CallNative { native, .. } => {
                 let sig = &self.code.natives[native.index()].sig;
-                sig.inout.iter().enumerate().filter(|(_, inout)| **inout).map(|(i, _)| (base + i, sig.params[i])).collect()
+                sig.inout
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, inout)| **inout)
+                    .map(|(i, _)| (base + i, sig.params[i]))
+                    .collect()
             }
             Instr::CallDyn { method, .. } => {
                 let method = self.code.methods[method.index()];
                 let mut inouts: InOuts =
                     method.inout.iter().map(|&i| (base + usize::from(i), method.params[usize::from(i)])).collect();
                 // The receiver is out of its box; the hidden register knows what it is.
-                if let (Some(first), Some(hidden)) = (inouts.first_mut().filter(|(slot, _)| *slot == base), func.hidden) {
+                if let (Some(first), Some(hidden)) = (inouts.first_mut().filter(|(slot, _)| *slot == base), func.hidden)
+                {
                     // SAFETY: the hidden register is null or holds the type that `call_dyn` put there.
                     let inner = unsafe { *regs.add(hidden) as *const TypeInfo };
                     if !inner.is_null() {
@@ -239,7 +240,7 @@ impl Machine {
     }
 
     /// The calls that are under way, innermost first.
-    pub(super) unsafe fn trace(&self, mut word: *const u64, mut regs: *mut u64) -> Trace {
+    pub(super) unsafe fn trace(mut word: *const u64, mut regs: *mut u64) -> Trace {
         let mut trace = Trace::default();
         // SAFETY: as in `raise`.
         unsafe {

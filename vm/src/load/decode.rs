@@ -63,7 +63,9 @@ pub(super) fn decode(func: &'static Func, space: &'static CodeSpace, module: &Mo
         let distance = decoder.starts[target] as i64 - from as i64;
         decoder.words[at] = decoder.words[at] & 0xffff_ffff | (distance as u64) << 32;
     }
-    Ok(FuncCode { words: decoder.words.into(), starts: decoder.starts.into() })
+    let mut words = decoder.words;
+    super::fuse::fuse(func, &mut words, &decoder.starts);
+    Ok(FuncCode { words: words.into(), starts: decoder.starts.into() })
 }
 
 impl Decoder<'_> {
@@ -110,7 +112,14 @@ impl Decoder<'_> {
             (Instr::LeInt { dst, lhs, rhs }, false, false) => (Op::le_int_jump_if_not, dst, lhs, rhs),
             (Instr::EqInt { dst, lhs, rhs }, true, false) => (Op::eq_int_jump_if, dst, lhs, rhs),
             (Instr::EqInt { dst, lhs, rhs }, false, false) => (Op::eq_int_jump_if_not, dst, lhs, rhs),
+            (Instr::LtFloat { dst, lhs, rhs }, true, false) => (Op::lt_float_jump_if, dst, lhs, rhs),
+            (Instr::LtFloat { dst, lhs, rhs }, false, false) => (Op::lt_float_jump_if_not, dst, lhs, rhs),
+            (Instr::LeFloat { dst, lhs, rhs }, true, false) => (Op::le_float_jump_if, dst, lhs, rhs),
+            (Instr::LeFloat { dst, lhs, rhs }, false, false) => (Op::le_float_jump_if_not, dst, lhs, rhs),
             (Instr::LtInt { dst, lhs, rhs }, true, true) => (Op::lt_int_jump_back_if, dst, lhs, rhs),
+            (Instr::LeInt { dst, lhs, rhs }, true, true) => (Op::le_int_jump_back_if, dst, lhs, rhs),
+            (Instr::LtFloat { dst, lhs, rhs }, true, true) => (Op::lt_float_jump_back_if, dst, lhs, rhs),
+            (Instr::LeFloat { dst, lhs, rhs }, true, true) => (Op::le_float_jump_back_if, dst, lhs, rhs),
             _ => return false,
         };
         if dst != cond {
@@ -262,6 +271,9 @@ impl Decoder<'_> {
             }
             Instr::CallNative { dst, native } => {
                 let bound = self.space.natives[native.index()];
+                if bound.row.name == "float_sqrt" && bound.sig.ret.desc == TypeDesc::Number(Kind::Float64) {
+                    return self.push(sqrt_float, dst.index(), self.out(0), 0);
+                }
                 self.call(class(bound.sig.ret.is_ref, call_native, call_native_ref), dst, 0);
                 self.push_address(bound);
             }
@@ -387,6 +399,8 @@ impl Decoder<'_> {
             }
             Instr::AwaitTask { dst, src } => {
                 let sig = crate::natives::cx::NativeSig {
+                    some: None,
+                    none: None,
                     type_args: Box::default(),
                     params: [self.ty(src)].into(),
                     inout: [false].into(),

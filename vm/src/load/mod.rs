@@ -5,7 +5,9 @@
 //! process, so code, types and constants can be pointed at from every task without counting.
 
 mod decode;
+mod fuse;
 
+use crate::fault::FaultKind;
 use crate::fault::FaultTypes;
 use crate::heap;
 use crate::natives::cx::NativeSig;
@@ -13,12 +15,11 @@ use crate::natives::scheme::Scheme;
 use crate::natives::{self, NativeRow};
 use crate::types::{TypeInfo, Types};
 use stark_bytecode::verify::VerifiedModule;
-use crate::fault::FaultKind;
 use stark_bytecode::{FieldDesc, FuncId, Function, MethodId, Module, TypeDesc, TypeId};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 /// Slots between a frame's registers and its outgoing area, filled by a call: the callee's function, the distance to
 /// the caller's registers, and where the caller goes on.
@@ -35,6 +36,8 @@ pub(crate) struct Func {
     pub n_regs: usize,
     /// Slots from the first register to the end of the outgoing area.
     pub frame_size: usize,
+    /// Slots a task's stack begins with when it runs this function: as many as an earlier one came to need.
+    pub first_stack: AtomicUsize,
     /// Registers to set to null at entry: all references that are no parameters lie in here.
     pub zero: std::ops::Range<usize>,
     /// Reference registers, but for `&mut` parameters: what leaving the function drops.
@@ -128,10 +131,19 @@ pub struct CodeSpace {
 /// Why a verified module cannot be run here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadError {
-    UnknownNative { name: String },
-    NativeMismatch { name: String, scheme: &'static str, reason: String },
+    UnknownNative {
+        name: String,
+    },
+    NativeMismatch {
+        name: String,
+        scheme: &'static str,
+        reason: String,
+    },
     /// More code than jumps can span.
-    FunctionTooLarge { name: String, n_words: usize },
+    FunctionTooLarge {
+        name: String,
+        n_words: usize,
+    },
 }
 
 impl fmt::Display for LoadError {
@@ -240,14 +252,16 @@ fn bind_native(
     types: &'static Types,
 ) -> Result<&'static BoundNative, LoadError> {
     let row = natives::find(&import.name).ok_or_else(|| LoadError::UnknownNative { name: import.name.clone() })?;
-    let mismatch =
-        |reason| LoadError::NativeMismatch { name: import.name.clone(), scheme: row.scheme, reason };
+    let mismatch = |reason| LoadError::NativeMismatch { name: import.name.clone(), scheme: row.scheme, reason };
     Scheme::parse(row.scheme).and_then(|scheme| scheme.check(import, types)).map_err(mismatch)?;
+    let ret = types.get(import.ret);
     let sig = NativeSig {
+        some: ret.variant_named("Some"),
+        none: ret.variant_named("None"),
         type_args: import.type_args.iter().map(|&t| types.get(t)).collect(),
         params: import.params.iter().map(|p| types.get(p.ty)).collect(),
         inout: import.params.iter().map(|p| p.inout).collect(),
-        ret: types.get(import.ret),
+        ret,
     };
     Ok(Box::leak(Box::new(BoundNative { row, sig })))
 }
@@ -275,6 +289,7 @@ fn prepare(id: FuncId, def: &Function, types: &'static Types, files: &Arc<[Arc<s
         id,
         n_regs,
         frame_size: n_regs + LINK + usize::from(def.n_out),
+        first_stack: AtomicUsize::new(0),
         zero: first..last,
         refs,
         registers,

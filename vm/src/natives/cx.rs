@@ -15,6 +15,9 @@ pub(crate) struct NativeSig {
     /// Which parameters are `&mut`.
     pub inout: Box<[bool]>,
     pub ret: &'static TypeInfo,
+    /// The variants `Some` and `None` of a result that has them.
+    pub some: Option<u16>,
+    pub none: Option<u16>,
 }
 
 /// One call of a native.
@@ -183,11 +186,13 @@ impl NativeCx<'_> {
     }
 
     pub fn return_some(&mut self, value: Value) -> NativeResult {
-        self.return_value(Value::variant_named(self.sig.ret, "Some", [value]))
+        let some = self.sig.some.unwrap_or_else(|| panic!("{:?} has no variant Some", self.sig.ret));
+        self.return_value(Value::variant(self.sig.ret, some, [value]))
     }
 
     pub fn return_none(&mut self) -> NativeResult {
-        self.return_value(Value::variant_named(self.sig.ret, "None", []))
+        let none = self.sig.none.unwrap_or_else(|| panic!("{:?} has no variant None", self.sig.ret));
+        self.return_value(Value::variant(self.sig.ret, none, []))
     }
 
     pub fn return_option(&mut self, value: Option<Value>) -> NativeResult {
@@ -219,7 +224,12 @@ impl NativeCx<'_> {
 
     /// Waits for a wake-up. The native is called again with the same arguments and finds `state` in `resumed`.
     pub fn suspend(&mut self, reason: WaitReason, detail: u64, state: impl Any + Send) -> NativeResult {
-        self.resume = Some(Box::new(state));
+        self.suspend_again(reason, detail, Box::new(state))
+    }
+
+    /// The same with a state that came out of `resumed`.
+    pub fn suspend_again(&mut self, reason: WaitReason, detail: u64, state: Box<dyn Any + Send>) -> NativeResult {
+        self.resume = Some(state);
         Ok(Flow::Suspend { reason, detail })
     }
 }

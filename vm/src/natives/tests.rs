@@ -9,7 +9,6 @@ use crate::types::{TypeInfo, Types};
 use crate::value::Value;
 use stark_bytecode::{Elem, FieldDesc, FuncId, Function, Kind, Module, TypeDesc, TypeId, VariantDesc};
 use stark_kernels::Tensor;
-use std::sync::Arc;
 
 /// The types of these tests, by name.
 struct World {
@@ -72,7 +71,7 @@ impl World {
         let console = crate::Console { out: Box::new(std::io::sink()), ..crate::Console::process() };
         let program = Program::new(space, Options::default(), vec!["a".into(), "b".into()], console);
         let names = types.iter().map(|info| info.name()).collect();
-        World { task: TaskCx::new(Arc::new(program)), types, names }
+        World { task: TaskCx::new(Box::leak(Box::new(program))), types, names }
     }
 
     fn ty(&self, name: &str) -> &'static TypeInfo {
@@ -103,7 +102,10 @@ impl World {
         ret: &str,
     ) -> Result<(Value, Vec<Value>), String> {
         let row = find(name).unwrap_or_else(|| panic!("no native {name}"));
+        let ret_type = self.ty(ret);
         let sig: &'static NativeSig = Box::leak(Box::new(NativeSig {
+            some: ret_type.variant_named("Some"),
+            none: ret_type.variant_named("None"),
             type_args: type_args.iter().map(|t| self.ty(t)).collect(),
             params: args.iter().map(Value::info).collect(),
             inout: args.iter().map(|_| false).collect(),

@@ -119,6 +119,8 @@ handlers! {
         let (lhs, imm) = (int(regs, b(w)), i64::from(c(w) as i16));
         match lhs.checked_add(imm) {
             Some(x) => { set(regs, a(w), x as u64); go!(m, ip, regs, budget) }
+            // `x - 1` is written as adding -1.
+            None if imm < 0 => fault(m, ip, regs, budget, overflow(lhs, "-", -imm)),
             None => fault(m, ip, regs, budget, overflow(lhs, "+", imm)),
         }
     }
@@ -257,6 +259,12 @@ handlers! {
 
     neg_float(m, ip, regs, budget, w) {
         set(regs, a(w), (-float(regs, b(w))).to_bits());
+        go!(m, ip, regs, budget)
+    }
+
+    /// A call of `float_sqrt`, of a `Float`.
+    sqrt_float(m, ip, regs, budget, w) {
+        set(regs, a(w), float(regs, b(w)).sqrt().to_bits());
         go!(m, ip, regs, budget)
     }
 

@@ -14,8 +14,11 @@ unsafe fn enter_func(ip: *const u64, callee: *mut u64, distance: usize, func: *c
     *callee.sub(2) = distance as u64;
     *callee.sub(3) = func as u64;
     let zero = &(*func).zero;
-    if zero.start != zero.end {
-        std::ptr::write_bytes(callee.add(zero.start), 0, zero.end - zero.start);
+    let (mut slot, end) = (callee.add(zero.start), callee.add(zero.end));
+    while slot < end {
+        // Volatile: as a call of `memset` it would make every call of a function save registers.
+        slot.write_volatile(0);
+        slot = slot.add(1);
     }
     (*func).entry.load(std::sync::atomic::Ordering::Relaxed)
 }
@@ -25,7 +28,7 @@ unsafe fn enter_func(ip: *const u64, callee: *mut u64, distance: usize, func: *c
 unsafe fn grow(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, func: *const Func) -> Exit {
     save(m, ip.sub(1), regs, budget);
     (*m).wanted = (*func).frame_size;
-    Exit::Grow
+    std::hint::black_box(Exit::Grow)
 }
 
 handlers! {
@@ -127,13 +130,7 @@ handlers! {
 
 #[cold]
 #[inline(never)]
-unsafe fn no_method(
-    m: *mut Machine,
-    ip: *const u64,
-    regs: *mut u64,
-    budget: i64,
-    method: *const BoundMethod,
-) -> Exit {
+unsafe fn no_method(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, method: *const BoundMethod) -> Exit {
     let message = format!("no implementation of {} for this value", (&*method).name);
     fault(m, ip, regs, budget, Fault::internal(message))
 }

@@ -24,9 +24,9 @@ comparisons! {
 }
 
 macro_rules! compare_and_jump {
-    ($( $name:ident $op:tt $when:literal; )*) => { $( handlers! {
+    ($( $name:ident $access:ident $op:tt $when:literal; )*) => { $( handlers! {
         $name(m, ip, regs, budget, w) {
-            let result = int(regs, b(w)) $op int(regs, c(w));
+            let result = $access(regs, b(w)) $op $access(regs, c(w));
             set(regs, a(w), u64::from(result));
             let target = *ip;
             let ip = ip.add(1);
@@ -36,29 +36,43 @@ macro_rules! compare_and_jump {
     } )* };
 }
 compare_and_jump! {
-    lt_int_jump_if < true;
-    lt_int_jump_if_not < false;
-    le_int_jump_if <= true;
-    le_int_jump_if_not <= false;
-    eq_int_jump_if == true;
-    eq_int_jump_if_not == false;
+    lt_int_jump_if int < true;
+    lt_int_jump_if_not int < false;
+    le_int_jump_if int <= true;
+    le_int_jump_if_not int <= false;
+    eq_int_jump_if int == true;
+    eq_int_jump_if_not int == false;
+    lt_float_jump_if float < true;
+    lt_float_jump_if_not float < false;
+    le_float_jump_if float <= true;
+    le_float_jump_if_not float <= false;
+}
+
+macro_rules! compare_and_jump_back {
+    ($( $name:ident $access:ident $op:tt; )*) => { $( handlers! {
+        $name(m, ip, regs, budget, w) {
+            let result = $access(regs, b(w)) $op $access(regs, c(w));
+            set(regs, a(w), u64::from(result));
+            let target = *ip;
+            let after = ip.add(1);
+            if !result {
+                return go!(m, after, regs, budget);
+            }
+            if budget <= 0 {
+                return spent(m, ip, regs);
+            }
+            go!(m, after.offset(distance(target)), regs, budget - 1)
+        }
+    } )* };
+}
+compare_and_jump_back! {
+    lt_int_jump_back_if int <;
+    le_int_jump_back_if int <=;
+    lt_float_jump_back_if float <;
+    le_float_jump_back_if float <=;
 }
 
 handlers! {
-    lt_int_jump_back_if(m, ip, regs, budget, w) {
-        let result = int(regs, b(w)) < int(regs, c(w));
-        set(regs, a(w), u64::from(result));
-        let target = *ip;
-        let after = ip.add(1);
-        if !result {
-            return go!(m, after, regs, budget);
-        }
-        if budget <= 0 {
-            return spent(m, ip, regs);
-        }
-        go!(m, after.offset(distance(target)), regs, budget - 1)
-    }
-
     not_bool(m, ip, regs, budget, w) {
         set(regs, a(w), get(regs, b(w)) ^ 1);
         go!(m, ip, regs, budget)

@@ -11,13 +11,13 @@ const _: () = assert!(size_of::<FieldsObj>() == 16, "slots begin two words into 
 /// A read found the hole that `take_at` left.
 #[cold]
 #[inline(never)]
-fn hole() -> Fault {
+pub(super) fn hole() -> Fault {
     Fault::value("the value is lent elsewhere")
 }
 
 #[cold]
 #[inline(never)]
-unsafe fn out_of_range(idx: i64, vec: *const VecObj) -> Fault {
+pub(super) unsafe fn out_of_range(idx: i64, vec: *const VecObj) -> Fault {
     Fault::index(idx, "Vec", (*vec).len())
 }
 

@@ -1,0 +1,63 @@
+//! Neighbouring instructions that run as one.
+//!
+//! Chosen from the inner loops of the benchmarks. Only the opcode of the first word changes: what the group's handler
+//! needs it finds in the words behind it, where each instruction still stands for whoever jumps there.
+
+use super::Func;
+use crate::interp::Op;
+use stark_bytecode::{Instr, Reg};
+
+/// Changes the first words of groups in the decoded `words` of `func`, whose instructions begin at `starts`.
+pub(super) fn fuse(func: &Func, words: &mut [u64], starts: &[u32]) {
+    let code = &func.def.code;
+    for pc in 0..code.len() {
+        if let Some(op) = group(func, &code[pc..]) {
+            let first = &mut words[starts[pc] as usize];
+            *first = *first & !0xffff | op as u64;
+        }
+    }
+}
+
+/// The group that begins here.
+fn group(func: &Func, code: &[Instr]) -> Option<Op> {
+    use Instr::*;
+    let scalar = |reg: Reg| !func.registers[reg.index()].is_ref;
+    Some(match *code {
+        [LoadImm { dst: imm, .. }, LtInt { dst, lhs, rhs }, JumpIfNot { cond, .. }, ..]
+            if rhs == imm && lhs != imm && dst == cond && is_forward(func, code, 2) =>
+        {
+            Op::imm_lt_int_jump_if_not
+        }
+        [AddIntImm { dst: sum, .. }, LtInt { dst, lhs, rhs }, JumpIf { cond, .. }, ..]
+            if lhs == sum && rhs != sum && dst == cond && !is_forward(func, code, 2) =>
+        {
+            Op::step_lt_int_jump_back_if
+        }
+        [AddIntImm { dst, .. }, Arg { src, .. }, ..] if dst == src => Op::add_int_imm_arg,
+        [MulFloat { .. }, MulFloat { .. }, ..] => Op::mul_float_mul,
+        [MulFloat { .. }, AddFloat { .. }, ..] => Op::mul_float_add,
+        [MulFloat { .. }, SubFloat { .. }, ..] => Op::mul_float_sub,
+        [VecGet { dst: item, .. }, GetField { dst, obj, .. }, DropRef { reg }, ..]
+            if item == obj && item == reg && !scalar(item) && scalar(dst) =>
+        {
+            Op::vec_get_field
+        }
+        [AtReg { .. }, AtIndex { .. }, AtField { .. }, LoadAt { dst }, ..] if scalar(dst) => Op::at_index_field_load,
+        [AtReg { .. }, AtIndex { .. }, AtField { .. }, StoreAt { src }, ..] if scalar(src) => Op::at_index_field_store,
+        [AtReg { .. }, AtIndex { .. }, AtField { .. }, ..] => Op::at_reg_index_field,
+        [AtReg { .. }, AtIndex { .. }, LoadAt { dst }, ..] if scalar(dst) => Op::at_index_load,
+        [AtReg { .. }, AtIndex { .. }, StoreAt { src }, ..] if scalar(src) => Op::at_index_store,
+        [AtReg { .. }, AtField { .. }, LoadAt { dst }, ..] if scalar(dst) => Op::at_field_load,
+        [AtReg { .. }, AtField { .. }, StoreAt { src }, ..] if scalar(src) => Op::at_field_store,
+        _ => return None,
+    })
+}
+
+/// Whether the jump at `code[at]` goes forward. `code` is the rest of the function's code.
+fn is_forward(func: &Func, code: &[Instr], at: usize) -> bool {
+    let pc = func.def.code.len() - code.len() + at;
+    match code[at] {
+        Instr::Jump { to } | Instr::JumpIf { to, .. } | Instr::JumpIfNot { to, .. } => to.index() > pc,
+        _ => false,
+    }
+}
