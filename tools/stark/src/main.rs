@@ -42,6 +42,8 @@ enum Command {
     Asm(commands::asm::Args),
     Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
+    Model(commands::model::Args),
+    Devices(commands::devices::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
         Command::Asm(args) => commands::asm::main(&args),
         Command::Inspect(args) => commands::inspect::main(&args),
         Command::Explain(args) => commands::explain::main(&args),
+        Command::Model(args) => commands::model::main(&args),
+        Command::Devices(args) => commands::devices::main(&args),
     };
     // A status outside 0..=255 keeps its low byte, as the operating system would do it.
     ExitCode::from(status as u8)

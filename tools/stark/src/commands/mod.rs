@@ -3,9 +3,11 @@
 pub mod asm;
 pub mod build;
 pub mod check;
+pub mod devices;
 pub mod disasm;
 pub mod explain;
 pub mod inspect;
+pub mod model;
 pub mod run;
 
 /// Wrong usage, or a program that does not compile or load.
