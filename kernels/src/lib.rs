@@ -6,6 +6,7 @@
 //! on its arguments, and no index is followed before it is checked.
 
 pub mod cpu;
+mod device;
 mod element;
 mod error;
 pub mod ops;
@@ -16,6 +17,8 @@ mod tensor;
 mod walk;
 
 pub use cpu::buffer::{DEFAULT_MAX_TENSOR_BYTES, max_tensor_bytes, set_max_tensor_bytes};
+pub use cpu::threads::Threads;
+pub use device::{Device, with_device};
 pub use element::{Bit, Elem, Element, Scalar};
 pub use error::{Result, TensorError};
 pub use parallel::{Parallel, Serial, with_parallel};

@@ -41,8 +41,11 @@ pub fn with_parallel<R>(parallel: Arc<dyn Parallel>, work: impl FnOnce() -> R) -
 
 /// Runs `body` for each piece, on the lent cores when there are any.
 pub(crate) fn run(n: usize, body: &(dyn Fn(usize) + Sync)) {
+    if n <= 1 || crate::device::is_reference() {
+        return (0..n).for_each(body);
+    }
     match CURRENT.with_borrow(|current| current.clone()) {
-        Some(parallel) if n > 1 => parallel.run(n, body),
+        Some(parallel) => parallel.run(n, body),
         _ => (0..n).for_each(body),
     }
 }

@@ -6,6 +6,7 @@
 use half::f16;
 
 use super::buffer::Pod;
+use crate::element::Elem;
 
 /// A strided matrix inside a slice. The constructor checks that it lies inside.
 #[derive(Clone, Copy)]
@@ -31,7 +32,7 @@ impl<'a, T> Mat<'a, T> {
 }
 
 /// Elements that `gemm` multiplies.
-pub trait Product: Pod {
+pub trait Product: Elem {
     const ONE: Self;
     const ZERO: Self;
 }
@@ -92,7 +93,22 @@ pub fn gemm_here<T: Product>(out: &mut [T], a: Mat<T>, b: Mat<T>, add: bool) {
     piece(out, a, b, add);
 }
 
+/// The definition, for the reference device: each sum in order, in `f64`.
+fn plain<T: Product>(out: &mut [T], a: Mat<T>, b: Mat<T>, add: bool) {
+    for (row, out) in out.chunks_mut(b.cols).enumerate() {
+        for (col, out) in out.iter_mut().enumerate() {
+            let at = |k: usize| (row * a.row_stride + k * a.col_stride, k * b.row_stride + col * b.col_stride);
+            let products = (0..a.cols).map(at).map(|(i, j)| a.data[i].to_f64() * b.data[j].to_f64());
+            let start = if add { out.to_f64() } else { 0.0 };
+            *out = T::from_f64(start + products.sum::<f64>());
+        }
+    }
+}
+
 fn piece<T: Product>(out: &mut [T], a: Mat<T>, b: Mat<T>, add: bool) {
+    if crate::device::is_reference() {
+        return plain(out, a, b, add);
+    }
     let n = b.cols;
     // SAFETY: `Mat::new` checked that both factors lie inside their slices (a piece of rows is a part of such a
     // matrix), and `out` holds `a.rows * n` elements, which nobody else sees.

@@ -6,3 +6,4 @@ pub mod gemm;
 pub mod math;
 pub mod simd;
 pub mod split;
+pub mod threads;

@@ -18,7 +18,17 @@ pub enum Level {
 
 pub fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
-    *LEVEL.get_or_init(detect)
+    if crate::device::is_reference() { Level::Portable } else { *LEVEL.get_or_init(detect) }
+}
+
+impl Level {
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Portable => "portable code",
+            Level::Avx2 => "AVX2 and FMA",
+            Level::Avx512 => "AVX-512 (F, BW, DQ, VL)",
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

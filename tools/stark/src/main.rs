@@ -48,6 +48,8 @@ enum Command {
     Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
     Lsp(commands::lsp::Args),
+    Model(commands::model::Args),
+    Devices(commands::devices::Args),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +64,8 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::main(&args),
         Command::Explain(args) => commands::explain::main(&args),
         Command::Lsp(args) => commands::lsp::main(&args),
+        Command::Model(args) => commands::model::main(&args),
+        Command::Devices(args) => commands::devices::main(&args),
     };
     // A status outside 0..=255 keeps its low byte, as the operating system would do it.
     ExitCode::from(status as u8)

@@ -3,11 +3,13 @@
 pub mod asm;
 pub mod build;
 pub mod check;
+pub mod devices;
 pub mod disasm;
 pub mod explain;
 pub mod inspect;
 pub mod new;
 pub mod lsp;
+pub mod model;
 pub mod run;
 pub mod test;
 

@@ -1,0 +1,114 @@
+//! `stark model bench MODEL --inputs X.safetensors`
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use stark_kernels::{Tensor, safetensors};
+
+use super::Session;
+use super::tensors::Tensors;
+
+/// Measure how long a model takes
+///
+/// The inputs are tensors `in.0`, `in.1` and so on, in the order of the model's. The last line of the output is a
+/// JSON object: `load_ms` (reading and preparing the file), `first_ms` (the first run), and of the runs after a
+/// warm-up `median_ms`, `p99_ms`, `min_ms` and their number.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  stark model bench digits.onnx --inputs x.safetensors --output y.safetensors --threads 1 --seconds 2")]
+pub struct Args {
+    /// A model file: TorchScript, torch.export (.pt2) or ONNX
+    model: PathBuf,
+    /// A safetensors file with `in.0`, `in.1`, …
+    #[arg(long, value_name = "FILE")]
+    inputs: PathBuf,
+    /// Where to write the outputs, as `out.0`, `out.1`, …
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Threads for kernels; by default one for each core
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// How long to measure
+    #[arg(long, default_value_t = 3.0, value_name = "S", allow_negative_numbers = true)]
+    seconds: f64,
+    /// What computes: cpu, or reference (plain loops on one core)
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    device: String,
+}
+
+/// The longest that a measurement may take.
+const MAX_SECONDS: f64 = 3600.0;
+/// A tenth of the time warms up.
+const WARM_UP: f64 = 0.1;
+/// Times that are kept; a model so small that it runs more often is measured well by these.
+const MAX_RUNS: usize = 4_000_000;
+
+pub fn main(args: &Args) -> Result<i32, String> {
+    if !(args.seconds > 0.0 && args.seconds <= MAX_SECONDS) {
+        return Err(format!("--seconds is {}; it must be above 0 and at most {MAX_SECONDS}", args.seconds));
+    }
+    let given = inputs(&Tensors::read(&args.inputs)?)?;
+    let start = Instant::now();
+    let session = Session::load(&args.model, &args.device, args.threads)?;
+    let load = start.elapsed();
+    let start = Instant::now();
+    let outputs = session.run(|model| model.predict(&given)).map_err(|e| e.to_string())?;
+    let first = start.elapsed();
+    if let Some(path) = &args.output {
+        let names: Vec<String> = (0..outputs.len()).map(|i| format!("out.{i}")).collect();
+        let named = names.iter().map(String::as_str).zip(&outputs);
+        let bytes = safetensors::write(named, &[]).map_err(|e| e.to_string())?;
+        std::fs::write(path, bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    drop(outputs);
+    let mut times = session.run(|model| -> Result<Vec<Duration>, String> {
+        let run = |until: Instant, times: &mut Vec<Duration>| {
+            while times.len() < MAX_RUNS {
+                let start = Instant::now();
+                let outputs = model.predict(&given).map_err(|e| e.to_string())?;
+                let end = Instant::now();
+                times.push(end - start);
+                drop(outputs);
+                if end >= until {
+                    break;
+                }
+            }
+            Ok::<_, String>(())
+        };
+        let mut times = Vec::new();
+        run(Instant::now() + Duration::from_secs_f64(args.seconds * WARM_UP), &mut times)?;
+        times.clear();
+        run(Instant::now() + Duration::from_secs_f64(args.seconds), &mut times)?;
+        Ok(times)
+    })?;
+    times.sort_unstable();
+    // The nearest rank.
+    let rank = |q: f64| times[((times.len() as f64 * q).ceil() as usize).clamp(1, times.len()) - 1];
+    let ms = |d: Duration| d.as_secs_f64() * 1e3;
+    let (median, p99, min) = (ms(rank(0.5)), ms(rank(0.99)), ms(times[0]));
+    let (n, threads, device) = (times.len(), session.threads.n_threads(), session.device.name());
+    println!("{}: {n} runs on {device}, {threads} threads", args.model.display());
+    println!("  median {median:.4} ms, 99 of 100 within {p99:.4} ms, fastest {min:.4} ms");
+    println!("  loaded in {:.3} ms, first run {:.3} ms", ms(load), ms(first));
+    println!(
+        "{{\"median_ms\": {median:.6}, \"p99_ms\": {p99:.6}, \"min_ms\": {min:.6}, \"load_ms\": {:.6}, \
+         \"first_ms\": {:.6}, \"runs\": {n}, \"threads\": {threads}, \"device\": \"{device}\"}}",
+        ms(load),
+        ms(first)
+    );
+    Ok(0)
+}
+
+fn inputs(file: &Tensors) -> Result<Vec<Tensor>, String> {
+    let mut given = Vec::new();
+    while let Some(tensor) = file.find(&format!("in.{}", given.len())) {
+        given.push(tensor.clone());
+    }
+    if given.is_empty() {
+        return file.get("in.0").map(|_| Vec::new());
+    }
+    let taken = |name: &str| name.strip_prefix("in.").and_then(|i| i.parse().ok()).is_some_and(|i: usize| i < given.len());
+    if let Some(odd) = file.names().find(|name| name.starts_with("in.") && !taken(name)) {
+        return Err(format!("{}: `{odd}` does not follow `in.{}`; inputs are in.0, in.1, …", file.path(), given.len() - 1));
+    }
+    Ok(given)
+}

@@ -1,0 +1,65 @@
+//! `stark model verify|bench`: a model held against recorded outputs, and its speed.
+
+mod bench;
+mod tensors;
+mod verify;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use stark_kernels::{Device, Threads, with_device, with_parallel};
+use stark_models::Model;
+
+/// Hold a model against recorded outputs, or measure its speed
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Verify(verify::Args),
+    Bench(bench::Args),
+}
+
+pub fn main(args: &Args) -> i32 {
+    let done = match &args.command {
+        Command::Verify(args) => verify::main(args),
+        Command::Bench(args) => bench::main(args),
+    };
+    done.unwrap_or_else(super::refuse)
+}
+
+/// Threads that a kernel may use when nothing is said: one for each core.
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The most threads that may be asked for; a guess far above what a kernel can use.
+const MAX_THREADS: usize = 1024;
+
+/// A model on its device, with the threads it computes on.
+struct Session {
+    model: Model,
+    device: Device,
+    threads: Arc<Threads>,
+}
+
+impl Session {
+    fn load(path: &Path, device: &str, threads: Option<usize>) -> Result<Session, String> {
+        let device: Device = device.parse()?;
+        let n = threads.unwrap_or_else(default_threads);
+        if n == 0 || n > MAX_THREADS {
+            return Err(format!("--threads is {n}; it must be from 1 to {MAX_THREADS}"));
+        }
+        let threads = Arc::new(Threads::new(n));
+        // The error names the file.
+        let model = Model::load(path).map_err(|e| e.to_string())?;
+        Ok(Session { model, device, threads })
+    }
+
+    fn run<R>(&self, work: impl FnOnce(&Model) -> R) -> R {
+        with_device(self.device, || with_parallel(self.threads.clone(), || work(&self.model)))
+    }
+}

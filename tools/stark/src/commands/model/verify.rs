@@ -1,0 +1,176 @@
+//! `stark model verify MODEL CASES.safetensors`
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use stark_kernels::Tensor;
+use stark_models::Model;
+
+use super::tensors::Tensors;
+use super::Session;
+
+/// Run recorded inputs through a model and compare with the recorded outputs
+///
+/// The file of cases has tensors `case0.in.NAME`, `case0.out.NAME`, `case1.in.NAME` and so on. Its metadata may
+/// give `inputs` and `outputs`, the names in the order of the model's; otherwise the model's own names count.
+/// An element is right when |got - want| <= atol + rtol * |want|; shapes and element types must be equal.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  stark model verify digits.onnx digits.io.safetensors --atol 1e-5\n\nExit status: 0 all within tolerance, 1 not, 2 the files cannot be used.")]
+pub struct Args {
+    /// A model file: TorchScript, torch.export (.pt2) or ONNX
+    model: PathBuf,
+    /// A safetensors file of cases
+    cases: PathBuf,
+    /// Absolute tolerance
+    #[arg(long, default_value_t = 1e-4, allow_negative_numbers = true)]
+    atol: f64,
+    /// Relative tolerance
+    #[arg(long, default_value_t = 1e-4, allow_negative_numbers = true)]
+    rtol: f64,
+    /// What computes: cpu, or reference (plain loops on one core)
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    device: String,
+    /// Threads for kernels; by default one for each core
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// One output over all cases.
+#[derive(Default)]
+struct Worst {
+    absolute: f64,
+    relative: f64,
+    /// Elements outside the tolerance.
+    n_outside: usize,
+    n: usize,
+    /// The first thing that is wrong.
+    wrong: Option<String>,
+}
+
+pub fn main(args: &Args) -> Result<i32, String> {
+    for (name, tolerance) in [("--atol", args.atol), ("--rtol", args.rtol)] {
+        if !(tolerance.is_finite() && tolerance >= 0.0) {
+            return Err(format!("{name} is {tolerance}; it must be a number from 0 on"));
+        }
+    }
+    let session = Session::load(&args.model, &args.device, args.threads)?;
+    let cases = Tensors::read(&args.cases)?;
+    let names = Names::of(&session.model, &cases)?;
+    let mut worst: Vec<Worst> = names.outputs.iter().map(|_| Worst::default()).collect();
+    for case in &names.cases {
+        let given = inputs(&session.model, &cases, &names.inputs, *case)?;
+        let got = session.run(|model| model.predict(&given)).map_err(|e| format!("case {case}: {e}"))?;
+        if got.len() != names.outputs.len() {
+            let (n, wanted) = (got.len(), names.outputs.join(", "));
+            return Err(format!("case {case}: the model gives {n} tensors, the file has the outputs {wanted}"));
+        }
+        for ((worst, got), name) in worst.iter_mut().zip(&got).zip(&names.outputs) {
+            let want = cases.get(&format!("case{case}.out.{name}"))?;
+            worst.compare(got, want, args, *case);
+        }
+    }
+    let file = args.model.display();
+    println!("{file}: {} cases on {}, atol {}, rtol {}", names.cases.len(), session.device.name(), args.atol, args.rtol);
+    for (name, worst) in names.outputs.iter().zip(&worst) {
+        let (absolute, relative) = (worst.absolute, worst.relative);
+        println!("  {name:<20} largest error {absolute:.3e}, relative {relative:.3e}, in {} elements", worst.n);
+    }
+    let mut status = 0;
+    for (name, worst) in names.outputs.iter().zip(&worst) {
+        if let Some(wrong) = &worst.wrong {
+            println!("output `{name}` is wrong: {wrong} ({} elements outside the tolerance)", worst.n_outside);
+            status = 1;
+        }
+    }
+    if status == 0 {
+        println!("all within tolerance");
+    }
+    Ok(status)
+}
+
+/// What the file of cases holds.
+struct Names {
+    cases: Vec<u64>,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+}
+
+impl Names {
+    fn of(model: &Model, cases: &Tensors) -> Result<Names, String> {
+        let mut numbers = BTreeSet::new();
+        let (mut ins, mut outs) = (Vec::new(), Vec::new());
+        for name in cases.names() {
+            let Some((case, rest)) = name.strip_prefix("case").and_then(|n| n.split_once('.')) else { continue };
+            let Ok(case) = case.parse::<u64>() else { continue };
+            numbers.insert(case);
+            if let Some(input) = rest.strip_prefix("in.") {
+                ins.push(input.to_string());
+            }
+            if let Some(output) = rest.strip_prefix("out.") {
+                outs.push(output.to_string());
+            }
+        }
+        if ins.is_empty() || outs.is_empty() {
+            let reason = "there are no cases; they are tensors named case0.in.NAME and case0.out.NAME";
+            return Err(format!("{}: {reason}", cases.path()));
+        }
+        let of_model = |names: Vec<String>| if names.iter().all(|n| !n.is_empty()) { Some(names) } else { None };
+        let inputs = cases.list("inputs").or_else(|| of_model(model.inputs().into_iter().map(|i| i.name).collect()));
+        let outputs = cases.list("outputs").or_else(|| of_model(model.outputs().iter().map(|o| o.name.clone()).collect()));
+        // A model that does not name its outputs: those of the first case, in the order of the file.
+        let outputs = outputs.filter(|names| names.iter().all(|n| outs.contains(n))).unwrap_or_else(|| {
+            let mut seen = BTreeSet::new();
+            outs.into_iter().filter(|name| seen.insert(name.clone())).collect()
+        });
+        Ok(Names { cases: numbers.into_iter().collect(), inputs: inputs.unwrap_or(ins), outputs })
+    }
+}
+
+/// The inputs of one case, in the order of the model's. Trailing ones that the file leaves out are the model's
+/// to fill in or to ask for.
+fn inputs(model: &Model, cases: &Tensors, names: &[String], case: u64) -> Result<Vec<Tensor>, String> {
+    let n = model.inputs().len();
+    if names.len() > n {
+        return Err(format!("the model takes {n} inputs, the file has {}: {}", names.len(), names.join(", ")));
+    }
+    let mut given = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        match cases.find(&format!("case{case}.in.{name}")) {
+            Some(tensor) if given.len() == at => given.push(tensor.clone()),
+            Some(_) => return Err(format!("case {case} gives the input `{name}` but not those before it")),
+            None if at == 0 => return cases.get(&format!("case{case}.in.{name}")).map(|_| Vec::new()),
+            None => {}
+        }
+    }
+    Ok(given)
+}
+
+impl Worst {
+    fn compare(&mut self, got: &Tensor, want: &Tensor, args: &Args, case: u64) {
+        let mut wrong = |text: String| {
+            self.wrong.get_or_insert(text);
+        };
+        if got.shape() != want.shape() {
+            return wrong(format!("case {case} has shape {:?}, {:?} was recorded", got.shape(), want.shape()));
+        }
+        if got.dtype() != want.dtype() {
+            return wrong(format!("case {case} has {} elements, {} were recorded", got.dtype(), want.dtype()));
+        }
+        for (at, (got, want)) in got.to_scalars().iter().zip(want.to_scalars()).enumerate() {
+            let (got, want) = (got.to_f64(), want.to_f64());
+            self.n += 1;
+            if got == want || (got.is_nan() && want.is_nan()) {
+                continue;
+            }
+            let error = (got - want).abs();
+            // Not a number beats every number.
+            let larger = |a: f64, b: f64| if b.is_nan() || b > a { b } else { a };
+            self.absolute = larger(self.absolute, error);
+            self.relative = larger(self.relative, error / want.abs().max(f64::MIN_POSITIVE));
+            if error.is_nan() || error > args.atol + args.rtol * want.abs() {
+                self.n_outside += 1;
+                self.wrong.get_or_insert_with(|| format!("case {case}, element {at}: got {got}, {want} was recorded"));
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `stark model verify` and `stark model bench`, from the outside.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use stark_kernels::{Tensor, safetensors};
+
+fn fixture(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/models").join(name).display().to_string()
+}
+
+/// Exit status, standard output and standard error.
+fn stark(args: &[&str]) -> (Option<i32>, String, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_stark")).args(args).output().expect("stark runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (out.status.code(), text(out.stdout), text(out.stderr))
+}
+
+fn saved(folder: &Path, name: &str, tensors: &[(&str, Tensor)]) -> PathBuf {
+    let bytes = safetensors::write(tensors.iter().map(|(name, t)| (*name, t)), &[]).expect("bytes");
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).expect("a file");
+    path
+}
+
+#[test]
+fn recorded_outputs_are_compared() {
+    let (model, cases) = (fixture("digits_mlp.pt"), fixture("digits_mlp.io.safetensors"));
+    for device in ["cpu", "reference"] {
+        let (status, out, _) = stark(&["model", "verify", &model, &cases, "--device", device]);
+        assert_eq!(status, Some(0), "{out}");
+        assert!(out.contains("logits") && out.contains("all within tolerance"), "{out}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let x = Tensor::zeros(&[1, 64], stark_kernels::DType::F32).expect("x");
+    let wrong = Tensor::full(&[1, 10], 1e3, stark_kernels::DType::F32).expect("wrong");
+    let cases = saved(folder.path(), "wrong.safetensors", &[("case0.in.x", x), ("case0.out.logits", wrong)]);
+    let (status, out, _) = stark(&["model", "verify", &model, &cases.display().to_string()]);
+    assert_eq!(status, Some(1), "{out}");
+    assert!(out.contains("`logits` is wrong: case 0, element 0") && out.contains("10 elements outside"), "{out}");
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_in_a_sentence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let x = Tensor::zeros(&[1, 63], stark_kernels::DType::F32).expect("x");
+    let narrow = saved(folder.path(), "x.safetensors", &[("in.0", x.clone())]).display().to_string();
+    let odd = saved(folder.path(), "odd.safetensors", &[("in.0", x.clone()), ("in.2", x)]).display().to_string();
+    let (model, cases) = (fixture("digits_mlp.pt"), fixture("digits_mlp.io.safetensors"));
+    for (args, reason) in [
+        (&["verify", &model, &narrow][..], "there are no cases"),
+        (&["verify", &cases, &cases], "safetensors file"),
+        (&["verify", &model, &cases, "--device", "tpu"], "there is no device `tpu`"),
+        (&["verify", &model, &cases, "--atol", "NaN"], "--atol is NaN"),
+        (&["bench", &model, "--inputs", &cases], "there is no tensor `in.0`"),
+        (&["bench", &model, "--inputs", &narrow], "63"),
+        (&["bench", &model, "--inputs", &odd], "`in.2` does not follow `in.0`"),
+        (&["bench", &model, "--inputs", &narrow, "--threads", "0"], "--threads is 0"),
+        (&["bench", &model, "--inputs", &narrow, "--seconds", "-1"], "--seconds is -1"),
+        (&["bench", "absent.pt", "--inputs", &narrow], "absent.pt"),
+    ] {
+        let args: Vec<&str> = std::iter::once("model").chain(args.iter().copied()).collect();
+        let (status, out, err) = stark(&args);
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{args:?}: {err}");
+        assert!(err.starts_with("error: ") && err.contains(reason), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn a_measurement_ends_in_json_and_writes_the_outputs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let x = Tensor::zeros(&[3, 64], stark_kernels::DType::F32).expect("x");
+    let inputs = saved(folder.path(), "x.safetensors", &[("in.0", x)]).display().to_string();
+    let output = folder.path().join("y.safetensors");
+    let (model, to) = (fixture("digits_mlp.pt"), output.display().to_string());
+    let (status, out, err) =
+        stark(&["model", "bench", &model, "--inputs", &inputs, "--output", &to, "--seconds", "0.05", "--threads", "2"]);
+    assert_eq!(status, Some(0), "{err}");
+    let last: serde_json::Value = serde_json::from_str(out.lines().last().expect("a line")).expect("JSON");
+    for key in ["median_ms", "p99_ms", "load_ms"] {
+        assert!(last[key].as_f64().is_some_and(|ms| ms > 0.0), "{key} in {out}");
+    }
+    let bytes = std::fs::read(output).expect("the outputs");
+    let outputs = safetensors::SafeTensors::parse(&bytes).expect("safetensors");
+    assert_eq!(outputs.get("out.0").expect("out.0").shape(), [3, 10]);
+}
+
+#[test]
+fn devices_are_listed() {
+    let (status, out, _) = stark(&["devices"]);
+    assert_eq!(status, Some(0));
+    assert!(out.lines().any(|l| l.starts_with("cpu ")) && out.lines().any(|l| l.starts_with("reference ")), "{out}");
+}
