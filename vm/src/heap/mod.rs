@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 use std::alloc::Layout;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Whether the slot points at an object (not null, not an immediate variant).
 #[inline(always)]
@@ -359,9 +360,19 @@ pub(crate) unsafe fn make_unique(slot: *mut u64) -> *mut Header {
     }
 }
 
+/// How often a value was copied since the process began, because it was to be changed and had another owner.
+static COPIES: AtomicU64 = AtomicU64::new(0);
+
+/// How many values were copied since the process began, because they were changed while they had another owner.
+pub fn copies_on_write() -> u64 {
+    COPIES.load(Relaxed)
+}
+
 #[cold]
 #[inline(never)]
 unsafe fn copy_shared(slot: *mut u64) -> *mut Header {
+    // The copy itself takes far longer than counting it.
+    COPIES.fetch_add(1, Relaxed);
     // SAFETY: the old object is shared, so releasing one owner leaves it alive for the others.
     unsafe {
         let old = *slot;

@@ -16,6 +16,9 @@ pub struct Args {
     /// Largest heap of one task, in bytes; passing it throws OutOfMemoryError in that task
     #[arg(long, value_name = "BYTES")]
     heap_limit: Option<u64>,
+    /// Say on standard error, after the program has ended, what it cost
+    #[arg(long)]
+    stats: bool,
     /// Refuse to run when a dependency is not as stark.lock says
     #[arg(long)]
     locked: bool,
@@ -55,7 +58,12 @@ pub fn main(args: &Args) -> i32 {
     }
     options.dir = target.file.parent().map(PathBuf::from);
     match stark_vm::Runtime::new(options).run(module, args.args.clone()) {
-        Ok(status) => status,
+        Ok(status) => {
+            if args.stats {
+                eprintln!("stats: {} values copied because they were changed while shared", stark_vm::copies_on_write());
+            }
+            status
+        }
         Err(error) => super::refuse(format!("{}: {error}", args.file.display())),
     }
 }
