@@ -43,7 +43,7 @@ pub struct Checked {
 /// Names, types and the rules of ownership and concurrency.
 pub fn check(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Checked {
     let mut diagnostics = Vec::new();
-    let (parsed, root_idx) = resolve::graph::load(sources, root, host, options, &mut diagnostics);
+    let (parsed, root_idx) = resolve::graph::load(sources, root, host, options.check_all_of_std, &mut diagnostics);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Checked { program: None, diagnostics };
     }
@@ -61,7 +61,7 @@ pub struct Analysis {
 /// `check` for a text that is being written: what can be understood of it is indexed, also with errors in the syntax.
 pub fn analyse(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Analysis {
     let mut syntax = Vec::new();
-    let (parsed, root_idx) = resolve::graph::load(sources, root, host, &mut syntax);
+    let (parsed, root_idx) = resolve::graph::load(sources, root, host, true, &mut syntax);
     let broken = syntax.iter().any(|d| d.severity == Severity::Error);
     let mut checker = session::Checker::new(sources, &parsed, host, syntax.clone());
     checker.recorder = Some(Box::default());

@@ -1,7 +1,7 @@
 //! Which files a program consists of: the library, the program's own file, and what they import, each parsed once.
 
 use crate::session::Parsed;
-use crate::{Host, Options};
+use crate::Host;
 use stark_syntax::ast::{self, Import, ItemKind};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
@@ -61,12 +61,13 @@ pub fn dotted(path: &ast::Path) -> String {
 
 /// Every module of the program: the library's first, then the root, whose index comes second, then what it imports.
 ///
-/// Of the library's modules only those are read that some text mentions: a module nobody names costs nothing.
+/// Of the library's modules only those are read that some text mentions: a module nobody names costs nothing. An editor, which
+/// tells what could be named, wants the whole library.
 pub fn load(
     sources: &mut SourceMap,
     root: SourceId,
     host: &dyn Host,
-    options: &Options,
+    whole_library: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<Parsed>, usize) {
     let text = sources.text(root).to_string();
@@ -82,7 +83,7 @@ pub fn load(
     let mut waiting: Vec<(&str, &str)> =
         stark_std::SOURCES.iter().copied().filter(|(path, _)| !is_prelude(path)).collect();
     loop {
-        let is_wanted = |path: &str| options.check_all_of_std || reader.mentioned.contains(path);
+        let is_wanted = |path: &str| whole_library || reader.mentioned.contains(path);
         let (wanted, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(path, _)| is_wanted(path));
         if wanted.is_empty() {
             break;

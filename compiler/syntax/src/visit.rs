@@ -71,7 +71,7 @@ impl<'a> Node<'a> {
             Node::Variant(v) => v.fields.iter().for_each(|x| f(Node::Type(&x.ty))),
             Node::Param(p) => {
                 types(&p.ty, f);
-                exprs(&p.default, f);
+                exprs(p.default.as_deref(), f);
             }
             Node::Block(b) => b.stmts.iter().for_each(|s| f(Node::Stmt(s))),
             Node::Stmt(s) => stmt_children(s, f),
@@ -214,9 +214,9 @@ fn stmt_children<'a>(s: &'a Stmt, f: &mut dyn FnMut(Node<'a>)) {
         StmtKind::Pass | StmtKind::Break | StmtKind::Continue | StmtKind::Error => {}
         StmtKind::Let { pattern, ty, value, else_block, .. } => {
             f(Node::Pattern(pattern));
-            types(ty, f);
+            types(ty.as_deref(), f);
             exprs(value, f);
-            blocks(else_block, f);
+            blocks(else_block.as_deref(), f);
         }
         StmtKind::Assign { target, value, .. } => exprs([target, value], f),
         StmtKind::Expr(e) | StmtKind::Throw(e) => f(Node::Expr(e)),
@@ -324,7 +324,7 @@ fn pattern_children<'a>(p: &'a Pattern, f: &mut dyn FnMut(Node<'a>)) {
     match &p.kind {
         PatternKind::Wildcard | PatternKind::Name { .. } | PatternKind::Error => {}
         PatternKind::Literal(e) => f(Node::Expr(e)),
-        PatternKind::Range { start, end, .. } => exprs(start.iter().chain(end), f),
+        PatternKind::Range { start, end, .. } => exprs(start.as_deref().into_iter().chain(end.as_deref()), f),
         PatternKind::Constructor { fields, .. } => fields.iter().for_each(|x| f(Node::Pattern(&x.pattern))),
         PatternKind::Tuple(items) | PatternKind::Or(items) => items.iter().for_each(|p| f(Node::Pattern(p))),
         PatternKind::List { before, after, .. } => {
