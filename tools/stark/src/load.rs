@@ -90,17 +90,21 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), String> {
 }
 
 pub fn compile(path: &Path, generate: bool) -> Result<Compiled, String> {
-    let text = text(path)?;
+    Ok(compile_text(path, text(path)?, generate))
+}
+
+/// Compiles a text as if it stood at `path`.
+pub fn compile_text(path: &Path, text: String, generate: bool) -> Compiled {
     let mut sources = SourceMap::new();
     let root = sources.add(path.display().to_string(), text);
     let host = FileHost::beside(path);
     let options = stark_compiler::Options::default();
     if generate {
         let done = stark_compiler::compile(&mut sources, root, &host, &options);
-        Ok(Compiled { sources, diagnostics: done.diagnostics, module: done.module })
+        Compiled { sources, diagnostics: done.diagnostics, module: done.module }
     } else {
         let done = stark_compiler::check(&mut sources, root, &host, &options);
-        Ok(Compiled { sources, diagnostics: done.diagnostics, module: None })
+        Compiled { sources, diagnostics: done.diagnostics, module: None }
     }
 }
 
