@@ -410,6 +410,21 @@ fn signatures_hints_outline_folding_and_colours() {
 }
 
 #[test]
+fn formatting_gives_the_one_layout_or_says_why_not() {
+    let mut editor = Editor::start();
+    editor.open("a.stark", "fn f( a:Int )->Int:\n  return a+1\nprint(f(1))\n");
+    let params = json!({ "textDocument": { "uri": editor.uri("a.stark") }, "options": { "tabSize": 4, "insertSpaces": true } });
+    let edits = editor.ask("textDocument/formatting", params.clone());
+    assert_eq!(edits[0]["newText"], "fn f(a: Int) -> Int:\n    return a + 1\n", "{edits}");
+    assert_eq!(edits[0]["range"], json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 2, "character": 0 } }));
+    editor.change("a.stark", "print(1)\n");
+    assert_eq!(editor.ask("textDocument/formatting", params.clone()), json!([]));
+    editor.change("a.stark", "print((1)\n");
+    assert!(editor.refused("textDocument/formatting", params).contains("a.stark:1"));
+    editor.finish();
+}
+
+#[test]
 fn edits_by_range_and_cancelled_requests() {
     let mut editor = Editor::start();
     editor.open("a.stark", "let é = \"😀\"\nprint(é)\n");

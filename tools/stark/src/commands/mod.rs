@@ -5,6 +5,8 @@ pub mod build;
 pub mod check;
 pub mod disasm;
 pub mod explain;
+pub mod fix;
+pub mod fmt;
 pub mod inspect;
 pub mod lsp;
 pub mod run;
