@@ -94,7 +94,11 @@ impl<'a> Checker<'a> {
                 continue;
             };
             let span = Span::default();
-            if let Some(func) = self.program.impls[imp.index()].methods[position as usize] {
+            // One that takes `self` where the trait's does not, or the other way round, was reported: the trait's is called.
+            let has_self = self.fns[decl.index()].has_self;
+            if let Some(func) = self.program.impls[imp.index()].methods[position as usize]
+                && self.fns[func.index()].has_self == has_self
+            {
                 let mut args = impl_args;
                 let own = self.program.fns[func.index()].generics.len().saturating_sub(args.len());
                 args.extend((0..own).map(|_| self.infer.fresh(VarKind::Any, span)));

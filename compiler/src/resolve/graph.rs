@@ -63,7 +63,8 @@ pub fn dotted(path: &ast::Path) -> String {
 
 /// Every module of the program: the library's first, then the root, whose index comes second, then what it imports.
 ///
-/// Of the library's modules only those are read that some text mentions, unless the whole library is asked for: a module nobody names costs nothing.
+/// Of the library's modules only those are read that some text mentions: a module nobody names costs nothing. An editor, which
+/// tells what could be named, wants the whole library.
 pub fn load(
     sources: &mut SourceMap,
     root: SourceId,

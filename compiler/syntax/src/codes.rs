@@ -145,6 +145,9 @@ macro_rules! for_each_code {
                 "`spawn` starts a call, `spawn f(x)`, or a block, `spawn:`, in a task of its own."
                 "fn work(): pass\nlet h = spawn work"
                 "fn work(): pass\nlet h = spawn work()";
+            FORMATTER "E0198" "formatting that would change the program"
+                "`stark fmt` compares what it wrote with what it read, and leaves the text alone when the two would be read differently. This is a mistake of the formatter; please report the statement."
+                "" "";
             NESTED_TOO_DEEP "E0199" "nesting that is too deep"
                 "Brackets, blocks and types may stand 256 deep in each other, and one expression may be 500 operations high. Give parts a name with `let`."
                 "" "";

@@ -324,7 +324,7 @@ fn pattern_children<'a>(p: &'a Pattern, f: &mut dyn FnMut(Node<'a>)) {
     match &p.kind {
         PatternKind::Wildcard | PatternKind::Name { .. } | PatternKind::Error => {}
         PatternKind::Literal(e) => f(Node::Expr(e)),
-        PatternKind::Range { start, end, .. } => exprs(start.iter().chain(end).map(|e| &**e), f),
+        PatternKind::Range { start, end, .. } => exprs(start.as_deref().into_iter().chain(end.as_deref()), f),
         PatternKind::Constructor { fields, .. } => fields.iter().for_each(|x| f(Node::Pattern(&x.pattern))),
         PatternKind::Tuple(items) | PatternKind::Or(items) => items.iter().for_each(|p| f(Node::Pattern(p))),
         PatternKind::List { before, after, .. } => {

@@ -95,7 +95,7 @@ impl Project {
         let path = uri::to_path(uri);
         let text: Arc<str> = match self.documents.get(uri) {
             Some(document) => document.text.clone(),
-            None => std::fs::read_to_string(path.as_ref()?).ok()?.into(),
+            None => read_source(path.as_ref()?)?,
         };
         let mut sources = SourceMap::new();
         // A file of the library is looked at as a part of it, from an empty program.
@@ -153,7 +153,8 @@ impl Project {
             paths.sort();
             for path in paths {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                if name.starts_with('.') || matches!(&*name, "target" | "node_modules") || path.is_symlink() {
+                let is_skipped = name.starts_with('.') || matches!(&*name, "target" | "node_modules");
+                if is_skipped || path.is_symlink() || path == self.std_folder {
                     continue;
                 }
                 if path.is_dir() && n_folders + pending.len() < limit {
@@ -176,7 +177,7 @@ impl Project {
     pub fn text(&self, uri: &Uri) -> Option<Arc<str>> {
         match self.documents.get(uri) {
             Some(document) => Some(document.text.clone()),
-            None => std::fs::read_to_string(uri::to_path(uri)?).ok().map(Arc::from),
+            None => read_source(&uri::to_path(uri)?),
         }
     }
 
@@ -192,6 +193,16 @@ impl Project {
         self.models.borrow_mut().insert(path.to_path_buf(), (written, spec.clone()));
         spec
     }
+}
+
+/// A source file's text; `None` for what is no file, too large for a source, or no text.
+fn read_source(path: &Path) -> Option<Arc<str>> {
+    let meta = std::fs::metadata(path).ok()?;
+    let fits = meta.is_file() && meta.len() <= stark_syntax::parser::MAX_SOURCE_BYTES as u64;
+    if !fits {
+        return None;
+    }
+    std::fs::read_to_string(path).ok().map(Arc::from)
 }
 
 /// The compiler's view: open texts before files.

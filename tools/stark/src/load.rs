@@ -62,6 +62,36 @@ impl Compiled {
     }
 }
 
+/// Reads a whole source.
+pub fn text(path: &Path) -> Result<String, String> {
+    String::from_utf8(read(path)?).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+        format!("{}:{line}: the file is not UTF-8 text (byte {at})", path.display())
+    })
+}
+
+/// Writes a file whole or not at all: beside it, then in its place. A link stays a link, and the permissions stay.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let fail = |e: std::io::Error| format!("cannot write {}: {}", path.display(), reason(&e));
+    let target = std::fs::canonicalize(path).map_err(fail)?;
+    let permissions = std::fs::metadata(&target).map_err(fail)?.permissions();
+    if permissions.readonly() {
+        return Err(format!("cannot write {}: it is read-only", path.display()));
+    }
+    let mut name = target.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = target.with_file_name(name);
+    let written = std::fs::write(&beside, bytes)
+        .and_then(|()| std::fs::set_permissions(&beside, permissions))
+        .and_then(|()| std::fs::rename(&beside, &target));
+    written.map_err(|e| {
+        // What could not be finished is not left lying about.
+        let _ = std::fs::remove_file(&beside);
+        fail(e)
+    })
+}
+
 /// A program as the command line names it: a file, or a folder with a `stark.toml`.
 pub struct Target {
     /// The `.stark` or `.starkbc` file.
@@ -100,12 +130,16 @@ impl Target {
     }
 
     pub fn compile(&self, generate: bool, options: &stark_compiler::Options) -> Result<Compiled, String> {
-        let bytes = read(&self.file)?;
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let at = e.utf8_error().valid_up_to();
-            let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
-            format!("{}:{line}: the file is not UTF-8 text (byte {at})", self.shown())
-        })?;
+        self.compile_text(text(&self.file)?, generate, options)
+    }
+
+    /// Compiles a text as if it stood in the file.
+    pub fn compile_text(
+        &self,
+        text: String,
+        generate: bool,
+        options: &stark_compiler::Options,
+    ) -> Result<Compiled, String> {
         let Some(project) = &self.project else {
             return Err(format!("{} is bytecode; a .stark source is needed here", self.shown()));
         };

@@ -27,6 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
         stark new greeter                     a package to begin with\n  \
         stark test greeter                    runs its `@test` functions\n  \
         stark check service.stark             all errors and warnings, nothing is run\n  \
+        stark fmt                             lays out every program of this folder\n  \
         stark explain E0601                   what a code means, with examples\n  \
         stark inspect classifier.pt           inputs, outputs and parameters of a model\n\n\
         Exit status: 0 done, 1 an error nobody caught, 2 wrong usage or the program does not compile, 3 deadlock."
@@ -43,6 +44,8 @@ enum Command {
     New(commands::new::Args),
     Build(commands::build::Args),
     Check(commands::check::Args),
+    Fix(commands::fix::Args),
+    Fmt(commands::fmt::Args),
     Disasm(commands::disasm::Args),
     Asm(commands::asm::Args),
     Inspect(commands::inspect::Args),
@@ -59,6 +62,8 @@ fn main() -> ExitCode {
         Command::New(args) => commands::new::main(&args),
         Command::Build(args) => commands::build::main(&args),
         Command::Check(args) => commands::check::main(&args),
+        Command::Fix(args) => commands::fix::main(&args),
+        Command::Fmt(args) => commands::fmt::main(&args),
         Command::Disasm(args) => commands::disasm::main(&args),
         Command::Asm(args) => commands::asm::main(&args),
         Command::Inspect(args) => commands::inspect::main(&args),

@@ -5,6 +5,7 @@ mod completion;
 mod definition;
 pub mod diagnostics;
 mod folding;
+mod formatting;
 mod hover;
 mod inlay;
 mod references;
@@ -56,6 +57,7 @@ pub fn capabilities() -> Value {
         "completionProvider": { "triggerCharacters": [".", ":", "@"] },
         "signatureHelpProvider": { "triggerCharacters": ["(", ","] },
         "inlayHintProvider": true,
+        "documentFormattingProvider": true,
         "codeActionProvider": { "codeActionKinds": ["quickfix"] },
         "semanticTokensProvider": { "legend": tokens::legend(), "full": true },
     })
@@ -91,6 +93,7 @@ pub fn answer(project: &mut Project, limits: &Limits, request: Request) -> Resul
             with::<r::SemanticTokensFullRequest>(request, |p| tokens::full(project, p))
         }
         r::DocumentSymbolRequest::METHOD => with::<r::DocumentSymbolRequest>(request, |p| symbols::symbols(project, p)),
+        r::Formatting::METHOD => with::<r::Formatting>(request, |p| formatting::format(project, p)),
         r::FoldingRangeRequest::METHOD => with::<r::FoldingRangeRequest>(request, |p| folding::ranges(project, p)),
         other => Err(Refusal { code: ErrorCode::MethodNotFound, message: format!("`{other}` is not served") }),
     }

@@ -6,6 +6,8 @@ pub mod check;
 pub mod devices;
 pub mod disasm;
 pub mod explain;
+pub mod fix;
+pub mod fmt;
 pub mod inspect;
 pub mod new;
 pub mod lsp;
