@@ -25,6 +25,15 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|e| format!("cannot read {shown}: {}", reason(&e)))
 }
 
+/// Reads a whole source.
+pub fn text(path: &Path) -> Result<String, String> {
+    String::from_utf8(read(path)?).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+        format!("{}:{line}: the file is not UTF-8 text (byte {at})", path.display())
+    })
+}
+
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_string(),
@@ -60,12 +69,7 @@ impl Compiled {
 }
 
 pub fn compile(path: &Path, generate: bool) -> Result<Compiled, String> {
-    let bytes = read(path)?;
-    let text = String::from_utf8(bytes).map_err(|e| {
-        let at = e.utf8_error().valid_up_to();
-        let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
-        format!("{}:{line}: the file is not UTF-8 text (byte {at})", path.display())
-    })?;
+    let text = text(path)?;
     let mut sources = SourceMap::new();
     let root = sources.add(path.display().to_string(), text);
     let host = FileHost::beside(path);

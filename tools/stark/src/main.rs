@@ -3,6 +3,7 @@
 //! Exit status: 0 done; 1 an error nobody caught; 2 wrong usage, or the program does not compile or load; 3 deadlock; `exit(n)` gives n.
 
 mod commands;
+mod doc;
 mod host;
 mod load;
 
@@ -25,7 +26,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
         stark run s.starkbc -- one two        arguments for the program follow\n  \
         stark check service.stark             all errors and warnings, nothing is run\n  \
         stark explain E0601                   what a code means, with examples\n  \
-        stark inspect classifier.pt           inputs, outputs and parameters of a model\n\n\
+        stark inspect classifier.pt           inputs, outputs and parameters of a model\n  \
+        stark doc --std                       the standard library as HTML\n\n\
         Exit status: 0 done, 1 an error nobody caught, 2 wrong usage or the program does not compile, 3 deadlock."
 )]
 struct Cli {
@@ -42,6 +44,7 @@ enum Command {
     Asm(commands::asm::Args),
     Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
+    Doc(commands::doc::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Asm(args) => commands::asm::main(&args),
         Command::Inspect(args) => commands::inspect::main(&args),
         Command::Explain(args) => commands::explain::main(&args),
+        Command::Doc(args) => commands::doc::main(&args),
     };
     // A status outside 0..=255 keeps its low byte, as the operating system would do it.
     ExitCode::from(status as u8)

@@ -37,13 +37,19 @@
 
 mod collection;
 pub(crate) mod cx;
-mod data;
+mod csv;
+mod encoding;
+mod errors;
+mod file;
 mod format;
 mod http;
 mod io;
+mod json;
+mod log;
 mod model;
 mod number;
-mod rng;
+mod regex;
+pub(crate) mod rng;
 pub mod scheme;
 mod string;
 mod support;
@@ -142,7 +148,13 @@ const TABLES: &[&[NativeRow]] = &[
     number::TABLE,
     string::TABLE,
     system::TABLE,
-    data::TABLE,
+    csv::TABLE,
+    errors::TABLE,
+    json::TABLE,
+    encoding::TABLE,
+    regex::TABLE,
+    file::TABLE,
+    log::TABLE,
     tensor::TABLE,
     tensor_ops::TABLE,
     http::TABLE,

@@ -4,6 +4,7 @@ pub mod asm;
 pub mod build;
 pub mod check;
 pub mod disasm;
+pub mod doc;
 pub mod explain;
 pub mod inspect;
 pub mod run;
