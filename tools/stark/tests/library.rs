@@ -28,8 +28,53 @@ fn main() {
         let stark = stark.clone();
         trials.push(Trial::test(path, move || check(&stark, path, &comments)));
     }
+    trials.push(Trial::test("every public name says what it is", undocumented));
     assert!(trials.len() > 20, "only {} files of the library have examples", trials.len());
     libtest_mimic::run(&args, trials).exit();
+}
+
+/// Public items and methods without a `///` line; of overloads one has it. What an impl of a trait does is said at the trait.
+fn undocumented() -> Result<(), Failed> {
+    use stark_syntax::ast::{ItemKind, Method, TypeKind};
+    let mut missing = Vec::new();
+    for &(path, text) in stark_std::SOURCES {
+        let module = stark_syntax::parser::parse(text, Default::default()).module;
+        if module.doc.is_none() {
+            missing.push(format!("std/{path}.stark: the module itself"));
+        }
+        let mut names: Vec<(String, bool)> = Vec::new();
+        let of = |owner: &str, methods: &[Method]| -> Vec<(String, bool)> {
+            let name = |m: &Method| (format!("{owner}.{}", m.decl.name.name), m.doc.is_some());
+            methods.iter().filter(|m| !m.decl.name.name.starts_with('_')).map(name).collect()
+        };
+        for item in &module.items {
+            let (name, methods) = match &item.kind {
+                ItemKind::Fn(decl) => (Some(&decl.name), &[][..]),
+                ItemKind::Struct(s) => (Some(&s.name), &s.methods[..]),
+                ItemKind::Enum(e) => (Some(&e.name), &e.methods[..]),
+                ItemKind::Trait(t) => (Some(&t.name), &t.methods[..]),
+                ItemKind::Impl(i) if i.trait_.is_none() => (None, &i.methods[..]),
+                _ => continue,
+            };
+            let owner = match (&item.kind, name) {
+                (ItemKind::Impl(i), _) => match &i.target.kind {
+                    TypeKind::Path { path, .. } => path.segments.iter().map(|s| &*s.name).collect::<Vec<_>>().join("."),
+                    _ => "impl".into(),
+                },
+                (_, name) => name.map_or_else(String::new, |n| n.name.to_string()),
+            };
+            // Bounds that the compiler knows share one comment.
+            let is_builtin = item.attributes.iter().any(|a| &*a.name.name == "builtin");
+            if name.is_some() && !owner.starts_with('_') && !is_builtin {
+                names.push((owner.clone(), item.doc.is_some()));
+            }
+            names.extend(of(&owner, methods));
+        }
+        let documented: Vec<String> = names.iter().filter(|(_, doc)| *doc).map(|(name, _)| name.clone()).collect();
+        let bare = names.into_iter().filter(|(name, doc)| !doc && !documented.contains(name));
+        missing.extend(bare.map(|(name, _)| format!("std/{path}.stark: {name}")));
+    }
+    if missing.is_empty() { Ok(()) } else { Err(missing.join("\n").into()) }
 }
 
 /// Lines of code and the lines that they print.

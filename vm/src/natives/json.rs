@@ -234,7 +234,7 @@ impl Reader<'_> {
             },
             TypeDesc::Number(kind) if kind.is_float() => {
                 let text = self.take('#', "a number")?;
-                Ok(float_value(info, text.parse().map_err(|_| format!("{text} is not a number"))?))
+                Ok(float_value(info, finite(&text)?))
             }
             TypeDesc::Number(kind) => {
                 let text = self.take('#', "a whole number")?;
@@ -407,7 +407,7 @@ impl Reader<'_> {
             // What has neither point nor exponent and fits is a whole number, exactly.
             '#' => match text.parse::<i64>() {
                 Ok(n) => ("Int", Some(Value::int(n))),
-                Err(_) => ("Float", Some(Value::float(text.parse().unwrap_or(f64::NAN)))),
+                Err(_) => ("Float", Some(Value::float(finite(text)?))),
             },
             '[' | '{' => {
                 let name = if *kind == '[' { "List" } else { "Object" };
@@ -428,6 +428,11 @@ fn make(info: &'static TypeInfo, tag: u16, values: Vec<Value>) -> Value {
     } else {
         Value::fields(info, values)
     }
+}
+
+/// A float. What is too large for one would come back as infinity, which JSON cannot say.
+fn finite(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|x: &f64| x.is_finite()).ok_or_else(|| format!("{text} does not fit Float"))
 }
 
 /// A whole number, also when it is written as `1e3` or `2.0`.

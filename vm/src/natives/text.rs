@@ -206,7 +206,10 @@ impl Json<'_> {
             match c {
                 '"' => return Ok(out),
                 '\\' => out.push(self.escape()?),
-                c if (c as u32) < 0x20 => return Err("a control character in a text".into()),
+                c if (c as u32) < 0x20 => {
+                    self.at -= 1;
+                    return Err("a control character in a text".into());
+                }
                 c => out.push(c),
             }
         }

@@ -138,9 +138,11 @@ fn safe(url: CowStr<'_>) -> CowStr<'_> {
 pub fn highlight(code: &str) -> Markup {
     let lexed = layout::lex(code, SourceId::default());
     let mut marks: Vec<(usize, usize, &str)> = Vec::new();
-    for token in &lexed.tokens {
+    let before = [None].into_iter().chain(lexed.tokens.iter().map(|t| Some(t.kind)));
+    for (token, before) in lexed.tokens.iter().zip(before) {
         let class = match token.kind {
-            kind if kind.is_keyword() => "keyword",
+            // Behind `.` and `::` it is a name.
+            kind if kind.is_keyword() && !matches!(before, Some(TokenKind::Dot | TokenKind::ColonColon)) => "keyword",
             TokenKind::Text | TokenKind::FormatText | TokenKind::BrokenText => "text",
             TokenKind::Number => "number",
             _ => continue,
