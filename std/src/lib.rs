@@ -39,5 +39,11 @@ sources![
     "http",
     "json",
     "csv",
+    "regex",
+    "encoding",
+    "path",
+    "deque",
+    "heap",
     "log",
+    "testing",
 ];

@@ -4,6 +4,7 @@ use crate::actor::{ActorCell, Circles};
 use crate::fault::{Fault, FaultKind};
 use crate::load::CodeSpace;
 use crate::natives::Capability;
+use crate::natives::rng::Rng;
 use crate::task::TaskBody;
 use parking_lot::Mutex;
 use stark_models::Tokenizer;
@@ -90,6 +91,8 @@ pub struct Program {
     pub(crate) circles: Circles,
     /// What `tokenize` uses, once it is known.
     pub(crate) tokenizer: Mutex<Option<Tokenizer>>,
+    /// Where random numbers come from, once one was drawn or a seed was given.
+    pub(crate) rng: Mutex<Option<Rng>>,
 }
 
 struct Output {
@@ -117,6 +120,7 @@ impl Program {
             actors: Mutex::default(),
             circles: Circles::default(),
             tokenizer: Mutex::default(),
+            rng: Mutex::default(),
         }
     }
 

@@ -107,10 +107,6 @@ impl Runtime {
     ) -> Result<Ended, StartError> {
         crate::panics::install_hook();
         let entry = code.funcs.get(function.index()).filter(|f| f.params().is_empty()).ok_or(StartError::NoEntry)?;
-        if let Some(seed) = self.options.seed {
-            // Everything runs on this thread then.
-            crate::natives::seed_random(seed);
-        }
         let config = Config { n_workers: self.options.n_workers, seed: self.options.seed, ..Config::default() };
         let scheduler = Scheduler::new(config).map_err(StartError::Threads)?;
         let program: &'static Program =

@@ -43,7 +43,9 @@ impl<'a> Checker<'a> {
                 continue;
             }
             let (mark, n_vars) = (self.infer.mark(), self.infer.n_vars());
-            match self.impl_fits(imp, ty) {
+            // `Dataset::from`: what one impl makes of the open `T` is not what the next one sees.
+            let probe = if with_self { ty.clone() } else { self.with_fresh_arguments(ty) };
+            match self.impl_fits(imp, &probe) {
                 Some(mut args) => {
                     if with_self && self.infer.bound_older_than(mark, n_vars) {
                         self.infer.rollback(mark);
@@ -67,6 +69,19 @@ impl<'a> Checker<'a> {
             strong.push((func, args));
         }
         strong
+    }
+
+    /// The type with a new variable for each argument that is open.
+    fn with_fresh_arguments(&mut self, ty: &Ty) -> Ty {
+        let Ty::Adt(id, args) = ty else { return ty.clone() };
+        let args: Vec<Ty> = args
+            .iter()
+            .map(|arg| match self.infer.shallow(arg) {
+                Ty::Infer(v) if self.infer.kind(v) == VarKind::Any => self.infer.fresh(VarKind::Any, Span::default()),
+                known => known,
+            })
+            .collect();
+        Ty::Adt(*id, args.into())
     }
 
     fn default_type_of(&mut self, func: FnId, args: &[Ty]) {

@@ -263,12 +263,24 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.show(x.register, &ty, dst);
                 self.done(x);
             }
+            ("value_repr", [x]) => {
+                let ty = self.ty(&x.value.ty);
+                let x = self.operand(&x.value);
+                self.show_nested(x.register, &ty, dst);
+                self.done(x);
+            }
             ("value_equal", [a, b]) => {
                 let ty = self.ty(&a.value.ty);
                 let (a, b) = (self.operand_before(&a.value, &[&b.value]), self.operand(&b.value));
                 self.equality(false, a.register, b.register, &ty, dst);
                 self.done(b);
                 self.done(a);
+            }
+            ("value_hash", [x]) => {
+                let ty = self.ty(&x.value.ty);
+                let x = self.operand(&x.value);
+                self.hash(x.register, &ty, dst);
+                self.done(x);
             }
             ("value_compare", [a, b]) => {
                 let ty = self.ty(&a.value.ty);

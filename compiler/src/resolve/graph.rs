@@ -13,7 +13,7 @@ use std::rc::Rc;
 /// How deep and how many modules one program may import.
 const MAX_MODULES: usize = 4096;
 
-/// Reads texts and remembers which names they mention.
+/// Reads texts and remembers which modules they may mention.
 struct Reader<'s> {
     sources: &'s mut SourceMap,
     diagnostics: &'s mut Vec<Diagnostic>,
@@ -24,7 +24,7 @@ impl Reader<'_> {
     fn parse(&mut self, source: SourceId, text: &str) -> ast::Module {
         let parsed = stark_syntax::parser::parse(text, source);
         self.diagnostics.extend(parsed.diagnostics);
-        self.mentioned.extend(parsed.names);
+        self.mentioned.extend(parsed.module_names);
         parsed.module
     }
 

@@ -26,6 +26,15 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|e| format!("cannot read {shown}: {}", reason(&e)))
 }
 
+/// Reads a whole source.
+pub fn text(path: &Path) -> Result<String, String> {
+    String::from_utf8(read(path)?).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+        format!("{}:{line}: the file is not UTF-8 text (byte {at})", path.display())
+    })
+}
+
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_string(),
@@ -60,15 +69,6 @@ impl Compiled {
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|d| d.severity == Severity::Error)
     }
-}
-
-/// Reads a whole source.
-pub fn text(path: &Path) -> Result<String, String> {
-    String::from_utf8(read(path)?).map_err(|e| {
-        let at = e.utf8_error().valid_up_to();
-        let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
-        format!("{}:{line}: the file is not UTF-8 text (byte {at})", path.display())
-    })
 }
 
 /// Writes a file whole or not at all: beside it, then in its place. A link stays a link, and the permissions stay.

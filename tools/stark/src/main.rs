@@ -3,6 +3,7 @@
 //! Exit status: 0 done; 1 an error nobody caught; 2 wrong usage, or the program does not compile or load; 3 deadlock; `exit(n)` gives n.
 
 mod commands;
+mod doc;
 mod host;
 mod load;
 mod testing;
@@ -29,7 +30,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
         stark check service.stark             all errors and warnings, nothing is run\n  \
         stark fmt                             lays out every program of this folder\n  \
         stark explain E0601                   what a code means, with examples\n  \
-        stark inspect classifier.pt           inputs, outputs and parameters of a model\n\n\
+        stark inspect classifier.pt           inputs, outputs and parameters of a model\n  \
+        stark doc --std                       the standard library as HTML\n\n\
         Exit status: 0 done, 1 an error nobody caught, 2 wrong usage or the program does not compile, 3 deadlock."
 )]
 struct Cli {
@@ -53,6 +55,7 @@ enum Command {
     Lsp(commands::lsp::Args),
     Model(commands::model::Args),
     Devices(commands::devices::Args),
+    Doc(commands::doc::Args),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Lsp(args) => commands::lsp::main(&args),
         Command::Model(args) => commands::model::main(&args),
         Command::Devices(args) => commands::devices::main(&args),
+        Command::Doc(args) => commands::doc::main(&args),
     };
     // A status outside 0..=255 keeps its low byte, as the operating system would do it.
     ExitCode::from(status as u8)

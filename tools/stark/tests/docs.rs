@@ -1,4 +1,4 @@
-//! Every example of the language reference and every program under `examples/` that needs no arguments, run.
+//! Every example of the language reference and of the library's page, and every program under `examples/` that needs no arguments, run.
 //!
 //! A `stark` block followed by a `text` block is a program and what it prints; without one it must run without an error.
 
@@ -20,7 +20,9 @@ fn main() {
     let root = std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).expect("the repository");
     let stark = PathBuf::from(env!("CARGO_BIN_EXE_stark"));
     let mut trials = Vec::new();
-    for page in files(&root.join("docs/language"), "md") {
+    let mut pages = files(&root.join("docs/language"), "md");
+    pages.push(root.join("docs/library.md"));
+    for page in pages {
         let text = std::fs::read_to_string(&page).expect("a page can be read");
         let stem = page.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         for example in examples(&text, &stem) {

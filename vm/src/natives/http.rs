@@ -2,7 +2,7 @@
 //!
 //! Encrypted addresses (`https`) are refused with an error that says so.
 
-use super::support::blocking;
+use super::support::{blocking, size};
 use super::{NativeCx, NativeResult, NativeRow, natives};
 use crate::fault::Fault;
 use crate::task::WaitReason;
@@ -12,7 +12,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 pub(super) const TABLE: &[NativeRow] = natives! {
-    http_request "(String, String, Bytes, Map<String, String>, Duration) -> (Int, Map<String, String>, Bytes)" [suspends, Network];
+    http_request "(String, String, Bytes, Map<String, String>, Duration, Int) -> (Int, Map<String, String>, Bytes)" [suspends, Network];
 };
 
 fn http_request(cx: &mut NativeCx<'_>) -> NativeResult {
@@ -23,6 +23,7 @@ fn http_request(cx: &mut NativeCx<'_>) -> NativeResult {
             body: cx.bytes(2).to_vec(),
             headers: cx.map(3).iter().map(|(name, value)| (name.str().to_string(), value.str().to_string())).collect(),
             timeout: Duration::from_nanos(u64::try_from(cx.int(4)).unwrap_or(0)),
+            max_body: size(cx.int(5), "the largest answer")? as u64,
         };
         Ok(move || send(&request).map_err(|why| format!("{} {}: {why}", request.method, request.url)))
     };
@@ -38,8 +39,6 @@ fn http_request(cx: &mut NativeCx<'_>) -> NativeResult {
     })
 }
 
-/// A longer answer is refused: far above what a service sends, below what a small machine holds.
-pub const MAX_BODY_BYTES: u64 = 1 << 30;
 /// The status line and headers together; servers refuse far less.
 pub const MAX_HEAD_BYTES: u64 = 1 << 20;
 /// Like browsers, though a little stricter.
@@ -52,6 +51,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub timeout: Duration,
+    /// An answer with a longer body is refused.
+    pub max_body: u64,
 }
 
 #[derive(Debug)]
@@ -107,7 +108,7 @@ pub fn send(request: &Request) -> Result<Answer, String> {
     let mut address = Address::parse(&request.url)?;
     let (mut method, mut body) = (request.method.clone(), request.body.as_slice());
     for _ in 0..=MAX_REDIRECTS {
-        let answer = exchange(&address, &method, body, &request.headers, deadline)?;
+        let answer = exchange(&address, &method, body, request, deadline)?;
         let location = answer.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.clone());
         match (answer.status, location) {
             (301 | 302 | 303 | 307 | 308, Some(location)) => {
@@ -158,7 +159,7 @@ fn exchange(
     address: &Address,
     method: &str,
     body: &[u8],
-    headers: &[(String, String)],
+    request: &Request,
     deadline: Instant,
 ) -> Result<Answer, String> {
     let is_token = |text: &str| {
@@ -168,6 +169,7 @@ fn exchange(
         return Err(format!("{method:?} is not a method"));
     }
     let mut head = format!("{method} {} HTTP/1.1\r\n", address.target);
+    let headers = &request.headers;
     let given = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
     if !given("host") {
         let port = if address.port == 80 { String::new() } else { format!(":{}", address.port) };
@@ -203,7 +205,7 @@ fn exchange(
     let _ = stream.set_nodelay(true);
     stream.write_all(head.as_bytes()).map_err(words)?;
     stream.write_all(body).map_err(words)?;
-    read_answer(BufReader::new(Timed { stream, deadline }), method == "HEAD")
+    read_answer(BufReader::new(Timed { stream, deadline }), method == "HEAD", request.max_body)
 }
 
 fn line(from: &mut impl BufRead) -> Result<String, String> {
@@ -219,7 +221,7 @@ fn line(from: &mut impl BufRead) -> Result<String, String> {
     Ok(String::from_utf8(line).unwrap_or_else(|e| e.into_bytes().iter().map(|&b| b as char).collect()))
 }
 
-fn read_answer(mut from: impl BufRead, no_body: bool) -> Result<Answer, String> {
+fn read_answer(mut from: impl BufRead, no_body: bool, max_body: u64) -> Result<Answer, String> {
     let (status, headers) = loop {
         let (status, headers) = read_head(&mut from)?;
         // 1xx answers announce the one that counts.
@@ -240,16 +242,16 @@ fn read_answer(mut from: impl BufRead, no_body: bool) -> Result<Answer, String> 
             if size == 0 {
                 break;
             }
-            take(&mut from, size, &mut body)?;
+            take(&mut from, size, &mut body, max_body)?;
             line(&mut from)?;
         }
     } else if let Some(length) = header("content-length") {
         let length = length.trim().parse().map_err(|_| format!("{length:?} is not a content length"))?;
-        take(&mut from, length, &mut body)?;
+        take(&mut from, length, &mut body, max_body)?;
     } else {
-        let n = from.take(MAX_BODY_BYTES + 1).read_to_end(&mut body).map_err(words)?;
-        if n as u64 > MAX_BODY_BYTES {
-            return Err(format!("the answer is longer than {MAX_BODY_BYTES} bytes"));
+        let n = from.take(max_body.saturating_add(1)).read_to_end(&mut body).map_err(words)?;
+        if n as u64 > max_body {
+            return Err(format!("the answer is longer than {max_body} bytes"));
         }
     }
     Ok(Answer { status, headers, body })
@@ -284,9 +286,9 @@ fn read_head(from: &mut impl BufRead) -> Result<(u16, Vec<(String, String)>), St
 }
 
 /// Appends exactly `n` bytes, which are asked for as they come, not up front.
-fn take(from: &mut impl BufRead, n: u64, body: &mut Vec<u8>) -> Result<(), String> {
-    if body.len() as u64 + n > MAX_BODY_BYTES {
-        return Err(format!("the answer is longer than {MAX_BODY_BYTES} bytes"));
+fn take(from: &mut impl BufRead, n: u64, body: &mut Vec<u8>, max_body: u64) -> Result<(), String> {
+    if (body.len() as u64).saturating_add(n) > max_body {
+        return Err(format!("the answer is longer than {max_body} bytes"));
     }
     let got = from.take(n).read_to_end(body).map_err(words)?;
     if (got as u64) < n {
@@ -314,7 +316,7 @@ mod tests {
     }
 
     fn body(text: &str) -> Result<(u16, String), String> {
-        let answer = read_answer(text.as_bytes(), false)?;
+        let answer = read_answer(text.as_bytes(), false, 1000)?;
         Ok((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
     }
 
@@ -338,6 +340,7 @@ mod tests {
             "HTTP/1.1 999 x\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
             "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\nabc",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nabc",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         ] {
             assert!(body(text).is_err(), "{text}");

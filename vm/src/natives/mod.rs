@@ -37,13 +37,19 @@
 
 mod collection;
 pub(crate) mod cx;
-mod data;
+mod csv;
+mod encoding;
+mod errors;
+mod file;
 mod format;
 mod http;
 mod io;
+mod json;
+mod log;
 mod model;
 mod number;
-mod rng;
+mod regex;
+pub(crate) mod rng;
 pub mod scheme;
 mod string;
 mod support;
@@ -142,7 +148,13 @@ const TABLES: &[&[NativeRow]] = &[
     number::TABLE,
     string::TABLE,
     system::TABLE,
-    data::TABLE,
+    csv::TABLE,
+    errors::TABLE,
+    json::TABLE,
+    encoding::TABLE,
+    regex::TABLE,
+    file::TABLE,
+    log::TABLE,
     tensor::TABLE,
     tensor_ops::TABLE,
     http::TABLE,
@@ -159,11 +171,6 @@ pub fn all() -> impl Iterator<Item = &'static NativeRow> {
 pub fn find(name: &str) -> Option<&'static NativeRow> {
     static BY_NAME: OnceLock<HashMap<&'static str, &'static NativeRow>> = OnceLock::new();
     BY_NAME.get_or_init(|| all().map(|row| (row.name, row)).collect()).get(name).copied()
-}
-
-/// Makes the random numbers of the tasks on this thread follow from `seed`.
-pub(crate) fn seed_random(seed: u64) {
-    system::seed_thread(seed);
 }
 
 #[cold]

@@ -71,6 +71,15 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     float_sinh "<T: Floating>(T) -> T";
     float_cosh "<T: Floating>(T) -> T";
     float_tanh "<T: Floating>(T) -> T";
+    float_asinh "<T: Floating>(T) -> T";
+    float_acosh "<T: Floating>(T) -> T";
+    float_atanh "<T: Floating>(T) -> T";
+    float_exp2 "<T: Floating>(T) -> T";
+    float_exp_m1 "<T: Floating>(T) -> T";
+    float_ln_1p "<T: Floating>(T) -> T";
+    float_erf "<T: Floating>(T) -> T";
+    float_gamma "<T: Floating>(T) -> T";
+    float_ln_gamma "<T: Floating>(T) -> T";
     float_floor "<T: Floating>(T) -> T";
     float_ceil "<T: Floating>(T) -> T";
     float_trunc "<T: Floating>(T) -> T";
@@ -92,11 +101,11 @@ pub(super) fn round_to(x: f64, kind: Kind) -> f64 {
     }
 }
 
-fn float_value(info: &'static TypeInfo, x: f64) -> Value {
+pub(super) fn float_value(info: &'static TypeInfo, x: f64) -> Value {
     Value::scalar(info, round_to(x, kind_of(info)).to_bits())
 }
 
-fn wide(value: ValueRef<'_>) -> i128 {
+pub(super) fn wide(value: ValueRef<'_>) -> i128 {
     match kind_of(value.info()) {
         Kind::UInt64 => i128::from(value.scalar_bits()),
         _ => i128::from(value.int()),
@@ -125,7 +134,7 @@ fn bits_of(kind: Kind) -> u32 {
     }
 }
 
-fn fit(info: &'static TypeInfo, n: i128) -> Option<Value> {
+pub(super) fn fit(info: &'static TypeInfo, n: i128) -> Option<Value> {
     let (low, high) = range(kind_of(info));
     (low..=high).contains(&n).then(|| Value::scalar(info, n as u64))
 }
@@ -426,6 +435,15 @@ float_functions! {
     float_sinh = f64::sinh;
     float_cosh = f64::cosh;
     float_tanh = f64::tanh;
+    float_asinh = f64::asinh;
+    float_acosh = f64::acosh;
+    float_atanh = f64::atanh;
+    float_exp2 = f64::exp2;
+    float_exp_m1 = f64::exp_m1;
+    float_ln_1p = f64::ln_1p;
+    float_erf = libm::erf;
+    float_gamma = libm::tgamma;
+    float_ln_gamma = libm::lgamma;
     float_floor = f64::floor;
     float_ceil = f64::ceil;
     float_trunc = f64::trunc;

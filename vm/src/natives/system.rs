@@ -5,8 +5,8 @@ use super::support::{Outcome, answers, option, size, texts};
 use super::text::utc;
 use super::{NativeCx, NativeRow};
 use crate::fault::Fault;
+use crate::heap::Opaque;
 use crate::value::Value;
-use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
@@ -16,6 +16,7 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     io_read_line "() -> Option<String>";
     io_read_rest "() -> String";
     env_var "(String) -> Option<String>" Environment;
+    env_vars "() -> Map<String, String>" Environment;
     process_exit "(Int) -> ()";
     os_cpu_count "() -> Int";
     os_name "() -> String";
@@ -35,9 +36,13 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     fs_copy "(String, String) -> ()" Files;
     fs_list "(String) -> Vec<String>" Files;
     fs_make_dir "(String) -> ()" Files;
+    fs_walk "(String) -> Vec<String>" Files;
+    fs_metadata "(String) -> (String, Int, Float, Bool)" Files;
+    fs_temp_dir "() -> String" Files;
     time_now "() -> Instant";
     instant_elapsed "(Instant) -> Duration";
     time_unix "() -> Float";
+    time_unix_ns "() -> Int";
     time_utc "() -> String";
     duration_from_ns "(Int) -> Duration";
     duration_from_s "(Float) -> Duration";
@@ -59,6 +64,10 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     random_float "() -> Float";
     random_int "(Int, Int) -> Int";
     random_normal "(Float, Float) -> Float";
+    random_rng "(Int) -> Rng";
+    random_rng_float "(&mut Rng) -> Float";
+    random_rng_int "(&mut Rng, Int, Int) -> Int";
+    random_rng_normal "(&mut Rng, Float, Float) -> Float";
     random_permutation "(Int, Int, Int) -> Vec<Int>";
 };
 
@@ -93,6 +102,18 @@ fn env_var(cx: &NativeCx<'_>) -> Outcome {
     // Names that no environment can hold have no value.
     let found = if name.is_empty() || name.contains(['=', '\0']) { None } else { std::env::var(name).ok() };
     Ok(option(cx, found.map(Value::str)))
+}
+
+fn env_vars(cx: &NativeCx<'_>) -> Outcome {
+    let text =
+        |(name, value): (std::ffi::OsString, std::ffi::OsString)| name.into_string().ok().zip(value.into_string().ok());
+    let mut found: Vec<(String, String)> = std::env::vars_os().filter_map(text).collect();
+    found.sort();
+    let mut vars = Value::map(cx.ret_type());
+    for (name, value) in found {
+        vars.map_mut().insert(Value::str(name), Value::str(value));
+    }
+    Ok(vars)
 }
 
 fn process_exit(cx: &NativeCx<'_>) -> Outcome {
@@ -225,6 +246,58 @@ fn fs_make_dir(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::unit())
 }
 
+/// Folders that are still to be listed wait on a list, not on the stack. Links are named and not followed, so there is no circle.
+fn fs_walk(cx: &NativeCx<'_>) -> Outcome {
+    let root = cx.str(0);
+    let mut found: Vec<String> = Vec::new();
+    let mut bytes = 0;
+    let mut pending = vec![std::path::PathBuf::from(root)];
+    while let Some(folder) = pending.pop() {
+        let shown = folder.display().to_string();
+        for entry in fs::read_dir(&folder).map_err(wrong("list", &shown))? {
+            let entry = entry.map_err(wrong("list", &shown))?;
+            let path = entry.path();
+            let Some(text) = path.to_str() else {
+                return Err(Fault::io(format!("cannot list {shown}: {:?} is not UTF-8", entry.file_name())));
+            };
+            // The text, twice (here and as a value), and what keeps it.
+            bytes += 2 * text.len() + 128;
+            cx.reserve(bytes)?;
+            found.push(text.to_string());
+            if entry.file_type().map_err(wrong("look at", text))?.is_dir() {
+                pending.push(path);
+            }
+        }
+    }
+    // By their parts: what is in a folder stands right behind it.
+    found.sort_by(|a, b| a.split('/').cmp(b.split('/')));
+    Ok(texts(cx, found))
+}
+
+fn fs_metadata(cx: &NativeCx<'_>) -> Outcome {
+    let path = cx.str(0);
+    let found = fs::symlink_metadata(path).map_err(wrong("look at", path))?;
+    let kind = match found.file_type() {
+        kind if kind.is_file() => "file",
+        kind if kind.is_dir() => "dir",
+        kind if kind.is_symlink() => "link",
+        _ => "other",
+    };
+    // Before 1970 is below 0; a system that keeps no such time says 0.
+    let modified = found.modified().map_or(0.0, |t| match t.duration_since(UNIX_EPOCH) {
+        Ok(d) => d.as_secs_f64(),
+        Err(e) => -e.duration().as_secs_f64(),
+    });
+    let size = i64::try_from(found.len()).unwrap_or(i64::MAX);
+    let fields =
+        [Value::str(kind), Value::int(size), Value::float(modified), Value::bool(found.permissions().readonly())];
+    Ok(Value::fields(cx.ret_type(), fields))
+}
+
+fn fs_temp_dir(_: &NativeCx<'_>) -> Outcome {
+    Ok(Value::str(std::env::temp_dir().display().to_string()))
+}
+
 /// Since 1970; 0 on a machine whose clock stands before.
 fn since_1970() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -263,6 +336,10 @@ fn date(cx: &NativeCx<'_>) -> std::time::Duration {
 
 fn time_unix(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::float(date(cx).as_secs_f64()))
+}
+
+fn time_unix_ns(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::int(i64::try_from(date(cx).as_nanos()).unwrap_or(i64::MAX)))
 }
 
 fn time_utc(cx: &NativeCx<'_>) -> Outcome {
@@ -353,34 +430,30 @@ fn instant_diff(cx: &NativeCx<'_>) -> Outcome {
     duration_sub(cx)
 }
 
-thread_local! {
-    /// The generator of the tasks on this thread; `random.seed` sets it.
-    static RNG: RefCell<Rng> = RefCell::new(Rng::new(fresh_seed()));
-}
-
 fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(since_1970().as_nanos())
 }
 
-/// Makes the numbers of the tasks on this thread follow from `seed`.
-pub(super) fn seed_thread(seed: u64) {
-    RNG.set(Rng::new(seed));
+/// Lets `draw` have the program's generator. Under `--seed` it follows from that number.
+fn with_rng<R>(cx: &NativeCx<'_>, draw: impl FnOnce(&mut Rng) -> R) -> R {
+    let program = cx.task.program();
+    let mut rng = program.rng.lock();
+    draw(rng.get_or_insert_with(|| Rng::new(program.options.seed.unwrap_or_else(fresh_seed))))
 }
 
 /// A seed that the program gave, or a fresh one below 0.
-pub(super) fn seed_of(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or_else(|_| RNG.with_borrow_mut(Rng::next_u64))
+pub(super) fn seed_of(cx: &NativeCx<'_>, n: i64) -> u64 {
+    u64::try_from(n).unwrap_or_else(|_| with_rng(cx, Rng::next_u64))
 }
 
 fn random_seed(cx: &NativeCx<'_>) -> Outcome {
-    let rng = Rng::new(cx.int(0) as u64);
-    RNG.set(rng);
+    *cx.task.program().rng.lock() = Some(Rng::new(cx.int(0) as u64));
     Ok(Value::unit())
 }
 
-fn random_float(_: &NativeCx<'_>) -> Outcome {
-    Ok(Value::float(RNG.with_borrow_mut(Rng::float)))
+fn random_float(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::float(with_rng(cx, Rng::float)))
 }
 
 fn random_int(cx: &NativeCx<'_>) -> Outcome {
@@ -388,11 +461,51 @@ fn random_int(cx: &NativeCx<'_>) -> Outcome {
     if low > high {
         return Err(Fault::value(format!("no number is in {low}..={high}")));
     }
-    Ok(Value::int(RNG.with_borrow_mut(|rng| rng.int(low, high))))
+    Ok(Value::int(with_rng(cx, |rng| rng.int(low, high))))
 }
 
 fn random_normal(cx: &NativeCx<'_>) -> Outcome {
-    Ok(Value::float(cx.float(0) + cx.float(1) * RNG.with_borrow_mut(Rng::normal)))
+    Ok(Value::float(cx.float(0) + cx.float(1) * with_rng(cx, Rng::normal)))
+}
+
+impl Opaque for Rng {
+    fn type_name(&self) -> &'static str {
+        "Rng"
+    }
+
+    /// A copy goes on from the same place, as any value's copy.
+    fn share(&self) -> Option<Box<dyn Opaque>> {
+        Some(Box::new(self.clone()))
+    }
+}
+
+fn random_rng(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::opaque(cx.ret_type(), Box::new(Rng::new(cx.int(0) as u64))))
+}
+
+/// Lets `draw` have the generator that is lent as the first argument.
+fn drawn<R>(cx: &mut NativeCx<'_>, draw: impl FnOnce(&mut Rng) -> R) -> R {
+    let mut rng = cx.take(0);
+    let result = draw(rng.opaque_mut());
+    cx.replace(0, rng);
+    result
+}
+
+fn random_rng_float(cx: &mut NativeCx<'_>) -> Outcome {
+    Ok(Value::float(drawn(cx, Rng::float)))
+}
+
+fn random_rng_int(cx: &mut NativeCx<'_>) -> Outcome {
+    let (low, high) = (cx.int(1), cx.int(2));
+    if low > high {
+        return Err(Fault::value(format!("no number is in {low}..={high}")));
+    }
+    Ok(Value::int(drawn(cx, |rng| rng.int(low, high))))
+}
+
+fn random_rng_normal(cx: &mut NativeCx<'_>) -> Outcome {
+    let (mean, deviation) = (cx.float(1), cx.float(2));
+    Ok(Value::float(mean + deviation * drawn(cx, Rng::normal)))
 }
 
 fn random_permutation(cx: &NativeCx<'_>) -> Outcome {

@@ -273,11 +273,11 @@ fn tensor_linspace(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn tensor_rand(cx: &NativeCx<'_>) -> Outcome {
-    answer(cx, ops::rand(&shape_arg(cx, 0)?, seed_of(cx.int(1)), ret_dtype(cx)?))
+    answer(cx, ops::rand(&shape_arg(cx, 0)?, seed_of(cx, cx.int(1)), ret_dtype(cx)?))
 }
 
 fn tensor_randn(cx: &NativeCx<'_>) -> Outcome {
-    answer(cx, ops::randn(&shape_arg(cx, 0)?, seed_of(cx.int(1)), ret_dtype(cx)?))
+    answer(cx, ops::randn(&shape_arg(cx, 0)?, seed_of(cx, cx.int(1)), ret_dtype(cx)?))
 }
 
 fn tensor_randint(cx: &NativeCx<'_>) -> Outcome {
@@ -287,7 +287,7 @@ fn tensor_randint(cx: &NativeCx<'_>) -> Outcome {
     }
     // Made first: the kernels say when the shape is too large.
     let zeros = Tensor::zeros(&shape, DType::I64).map_err(fault)?;
-    let mut rng = super::rng::Rng::new(seed_of(cx.int(3)));
+    let mut rng = super::rng::Rng::new(seed_of(cx, cx.int(3)));
     let numbers: Vec<i64> = (0..zeros.numel()).map(|_| rng.int(low, high - 1)).collect();
     answer(cx, Tensor::from_vec(numbers, &shape))
 }

@@ -1,4 +1,4 @@
-//! Reading numbers, JSON and comma-separated values from text; times as text. No values, only Rust types.
+//! Reading numbers and JSON from text; times as text. No values, only Rust types.
 
 use std::fmt::Write;
 
@@ -206,7 +206,10 @@ impl Json<'_> {
             match c {
                 '"' => return Ok(out),
                 '\\' => out.push(self.escape()?),
-                c if (c as u32) < 0x20 => return Err("a control character in a text".into()),
+                c if (c as u32) < 0x20 => {
+                    self.at -= 1;
+                    return Err("a control character in a text".into());
+                }
                 c => out.push(c),
             }
         }
@@ -283,61 +286,6 @@ pub fn json_quote(text: &str) -> String {
     out
 }
 
-/// The rows of comma-separated values (RFC 4180, with any separator).
-pub fn csv_rows(text: &str, sep: char) -> Result<Vec<Vec<String>>, String> {
-    let mut rows = Vec::new();
-    let mut row = Vec::new();
-    let mut field = String::new();
-    let mut chars = text.chars().peekable();
-    let mut line = 1;
-    // Whether anything of the current row was seen: the last line may or may not end.
-    let mut begun = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if field.is_empty() => {
-                let opened = line;
-                loop {
-                    match chars.next() {
-                        Some('"') if chars.peek() == Some(&'"') => {
-                            chars.next();
-                            field.push('"');
-                        }
-                        Some('"') => break,
-                        Some(c) => {
-                            line += usize::from(c == '\n');
-                            field.push(c);
-                        }
-                        None => return Err(format!("the quotes opened in line {opened} do not close")),
-                    }
-                }
-                begun = true;
-            }
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\n' => {
-                line += 1;
-                if begun || !field.is_empty() {
-                    row.push(std::mem::take(&mut field));
-                    rows.push(std::mem::take(&mut row));
-                }
-                begun = false;
-            }
-            c if c == sep => {
-                row.push(std::mem::take(&mut field));
-                begun = true;
-            }
-            c => {
-                field.push(c);
-                begun = true;
-            }
-        }
-    }
-    if begun || !field.is_empty() {
-        row.push(field);
-        rows.push(row);
-    }
-    Ok(rows)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -409,12 +357,5 @@ mod tests {
             assert_eq!(shape(text), want, "{text}");
         }
         assert!(shape(&"[".repeat(100_000)).starts_with("error: more than"));
-    }
-
-    #[test]
-    fn csv_fields_may_stand_in_quotes() {
-        let rows = csv_rows("a,b\r\n\"x, \"\"y\"\"\",2\n\nlast,", ',').unwrap();
-        assert_eq!(rows, [vec!["a", "b"], vec!["x, \"y\"", "2"], vec!["last", ""]]);
-        assert!(csv_rows("\"open", ',').is_err());
     }
 }

@@ -22,7 +22,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::layout::{self, Comment, CommentKind, Lexed};
 use crate::source::{SourceId, Span};
 use crate::token::{Token, TokenKind};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// How deep brackets, blocks, types and patterns may stand in each other.
@@ -40,8 +40,8 @@ pub struct Parse {
     pub module: Module,
     /// In the order of the text.
     pub comments: Vec<Comment>,
-    /// Every name that stands in the text, once, in no order.
-    pub names: Vec<Rc<str>>,
+    /// The names that may mean a module, once each, in no order: those before a `.`, and those behind `import` and `from`.
+    pub module_names: Vec<Rc<str>>,
     /// In the order of the text. Errors `E00xx` and `E01xx`, and `E0504` for a `&` outside of an argument.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -58,10 +58,10 @@ pub fn parse(text: &str, source: SourceId) -> Parse {
     let module = parser.module();
     let mut found = diagnostics;
     found.append(&mut parser.diagnostics);
-    let names = std::mem::take(&mut parser.names).into_values().collect();
+    let module_names = std::mem::take(&mut parser.module_names).into_iter().collect();
     drop(parser);
     found.sort_by_key(|diagnostic| diagnostic.primary.span.start);
-    Parse { module, comments, names, diagnostics: found }
+    Parse { module, comments, module_names, diagnostics: found }
 }
 
 /// What the surroundings of an expression change about it.
@@ -85,6 +85,7 @@ struct Parser<'s> {
     prev_end: u32,
     diagnostics: Vec<Diagnostic>,
     names: HashMap<&'s str, Rc<str>>,
+    module_names: HashSet<Rc<str>>,
     depth: u32,
     /// The height of the highest expression read since the enclosing one began.
     height: u32,
@@ -109,6 +110,7 @@ impl<'s> Parser<'s> {
             prev_end: 0,
             diagnostics: Vec::new(),
             names: HashMap::new(),
+            module_names: HashSet::new(),
             depth: 0,
             height: 0,
             recovering: false,
@@ -328,8 +330,14 @@ impl<'s> Parser<'s> {
 
     /// The token as a name, whatever its kind.
     fn bump_ident(&mut self) -> Ident {
+        let before = self.pos.checked_sub(1).map(|i| self.tokens[i].kind);
         let token = self.bump();
-        Ident { name: self.intern(self.text_of(token)), span: self.span_of(token) }
+        let name = self.intern(self.text_of(token));
+        let imported = matches!(before, Some(TokenKind::Import | TokenKind::From));
+        if imported || self.at(TokenKind::Dot) && before != Some(TokenKind::Dot) {
+            self.module_names.insert(name.clone());
+        }
+        Ident { name, span: self.span_of(token) }
     }
 
     fn missing_ident(&mut self) -> Ident {

@@ -5,6 +5,7 @@ pub mod build;
 pub mod check;
 pub mod devices;
 pub mod disasm;
+pub mod doc;
 pub mod explain;
 pub mod fix;
 pub mod fmt;
