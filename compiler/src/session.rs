@@ -167,6 +167,8 @@ pub struct Checker<'a> {
     pub entry_cx: Option<(Vec<Local>, Vec<crate::check::LocalMeta>)>,
     /// The entry runs the script only; each test has an entry of its own.
     pub for_tests: bool,
+    /// The program is an entry of a session.
+    pub session: Option<crate::entry::State>,
 }
 
 impl Checker<'_> {

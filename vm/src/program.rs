@@ -84,11 +84,11 @@ pub struct Program {
     pub(crate) zones: Box<[crate::conc::zones::Zone]>,
     status: Mutex<Option<i32>>,
     /// Actors that were begun with a name and have not ended.
-    pub(crate) actors: Mutex<HashMap<String, Weak<ActorCell>>>,
+    pub(crate) actors: Arc<Mutex<HashMap<String, Weak<ActorCell>>>>,
     /// Which actors wait for which.
-    pub(crate) circles: Circles,
+    pub(crate) circles: Arc<Circles>,
     /// What `tokenize` uses, once it is known.
-    pub(crate) tokenizer: Mutex<Option<Tokenizer>>,
+    pub(crate) tokenizer: Arc<Mutex<Option<Tokenizer>>>,
 }
 
 struct Output {
@@ -113,10 +113,19 @@ impl Program {
             handle: OnceLock::new(),
             zones,
             status: Mutex::new(None),
-            actors: Mutex::default(),
-            circles: Circles::default(),
-            tokenizer: Mutex::default(),
+            actors: Arc::default(),
+            circles: Arc::default(),
+            tokenizer: Arc::default(),
         }
+    }
+
+    /// A program that goes on with what this one has: its actors' names, its tokenizer.
+    pub(crate) fn successor(&self, code: &'static CodeSpace, console: Console) -> Program {
+        let mut next = Program::new(code, self.options.clone(), self.args.clone(), console);
+        next.actors = self.actors.clone();
+        next.circles = self.circles.clone();
+        next.tokenizer = self.tokenizer.clone();
+        next
     }
 
     /// The scheduler that runs this program's tasks; `None` before it runs and for a machine that runs alone.

@@ -8,6 +8,7 @@ use crate::interp::{Machine, TaskEnd, Turn};
 use crate::load::Func;
 use crate::panics;
 use crate::program::Program;
+use crate::session::SessionBody;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
 use std::sync::Arc;
@@ -25,16 +26,22 @@ pub struct TaskCx {
     pub(crate) actor: Option<Arc<ActorCell>>,
     /// When the ask that is worked on is given up; asks made for it end no later.
     pub(crate) deadline: Option<Instant>,
+    /// What the entries of a session keep.
+    pub(crate) slots: Vec<Option<Value>>,
 }
 
 impl TaskCx {
     pub fn new(program: Arc<Program>) -> TaskCx {
-        TaskCx { program, me: None, worker: 0, actor: None, deadline: None }
+        TaskCx { program, me: None, worker: 0, actor: None, deadline: None, slots: Vec::new() }
     }
 
     /// The program this task is part of: options, arguments, output.
     pub fn program(&self) -> &Arc<Program> {
         &self.program
+    }
+
+    pub(crate) fn set_program(&mut self, program: Arc<Program>) {
+        self.program = program;
     }
 
     /// The handle that wakes this task; `None` when it runs without a scheduler (tests of the machine alone).
@@ -82,6 +89,7 @@ enum Role {
     Call(Call),
     Actor(Box<ActorBody>),
     Alarm(Alarm),
+    Session(SessionBody),
     Ended,
 }
 
@@ -108,6 +116,10 @@ impl TaskBody {
 
     pub(crate) fn alarm(program: &Arc<Program>, alarm: Alarm) -> TaskBody {
         TaskBody::with_role(program, Role::Alarm(alarm))
+    }
+
+    pub(crate) fn session(program: &Arc<Program>, session: SessionBody) -> TaskBody {
+        TaskBody::with_role(program, Role::Session(session))
     }
 
     fn with_role(program: &Arc<Program>, role: Role) -> TaskBody {
@@ -219,10 +231,11 @@ impl TaskBody {
         crate::heap::after_panic();
         self.machine.forget_frames();
         let failed = panics::catch(|| {
-            let error = self.machine.code.error_value(Fault::internal(panic));
+            let error = self.machine.code.error_value(Fault::internal(panic.clone()));
             match &mut self.role {
                 Role::Call(call) => call.end(&mut self.machine, TaskEnd::Failed(error)),
                 Role::Actor(actor) => actor.break_off(&mut self.machine, error),
+                Role::Session(session) => session.fail(&mut self.machine, &panic),
                 Role::Alarm(_) | Role::Ended => Outcome::Done,
             }
         });
@@ -244,6 +257,7 @@ impl Task for TaskBody {
             Role::Call(call) => call.turn(machine, cx),
             Role::Actor(actor) => actor.turn(machine, cx),
             Role::Alarm(alarm) => alarm.ring(cx),
+            Role::Session(session) => session.turn(machine, cx),
             Role::Ended => Outcome::Done,
         });
         let outcome = turn.unwrap_or_else(|panic| self.fail(panic));
@@ -257,6 +271,7 @@ impl Drop for TaskBody {
         let outside = meter::swap(self.heap);
         self.role = Role::Ended;
         self.machine.abandon();
+        self.machine.task().slots.clear();
         meter::swap(outside);
     }
 }

@@ -5,6 +5,7 @@
 mod commands;
 mod host;
 mod load;
+mod repl;
 mod testing;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +42,7 @@ enum Command {
     Run(commands::run::Args),
     Test(commands::test::Args),
     New(commands::new::Args),
+    Repl(commands::repl::Args),
     Build(commands::build::Args),
     Check(commands::check::Args),
     Disasm(commands::disasm::Args),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::main(&args),
         Command::Test(args) => commands::test::main(&args),
         Command::New(args) => commands::new::main(&args),
+        Command::Repl(args) => commands::repl::main(&args),
         Command::Build(args) => commands::build::main(&args),
         Command::Check(args) => commands::check::main(&args),
         Command::Disasm(args) => commands::disasm::main(&args),

@@ -7,6 +7,7 @@ pub mod disasm;
 pub mod explain;
 pub mod inspect;
 pub mod new;
+pub mod repl;
 pub mod run;
 pub mod test;
 
