@@ -6,6 +6,7 @@ pub mod index;
 
 mod check;
 mod collect;
+mod entry;
 mod exhaustive;
 mod flow;
 mod resolve;
@@ -13,8 +14,11 @@ mod session;
 mod shapes;
 mod types;
 
+pub use entry::{Entry, Left, Variable};
+
 use stark_syntax::diagnostic::{Diagnostic, Severity};
 use stark_syntax::source::{SourceId, SourceMap};
+use stark_syntax::token::TokenKind;
 
 /// What the compiler asks of its caller.
 pub trait Host {
@@ -55,14 +59,68 @@ pub struct Checked {
 
 /// Names, types and the rules of ownership and concurrency.
 pub fn check(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Checked {
+    check_as(sources, root, host, options, None).0
+}
+
+fn check_as(
+    sources: &mut SourceMap,
+    root: SourceId,
+    host: &dyn Host,
+    options: &Options,
+    entry: Option<&Entry>,
+) -> (Checked, Option<Left>) {
     let mut diagnostics = Vec::new();
-    let (parsed, root_idx) = resolve::graph::load(sources, root, host, options.check_all_of_std, &mut diagnostics);
+    let whole = options.check_all_of_std;
+    let (parsed, root_idx) = resolve::graph::load(sources, root, host, whole, entry, &mut diagnostics);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        return Checked { program: None, diagnostics };
+        return (Checked { program: None, diagnostics }, None);
     }
     let mut checker = session::Checker::new(sources, &parsed, host, diagnostics);
+    checker.session = entry.map(|entry| {
+        let text = sources.text(root);
+        let words = stark_syntax::lex(text, root).tokens.into_iter().filter(|token| token.kind == TokenKind::Ident);
+        let names = words.map(|token| text[token.start as usize..token.end as usize].into()).collect();
+        entry::State::new(entry.clone(), names)
+    });
     checker.run(root_idx, options);
-    checker.finish()
+    let left = checker.entry_left();
+    (checker.finish(), left)
+}
+
+/// An entry of a session as bytecode, when there is no error.
+#[derive(Debug)]
+pub struct CompiledEntry {
+    pub module: Option<stark_bytecode::Module>,
+    /// Types whose declaration is in this entry.
+    pub fresh: Vec<stark_bytecode::TypeId>,
+    pub left: Left,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles an entry of a session; `entry` is what the entries before it left.
+pub fn compile_entry(sources: &mut SourceMap, root: SourceId, host: &dyn Host, entry: &Entry) -> CompiledEntry {
+    let mut entry = entry.clone();
+    loop {
+        let (checked, left) = check_as(sources, root, host, &Options::default(), Some(&entry));
+        let Checked { program, mut diagnostics } = checked;
+        let moved: Vec<u32> =
+            entry::moved_slots(&diagnostics).into_iter().filter(|slot| !entry.moved.contains(slot)).collect();
+        if !moved.is_empty() {
+            entry.moved.extend(moved);
+            continue;
+        }
+        let left = left.unwrap_or_default();
+        let Some(program) = program else {
+            return CompiledEntry { module: None, fresh: Vec::new(), left, diagnostics };
+        };
+        return match codegen::generate_entry(&program, sources, root) {
+            Ok((module, fresh)) => CompiledEntry { module: Some(module), fresh, left, diagnostics },
+            Err(errors) => {
+                diagnostics.extend(errors);
+                CompiledEntry { module: None, fresh: Vec::new(), left, diagnostics }
+            }
+        };
+    }
 }
 
 /// What an editor asks about a program: what there is to say, and what is known of it all the same.
@@ -75,7 +133,7 @@ pub struct Analysis {
 pub fn analyse(sources: &mut SourceMap, root: SourceId, host: &dyn Host, options: &Options) -> Analysis {
     let mut syntax = Vec::new();
     // The whole library: an editor offers also what the text does not name yet.
-    let (parsed, root_idx) = resolve::graph::load(sources, root, host, true, &mut syntax);
+    let (parsed, root_idx) = resolve::graph::load(sources, root, host, true, None, &mut syntax);
     let broken = syntax.iter().any(|d| d.severity == Severity::Error);
     let mut checker = session::Checker::new(sources, &parsed, host, syntax.clone());
     checker.recorder = Some(Box::default());

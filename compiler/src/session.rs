@@ -169,6 +169,8 @@ pub struct Checker<'a> {
     pub for_tests: bool,
     /// Takes notes for an editor.
     pub recorder: Option<Box<crate::index::record::Recorder>>,
+    /// The program is an entry of a session.
+    pub session: Option<crate::entry::State>,
 }
 
 impl Checker<'_> {

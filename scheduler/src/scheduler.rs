@@ -122,6 +122,13 @@ impl<T: Task> Scheduler<T> {
         }
     }
 
+    /// Whether nothing runs, nothing can run any more by itself, and tasks are left: what `wait` calls a deadlock. Does not
+    /// wait; a seeded run is never looked at from outside.
+    pub fn is_quiet(&self) -> bool {
+        let sleepers = self.home.core.idle.lock();
+        !self.threads.is_empty() && sleepers.n_asleep() == self.threads.len() && self.home.core.is_quiet()
+    }
+
     /// Stops the workers after the turns under way and drops what tasks are left.
     pub fn shutdown(self) {
         drop(self);

@@ -13,6 +13,7 @@ pub mod natives;
 mod panics;
 pub mod program;
 pub mod runtime;
+pub mod session;
 pub mod structural;
 pub mod task;
 pub mod trace;

@@ -12,6 +12,7 @@ use stark_scheduler::Handle;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -86,13 +87,13 @@ pub struct Program {
     pub(crate) zones: Box<[crate::conc::zones::Zone]>,
     status: Mutex<Option<i32>>,
     /// Actors that were begun with a name and have not ended.
-    pub(crate) actors: Mutex<HashMap<String, Weak<ActorCell>>>,
+    pub(crate) actors: Arc<Mutex<HashMap<String, Weak<ActorCell>>>>,
     /// Which actors wait for which.
-    pub(crate) circles: Circles,
+    pub(crate) circles: Arc<Circles>,
     /// What `tokenize` uses, once it is known.
-    pub(crate) tokenizer: Mutex<Option<Tokenizer>>,
+    pub(crate) tokenizer: Arc<Mutex<Option<Tokenizer>>>,
     /// Where random numbers come from, once one was drawn or a seed was given.
-    pub(crate) rng: Mutex<Option<Rng>>,
+    pub(crate) rng: Arc<Mutex<Option<Rng>>>,
 }
 
 struct Output {
@@ -117,11 +118,21 @@ impl Program {
             handle: OnceLock::new(),
             zones,
             status: Mutex::new(None),
-            actors: Mutex::default(),
-            circles: Circles::default(),
-            tokenizer: Mutex::default(),
-            rng: Mutex::default(),
+            actors: Arc::default(),
+            circles: Arc::default(),
+            tokenizer: Arc::default(),
+            rng: Arc::default(),
         }
+    }
+
+    /// A program that goes on with what this one has: its actors' names, its tokenizer, its random numbers.
+    pub(crate) fn successor(&self, code: &'static CodeSpace, console: Console) -> Program {
+        let mut next = Program::new(code, self.options.clone(), self.args.clone(), console);
+        next.actors = self.actors.clone();
+        next.circles = self.circles.clone();
+        next.tokenizer = self.tokenizer.clone();
+        next.rng = self.rng.clone();
+        next
     }
 
     /// The scheduler that runs this program's tasks; `None` before it runs and for a machine that runs alone.

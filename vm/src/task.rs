@@ -8,6 +8,7 @@ use crate::interp::{Frames, Machine, TaskEnd, Turn};
 use crate::load::Func;
 use crate::panics;
 use crate::program::Program;
+use crate::session::SessionBody;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
 use std::sync::Arc;
@@ -25,16 +26,22 @@ pub struct TaskCx {
     pub(crate) actor: Option<Arc<ActorCell>>,
     /// When the ask that is worked on is given up; asks made for it end no later.
     pub(crate) deadline: Option<Instant>,
+    /// What the entries of a session keep.
+    pub(crate) slots: Vec<Option<Value>>,
 }
 
 impl TaskCx {
     pub fn new(program: &'static Program) -> TaskCx {
-        TaskCx { program, me: None, worker: 0, actor: None, deadline: None }
+        TaskCx { program, me: None, worker: 0, actor: None, deadline: None, slots: Vec::new() }
     }
 
     /// The program this task is part of: options, arguments, output.
     pub fn program(&self) -> &'static Program {
         self.program
+    }
+
+    pub(crate) fn set_program(&mut self, program: &'static Program) {
+        self.program = program;
     }
 
     /// The handle that wakes this task; `None` when it runs without a scheduler (tests of the machine alone).
@@ -92,6 +99,7 @@ enum Role {
     Call(Call),
     Actor(Box<ActorBody>),
     Alarm(Box<Alarm>),
+    Session(Box<SessionBody>),
     Ended,
 }
 
@@ -127,6 +135,10 @@ impl TaskBody {
         TaskBody::with_role(program, Role::Alarm(Box::new(alarm)))
     }
 
+    pub(crate) fn session(program: &'static Program, session: SessionBody) -> TaskBody {
+        TaskBody::with_role(program, Role::Session(Box::new(session)))
+    }
+
     fn with_role(program: &'static Program, role: Role) -> TaskBody {
         TaskBody { program, frames: Frames::default(), heap_bytes: 0, me: None, role }
     }
@@ -139,6 +151,8 @@ impl TaskBody {
         machine.task.me = self.me.take();
         let result = work(&mut machine, &mut self.role);
         self.me = machine.task.me.take();
+        // A session goes on with another program.
+        self.program = machine.task.program;
         self.frames = machine.take_frames();
         drop(machine);
         self.heap_bytes = meter::swap(outside).bytes;
@@ -240,10 +254,11 @@ fn fail(machine: &mut Machine, role: &mut Role, panic: String) -> Outcome {
     crate::heap::after_panic();
     machine.forget_frames();
     let failed = panics::catch(|| {
-        let error = machine.code.error_value(Fault::internal(panic));
+        let error = machine.code.error_value(Fault::internal(panic.clone()));
         match role {
             Role::Call(call) => call.end(machine, TaskEnd::Failed(error)),
             Role::Actor(actor) => actor.break_off(machine, error),
+            Role::Session(session) => session.fail(machine, &panic),
             Role::Alarm(_) | Role::Ended => Outcome::Done,
         }
     });
@@ -265,6 +280,7 @@ impl Task for TaskBody {
                 Role::Call(call) => call.turn(machine, cx),
                 Role::Actor(actor) => actor.turn(machine, cx),
                 Role::Alarm(alarm) => alarm.ring(cx),
+                Role::Session(session) => session.turn(machine, cx),
                 Role::Ended => Outcome::Done,
             });
             turn.unwrap_or_else(|panic| fail(machine, role, panic))

@@ -468,3 +468,6 @@ mod tests {
         assert_eq!((size_of::<Value>(), size_of::<ValueRef>(), size_of::<Header>()), (16, 16, 16));
     }
 }
+
+// SAFETY: as with an actor's body: what a session keeps was made by its own task's machine, and is reached only there.
+unsafe impl Send for crate::session::SessionBody {}

@@ -20,6 +20,7 @@ mod place;
 mod stmt;
 mod zonk;
 
+pub use call::let_local;
 pub use dims::names_in;
 
 use crate::hir::*;
@@ -154,6 +155,7 @@ impl<'a> Checker<'a> {
             entry_cx: None,
             for_tests: false,
             recorder: None,
+            session: None,
         }
     }
 
@@ -436,10 +438,12 @@ impl<'a> Checker<'a> {
         self.f.env.module = root;
         let items = &parsed[root.index()].ast.items;
         let main = match self.scopes[root.index()].names.get("main") {
-            Some(Def::Fns(ids)) => ids.first().copied(),
+            // In a session `main` is a function like others.
+            Some(Def::Fns(ids)) if self.session.is_none() => ids.first().copied(),
             _ => None,
         };
         let mut stmts = Vec::new();
+        self.take_variables(root, &mut stmts);
         let (mut dead, mut never) = (None, false);
         for (i, item) in items.iter().enumerate() {
             let ItemKind::Stmt(stmt) = &item.kind else { continue };
@@ -462,12 +466,18 @@ impl<'a> Checker<'a> {
             let first = stmts.len();
             self.stmt_into(stmt, &mut stmts);
             let ended = stmts[first..].iter().any(stmt_ends);
+            if self.session.is_some() && i + 1 == items.len() && matches!(stmt.kind, ast::StmtKind::Expr(_)) {
+                self.print_value(first, &mut stmts);
+            }
             self.store_script_lets(i, stmt.span, &mut stmts);
             if never {
                 stmts.truncate(first);
             } else if ended {
                 (dead, never) = (Some(stmt.span), true);
             }
+        }
+        if !never {
+            self.put_variables(&mut stmts);
         }
         let span = self.program.fns[self.f.func.index()].span;
         if let Some(main) = main {

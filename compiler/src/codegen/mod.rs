@@ -39,6 +39,23 @@ pub fn generate(
     if generator.diagnostics.is_empty() { Ok((generator.module, tests)) } else { Err(generator.diagnostics) }
 }
 
+/// The module of a session's entry, and its types that `newest` declares.
+pub fn generate_entry(
+    program: &Program,
+    sources: &SourceMap,
+    newest: stark_syntax::source::SourceId,
+) -> Result<(bc::Module, Vec<TypeId>), Vec<Diagnostic>> {
+    let mut generator = Generator::new(program, sources);
+    generator.run();
+    if !generator.diagnostics.is_empty() {
+        return Err(generator.diagnostics);
+    }
+    let is_new = |ty: &Ty| matches!(ty, Ty::Adt(id, _) if program.adt(*id).span.source == newest);
+    let mut fresh = generator.types.those(is_new);
+    fresh.sort();
+    Ok((generator.module, fresh))
+}
+
 /// A function at concrete types.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Instance {

@@ -12,6 +12,13 @@ pub struct TypeTable {
     ids: HashMap<Ty, TypeId>,
 }
 
+impl TypeTable {
+    /// The rows of the types that `wanted` picks.
+    pub fn those(&self, wanted: impl Fn(&Ty) -> bool) -> Vec<TypeId> {
+        self.ids.iter().filter(|(ty, _)| wanted(ty)).map(|(_, id)| *id).collect()
+    }
+}
+
 /// Without what bytecode does not tell apart: shapes, and the signature that a model was checked against.
 fn erase(ty: &Ty, model: hir::AdtId) -> Ty {
     let erase = |ty: &Ty| erase(ty, model);

@@ -54,6 +54,7 @@ impl<'a> Checker<'a> {
                 self.std_modules.insert(p.path.clone(), ModuleId(m as u32));
             }
         }
+        self.declare_variables(root_idx);
         let mut slots: Vec<Vec<Slot>> = Vec::new();
         for (m, p) in parsed.iter().enumerate() {
             slots.push(

@@ -70,6 +70,7 @@ pub fn load(
     root: SourceId,
     host: &dyn Host,
     whole_library: bool,
+    entry: Option<&crate::Entry>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<Parsed>, usize) {
     let text = sources.text(root).to_string();
@@ -79,7 +80,15 @@ pub fn load(
         .filter(|(path, _)| is_prelude(path))
         .map(|(path, text)| reader.std_file(path, text))
         .collect();
-    let ast = reader.parse(root, &text);
+    let mut ast = reader.parse(root, &text);
+    if let Some(entry) = entry {
+        let earlier = entry.earlier.iter().map(|source| {
+            let text = reader.sources.text(*source).to_string();
+            reader.parse(*source, &text)
+        });
+        let earlier = earlier.collect();
+        crate::entry::with_earlier(&mut ast, earlier, root);
+    }
     let mut own = vec![own_module("", root, ast)];
     read_imports(&mut own, host, &mut reader);
     let mut waiting: Vec<(&str, &str)> =

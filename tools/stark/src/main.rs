@@ -6,6 +6,7 @@ mod commands;
 mod doc;
 mod host;
 mod load;
+mod repl;
 mod testing;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +45,7 @@ enum Command {
     Run(commands::run::Args),
     Test(commands::test::Args),
     New(commands::new::Args),
+    Repl(commands::repl::Args),
     Build(commands::build::Args),
     Check(commands::check::Args),
     Fix(commands::fix::Args),
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::main(&args),
         Command::Test(args) => commands::test::main(&args),
         Command::New(args) => commands::new::main(&args),
+        Command::Repl(args) => commands::repl::main(&args),
         Command::Build(args) => commands::build::main(&args),
         Command::Check(args) => commands::check::main(&args),
         Command::Fix(args) => commands::fix::main(&args),

@@ -2,6 +2,7 @@
 //!
 //! Read in this order: `ops` (the table), `operand`, `instr`, `module`, `words`, `format`, `verify`, `asm`.
 
+mod append;
 pub mod asm;
 pub mod format;
 pub mod instr;

@@ -189,6 +189,14 @@ impl Machine {
         }
     }
 
+    /// The next call is one of another program's functions. No call may be under way.
+    pub(crate) fn go_on_with(&mut self, program: &'static Program) {
+        assert_eq!(self.state, State::Idle, "one program at a time");
+        self.code = program.code;
+        self.globals = &program.globals;
+        self.task.set_program(program);
+    }
+
     pub fn task(&mut self) -> &mut TaskCx {
         &mut self.task
     }

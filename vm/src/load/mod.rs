@@ -164,40 +164,52 @@ impl std::error::Error for LoadError {}
 
 /// Loads a module.
 pub fn load(module: VerifiedModule) -> Result<&'static CodeSpace, LoadError> {
-    load_unverified(module.into_inner())
+    load_behind(&module.into_inner(), None)
+}
+
+/// Loads a module that begins with all of `before`'s (`Module::append`), whose code is taken over.
+pub(crate) fn load_more(module: VerifiedModule, before: &'static CodeSpace) -> Result<&'static CodeSpace, LoadError> {
+    load_behind(&module.into_inner(), Some(before))
 }
 
 /// For the VM's own tests, which build modules by hand.
+#[cfg(test)]
 pub(crate) fn load_unverified(module: Module) -> Result<&'static CodeSpace, LoadError> {
+    load_behind(&module, None)
+}
+
+/// What was loaded before, then what the new rows give.
+fn behind<T: Clone, R>(
+    before: Option<&[T]>,
+    rows: &[R],
+    mut new: impl FnMut(usize, &R) -> Result<T, LoadError>,
+) -> Result<Box<[T]>, LoadError> {
+    let known = before.unwrap_or_default();
+    let mut all = known.to_vec();
+    for (i, row) in rows.iter().enumerate().skip(known.len()) {
+        all.push(new(i, row)?);
+    }
+    Ok(all.into())
+}
+
+fn load_behind(module: &Module, before: Option<&'static CodeSpace>) -> Result<&'static CodeSpace, LoadError> {
     let mut descs = module.types.clone();
-    let (fault_types, dyn_error) = complete_faults(&module, &mut descs);
+    let (fault_types, dyn_error) = complete_faults(module, &mut descs);
     let types = Types::leak(&descs);
     // Constants are not charged to the heap that happens to be current.
-    let strings = module.strings.iter().map(|s| heap::immortal_str(s.clone())).collect();
-    let blobs = module.blobs.iter().map(|b| heap::immortal_bytes(b.clone())).collect();
-    let natives =
-        module.natives.iter().map(|import| bind_native(import, types)).collect::<Result<Box<[_]>, LoadError>>()?;
+    let strings = behind(before.map(|b| &*b.strings), &module.strings, |_, s| Ok(heap::immortal_str(s.clone())))?;
+    let blobs = behind(before.map(|b| &*b.blobs), &module.blobs, |_, b| Ok(heap::immortal_bytes(b.clone())))?;
+    let natives = behind(before.map(|b| &*b.natives), &module.natives, |_, import| bind_native(import, types))?;
     let files: Arc<[Arc<str>]> = module.files.iter().map(|f| Arc::from(f.as_str())).collect();
-    let funcs: Box<[&'static Func]> = module
-        .functions
-        .iter()
-        .enumerate()
-        .map(|(i, def)| &*Box::leak(Box::new(prepare(FuncId(i as u32), def, types, &files))))
-        .collect();
-    let methods = module
-        .methods
-        .iter()
-        .map(|method| {
-            let impls = method.impls.iter().map(|&(ty, func)| (ty, funcs[func.index()])).collect();
-            let params = method.params.iter().map(|&t| types.get(t)).collect();
-            &*Box::leak(Box::new(BoundMethod {
-                name: method.name.clone(),
-                impls,
-                inout: method.inout.clone().into(),
-                params,
-            }))
-        })
-        .collect();
+    let funcs = behind(before.map(|b| &*b.funcs), &module.functions, |i, def| {
+        Ok(&*Box::leak(Box::new(prepare(FuncId(i as u32), def, types, &files))))
+    })?;
+    let methods = behind(before.map(|b| &*b.methods), &module.methods, |_, method| {
+        let impls = method.impls.iter().map(|&(ty, func)| (ty, funcs[func.index()])).collect();
+        let params = method.params.iter().map(|&t| types.get(t)).collect();
+        let inout = method.inout.clone().into();
+        Ok(&*Box::leak(Box::new(BoundMethod { name: method.name.clone(), impls, inout, params })))
+    })?;
     let space: &'static CodeSpace = Box::leak(Box::new(CodeSpace {
         types,
         funcs,
@@ -211,8 +223,8 @@ pub(crate) fn load_unverified(module: Module) -> Result<&'static CodeSpace, Load
         dyn_error: types.get(dyn_error),
         entry: module.entry,
     }));
-    for func in &space.funcs {
-        let code = decode::decode(func, space, &module)?;
+    for func in &space.funcs[before.map_or(0, |b| b.funcs.len())..] {
+        let code = decode::decode(func, space, module)?;
         if code.words.len() > i32::MAX as usize {
             return Err(LoadError::FunctionTooLarge { name: func.def.name.clone(), n_words: code.words.len() });
         }

@@ -143,6 +143,7 @@ const TABLES: &[&[NativeRow]] = &[
     crate::conc::select::TABLE,
     crate::conc::zones::TABLE,
     crate::actor::natives::TABLE,
+    crate::session::TABLE,
     io::TABLE,
     collection::TABLE,
     number::TABLE,

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod new;
 pub mod lsp;
 pub mod model;
+pub mod repl;
 pub mod run;
 pub mod test;
 

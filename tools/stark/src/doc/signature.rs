@@ -22,15 +22,6 @@ impl Signature {
         self.0.is_empty()
     }
 
-    #[cfg(test)]
-    pub fn text(&self) -> String {
-        let text = |piece: &Piece| match piece {
-            Piece::Text(t) | Piece::Name(t) | Piece::Type(t) => t.clone(),
-            Piece::Keyword(t) => t.to_string(),
-        };
-        self.0.iter().map(text).collect()
-    }
-
     fn text_of(&mut self, text: impl Into<String>) {
         self.0.push(Piece::Text(text.into()));
     }
