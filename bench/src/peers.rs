@@ -100,11 +100,12 @@ impl Peer {
             match command.output() {
                 Ok(done) if done.status.success() => {
                     let text = String::from_utf8_lossy(&done.stdout);
-                    let last =
-                        text.lines().last().and_then(|l| l.strip_prefix("ms ")).and_then(|n| n.trim().parse().ok());
+                    let last = text.lines().last().and_then(figure);
                     match last {
                         Some(ms) => times.push(ms),
-                        None => return Outcome::Failed(format!("the last line is not `ms N`: {text}")),
+                        None => {
+                            return Outcome::Failed(format!("the last line is neither `ms N` nor `bytes N`: {text}"));
+                        }
                     }
                 }
                 Ok(done) => return Outcome::Failed(String::from_utf8_lossy(&done.stderr).into_owned()),
@@ -116,4 +117,10 @@ impl Peer {
         times.sort_by(f64::total_cmp);
         Outcome::Time { ms: times[times.len() / 2] }
     }
+}
+
+/// The figure in a program's last line: milliseconds, or bytes.
+fn figure(line: &str) -> Option<f64> {
+    let (unit, figure) = line.split_once(char::is_whitespace)?;
+    matches!(unit, "ms" | "bytes").then(|| figure.trim().parse().ok())?
 }

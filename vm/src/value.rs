@@ -226,7 +226,7 @@ impl Value {
     }
 
     /// The fields, taken apart.
-    pub fn into_fields(self) -> Vec<Value> {
+    pub fn into_fields(self) -> smallvec::SmallVec<[Value; 2]> {
         let value = self.as_ref();
         (0..value.n_fields()).map(|i| value.field(i).to_owned()).collect()
     }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// `ShapeError` when it is no part of the shape that the handler's parameter states.
-pub(super) fn rows_of(batch: &BatchDesc, input: ValueRef<'_>) -> Result<Option<Rows>, Fault> {
+pub(super) fn rows_of(batch: &BatchDesc, input: ValueRef<'_>) -> Result<Option<Box<Rows>>, Fault> {
     if batch.as_vec {
         return Ok(None);
     }
@@ -47,8 +47,8 @@ pub(super) fn rows_of(batch: &BatchDesc, input: ValueRef<'_>) -> Result<Option<R
     };
     match shape {
         [] if has_rows => Err(Fault::shape("a tensor of rank 0 has no rows to join")),
-        [n, row @ ..] if has_rows => Ok(Some(Rows { n: Some(*n), shape: row.into() })),
-        _ => Ok(Some(Rows { n: None, shape: shape.into() })),
+        [n, row @ ..] if has_rows => Ok(Some(Box::new(Rows { n: Some(*n), shape: row.into() }))),
+        _ => Ok(Some(Box::new(Rows { n: None, shape: shape.into() }))),
     }
 }
 

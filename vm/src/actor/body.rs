@@ -16,7 +16,7 @@ use crate::load::Func;
 use crate::task::{TaskBody, WaitReason, describe, summary};
 use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use stark_bytecode::{FuncId, HandlerDesc, TypeDesc};
 use stark_kernels::Tensor;
 use stark_scheduler::{Context, Outcome, TimerKey};
@@ -84,7 +84,7 @@ enum After {
 /// Messages worked on together: one, or a batch.
 struct Job {
     handler: &'static HandlerDesc,
-    items: Vec<Item>,
+    items: SmallVec<[Item; 1]>,
     /// Which of them the call under way is for, and which are still to come, last first.
     current: Range<usize>,
     rest: Vec<Range<usize>>,
@@ -95,7 +95,7 @@ struct Job {
 struct Item {
     /// Kept for a batch, which may be split.
     input: Option<Value>,
-    rows: Option<Rows>,
+    rows: Option<Box<Rows>>,
     reply: Reply,
     sent: Instant,
 }
@@ -209,8 +209,7 @@ impl ActorBody {
         let func: &'static Func = machine.code.funcs[func.index()];
         let state = self.state.take().expect("a state is there unless a call has it");
         self.before = keep.then(|| state.clone());
-        let args: Vec<Value> = std::iter::once(state).chain(args).collect();
-        machine.start(func, args);
+        machine.start(func, std::iter::once(state).chain(args));
     }
 
     fn has_witness(&self) -> bool {
@@ -317,7 +316,7 @@ impl ActorBody {
                 reply: envelope.reply,
                 sent: envelope.sent,
             });
-            let items: Vec<Item> = items.collect();
+            let items: SmallVec<[Item; 1]> = items.collect();
             let current = 0..items.len();
             machine.task().deadline = None;
             return match self.run_part(machine, Job { handler, items, current, rest: Vec::new(), failed: Vec::new() }) {
@@ -331,7 +330,7 @@ impl ActorBody {
         let item = Item { input: None, rows: None, reply: envelope.reply, sent: envelope.sent };
         let args = envelope.message.unpack();
         self.doing =
-            Doing::Handle(Job { handler, items: vec![item], current: 0..1, rest: Vec::new(), failed: Vec::new() });
+            Doing::Handle(Job { handler, items: smallvec![item], current: 0..1, rest: Vec::new(), failed: Vec::new() });
         let keep = self.has_witness();
         self.call(machine, handler.func, args, keep);
         Next::Begun
@@ -341,7 +340,7 @@ impl ActorBody {
     fn run_part(&mut self, machine: &mut Machine, job: Job) -> Life {
         let Some(batch) = &job.handler.batch else { return Life::GoesOn };
         let items = &job.items[job.current.clone()];
-        let parts: Vec<_> = items.iter().filter_map(|i| Some((i.input.as_ref()?, i.rows.as_ref()))).collect();
+        let parts: Vec<_> = items.iter().filter_map(|i| Some((i.input.as_ref()?, i.rows.as_deref()))).collect();
         let info = machine.code.types.get(job.handler.message).field(0, 0);
         match batch::join(batch, info, &parts) {
             Ok(input) => {
@@ -545,7 +544,7 @@ impl Job {
         let answers = match &self.handler.batch {
             None => SmallVec::<[Value; 1]>::from_iter([value]),
             Some(batch) => {
-                let parts: Vec<_> = items.iter().map(|item| item.rows.as_ref()).collect();
+                let parts: Vec<_> = items.iter().map(|item| item.rows.as_deref()).collect();
                 batch::split(batch, &value, &parts)?.into()
             }
         };

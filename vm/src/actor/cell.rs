@@ -68,7 +68,7 @@ pub(crate) struct Envelope {
     pub sent: Instant,
     pub deadline: Option<Instant>,
     /// For a handler that joins tensors.
-    pub rows: Option<Rows>,
+    pub rows: Option<Box<Rows>>,
 }
 
 /// How a tensor takes part in a batch.
@@ -164,7 +164,7 @@ impl Message {
     pub fn unpack(self) -> SmallVec<[Value; 2]> {
         match self {
             Message::One(parcel) => smallvec![parcel.unpack()],
-            Message::Arguments(parcel) => parcel.unpack().into_fields().into(),
+            Message::Arguments(parcel) => parcel.unpack().into_fields(),
         }
     }
 }

@@ -61,6 +61,8 @@ pub struct Promise {
     /// Dropping the last handle cancels the task: a `Future` that was not detached.
     owning: AtomicBool,
     n_handles: AtomicU32,
+    /// `task` keeps the deadline of an ask. Set before anybody can answer.
+    has_alarm: AtomicBool,
     /// The actor whose answer it is.
     pub(crate) asked: Option<Arc<ActorCell>>,
 }
@@ -74,6 +76,7 @@ impl Promise {
             is_future,
             owning: AtomicBool::new(owning),
             n_handles: AtomicU32::new(0),
+            has_alarm: AtomicBool::new(false),
             asked,
         })
     }
@@ -89,6 +92,7 @@ impl Promise {
         if let (Some(deadline), Some(scheduler)) = (deadline, actor.program().scheduler()) {
             let alarm = TaskBody::alarm(actor.program(), Alarm { promise: promise.clone(), deadline, timer: None });
             *promise.task.lock() = Some(scheduler.spawn(alarm, TaskShared::default()));
+            promise.has_alarm.store(true, Relaxed);
         }
         promise
     }
@@ -96,7 +100,7 @@ impl Promise {
     /// Sets the result, unless there is one already.
     pub(crate) fn finish(&self, result: super::result::TaskResult<Parcel>) {
         self.cell.complete(result);
-        if self.asked.is_some()
+        if self.has_alarm.load(Relaxed)
             && let Some(alarm) = self.task.lock().take()
         {
             alarm.wake();
@@ -216,7 +220,7 @@ impl FutureObj {
     }
 }
 
-/// Tasks and actors that may be alive at once. A parked one takes some 700 bytes: with all of them a program has passed
+/// Tasks and actors that may be alive at once. A parked one takes some 600 bytes: with all of them a program has passed
 /// what most machines have, and more would only be killed from outside.
 const MAX_TASKS: usize = 10_000_000;
 
@@ -283,8 +287,6 @@ struct Wait {
     me: Me,
     deadline: Option<Instant>,
     timer: Option<Timer>,
-    /// Of an actor's handler that waits for another actor's answer.
-    edge: Option<Edge>,
 }
 
 /// A timer that is gone when it is dropped.
@@ -317,7 +319,7 @@ impl Wait {
             // One that is done already is found by the first look.
             let _ = promise.cell.watch(Watcher::One(Entry { task: me.clone(), ticket, arm }));
         }
-        let mut wait = Wait { promises, me, deadline: None, timer: None, edge: None };
+        let mut wait = Wait { promises, me, deadline: None, timer: None };
         if let (Some(timeout), Some(scheduler)) = (timeout, cx.task.program().scheduler()) {
             let deadline = scheduler.now() + timeout;
             wait.deadline = Some(deadline);
@@ -350,25 +352,45 @@ impl Drop for Wait {
 pub(crate) static AWAIT: NativeRow =
     NativeRow { name: "await", scheme: "<T>(_) -> T", suspends: true, capability: None, func: await_task };
 
+/// A wait for one promise, without a time limit.
+struct AwaitOne {
+    promise: Arc<Promise>,
+    me: Me,
+    /// Of an actor's handler that waits for another actor's answer.
+    _edge: Option<Edge>,
+}
+
+impl Drop for AwaitOne {
+    fn drop(&mut self) {
+        self.promise.cell.forget(&self.me);
+    }
+}
+
 fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
-    let wait = match cx.resumed::<Wait>() {
-        Some(wait) => *wait,
+    let wait = match cx.resumed::<AwaitOne>() {
+        Some(wait) => wait,
         None => {
-            let promise = cx.opaque::<FutureObj>(0).promise().clone();
+            let promise = cx.opaque::<FutureObj>(0).promise();
             if promise.cell.is_done() {
+                let promise = promise.clone();
                 return deliver(cx, &promise);
             }
-            let edge = wait_for(cx.task, std::slice::from_ref(&promise))?;
-            let mut wait = Wait::begin(cx, vec![promise], None)?;
-            wait.edge = edge;
-            wait
+            let edge = wait_for(cx.task, std::slice::from_ref(promise))?;
+            let me = me(cx)?;
+            // One that is done by now is found by the look below.
+            let entry = Entry { task: me.clone(), ticket: me.point().open(), arm: 0 };
+            let _ = promise.cell.watch(Watcher::One(entry));
+            Box::new(AwaitOne { promise: promise.clone(), me, _edge: edge })
         }
     };
-    match (wait.done().cloned(), &wait.promises[0].asked) {
-        (Some(promise), _) => deliver(cx, &promise),
-        (None, Some(actor)) => cx.suspend(WaitReason::Ask, actor.id(), wait),
-        (None, None) => cx.suspend(WaitReason::Future, 0, wait),
+    if wait.promise.cell.is_done() {
+        return deliver(cx, &wait.promise);
     }
+    let (reason, detail) = match &wait.promise.asked {
+        Some(actor) => (WaitReason::Ask, actor.id()),
+        None => (WaitReason::Future, 0),
+    };
+    cx.suspend_again(reason, detail, wait)
 }
 
 pub(crate) const TABLE: &[NativeRow] = natives! {

@@ -100,10 +100,38 @@ impl Drop for Parcel {
 
 struct Unique;
 
+/// What shared objects were copied to: a list while there are few, as in nearly every message.
+#[derive(Default)]
+struct Copies {
+    few: SmallVec<[(u64, u64); 4]>,
+    many: HashMap<u64, u64>,
+}
+
+impl Copies {
+    const FEW: usize = 16;
+
+    fn get(&self, original: u64) -> Option<u64> {
+        if self.many.is_empty() {
+            return self.few.iter().find(|(of, _)| *of == original).map(|(_, copy)| *copy);
+        }
+        self.many.get(&original).copied()
+    }
+
+    fn insert(&mut self, original: u64, copy: u64) {
+        if self.few.len() < Self::FEW {
+            return self.few.push((original, copy));
+        }
+        if self.many.is_empty() {
+            self.many.extend(self.few.iter().copied());
+        }
+        self.many.insert(original, copy);
+    }
+}
+
 unsafe fn pack_slot(root: *mut u64, bytes: &mut usize) -> Result<(), Unique> {
     let mut work: SmallVec<[*mut u64; 16]> = SmallVec::new();
-    let mut copies: HashMap<u64, u64> = HashMap::new();
-    let mut originals: Vec<u64> = Vec::new();
+    let mut copies = Copies::default();
+    let mut originals: SmallVec<[u64; 4]> = SmallVec::new();
     let mut result = Ok(());
     work.push(root);
     // SAFETY: every slot on the worklist lies in an object that the parcel alone owns (or is the root), so objects
@@ -121,7 +149,7 @@ unsafe fn pack_slot(root: *mut u64, bytes: &mut usize) -> Result<(), Unique> {
                 continue;
             }
             if rc > 1 {
-                if let Some(&copy) = copies.get(&bits) {
+                if let Some(copy) = copies.get(bits) {
                     retain(copy);
                     *slot = copy;
                     originals.push(bits);
@@ -196,4 +224,19 @@ pub(crate) fn freeze(value: Value) -> u64 {
         }
     }
     bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_found_before_and_after_there_are_many() {
+        let mut copies = Copies::default();
+        for original in 1..=100 {
+            assert_eq!(copies.get(original), None);
+            copies.insert(original, original + 1000);
+            assert!((1..=original).all(|known| copies.get(known) == Some(known + 1000)));
+        }
+    }
 }

@@ -34,7 +34,7 @@ define_ops! {
         lt_int_jump_back_if le_int_jump_back_if lt_float_jump_back_if le_float_jump_back_if
     }
     fused {
-        imm_lt_int_jump_if_not step_lt_int_jump_back_if add_int_imm_arg
+        imm_lt_int_jump_if_not tag_jump_if_not step_lt_int_jump_back_if add_int_imm_arg
         mul_float_mul mul_float_add mul_float_sub
         vec_get_field
         at_reg_index_field at_index_field_load at_index_field_store at_index_load at_index_store at_field_load at_field_store

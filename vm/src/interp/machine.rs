@@ -14,6 +14,7 @@ use crate::panics;
 use crate::program::Program;
 use crate::task::{TaskCx, WaitReason};
 use crate::value::Value;
+use smallvec::SmallVec;
 use std::any::Any;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
@@ -120,7 +121,7 @@ pub struct Machine {
     stack: Box<[u64]>,
     state: State,
     /// Final values of the first function's `&mut` parameters.
-    pub(super) finals: Vec<(u16, Value)>,
+    pub(super) finals: SmallVec<[(u16, Value); 1]>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,7 +157,7 @@ impl Machine {
             task: TaskCx::new(program),
             stack,
             state,
-            finals: Vec::new(),
+            finals: SmallVec::new(),
         }
     }
 

@@ -28,6 +28,11 @@ fn group(func: &Func, code: &[Instr]) -> Option<Op> {
         {
             Op::imm_lt_int_jump_if_not
         }
+        [GetTag { dst: tag, obj }, LoadImm { dst: imm, .. }, EqInt { dst, lhs, rhs }, JumpIfNot { cond, .. }, ..]
+            if !scalar(obj) && lhs == tag && rhs == imm && tag != imm && dst == cond && is_forward(func, code, 3) =>
+        {
+            Op::tag_jump_if_not
+        }
         [AddIntImm { dst: sum, .. }, LtInt { dst, lhs, rhs }, JumpIf { cond, .. }, ..]
             if lhs == sum && rhs != sum && dst == cond && !is_forward(func, code, 2) =>
         {

@@ -30,8 +30,10 @@ macro_rules! compare_and_jump {
             set(regs, a(w), u64::from(result));
             let target = *ip;
             let ip = ip.add(1);
-            let ip = if result == $when { ip.offset(distance(target)) } else { ip };
-            go!(m, ip, regs, budget)
+            if result != $when {
+                return go!(m, ip, regs, budget);
+            }
+            go!(m, ip.offset(distance(target)), regs, budget)
         }
     } )* };
 }

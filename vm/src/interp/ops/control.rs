@@ -15,13 +15,17 @@ handlers! {
     }
 
     jump_if(m, ip, regs, budget, w) {
-        let ip = if get(regs, a(w)) != 0 { ip.offset(distance(w)) } else { ip };
-        go!(m, ip, regs, budget)
+        if get(regs, a(w)) == 0 {
+            return go!(m, ip, regs, budget);
+        }
+        go!(m, ip.offset(distance(w)), regs, budget)
     }
 
     jump_if_not(m, ip, regs, budget, w) {
-        let ip = if get(regs, a(w)) == 0 { ip.offset(distance(w)) } else { ip };
-        go!(m, ip, regs, budget)
+        if get(regs, a(w)) != 0 {
+            return go!(m, ip, regs, budget);
+        }
+        go!(m, ip.offset(distance(w)), regs, budget)
     }
 
     jump_back_if(m, ip, regs, budget, w) {
@@ -90,5 +94,5 @@ handlers! {
 unsafe fn finish(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, value: u64) -> Exit {
     save(m, ip, regs, budget);
     (*m).result = value;
-    Exit::Return
+    std::hint::black_box(Exit::Return)
 }

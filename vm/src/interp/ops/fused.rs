@@ -62,8 +62,25 @@ handlers! {
         set(regs, a(compare), u64::from(result));
         let target = *ip.add(1);
         let ip = ip.add(2);
-        let ip = if result { ip } else { ip.offset(distance(target)) };
-        go!(m, ip, regs, budget)
+        if result {
+            return go!(m, ip, regs, budget);
+        }
+        go!(m, ip.offset(distance(target)), regs, budget)
+    }
+
+    /// The test of one arm of a `match`: `get_tag`, `load_imm`, `eq_int` of the two, and a jump forward.
+    tag_jump_if_not(m, ip, regs, budget, w) {
+        let (imm, compare, target) = (*ip, *ip.add(1), *ip.add(2));
+        let tag = super::object::tag_of(get(regs, b(w)));
+        let wanted = distance(imm) as u64;
+        set(regs, a(w), tag);
+        set(regs, a(imm), wanted);
+        set(regs, a(compare), u64::from(tag == wanted));
+        let ip = ip.add(3);
+        if tag == wanted {
+            return go!(m, ip, regs, budget);
+        }
+        go!(m, ip.offset(distance(target)), regs, budget)
     }
 
     /// `add_int_imm`, `lt_int` of the sum, and a jump back: the end of a counting loop.
@@ -81,8 +98,10 @@ handlers! {
         set(regs, a(compare), u64::from(result));
         let target = *ip.add(1);
         let after = ip.add(2);
-        let ip = if result { after.offset(distance(target)) } else { after };
-        go!(m, ip, regs, budget - 1)
+        if !result {
+            return go!(m, after, regs, budget);
+        }
+        go!(m, after.offset(distance(target)), regs, budget - 1)
     }
 
     /// `add_int_imm` and `arg` with the sum.
