@@ -409,7 +409,7 @@ impl Tensor {
     /// A row-major copy with storage of its own.
     pub fn copied(&self) -> Result<Tensor> {
         with_word!(self.dtype, T => {
-            let mut buffer = Buffer::zeroed::<T>(self.numel())?;
+            let mut buffer = Buffer::for_overwrite::<T>(self.numel())?;
             let from = self.storage::<T>();
             let walk = Walk::new(&self.shape, [&self.strides], [0]);
             let [step] = walk.inner();
@@ -439,7 +439,7 @@ impl Tensor {
 }
 
 fn convert<A: Elem, B: Elem>(x: &Tensor) -> Result<Tensor> {
-    let mut buffer = Buffer::zeroed::<B>(x.numel())?;
+    let mut buffer = Buffer::for_overwrite::<B>(x.numel())?;
     let from = x.storage::<A>();
     let walk = Walk::new(&x.shape, [&x.strides], [0]);
     let [step] = walk.inner();

@@ -4,6 +4,7 @@
 //! Every [`Pod`] is valid for every bit pattern, so a view as another element type is odd but never unsound.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -68,7 +69,38 @@ impl Buffer {
         Buffer::zeroed_bytes(n.checked_mul(size_of::<T>()).unwrap_or(usize::MAX))
     }
 
+    /// `n` numbers that the caller overwrites, each of them: until then they are whatever was there before.
+    pub fn for_overwrite<T: Pod>(n: usize) -> Result<Buffer> {
+        let bytes = n.checked_mul(size_of::<T>()).unwrap_or(usize::MAX);
+        match Buffer::recycled(bytes) {
+            Some(buffer) => Ok(buffer),
+            None => Buffer::fresh(bytes),
+        }
+    }
+
     pub fn zeroed_bytes(bytes: usize) -> Result<Buffer> {
+        match Buffer::recycled(bytes) {
+            Some(mut buffer) => {
+                buffer.as_mut_slice::<u8>().fill(0);
+                Ok(buffer)
+            }
+            None => Buffer::fresh(bytes),
+        }
+    }
+
+    fn recycled(bytes: usize) -> Option<Buffer> {
+        if !RECYCLED_SIZES.contains(&bytes) {
+            return None;
+        }
+        let limit = max_tensor_bytes();
+        let (ptr, capacity) = KEPT.try_with(|kept| kept.borrow_mut().take(bytes)).ok().flatten()?;
+        let buffer = Buffer { ptr, bytes, capacity };
+        // From here on the buffer counts, and gives its count back when it is dropped.
+        let before = LIVE_BYTES.fetch_add(capacity, Ordering::Relaxed);
+        (before + capacity <= limit).then_some(buffer)
+    }
+
+    fn fresh(bytes: usize) -> Result<Buffer> {
         let limit = max_tensor_bytes();
         let too_large = TensorError::TooLarge { bytes, limit };
         if bytes > limit {
@@ -114,6 +146,60 @@ impl Buffer {
     }
 }
 
+/// Blocks of these sizes are kept for the next tensor: smaller ones the allocator gives quickly, larger ones are rare.
+const RECYCLED_SIZES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 20;
+/// What each thread keeps at most: blocks, and bytes of all together.
+const MAX_KEPT: usize = 64;
+const MAX_KEPT_BYTES: usize = 128 << 20;
+
+/// Blocks of dropped buffers. A model asks for the same sizes in every run, and a fresh large block costs a page
+/// fault every 4 KiB (some 0.5 µs each), more than many kernels take for that much.
+#[derive(Default)]
+struct Kept {
+    /// The oldest first.
+    blocks: Vec<(NonNull<u8>, usize)>,
+    bytes: usize,
+}
+
+thread_local! {
+    static KEPT: RefCell<Kept> = RefCell::default();
+}
+
+impl Kept {
+    /// The newest block with room for `bytes` that is not much larger: its memory is likely still in the cache.
+    fn take(&mut self, bytes: usize) -> Option<(NonNull<u8>, usize)> {
+        let room = bytes..=bytes + bytes / 4 + ALIGN;
+        let at = self.blocks.iter().rposition(|(_, capacity)| room.contains(capacity))?;
+        let block = self.blocks.remove(at);
+        self.bytes -= block.1;
+        Some(block)
+    }
+
+    /// Whether the block was kept; room is made by letting the oldest go.
+    fn put(&mut self, ptr: NonNull<u8>, capacity: usize) -> bool {
+        while self.blocks.len() >= MAX_KEPT || (self.bytes + capacity > MAX_KEPT_BYTES && !self.blocks.is_empty()) {
+            let (ptr, capacity) = self.blocks.remove(0);
+            self.bytes -= capacity;
+            free(ptr, capacity);
+        }
+        self.blocks.push((ptr, capacity));
+        self.bytes += capacity;
+        true
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.blocks.drain(..).for_each(|(ptr, capacity)| free(ptr, capacity));
+    }
+}
+
+/// Gives back what `Buffer::fresh` took: called once for each block, by its last owner.
+fn free(ptr: NonNull<u8>, capacity: usize) {
+    // SAFETY: allocated in `Buffer::fresh` with this very size and alignment, and nobody owns it any more.
+    unsafe { dealloc(ptr.as_ptr(), Layout::from_size_align_unchecked(capacity, ALIGN)) }
+}
+
 fn dangling() -> NonNull<u8> {
     // SAFETY: ALIGN is not zero, so neither is the address.
     unsafe { NonNull::new_unchecked(std::ptr::without_provenance_mut(ALIGN)) }
@@ -123,8 +209,11 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         if self.capacity > 0 {
             LIVE_BYTES.fetch_sub(self.capacity, Ordering::Relaxed);
-            // SAFETY: allocated in `zeroed_bytes` with this very size and alignment.
-            unsafe { dealloc(self.ptr.as_ptr(), Layout::from_size_align_unchecked(self.capacity, ALIGN)) }
+            let keep = |kept: &RefCell<Kept>| kept.borrow_mut().put(self.ptr, self.capacity);
+            if RECYCLED_SIZES.contains(&self.capacity) && KEPT.try_with(keep).unwrap_or(false) {
+                return;
+            }
+            free(self.ptr, self.capacity);
         }
     }
 }
@@ -138,6 +227,20 @@ pub fn bytes_of<T: Pod>(values: &[T]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_are_used_again_and_zeros_are_zeros() {
+        let mut buffer = Buffer::zeroed::<f32>(5000).unwrap();
+        buffer.as_mut_slice::<f32>().fill(1.0);
+        let place = buffer.ptr;
+        drop(buffer);
+        let again = Buffer::zeroed::<f32>(4800).unwrap();
+        assert_eq!(again.ptr, place);
+        assert!(again.as_slice::<f32>().len() == 4800 && again.as_slice::<f32>().iter().all(|x| *x == 0.0));
+        drop(again);
+        assert_eq!(Buffer::for_overwrite::<u8>(20_000).unwrap().ptr, place);
+        assert_ne!(Buffer::for_overwrite::<u8>(9_000).unwrap().ptr, place);
+    }
 
     #[test]
     fn storage_is_zeroed_aligned_and_limited() {

@@ -26,6 +26,31 @@ impl<'a, T> Mat<'a, T> {
         Mat { data, rows, cols, row_stride, col_stride }
     }
 
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    pub fn row_stride(&self) -> usize {
+        self.row_stride
+    }
+
+    pub fn col_stride(&self) -> usize {
+        self.col_stride
+    }
+
+    pub fn data(&self) -> &'a [T] {
+        self.data
+    }
+
+    /// Where an element lies in [`Mat::data`].
+    pub fn place(&self, row: usize, col: usize) -> usize {
+        row * self.row_stride + col * self.col_stride
+    }
+
     fn from_row(&self, first: usize, rows: usize) -> Mat<'a, T> {
         Mat { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..*self }
     }
@@ -35,11 +60,41 @@ impl<'a, T> Mat<'a, T> {
 pub trait Product: Elem {
     const ONE: Self;
     const ZERO: Self;
+
+    /// `out = a · b` with this type's own kernel, when it has one for such sizes.
+    fn own_product(_out: &mut [Self], _a: Mat<Self>, _b: Mat<Self>) -> bool {
+        false
+    }
 }
 
 impl Product for f32 {
     const ONE: f32 = 1.0;
     const ZERO: f32 = 0.0;
+
+    fn own_product(out: &mut [f32], a: Mat<f32>, b: Mat<f32>) -> bool {
+        in_panels(out, a, b)
+    }
+}
+
+/// Fewer rows do not pay for packing the right factor.
+const MIN_ROWS: usize = 6;
+/// Numbers of the right factor that are packed at a time: 4 MiB.
+const PACKED: usize = 1 << 20;
+
+/// Packs `b`, some columns at a time, and multiplies. Says whether it did.
+fn in_panels(out: &mut [f32], a: Mat<f32>, b: Mat<f32>) -> bool {
+    use super::panels::{Finish, PanelView, WIDTH, fill, product};
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    let panels = n.div_ceil(WIDTH);
+    let together = (PACKED / (k * WIDTH).max(1)).clamp(1, panels.max(1));
+    // Results are stored whole, so a matrix that needs several rounds goes the other way.
+    if m < MIN_ROWS || a.col_stride != 1 || together < panels {
+        return false;
+    }
+    let Ok(mut packed) = super::buffer::Buffer::zeroed::<f32>(panels * WIDTH * k) else { return false };
+    fill(packed.as_mut_slice(), b);
+    product(out, a, PanelView::new(packed.as_slice(), k, n), Finish::default());
+    true
 }
 
 impl Product for f64 {
@@ -66,6 +121,9 @@ pub fn gemm<T: Product>(out: &mut [T], a: Mat<T>, b: Mat<T>, add: bool) {
         if !add {
             out.fill(T::ZERO);
         }
+        return;
+    }
+    if !add && !crate::device::is_reference() && T::own_product(out, a, b) {
         return;
     }
     let rows = (SPLIT / (k * n).max(1)).max(64).next_multiple_of(16);

@@ -6,6 +6,27 @@ use crate::parallel;
 /// Elements in one piece of cheap elementwise work; a guess: a piece should cost well over a wake-up (5 µs).
 pub const CHUNK: usize = 32 * 1024;
 
+/// Calls `fill(i, piece)` for the pieces of `out` from `bounds[i]` to `bounds[i + 1]`, which ascend.
+pub fn fill_ranges<T: Pod>(out: &mut [T], bounds: &[usize], fill: impl Fn(usize, &mut [T]) + Sync) {
+    let pieces = bounds.len().saturating_sub(1);
+    assert!(bounds.is_sorted() && bounds.last().is_none_or(|&end| end <= out.len()), "pieces ascend inside the output");
+    struct Ptr<T>(*mut T);
+    // SAFETY: pieces do not overlap, so sending the pointer hands each element to one thread only.
+    unsafe impl<T> Sync for Ptr<T> {}
+    let ptr = Ptr(out.as_mut_ptr());
+    let done: Vec<std::sync::atomic::AtomicBool> = (0..pieces).map(|_| false.into()).collect();
+    parallel::run(pieces, &|i| {
+        // A `Parallel` that repeats an index must not give two threads the same piece.
+        if i >= pieces || done[i].swap(true, std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        let ptr = &ptr;
+        // SAFETY: the bounds ascend and end inside `out`, and the swap above gives this piece out once.
+        let piece = unsafe { std::slice::from_raw_parts_mut(ptr.0.add(bounds[i]), bounds[i + 1] - bounds[i]) };
+        fill(i, piece);
+    });
+}
+
 /// Calls `fill(start, piece)` for pieces of `out` of `chunk` elements (the last may be shorter).
 pub fn fill_chunks<T: Pod>(out: &mut [T], chunk: usize, fill: impl Fn(usize, &mut [T]) + Sync) {
     let chunk = chunk.max(1);

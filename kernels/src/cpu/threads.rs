@@ -172,7 +172,9 @@ mod tests {
         for n in [0, 1, 7, 1000] {
             let counts: Vec<AtomicUsize> = (0..n).map(|_| AtomicUsize::new(0)).collect();
             for _ in 0..50 {
-                pool.run(n, &|i| drop(counts[i].fetch_add(1, Ordering::Relaxed)));
+                pool.run(n, &|i| {
+                    counts[i].fetch_add(1, Ordering::Relaxed);
+                });
             }
             assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 50));
         }
@@ -184,7 +186,9 @@ mod tests {
         let run = || pool.run(64, &|i| assert!(i != 40));
         assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
         let sum = AtomicUsize::new(0);
-        pool.run(10, &|i| drop(sum.fetch_add(i, Ordering::Relaxed)));
+        pool.run(10, &|i| {
+            sum.fetch_add(i, Ordering::Relaxed);
+        });
         assert_eq!(sum.into_inner(), 45);
     }
 }

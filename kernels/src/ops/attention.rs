@@ -23,6 +23,8 @@ pub struct Attention {
     pub scale: Option<f64>,
     /// Fewer key heads than query heads: each serves a group of neighbours.
     pub grouped: bool,
+    /// A query that sees no key gives NaN, as softmax of only -∞ does, instead of zeros.
+    pub unseen_is_nan: bool,
 }
 
 /// `softmax(q @ kᵀ · scale + mask) @ v`: `q [.., l, e]`, `k [.., s, e]`, `v [.., s, w]` to `[.., l, w]`.
@@ -110,6 +112,11 @@ fn attend<T: Product + Real>(
         let full: Shape = batch.iter().copied().chain([l, s]).collect();
         rules::broadcast_to(mask.shape(), &full)?;
     }
+    if T::DTYPE == DType::F32 && !crate::device::is_reference() {
+        let scale = options.scale.unwrap_or(1.0 / (e as f64).sqrt()) as f32;
+        let unseen = if options.unseen_is_nan { f32::NAN } else { 0.0 };
+        return super::attend::attend(q, k, v, mask.as_ref(), &batch, scale, options.causal, unseen);
+    }
     let n_batch = rules::numel(&batch)?;
     let strides = |x: &Tensor, rows: usize, cols: usize| {
         let full: SmallVec<[usize; 8]> = batch.iter().copied().chain([rows, cols]).collect();
@@ -172,7 +179,7 @@ fn attend<T: Product + Real>(
                     scores.iter_mut().skip(row + 1).for_each(|x| *x = T::LOWEST);
                 }
                 if scores.iter().all(|x| *x == T::LOWEST) {
-                    scores.fill(T::from_f64(0.0));
+                    scores.fill(T::from_f64(if options.unseen_is_nan { f64::NAN } else { 0.0 }));
                 } else {
                     dispatch(SoftmaxRow { x: scores, out: &mut weights });
                     scores.copy_from_slice(&weights);

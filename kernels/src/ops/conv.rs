@@ -2,80 +2,88 @@
 
 use stark_shapes::{Conv, DType, ShapeError, rules, show};
 
+use crate::cpu::activation::Activation;
 use crate::cpu::buffer::Buffer;
+use crate::cpu::convolve::{self, Plan};
 use crate::cpu::gemm::{Mat, Product, batches, gemm, gemm_here};
 use crate::cpu::math::Real;
 use crate::cpu::simd::{Kernel, dispatch};
 use crate::error::{Result, TensorError};
 use crate::tensor::Tensor;
 
-/// Windows of one convolution.
-struct Plan {
-    n: usize,
-    groups: usize,
-    /// Channels per group, of the side that the windows read (`c`) and of the other (`o`).
-    c: usize,
-    o: usize,
-    /// Height and width: of the plane that windows slide over, of a window, and of its positions.
-    plane: [usize; 2],
-    kernel: [usize; 2],
-    out: [usize; 2],
-    windows: [Conv; 2],
-}
-
-impl Plan {
-    fn columns(&self) -> usize {
-        self.c * self.kernel[0] * self.kernel[1]
-    }
-
-    fn positions(&self) -> usize {
-        self.out[0] * self.out[1]
-    }
-
-    /// A window of one element without stride: the plane is its own column matrix.
-    fn is_pointwise(&self) -> bool {
-        self.kernel == [1, 1] && self.windows.iter().all(|w| w.stride == 1 && w.padding == 0)
-    }
-
-    /// Calls `row(column, position, source, length, stride)` for runs along the last axis: `length` positions from
-    /// `position` of column row `column` read the plane from `source` by `stride`. What no run covers is padding.
-    #[inline(always)]
-    fn runs(&self, mut row: impl FnMut(usize, usize, usize, usize, usize)) {
-        let [h, w] = self.plane;
-        let [kh, kw] = self.kernel;
-        let [wy, wx] = self.windows;
-        for c in 0..self.c {
-            for ky in 0..kh {
-                for kx in 0..kw {
-                    let column = (c * kh + ky) * kw + kx;
-                    // Positions whose source column lies inside the plane.
-                    let shift = kx * wx.dilation;
-                    let first = wx.padding.saturating_sub(shift).div_ceil(wx.stride);
-                    let end = if w + wx.padding > shift { (w + wx.padding - shift).div_ceil(wx.stride) } else { 0 };
-                    let end = end.min(self.out[1]);
-                    if first >= end {
-                        continue;
-                    }
-                    for y in 0..self.out[0] {
-                        let Some(sy) = (y * wy.stride + ky * wy.dilation).checked_sub(wy.padding) else { continue };
-                        if sy >= h {
-                            break;
-                        }
-                        let sx = first * wx.stride + shift - wx.padding;
-                        row(column, y * self.out[1] + first, (c * h + sy) * w + sx, end - first, wx.stride);
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// `x [n, c, h, w]` with `weight [o, c / groups, kh, kw]` and `bias [o]`; `windows` are for height and width.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, windows: [Conv; 2], groups: usize) -> Result<Tensor> {
+    conv2d_with(x, weight, bias, windows, groups, None, Activation::None)
+}
+
+/// `activation(conv2d(…) + added)`.
+pub fn conv2d_with(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    windows: [Conv; 2],
+    groups: usize,
+    added: Option<&Tensor>,
+    activation: Activation,
+) -> Result<Tensor> {
     let x4 = if x.rank() == 3 { x.unsqueeze(0)? } else { x.clone() };
     let shape = rules::conv(x4.shape(), weight.shape(), bias.map(|b| b.shape()), &windows, groups)?;
+    // What broadcasts, or decides the dtype, is added after.
+    if let Some(added) = added.filter(|a| a.shape() != &*shape || a.dtype() != x.dtype() || x.rank() == 3) {
+        let out = conv2d_with(x, weight, bias, windows, groups, None, Activation::None)?;
+        return super::packed::activate(super::elementwise::add(&out, added)?, activation);
+    }
+    let in_panels = x.dtype() == DType::F32 && weight.dtype() == DType::F32 && (weight.shape()[1] > 1 || groups == 1);
+    if in_panels && !crate::device::is_reference() && bias.is_none_or(|b| b.dtype() == DType::F32) {
+        let out = panels(&x4, weight, bias, &shape, windows, groups, added, activation)?;
+        return if x.rank() == 3 { out.squeeze(&[0]) } else { Ok(out) };
+    }
     let out = by_dtype("conv2d", &x4, weight, bias, Forward { shape: &shape, windows, groups })?;
-    if x.rank() == 3 { out.squeeze(&[0]) } else { Ok(out) }
+    let out = if x.rank() == 3 { out.squeeze(&[0])? } else { out };
+    let out = match added {
+        Some(added) => super::elementwise::add(&out, added)?,
+        None => out,
+    };
+    super::packed::activate(out, activation)
+}
+
+/// The convolution of `Float32` with more than one channel in a group.
+fn panels(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    shape: &[usize],
+    windows: [Conv; 2],
+    groups: usize,
+    added: Option<&Tensor>,
+    activation: Activation,
+) -> Result<Tensor> {
+    let w = weight.shape();
+    let plan = Plan {
+        n: x.shape()[0],
+        groups,
+        c: w[1],
+        o: w[0] / groups,
+        plane: [x.shape()[2], x.shape()[3]],
+        kernel: [w[2], w[3]],
+        out: [shape[2], shape[3]],
+        windows,
+    };
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    let bias = bias.map(Tensor::contiguous).transpose()?;
+    let added = added.map(Tensor::contiguous).transpose()?;
+    let mut buffer = Buffer::for_overwrite::<f32>(rules::numel(shape)?)?;
+    check_columns(plan.columns().checked_mul(plan.positions()), size_of::<f32>())?;
+    convolve::forward(
+        &plan,
+        x.slice_of::<f32>(),
+        weight.slice_of::<f32>(),
+        bias.as_ref().map(|b| b.slice_of::<f32>()),
+        added.as_ref().map(|a| a.slice_of::<f32>()),
+        activation,
+        buffer.as_mut_slice::<f32>(),
+    )?;
+    Ok(Tensor::from_buffer(buffer, DType::F32, shape))
 }
 
 /// `x [n, c, l]` with `weight [o, c / groups, k]`.

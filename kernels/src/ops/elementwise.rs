@@ -117,7 +117,7 @@ pub(crate) fn zip<A: Pod, B: Pod, R: Pod>(
     f: impl Fn(A, B) -> R + Sync + Copy,
 ) -> Result<Tensor> {
     let shape = rules::broadcast(a.shape(), b.shape())?;
-    let mut buffer = Buffer::zeroed::<R>(rules::numel(&shape)?)?;
+    let mut buffer = Buffer::for_overwrite::<R>(rules::numel(&shape)?)?;
     let walk = Walk::new(&shape, [&expanded_strides(a, &shape), &expanded_strides(b, &shape)], [0, 0]);
     let (a, b) = (a.storage::<A>(), b.storage::<B>());
     let wide = size_of::<A>() == 4;

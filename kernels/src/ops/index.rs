@@ -47,7 +47,7 @@ pub(crate) fn take(x: &Tensor, at: usize, places: &[usize], shape: &[usize]) -> 
     let lead = Walk::new(&x.shape()[..at], [&x.strides()[..at]], [0]);
     let tail = Walk::new(&x.shape()[at + 1..], [&x.strides()[at + 1..]], [0]);
     with_word!(x.dtype(), W => {
-        let mut buffer = Buffer::zeroed::<W>(n)?;
+        let mut buffer = Buffer::for_overwrite::<W>(n)?;
         if n > 0 {
             let from = x.storage::<W>();
             let out = buffer.as_mut_slice::<W>();

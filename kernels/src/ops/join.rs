@@ -25,7 +25,7 @@ pub fn cat(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
     let n = rules::numel(&shape)?;
     let strides = crate::tensor::contiguous_strides(&shape);
     with_word!(dtype, W => {
-        let mut buffer = Buffer::zeroed::<W>(n)?;
+        let mut buffer = Buffer::for_overwrite::<W>(n)?;
         let out = buffer.as_mut_slice::<W>();
         let mut start = 0;
         for t in full {

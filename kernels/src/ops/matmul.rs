@@ -91,7 +91,9 @@ fn product<T: Product + Elem>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         return product::<T>(&a.reshape_to(&[rows, k])?, b)?.reshape_to(&shape);
     }
     let Batch { shape, starts, m, k, n } = batch(a, b)?;
-    let mut buffer = Buffer::zeroed::<T>(rules::numel(&shape)?)?;
+    let n_out = rules::numel(&shape)?;
+    // Sums of nothing are zeros; all others are written.
+    let mut buffer = if k == 0 { Buffer::zeroed::<T>(n_out)? } else { Buffer::for_overwrite::<T>(n_out)? };
     let (x, y) = (a.storage::<T>(), b.storage::<T>());
     let (sa, sb) = (&a.strides()[a.rank() - 2..], &b.strides()[b.rank() - 2..]);
     let out = buffer.as_mut_slice::<T>();

@@ -3,6 +3,7 @@
 //! Axes are `i64`, negative from the end. Results are new tensors or views; arguments never change.
 //! Where an argument is `impl Into<Arg>`, a tensor or a plain number fits.
 
+mod attend;
 mod attention;
 mod conv;
 mod create;
@@ -11,6 +12,7 @@ mod index;
 mod join;
 mod matmul;
 mod norm;
+mod packed;
 mod pool;
 mod reduce;
 mod unary;
@@ -24,6 +26,7 @@ pub use index::*;
 pub use join::*;
 pub use matmul::*;
 pub use norm::*;
+pub use packed::{PackedMatrix, activate, linear_packed};
 pub use pool::*;
 pub use reduce::*;
 pub use unary::*;

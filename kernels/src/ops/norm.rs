@@ -34,7 +34,7 @@ macro_rules! per_row {
 fn rows<T: Real>(x: &Tensor, n: usize, f: impl Fn(&[T], &mut [T]) + Sync) -> Result<Tensor> {
     let x = x.contiguous()?;
     let data = x.slice_of::<T>();
-    let mut buffer = Buffer::zeroed::<T>(data.len())?;
+    let mut buffer = Buffer::for_overwrite::<T>(data.len())?;
     if n > 0 {
         // Whole rows per piece; a row costs some ten times its elements.
         let chunk = n * (CHUNK / 8 / n).max(1);
@@ -253,7 +253,7 @@ pub fn channel_affine(x: &Tensor, scale: &[f64], shift: &[f64]) -> Result<Tensor
     fn run<T: Real>(x: &Tensor, c: usize, inner: usize, scale: &[f64], shift: &[f64]) -> Result<Tensor> {
         let x = x.contiguous()?;
         let data = x.slice_of::<T>();
-        let mut buffer = Buffer::zeroed::<T>(data.len())?;
+        let mut buffer = Buffer::for_overwrite::<T>(data.len())?;
         if inner > 0 && c > 0 {
             fill_chunks(buffer.as_mut_slice::<T>(), inner * (CHUNK / inner).max(1), |start, out| {
                 for (i, out) in out.chunks_mut(inner).enumerate() {

@@ -190,7 +190,7 @@ fn flash_attention(a: &Args<'_>) -> OpResult {
         return Err("the model is in training mode; export it after model.eval()".into());
     }
     let scale = a.opt_scalar(6)?.map(|x| x.to_f64());
-    let options = k::Attention { causal: a.bool(4)?, scale, grouped: false };
+    let options = k::Attention { causal: a.bool(4)?, scale, grouped: false, unseen_is_nan: false };
     let mask = a.opt_tensor(5)?;
     let (query, key, value) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
     first_of(2, ok(k::scaled_dot_product_attention(&query, &key, &value, mask.as_deref(), options))?)

@@ -1,0 +1,192 @@
+//! Attention of `f32`: blocks of queries against all keys, so that scores of a block stay in the cache and those of
+//! the whole are never in memory.
+
+use smallvec::SmallVec;
+use stark_shapes::{DType, Shape, rules};
+
+use crate::cpu::buffer::Buffer;
+use crate::cpu::gemm::Mat;
+use crate::cpu::math::{LANES, exp};
+use crate::cpu::panels::{Finish, PanelView, WIDTH, fill, product};
+use crate::cpu::simd::{Kernel, dispatch};
+use crate::cpu::split::fill_ranges;
+use crate::element::Bit;
+use crate::error::Result;
+use crate::ops::view::expanded_strides;
+use crate::tensor::{Tensor, check_bytes};
+use crate::walk::Walk;
+
+/// Scores of one block of queries: half of a core's second-level cache.
+const SCORES: usize = 1 << 20;
+/// Queries of one block at most; a multiple of the rows of a tile.
+const MAX_QUERIES: usize = 14 * 16;
+
+/// `softmax(q @ kᵀ · scale + mask) @ v`, shapes checked by the caller; `batch` is what the leading axes broadcast to.
+pub(crate) fn attend(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: Option<&Tensor>,
+    batch: &[usize],
+    scale: f32,
+    causal: bool,
+    unseen: f32,
+) -> Result<Tensor> {
+    let rows = |x: &Tensor| if x.strides()[x.rank() - 1] == 1 { Ok(x.clone()) } else { x.contiguous() };
+    let (q, k, v) = (rows(q)?, rows(k)?, rows(v)?);
+    let (l, e) = (q.shape()[q.rank() - 2], q.shape()[q.rank() - 1]);
+    let (s, w) = (k.shape()[k.rank() - 2], v.shape()[v.rank() - 1]);
+    let shape: Shape = batch.iter().copied().chain([l, w]).collect();
+    check_bytes(&shape, DType::F32)?;
+    let mut buffer = Buffer::for_overwrite::<f32>(rules::numel(&shape)?)?;
+    let out = buffer.as_mut_slice::<f32>();
+    if out.is_empty() || s == 0 {
+        out.fill(0.0);
+        return Ok(Tensor::from_buffer(buffer, DType::F32, &shape));
+    }
+    let strides = |x: &Tensor, rows: usize, cols: usize| {
+        let full: SmallVec<[usize; 8]> = batch.iter().copied().chain([rows, cols]).collect();
+        expanded_strides(x, &full)
+    };
+    let (qs, ks, vs) = (strides(&q, l, e), strides(&k, s, e), strides(&v, s, w));
+    // Without a mask the fourth operand stands still.
+    let ms = mask.map_or_else(|| Shape::from_elem(0, batch.len() + 2), |m| strides(m, l, s));
+    let b = batch.len();
+    let n_heads = rules::numel(batch)?;
+    let mut starts = Vec::with_capacity(n_heads);
+    let walk = Walk::new(batch, [&qs[..b], &ks[..b], &vs[..b], &ms[..b]], [0; 4]);
+    let inner = walk.inner();
+    walk.rows(0..n_heads, |at, n| starts.extend((0..n).map(|i| [0, 1, 2, 3].map(|k| at[k] + i * inner[k]))));
+
+    let block = (SCORES / (s * size_of::<f32>())).clamp(1, MAX_QUERIES).min(l);
+    let blocks = l.div_ceil(block);
+    let mut bounds = Vec::with_capacity(n_heads * blocks + 1);
+    bounds.extend((0..n_heads).flat_map(|h| (0..blocks).map(move |i| (h * l + i * block) * w)));
+    bounds.push(n_heads * l * w);
+    // Small heads together make a piece worth handing over.
+    let cost = block * s * (e + w);
+    let together = ((1 << 19) / cost.max(1)).clamp(1, bounds.len() - 1);
+    let (qd, kd, vd) = (q.storage::<f32>(), k.storage::<f32>(), v.storage::<f32>());
+    let failed = std::sync::Mutex::new(None);
+    let pieces: Vec<usize> = bounds.iter().copied().step_by(together).chain([n_heads * l * w]).collect();
+    fill_ranges(out, &pieces, |piece, out| {
+        let work = || -> Result<()> {
+            let mut keys = Buffer::zeroed::<f32>(e * s.next_multiple_of(WIDTH))?;
+            let mut values = Buffer::zeroed::<f32>(s * w.next_multiple_of(WIDTH))?;
+            let mut scores = Buffer::for_overwrite::<f32>(block * s)?;
+            let mut mask_row = Buffer::for_overwrite::<f32>(if mask.is_some() { s } else { 0 })?;
+            let mut packed = None;
+            let first = piece * together;
+            let last = (first + together).min(bounds.len() - 1);
+            let mut rest = out;
+            for i in first..last {
+                let (head, query) = (i / blocks, i % blocks * block);
+                let n = block.min(l - query);
+                let (out, after) = std::mem::take(&mut rest).split_at_mut(n * w);
+                rest = after;
+                let [qa, ka, va, ma] = starts[head];
+                if packed != Some((ka, va)) {
+                    fill(keys.as_mut_slice(), Mat::new(&kd[ka..], e, s, ks[b + 1], ks[b]));
+                    fill(values.as_mut_slice(), Mat::new(&vd[va..], s, w, vs[b], vs[b + 1]));
+                    packed = Some((ka, va));
+                }
+                let scores = &mut scores.as_mut_slice::<f32>()[..n * s];
+                let queries = Mat::new(&qd[qa + query * qs[b]..], n, e, qs[b], qs[b + 1]);
+                product(scores, queries, PanelView::new(keys.as_slice(), e, s), Finish::default());
+                let mut sums = [0.0f32; MAX_QUERIES];
+                let mask_row = mask_row.as_mut_slice::<f32>();
+                for (row, scores) in scores.chunks_mut(s).enumerate() {
+                    let added = mask.map(|mask| {
+                        // One row serves all queries when the mask broadcasts over them.
+                        if row == 0 || ms[b] != 0 {
+                            read_mask(mask, ma + (query + row) * ms[b], ms[b + 1], mask_row);
+                        }
+                        &*mask_row
+                    });
+                    let seen = if causal { (query + row + 1).min(s) } else { s };
+                    sums[row] = dispatch(Weights { scores, added, scale, seen });
+                }
+                product(out, Mat::new(scores, n, s, s, 1), PanelView::new(values.as_slice(), s, w), Finish::default());
+                for (out, sum) in out.chunks_mut(w).zip(sums) {
+                    if sum == 0.0 {
+                        out.fill(unseen);
+                        continue;
+                    }
+                    let by = 1.0 / sum;
+                    out.iter_mut().for_each(|x| *x *= by);
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = work() {
+            drop(failed.lock().map(|mut failed| *failed = Some(error)));
+        }
+    });
+    match failed.into_inner() {
+        Ok(Some(error)) => Err(error),
+        _ => Ok(Tensor::from_buffer(buffer, DType::F32, &shape)),
+    }
+}
+
+/// One row of a mask as numbers that are added.
+fn read_mask(mask: &Tensor, at: usize, step: usize, row: &mut [f32]) {
+    if mask.dtype() == DType::Bool {
+        let keep = mask.storage::<Bit>();
+        for (j, x) in row.iter_mut().enumerate() {
+            *x = if keep[at + j * step].0 == 0 { f32::NEG_INFINITY } else { 0.0 };
+        }
+    } else {
+        let added = mask.storage::<f32>();
+        row.iter_mut().enumerate().for_each(|(j, x)| *x = added[at + j * step]);
+    }
+}
+
+/// Makes `exp(score - greatest)` of scores and gives their sum: 0 when none is seen.
+struct Weights<'a> {
+    scores: &'a mut [f32],
+    added: Option<&'a [f32]>,
+    scale: f32,
+    /// Keys from here on are not seen.
+    seen: usize,
+}
+
+impl Kernel for Weights<'_> {
+    type Out = f32;
+    #[inline(always)]
+    fn run(self) -> f32 {
+        let Weights { scores, added, scale, seen } = self;
+        let (scores, unseen) = scores.split_at_mut(seen);
+        unseen.fill(0.0);
+        match added {
+            Some(added) => {
+                for (x, a) in scores.iter_mut().zip(added) {
+                    *x = *x * scale + *a;
+                }
+            }
+            None => scores.iter_mut().for_each(|x| *x *= scale),
+        }
+        let top = crate::cpu::math::greatest(scores);
+        if top == f32::NEG_INFINITY {
+            scores.fill(0.0);
+            return 0.0;
+        }
+        let mut lanes = [0.0f32; LANES];
+        let (blocks, rest) = scores.as_chunks_mut::<LANES>();
+        for block in blocks {
+            for k in 0..LANES {
+                let y = exp(block[k] - top);
+                block[k] = y;
+                lanes[k] += y;
+            }
+        }
+        let mut sum = 0.0;
+        for x in rest {
+            *x = exp(*x - top);
+            sum += *x;
+        }
+        for lane in lanes {
+            sum += lane;
+        }
+        sum
+    }
+}
