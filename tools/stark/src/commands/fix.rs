@@ -2,7 +2,7 @@
 
 use crate::load;
 use stark_syntax::diagnostic::{Diagnostic, Severity};
-use stark_syntax::source::{SourceId, SourceMap, Span};
+use stark_syntax::source::{SourceId, Span};
 use std::path::{Path, PathBuf};
 
 /// Apply the fixes that `stark check` suggests
