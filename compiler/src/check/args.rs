@@ -113,7 +113,14 @@ impl<'a> Checker<'a> {
                 None => Some(slots),
             },
             Err((message, at, label)) => {
-                self.error(codes::ARGUMENTS, format!("`{what}`: {message}"), at, label);
+                let mut d = Diagnostic::error(codes::ARGUMENTS, format!("`{what}`: {message}"), at, label);
+                let written = args.iter().filter_map(|arg| arg.name.as_ref()).find(|name| name.span == at);
+                let is_given = |name: &str| args.iter().any(|arg| arg.name.as_ref().is_some_and(|n| &*n.name == name));
+                let free = specs.iter().map(|spec| &*spec.name).filter(|name| !is_given(name));
+                if let Some(near) = written.and_then(|name| nearest(&name.name, free)) {
+                    d = d.fix(format!("write `{near}`"), vec![(at, near)]);
+                }
+                self.report(d);
                 self.check_stray(args);
                 None
             }
@@ -386,6 +393,10 @@ impl<'a> Checker<'a> {
             }
             typed.push(self.expr(&arg.value, hint.as_ref()));
         }
+        // What is wrong has been told; a guess at the candidate would only cause more errors.
+        if typed.iter().any(|e| e.ty == Ty::Error) {
+            return None;
+        }
         for strict in [true, false] {
             for c in &fitting {
                 let (id, type_args) = candidates[*c].clone();
@@ -420,9 +431,7 @@ impl<'a> Checker<'a> {
             }
         }
         let shown: Vec<String> = typed.iter().map(|e| self.show(&e.ty)).collect();
-        if typed.iter().all(|e| e.ty != Ty::Error)
-            && let Some(first) = typed.first()
-        {
+        if let Some(first) = typed.first() {
             let name = self.program.fns[candidates[0].0.index()].name.clone();
             self.error(
                 codes::TYPE_MISMATCH,

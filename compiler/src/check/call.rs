@@ -117,8 +117,7 @@ impl<'a> Checker<'a> {
             }
             Def::Adt(id) => self.construct(*id, written.to_vec(), args, span, hint),
             Def::Alias(_) => {
-                let env = self.f.env.clone();
-                match self.apply_def(def, written.to_vec(), name, &env, name_span, true) {
+                match self.apply_def(def, written.to_vec(), name, name_span, true) {
                     Ty::Adt(id, targs) => self.construct(id, targs.to_vec(), args, span, hint),
                     Ty::Error => self.err(span),
                     ty => self.conversion(ty, name, args, span),
@@ -277,7 +276,7 @@ impl<'a> Checker<'a> {
         let path = ast::Path { segments: vec![ident], span: e.span };
         match self.resolve_path(&path, &env) {
             Named::Ty(ty) => Some(ty),
-            Named::Def(Def::Adt(id)) => Some(self.apply_def(&Def::Adt(id), Vec::new(), name, &env, e.span, true)),
+            Named::Def(Def::Adt(id)) => Some(self.apply_def(&Def::Adt(id), Vec::new(), name, e.span, true)),
             _ => None,
         }
     }

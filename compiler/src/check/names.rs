@@ -506,7 +506,7 @@ impl<'a> Checker<'a> {
             }
             Named::Ty(ty) => Some(ty),
             Named::Def(def @ (Def::Adt(_) | Def::Alias(_))) => {
-                Some(self.apply_def(&def, written, &last.name, env, path.span, true))
+                Some(self.apply_def(&def, written, &last.name, path.span, true))
             }
             Named::Def(Def::Trait(id)) => {
                 let n = self.traits[id.index()].n_args;
@@ -550,6 +550,10 @@ impl<'a> Checker<'a> {
                 .help(format!("STARK calls it `{ours}`"))
                 .fix(format!("write `{ours}`"), vec![(span, ours.to_string())]);
         } else if let Some(near) = nearest(name, names.iter().map(|n| &**n)) {
+            // It is the one that was meant, so it is not unused as well.
+            if let Some((body, Binding::Local(local))) = self.find_binding(&near) {
+                self.f.bodies[body].meta[local.index()].used = true;
+            }
             d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(span, near)]);
         }
         self.report(d);

@@ -235,6 +235,7 @@ impl<'a> Checker<'a> {
     }
 
     pub fn arith(&mut self, op: BinaryOp, op_span: Span, l: Expr, r: Expr, span: Span) -> Expr {
+        let sides = (l.span, r.span);
         let (mut lt, mut rt) = (self.infer.shallow(&l.ty), self.infer.shallow(&r.ty));
         if lt == Ty::Error || rt == Ty::Error {
             return self.err(span);
@@ -281,7 +282,7 @@ impl<'a> Checker<'a> {
             if shift {
                 let (a, b) = (self.meets(&lt, &Bound::Integer), self.meets(&rt, &Bound::Integer));
                 if a == Met::No || b == Met::No {
-                    return self.bad_operands(op, &lt, &rt, op_span, span);
+                    return self.bad_operands(op, (&lt, sides.0), (&rt, sides.1), op_span, span);
                 }
                 return Expr { kind: ExprKind::Binary { op, lhs: Box::new(l), rhs: Box::new(r) }, ty: lt, span };
             }
@@ -291,7 +292,7 @@ impl<'a> Checker<'a> {
                 return self.number_mismatch(op, l, r, span);
             }
             if ints_only && self.meets(&lt, &Bound::Integer) == Met::No {
-                return self.bad_operands(op, &lt, &rt, op_span, span);
+                return self.bad_operands(op, (&lt, sides.0), (&rt, sides.1), op_span, span);
             }
             let ty = self.infer.shallow(&lt);
             return Expr { kind: ExprKind::Binary { op, lhs: Box::new(l), rhs: Box::new(r) }, ty, span };
@@ -304,7 +305,7 @@ impl<'a> Checker<'a> {
             if let Some(call) = self.call_method_named(r, "mul", vec![l], span) {
                 return call;
             }
-            return self.bad_operands(op, &lt, &rt, op_span, span);
+            return self.bad_operands(op, (&lt, sides.0), (&rt, sides.1), op_span, span);
         }
         let set_method = match op {
             BinaryOp::BitOr => "union",
@@ -321,9 +322,9 @@ impl<'a> Checker<'a> {
             return call;
         }
         if has || lt == rt {
-            return self.bad_operands(op, &lt, &rt, op_span, span);
+            return self.bad_operands(op, (&lt, sides.0), (&rt, sides.1), op_span, span);
         }
-        self.bad_operands(op, &lt, &rt, op_span, span)
+        self.bad_operands(op, (&lt, sides.0), (&rt, sides.1), op_span, span)
     }
 
     fn number_mismatch(&mut self, op: BinaryOp, l: Expr, r: Expr, span: Span) -> Expr {
@@ -342,7 +343,8 @@ impl<'a> Checker<'a> {
         self.err(span)
     }
 
-    fn bad_operands(&mut self, op: BinaryOp, lt: &Ty, rt: &Ty, op_span: Span, span: Span) -> Expr {
+    fn bad_operands(&mut self, op: BinaryOp, l: (&Ty, Span), r: (&Ty, Span), op_span: Span, span: Span) -> Expr {
+        let ((lt, _), (rt, _)) = (l, r);
         let (a, b) = (self.show(lt), self.show(rt));
         let method = op_method(op);
         let known = !method.is_empty() && !self.methods_of(lt, method).is_empty();
@@ -355,6 +357,12 @@ impl<'a> Checker<'a> {
         );
         if *lt == Ty::Str || *rt == Ty::Str {
             d = d.help("`str(x)` gives the text of a value, or write it into an f-string: `f\"{x}\"`");
+            // Joining is what was meant; how to show anything but a number is for the author to say.
+            let (other, at) = if *lt == Ty::Str { r } else { l };
+            if op == BinaryOp::Add && (self.is_number(other) || *other == Ty::Bool) {
+                let text = self.text(at).to_string();
+                d = d.fix(format!("write `str({text})`"), vec![(at, format!("str({text})"))]);
+            }
         } else if let Ty::Adt(id, _) = lt
             && !method.is_empty()
             && matches!(self.program.adts[id.index()].kind, AdtKind::Struct(_) | AdtKind::Enum(_))

@@ -231,7 +231,7 @@ impl<'a> Checker<'a> {
             let outer = ast::Path { segments: path.segments[..path.segments.len() - 1].to_vec(), span: path.span };
             let env = self.f.env.clone();
             if let Named::Def(def @ (Def::Adt(_) | Def::Alias(_))) = self.resolve_path(&outer, &env)
-                && let Ty::Adt(id, _) = self.apply_def(&def, Vec::new(), &last.name, &env, path.span, true)
+                && let Ty::Adt(id, _) = self.apply_def(&def, Vec::new(), &last.name, path.span, true)
             {
                 match self.adts[id.index()].variants.get(&last.name) {
                     Some(v) => found = Some((id, *v)),
@@ -264,9 +264,7 @@ impl<'a> Checker<'a> {
         // A struct's name.
         let env = self.f.env.clone();
         let named = match self.resolve_path(path, &env) {
-            Named::Def(def @ (Def::Adt(_) | Def::Alias(_))) => {
-                self.apply_def(&def, Vec::new(), &last.name, &env, span, true)
-            }
+            Named::Def(def @ (Def::Adt(_) | Def::Alias(_))) => self.apply_def(&def, Vec::new(), &last.name, span, true),
             _ => {
                 self.bind_stray(fields, mutable, bound);
                 if known == Ty::Error {

@@ -435,7 +435,11 @@ impl<'a> Checker<'a> {
                         target.span,
                         "not known",
                     )
-                    .help(format!("`let {name} = …` declares a variable")),
+                    .help(format!("`let {name} = …` declares a variable"))
+                    .fix(
+                        "declare it with `let`",
+                        vec![(Span { end: target.span.start, ..target.span }, "let ".into())],
+                    ),
                 );
                 self.expr(value, None);
                 return self.err(span);

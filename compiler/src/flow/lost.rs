@@ -7,6 +7,7 @@ use super::{Flow, Unique};
 use crate::hir::*;
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
+use stark_syntax::source::Span;
 
 impl<'p> Flow<'p> {
     pub fn check_lost(&mut self) {
@@ -50,6 +51,7 @@ impl<'p> Flow<'p> {
                 true => format!("write `await {text}`, or `{text}.detach()` to let it run on"),
                 false => "`await` it, or call `.detach()` on it to let it run on".to_string(),
             };
+            let at = Span { end: e.span.start, ..e.span };
             self.found.push(
                 Diagnostic::error(
                     codes::BARE_FUTURE,
@@ -57,7 +59,8 @@ impl<'p> Flow<'p> {
                     e.span,
                     "a `Future` as a statement",
                 )
-                .help(help),
+                .help(help)
+                .fix("await it", vec![(at, "await ".to_string())]),
             );
         } else if *id == self.program.lang.result {
             self.found.push(

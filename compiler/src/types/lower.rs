@@ -159,15 +159,42 @@ impl<'a> Checker<'a> {
                 }
                 t
             }
+            Named::Def(Def::Fns(_)) => {
+                self.value_as_type(&name, dims, span);
+                Ty::Error
+            }
             Named::Def(def) => {
                 let args: Vec<Ty> = args.iter().map(|t| self.lower(t, env)).collect();
-                self.apply_def(&def, args, &name, env, span, false)
+                self.apply_def(&def, args, &name, span, false)
             }
             Named::Missing => {
                 self.unknown_type(&name, span, env);
                 Ty::Error
             }
         }
+    }
+
+    /// A function's name where a type belongs: `str`, `list[int]`, or a slip.
+    fn value_as_type(&mut self, name: &str, dims: Option<&[ast::DimExpr]>, span: Span) {
+        let mut d = Diagnostic::error(codes::NOT_A_VALUE, format!("`{name}` is not a type"), span, "not a type");
+        let argument = |dim: &ast::DimExpr| match dim {
+            ast::DimExpr::Name(name) => Some(python_type(&name.name).map_or(name.name.to_string(), str::to_string)),
+            _ => None,
+        };
+        if let Some(ours) = python_type(name) {
+            let args = dims.map(|dims| dims.iter().map(argument).collect::<Option<Vec<_>>>());
+            let written = match args {
+                Some(Some(args)) => Some(format!("{ours}<{}>", args.join(", "))),
+                Some(None) => None,
+                None => Some(ours.to_string()),
+            };
+            let ours = written.clone().unwrap_or_else(|| ours.to_string());
+            d = d.help(format!("STARK calls it `{ours}`"));
+            if let Some(written) = written {
+                d = d.fix(format!("write `{written}`"), vec![(span, written)]);
+            }
+        }
+        self.report(d);
     }
 
     pub fn type_args_wrong(&mut self, name: &str, want: usize, got: usize, span: Span) {
@@ -180,7 +207,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A declared type with its arguments. With `open`, missing arguments become variables.
-    pub fn apply_def(&mut self, def: &Def, args: Vec<Ty>, name: &str, env: &TypeEnv, span: Span, open: bool) -> Ty {
+    pub fn apply_def(&mut self, def: &Def, args: Vec<Ty>, name: &str, span: Span, open: bool) -> Ty {
         match def {
             Def::Adt(id) => {
                 let n = self.program.adts[id.index()].generics.len();
@@ -240,9 +267,7 @@ impl<'a> Checker<'a> {
                 ty
             }
             Def::Fns(_) | Def::Const(_) | Def::Zone(_) | Def::Module(_) => {
-                // A value may have a builtin type's name only by mistake; say which it is.
-                let _ = env;
-                self.error(codes::NOT_A_VALUE, format!("`{name}` is not a type"), span, "not a type");
+                self.value_as_type(name, None, span);
                 Ty::Error
             }
         }
@@ -328,4 +353,19 @@ pub fn lower_dim(dim: &ast::DimExpr) -> Dim {
         ast::DimExpr::Add(a, b) => Dim::Sum(Rc::new(lower_dim(a)), Rc::new(lower_dim(b))),
         ast::DimExpr::Mul(a, b) => Dim::Product(Rc::new(lower_dim(a)), Rc::new(lower_dim(b))),
     }
+}
+
+/// The types that are named like their conversions in Python.
+fn python_type(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "int" => "Int",
+        "float" => "Float",
+        "str" => "String",
+        "bool" => "Bool",
+        "bytes" => "Bytes",
+        "list" => "Vec",
+        "dict" => "Map",
+        "set" => "Set",
+        _ => return None,
+    })
 }

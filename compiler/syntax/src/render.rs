@@ -61,7 +61,8 @@ fn one(cache: &mut Cache<'_>, diagnostic: &Diagnostic, color: bool, out: &mut St
     for note in &diagnostic.notes {
         let _ = writeln!(out, "  note: {note}");
     }
-    if let Some(help) = &diagnostic.help {
+    // A fix says what to do as well as a help would.
+    if let Some(help) = diagnostic.help.as_ref().or(diagnostic.fixes.first().map(|fix| &fix.title)) {
         let _ = writeln!(out, "  help: {help}");
     }
 }

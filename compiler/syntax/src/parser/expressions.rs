@@ -89,6 +89,11 @@ impl<'s> Parser<'s> {
         let mut compared: Option<Span> = None;
         // A block ends the expression it stands in, except for a `.` at the beginning of the next line.
         while !self.recovering && (!self.after_block() || self.at(TokenKind::Dot)) {
+            if min <= power::COMPARE && self.at_word("is") && self.value_follows() {
+                lhs = self.python_is(lhs, start);
+                height += 1;
+                continue;
+            }
             let Some((infix, binding, n_tokens)) = self.infix() else { break };
             if binding < min {
                 break;
@@ -153,6 +158,16 @@ impl<'s> Parser<'s> {
         self.height = outer_height.max(height);
         self.leave();
         lhs
+    }
+
+    /// Whether a value or `not` follows the word here on its line.
+    fn value_follows(&self) -> bool {
+        self.begins_expression(1) && self.kind_at(1) != TokenKind::LParen
+    }
+
+    /// The right side of a comparison.
+    pub(super) fn operand_of_comparison(&mut self) -> Expr {
+        self.expr_bp(power::COMPARE + 1)
     }
 
     fn after_block(&self) -> bool {

@@ -9,8 +9,15 @@ impl<'s> Parser<'s> {
         let fix = if instead.is_empty() { "remove the word".to_string() } else { format!("write `{instead}`") };
         let diagnostic = Diagnostic::error(codes::FOREIGN, message, span, "another language's word")
             .help(fix.clone())
-            .fix(fix, vec![(span, instead.to_string())]);
+            .fix(fix, vec![(if instead.is_empty() { self.with_blanks(span) } else { span }, instead.to_string())]);
         self.complain(diagnostic);
+    }
+
+    /// A word and the blanks after it: what goes when the word does.
+    pub(super) fn with_blanks(&self, span: Span) -> Span {
+        let after = &self.text[span.end as usize..];
+        let n_blanks = after.len() - after.trim_start_matches(' ').len();
+        Span { end: span.end + n_blanks as u32, ..span }
     }
 
     /// Turns the token into another kind, so that reading goes on as if it had been written.
@@ -305,15 +312,7 @@ impl<'s> Parser<'s> {
     pub(super) fn brace_block(&mut self) {
         let opener = self.token();
         let span = self.span();
-        self.complain(
-            Diagnostic::error(
-                codes::FOREIGN,
-                "a block is opened by `:` and indentation, not by braces",
-                span,
-                "a brace",
-            )
-            .help("write `:` and indent the lines of the block"),
-        );
+        self.tell_of_braces(span);
         let mut depth = 0usize;
         while !self.at(TokenKind::Eof) {
             match self.kind() {
@@ -335,6 +334,87 @@ impl<'s> Parser<'s> {
             "it begins here",
         );
         self.fail(diagnostic);
+    }
+
+    /// Told once a file, with one fix for all blocks whose braces can go.
+    fn tell_of_braces(&mut self, span: Span) {
+        let message = "a block is opened by `:` and indentation, not by braces";
+        let edits = self.without_braces();
+        if let Some((at, n_before)) = self.brace_report {
+            let plural = if n_before == 1 { "" } else { "s" };
+            if let Some(first) = self.diagnostics.get_mut(at) {
+                first.message = format!("{message} (and in {n_before} more place{plural})");
+                if let (Some(fix), Some(edits)) = (first.fixes.first_mut(), edits) {
+                    fix.edits.extend(edits);
+                }
+            }
+            self.brace_report = Some((at, n_before + 1));
+            return;
+        }
+        let mut diagnostic = Diagnostic::error(codes::FOREIGN, message, span, "a brace")
+            .help("write `:` and indent the lines of the block");
+        if let Some(edits) = edits {
+            diagnostic = diagnostic.fix("write `:` for the braces", edits);
+        }
+        let at = self.diagnostics.len();
+        self.complain(diagnostic);
+        if self.diagnostics.len() > at {
+            self.brace_report = Some((at, 1));
+        }
+    }
+
+    /// The changes that make a block of a block in braces: for one whose lines are indented and whose `}` stands on a line
+    /// of its own or before an `else`, and for one on a single line.
+    fn without_braces(&self) -> Option<Vec<(Span, String)>> {
+        let opener = self.token();
+        let mut depth = 0usize;
+        let closer = *self.tokens[self.pos..].iter().find(|token| {
+            match token.kind {
+                TokenKind::LBrace => depth += 1,
+                TokenKind::RBrace => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        })?;
+        if closer.kind != TokenKind::RBrace {
+            return None;
+        }
+        // The `:` may be there already.
+        let has_colon = self.pos > 0 && self.tokens[self.pos - 1].kind == TokenKind::Colon;
+        let head = Span { start: self.prev_end, ..self.span() };
+        let colon = if has_colon { "" } else { ":" };
+        let inside = &self.text[opener.end as usize..closer.start as usize];
+        if inside.trim().is_empty() {
+            return Some(vec![(Span { end: closer.end, ..head }, format!("{colon} pass"))]);
+        }
+        if !inside.contains('\n') {
+            let last = opener.end + inside.trim_end().trim_end_matches(';').len() as u32;
+            let tail = Span { start: last, ..self.span_of(closer) };
+            return Some(vec![(head, colon.to_string()), (tail, String::new())]);
+        }
+        let line_start = self.text[..closer.start as usize].rfind('\n')?;
+        let indent = |at: usize| self.text[at..].len() - self.text[at..].trim_start_matches(' ').len();
+        let head_line = self.text[..opener.start as usize].rfind('\n').map_or(0, |end| end + 1);
+        let body_is_deeper = inside
+            .match_indices('\n')
+            .map(|(at, _)| opener.end as usize + at + 1)
+            .filter(|at| *at <= line_start && !self.text[*at..].trim_start_matches(' ').starts_with(['\n', '\r']))
+            .all(|at| indent(at) > indent(head_line));
+        let first_line = inside.split('\n').next().unwrap_or_default().trim();
+        let is_comment = first_line.starts_with("//") || first_line.starts_with('#');
+        if !self.begins_line(closer.start) || !body_is_deeper || !(first_line.is_empty() || is_comment) {
+            return None;
+        }
+        let after = &self.text[closer.end as usize..];
+        let rest = after.split('\n').next().unwrap_or_default();
+        let tail = if rest.trim().is_empty() {
+            Span { start: line_start as u32, end: closer.end + rest.trim_end().len() as u32, ..head }
+        } else if rest.trim_start().starts_with("else") || rest.trim_start().starts_with("catch") {
+            self.with_blanks(self.span_of(closer))
+        } else {
+            return None;
+        };
+        Some(vec![(head, colon.to_string()), (tail, String::new())])
     }
 
     /// Whether the `{` after a block's `:` opens another language's block: a keyword or `}` follows, or nothing on its line.
@@ -410,17 +490,7 @@ impl<'s> Parser<'s> {
                 self.bump();
                 Some(ExprKind::Literal(Literal::Bool(word == "True")))
             }
-            "lambda" if matches!(next, TokenKind::Ident | TokenKind::Colon) => {
-                let diagnostic = Diagnostic::error(
-                    codes::FOREIGN,
-                    "a closure is written `|x| …`",
-                    self.span(),
-                    "another language's word",
-                )
-                .help("write `|x| x + 1` for `lambda x: x + 1`");
-                self.fail(diagnostic);
-                Some(ExprKind::Error)
-            }
+            "lambda" if matches!(next, TokenKind::Ident | TokenKind::Colon) => Some(self.lambda()),
             "new" if next == TokenKind::Ident && !self.touches(1) => {
                 self.foreign_word("a value is made by calling its type, without `new`", "");
                 self.bump();
@@ -448,6 +518,127 @@ impl<'s> Parser<'s> {
         }
     }
 
+    /// `lambda a, b: e`, read as `|a, b| e`.
+    fn lambda(&mut self) -> ExprKind {
+        let word = self.bump();
+        let mut params = Vec::new();
+        while self.at(TokenKind::Ident) {
+            let name = self.bump_ident();
+            let span = name.span;
+            params.push(Param { mode: ParamMode::Value, name, ty: None, default: None, span });
+            if !self.eat(TokenKind::Comma) {
+                break;
+            }
+        }
+        let colon = self.span();
+        let diagnostic = Diagnostic::error(
+            codes::FOREIGN,
+            "a closure is written `|x| …`",
+            self.span_of(word),
+            "another language's word",
+        )
+        .help("write `|x| x + 1` for `lambda x: x + 1`");
+        if !self.at(TokenKind::Colon) {
+            self.fail(diagnostic);
+            return ExprKind::Error;
+        }
+        self.bump();
+        let opener = self.with_blanks(self.span_of(word));
+        let edits = match params.is_empty() {
+            true => vec![(opener.to(colon), "||".to_string())],
+            false => vec![(opener, "|".to_string()), (colon, "|".to_string())],
+        };
+        self.complain(diagnostic.fix("write `|x| …`", edits));
+        let body = ClosureBody::Expr(self.expr());
+        ExprKind::Closure(Box::new(Closure { params, taken_apart: Vec::new(), ret: None, body }))
+    }
+
+    /// `x is None`, `a is not b`: at the word, after `lhs`. Reads the rest and tells what to write.
+    pub(super) fn python_is(&mut self, lhs: Expr, start: u32) -> Expr {
+        let word = self.bump();
+        let negated = self.eat(TokenKind::Not);
+        let operator = Span { end: self.prev_end, ..self.span_of(word) };
+        let is_none = self.at_word("None") || self.at_word("null") || self.at_word("nil");
+        let before = &self.text[lhs.span.start as usize..lhs.span.end as usize];
+        if is_none {
+            self.bump();
+            let method = if negated { "is_some" } else { "is_none" };
+            let span = Span { start: lhs.span.end, end: self.prev_end, ..operator };
+            let diagnostic = Diagnostic::error(
+                codes::FOREIGN,
+                "whether a value is there is asked of its `Option`",
+                operator,
+                "another language's operator",
+            )
+            .help(format!("write `{before}.{method}()`"))
+            .fix(format!("write `.{method}()`"), vec![(span, format!(".{method}()"))]);
+            self.complain(diagnostic);
+            let name = Ident { name: self.intern(method), span };
+            let callee = Expr { kind: ExprKind::Field { base: Box::new(lhs), name }, span: self.since(start) };
+            return Expr {
+                kind: ExprKind::Call { callee: Box::new(callee), args: Vec::new() },
+                span: self.since(start),
+            };
+        }
+        let (op, sign) = if negated { (BinaryOp::Ne, "!=") } else { (BinaryOp::Eq, "==") };
+        let diagnostic = Diagnostic::error(
+            codes::FOREIGN,
+            "values have no identity: two that are equal are the same",
+            operator,
+            "another language's operator",
+        )
+        .help(format!("write `{sign}`"))
+        .fix(format!("write `{sign}`"), vec![(operator, sign.to_string())]);
+        self.complain(diagnostic);
+        let rhs = Box::new(self.operand_of_comparison());
+        let kind = ExprKind::Binary { op, op_span: operator, lhs: Box::new(lhs), rhs };
+        Expr { kind, span: self.since(start) }
+    }
+
+    /// `Point { x: 1 }`, at the brace: what to write instead, when it has only fields.
+    fn struct_in_braces(&self, expr: Option<&ExprKind>) -> Option<Diagnostic> {
+        let Some(ExprKind::Name(name)) = expr else { return None };
+        if !name.starts_with(char::is_uppercase) {
+            return None;
+        }
+        /// Longer ones are not looked through.
+        const MAX_LOOK: usize = 400;
+        let opener = self.span();
+        let mut edits = vec![(Span { start: self.prev_end, ..opener }, "(".to_string())];
+        let mut depth = 0usize;
+        for n in 0..MAX_LOOK {
+            let token = self.tokens.get(self.pos + n)?;
+            match token.kind {
+                kind if kind.opens() => depth += 1,
+                kind if kind.closes() => {
+                    depth -= 1;
+                    if depth == 0 {
+                        // The blank before the brace goes with it.
+                        let before = self.tokens[self.pos + n - 1].end;
+                        let is_close = self.text[before as usize..token.start as usize].trim_matches(' ').is_empty();
+                        let span = Span { start: if is_close { before } else { token.start }, ..self.span_of(*token) };
+                        edits.push((span, ")".to_string()));
+                        break;
+                    }
+                }
+                TokenKind::Colon if depth == 1 => edits.push((self.span_of(*token), " =".to_string())),
+                kind if kind.is_layout() => return None,
+                _ => {}
+            }
+        }
+        let first = self.with_blanks(opener);
+        edits[0].0.end = first.end;
+        let diagnostic = Diagnostic::error(
+            codes::FOREIGN,
+            "a struct is made by a call, not in braces",
+            opener,
+            "another language's brace",
+        )
+        .help(format!("write `{name}(x = 1)`, or the fields in order: `{name}(1)`"))
+        .fix("write it as a call", edits);
+        Some(diagnostic)
+    }
+
     /// Something stands where the statement should have ended.
     pub(super) fn unexpected_after(&mut self, stmt: Option<&Stmt>) {
         let found = self.found();
@@ -469,6 +660,11 @@ impl<'s> Parser<'s> {
             Some(StmtKind::Assign { value, .. }) => Some(&value.kind),
             _ => None,
         };
+        if self.at(TokenKind::LBrace)
+            && let Some(diagnostic) = self.struct_in_braces(expr)
+        {
+            return self.fail(diagnostic);
+        }
         let help = match (expr, self.kind()) {
             (
                 Some(ExprKind::Name(name)),

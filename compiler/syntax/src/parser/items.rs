@@ -389,7 +389,8 @@ impl<'s> Parser<'s> {
             self.bump();
             self.complain(
                 Diagnostic::error(codes::FOREIGN, "a parameter is not marked `mut`", span, "not needed here")
-                    .help("write `name: &mut T` to change the caller's value, or `let mut` in the body for a copy"),
+                    .help("write `name: &mut T` to change the caller's value, or `let mut` in the body for a copy")
+                    .fix("remove `mut`", vec![(self.with_blanks(span), String::new())]),
             );
         }
         if self.at(TokenKind::Star) || self.at(TokenKind::StarStar) || self.at(TokenKind::Ellipsis) {
@@ -419,7 +420,8 @@ impl<'s> Parser<'s> {
                     span,
                     "the wrong way round",
                 )
-                .help(format!("write `{written}`"));
+                .help(format!("write `{written}`"))
+                .fix(format!("write `{written}`"), vec![(span, written)]);
                 self.complain(diagnostic);
                 self.bump();
             }
@@ -594,7 +596,7 @@ impl<'s> Parser<'s> {
             let span = self.span();
             self.complain(
                 Diagnostic::error(codes::FOREIGN, "a field is declared without `let`", span, "not needed")
-                    .fix("remove `let`", vec![(span, String::new())]),
+                    .fix("remove `let`", vec![(self.with_blanks(span), String::new())]),
             );
             self.bump();
         }
@@ -610,7 +612,8 @@ impl<'s> Parser<'s> {
                         span,
                         "not needed",
                     )
-                    .help("a field can be changed when the variable that holds the struct is `mut`"),
+                    .help("a field can be changed when the variable that holds the struct is `mut`")
+                    .fix("remove `mut`", vec![(self.with_blanks(span), String::new())]),
                 );
             }
         }

@@ -97,6 +97,8 @@ struct Parser<'s> {
     inline: u32,
     context: Context,
     reported_semicolon: bool,
+    /// The report of the first block in braces, and how many there have been.
+    brace_report: Option<(usize, usize)>,
 }
 
 impl<'s> Parser<'s> {
@@ -118,6 +120,7 @@ impl<'s> Parser<'s> {
             inline: 0,
             context: Context::default(),
             reported_semicolon: false,
+            brace_report: None,
         }
     }
 

@@ -538,8 +538,7 @@ impl<'s> Parser<'s> {
         loop {
             self.next_line_goes_on(&[TokenKind::Catch, TokenKind::Finally], &["except"]);
             if self.at_word("except") && self.kind_at(1) != TokenKind::Eq {
-                self.foreign_word("`except` is written `catch`", "catch");
-                catches.push(self.catch());
+                catches.push(self.except());
             } else if self.at(TokenKind::Catch) {
                 catches.push(self.catch());
             } else if self.at(TokenKind::Finally) {
@@ -561,6 +560,47 @@ impl<'s> Parser<'s> {
             self.complain(diagnostic);
         }
         StmtKind::Try { body, catches, finally }
+    }
+
+    /// Python's `except`, with its `as` told in the same breath.
+    fn except(&mut self) -> Catch {
+        let word = self.span();
+        let n_types = self.types_until_as(1);
+        let binding = n_types.and_then(|n| self.tokens.get(self.pos + n + 2)).copied();
+        let Some((n_types, binding)) = n_types.zip(binding.filter(|token| token.kind == TokenKind::Ident)) else {
+            self.foreign_word("`except` is written `catch`", "catch");
+            return self.catch();
+        };
+        let first = self.tokens[self.pos + 1];
+        let last = self.tokens[self.pos + n_types];
+        let types = self.text[first.start as usize..last.end as usize].replace(',', " |").replace(['(', ')'], "");
+        let name = self.text_of(binding);
+        let span = word.to(self.span_of(binding));
+        let written = format!("catch {name}: {types}");
+        let diagnostic = Diagnostic::error(
+            codes::FOREIGN,
+            "`except … as` is written `catch`, with the name before the type",
+            span,
+            "another language's words",
+        )
+        .help(format!("write `{written}:`"))
+        .fix(format!("write `{written}`"), vec![(span, written)]);
+        self.complain(diagnostic);
+        // What `catch` would say about its parts has been said.
+        let n_before = self.diagnostics.len();
+        let catch = self.catch();
+        let is_about_head = |d: &Diagnostic| d.primary.span.start < span.end;
+        let told: Vec<Diagnostic> = self.diagnostics.drain(n_before..).filter(|d| !is_about_head(d)).collect();
+        self.diagnostics.extend(told);
+        catch
+    }
+
+    /// How many tokens from `from` on are types and commas, when `as` follows them.
+    fn types_until_as(&self, from: usize) -> Option<usize> {
+        use TokenKind::*;
+        let is_type = |n: &usize| matches!(self.kind_at(*n), Ident | Dot | Comma | LParen | RParen);
+        let n = (from..from + 50).take_while(is_type).count();
+        (n > 0 && self.kind_at(from + n) == As).then_some(n)
     }
 
     /// `catch` (at the word) with what it takes.

@@ -51,7 +51,7 @@ impl<'s> Parser<'s> {
                         self.span(),
                         "not needed",
                     )
-                    .fix("remove the word", vec![(self.span(), String::new())]);
+                    .fix("remove the word", vec![(self.with_blanks(self.span()), String::new())]);
                     self.complain(diagnostic);
                     self.bump();
                 }
