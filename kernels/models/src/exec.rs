@@ -66,14 +66,14 @@ impl<'a> Run<'a> {
             Kind::Op(row) => {
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
-                    (row.run)(&Args { row, values: &values })
+                    (row.run)(&Args::new(row, &values))
                 };
                 self.put(instr, row.name, result)
             }
             Kind::InPlace(row) => {
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
-                    (row.run)(&Args { row, values: &values })
+                    (row.run)(&Args::new(row, &values))
                 };
                 let result = result.and_then(|new| self.replace(instr.args[0], new));
                 self.put(instr, row.name, result)

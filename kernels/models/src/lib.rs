@@ -13,6 +13,7 @@ mod mapped;
 mod model;
 pub mod onnx;
 pub mod ops;
+pub mod opt;
 pub mod pickle;
 pub mod pt2;
 pub mod safetensors;

@@ -8,6 +8,7 @@ use stark_kernels::{DType, Tensor};
 use crate::error::ModelError;
 use crate::graph::Graph;
 use crate::mapped::FileBytes;
+use crate::opt::{Pass, optimise};
 use crate::value::Value;
 use crate::{exec, format};
 
@@ -115,7 +116,21 @@ impl Model {
     }
 
     fn from_file_bytes(bytes: FileBytes, file: Arc<str>, path: Option<&Path>) -> Result<Model, ModelError> {
-        Ok(Model(Arc::new(Loaded { imported: format::import(&file, bytes, path)?, file })))
+        Model::optimised(bytes, file, path, &Pass::ALL)
+    }
+
+    /// As [`Model::load`], with these passes of the optimiser alone.
+    pub fn load_with(path: impl AsRef<Path>, passes: &[Pass]) -> Result<Model, ModelError> {
+        let path = path.as_ref();
+        let file: Arc<str> = path.display().to_string().into();
+        let bytes = FileBytes::open(path).map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
+        Model::optimised(bytes, file, Some(path), passes)
+    }
+
+    fn optimised(bytes: FileBytes, file: Arc<str>, path: Option<&Path>, passes: &[Pass]) -> Result<Model, ModelError> {
+        let mut imported = format::import(&file, bytes, path)?;
+        optimise(&mut imported.graph, passes);
+        Ok(Model(Arc::new(Loaded { imported, file })))
     }
 
     /// The file this was loaded from.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use stark_kernels::ops::PackedMatrix;
 use stark_kernels::{DType, Scalar, Tensor};
 
 /// How deep tuples, lists and dicts may nest.
@@ -28,6 +29,8 @@ pub enum Value {
     Tensor(Tensor),
     /// A tensor of complex numbers, as real and imaginary part. Only constants of a model are this.
     Complex(Arc<(Tensor, Tensor)>),
+    /// A weight that the optimiser packed. Only constants of a model are this.
+    Packed(Arc<PackedMatrix>),
     Tuple(Arc<Tuple>),
     /// Shared: who appends is seen by all who hold it.
     List(Arc<List>),
@@ -176,6 +179,7 @@ impl Value {
             Value::Str(_) => "a str",
             Value::Tensor(_) => "a tensor",
             Value::Complex(_) => "a complex tensor",
+            Value::Packed(_) => "a packed matrix",
             Value::Tuple(_) => "a tuple",
             Value::List(_) => "a list",
             Value::Dict(_) => "a dict",
@@ -258,6 +262,7 @@ impl fmt::Display for Value {
             Value::Float(x) => write!(f, "{x:?}"),
             Value::Str(text) => f.write_str(text),
             Value::Tensor(t) => write!(f, "Tensor<{}>{:?}", t.dtype(), t.shape()),
+            Value::Packed(matrix) => write!(f, "Packed{:?}", matrix.shape()),
             Value::Complex(parts) => write!(f, "Tensor<Complex64>{:?}", parts.0.shape()),
             Value::Tuple(tuple) => show_scalars(f, '(', tuple.items.iter(), ')'),
             Value::List(list) => show_scalars(f, '[', list.items().iter(), ']'),

@@ -18,6 +18,7 @@ use prost::bytes::Bytes;
 
 pub(crate) use ops::nn::einsum;
 pub use table::{OnnxRow, ROWS};
+pub(crate) use ops::window::conv;
 
 use crate::error::ModelError;
 use crate::mapped::FileBytes;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use smallvec::SmallVec;
+use stark_kernels::cpu::activation::Activation;
 use stark_kernels::{DType, Scalar, Tensor};
 
 use super::OpRow;
@@ -15,11 +16,34 @@ pub type OpResult = Result<Value, String>;
 pub struct Args<'a> {
     pub row: &'static OpRow,
     pub values: &'a [&'a Value],
+    /// What the optimiser fused to the operator; only operators that it fuses look here.
+    pub then: Then<'a>,
+}
+
+/// What follows an operator in the same pass.
+#[derive(Clone, Copy, Default)]
+pub struct Then<'a> {
+    pub added: Option<&'a Tensor>,
+    pub activation: Activation,
+}
+
+impl Then<'_> {
+    pub fn apply(&self, out: Tensor) -> stark_kernels::Result<Tensor> {
+        let out = match self.added {
+            Some(added) => stark_kernels::ops::add(&out, added)?,
+            None => out,
+        };
+        stark_kernels::ops::activate(out, self.activation)
+    }
 }
 
 pub type Ints = SmallVec<[i64; 8]>;
 
 impl<'a> Args<'a> {
+    pub fn new(row: &'static OpRow, values: &'a [&'a Value]) -> Args<'a> {
+        Args { row, values, then: Then::default() }
+    }
+
     pub fn get(&self, index: usize) -> &'a Value {
         self.values[index]
     }

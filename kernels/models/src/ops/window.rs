@@ -4,7 +4,7 @@ use stark_kernels::ops as k;
 use stark_kernels::{Scalar, Tensor};
 use stark_shapes::{Conv, Pool};
 
-use super::args::{Args, Ints, OpResult};
+use super::args::{Args, Ints, OpResult, Then};
 use super::tensor::{ok, say};
 use crate::value::Value;
 
@@ -43,15 +43,26 @@ fn batched(x: &Tensor, axes: usize, f: impl Fn(&Tensor) -> Result<Tensor, String
     f(x).map(Value::Tensor)
 }
 
-fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, windows: &Windows, groups: usize) -> OpResult {
+fn forward(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    windows: &Windows,
+    groups: usize,
+    then: Then<'_>,
+) -> OpResult {
     match weight.rank() {
         3 => {
             let window = windows.at(0)?;
-            batched(x, 1, |x| k::conv1d(x, weight, bias, window, groups).map_err(say))
+            batched(x, 1, |x| {
+                k::conv1d(x, weight, bias, window, groups).and_then(|out| then.apply(out)).map_err(say)
+            })
         }
         4 => {
             let windows = [windows.at(0)?, windows.at(1)?];
-            batched(x, 2, |x| k::conv2d(x, weight, bias, windows, groups).map_err(say))
+            batched(x, 2, |x| {
+                k::conv2d_with(x, weight, bias, windows, groups, then.added, then.activation).map_err(say)
+            })
         }
         rank => Err(format!("a convolution with weights of rank {rank} is not supported (3 and 4 are)")),
     }
@@ -86,7 +97,7 @@ pub fn convolution(a: &Args<'_>) -> OpResult {
     let groups = a.count(8)?;
     match a.bool(6)? {
         true => transposed(&x, &weight, bias.as_deref(), &windows, &a.ints(7)?, groups),
-        false => forward(&x, &weight, bias.as_deref(), &windows, groups),
+        false => forward(&x, &weight, bias.as_deref(), &windows, groups, a.then),
     }
 }
 
@@ -109,7 +120,7 @@ pub fn conv(a: &Args<'_>) -> OpResult {
         }
         _ => a.ints(4)?,
     };
-    forward(&x, &weight, bias.as_deref(), &Windows { stride, padding, dilation }, groups)
+    forward(&x, &weight, bias.as_deref(), &Windows { stride, padding, dilation }, groups, a.then)
 }
 
 pub fn conv_transpose(a: &Args<'_>) -> OpResult {

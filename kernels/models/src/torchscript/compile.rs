@@ -897,7 +897,7 @@ fn fold(row: &'static OpRow, bound: &[Cv]) -> Option<Value> {
             _ => return None,
         }
     }
-    match (row.run)(&Args { row, values: &values }) {
+    match (row.run)(&Args::new(row, &values)) {
         Ok(value @ (Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_))) => Some(value),
         // An error is the running model's: the code may never come here.
         _ => None,

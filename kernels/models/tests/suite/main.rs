@@ -6,5 +6,6 @@ mod hostile;
 mod onnx_models;
 mod onnx_nodes;
 mod outputs;
+mod passes;
 mod programs;
 mod tokenizers;

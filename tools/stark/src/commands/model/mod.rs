@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use stark_kernels::{Device, Threads, with_device, with_parallel};
 use stark_models::Model;
+use stark_models::opt::Pass;
 
 /// Hold a model against recorded outputs, or measure its speed
 #[derive(clap::Args)]
@@ -55,7 +56,9 @@ impl Session {
         }
         let threads = Arc::new(Threads::new(n));
         // The error names the file.
-        let model = Model::load(path).map_err(|e| e.to_string())?;
+        // The reference device runs the graph as the file has it.
+        let passes = if device == Device::Reference { &[][..] } else { &Pass::ALL };
+        let model = Model::load_with(path, passes).map_err(|e| e.to_string())?;
         Ok(Session { model, device, threads })
     }
 

@@ -1,0 +1,82 @@
+//! The optimiser: passes over an imported graph that keep its results and make it run faster.
+//!
+//! Passes look at the outermost block only, where a model's layers are, and at slots that are written once. A graph
+//! that changes tensors in place, or lists, is left as it is, except that an in-place operator on a value that
+//! nobody else can see becomes a plain one first. Every pass can be switched off.
+
+mod attention;
+mod common;
+mod conv;
+mod dead;
+mod fold;
+pub(crate) mod fused;
+mod gelu;
+mod in_place;
+mod linear;
+mod uses;
+mod view;
+
+use crate::graph::Graph;
+
+/// A pass, in the order in which they run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// In-place operators on values that nobody else sees become plain ones.
+    InPlace,
+    /// What depends on constants alone is computed when the model is loaded, dequantised weights among it.
+    Fold,
+    /// Equal operators on equal arguments run once.
+    Common,
+    /// GELU spelled out with `erf` is one operator.
+    Gelu,
+    /// Scores, mask, softmax and sum are one operator that never holds all scores.
+    Attention,
+    /// Convolutions take up a batch norm, a sum and an activation that follow.
+    Conv,
+    /// Layers with constant weights pack them, and take up a bias, a sum and an activation that follow.
+    Linear,
+    /// What nobody reads does not run.
+    Dead,
+}
+
+impl Pass {
+    pub const ALL: [Pass; 8] =
+        [Pass::InPlace, Pass::Fold, Pass::Common, Pass::Gelu, Pass::Attention, Pass::Conv, Pass::Linear, Pass::Dead];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Pass::InPlace => "in-place",
+            Pass::Fold => "fold",
+            Pass::Common => "common",
+            Pass::Gelu => "gelu",
+            Pass::Attention => "attention",
+            Pass::Conv => "conv",
+            Pass::Linear => "linear",
+            Pass::Dead => "dead",
+        }
+    }
+}
+
+/// Runs `passes` in their order.
+pub fn optimise(graph: &mut Graph, passes: &[Pass]) {
+    if passes.is_empty() {
+        return;
+    }
+    for pass in Pass::ALL.into_iter().filter(|pass| passes.contains(pass)) {
+        if pass != Pass::InPlace && uses::changes_values(graph) {
+            break;
+        }
+        match pass {
+            Pass::InPlace => in_place::run(graph),
+            Pass::Fold => fold::run(graph),
+            Pass::Common => common::run(graph),
+            Pass::Gelu => gelu::run(graph),
+            Pass::Attention => attention::run(graph),
+            Pass::Conv => conv::run(graph),
+            Pass::Linear => linear::run(graph),
+            Pass::Dead => dead::run(graph),
+        }
+    }
+    dead::drop_constants(graph);
+    graph.find_last_uses();
+}

@@ -1,0 +1,130 @@
+//! What an instruction means, whichever importer it came from.
+
+use stark_kernels::cpu::activation::Activation;
+use stark_kernels::{DType, Tensor};
+
+use crate::graph::{Graph, Instr, Kind, Operand};
+use crate::value::Value;
+
+/// The operators that patterns are made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum View {
+    Add(Operand, Operand),
+    Mul(Operand, Operand),
+    Div(Operand, Operand),
+    MatMul(Operand, Operand),
+    /// `x @ weightᵀ + bias`.
+    Linear {
+        x: Operand,
+        weight: Operand,
+        bias: Option<Operand>,
+    },
+    Erf(Operand),
+    Softmax {
+        x: Operand,
+        axis: Operand,
+    },
+    Activation(Operand, Activation),
+    BatchNorm {
+        x: Operand,
+        weight: Operand,
+        bias: Operand,
+        mean: Operand,
+        var: Operand,
+        eps: Operand,
+    },
+    Conv,
+}
+
+pub fn constant(graph: &Graph, operand: Operand) -> Option<&Value> {
+    match operand {
+        Operand::Const(index) => graph.consts.get(index as usize),
+        Operand::Slot(_) => None,
+    }
+}
+
+pub fn tensor(graph: &Graph, operand: Operand) -> Option<&Tensor> {
+    match constant(graph, operand)? {
+        Value::Tensor(tensor) => Some(tensor),
+        _ => None,
+    }
+}
+
+/// A `Float32` tensor among the constants.
+pub fn floats(graph: &Graph, operand: Operand) -> Option<&Tensor> {
+    tensor(graph, operand).filter(|t| t.dtype() == DType::F32)
+}
+
+/// A number among the constants, also as a tensor of one element that does not widen what it meets.
+pub fn number(graph: &Graph, operand: Operand) -> Option<f64> {
+    match constant(graph, operand)? {
+        Value::Tensor(t) if t.numel() != 1 || t.rank() > 0 => None,
+        value => value.scalar().map(|x| x.to_f64()),
+    }
+}
+
+/// What `instr` does, when patterns know it.
+pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
+    let Kind::Op(row) = &instr.kind else { return None };
+    let arg = |i: usize| instr.args.get(i).copied();
+    let is = |i: usize, want: f64| arg(i).is_none_or(|a| number(graph, a) == Some(want));
+    let is_none = |i: usize| arg(i).is_none_or(|a| constant(graph, a).is_some_and(Value::is_none));
+    let text = |i: usize| match constant(graph, arg(i)?) {
+        Some(Value::Str(text)) => Some(&**text),
+        _ => None,
+    };
+    let activation = |a: Activation| Some(View::Activation(arg(0)?, a));
+    match row.name {
+        "Add" => Some(View::Add(arg(0)?, arg(1)?)),
+        "torch.add" if is(2, 1.0) => Some(View::Add(arg(0)?, arg(1)?)),
+        "Mul" | "torch.mul" => Some(View::Mul(arg(0)?, arg(1)?)),
+        "Div" => Some(View::Div(arg(0)?, arg(1)?)),
+        "torch.div" if is_none(2) => Some(View::Div(arg(0)?, arg(1)?)),
+        "MatMul" | "torch.matmul" => Some(View::MatMul(arg(0)?, arg(1)?)),
+        "torch.linear" => Some(View::Linear { x: arg(0)?, weight: arg(1)?, bias: arg(2).filter(|_| !is_none(2)) }),
+        "Gemm" if is(3, 1.0) && is(5, 0.0) && is(6, 1.0) && (is_none(2) || is(4, 1.0)) => {
+            let (weight, bias) = (arg(1)?, arg(2).filter(|_| !is_none(2)));
+            let n = tensor(graph, weight)?.shape().first().copied();
+            // Other shapes broadcast, which a layer's bias does not.
+            let fits =
+                bias.is_none_or(|b| tensor(graph, b).is_some_and(|b| b.rank() == 1 && b.shape().first().copied() == n));
+            fits.then_some(View::Linear { x: arg(0)?, weight, bias })
+        }
+        "Erf" | "torch.erf" => Some(View::Erf(arg(0)?)),
+        "torch.softmax" if is_none(2) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),
+        // Before version 13 it went over several axes together, by default from the second on.
+        "Softmax" if is(1, -1.0) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),
+        "Relu" | "torch.relu" => activation(Activation::Relu),
+        "torch.relu6" => activation(Activation::Relu6),
+        "torch.silu" => activation(Activation::Silu),
+        "Sigmoid" | "torch.sigmoid" => activation(Activation::Sigmoid),
+        "Tanh" | "torch.tanh" => activation(Activation::Tanh),
+        "HardSwish" | "torch.hardswish" => activation(Activation::HardSwish),
+        "torch.hardsigmoid" => activation(Activation::HardSigmoid),
+        "LeakyRelu" | "torch.leaky_relu" => activation(Activation::LeakyRelu(number(graph, arg(1)?)? as f32)),
+        "Gelu" | "torch.gelu" => match text(1)? {
+            "none" => activation(Activation::Gelu),
+            "tanh" => activation(Activation::GeluTanh),
+            _ => None,
+        },
+        "torch.batch_norm" if is(5, 0.0) && !is_none(1) && !is_none(2) => Some(View::BatchNorm {
+            x: arg(0)?,
+            weight: arg(1)?,
+            bias: arg(2)?,
+            mean: arg(3)?,
+            var: arg(4)?,
+            eps: arg(7)?,
+        }),
+        "BatchNormalization" if is(7, 0.0) => Some(View::BatchNorm {
+            x: arg(0)?,
+            weight: arg(1)?,
+            bias: arg(2)?,
+            mean: arg(3)?,
+            var: arg(4)?,
+            eps: arg(5)?,
+        }),
+        "torch.conv2d" | "Conv" => Some(View::Conv),
+        "torch._convolution" if is(6, 0.0) => Some(View::Conv),
+        _ => None,
+    }
+}
