@@ -135,7 +135,7 @@ fn code_after_a_return_does_not_make_the_function_end_without_one() {
 fn the_whole_library_checks() {
     let mut sources = SourceMap::new();
     let root = sources.add("t.stark", "print(1)");
-    let options = Options { check_all_of_std: true };
+    let options = Options { check_all_of_std: true, ..Options::default() };
     let checked = check(&mut sources, root, &Folder(PathBuf::from(".")), &options);
     let said: Vec<String> = checked
         .diagnostics
