@@ -450,15 +450,14 @@ impl<'p> FnBuilder<'_, 'p> {
             let register = self.local(*local);
             return self.emit(Instr::AddIntImm { dst: register, lhs: register, imm });
         }
+        if ty == Ty::Str && value_ty == Ty::Str && self.appends_text(op) {
+            return self.append_text(target, value);
+        }
         let rhs = self.operand(value);
         // On a plain variable the operation works in place.
         if let (ExprKind::Local(local), AssignOp::Binary(op)) = (&target.kind, op) {
             let register = self.local(*local);
-            if ty == Ty::Str && *op == hir::BinaryOp::Add {
-                self.append_text(register, rhs.register);
-            } else {
-                self.binary(*op, register, &ty, rhs.register, &value_ty, register);
-            }
+            self.binary(*op, register, &ty, rhs.register, &value_ty, register);
             return self.done(rhs);
         }
         let place = self.place(target);
@@ -495,14 +494,27 @@ impl<'p> FnBuilder<'_, 'p> {
         self.done(rhs);
     }
 
-    /// `text += more`, growing the text in place when nobody else holds it.
-    fn append_text(&mut self, text: Reg, more: Reg) {
-        if self.g.native_decls.contains_key("str_append") {
-            let place = Place::variable(text);
-            self.native_lending("str_append", &[], &[(text, Ty::Str), (more, Ty::Str)], Some(&place), &Ty::Unit);
-        } else {
-            self.native_into("str_concat", &[], &[(text, Ty::Str), (more, Ty::Str)], &Ty::Str, text);
+    /// Whether `op=` on a text puts another one behind it.
+    fn appends_text(&mut self, op: &'p AssignOp) -> bool {
+        match op {
+            AssignOp::Binary(op) => *op == hir::BinaryOp::Add,
+            AssignOp::Call(callee) => match self.target(callee) {
+                Target::Fn(func, _) => self.g.program.func(func).native.as_deref() == Some("str_concat"),
+                _ => false,
+            },
         }
+    }
+
+    /// `target += value` on texts: the text grows in place when nobody else holds it.
+    fn append_text(&mut self, target: &'p Expr, value: &'p Expr) {
+        // A value of its own: in `s += s` the target is lent while it is read.
+        let more = self.owned_temp(value);
+        let place = self.place(target);
+        let text = self.open_place(&place, &Ty::Str);
+        self.native_lending("str_append", &[], &[(text, Ty::Str), (more, Ty::Str)], Some(&place), &Ty::Unit);
+        self.close_place(&place, text);
+        self.release_place(place);
+        self.release(more);
     }
 
     // --- tasks -------------------------------------------------------------------------------------------------------------

@@ -51,7 +51,11 @@ fn anchor(text: &str, offset: u32) -> u32 {
     let line_start = before.rfind('\n').map_or(0, |i| i + 1);
     let rest = &text[offset as usize..];
     let rest = rest.split('\n').next().unwrap_or("");
-    if !before[line_start..].trim().is_empty() || !rest.trim().is_empty() {
+    if !before[line_start..].trim().is_empty() {
+        // Behind what was written last: `v + ` and nothing yet is part of that expression.
+        return before.trim_end_matches([' ', '\t']).len() as u32;
+    }
+    if !rest.trim().is_empty() {
         return offset;
     }
     let column = offset as usize - line_start;
@@ -78,7 +82,9 @@ pub fn variables(path: &[Node<'_>], module: &Module, offset: u32) -> Vec<InSight
             seen.push(InSight { name: name.name.clone(), declared: name.span });
         }
     };
-    for node in path.iter().rev() {
+    for (i, node) in path.iter().enumerate().rev() {
+        // Behind a block, its loop's variables are gone.
+        let is_in = |body: &Block| matches!(path.get(i + 1), Some(Node::Block(inner)) if inner.span == body.span);
         match node {
             Node::Block(block) => block_names(&block.stmts, offset, &mut add),
             Node::Fn(decl) => decl.params.iter().for_each(|p| add(&p.name)),
@@ -99,7 +105,7 @@ pub fn variables(path: &[Node<'_>], module: &Module, offset: u32) -> Vec<InSight
                 }
             }
             Node::Stmt(stmt) => match &stmt.kind {
-                StmtKind::For { pattern, body, .. } if body.span.start <= offset => pattern_names(pattern, &mut add),
+                StmtKind::For { pattern, body, .. } if is_in(body) => pattern_names(pattern, &mut add),
                 StmtKind::While { cond: Condition::Let { pattern, .. }, .. } => pattern_names(pattern, &mut add),
                 StmtKind::With { items, .. } => items.iter().filter_map(|i| i.name.as_ref()).for_each(&mut add),
                 StmtKind::Scope { name, .. } => add(name),
@@ -132,10 +138,13 @@ pub fn variables(path: &[Node<'_>], module: &Module, offset: u32) -> Vec<InSight
 }
 
 fn block_names(stmts: &[Stmt], offset: u32, add: &mut impl FnMut(&Ident)) {
-    for stmt in stmts.iter().rev() {
+    let before = stmts.iter().rev().filter(|stmt| stmt.span.end < offset);
+    for (i, stmt) in before.enumerate() {
         match &stmt.kind {
-            StmtKind::Let { pattern, .. } if stmt.span.end < offset => pattern_names(pattern, add),
-            StmtKind::SpawnFn(f) if stmt.span.end < offset => add(&f.name),
+            // `let b = ` and nothing yet: its value is what is being written.
+            StmtKind::Let { value: Some(Expr { kind: ExprKind::Error, .. }), .. } if i == 0 => {}
+            StmtKind::Let { pattern, .. } => pattern_names(pattern, add),
+            StmtKind::SpawnFn(f) => add(&f.name),
             _ => {}
         }
     }
@@ -263,7 +272,7 @@ mod tests {
             ("fn f(x: Int):\n    for i in 0..x:\n        let q = i\n        §\n", "i q x"),
             ("fn f(x: Int):\n    for i in 0..x:\n        let q = i\n    §\n", "x"),
             ("let xs = [1]\nlet ys = xs.map(|v| v + §)\n", "v xs"),
-            ("let xs = [1]\nlet ys = [w + § for w in xs]\n", "w xs"),
+            ("let xs = [1]\nlet ys = [w§ for w in xs]\n", "w xs"),
             ("fn f(o: Option<Int>):\n    match o:\n        Some(n) => §n\n        None => 0\n", "n o"),
             ("let mut m = 1\nlet c = 2\nfn f():\n    §pass\n", "c"),
             ("try:\n    pass\ncatch e:\n    §e\n", "e"),

@@ -337,9 +337,9 @@ mod tests {
                 "`App` cannot be a package's name @17",
                 "[package] has no key `verson` @23",
                 "the entry `../x.stark` is not below the package's folder @44",
-                "a dependency is a table, this is a text @77",
-                "dependency `c` has no `path` @83",
-                "stark.toml has no key `dependency` @91",
+                "a dependency is a table, this is a text @76",
+                "dependency `c` has no `path` @82",
+                "stark.toml has no key `dependency` @90",
             ]
         );
     }

@@ -48,6 +48,8 @@ fn rows(text: &str, sep: char, mut line: i64, at_end: bool) -> Result<Rows, Stri
                 row.push(std::mem::take(&mut field));
                 (begun, quoted) = (true, false);
             }
+            // The other half of a line end may come with the next piece.
+            '\r' if !at_end && chars.peek().is_none() => return Ok(found),
             _ if quoted => return Err(format!("line {line}: {c:?} behind the quotes that close a field")),
             '"' if field.is_empty() => {
                 begun = true;

@@ -286,7 +286,7 @@ fn json_and_files_come_and_go() {
     assert_eq!(read.as_ref().show(), "[1, 2]");
     let wrong =
         w.call("json_decode", &["Vec<Int>"], vec![s("[1, true]")], "Vec<Int>").expect_err("a Bool is no number");
-    assert!(wrong.ends_with("expected a whole number, found true at [1]"), "{wrong}");
+    assert!(wrong.contains("expected a whole number, found true at [1]"), "{wrong}");
     let dir = std::env::temp_dir().join(format!("stark-natives-{}", std::process::id()));
     let path = dir.join("a.txt").display().to_string();
     w.gives("fs_make_dir", vec![s(&dir.display().to_string())], "()", "()");

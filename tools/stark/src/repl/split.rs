@@ -40,7 +40,10 @@ fn look(text: &str) -> Seen {
         }
         match c {
             '#' => while chars.next_if(|c| *c != '\n').is_some() {},
-            '/' if chars.peek() == Some(&'/') => while chars.next_if(|c| *c != '\n').is_some() {},
+            '/' if chars.peek() == Some(&'/') => {
+                while chars.next_if(|c| *c != '\n').is_some() {}
+                continue;
+            }
             '"' | '\'' => {
                 last = [' ', c];
                 if chars.next_if_eq(&c).is_some() {
