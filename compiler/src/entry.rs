@@ -76,7 +76,9 @@ pub(crate) fn item_name(item: &ast::Item) -> Option<&Rc<str>> {
         ItemKind::Enum(e) => &e.name.name,
         ItemKind::Actor(a) => &a.name.name,
         ItemKind::Trait(t) => &t.name.name,
-        ItemKind::TypeAlias { name, .. } | ItemKind::Const { name, .. } | ItemKind::SharedLet { name, .. } => &name.name,
+        ItemKind::TypeAlias { name, .. } | ItemKind::Const { name, .. } | ItemKind::SharedLet { name, .. } => {
+            &name.name
+        }
         ItemKind::Import(_) | ItemKind::Impl(_) | ItemKind::Stmt(_) => return None,
     })
 }
@@ -85,8 +87,7 @@ pub(crate) fn item_name(item: &ast::Item) -> Option<&Rc<str>> {
 pub(crate) fn with_earlier(own: &mut ast::Module, earlier: Vec<ast::Module>, root: SourceId) {
     let pass = ast::Stmt { kind: ast::StmtKind::Pass, span: Span::new(root, 0, 0) };
     // Variables count as declared by the first item: functions come after it.
-    let mut items =
-        vec![ast::Item { span: pass.span, kind: ItemKind::Stmt(pass), attributes: Vec::new(), doc: None }];
+    let mut items = vec![ast::Item { span: pass.span, kind: ItemKind::Stmt(pass), attributes: Vec::new(), doc: None }];
     for module in earlier {
         let new: HashSet<Rc<str>> = module.items.iter().filter_map(item_name).cloned().collect();
         items.retain(|item| item_name(item).is_none_or(|name| !new.contains(name)));
@@ -110,7 +111,15 @@ impl<'a> Checker<'a> {
         for v in &state.entry.variables {
             let span = Span::new(SLOTS, v.slot as usize, v.slot as usize);
             let (name, mutable) = (v.name.clone(), v.mutable);
-            self.script_lets.push(ScriptLet { name, item: 0, global: GlobalId(0), ty: None, mutable, used: false, span });
+            self.script_lets.push(ScriptLet {
+                name,
+                item: 0,
+                global: GlobalId(0),
+                ty: None,
+                mutable,
+                used: false,
+                span,
+            });
         }
     }
 
@@ -310,7 +319,6 @@ impl<'a> Checker<'a> {
         false
     }
 }
-
 
 /// A type of an earlier compilation in this one; `None` when something in it is not there any more.
 fn restore(v: &Variable, ty: &Ty, ids: &HashMap<(bool, Rc<str>, Rc<str>), u32>) -> Option<Ty> {

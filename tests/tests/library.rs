@@ -127,7 +127,8 @@ fn every_native_of_the_library_has_a_row_with_its_scheme() {
             continue;
         };
         let row = row_scheme(row.scheme);
-        wrong.extend(schemes.iter().filter(|s| **s != row).map(|s| format!("{name}: declared {s}, the row says {row}")));
+        wrong
+            .extend(schemes.iter().filter(|s| **s != row).map(|s| format!("{name}: declared {s}, the row says {row}")));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -135,6 +136,7 @@ fn every_native_of_the_library_has_a_row_with_its_scheme() {
 #[test]
 fn every_row_is_declared_in_the_library() {
     let declared = declared();
-    let strays: Vec<&str> = stark_vm::natives::all().map(|row| row.name).filter(|name| !declared.contains_key(*name)).collect();
+    let strays: Vec<&str> =
+        stark_vm::natives::all().map(|row| row.name).filter(|name| !declared.contains_key(*name)).collect();
     assert!(strays.is_empty(), "rows that nothing declares: {strays:?}");
 }

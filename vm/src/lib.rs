@@ -20,10 +20,10 @@ pub mod trace;
 pub mod types;
 pub mod value;
 
-pub use interp::{Machine, TaskEnd, Turn};
-pub use load::{CodeSpace, LoadError, load};
 pub use fault::{Fault, FaultKind};
 pub use heap::{Opaque, Parcel, copies_on_write};
+pub use interp::{Machine, TaskEnd, Turn};
+pub use load::{CodeSpace, LoadError, load};
 pub use program::{Console, Options};
 pub use types::{TypeInfo, Types};
 pub use value::{Value, ValueRef};

@@ -109,8 +109,7 @@ impl Runtime {
         let entry = code.funcs.get(function.index()).filter(|f| f.params().is_empty()).ok_or(StartError::NoEntry)?;
         let config = Config { n_workers: self.options.n_workers, seed: self.options.seed, ..Config::default() };
         let scheduler = Scheduler::new(config).map_err(StartError::Threads)?;
-        let program: &'static Program =
-            Box::leak(Box::new(Program::new(code, self.options.clone(), args, console)));
+        let program: &'static Program = Box::leak(Box::new(Program::new(code, self.options.clone(), args, console)));
         let _ = program.handle.set(scheduler.handle());
         *self.running.lock() = Some(scheduler.handle());
         if self.stopped.load(SeqCst) {

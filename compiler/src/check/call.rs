@@ -116,13 +116,11 @@ impl<'a> Checker<'a> {
                 self.call_fns(&ids, written, args, span, hint, (name, name_span))
             }
             Def::Adt(id) => self.construct(*id, written.to_vec(), args, span, hint),
-            Def::Alias(_) => {
-                match self.apply_def(def, written.to_vec(), name, name_span, true) {
-                    Ty::Adt(id, targs) => self.construct(id, targs.to_vec(), args, span, hint),
-                    Ty::Error => self.err(span),
-                    ty => self.conversion(ty, name, args, span),
-                }
-            }
+            Def::Alias(_) => match self.apply_def(def, written.to_vec(), name, name_span, true) {
+                Ty::Adt(id, targs) => self.construct(id, targs.to_vec(), args, span, hint),
+                Ty::Error => self.err(span),
+                ty => self.conversion(ty, name, args, span),
+            },
             Def::Module(_) | Def::Trait(_) => {
                 self.error(
                     codes::NOT_CALLABLE,

@@ -661,7 +661,10 @@ impl<'a> Checker<'a> {
     fn is_script_let(&self, span: Span) -> bool {
         // They are in the order of the text.
         let first = self.script_lets.partition_point(|row| row.span.start < span.start);
-        self.script_lets[first..].iter().take_while(|row| row.span.start == span.start).any(|l| l.span == span && l.used)
+        self.script_lets[first..]
+            .iter()
+            .take_while(|row| row.span.start == span.start)
+            .any(|l| l.span == span && l.used)
     }
 }
 

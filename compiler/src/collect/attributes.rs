@@ -21,7 +21,9 @@ impl<'a> Checker<'a> {
         };
         self.check_attributes_of(&item.attributes, fits);
         match &item.kind {
-            ItemKind::Actor(actor) => actor.methods.iter().for_each(|m| self.check_attributes_of(&m.attributes, "batch")),
+            ItemKind::Actor(actor) => {
+                actor.methods.iter().for_each(|m| self.check_attributes_of(&m.attributes, "batch"))
+            }
             ItemKind::Struct(ast::Struct { methods, .. }) | ItemKind::Enum(ast::Enum { methods, .. }) => {
                 methods.iter().for_each(|m| self.check_attributes_of(&m.attributes, ""));
             }

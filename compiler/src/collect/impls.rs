@@ -6,8 +6,8 @@ use crate::types::infer::VarKind;
 use stark_syntax::ast;
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
-use std::collections::HashMap;
 use stark_syntax::source::Span;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 impl<'a> Checker<'a> {

@@ -226,8 +226,7 @@ impl Index {
         };
         let owner = def.name.rsplit_once('.').map_or(String::new(), |(owner, _)| format!("  # of {owner}"));
         let shown_self = usize::from(self.fns[id.index()].is_handler);
-        let params: Vec<String> =
-            def.params.iter().skip(shown_self).map(|p| self.param_text(p, sources)).collect();
+        let params: Vec<String> = def.params.iter().skip(shown_self).map(|p| self.param_text(p, sources)).collect();
         format!(
             "{word} {}{}({}){}{owner}",
             short(&def.name),
@@ -302,10 +301,7 @@ impl Index {
             let default = if f.default.is_some() { " = …" } else { "" };
             format!("{}{default}", self.field_text(f))
         };
-        fields
-            .iter()
-            .map(|f| Param { name: f.name.clone(), text: text(f), has_default: f.default.is_some() })
-            .collect()
+        fields.iter().map(|f| Param { name: f.name.clone(), text: text(f), has_default: f.default.is_some() }).collect()
     }
 
     /// The `///` lines above a declaration, attributes in between left out; for a module its file's first ones.
@@ -331,7 +327,6 @@ impl Index {
         lines.reverse();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
-
 }
 
 /// Whether a line with attributes has the declaration behind them.

@@ -45,8 +45,7 @@ impl Index {
             match &self.program.adt(*id).kind {
                 AdtKind::Enum(variants) => {
                     for (v, variant) in variants.iter().enumerate() {
-                        let fields: Vec<String> =
-                            variant.fields.iter().map(|f| self.show(&f.ty.subst(args))).collect();
+                        let fields: Vec<String> = variant.fields.iter().map(|f| self.show(&f.ty.subst(args))).collect();
                         let is_call = !fields.is_empty();
                         let detail = if is_call { format!("({})", fields.join(", ")) } else { String::new() };
                         let entity = Entity::Variant { adt: *id, variant: v as u32 };
@@ -154,12 +153,8 @@ impl Index {
         // The method's own parameters stay as they are.
         let own = (args.len()..def.generics.len()).map(|i| Ty::Param(i as u32, def.generics[i].name.clone()));
         let args: Vec<Ty> = args.iter().cloned().chain(own).collect();
-        let params: Vec<String> = def
-            .params
-            .iter()
-            .skip(skip)
-            .map(|p| format!("{}: {}", p.name, self.show(&p.ty.subst(&args))))
-            .collect();
+        let params: Vec<String> =
+            def.params.iter().skip(skip).map(|p| format!("{}: {}", p.name, self.show(&p.ty.subst(&args)))).collect();
         (params.join(", "), self.show(&def.ret.subst(&args)))
     }
 

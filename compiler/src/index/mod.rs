@@ -33,8 +33,15 @@ pub enum Entity {
     Zone(GlobalId),
     Module(ModuleId),
     /// A field of a struct or actor, or a named value of a variant.
-    Field { adt: AdtId, variant: Option<u32>, index: u32 },
-    Variant { adt: AdtId, variant: u32 },
+    Field {
+        adt: AdtId,
+        variant: Option<u32>,
+        index: u32,
+    },
+    Variant {
+        adt: AdtId,
+        variant: u32,
+    },
 }
 
 impl Entity {
@@ -216,16 +223,14 @@ impl Index {
             Entity::Alias(i) => self.aliases[i as usize].2,
             Entity::Const(id) => self.program.func(self.program.consts[id.index()].init).span,
             Entity::Zone(id) => self.program.globals[id.index()].span,
-            Entity::Module(id) => {
-                self.modules.get(id.index()).map_or(Span::default(), |m| Span::new(m.source, 0, 0))
-            }
+            Entity::Module(id) => self.modules.get(id.index()).map_or(Span::default(), |m| Span::new(m.source, 0, 0)),
             Entity::Field { adt, variant, index } => {
                 self.program.fields_of(adt, variant).get(index as usize).map_or(Span::default(), |f| f.name_span)
             }
             Entity::Variant { adt, variant } => match &self.program.adt(adt).kind {
-                AdtKind::Enum(variants) => variants.get(variant as usize).map_or(Span::default(), |v| {
-                    Span { end: v.span.start + v.name.len() as u32, ..v.span }
-                }),
+                AdtKind::Enum(variants) => variants
+                    .get(variant as usize)
+                    .map_or(Span::default(), |v| Span { end: v.span.start + v.name.len() as u32, ..v.span }),
                 _ => Span::default(),
             },
         }
@@ -328,8 +333,7 @@ impl Index {
     pub fn exports(&self, module: ModuleId) -> Vec<(Rc<str>, Entity)> {
         let Some(scope) = self.scopes.get(module.index()) else { return Vec::new() };
         let own = scope.own.keys().filter(|n| !n.starts_with('_'));
-        let mut out: Vec<_> =
-            own.filter_map(|n| Some((n.clone(), Entity::of(scope.names.get(n)?)?))).collect();
+        let mut out: Vec<_> = own.filter_map(|n| Some((n.clone(), Entity::of(scope.names.get(n)?)?))).collect();
         out.sort();
         out
     }

@@ -59,10 +59,9 @@ impl<'a> Checker<'a> {
     pub fn note_binding(&mut self, binding: &Binding) {
         let (Some(recorder), Binding::Local(id)) = (&mut self.recorder, binding) else { return };
         let Some(local) = self.f.bodies.last().and_then(|b| b.locals.get(id.index())) else { return };
-        recorder.locals.insert(
-            local.span,
-            LocalDecl { name: local.name.clone(), ty: local.ty.clone(), mutable: local.mutable },
-        );
+        recorder
+            .locals
+            .insert(local.span, LocalDecl { name: local.name.clone(), ty: local.ty.clone(), mutable: local.mutable });
     }
 
     pub fn note_local(&mut self, at: Span, body: usize, local: LocalId) {

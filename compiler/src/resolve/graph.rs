@@ -1,8 +1,8 @@
 //! Which files a program consists of: the library, the program's own file, and what they import, each parsed once.
 
+use crate::Host;
 use crate::hir::ModuleId;
 use crate::session::Parsed;
-use crate::Host;
 use stark_syntax::ast::{self, Import, ItemKind};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;

@@ -18,40 +18,40 @@ pub fn show_final(program: &Program, ty: &Ty) -> String {
 fn show_with(program: &Program, look: &dyn Fn(&Ty) -> Ty, kind: &dyn Fn(u32) -> VarKind, ty: &Ty) -> String {
     let show = |ty: &Ty| show_with(program, look, kind, ty);
     let list = |ts: &[Ty]| ts.iter().map(show).collect::<Vec<_>>().join(", ");
-        match &look(ty) {
-            Ty::Num(kind) => num_name(*kind).to_string(),
-            Ty::Bool => "Bool".into(),
-            Ty::Str => "String".into(),
-            Ty::Bytes => "Bytes".into(),
-            Ty::Duration => "Duration".into(),
-            Ty::Instant => "Instant".into(),
-            Ty::Unit => "()".into(),
-            Ty::Never => "Never".into(),
-            Ty::Tuple(ts) => format!("({})", list(ts)),
-            Ty::Fn(ps, r) if matches!(look(r), Ty::Unit) => format!("fn({})", list(ps)),
-            Ty::Fn(ps, r) => format!("fn({}) -> {}", list(ps), show(r)),
-            Ty::Adt(id, ts) if ts.is_empty() => program.adts[id.index()].name.to_string(),
-            Ty::Adt(id, ts) => format!("{}<{}>", program.adts[id.index()].name, list(ts)),
-            Ty::Tensor(t) => {
-                let mut out = String::from("Tensor");
-                if let Some(elem) = &t.elem {
-                    out += &format!("<{}>", show(elem));
-                }
-                if let Some(dims) = &t.dims {
-                    out += &format!("[{}]", dims.iter().map(show_dim).collect::<Vec<_>>().join(", "));
-                }
-                out
+    match &look(ty) {
+        Ty::Num(kind) => num_name(*kind).to_string(),
+        Ty::Bool => "Bool".into(),
+        Ty::Str => "String".into(),
+        Ty::Bytes => "Bytes".into(),
+        Ty::Duration => "Duration".into(),
+        Ty::Instant => "Instant".into(),
+        Ty::Unit => "()".into(),
+        Ty::Never => "Never".into(),
+        Ty::Tuple(ts) => format!("({})", list(ts)),
+        Ty::Fn(ps, r) if matches!(look(r), Ty::Unit) => format!("fn({})", list(ps)),
+        Ty::Fn(ps, r) => format!("fn({}) -> {}", list(ps), show(r)),
+        Ty::Adt(id, ts) if ts.is_empty() => program.adts[id.index()].name.to_string(),
+        Ty::Adt(id, ts) => format!("{}<{}>", program.adts[id.index()].name, list(ts)),
+        Ty::Tensor(t) => {
+            let mut out = String::from("Tensor");
+            if let Some(elem) = &t.elem {
+                out += &format!("<{}>", show(elem));
             }
-            Ty::Dyn(id, ts) if ts.is_empty() => program.traits[id.index()].name.to_string(),
-            Ty::Dyn(id, ts) => format!("{}<{}>", program.traits[id.index()].name, list(ts)),
-            Ty::Param(_, name) => name.to_string(),
-            Ty::Infer(var) => match kind(*var) {
-                VarKind::IntLit => "Int".into(),
-                VarKind::FloatLit => "Float".into(),
-                VarKind::Any | VarKind::Braces => "_".into(),
-            },
-            Ty::Error => "?".into(),
+            if let Some(dims) = &t.dims {
+                out += &format!("[{}]", dims.iter().map(show_dim).collect::<Vec<_>>().join(", "));
+            }
+            out
         }
+        Ty::Dyn(id, ts) if ts.is_empty() => program.traits[id.index()].name.to_string(),
+        Ty::Dyn(id, ts) => format!("{}<{}>", program.traits[id.index()].name, list(ts)),
+        Ty::Param(_, name) => name.to_string(),
+        Ty::Infer(var) => match kind(*var) {
+            VarKind::IntLit => "Int".into(),
+            VarKind::FloatLit => "Float".into(),
+            VarKind::Any | VarKind::Braces => "_".into(),
+        },
+        Ty::Error => "?".into(),
+    }
 }
 
 pub fn show_dim(dim: &Dim) -> String {

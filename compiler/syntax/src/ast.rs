@@ -476,7 +476,12 @@ pub enum Literal {
 pub enum FPart {
     Text(Rc<str>),
     /// `nested`: the parts of a format that holds values itself, as in `{x:{width}}`; `spec` is `None` then.
-    Value { expr: Expr, spec: Option<Rc<str>>, nested: Vec<FPart>, spec_span: Span },
+    Value {
+        expr: Expr,
+        spec: Option<Rc<str>>,
+        nested: Vec<FPart>,
+        spec_span: Span,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -106,7 +106,9 @@ impl Project {
         let roots = self.roots_of(path.as_deref());
         let analysis = stark_compiler::analyse(&mut sources, root, &Files { project: self, roots }, &options);
         let root = match in_std {
-            Some(shown) => (0..).map(SourceId).take_while(|i| sources.get(*i).is_some()).find(|i| sources.path(*i) == shown)?,
+            Some(shown) => {
+                (0..).map(SourceId).take_while(|i| sources.get(*i).is_some()).find(|i| sources.path(*i) == shown)?
+            }
             None => root,
         };
         Some(Program { serial: self.n_analyses, sources, root, analysis })
@@ -128,9 +130,8 @@ impl Project {
     pub fn uri_of(&self, sources: &SourceMap, source: SourceId) -> Result<Uri, String> {
         let shown = sources.path(source);
         if let Some(path) = crate::std_sources::path_of(&self.std_folder, shown) {
-            crate::std_sources::write(&self.std_folder).map_err(|e| {
-                format!("cannot write the library's sources to {}: {e}", self.std_folder.display())
-            })?;
+            crate::std_sources::write(&self.std_folder)
+                .map_err(|e| format!("cannot write the library's sources to {}: {e}", self.std_folder.display()))?;
             return uri::of_path(&path).ok_or_else(|| format!("no address for {}", path.display()));
         }
         let open = self.documents.keys().find(|u| uri::to_path(u).is_some_and(|p| p.display().to_string() == shown));

@@ -184,8 +184,7 @@ pub struct OpenCall {
 /// The innermost call around a place, by its tokens alone.
 pub fn open_call(text: &str, offset: u32) -> Option<OpenCall> {
     let lexed = lex(text, SourceId(0));
-    let tokens: Vec<Token> =
-        lexed.tokens.into_iter().filter(|t| !t.kind.is_layout() && t.start < offset).collect();
+    let tokens: Vec<Token> = lexed.tokens.into_iter().filter(|t| !t.kind.is_layout() && t.start < offset).collect();
     let mut depth = 0;
     let open = tokens.iter().enumerate().rev().find_map(|(i, t)| {
         if t.kind.closes() && t.end <= offset {
@@ -241,9 +240,10 @@ pub fn is_prose(text: &str, offset: u32) -> bool {
     let lexed = lex(text, SourceId(0));
     let inside = |start: u32, end: u32| start < offset && offset <= end;
     let in_comment = lexed.comments.iter().any(|c| inside(c.span.start, c.span.end));
-    let in_text = lexed.tokens.iter().any(|t| {
-        matches!(t.kind, TokenKind::Text | TokenKind::BrokenText) && t.start < offset && offset < t.end
-    });
+    let in_text = lexed
+        .tokens
+        .iter()
+        .any(|t| matches!(t.kind, TokenKind::Text | TokenKind::BrokenText) && t.start < offset && offset < t.end);
     in_comment || in_text
 }
 
@@ -257,8 +257,7 @@ mod tests {
         let text = marked.replace('§', "");
         let module = stark_syntax::parse(&text, SourceId(0)).module;
         let path = around(&module, &text, offset);
-        let mut names: Vec<String> =
-            variables(&path, &module, offset).iter().map(|v| v.name.to_string()).collect();
+        let mut names: Vec<String> = variables(&path, &module, offset).iter().map(|v| v.name.to_string()).collect();
         names.sort();
         names.join(" ")
     }
@@ -290,7 +289,8 @@ mod tests {
             open_call(&marked.replace('§', ""), offset)
                 .map(|c| (marked[c.callee as usize..].chars().take(1).collect::<String>(), c.argument, c.name))
         };
-        let call = |name: &str, argument, named: Option<&str>| Some((name.to_string(), argument, named.map(String::from)));
+        let call =
+            |name: &str, argument, named: Option<&str>| Some((name.to_string(), argument, named.map(String::from)));
         assert_eq!(at("f(1, g(2), §"), call("f", 2, None));
         assert_eq!(at("f(1, g(2§"), call("g", 0, None));
         assert_eq!(at("a.m(x = §1)"), call("m", 0, Some("x")));

@@ -81,10 +81,7 @@ fn read_header(input: &mut impl BufRead) -> Result<Option<u64>, String> {
     let mut is_first = true;
     loop {
         let mut line = Vec::new();
-        input
-            .take(MAX_HEADER)
-            .read_until(b'\n', &mut line)
-            .map_err(|e| format!("cannot read standard input: {e}"))?;
+        input.take(MAX_HEADER).read_until(b'\n', &mut line).map_err(|e| format!("cannot read standard input: {e}"))?;
         if line.is_empty() {
             return if is_first { Ok(None) } else { Err("the input ended inside a message's header".to_string()) };
         }
@@ -109,7 +106,10 @@ fn read_header(input: &mut impl BufRead) -> Result<Option<u64>, String> {
 
 fn not_a_header(text: &str) -> String {
     let shown: String = text.chars().take(40).collect();
-    format!("`{}` is not the header of a message; an editor starts this command, it is not for a terminal", shown.escape_debug())
+    format!(
+        "`{}` is not the header of a message; an editor starts this command, it is not for a terminal",
+        shown.escape_debug()
+    )
 }
 
 #[cfg(test)]

@@ -42,7 +42,9 @@ impl Project {
         }
         let now = Lock::of(self)?;
         let before = match path.exists() {
-            true => Some(Lock::read(&path).map_err(|why| format!("{shown}: {why}; delete it to have it written anew"))?),
+            true => {
+                Some(Lock::read(&path).map_err(|why| format!("{shown}: {why}; delete it to have it written anew"))?)
+            }
             false => None,
         };
         if before.as_ref() == Some(&now) {
@@ -91,17 +93,21 @@ impl Lock {
                 let value = row.get_ref().get(key).and_then(|v| v.get_ref().as_str());
                 value.map(str::to_string).ok_or(format!("a package has no `{key}`"))
             };
-            lock.rows.insert(text("name")?, Row { version: text("version")?, path: text("path")?, hash: text("hash")? });
+            lock.rows
+                .insert(text("name")?, Row { version: text("version")?, path: text("path")?, hash: text("hash")? });
         }
         Ok(lock)
     }
 
     pub fn text(&self) -> String {
-        let mut out = format!("# Written by stark. It belongs under version control; do not edit it.\nversion = {VERSION}\n");
+        let mut out =
+            format!("# Written by stark. It belongs under version control; do not edit it.\nversion = {VERSION}\n");
         for (name, row) in &self.rows {
             let Row { version, path, hash } = row;
             let path = path.replace('\\', "\\\\").replace('"', "\\\"");
-            out += &format!("\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\npath = \"{path}\"\nhash = \"{hash}\"\n");
+            out += &format!(
+                "\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\npath = \"{path}\"\nhash = \"{hash}\"\n"
+            );
         }
         out
     }
@@ -114,12 +120,16 @@ impl Lock {
                 Some(old) if old.version != row.version => {
                     out.push(format!("`{name}` went from {} to {}", old.version, row.version));
                 }
-                Some(old) if old.path != row.path => out.push(format!("`{name}` moved from {} to {}", old.path, row.path)),
+                Some(old) if old.path != row.path => {
+                    out.push(format!("`{name}` moved from {} to {}", old.path, row.path))
+                }
                 Some(old) if old.hash != row.hash => out.push(format!("`{name}` has changed")),
                 Some(_) => {}
             }
         }
-        out.extend(self.rows.keys().filter(|name| !now.rows.contains_key(*name)).map(|name| format!("`{name}` is gone")));
+        out.extend(
+            self.rows.keys().filter(|name| !now.rows.contains_key(*name)).map(|name| format!("`{name}` is gone")),
+        );
         out
     }
 }

@@ -91,12 +91,13 @@ impl Reader<'_> {
 
     /// A key that is not one of `known`.
     fn unknown(&mut self, range: &Range, what: &str, key: &str, known: &[&str]) {
-        let near = known.iter().filter(|k| strsim::osa_distance(k, key) <= 2).min_by_key(|k| strsim::osa_distance(k, key));
+        let near =
+            known.iter().filter(|k| strsim::osa_distance(k, key) <= 2).min_by_key(|k| strsim::osa_distance(k, key));
         let mut problem = self.problem(range, format!("{what} has no key `{key}`"), "not known");
         problem = match near {
-            Some(near) => {
-                problem.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(self.span(range), (*near).into())])
-            }
+            Some(near) => problem
+                .help(format!("did you mean `{near}`?"))
+                .fix(format!("write `{near}`"), vec![(self.span(range), (*near).into())]),
             None => problem.help(format!("known here: {}", known.join(", "))),
         };
         self.out.push(problem);
@@ -154,7 +155,8 @@ impl Reader<'_> {
                 "version" => {
                     if let Some(version) = self.text("version", value) {
                         if !is_version(&version) {
-                            let problem = self.problem(&range, format!("`{version}` is not a version"), "not three numbers");
+                            let problem =
+                                self.problem(&range, format!("`{version}` is not a version"), "not three numbers");
                             self.out.push(problem.help("three numbers with points between them, as in \"0.1.0\""));
                         }
                         manifest.version = version;
@@ -192,8 +194,11 @@ impl Reader<'_> {
         }
         let Some(table) = value.get_ref().as_table() else {
             let found = kind_of(value.get_ref());
-            let problem = self.problem(&value.span(), format!("a dependency is a table, this is {found}"), "not a table");
-            return self.out.push(problem.help(format!("write `{name} = {{ path = \"../{name}\" }}`; packages come from folders")));
+            let problem =
+                self.problem(&value.span(), format!("a dependency is a table, this is {found}"), "not a table");
+            return self.out.push(
+                problem.help(format!("write `{name} = {{ path = \"../{name}\" }}`; packages come from folders")),
+            );
         };
         let mut path = None;
         for (key, value) in in_order(table) {
@@ -250,9 +255,11 @@ impl Reader<'_> {
 
     /// A path that must stay below the package's folder.
     fn inside(&mut self, what: &str, path: &str, range: &Range) {
-        let stays = !path.contains('\\') && Path::new(path).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+        let stays = !path.contains('\\')
+            && Path::new(path).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
         if !stays || path.is_empty() {
-            let problem = self.problem(range, format!("{what} `{path}` is not below the package's folder"), "leads out of it");
+            let problem =
+                self.problem(range, format!("{what} `{path}` is not below the package's folder"), "leads out of it");
             self.out.push(problem.help("write a path relative to the folder of this file, with `/` and without `..`"));
         }
     }
@@ -348,7 +355,10 @@ mod tests {
     fn what_is_not_toml_is_told() {
         for text in ["[package", "name = ", "[package]\nname = \"a\"\nname = \"b\"\n", "\u{0}", "a = [1, \n"] {
             let (_, problems) = check(text);
-            assert!(problems.iter().all(|p| p.starts_with("stark.toml cannot be read: ")) && !problems.is_empty(), "{text:?}: {problems:?}");
+            assert!(
+                problems.iter().all(|p| p.starts_with("stark.toml cannot be read: ")) && !problems.is_empty(),
+                "{text:?}: {problems:?}"
+            );
         }
     }
 

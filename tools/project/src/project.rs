@@ -72,7 +72,11 @@ impl Project {
             if i > 0 {
                 // `a/b` is shown as `a` one up, `.` as `..`.
                 shown = match shown.file_name() {
-                    Some(_) => shown.parent().map(Path::to_path_buf).filter(|p| !p.as_os_str().is_empty()).unwrap_or(".".into()),
+                    Some(_) => shown
+                        .parent()
+                        .map(Path::to_path_buf)
+                        .filter(|p| !p.as_os_str().is_empty())
+                        .unwrap_or(".".into()),
                     None if shown == Path::new(".") => "..".into(),
                     None => shown.join(".."),
                 };
@@ -133,9 +137,9 @@ struct Finder {
 impl Finder {
     fn find(mut self, folder: &Path) -> Result<Project, Refusal> {
         let absolute = canonical(folder).map_err(Refusal::Message)?;
-        let (source, text) = self.read(folder, &absolute).map_err(|why| {
-            Refusal::Message(format!("cannot read {}: {why}", folder.join(MANIFEST_NAME).display()))
-        })?;
+        let (source, text) = self
+            .read(folder, &absolute)
+            .map_err(|why| Refusal::Message(format!("cannot read {}: {why}", folder.join(MANIFEST_NAME).display())))?;
         self.package(folder, absolute, source, &text, Span::new(source, 0, 0));
         if !self.diagnostics.is_empty() {
             return Err(Refusal::Diagnostics(self.sources, self.diagnostics));
@@ -201,7 +205,8 @@ impl Finder {
                     let mut circle: Vec<&str> = self.open[at..].iter().map(|(i, _)| self.packages[*i].name()).collect();
                     circle.push(self.packages[*index].name());
                     let what = format!("packages depend on each other in a circle: {}", circle.join(" → "));
-                    let mut problem = Diagnostic::error(codes::BAD_DEPENDENCY, what, dependency.span, "this closes the circle");
+                    let mut problem =
+                        Diagnostic::error(codes::BAD_DEPENDENCY, what, dependency.span, "this closes the circle");
                     for (_, named) in &self.open[at + 1..] {
                         problem = problem.because(*named, "through this");
                     }
@@ -217,7 +222,10 @@ impl Finder {
                 let (source, text) = match self.read(&there, &absolute) {
                     Ok(read) => read,
                     Err(why) => {
-                        let what = format!("dependency `{name}` is no package: {}: {why}", there.join(MANIFEST_NAME).display());
+                        let what = format!(
+                            "dependency `{name}` is no package: {}: {why}",
+                            there.join(MANIFEST_NAME).display()
+                        );
                         return refuse(self, what, "no package here", "");
                     }
                 };
@@ -230,7 +238,8 @@ impl Finder {
             && !found.name.is_empty()
         {
             let what = format!("the package in {} is called `{}`, not `{name}`", there.display(), found.name);
-            let problem = Diagnostic::error(codes::BAD_DEPENDENCY, what, dependency.span, format!("named `{name}` here"));
+            let problem =
+                Diagnostic::error(codes::BAD_DEPENDENCY, what, dependency.span, format!("named `{name}` here"));
             let problem = problem.because(found.name_span, "its own name");
             let help = format!("write `{} = {{ path = … }}`", found.name);
             self.diagnostics.push(problem.help(help));

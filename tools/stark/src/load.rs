@@ -3,11 +3,11 @@
 use crate::commands::REFUSED;
 use crate::host::FileHost;
 use stark_bytecode::{Module, VerifiedModule};
+use stark_project::{Project, Refusal};
 use stark_syntax::diagnostic::{Diagnostic, Severity};
 use stark_syntax::render;
 use stark_syntax::source::SourceMap;
 use std::io::{IsTerminal, Write};
-use stark_project::{Project, Refusal};
 use std::path::{Path, PathBuf};
 
 /// Largest source or bytecode file that is read, in bytes.
@@ -108,7 +108,10 @@ impl Target {
             let file = project.root().entry().unwrap_or_default();
             if !file.is_file() {
                 let name = project.root().name();
-                return Err(refuse(format!("package `{name}` has no {}: it is the `entry` of its stark.toml", file.display())));
+                return Err(refuse(format!(
+                    "package `{name}` has no {}: it is the `entry` of its stark.toml",
+                    file.display()
+                )));
             }
             Target { file, project: Some(project) }
         } else if is_bytecode(path).map_err(refuse)? {

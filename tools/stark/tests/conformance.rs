@@ -11,7 +11,8 @@ fn main() {
     let args = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance");
     let stark = PathBuf::from(env!("CARGO_BIN_EXE_stark"));
-    let models = std::env::var_os("STARK_MODELS").map(|m| std::fs::canonicalize(&m).unwrap_or_else(|_| PathBuf::from(m)));
+    let models =
+        std::env::var_os("STARK_MODELS").map(|m| std::fs::canonicalize(&m).unwrap_or_else(|_| PathBuf::from(m)));
     let url = stark_tests::http::serve();
     let mut trials = Vec::new();
     for case in find(&root) {

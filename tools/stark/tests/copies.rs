@@ -14,13 +14,25 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 const CASES: &[(&str, &str)] = &[
     ("append", "let mut v: Vec<Int> = []\nfor i in 0..N:\n    v.push(i)\nprint(v.len())\n"),
     ("set_elements", "let mut v = [0] * 100\nfor i in 0..N:\n    v[i % 100] = i\nprint(v[0])\n"),
-    ("compound_assignment_to_elements", "let mut v = [1.5] * 100\nfor i in 0..N:\n    v[i % 100] += 1.0\nprint(v[0] > 1.0)\n"),
+    (
+        "compound_assignment_to_elements",
+        "let mut v = [1.5] * 100\nfor i in 0..N:\n    v[i % 100] += 1.0\nprint(v[0] > 1.0)\n",
+    ),
     ("sort", "let mut v = [3, 1, 2]\nfor i in 0..N:\n    v[0] = i\n    v.sort()\nprint(v.len())\n"),
-    ("update_a_map", "let mut m: Map<Int, Int> = {}\nfor i in 0..N:\n    m[i % 10] = m.get_or(i % 10, 0) + 1\nprint(m.len())\n"),
-    ("compound_assignment_in_a_map", "let mut m = {\"a\": 1}\nfor _ in 0..N:\n    m[\"a\"] += 1\nprint(m[\"a\"] > 1)\n"),
+    (
+        "update_a_map",
+        "let mut m: Map<Int, Int> = {}\nfor i in 0..N:\n    m[i % 10] = m.get_or(i % 10, 0) + 1\nprint(m.len())\n",
+    ),
+    (
+        "compound_assignment_in_a_map",
+        "let mut m = {\"a\": 1}\nfor _ in 0..N:\n    m[\"a\"] += 1\nprint(m[\"a\"] > 1)\n",
+    ),
     ("add_to_a_set", "let mut s: Set<Int> = Set::new()\nfor i in 0..N:\n    s.insert(i % 50)\nprint(s.len())\n"),
     ("nested_vectors", "let mut grid = [[0, 0], [0, 0]]\nfor i in 0..N:\n    grid[i % 2][1] = i\nprint(grid.len())\n"),
-    ("vectors_in_a_map", "let mut m: Map<String, Vec<Int>> = {\"a\": []}\nfor i in 0..N:\n    m[\"a\"].push(i)\nprint(m[\"a\"].len())\n"),
+    (
+        "vectors_in_a_map",
+        "let mut m: Map<String, Vec<Int>> = {\"a\": []}\nfor i in 0..N:\n    m[\"a\"].push(i)\nprint(m[\"a\"].len())\n",
+    ),
     (
         "fields",
         "struct P:\n    x: Int\n    tags: Vec<Int>\nlet mut p = P(x = 0, tags = [])\nfor i in 0..N:\n    p.x += i\n    p.tags.push(i)\nprint(p.tags.len())\n",

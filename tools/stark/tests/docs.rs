@@ -54,7 +54,8 @@ fn examples(text: &str, page: &str) -> Vec<Example> {
     let mut last_end = 0;
     while let Some((number, line)) = lines.next() {
         let Some(kind) = line.strip_prefix("```").filter(|k| !k.is_empty()) else { continue };
-        let body: String = lines.by_ref().map(|(_, l)| l).take_while(|l| *l != "```").map(|l| format!("{l}\n")).collect();
+        let body: String =
+            lines.by_ref().map(|(_, l)| l).take_while(|l| *l != "```").map(|l| format!("{l}\n")).collect();
         let end = number + body.lines().count() + 1;
         if kind == "stark" {
             found.push(Example { name: format!("docs/{page}:{}", number + 1), program: body, output: None });
@@ -79,7 +80,9 @@ fn check(stark: &Path, root: &Path, example: &Example) -> Result<(), Failed> {
         return Err(format!("status {:?}\n{}{}", got.status, got.stdout, got.stderr).into());
     }
     match &example.output {
-        Some(want) if *want != got.stdout => Err(format!("--- expected\n{want}--- got\n{}{}", got.stdout, got.stderr).into()),
+        Some(want) if *want != got.stdout => {
+            Err(format!("--- expected\n{want}--- got\n{}{}", got.stdout, got.stderr).into())
+        }
         _ => Ok(()),
     }
 }

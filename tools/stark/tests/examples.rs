@@ -12,7 +12,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 fn main() {
     let args = Arguments::from_args();
     let root = std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).expect("the repository");
-    let large = std::env::var_os("STARK_MODELS").map(|m| std::fs::canonicalize(&m).unwrap_or_else(|_| PathBuf::from(m)));
+    let large =
+        std::env::var_os("STARK_MODELS").map(|m| std::fs::canonicalize(&m).unwrap_or_else(|_| PathBuf::from(m)));
     let mut trials = Vec::new();
     let mut add = |name: &str, needs_large: bool, test: Box<dyn FnOnce(&Path) -> Result<(), Failed> + Send>| {
         let missing = needs_large && large.is_none();
@@ -21,17 +22,31 @@ fn main() {
         trials.push(Trial::test(name, move || test(&folder)).with_ignored_flag(missing));
     };
     let repository = root.clone();
-    add("the small pipeline gives the reference labels", false, Box::new(move |models| {
-        pipeline(&repository, models, ["mini_embedder.pt", "mini_classifier.pt", "topic_wordpiece", "mini_pipeline.json"])
-    }));
+    add(
+        "the small pipeline gives the reference labels",
+        false,
+        Box::new(move |models| {
+            pipeline(
+                &repository,
+                models,
+                ["mini_embedder.pt", "mini_classifier.pt", "topic_wordpiece", "mini_pipeline.json"],
+            )
+        }),
+    );
     let repository = root.clone();
-    add("the large pipeline gives the reference labels", true, Box::new(move |models| {
-        pipeline(&repository, models, ["embedder.pt", "classifier.pt", "minilm_wordpiece", "pipeline.json"])
-    }));
+    add(
+        "the large pipeline gives the reference labels",
+        true,
+        Box::new(move |models| {
+            pipeline(&repository, models, ["embedder.pt", "classifier.pt", "minilm_wordpiece", "pipeline.json"])
+        }),
+    );
     let repository = root.clone();
-    add("digits_mlp.pt reaches its test accuracy", false, Box::new(move |models| {
-        digits(&repository, models, "digits_mlp.pt", "x", 350)
-    }));
+    add(
+        "digits_mlp.pt reaches its test accuracy",
+        false,
+        Box::new(move |models| digits(&repository, models, "digits_mlp.pt", "x", 350)),
+    );
     // 97.2 % and 99.4 % of 360, as the models' manifest says.
     for (file, input, right) in [
         ("digits_mlp_script.pt", "x", 350),

@@ -142,7 +142,12 @@ fn a_programs_own_errors_end_as_documented() {
         ("own status", "exit(7)\n", 7, ""),
         ("a deadlock", "let c: Channel<Int> = channel()\nprint(c.recv())\n", 3, "deadlock"),
         ("a failed assert", "assert 1 == 2, \"one is two\"\n", 1, "one is two"),
-        ("in a task", "fn f() -> Int: throw ValueError(\"bad\")\nlet h = spawn f()\nprint(h.join())\n", 1, "ValueError: bad"),
+        (
+            "in a task",
+            "fn f() -> Int: throw ValueError(\"bad\")\nlet h = spawn f()\nprint(h.join())\n",
+            1,
+            "ValueError: bad",
+        ),
         ("division", "let z = 0\nprint(1 / z)\n", 1, "ZeroDivisionError"),
         ("a missing file", "print(fs.read_text(\"nowhere.txt\"))\n", 1, "IoError"),
         ("a broken model", "let m = load_model(\"bad.stark\")\nprint(m.inputs())\n", 1, "ModelError"),
@@ -171,8 +176,10 @@ fn runaway_allocation_ends_that_program_with_an_error() {
 fn large_sources_take_time_in_proportion() {
     let n = 30_000;
     let lines = |line: &dyn Fn(usize) -> String, n: usize| (0..n).map(line).collect::<String>();
-    let deep = |open: &str, inside: &str, close: &str| format!("let a = {}{inside}{}\n", open.repeat(n), close.repeat(n));
-    let in_match = |arms: String| format!("fn f(x: Int) -> Int:\n    return match x:\n{arms}        _ => 0\nprint(f(1))\n");
+    let deep =
+        |open: &str, inside: &str, close: &str| format!("let a = {}{inside}{}\n", open.repeat(n), close.repeat(n));
+    let in_match =
+        |arms: String| format!("fn f(x: Int) -> Int:\n    return match x:\n{arms}        _ => 0\nprint(f(1))\n");
     let cases: &[(&str, String, i32)] = &[
         ("brackets", "(".repeat(n * 10), 2),
         ("a sum", deep("1 + ", "1", ""), 2),
@@ -199,7 +206,10 @@ fn large_sources_take_time_in_proportion() {
             "implementors",
             format!(
                 "trait A:\n    fn f(&self) -> Int\n{}",
-                lines(&|i| format!("struct S{i}:\n    x: Int\nimpl A for S{i}:\n    fn f(&self) -> Int: return {i}\n"), n / 10)
+                lines(
+                    &|i| format!("struct S{i}:\n    x: Int\nimpl A for S{i}:\n    fn f(&self) -> Int: return {i}\n"),
+                    n / 10
+                )
             ),
             0,
         ),
@@ -217,19 +227,114 @@ fn large_sources_take_time_in_proportion() {
 #[test]
 fn soups_of_words_and_signs_never_panic_the_compiler() {
     const WORDS: &[&str] = &[
-        "let", "mut", "fn", "if", "else", "match", "while", "for", "in", "return", "struct", "enum", "trait", "impl", "actor",
-        "async", "await", "spawn", "scope", "select", "try", "catch", "finally", "throw", "with", "as", "not", "and", "or",
-        "x", "y", "T", "Int", "String", "Vec", "Tensor", "self", "Some", "None", "(", ")", "[", "]", "{", "}", "<", ">", ":",
-        ",", ".", "..", "..=", "=", "==", "=>", "->", "+", "-", "*", "**", "/", "%", "@", "&", "|", "^", "~", "?", "_", ";",
-        "\n", "\n    ", "\n        ", "\n", "1", "2.5", "0xff", "\"a\"", "f\"{", "}\"", "b\"x\"", "true", "5s", "#c\n", "/*", "*/",
-        "&mut", "::", "print", "shared", "const", "type", "where", "import", "from", "assert", "break", "continue", "pass", "\\",
+        "let",
+        "mut",
+        "fn",
+        "if",
+        "else",
+        "match",
+        "while",
+        "for",
+        "in",
+        "return",
+        "struct",
+        "enum",
+        "trait",
+        "impl",
+        "actor",
+        "async",
+        "await",
+        "spawn",
+        "scope",
+        "select",
+        "try",
+        "catch",
+        "finally",
+        "throw",
+        "with",
+        "as",
+        "not",
+        "and",
+        "or",
+        "x",
+        "y",
+        "T",
+        "Int",
+        "String",
+        "Vec",
+        "Tensor",
+        "self",
+        "Some",
+        "None",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "<",
+        ">",
+        ":",
+        ",",
+        ".",
+        "..",
+        "..=",
+        "=",
+        "==",
+        "=>",
+        "->",
+        "+",
+        "-",
+        "*",
+        "**",
+        "/",
+        "%",
+        "@",
+        "&",
+        "|",
+        "^",
+        "~",
+        "?",
+        "_",
+        ";",
+        "\n",
+        "\n    ",
+        "\n        ",
+        "\n",
+        "1",
+        "2.5",
+        "0xff",
+        "\"a\"",
+        "f\"{",
+        "}\"",
+        "b\"x\"",
+        "true",
+        "5s",
+        "#c\n",
+        "/*",
+        "*/",
+        "&mut",
+        "::",
+        "print",
+        "shared",
+        "const",
+        "type",
+        "where",
+        "import",
+        "from",
+        "assert",
+        "break",
+        "continue",
+        "pass",
+        "\\",
     ];
     let folder = tempfile::tempdir().expect("a folder");
     let mut rng = Rng(23);
     let mut files = Vec::new();
     for round in 0..400 {
         let n = 1 + rng.below(80);
-        let soup: String = (0..n).map(|_| WORDS[rng.below(WORDS.len())].to_string() + [" ", ""][rng.below(2)]).collect();
+        let soup: String =
+            (0..n).map(|_| WORDS[rng.below(WORDS.len())].to_string() + [" ", ""][rng.below(2)]).collect();
         let name = format!("soup{round}.stark");
         std::fs::write(folder.path().join(&name), soup).expect("a temporary file");
         files.push(name);
@@ -254,8 +359,18 @@ fn greedy_programs_end_with_an_error_of_their_own() {
         ("a text", "let mut s = \"abc\"\nwhile true: s = s + s\n".into(), 1, "OutOfMemoryError"),
         ("a list", "let mut v = [0]\nwhile true: v.push(1)\n".into(), 1, "OutOfMemoryError"),
         ("a repeated text", "print(len(\"ab\" * 100000000000))\n".into(), 1, "OutOfMemoryError"),
-        ("a silly shape", "let t: Tensor<Float32> = zeros([100000000, 100000000])\nprint(t.shape())\n".into(), 1, "OutOfMemoryError"),
-        ("a shape past all numbers", "let t: Tensor<Float32> = zeros([4611686018427387904, 4])\nprint(t)\n".into(), 1, "ShapeError"),
+        (
+            "a silly shape",
+            "let t: Tensor<Float32> = zeros([100000000, 100000000])\nprint(t.shape())\n".into(),
+            1,
+            "OutOfMemoryError",
+        ),
+        (
+            "a shape past all numbers",
+            "let t: Tensor<Float32> = zeros([4611686018427387904, 4])\nprint(t)\n".into(),
+            1,
+            "ShapeError",
+        ),
         (
             "tensors without end",
             "let mut v: Vec<Tensor<Float32>> = []\nwhile true: v.push(zeros([16384, 16384]))\n".into(),
@@ -268,7 +383,8 @@ fn greedy_programs_end_with_an_error_of_their_own() {
         ("input at its end", "print(input())\nexit(6)\n".into(), 6, ""),
         (
             "throwing in finally",
-            "fn f():\n    try:\n        throw ValueError(\"a\")\n    finally:\n        throw ValueError(\"b\")\nf()\n".into(),
+            "fn f():\n    try:\n        throw ValueError(\"a\")\n    finally:\n        throw ValueError(\"b\")\nf()\n"
+                .into(),
             1,
             "ValueError: b",
         ),

@@ -237,7 +237,11 @@ fn hover_tells_declarations_types_shapes_and_documentation() {
     let text = marked(SHAPES);
     editor.open("a.stark", &text.text);
     let shown: Vec<String> = text.places.iter().map(|p| editor.hover("a.stark", *p)).collect();
-    assert!(shown[0].contains("fn add(a: Int, b: Int = 1) -> Int") && shown[0].contains("Adds two numbers."), "{}", shown[0]);
+    assert!(
+        shown[0].contains("fn add(a: Int, b: Int = 1) -> Int") && shown[0].contains("Adds two numbers."),
+        "{}",
+        shown[0]
+    );
     assert!(shown[1].contains("b: Int"), "{}", shown[1]);
     assert!(shown[2].contains("x: Float\n# of Point"), "{}", shown[2]);
     assert!(shown[3].contains("b: Int"), "{}", shown[3]);
@@ -301,7 +305,8 @@ fn diagnostics_have_their_other_places_and_their_fixes() {
 #[test]
 fn definitions_are_found_here_in_other_files_and_in_the_library() {
     let mut editor = Editor::start();
-    std::fs::write(editor.folder.path().join("helpers.stark"), "fn twice(n: Int) -> Int:\n    return n * 2\n").expect("written");
+    std::fs::write(editor.folder.path().join("helpers.stark"), "fn twice(n: Int) -> Int:\n    return n * 2\n")
+        .expect("written");
     let text = marked("from helpers import twice\nlet a = 1\nprint(twi§ce(§a), [a].ma§p(|x| x))\n");
     editor.open("a.stark", &text.text);
     let there = editor.ask_at("definition", "a.stark", text.places[0]);
@@ -330,7 +335,8 @@ fn definitions_are_found_here_in_other_files_and_in_the_library() {
 #[test]
 fn references_and_renames_go_through_all_files() {
     let mut editor = Editor::start();
-    let helpers = "fn twice(n: Int) -> Int:\n    return n * 2\n\nfn four(n: Int) -> Int:\n    return twice(twice(n = n))\n";
+    let helpers =
+        "fn twice(n: Int) -> Int:\n    return n * 2\n\nfn four(n: Int) -> Int:\n    return twice(twice(n = n))\n";
     std::fs::write(editor.folder.path().join("helpers.stark"), helpers).expect("written");
     let text = marked("from helpers import twice\nlet a = twi§ce(n = 1)\nprint(§a, [1].§map(|n| n + a))\n");
     editor.open("a.stark", &text.text);
@@ -388,11 +394,18 @@ fn completion_knows_members_names_arguments_and_modules() {
 #[test]
 fn signatures_hints_outline_folding_and_colours() {
     let mut editor = Editor::start();
-    let text = marked("fn scale(t: Tensor<Float32>[n, 4], by: Float = 1.0):\n    let s = t * 2.0\n    return s\n\nlet r = scale(ones([2, 4]), §by = 2.0)\nprint(r)\n");
+    let text = marked(
+        "fn scale(t: Tensor<Float32>[n, 4], by: Float = 1.0):\n    let s = t * 2.0\n    return s\n\nlet r = scale(ones([2, 4]), §by = 2.0)\nprint(r)\n",
+    );
     editor.open("a.stark", &text.text);
     let help = editor.ask_at("signatureHelp", "a.stark", text.places[0]);
     assert_eq!(help["activeParameter"], 1);
-    assert!(help["signatures"][0]["label"].as_str().is_some_and(|l| l.starts_with("scale(t: Tensor<Float32>[n, 4], by: Float = 1.0)")), "{help}");
+    assert!(
+        help["signatures"][0]["label"]
+            .as_str()
+            .is_some_and(|l| l.starts_with("scale(t: Tensor<Float32>[n, 4], by: Float = 1.0)")),
+        "{help}"
+    );
     let document = json!({ "uri": editor.uri("a.stark") });
     let all = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 99, "character": 0 } });
     let hints = editor.ask("textDocument/inlayHint", json!({ "textDocument": document, "range": all }));
@@ -413,10 +426,14 @@ fn signatures_hints_outline_folding_and_colours() {
 fn formatting_gives_the_one_layout_or_says_why_not() {
     let mut editor = Editor::start();
     editor.open("a.stark", "fn f( a:Int )->Int:\n  return a+1\nprint(f(1))\n");
-    let params = json!({ "textDocument": { "uri": editor.uri("a.stark") }, "options": { "tabSize": 4, "insertSpaces": true } });
+    let params =
+        json!({ "textDocument": { "uri": editor.uri("a.stark") }, "options": { "tabSize": 4, "insertSpaces": true } });
     let edits = editor.ask("textDocument/formatting", params.clone());
     assert_eq!(edits[0]["newText"], "fn f(a: Int) -> Int:\n    return a + 1\n", "{edits}");
-    assert_eq!(edits[0]["range"], json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 2, "character": 0 } }));
+    assert_eq!(
+        edits[0]["range"],
+        json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 2, "character": 0 } })
+    );
     editor.change("a.stark", "print(1)\n");
     assert_eq!(editor.ask("textDocument/formatting", params.clone()), json!([]));
     editor.change("a.stark", "print((1)\n");
@@ -440,9 +457,11 @@ fn edits_by_range_and_cancelled_requests() {
     let found = editor.diagnostics("a.stark");
     assert_eq!(found.len(), 1, "{found:?}");
     // In one write, so that the cancellation is there before the request is begun.
-    let first = json!({ "jsonrpc": "2.0", "id": 1000, "method": "textDocument/hover", "params": editor.at("a.stark", (0, 4)) });
+    let first =
+        json!({ "jsonrpc": "2.0", "id": 1000, "method": "textDocument/hover", "params": editor.at("a.stark", (0, 4)) });
     let cancel = json!({ "jsonrpc": "2.0", "method": "$/cancelRequest", "params": { "id": 1001 } });
-    let second = json!({ "jsonrpc": "2.0", "id": 1001, "method": "textDocument/hover", "params": editor.at("a.stark", (0, 4)) });
+    let second =
+        json!({ "jsonrpc": "2.0", "id": 1001, "method": "textDocument/hover", "params": editor.at("a.stark", (0, 4)) });
     let framed = |v: &Value| format!("Content-Length: {}\r\n\r\n{v}", v.to_string().len());
     let burst = [framed(&first), framed(&second), framed(&cancel)].concat();
     editor.input.write_all(burst.as_bytes()).expect("the server reads");
@@ -497,7 +516,11 @@ fn what_is_no_message_ends_the_server_with_a_sentence() {
 #[test]
 fn half_typed_programs_are_answered() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let programs = ["tests/conformance/04-types/generic_traits.stark", "tests/conformance/10-actors/batching.stark", "examples/inference_service.stark"];
+    let programs = [
+        "tests/conformance/04-types/generic_traits.stark",
+        "tests/conformance/10-actors/batching.stark",
+        "examples/inference_service.stark",
+    ];
     let mut editor = Editor::start();
     editor.open("a.stark", "");
     for program in programs {

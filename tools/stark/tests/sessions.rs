@@ -66,7 +66,14 @@ fn replay(root: &Path, page: &Path) -> Result<(), Failed> {
     }
     let differ = text.lines().zip(out.lines()).position(|(a, b)| a != b).unwrap_or(0);
     let excerpt = |text: &str| text.lines().skip(differ).take(12).map(|l| format!("{l}\n")).collect::<String>();
-    Err(format!("{}:{}: differs\n--- expected\n{}--- got\n{}", page.display(), differ + 1, excerpt(&text), excerpt(&out)).into())
+    Err(format!(
+        "{}:{}: differs\n--- expected\n{}--- got\n{}",
+        page.display(),
+        differ + 1,
+        excerpt(&text),
+        excerpt(&out)
+    )
+    .into())
 }
 
 /// Each command with the lines below it.

@@ -66,7 +66,15 @@ fn crates_import_only_what_the_architecture_allows() {
 
 #[test]
 fn unsafe_code_stays_in_its_rooms() {
-    let rooms = ["vm/src/value.rs", "vm/src/heap/", "vm/src/structural/mod.rs", "vm/src/interp/", "scheduler/src/", "kernels/src/cpu/", "kernels/models/src/mapped.rs"];
+    let rooms = [
+        "vm/src/value.rs",
+        "vm/src/heap/",
+        "vm/src/structural/mod.rs",
+        "vm/src/interp/",
+        "scheduler/src/",
+        "kernels/src/cpu/",
+        "kernels/models/src/mapped.rs",
+    ];
     for folder in ["compiler", "vm", "scheduler", "kernels", "std", "tools", "bench"] {
         for (path, line) in lines_with(folder, "allow(unsafe_code)") {
             let is_tidy = path.ends_with("tests/tidy.rs");
@@ -78,7 +86,8 @@ fn unsafe_code_stays_in_its_rooms() {
 #[test]
 fn the_compiler_reads_no_file_and_no_clock() {
     for needle in ["std::fs", "std::env", "std::time", "std::net", "std::process"] {
-        let hits: Vec<_> = lines_with("compiler", needle).into_iter().filter(|(path, _)| path.contains("/src/")).collect();
+        let hits: Vec<_> =
+            lines_with("compiler", needle).into_iter().filter(|(path, _)| path.contains("/src/")).collect();
         assert!(hits.is_empty(), "{needle}: {hits:?}");
     }
 }
@@ -86,7 +95,10 @@ fn the_compiler_reads_no_file_and_no_clock() {
 #[test]
 fn opcodes_are_matched_only_where_instructions_live() {
     for folder in ["compiler", "scheduler", "kernels", "tools", "std"] {
-        let hits: Vec<_> = lines_with(folder, "match").into_iter().filter(|(path, line)| line.contains("opcode()") && !path.ends_with("tidy.rs")).collect();
+        let hits: Vec<_> = lines_with(folder, "match")
+            .into_iter()
+            .filter(|(path, line)| line.contains("opcode()") && !path.ends_with("tidy.rs"))
+            .collect();
         assert!(hits.is_empty(), "{hits:?}");
     }
 }
@@ -95,7 +107,8 @@ fn opcodes_are_matched_only_where_instructions_live() {
 fn nothing_promises_instead_of_doing() {
     for needle in ["todo!(", "unimplemented!(", "FIXME", "#[ignore"] {
         for folder in ["compiler", "vm", "scheduler", "kernels", "tools", "bench", "tests"] {
-            let hits: Vec<_> = lines_with(folder, needle).into_iter().filter(|(path, _)| !path.ends_with("tidy.rs")).collect();
+            let hits: Vec<_> =
+                lines_with(folder, needle).into_iter().filter(|(path, _)| !path.ends_with("tidy.rs")).collect();
             assert!(hits.is_empty(), "{needle}: {hits:?}");
         }
     }
@@ -106,7 +119,13 @@ fn links_between_documents_lead_somewhere() {
     let root = root();
     let mut pages = vec![root.join("README.md"), root.join("ARCHITECTURE.md"), root.join("bench/README.md")];
     for folder in ["docs", "docs/language", "docs/decisions"] {
-        pages.extend(std::fs::read_dir(root.join(folder)).expect("a docs folder").flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
+        pages.extend(
+            std::fs::read_dir(root.join(folder))
+                .expect("a docs folder")
+                .flatten()
+                .map(|e| e.path())
+                .filter(|p| p.extension().is_some_and(|e| e == "md")),
+        );
     }
     for page in pages {
         let text = std::fs::read_to_string(&page).expect("a page");

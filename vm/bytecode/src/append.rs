@@ -166,7 +166,10 @@ impl<'m> Matching<'m> {
                 continue;
             }
             let (a, b) = (&self.new.types[new.index()], &self.old.types[old.index()]);
-            if std::mem::discriminant(a) != std::mem::discriminant(b) || self.taken.contains(&old) || self.fresh.contains(&new) {
+            if std::mem::discriminant(a) != std::mem::discriminant(b)
+                || self.taken.contains(&old)
+                || self.fresh.contains(&new)
+            {
                 return false;
             }
             let (mut parts, mut others) = (Vec::new(), Vec::new());
@@ -190,7 +193,11 @@ impl<'m> Matching<'m> {
 }
 
 /// The same type with other numbers in it.
-fn renumber(desc: &TypeDesc, ty: &mut impl FnMut(TypeId) -> TypeId, func: &mut impl FnMut(FuncId) -> FuncId) -> TypeDesc {
+fn renumber(
+    desc: &TypeDesc,
+    ty: &mut impl FnMut(TypeId) -> TypeId,
+    func: &mut impl FnMut(FuncId) -> FuncId,
+) -> TypeDesc {
     let mut desc = desc.clone();
     let fields = |fields: &mut Vec<FieldDesc>, ty: &mut dyn FnMut(TypeId) -> TypeId| {
         fields.iter_mut().for_each(|f| f.ty = ty(f.ty));

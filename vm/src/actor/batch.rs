@@ -87,7 +87,11 @@ pub(super) fn choose(
 }
 
 /// One input for the handler from those of several messages. `info` is its parameter's type.
-pub(super) fn join(batch: &BatchDesc, info: &'static TypeInfo, parts: &[(&Value, Option<&Rows>)]) -> Result<Value, Fault> {
+pub(super) fn join(
+    batch: &BatchDesc,
+    info: &'static TypeInfo,
+    parts: &[(&Value, Option<&Rows>)],
+) -> Result<Value, Fault> {
     if batch.as_vec {
         return Ok(Value::vec(info, parts.iter().map(|(value, _)| (*value).clone())));
     }

@@ -32,7 +32,8 @@ impl Drop for Edge {
 /// `DeadlockError`: one of them is the answer of an actor that waits, over any number of others, for this one.
 pub(crate) fn wait_for(cx: &TaskCx, promises: &[Arc<Promise>]) -> Result<Option<Edge>, Fault> {
     let Some(me) = &cx.actor else { return Ok(None) };
-    let asked: Vec<Arc<Promise>> = promises.iter().filter(|p| p.asked.is_some() && !p.cell.is_done()).cloned().collect();
+    let asked: Vec<Arc<Promise>> =
+        promises.iter().filter(|p| p.asked.is_some() && !p.cell.is_done()).cloned().collect();
     if asked.is_empty() {
         return Ok(None);
     }

@@ -270,7 +270,10 @@ mod tests {
         assert_eq!(inbox.push(1, no_entry), Push::Queued);
         assert_eq!((inbox.push(2, || wait_a), inbox.push(3, || wait_b)), (Push::Waits, Push::Waits));
         inbox.forget(&a);
-        assert_eq!((take(&inbox, 1), take(&inbox, 1), take(&inbox, 1)), (messages(&[1]), messages(&[3]), Taken::Nothing));
+        assert_eq!(
+            (take(&inbox, 1), take(&inbox, 1), take(&inbox, 1)),
+            (messages(&[1]), messages(&[3]), Taken::Nothing)
+        );
     }
 
     #[test]

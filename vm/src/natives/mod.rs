@@ -36,8 +36,8 @@
 //! - A panic ends the task with `InternalError`, so an assertion is fine for what the scheme already promises.
 
 mod collection;
-pub(crate) mod cx;
 mod csv;
+pub(crate) mod cx;
 mod encoding;
 mod errors;
 mod file;
@@ -57,9 +57,9 @@ mod system;
 mod tensor;
 mod tensor_nn;
 mod tensor_ops;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use cx::NativeCx;
 pub(crate) use tensor::fault as tensor_fault;
@@ -179,7 +179,10 @@ pub(crate) fn denied(row: &NativeRow, program: &crate::program::Program) -> Faul
     let capability = row.capability.map_or("", Capability::name);
     let given = row.capability.is_some_and(|capability| !program.options.denied.contains(&capability));
     let message = if given {
-        format!("`{}` cannot run under a seed: what the {capability} answers, and when, does not follow from it", row.name)
+        format!(
+            "`{}` cannot run under a seed: what the {capability} answers, and when, does not follow from it",
+            row.name
+        )
     } else {
         format!("`{}` needs the capability `{capability}`, which this program was not given", row.name)
     };

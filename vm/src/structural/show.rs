@@ -268,8 +268,7 @@ mod tests {
 
     #[test]
     fn durations_print_in_their_largest_unit() {
-        for (ns, text) in [(1_500_000_000, "1.5s"), (100_000_000, "100ms"), (10_000, "10us"), (-7, "-7ns"), (0, "0s")]
-        {
+        for (ns, text) in [(1_500_000_000, "1.5s"), (100_000_000, "100ms"), (10_000, "10us"), (-7, "-7ns"), (0, "0s")] {
             let mut out = String::new();
             show_duration(ns, &mut out);
             assert_eq!(out, text);

@@ -119,7 +119,10 @@ impl<'s> Parser<'s> {
                     }
                     self.bump();
                     let ty = self.cast_type();
-                    lhs = Expr { kind: ExprKind::Cast { value: Box::new(lhs), ty: Box::new(ty) }, span: self.since(start) };
+                    lhs = Expr {
+                        kind: ExprKind::Cast { value: Box::new(lhs), ty: Box::new(ty) },
+                        span: self.since(start),
+                    };
                 }
                 Infix::Range => {
                     let inclusive = self.bump().kind == TokenKind::DotDotEq;

@@ -347,8 +347,9 @@ impl<'s> Parser<'s> {
             && let Some(message) = wrong_spec(text)
         {
             self.complain(
-                Diagnostic::error(codes::BAD_FORMAT, message, spec_span, "this format")
-                    .help("a format is `[[fill]<^>][+][#][0][width][,][.precision][x b o e % f g d s]`, as in `{x:>8.2}`"),
+                Diagnostic::error(codes::BAD_FORMAT, message, spec_span, "this format").help(
+                    "a format is `[[fill]<^>][+][#][0][width][,][.precision][x b o e % f g d s]`, as in `{x:>8.2}`",
+                ),
             );
         }
         FPart::Value { expr, spec, nested, spec_span }

@@ -80,10 +80,8 @@ impl<'s> Parser<'s> {
             }
             kind if kind.is_keyword() => {
                 use TokenKind::*;
-                let meant_as_name = matches!(
-                    self.kind_at(1),
-                    In | FatArrow | Comma | RParen | RBracket | Eq | Pipe | Colon | If
-                );
+                let meant_as_name =
+                    matches!(self.kind_at(1), In | FatArrow | Comma | RParen | RBracket | Eq | Pipe | Colon | If);
                 if !meant_as_name {
                     self.fail_here(codes::BAD_PATTERN_SYNTAX, "a pattern");
                     return PatternKind::Error;

@@ -17,8 +17,8 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 pub(crate) use ops::nn::einsum;
-pub use table::{OnnxRow, ROWS};
 pub(crate) use ops::window::conv;
+pub use table::{OnnxRow, ROWS};
 
 use crate::error::ModelError;
 use crate::mapped::FileBytes;

@@ -201,7 +201,12 @@ pub fn attention(a: &Args<'_>) -> OpResult {
     if a.float(4)? != 0.0 {
         return Err("the model is in training mode; export it after model.eval()".into());
     }
-    let options = k::Attention { causal: a.bool(5)?, scale: a.opt_scalar(6)?.map(Scalar::to_f64), grouped: a.bool(7)?, unseen_is_nan: false };
+    let options = k::Attention {
+        causal: a.bool(5)?,
+        scale: a.opt_scalar(6)?.map(Scalar::to_f64),
+        grouped: a.bool(7)?,
+        unseen_is_nan: false,
+    };
     let mask = a.opt_tensor(3)?;
     ok(k::scaled_dot_product_attention(&*a.tensor(0)?, &*a.tensor(1)?, &*a.tensor(2)?, mask.as_deref(), options))
 }

@@ -54,9 +54,7 @@ fn forward(
     match weight.rank() {
         3 => {
             let window = windows.at(0)?;
-            batched(x, 1, |x| {
-                k::conv1d(x, weight, bias, window, groups).and_then(|out| then.apply(out)).map_err(say)
-            })
+            batched(x, 1, |x| k::conv1d(x, weight, bias, window, groups).and_then(|out| then.apply(out)).map_err(say))
         }
         4 => {
             let windows = [windows.at(0)?, windows.at(1)?];

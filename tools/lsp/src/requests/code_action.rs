@@ -3,8 +3,8 @@
 use super::{Refusal, diagnostics, location, program};
 use crate::project::Project;
 use lsp_types::{
-    CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CodeActionResponse, NumberOrString, TextEdit, Uri,
-    WorkspaceEdit,
+    CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CodeActionResponse, NumberOrString, TextEdit,
+    Uri, WorkspaceEdit,
 };
 use std::collections::HashMap;
 

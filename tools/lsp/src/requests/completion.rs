@@ -5,8 +5,8 @@ use super::{At, Refusal, at};
 use crate::project::Project;
 use crate::scope;
 use lsp_types::{
-    CompletionItem, CompletionItemKind, CompletionItemLabelDetails, CompletionParams, CompletionResponse, Documentation,
-    MarkupContent, MarkupKind,
+    CompletionItem, CompletionItemKind, CompletionItemLabelDetails, CompletionParams, CompletionResponse,
+    Documentation, MarkupContent, MarkupKind,
 };
 use stark_compiler::hir::{ModuleId, Ty};
 use stark_compiler::index::{Entity, EntityKind, Member};
@@ -249,11 +249,7 @@ fn member_item(at: &At, member: &Member) -> CompletionItem {
     let doc = member.entity.and_then(|e| index.doc(e, &at.program.sources));
     // What every type can do comes behind what this one can.
     let rank = if member.of_trait { 1 } else { 0 };
-    CompletionItem {
-        sort_text: Some(format!("{rank}{}", member.name)),
-        documentation: doc.map(|d| prose(&d)),
-        ..item
-    }
+    CompletionItem { sort_text: Some(format!("{rank}{}", member.name)), documentation: doc.map(|d| prose(&d)), ..item }
 }
 
 fn prose(doc: &str) -> Documentation {

@@ -78,7 +78,9 @@ pub fn answer(project: &mut Project, limits: &Limits, request: Request) -> Resul
     match &*request.method {
         r::HoverRequest::METHOD => with::<r::HoverRequest>(request, |p| hover::hover(project, p)),
         r::GotoDefinition::METHOD => with::<r::GotoDefinition>(request, |p| definition::definition(project, p)),
-        r::GotoTypeDefinition::METHOD => with::<r::GotoTypeDefinition>(request, |p| definition::type_definition(project, p)),
+        r::GotoTypeDefinition::METHOD => {
+            with::<r::GotoTypeDefinition>(request, |p| definition::type_definition(project, p))
+        }
         r::References::METHOD => with::<r::References>(request, |p| references::references(project, limits, p)),
         r::DocumentHighlightRequest::METHOD => {
             with::<r::DocumentHighlightRequest>(request, |p| references::highlights(project, p))
@@ -108,8 +110,10 @@ fn with<R: r::Request>(
         message: format!("the parameters of `{}` cannot be read: {error}", request.method),
     })?;
     let result = run(params)?;
-    serde_json::to_value(result)
-        .map_err(|error| Refusal { code: ErrorCode::InternalError, message: format!("no JSON for the result: {error}") })
+    serde_json::to_value(result).map_err(|error| Refusal {
+        code: ErrorCode::InternalError,
+        message: format!("no JSON for the result: {error}"),
+    })
 }
 
 /// A place in a program.

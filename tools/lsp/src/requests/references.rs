@@ -9,7 +9,11 @@ use stark_syntax::source::{SourceId, Span};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-pub fn references(project: &mut Project, limits: &Limits, p: ReferenceParams) -> Result<Option<Vec<Location>>, Refusal> {
+pub fn references(
+    project: &mut Project,
+    limits: &Limits,
+    p: ReferenceParams,
+) -> Result<Option<Vec<Location>>, Refusal> {
     let at = at(project, &p.text_document_position)?;
     let Some((_, entity)) = at.index().entity_at(at.source(), at.offset) else { return Ok(None) };
     let found = everywhere(project, limits, &at, entity)?;
@@ -34,8 +38,7 @@ pub fn highlights(
     spans.retain(|s| s.source == at.source());
     spans.sort();
     spans.dedup();
-    let highlight =
-        |s: Span| DocumentHighlight { range: lines.range(s), kind: Some(DocumentHighlightKind::TEXT) };
+    let highlight = |s: Span| DocumentHighlight { range: lines.range(s), kind: Some(DocumentHighlightKind::TEXT) };
     Ok(Some(spans.into_iter().map(highlight).collect()))
 }
 

@@ -6,19 +6,14 @@ use super::references::{Everywhere, everywhere};
 use super::{At, Limits, Refusal, at};
 use crate::position::Lines;
 use crate::project::{Document, Project};
-use lsp_types::{
-    PrepareRenameResponse, RenameParams, TextDocumentPositionParams, TextEdit, Uri, WorkspaceEdit,
-};
+use lsp_types::{PrepareRenameResponse, RenameParams, TextDocumentPositionParams, TextEdit, Uri, WorkspaceEdit};
 use stark_compiler::index::Entity;
 use stark_syntax::diagnostic::Severity;
 use stark_syntax::source::{SourceId, Span};
 use stark_syntax::token::{KEYWORDS, TokenKind};
 use std::collections::HashMap;
 
-pub fn prepare(
-    project: &mut Project,
-    p: TextDocumentPositionParams,
-) -> Result<Option<PrepareRenameResponse>, Refusal> {
+pub fn prepare(project: &mut Project, p: TextDocumentPositionParams) -> Result<Option<PrepareRenameResponse>, Refusal> {
     let at = at(project, &p)?;
     let (span, _) = renamed(&at)?;
     let placeholder = at.program.sources.slice(span).to_string();
@@ -26,8 +21,7 @@ pub fn prepare(
 }
 
 /// Names that mean something to the language.
-const FIXED: &[&str] =
-    &["main", "new", "self", "on_receive", "on_batch", "on_start", "on_stop", "on_error"];
+const FIXED: &[&str] = &["main", "new", "self", "on_receive", "on_batch", "on_start", "on_stop", "on_error"];
 
 /// What stands at the place, when it can have another name.
 fn renamed(at: &At) -> Result<(Span, Entity), Refusal> {

@@ -17,8 +17,7 @@ pub fn help(project: &mut Project, p: SignatureHelpParams) -> Result<Option<Sign
     let Some((_, entity)) = index.entity_at(at.source(), call.callee) else { return Ok(None) };
     let overloads = index.overloads(entity);
     let entities = if overloads.is_empty() { vec![entity] } else { overloads.into_iter().map(Entity::Fn).collect() };
-    let signatures: Vec<Signature> =
-        entities.iter().filter_map(|e| index.signature(*e, &at.program.sources)).collect();
+    let signatures: Vec<Signature> = entities.iter().filter_map(|e| index.signature(*e, &at.program.sources)).collect();
     if signatures.is_empty() {
         return Ok(None);
     }
@@ -49,9 +48,8 @@ fn information(s: &Signature, active: Option<usize>) -> SignatureInformation {
         from += p.text.len() + ", ".len();
         from = from.min(s.label.len());
     }
-    let prose = |d: &String| {
-        Documentation::MarkupContent(MarkupContent { kind: MarkupKind::Markdown, value: markdown(d) })
-    };
+    let prose =
+        |d: &String| Documentation::MarkupContent(MarkupContent { kind: MarkupKind::Markdown, value: markdown(d) });
     SignatureInformation {
         label: s.label.clone(),
         documentation: s.doc.as_ref().map(prose),

@@ -83,8 +83,7 @@ impl Outline<'_> {
             let ty = self.program.sources.slice(f.ty.span).to_string();
             self.symbol(&f.name, SymbolKind::FIELD, Some(ty), f.span, Vec::new())
         };
-        let method =
-            |m: &Method| self.symbol(&m.decl.name, SymbolKind::METHOD, self.head(&m.decl), m.span, Vec::new());
+        let method = |m: &Method| self.symbol(&m.decl.name, SymbolKind::METHOD, self.head(&m.decl), m.span, Vec::new());
         fields.iter().filter_map(field).chain(methods.iter().filter_map(method)).collect()
     }
 

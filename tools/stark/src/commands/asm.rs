@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 /// Turn bytecode text into a .starkbc file
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  stark asm hello.starkasm -o hello.starkbc\n\nThe result is verified like any other bytecode before it is written.")]
+#[command(
+    after_help = "Example:\n  stark asm hello.starkasm -o hello.starkbc\n\nThe result is verified like any other bytecode before it is written."
+)]
 pub struct Args {
     /// Text as `stark disasm` prints it
     file: PathBuf,
@@ -18,7 +20,9 @@ pub fn main(args: &Args) -> i32 {
     let shown = args.file.display();
     let text = match load::read(&args.file).map(String::from_utf8) {
         Ok(Ok(text)) => text,
-        Ok(Err(error)) => return super::refuse(format!("{shown}: not UTF-8 text (byte {})", error.utf8_error().valid_up_to())),
+        Ok(Err(error)) => {
+            return super::refuse(format!("{shown}: not UTF-8 text (byte {})", error.utf8_error().valid_up_to()));
+        }
         Err(message) => return super::refuse(message),
     };
     let module = match stark_bytecode::assemble(&text) {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 /// Report all errors and warnings; nothing is run
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  stark check service.stark\n  stark check --json service.stark\n\nExit status 2 when there is an error, else 0. `stark explain CODE` tells more about a code.")]
+#[command(
+    after_help = "Example:\n  stark check service.stark\n  stark check --json service.stark\n\nExit status 2 when there is an error, else 0. `stark explain CODE` tells more about a code."
+)]
 pub struct Args {
     /// The programs, or folders with a stark.toml
     #[arg(required = true, value_name = "FILE|FOLDER")]

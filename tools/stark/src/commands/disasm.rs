@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 /// Print a program's bytecode as text that `stark asm` reads back
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  stark disasm hello.stark > hello.starkasm\n  stark asm hello.starkasm -o hello.starkbc")]
+#[command(
+    after_help = "Example:\n  stark disasm hello.stark > hello.starkasm\n  stark asm hello.starkasm -o hello.starkbc"
+)]
 pub struct Args {
     /// A .stark or .starkbc file
     file: PathBuf,

@@ -48,7 +48,8 @@ fn model(path: &Path) -> i32 {
                 for row in rows {
                     let dtype = row.dtype.map_or("any type".to_string(), |d| format!("{d:?}"));
                     let dims = row.dims.map_or("any shape".to_string(), |dims| {
-                        let dims: Vec<String> = dims.iter().map(|d| d.map_or("_".to_string(), |n| n.to_string())).collect();
+                        let dims: Vec<String> =
+                            dims.iter().map(|d| d.map_or("_".to_string(), |n| n.to_string())).collect();
                         format!("[{}]", dims.join(", "))
                     });
                     println!("  {what:<7} {:<20} {dtype} {dims}", row.name);

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 /// Make a package: a folder with a stark.toml, a program and a test
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  stark new greeter\n  stark run greeter\n  stark test greeter\n\nThe folder's name is the package's name: small letters, digits and `_`.")]
+#[command(
+    after_help = "Example:\n  stark new greeter\n  stark run greeter\n  stark test greeter\n\nThe folder's name is the package's name: small letters, digits and `_`."
+)]
 pub struct Args {
     /// The folder to make; it may be there when it is empty
     folder: PathBuf,
@@ -44,7 +46,8 @@ pub fn main(args: &Args) -> i32 {
         }
     }
     let manifest = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n");
-    let files = [("stark.toml", &*manifest), ("main.stark", MAIN), ("tests/main_test.stark", TEST), (".gitignore", IGNORED)];
+    let files =
+        [("stark.toml", &*manifest), ("main.stark", MAIN), ("tests/main_test.stark", TEST), (".gitignore", IGNORED)];
     for (file, text) in files {
         if let Err(error) = write(&folder.join(file), text) {
             return super::refuse(format!("cannot write {}: {error}", folder.join(file).display()));

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 /// Run a program: a .stark source (compiled in memory), a .starkbc file, or a folder with a stark.toml
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  stark run service.stark --workers 4 input.txt\n\nOptions of stark come before FILE; everything after FILE goes to the program (`args()`).")]
+#[command(
+    after_help = "Example:\n  stark run service.stark --workers 4 input.txt\n\nOptions of stark come before FILE; everything after FILE goes to the program (`args()`)."
+)]
 pub struct Args {
     /// Worker threads; by default one for each core (environment: STARK_WORKERS)
     #[arg(long, value_name = "N")]
@@ -60,7 +62,10 @@ pub fn main(args: &Args) -> i32 {
     match stark_vm::Runtime::new(options).run(module, args.args.clone()) {
         Ok(status) => {
             if args.stats {
-                eprintln!("stats: {} values copied because they were changed while shared", stark_vm::copies_on_write());
+                eprintln!(
+                    "stats: {} values copied because they were changed while shared",
+                    stark_vm::copies_on_write()
+                );
             }
             status
         }

@@ -87,7 +87,8 @@ pub fn wants(text: &str) -> Wants {
         return Wants::Nothing;
     }
     let seen = look(text);
-    let is_attribute = text.lines().rfind(|l| !l.trim().is_empty()).is_some_and(|l| l.starts_with('@') || l.starts_with("///"));
+    let is_attribute =
+        text.lines().rfind(|l| !l.trim().is_empty()).is_some_and(|l| l.starts_with('@') || l.starts_with("///"));
     if seen.depth > 0 || seen.open_text.is_some() || seen.opens || is_attribute {
         Wants::More
     } else if seen.has_block {
@@ -103,7 +104,11 @@ pub fn entries(lines: &[String]) -> Vec<String> {
     let mut entries: Vec<String> = Vec::new();
     for line in lines {
         let goes_on = match entries.last() {
-            Some(open) => wants(open) == Wants::More || (wants(open) == Wants::Block && continues(line)) || starts_with_point(line),
+            Some(open) => {
+                wants(open) == Wants::More
+                    || (wants(open) == Wants::Block && continues(line))
+                    || starts_with_point(line)
+            }
             None => false,
         };
         match entries.last_mut().filter(|_| goes_on) {
@@ -120,7 +125,9 @@ fn starts_with_point(line: &str) -> bool {
 
 fn continues(line: &str) -> bool {
     let first = line.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    line.trim().is_empty() || line.starts_with([' ', '\t', ')', ']', '}']) || matches!(first, "else" | "catch" | "finally")
+    line.trim().is_empty()
+        || line.starts_with([' ', '\t', ')', ']', '}'])
+        || matches!(first, "else" | "catch" | "finally")
 }
 
 #[cfg(test)]

@@ -56,9 +56,8 @@ impl State {
 
     /// A file as one entry.
     pub fn load(&mut self, file: &str) -> Done {
-        let text = read(Path::new(file)).and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|_| format!("{file}: the file is not UTF-8 text"))
-        });
+        let text = read(Path::new(file))
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| format!("{file}: the file is not UTF-8 text")));
         match text {
             Ok(text) => self.run_as(file.to_string(), &text),
             Err(message) => {

@@ -55,11 +55,8 @@ impl Test {
         let options = Options { n_workers, seed, dir: self.dir.clone(), ..Options::default() };
         let runtime = Arc::new(Runtime::new(options));
         let output = Arc::new(Mutex::new(Output::default()));
-        let console = Console {
-            out: Box::new(Sink(output.clone())),
-            err: Box::new(Sink(output.clone())),
-            has_input: false,
-        };
+        let console =
+            Console { out: Box::new(Sink(output.clone())), err: Box::new(Sink(output.clone())), has_input: false };
         let (sender, receiver) = mpsc::channel();
         let begun = Instant::now();
         let (test, theirs) = (self.clone(), runtime.clone());
@@ -77,7 +74,8 @@ impl Test {
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     runtime.stop();
                     let stopped = receiver.recv_timeout(GRACE).is_ok();
-                    let left = if stopped { "" } else { "; it is in a call that cannot be stopped and was left behind" };
+                    let left =
+                        if stopped { "" } else { "; it is in a call that cannot be stopped and was left behind" };
                     Err(format!("the test did not end within {} s{left}", self.timeout.as_secs_f64()))
                 }
             },

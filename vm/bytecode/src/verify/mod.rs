@@ -88,10 +88,8 @@ pub fn verify(module: Module) -> Result<VerifiedModule, VerifyError> {
     let mut steps_left = limits::MAX_FLOW_STEPS;
     for (i, function) in module.functions.iter().enumerate() {
         let typing = typing::Typing { module: &module, function, facts: &facts };
-        flow::check(typing).and_then(|()| definite::check(typing, &mut steps_left)).map_err(|(pc, message)| VerifyError {
-            place: structure::function_place(&module, i),
-            pc: Some(pc),
-            message,
+        flow::check(typing).and_then(|()| definite::check(typing, &mut steps_left)).map_err(|(pc, message)| {
+            VerifyError { place: structure::function_place(&module, i), pc: Some(pc), message }
         })?;
     }
     Ok(VerifiedModule(module))

@@ -14,7 +14,9 @@ use super::tensors::Tensors;
 /// JSON object: `load_ms` (reading and preparing the file), `first_ms` (the first run), and of the runs after a
 /// warm-up `median_ms`, `p99_ms`, `min_ms` and their number.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  stark model bench digits.onnx --inputs x.safetensors --output y.safetensors --threads 1 --seconds 2")]
+#[command(
+    after_help = "Example:\n  stark model bench digits.onnx --inputs x.safetensors --output y.safetensors --threads 1 --seconds 2"
+)]
 pub struct Args {
     /// A model file: TorchScript, torch.export (.pt2) or ONNX
     model: PathBuf,
@@ -106,9 +108,14 @@ fn inputs(file: &Tensors) -> Result<Vec<Tensor>, String> {
     if given.is_empty() {
         return file.get("in.0").map(|_| Vec::new());
     }
-    let taken = |name: &str| name.strip_prefix("in.").and_then(|i| i.parse().ok()).is_some_and(|i: usize| i < given.len());
+    let taken =
+        |name: &str| name.strip_prefix("in.").and_then(|i| i.parse().ok()).is_some_and(|i: usize| i < given.len());
     if let Some(odd) = file.names().find(|name| name.starts_with("in.") && !taken(name)) {
-        return Err(format!("{}: `{odd}` does not follow `in.{}`; inputs are in.0, in.1, …", file.path(), given.len() - 1));
+        return Err(format!(
+            "{}: `{odd}` does not follow `in.{}`; inputs are in.0, in.1, …",
+            file.path(),
+            given.len() - 1
+        ));
     }
     Ok(given)
 }

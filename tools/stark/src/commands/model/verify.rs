@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use stark_kernels::Tensor;
 use stark_models::Model;
 
-use super::tensors::Tensors;
 use super::Session;
+use super::tensors::Tensors;
 
 /// Run recorded inputs through a model and compare with the recorded outputs
 ///
@@ -15,7 +15,9 @@ use super::Session;
 /// give `inputs` and `outputs`, the names in the order of the model's; otherwise the model's own names count.
 /// An element is right when |got - want| <= atol + rtol * |want|; shapes and element types must be equal.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  stark model verify digits.onnx digits.io.safetensors --atol 1e-5\n\nExit status: 0 all within tolerance, 1 not, 2 the files cannot be used.")]
+#[command(
+    after_help = "Example:\n  stark model verify digits.onnx digits.io.safetensors --atol 1e-5\n\nExit status: 0 all within tolerance, 1 not, 2 the files cannot be used."
+)]
 pub struct Args {
     /// A model file: TorchScript, torch.export (.pt2) or ONNX
     model: PathBuf,
@@ -70,7 +72,13 @@ pub fn main(args: &Args) -> Result<i32, String> {
         }
     }
     let file = args.model.display();
-    println!("{file}: {} cases on {}, atol {}, rtol {}", names.cases.len(), session.device.name(), args.atol, args.rtol);
+    println!(
+        "{file}: {} cases on {}, atol {}, rtol {}",
+        names.cases.len(),
+        session.device.name(),
+        args.atol,
+        args.rtol
+    );
     for (name, worst) in names.outputs.iter().zip(&worst) {
         let (absolute, relative) = (worst.absolute, worst.relative);
         println!("  {name:<20} largest error {absolute:.3e}, relative {relative:.3e}, in {} elements", worst.n);
@@ -116,7 +124,8 @@ impl Names {
         }
         let of_model = |names: Vec<String>| if names.iter().all(|n| !n.is_empty()) { Some(names) } else { None };
         let inputs = cases.list("inputs").or_else(|| of_model(model.inputs().into_iter().map(|i| i.name).collect()));
-        let outputs = cases.list("outputs").or_else(|| of_model(model.outputs().iter().map(|o| o.name.clone()).collect()));
+        let outputs =
+            cases.list("outputs").or_else(|| of_model(model.outputs().iter().map(|o| o.name.clone()).collect()));
         // A model that does not name its outputs: those of the first case, in the order of the file.
         let outputs = outputs.filter(|names| names.iter().all(|n| outs.contains(n))).unwrap_or_else(|| {
             let mut seen = BTreeSet::new();
