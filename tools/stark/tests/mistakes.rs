@@ -84,7 +84,7 @@ fn page(mistakes: &[Mistake]) -> String {
         "# What STARK says to typical mistakes\n\n\
          Written by `tools/stark/tests/mistakes.rs` from `tests/mistakes`; do not edit.\n\n\
          Habits of other languages, one mistake a program. Each gets one report; `stark fix` mends {n_fixed} of {}.\n\
-         The last column is our own judgement beside what rustc, Elm and Gleam say in the same place.\n\n\
+         The last column is our own judgement beside what rustc, Elm and Gleam say in the same place, from knowledge of them: they are not run here.\n\n\
          | from | mistake | what STARK says | mended by `stark fix` | judged |\n| --- | --- | --- | --- | --- |\n",
         mistakes.len()
     );
