@@ -123,6 +123,8 @@ pub struct TraitInfo {
     pub n_args: usize,
     pub derived: bool,
     pub builtin: Option<Bound>,
+    /// The method that keeps the trait from being a value's type, and why.
+    pub undynamic: Option<(Span, String)>,
 }
 
 /// A script's `let` that functions may read.

@@ -140,6 +140,7 @@ impl<'a> Checker<'a> {
             default: None,
             iterable,
             dims: true,
+            declared: None,
         }];
         let (timeout, rest) = self.split_timeout(args);
         // A handler's own name for its input may be used, too.
@@ -233,6 +234,7 @@ impl<'a> Checker<'a> {
                 default: None,
                 iterable: false,
                 dims: false,
+                declared: None,
             });
         }
         let ret = {

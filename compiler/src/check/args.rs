@@ -14,6 +14,8 @@ pub struct Spec {
     pub iterable: bool,
     /// Its declared type states dimensions: what is given to it is checked.
     pub dims: bool,
+    /// Where it is declared.
+    pub declared: Option<Span>,
 }
 
 /// Which argument each parameter got.
@@ -37,6 +39,13 @@ impl<'a> Checker<'a> {
                 default: p.default,
                 iterable: info.iterable.get(i).copied().unwrap_or(false),
                 dims: mentions_dims(&p.ty),
+                declared: match &info.source {
+                    // An actor is its handlers' first parameter, and is not written.
+                    FnSource::Decl(f) => {
+                        i.checked_sub(usize::from(info.actor.is_some())).and_then(|i| f.params.get(i)).map(|p| p.span)
+                    }
+                    _ => None,
+                },
             })
             .collect()
     }
@@ -138,6 +147,23 @@ impl<'a> Checker<'a> {
 
     /// One argument for one parameter.
     pub fn argument(&mut self, arg: &'a ast::Arg, spec: &Spec) -> Arg {
+        let before = self.diagnostics.len();
+        let out = self.argument_inner(arg, spec);
+        self.why_given(before, arg, spec);
+        out
+    }
+
+    /// Says at a wrong argument which parameter it is for.
+    pub fn why_given(&mut self, before: usize, arg: &'a ast::Arg, spec: &Spec) {
+        if let Some(at) = spec.declared
+            && self.diagnostics.len() > before
+        {
+            let name = &spec.name;
+            self.why_expected(before, &arg.value, at, format!("`{name}` is declared here"));
+        }
+    }
+
+    fn argument_inner(&mut self, arg: &'a ast::Arg, spec: &Spec) -> Arg {
         if spec.iterable {
             // Anything that `for` runs over fits, so the parameter's type is only a wish.
             let value = self.expr(&arg.value, Some(&spec.ty));

@@ -7,6 +7,7 @@ use super::*;
 use crate::index::Entity;
 use crate::types::infer::VarKind;
 use crate::types::lower::{Named, builtin_type};
+use crate::types::show::with_article;
 
 impl<'a> Checker<'a> {
     pub fn call(&mut self, callee: &'a ast::Expr, args: &'a [ast::Arg], span: Span, hint: Option<&Ty>) -> Expr {
@@ -361,7 +362,9 @@ impl<'a> Checker<'a> {
                     if let Some(i) = slot
                         && let Some(value) = typed[*i].take()
                     {
+                        let before = self.diagnostics.len();
                         slots_out[p] = Some(self.finish_argument(&args[*i], value, &specs[p]));
+                        self.why_given(before, &args[*i], &specs[p]);
                     }
                 }
                 self.warn_swapped(&specs, &slots, args);
@@ -469,6 +472,7 @@ impl<'a> Checker<'a> {
                         default: None,
                         iterable: false,
                         dims: true,
+                        declared: None,
                     })
                     .collect();
                 let slots = (0..args.len()).map(Some).collect();
@@ -488,7 +492,7 @@ impl<'a> Checker<'a> {
                 let shown = self.show(&other);
                 self.error(
                     codes::NOT_CALLABLE,
-                    format!("`{name}` is a `{shown}` and cannot be called"),
+                    format!("`{name}` is {} and cannot be called", with_article(&shown)),
                     callee.span,
                     "not a function",
                 );

@@ -3,6 +3,7 @@
 use super::*;
 use crate::types::infer::VarKind;
 use crate::types::show::num_name;
+use stark_syntax::diagnostic::Label;
 
 impl<'a> Checker<'a> {
     /// An expression that must have the type `ty`.
@@ -52,6 +53,20 @@ impl<'a> Checker<'a> {
                     return Ok(Expr { ty: Ty::Error, ..value });
                 }
                 self.bind_trait_args(&found, &bound);
+                if let Some((method, at)) = self.undynamic_override(*t, &found) {
+                    let (found, name) = (self.show(&found), self.program.traits[t.index()].name.clone());
+                    self.report(
+                        Diagnostic::error(
+                            codes::TRAIT_AS_VALUE,
+                            format!("`{found}` cannot become a `{name}`: it has its own `{method}`"),
+                            span,
+                            format!("becomes a `{name}` here"),
+                        )
+                        .because(at, "with type parameters, so it cannot be chosen when the program runs")
+                        .help(format!("write a type parameter, as in `fn f<T: {name}>(x: T)`")),
+                    );
+                    return Ok(Expr { ty: Ty::Error, ..value });
+                }
                 return Ok(wrap(value, Coercion::ToDyn, want));
             }
             (Ty::Adt(a, args), Ty::Adt(b, io))
@@ -87,6 +102,20 @@ impl<'a> Checker<'a> {
         // A place whose type was open takes what was found, dimensions left out.
         let ty = if matches!(want, Ty::Infer(_)) { found } else { want };
         Ok(Expr { ty, ..value })
+    }
+
+    /// A method with type parameters that the type has in place of the trait's: a value of the trait's type runs the trait's.
+    fn undynamic_override(&self, trait_: TraitId, ty: &Ty) -> Option<(Rc<str>, Span)> {
+        let (id, _) = self.program.find_impl(trait_, ty)?;
+        let def = &self.program.traits[trait_.index()];
+        let n_outer = 1 + self.traits[trait_.index()].n_args;
+        let own = def.methods.iter().zip(&self.program.impls[id.index()].methods);
+        own.filter_map(|(method, mine)| Some((method, (*mine)?)))
+            .find(|(method, _)| self.program.func(**method).generics.len() > n_outer)
+            .map(|(_, mine)| {
+                let def = self.program.func(mine);
+                (Rc::from(super::names::short_name(&def.name)), def.span)
+            })
     }
 
     /// Whether the wanted type says more about tensors than is known.
@@ -185,6 +214,21 @@ impl<'a> Checker<'a> {
         self.report(d);
     }
 
+    /// Says at the mismatches in the values of `e`, reported since `before`, where the expected type comes from.
+    pub fn why_expected(&mut self, before: usize, e: &ast::Expr, at: Span, text: impl Into<String>) {
+        if self.diagnostics.len() == before || self.program.modules.iter().any(|m| m.is_std && m.source == at.source) {
+            return;
+        }
+        let (mut values, text) = (Vec::new(), text.into());
+        values_of(e, &mut values);
+        for d in &mut self.diagnostics[before..] {
+            let is_mismatch = d.code == codes::TYPE_MISMATCH || d.code == codes::ELEMENTS_DIFFER;
+            if is_mismatch && d.secondary.is_empty() && values.contains(&d.primary.span) {
+                d.secondary.push(Label { span: at, text: text.clone() });
+            }
+        }
+    }
+
     /// A value that must be a `Bool`: there is no truth in other values.
     pub fn condition(&mut self, e: &'a ast::Expr) -> Expr {
         let value = self.expr(e, Some(&Ty::Bool));
@@ -210,4 +254,26 @@ impl<'a> Checker<'a> {
             }
         }
     }
+}
+
+/// Where the values stand that become an expression's: its branches, its elements, or itself.
+fn values_of(e: &ast::Expr, out: &mut Vec<Span>) {
+    use ast::ExprKind::*;
+    let mut block = |b: &ast::Block| {
+        if let Some(ast::Stmt { kind: ast::StmtKind::Expr(e), .. }) = b.stmts.last() {
+            values_of(e, out);
+        }
+    };
+    match &e.kind {
+        If { branches, else_block } => branches.iter().map(|(_, b)| b).chain(else_block).for_each(block),
+        Block(b) => block(b),
+        Match { arms, .. } => arms.iter().for_each(|arm| values_of(&arm.body, out)),
+        List(items) | Set(items) | Tuple(items) => items.iter().for_each(|item| values_of(item, out)),
+        Map(entries) => entries.iter().for_each(|(k, v)| {
+            values_of(k, out);
+            values_of(v, out);
+        }),
+        _ => {}
+    }
+    out.push(e.span);
 }

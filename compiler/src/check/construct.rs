@@ -26,6 +26,7 @@ impl<'a> Checker<'a> {
                 default: f.default,
                 iterable: false,
                 dims: true,
+                declared: Some(f.span),
             })
             .collect()
     }
@@ -161,6 +162,7 @@ impl<'a> Checker<'a> {
                 default: None,
                 iterable: false,
                 dims: true,
+                declared: Some(f.span),
             })
             .collect()
     }

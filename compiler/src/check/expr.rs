@@ -4,7 +4,8 @@ use super::dims::strip_names;
 use super::*;
 use crate::index::Entity;
 use crate::types::infer::VarKind;
-use crate::types::show::num_kind;
+use crate::types::show::{num_kind, with_article};
+use stark_bytecode::format_spec::{Sort, Spec};
 use stark_syntax::ast::{Literal, UnaryOp};
 
 impl<'a> Checker<'a> {
@@ -222,11 +223,29 @@ impl<'a> Checker<'a> {
                 }
                 ast::FPart::Value { expr, spec, .. } => {
                     let value = self.expr(expr, None);
+                    if let Some(spec) = spec {
+                        self.format_fits(spec, &value);
+                    }
                     FormatPart::Value { value, spec: spec.clone() }
                 }
             });
         }
         Expr { kind: ExprKind::Format(out), ty: Ty::Str, span }
+    }
+
+    /// A specification must make sense and fit the value, where its type is known.
+    fn format_fits(&mut self, spec: &str, value: &Expr) {
+        let sort = match self.infer.shallow(&value.ty) {
+            Ty::Num(kind) if kind.is_float() => Some(Sort::Float),
+            Ty::Num(_) => Some(Sort::Int),
+            Ty::Str | Ty::Bool => Some(Sort::Text),
+            _ => None,
+        };
+        let parsed = Spec::parse(spec);
+        if let Err(why) = parsed.and_then(|spec| sort.map_or(Ok(()), |sort| spec.check(sort))) {
+            let ty = self.show(&value.ty);
+            self.error(codes::BAD_FORMAT_SPEC, why, value.span, format!("`{ty}` shown as `{spec}`"));
+        }
     }
 
     fn instantiated(&mut self, base: &'a ast::Expr, type_args: &'a [ast::Type], span: Span, hint: Option<&Ty>) -> Expr {
@@ -516,7 +535,7 @@ impl<'a> Checker<'a> {
         self.report(
             Diagnostic::error(
                 codes::BAD_QUESTION_MARK,
-                format!("`?` leaves this function with a `{wanted}`, but it returns `{shown}`"),
+                format!("`?` leaves this function with {}, but it returns `{shown}`", with_article(&wanted)),
                 span,
                 "does not fit what the function returns",
             )

@@ -202,6 +202,10 @@ impl<'a> Checker<'a> {
     pub fn finish(mut self) -> Checked {
         self.sort_diagnostics();
         let failed = self.diagnostics.iter().any(|d| d.severity == Severity::Error);
+        if failed {
+            // A lint may be no more than what the error left behind.
+            self.diagnostics.retain(|d| !d.code.0.starts_with("W08"));
+        }
         Checked { program: (!failed).then_some(self.program), diagnostics: self.diagnostics }
     }
 

@@ -524,6 +524,10 @@ impl<'a> Checker<'a> {
     }
 
     pub fn unknown_name(&mut self, name: &str, span: Span) {
+        if builtin_type(name).is_some() {
+            self.error(codes::NOT_A_VALUE, format!("`{name}` is a type, not a value"), span, "a value is needed here");
+            return;
+        }
         let mut d = Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no `{name}` here"), span, "not known");
         let mut names: Vec<Rc<str>> =
             self.f.frames.iter().flat_map(|f| f.names.iter().map(|(n, _)| n.clone())).collect();

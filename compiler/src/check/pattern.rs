@@ -4,6 +4,7 @@ use super::*;
 use crate::index::Entity;
 use crate::types::infer::VarKind;
 use crate::types::lower::Named;
+use crate::types::show::with_article;
 use stark_syntax::ast::PatternKind;
 
 impl<'a> Checker<'a> {
@@ -36,9 +37,9 @@ impl<'a> Checker<'a> {
             let shown = self.show(ty);
             self.error(
                 codes::BAD_PATTERN,
-                format!("{what} does not fit a `{shown}`"),
+                format!("{what} does not fit {}", with_article(&shown)),
                 span,
-                format!("the value is a `{shown}`"),
+                format!("the value is {}", with_article(&shown)),
             );
         }
         Pat { kind: PatKind::Wildcard, ty: Ty::Error, span }
@@ -98,7 +99,7 @@ impl<'a> Checker<'a> {
                         let (w, f) = (self.show(ty), self.show(&value.ty));
                         self.error(
                             codes::TYPE_MISMATCH,
-                            format!("this pattern is a `{f}`, but the value is a `{w}`"),
+                            format!("this pattern is {}, but the value is {}", with_article(&f), with_article(&w)),
                             span,
                             format!("this is `{f}`"),
                         );
@@ -299,7 +300,7 @@ impl<'a> Checker<'a> {
         if !self.infer.unify(&known, &named) {
             self.bind_stray(fields, mutable, bound);
             let shown = self.show(&named);
-            return self.bad_pattern(&format!("a `{shown}`"), ty, span);
+            return self.bad_pattern(&with_article(&shown), ty, span);
         }
         let fields = self.field_pats(&defs, &args, fields, rest, &last.name.clone(), span, mutable, bound);
         Pat { kind: PatKind::Struct { fields }, ty: ty.clone(), span }

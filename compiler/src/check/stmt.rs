@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::types::infer::VarKind;
+use crate::types::show::with_article;
 use stark_syntax::ast::StmtKind;
 
 impl<'a> Checker<'a> {
@@ -310,7 +311,11 @@ impl<'a> Checker<'a> {
         let guards = self.f.call_guards.len();
         let init = match (value, &written) {
             (Some(e), Some(t)) => {
+                let before = self.diagnostics.len();
                 let value = self.check_expr(e, t);
+                if let Some(written) = ty {
+                    self.why_expected(before, e, written.span, "the type that is written here");
+                }
                 Some(self.as_written(value, t))
             }
             (Some(e), None) => {
@@ -482,7 +487,16 @@ impl<'a> Checker<'a> {
         let ty = place.ty.clone();
         match op {
             None => {
+                let before = self.diagnostics.len();
+                let written = value;
                 let value = self.check_expr(value, &ty);
+                if let ExprKind::Local(local) = place.kind
+                    && self.diagnostics.len() > before
+                {
+                    let at = self.body().locals[local.index()].span;
+                    let text = format!("declared here, as `{}`", self.show(&ty));
+                    self.why_expected(before, written, at, text);
+                }
                 Expr { kind: ExprKind::Assign { target: Box::new(place), value: Box::new(value) }, ty: Ty::Unit, span }
             }
             Some(op) => {
@@ -558,18 +572,19 @@ impl<'a> Checker<'a> {
         let value = match value {
             Some(e) => {
                 self.body().saw_return = true;
+                let before = self.diagnostics.len();
                 let found = self.expr(e, Some(&ret));
                 let shown = found.ty.clone();
-                match self.try_coerce(found, &ret) {
+                let returned = match self.try_coerce(found, &ret) {
                     Ok(v) => Some(Box::new(v)),
                     Err(v) => {
                         let at = v.span;
-                        let (w, f) = (self.show(&ret), self.show(&shown));
+                        let f = self.show(&shown);
                         if self.infer.shallow(&ret) == Ty::Unit {
                             self.report(
                                 Diagnostic::error(
                                     codes::TYPE_MISMATCH,
-                                    format!("this function returns nothing, and here a `{f}`"),
+                                    format!("this function returns nothing, and here {}", with_article(&f)),
                                     at,
                                     format!("this is `{f}`"),
                                 )
@@ -577,19 +592,15 @@ impl<'a> Checker<'a> {
                             );
                         } else {
                             self.mismatch(&ret, &shown, at);
-                            if let Some(d) = self.diagnostics.last_mut()
-                                && d.primary.span == at
-                                && ret_span != Span::default()
-                            {
-                                d.secondary.push(stark_syntax::diagnostic::Label {
-                                    span: ret_span,
-                                    text: format!("returns `{w}`"),
-                                });
-                            }
                         }
                         Some(Box::new(Expr { ty: Ty::Error, ..v }))
                     }
+                };
+                if ret_span != Span::default() && self.diagnostics.len() > before {
+                    let text = format!("returns `{}`", self.show(&ret));
+                    self.why_expected(before, e, ret_span, text);
                 }
+                returned
             }
             None => {
                 let now = self.infer.shallow(&ret);

@@ -8,6 +8,10 @@ use stark_syntax::source::Span;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// Limits of a function; the format would allow more, and nothing that is read by people comes near.
+const MAX_REGISTERS: usize = 4096;
+const MAX_INSTRUCTIONS: usize = 1 << 24;
+
 /// A place in the code that jumps may name before it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Label(u32);
@@ -471,13 +475,11 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
             let file = self.g.file(span.source);
             lines.push(bc::Line { pc: *pc, file, line: line as u32, col: col as u32 });
         }
-        if self.registers.len() > 4096 || self.code.len() > 1 << 24 {
-            let what = format!(
-                "`{}` is too large: {} registers, {} instructions",
-                self.name,
-                self.registers.len(),
-                self.code.len()
-            );
+        let sizes =
+            [("registers", self.registers.len(), MAX_REGISTERS), ("instructions", self.code.len(), MAX_INSTRUCTIONS)];
+        if let Some((what, n, limit)) = sizes.into_iter().find(|(_, n, limit)| n > limit) {
+            let what =
+                format!("`{}` is too large: {n} {what}, and the limit is {limit}; split it into functions", self.name);
             self.g.unsupported(self.span, what);
         }
         let ret = self.ret.clone();

@@ -12,6 +12,7 @@ use stark_syntax::ast::{self, ItemKind, PatternKind, StmtKind};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
 use stark_syntax::source::Span;
+use stark_syntax::visit::Node;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -173,6 +174,7 @@ impl<'a> Checker<'a> {
                     n_args: t.generics.params.len(),
                     derived: has_attr(attrs, "derived"),
                     builtin,
+                    undynamic: undynamic(t).filter(|_| !self.program.modules[module.index()].is_std),
                 });
                 self.bind_own(m, &name, Def::Trait(id), t.name.span, false);
                 Slot::Trait(id)
@@ -644,4 +646,33 @@ pub fn pattern_names(pattern: &ast::Pattern, mutable: bool, out: &mut Vec<(Rc<st
         }
         PatternKind::Wildcard | PatternKind::Literal(_) | PatternKind::Range { .. } | PatternKind::Error => {}
     }
+}
+
+/// The first method that cannot be called on a value whose type is only known when the program runs.
+fn undynamic(t: &ast::Trait) -> Option<(Span, String)> {
+    fn names_self(ty: &ast::Type) -> bool {
+        let is_self = matches!(&ty.kind, ast::TypeKind::Path { path, .. } if path.segments.len() == 1 && &*path.segments[0].name == "Self");
+        let mut found = is_self;
+        Node::Type(ty).children(&mut |child| {
+            if let Node::Type(inner) = child {
+                found |= names_self(inner);
+            }
+        });
+        found
+    }
+    t.methods.iter().find_map(|method| {
+        let decl = &method.decl;
+        let name = &decl.name.name;
+        let types = || decl.params.iter().filter_map(|p| p.ty.as_ref()).chain(&decl.ret);
+        let why = if decl.params.first().is_none_or(|p| &*p.name.name != "self") {
+            format!("`{name}` takes no `&self`")
+        } else if !decl.generics.params.is_empty() && decl.body.is_none() {
+            format!("`{name}` has type parameters of its own and no body")
+        } else if types().any(names_self) {
+            format!("`{name}` names `Self`, another type for each implementor")
+        } else {
+            return None;
+        };
+        Some((decl.name.span, why))
+    })
 }

@@ -6,6 +6,7 @@
 //! | `guards` | E0603, E0605, W0620: waiting, and zones taken, while a guard is held |
 //! | `asks` | W0621: actors that wait for each other |
 //! | `channels` | W0622: a receive that nothing sends to |
+//! | `early` | E0209: a script's `let` that a function reads before it has run |
 //! | `lost` | E0610, W0611: futures and results that a statement drops |
 //!
 //! `unique`, `place`, `graph` and `once` are what `moves` stands on; `calls` and `circle` carry the passes that look across
@@ -24,6 +25,7 @@ mod circle;
 mod guards;
 
 mod channels;
+mod early;
 mod lost;
 
 use crate::hir::*;
@@ -54,6 +56,7 @@ pub fn check(program: &Program, sources: &SourceMap) -> Vec<Diagnostic> {
     flow.check_asks(&calls);
     flow.check_channels();
     flow.check_lost();
+    flow.check_early();
     flow.found
 }
 

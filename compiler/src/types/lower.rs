@@ -234,6 +234,15 @@ impl<'a> Checker<'a> {
                     );
                     return Ty::Error;
                 }
+                if let Some((at, why)) = self.traits[id.index()].undynamic.clone() {
+                    let title = format!("`{name}` cannot be the type of a value: {why}");
+                    self.report(
+                        Diagnostic::error(codes::TRAIT_AS_VALUE, title, span, "not a type of values")
+                            .because(at, "this method")
+                            .help(format!("write a type parameter, as in `fn f<T: {name}>(x: T)`")),
+                    );
+                    return Ty::Error;
+                }
                 let n = self.traits[id.index()].n_args;
                 if args.is_empty() && open {
                     return Ty::Dyn(*id, (0..n).map(|_| self.infer.fresh(VarKind::Any, span)).collect());

@@ -10,6 +10,12 @@ impl Checker<'_> {
     }
 }
 
+/// "a `Task`", "an `Int`".
+pub fn with_article(shown: &str) -> String {
+    let article = if shown.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']) { "an" } else { "a" };
+    format!("{article} `{shown}`")
+}
+
 /// A type that no inference will change any more.
 pub fn show_final(program: &Program, ty: &Ty) -> String {
     show_with(program, &Ty::clone, &|_| VarKind::Any, ty)

@@ -5,6 +5,7 @@
 mod append;
 pub mod asm;
 pub mod format;
+pub mod format_spec;
 pub mod instr;
 pub mod module;
 pub mod operand;

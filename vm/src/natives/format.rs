@@ -1,84 +1,20 @@
-//! Format specifications, as in `f"{x:>8.2f}"`: fill, alignment, sign, zeros, width, grouping, precision and form, as Python has them.
+//! Values laid out by a format specification, as in `f"{x:>8.2f}"`, as Python does.
 //!
 //! One difference: a precision without a form means digits after the point for floats (`.3` is `.3f`).
 
 use crate::fault::Fault;
 use crate::structural::show_float;
 use crate::value::ValueRef;
+use stark_bytecode::format_spec::{Sort, Spec};
 use stark_bytecode::{Kind, TypeDesc};
 
-/// Wider or more precise than this is a mistake or an attack, not a column.
-pub const MAX_WIDTH: usize = 100_000;
-
-/// What stands behind the colon.
-#[derive(Debug, PartialEq)]
-struct Spec {
-    fill: char,
-    align: Option<char>,
-    sign: char,
-    alternate: bool,
-    zeros: bool,
-    width: usize,
-    group: Option<char>,
-    precision: Option<usize>,
-    form: Option<char>,
+/// How a specification lays out text: what the VM adds to its reading.
+trait Layout {
+    fn pad(&self, sign: &str, digits: &str, is_number: bool) -> String;
+    fn sign(&self, negative: bool) -> &'static str;
 }
 
-impl Spec {
-    fn parse(text: &str) -> Result<Spec, Fault> {
-        let mut spec = Spec {
-            fill: ' ',
-            align: None,
-            sign: '-',
-            alternate: false,
-            zeros: false,
-            width: 0,
-            group: None,
-            precision: None,
-            form: None,
-        };
-        let chars: Vec<char> = text.chars().collect();
-        let mut at = 0;
-        let is_align = |c: Option<&char>| matches!(c, Some('<' | '>' | '^'));
-        if is_align(chars.get(1)) {
-            spec.fill = chars[0];
-            spec.align = Some(chars[1]);
-            at = 2;
-        } else if is_align(chars.first()) {
-            spec.align = Some(chars[0]);
-            at = 1;
-        }
-        if let Some(&sign @ ('+' | '-' | ' ')) = chars.get(at) {
-            spec.sign = sign;
-            at += 1;
-        }
-        if chars.get(at) == Some(&'#') {
-            spec.alternate = true;
-            at += 1;
-        }
-        if chars.get(at) == Some(&'0') {
-            spec.zeros = true;
-            at += 1;
-        }
-        spec.width = number(&chars, &mut at, text)?.unwrap_or(0);
-        if let Some(&group @ (',' | '_')) = chars.get(at) {
-            spec.group = Some(group);
-            at += 1;
-        }
-        if chars.get(at) == Some(&'.') {
-            at += 1;
-            match number(&chars, &mut at, text)? {
-                None => return Err(Fault::value(format!("format `{text}` has no digits behind its point"))),
-                digits => spec.precision = digits,
-            }
-        }
-        spec.form = chars.get(at).copied();
-        if chars.len() > at + 1 {
-            return Err(Fault::value(format!("format `{text}` goes on behind `{}`", chars[at])));
-        }
-        Ok(spec)
-    }
-
+impl Layout for Spec {
     /// `text` put into the width; numbers stand right unless told otherwise.
     fn pad(&self, sign: &str, digits: &str, is_number: bool) -> String {
         let missing = self.width.saturating_sub(sign.chars().count() + digits.chars().count());
@@ -102,24 +38,6 @@ impl Spec {
             (false, _) => "",
         }
     }
-
-    fn wrong(&self, what: &str) -> Fault {
-        let form = self.form.map_or(String::new(), String::from);
-        Fault::value(format!("format form `{form}` does not fit {what}"))
-    }
-}
-
-fn number(chars: &[char], at: &mut usize, text: &str) -> Result<Option<usize>, Fault> {
-    let start = *at;
-    let mut n = 0usize;
-    while let Some(digit) = chars.get(*at).and_then(|c| c.to_digit(10)) {
-        n = n.saturating_mul(10).saturating_add(digit as usize);
-        *at += 1;
-    }
-    if n > MAX_WIDTH {
-        return Err(Fault::value(format!("format `{text}` asks for more than {MAX_WIDTH} characters")));
-    }
-    Ok((*at > start).then_some(n))
 }
 
 /// `value` as `f"{value:spec}"`. Throws `ValueError` for a specification that makes no sense or does not fit the value.
@@ -127,29 +45,32 @@ pub fn format_value(value: ValueRef<'_>, spec: &str) -> Result<String, Fault> {
     if spec.is_empty() {
         return Ok(value.display());
     }
-    let parsed = Spec::parse(spec)?;
+    let parsed = Spec::parse(spec).map_err(Fault::value)?;
+    let sort = match value.info().desc {
+        TypeDesc::Number(kind) if kind.is_float() => Sort::Float,
+        TypeDesc::Number(_) => Sort::Int,
+        _ => Sort::Text,
+    };
+    parsed.check(sort).map_err(Fault::value)?;
     match value.info().desc {
-        TypeDesc::Number(kind) if kind.is_float() => format_float(value.float(), kind, &parsed),
+        TypeDesc::Number(kind) if kind.is_float() => Ok(format_float(value.float(), kind, &parsed)),
         TypeDesc::Number(Kind::UInt64) => format_int(i128::from(value.scalar_bits()), &parsed),
         TypeDesc::Number(_) => format_int(i128::from(value.int()), &parsed),
-        _ => format_text(&value.display(), &parsed),
+        _ => Ok(format_text(&value.display(), &parsed)),
     }
 }
 
-fn format_text(text: &str, spec: &Spec) -> Result<String, Fault> {
-    if !matches!(spec.form, None | Some('s')) {
-        return Err(spec.wrong("text"));
-    }
+fn format_text(text: &str, spec: &Spec) -> String {
     match spec.precision {
-        Some(n) => Ok(spec.pad("", &text.chars().take(n).collect::<String>(), false)),
-        None => Ok(spec.pad("", text, false)),
+        Some(n) => spec.pad("", &text.chars().take(n).collect::<String>(), false),
+        None => spec.pad("", text, false),
     }
 }
 
 fn format_int(n: i128, spec: &Spec) -> Result<String, Fault> {
     let magnitude = n.unsigned_abs();
     let (prefix, digits, run) = match spec.form {
-        None if spec.precision.is_some() => return format_float(n as f64, Kind::Float64, spec),
+        None if spec.precision.is_some() => return Ok(format_float(n as f64, Kind::Float64, spec)),
         None | Some('d') => ("", magnitude.to_string(), 3),
         Some('x') => ("0x", format!("{magnitude:x}"), 4),
         Some('X') => ("0X", format!("{magnitude:X}"), 4),
@@ -160,18 +81,18 @@ fn format_int(n: i128, spec: &Spec) -> Result<String, Fault> {
             let c = c.ok_or_else(|| Fault::value(format!("{n} is not a character's number")))?;
             return Ok(spec.pad("", &c.to_string(), false));
         }
-        Some('e' | 'E' | 'f' | 'F' | 'g' | '%') => return format_float(n as f64, Kind::Float64, spec),
-        Some(_) => return Err(spec.wrong("an integer")),
+        // The rest are the floats' own.
+        Some(_) => return Ok(format_float(n as f64, Kind::Float64, spec)),
     };
     let sign = format!("{}{}", spec.sign(n < 0), if spec.alternate { prefix } else { "" });
     Ok(spec.pad(&sign, &grouped(&digits, run, spec.group), true))
 }
 
-fn format_float(x: f64, kind: Kind, spec: &Spec) -> Result<String, Fault> {
+fn format_float(x: f64, kind: Kind, spec: &Spec) -> String {
     let sign = spec.sign(x.is_sign_negative() && !x.is_nan());
     if !x.is_finite() {
         let text = if x.is_nan() { "nan" } else { "inf" };
-        return Ok(spec.pad(sign, &format!("{text}{}", if spec.form == Some('%') { "%" } else { "" }), true));
+        return spec.pad(sign, &format!("{text}{}", if spec.form == Some('%') { "%" } else { "" }), true);
     }
     let magnitude = x.abs();
     let digits = spec.precision.unwrap_or(6);
@@ -181,16 +102,14 @@ fn format_float(x: f64, kind: Kind, spec: &Spec) -> Result<String, Fault> {
             show_float(magnitude, kind, &mut text);
             text
         }
-        None | Some('f' | 'F') => format!("{magnitude:.digits$}"),
         Some('%') => format!("{:.digits$}%", magnitude * 100.0),
         Some(form @ ('e' | 'E')) => scientific(magnitude, digits, form),
         Some('g') => general(magnitude, digits.max(1)),
-        Some('d') => return Err(spec.wrong("a float")),
-        Some(_) => return Err(spec.wrong("a float")),
+        _ => format!("{magnitude:.digits$}"),
     };
     let whole = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let text = format!("{}{}", grouped(&text[..whole], 3, spec.group), &text[whole..]);
-    Ok(spec.pad(sign, &text, true))
+    spec.pad(sign, &text, true)
 }
 
 /// `1.23e+04`: the exponent has a sign and at least two digits.
