@@ -221,10 +221,10 @@ impl<'a> Checker<'a> {
                     let args = vec![Arg { mode: ParamMode::Ref, value }, Arg { mode: ParamMode::Value, value: spec }];
                     FormatPart::Value { value: self.call_fn(format, vec![ty], args, at), spec: None }
                 }
-                ast::FPart::Value { expr, spec, .. } => {
+                ast::FPart::Value { expr, spec, spec_span, .. } => {
                     let value = self.expr(expr, None);
                     if let Some(spec) = spec {
-                        self.format_fits(spec, &value);
+                        self.format_fits(spec, *spec_span, &value);
                     }
                     FormatPart::Value { value, spec: spec.clone() }
                 }
@@ -234,17 +234,28 @@ impl<'a> Checker<'a> {
     }
 
     /// A specification must make sense and fit the value, where its type is known.
-    fn format_fits(&mut self, spec: &str, value: &Expr) {
-        let sort = match self.infer.shallow(&value.ty) {
-            Ty::Num(kind) if kind.is_float() => Some(Sort::Float),
-            Ty::Num(_) => Some(Sort::Int),
-            Ty::Str | Ty::Bool => Some(Sort::Text),
-            _ => None,
+    fn format_fits(&mut self, spec: &str, span: Span, value: &Expr) {
+        let spec = match Spec::parse(spec) {
+            Ok(spec) => spec,
+            Err(why) => {
+                self.report(Diagnostic::error(codes::BAD_FORMAT, why, span, "this format").help(
+                    "a format is `[[fill]<^>][+][#][0][width][,][.precision][x b o e % f g d s]`, as in `{x:>8.2}`",
+                ));
+                return;
+            }
         };
-        let parsed = Spec::parse(spec);
-        if let Err(why) = parsed.and_then(|spec| sort.map_or(Ok(()), |sort| spec.check(sort))) {
+        let sort = match self.infer.shallow(&value.ty) {
+            Ty::Num(kind) if kind.is_float() => Sort::Float,
+            Ty::Num(_) => Sort::Int,
+            Ty::Str | Ty::Bool => Sort::Text,
+            _ => return,
+        };
+        if let Err(why) = spec.check(sort) {
             let ty = self.show(&value.ty);
-            self.error(codes::BAD_FORMAT_SPEC, why, value.span, format!("`{ty}` shown as `{spec}`"));
+            self.report(
+                Diagnostic::error(codes::BAD_FORMAT_SPEC, why, span, "this format")
+                    .because(value.span, format!("this is `{ty}`")),
+            );
         }
     }
 

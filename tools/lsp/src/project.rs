@@ -103,8 +103,9 @@ impl Project {
         let shown = path.as_ref().map_or_else(|| uri.to_string(), |p| p.display().to_string());
         let root = sources.add(shown, if in_std.is_some() { "" } else { &*text });
         let options = Options { check_all_of_std: in_std.is_some(), ..Options::default() };
-        let roots = self.roots_of(path.as_deref());
-        let analysis = stark_compiler::analyse(&mut sources, root, &Files { project: self, roots }, &options);
+        let files =
+            Files { project: self, roots: self.roots_of(path.as_deref()), package: Package::of(path.as_deref()) };
+        let analysis = stark_compiler::analyse(&mut sources, root, &files, &options);
         let root = match in_std {
             Some(shown) => {
                 (0..).map(SourceId).take_while(|i| sources.get(*i).is_some()).find(|i| sources.path(*i) == shown)?
@@ -206,14 +207,44 @@ fn read_source(path: &Path) -> Option<Arc<str>> {
     std::fs::read_to_string(path).ok().map(Arc::from)
 }
 
+/// The package that a file is part of.
+struct Package {
+    packages: stark_project::Project,
+    /// The file as a module of it: importing that means the file itself.
+    own: Option<String>,
+}
+
+impl Package {
+    /// `None` without a `stark.toml` above the file, or with one that cannot be used, which `stark check` tells.
+    fn of(path: Option<&Path>) -> Option<Package> {
+        let path = path?;
+        let packages = stark_project::Project::of_file(path).ok()?;
+        packages.root().entry()?;
+        let own = packages.module_of(path);
+        Some(Package { packages, own })
+    }
+}
+
 /// The compiler's view: open texts before files.
 struct Files<'p> {
     project: &'p Project,
     roots: Vec<PathBuf>,
+    package: Option<Package>,
 }
 
 impl Host for Files<'_> {
+    fn resolve(&self, from: &str, path: &str) -> String {
+        let Some(package) = &self.package else { return path.to_string() };
+        let name = package.packages.resolve(from, path);
+        if package.own.as_ref() == Some(&name) { String::new() } else { name }
+    }
+
     fn load(&self, module_path: &str) -> Option<(String, String)> {
+        if let Some(package) = &self.package {
+            let (path, _) = package.packages.locate(module_path).ok()??;
+            let text = self.project.text(&uri::of_path(&path)?)?;
+            return Some((path.display().to_string(), text.to_string()));
+        }
         for root in &self.roots {
             let mut path = root.clone();
             path.extend(module_path.split('.'));

@@ -49,6 +49,15 @@ impl Project {
 
     /// The path to show and the text of a module; `None` when there is no such file.
     pub fn load(&self, module: &str) -> Result<Option<(String, String)>, String> {
+        let Some((real, shown)) = self.locate(module)? else { return Ok(None) };
+        match read_text(&real, MAX_SOURCE_BYTES) {
+            Ok(text) => Ok(Some((shown, text))),
+            Err(why) => Err(format!("cannot read {shown}: {why}")),
+        }
+    }
+
+    /// A module's file, absolute, and the path to show; `None` when there is no such file.
+    pub fn locate(&self, module: &str) -> Result<Option<(PathBuf, String)>, String> {
         let (package, module) = match module.split_once("::") {
             Some((name, module)) => match self.packages.iter().find(|p| p.name() == name) {
                 Some(package) => (package, module),
@@ -64,10 +73,7 @@ impl Project {
         if package.manifest.is_some() && !real.starts_with(&package.folder) {
             return Err(format!("{shown} leads out of the folder of package `{}`", package.name()));
         }
-        match read_text(&real, MAX_SOURCE_BYTES) {
-            Ok(text) => Ok(Some((shown, text))),
-            Err(why) => Err(format!("cannot read {shown}: {why}")),
-        }
+        Ok(Some((real, shown)))
     }
 
     /// The name of a file of the program's own package as a module; `None` for files outside its modules' folder.

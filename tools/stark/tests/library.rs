@@ -29,8 +29,21 @@ fn main() {
         trials.push(Trial::test(path, move || check(&stark, path, &comments)));
     }
     trials.push(Trial::test("every public name says what it is", undocumented));
+    trials.push(Trial::test("the library and the examples are laid out by `stark fmt`", formatted));
     assert!(trials.len() > 20, "only {} files of the library have examples", trials.len());
     libtest_mimic::run(&args, trials).exit();
+}
+
+fn formatted() -> Result<(), Failed> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut stark = std::process::Command::new(env!("CARGO_BIN_EXE_stark"));
+    let out = stark.current_dir(root).args(["fmt", "--check", "std/src", "examples"]).output()?;
+    match out.status.success() {
+        true => Ok(()),
+        false => {
+            Err(format!("`stark fmt std/src examples` would change\n{}", String::from_utf8_lossy(&out.stdout)).into())
+        }
+    }
 }
 
 /// Public items and methods without a `///` line; of overloads one has it. What an impl of a trait does is said at the trait.

@@ -333,6 +333,33 @@ fn definitions_are_found_here_in_other_files_and_in_the_library() {
 }
 
 #[test]
+fn imports_go_where_the_package_says() {
+    let mut editor = Editor::start();
+    let write = |name: &str, text: &str| {
+        let path = editor.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("written");
+        std::fs::write(path, text).expect("written");
+    };
+    let package =
+        |name: &str| format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nentry = \"src/main.stark\"\n");
+    write("shop/stark.toml", &format!("{}\n[dependencies]\ntill = {{ path = \"../till\" }}\n", package("shop")));
+    write("shop/src/prices.stark", "fn of(name: String) -> Int: return len(name)\n");
+    write("till/stark.toml", &package("till"));
+    write("till/src/main.stark", "fn open() -> Int: return 1\n");
+    write("till/src/coins.stark", "fn count(n: Int) -> Int: return n\n");
+    let text = marked(
+        "import prices\nimport till\nimport till.coins as coins\nprint(prices.o§f(\"a\"), till.op§en(), coins.cou§nt(1))\n",
+    );
+    editor.open("shop/src/main.stark", &text.text);
+    let files = ["shop/src/prices.stark", "till/src/main.stark", "till/src/coins.stark"];
+    for (place, file) in text.places.iter().zip(files) {
+        let there = editor.ask_at("definition", "shop/src/main.stark", *place);
+        assert!(there["uri"].as_str().is_some_and(|uri| uri.ends_with(file)), "{file}: {there}");
+    }
+    editor.finish();
+}
+
+#[test]
 fn references_and_renames_go_through_all_files() {
     let mut editor = Editor::start();
     let helpers =

@@ -49,7 +49,7 @@ fn crates_import_only_what_the_architecture_allows() {
         ("kernels/models", &["stark-kernels", "stark-shapes"]),
         ("std", &[]),
         ("tools/project", &["stark-syntax"]),
-        ("tools/lsp", &["stark-syntax", "stark-compiler", "stark-fmt", "stark-shapes", "stark-std"]),
+        ("tools/lsp", &["stark-syntax", "stark-compiler", "stark-fmt", "stark-project", "stark-shapes", "stark-std"]),
         ("tools/fmt", &["stark-syntax"]),
         ("vm", &["stark-bytecode", "stark-scheduler", "stark-kernels", "stark-models", "stark-shapes"]),
     ];

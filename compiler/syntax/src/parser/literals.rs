@@ -343,51 +343,8 @@ impl<'s> Parser<'s> {
                 nested.push(FPart::Text(text[from..].into()));
             }
         }
-        if let Some(text) = &spec
-            && let Some(message) = wrong_spec(text)
-        {
-            self.complain(
-                Diagnostic::error(codes::BAD_FORMAT, message, spec_span, "this format").help(
-                    "a format is `[[fill]<^>][+][#][0][width][,][.precision][x b o e % f g d s]`, as in `{x:>8.2}`",
-                ),
-            );
-        }
         FPart::Value { expr, spec, nested, spec_span }
     }
-}
-
-/// Why a format cannot be read, if so.
-fn wrong_spec(spec: &str) -> Option<String> {
-    let mut rest = spec;
-    let mut characters = rest.chars();
-    let (first, second) = (characters.next(), characters.next());
-    let aligns = |c: Option<char>| matches!(c, Some('<' | '>' | '^'));
-    if aligns(second) {
-        rest = &rest[first.map_or(0, char::len_utf8) + 1..];
-    } else if aligns(first) {
-        rest = &rest[1..];
-    }
-    rest = rest.strip_prefix(['+', '-', ' ']).unwrap_or(rest);
-    rest = rest.strip_prefix('#').unwrap_or(rest);
-    let number = |rest: &str| rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let width = number(rest);
-    if width > 4 {
-        return Some(format!("the width {} is too large", &rest[..width]));
-    }
-    rest = &rest[width..];
-    rest = rest.strip_prefix([',', '_']).unwrap_or(rest);
-    if let Some(precision) = rest.strip_prefix('.') {
-        let length = number(precision);
-        if length == 0 {
-            return Some("a `.` in a format needs the number of digits after it".into());
-        }
-        if length > 4 {
-            return Some(format!("the precision {} is too large", &precision[..length]));
-        }
-        rest = &precision[length..];
-    }
-    rest = rest.strip_prefix(['x', 'X', 'b', 'o', 'c', 'e', 'E', '%', 'f', 'F', 'g', 'd', 's']).unwrap_or(rest);
-    if rest.is_empty() { None } else { Some(format!("`{rest}` is not a part of a format")) }
 }
 
 /// The ranges of the values in a format text, braces included.
