@@ -6,6 +6,7 @@
 
 use smallvec::SmallVec;
 use stark_kernels::Tensor;
+use std::time::{Duration, Instant};
 
 use crate::error::{ModelError, Place};
 use crate::graph::{Block, Graph, Instr, Kind, Operand};
@@ -17,14 +18,19 @@ pub const DEFAULT_STEP_BUDGET: u64 = 10_000_000;
 /// How many values are looked through for views of a tensor that is changed in place.
 const MAX_VIEWS_LOOK: usize = 100_000;
 
+/// Sees each instruction after it ran, with all slots before the dead ones are emptied, and how long it took.
+pub type Observer<'a> = dyn FnMut(&Instr, &[Value], Duration) + 'a;
+
 /// Runs `graph` on `inputs`, which are as many as `graph.inputs`.
-pub fn run(
+pub fn run<'o>(
     file: &std::sync::Arc<str>,
     graph: &Graph,
     inputs: Vec<Value>,
     step_budget: u64,
+    observer: Option<&'o mut Observer<'o>>,
 ) -> Result<Value, ModelError> {
-    let mut run = Run { file, graph, slots: vec![Value::None; graph.n_slots as usize], steps: 0, step_budget };
+    let slots = vec![Value::None; graph.n_slots as usize];
+    let mut run = Run { file, graph, slots, steps: 0, step_budget, observer };
     for (slot, input) in graph.inputs.iter().zip(inputs) {
         run.slots[slot.0 as usize] = input;
     }
@@ -35,15 +41,16 @@ pub fn run(
     })
 }
 
-struct Run<'a> {
+struct Run<'a, 'o> {
     file: &'a std::sync::Arc<str>,
     graph: &'a Graph,
     slots: Vec<Value>,
     steps: u64,
     step_budget: u64,
+    observer: Option<&'o mut Observer<'o>>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Run<'a, '_> {
     fn get(&self, operand: Operand) -> &Value {
         match operand {
             Operand::Slot(slot) => &self.slots[slot.0 as usize],
@@ -53,10 +60,23 @@ impl<'a> Run<'a> {
 
     fn block(&mut self, block: &'a Block) -> Result<(), ModelError> {
         for instr in block {
-            self.instr(instr)?;
+            match self.observer.is_some() {
+                false => self.instr(instr)?,
+                true => self.observed(instr)?,
+            }
             for slot in &instr.frees {
                 self.slots[slot.0 as usize] = Value::None;
             }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn observed(&mut self, instr: &'a Instr) -> Result<(), ModelError> {
+        let start = Instant::now();
+        self.instr(instr)?;
+        if let Some(observer) = &mut self.observer {
+            observer(instr, &self.slots, start.elapsed());
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ pub mod onnx;
 pub mod ops;
 pub mod opt;
 pub mod pickle;
+pub mod plan;
 pub mod pt2;
 pub mod safetensors;
 mod signature;
@@ -24,7 +25,7 @@ mod value;
 pub mod zip;
 
 pub use error::{ModelError, Place, UnknownOperator};
-pub use exec::DEFAULT_STEP_BUDGET;
+pub use exec::{DEFAULT_STEP_BUDGET, Observer};
 pub use mapped::{FileBytes, MAP_FROM};
 pub use model::{Model, Parameter, Signature};
 pub use tokenizer::{Tokenizer, TokenizerError};

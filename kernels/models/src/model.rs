@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stark_kernels::{DType, Tensor};
 
 use crate::error::ModelError;
+use crate::exec::Observer;
 use crate::graph::Graph;
 use crate::mapped::FileBytes;
 use crate::opt::{Pass, optimise};
@@ -216,7 +217,27 @@ impl Model {
         self.run(given, step_budget)
     }
 
+    /// As [`Model::predict`], while `observer` sees each instruction that ran: what memory and time go to.
+    pub fn predict_observed<'o>(
+        &self,
+        inputs: &[Tensor],
+        observer: &'o mut Observer<'o>,
+    ) -> Result<Vec<Tensor>, ModelError> {
+        let mut given: Vec<Option<Value>> = inputs.iter().cloned().map(|t| Some(Value::Tensor(t))).collect();
+        given.resize_with(self.0.imported.inputs.len().max(given.len()), || None);
+        self.flatten(self.run_observed(given, exec::DEFAULT_STEP_BUDGET, Some(observer))?)
+    }
+
     fn run(&self, given: Vec<Option<Value>>, step_budget: u64) -> Result<Value, ModelError> {
+        self.run_observed(given, step_budget, None)
+    }
+
+    fn run_observed<'o>(
+        &self,
+        given: Vec<Option<Value>>,
+        step_budget: u64,
+        observer: Option<&'o mut Observer<'o>>,
+    ) -> Result<Value, ModelError> {
         let first = given.iter().flatten().find_map(|value| match value {
             Value::Tensor(t) => Some(t.clone()),
             _ => None,
@@ -244,7 +265,7 @@ impl Model {
             });
         }
         self.check(&values)?;
-        exec::run(&self.0.file, &self.0.imported.graph, values, step_budget)
+        exec::run(&self.0.file, &self.0.imported.graph, values, step_budget, observer)
     }
 
     /// Holds the values against what the file states about its inputs.

@@ -91,3 +91,33 @@ fn devices_are_listed() {
     assert_eq!(status, Some(0));
     assert!(out.lines().any(|l| l.starts_with("cpu ")) && out.lines().any(|l| l.starts_with("reference ")), "{out}");
 }
+
+#[test]
+fn a_model_is_looked_into() {
+    let (status, out, _) = stark(&["inspect", &fixture("digits_mlp.pt")]);
+    assert_eq!(status, Some(0));
+    for want in ["input       x                    Float32 [_, 64]", "50,826 trained", "torch.linear", "--shape x=1x64"]
+    {
+        assert!(out.contains(want), "{want}\n{out}");
+    }
+    let (status, out, _) = stark(&["inspect", &fixture("digits_mlp.pt"), "--shape", "x=8x64", "--steps"]);
+    assert_eq!(status, Some(0));
+    assert!(out.contains("tensors at most, in step") && out.contains("Float32 [8, 10]"), "{out}");
+    let (status, out, _) = stark(&["inspect", &fixture("digits_mlp.pt"), "--shape", "x=8x64", "--dot"]);
+    assert_eq!(status, Some(0));
+    assert!(out.starts_with("digraph ") && out.contains("torch.linear\\nFloat32 [8, 10]"), "{out}");
+    let edges: Vec<(&str, &str)> =
+        out.lines().filter_map(|l| l.trim().trim_end_matches(';').split_once(" -> ")).collect();
+    let has_node = |node: &str| out.contains(&format!("  {node} ["));
+    assert!(edges.len() >= 3 && edges.iter().all(|(from, to)| has_node(from) && has_node(to)), "{out}");
+
+    for (shape, why) in [
+        ("y=1", "the model has no input `y`"),
+        ("x", "write NAME=1x64"),
+        ("x=ax1", "write sizes"),
+        ("x=1x1", "digits_mlp.pt"),
+    ] {
+        let (status, _, said) = stark(&["inspect", &fixture("digits_mlp.pt"), "--shape", shape]);
+        assert!(status != Some(0) && said.contains(why), "{said}");
+    }
+}

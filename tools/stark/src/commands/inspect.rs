@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// Show what is in a .starkbc file or a model
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  stark inspect service.starkbc\n  stark inspect classifier.pt")]
+#[command(after_help = "Example:\n  stark inspect service.starkbc\n  stark inspect classifier.pt\n  stark inspect classifier.pt --shape x=8x64 --steps\n  stark inspect classifier.pt --dot > graph.dot")]
 pub struct Args {
     /// A .starkbc, .stark or model file
     file: PathBuf,
+    #[command(flatten)]
+    model: super::inspect_model::Options,
 }
 
 pub fn main(args: &Args) -> i32 {
     let is_source = args.file.extension().is_some_and(|e| e == "stark");
     match load::is_bytecode(&args.file) {
         Ok(is_bytecode) if is_bytecode || is_source => bytecode(&args.file),
-        Ok(_) => model(&args.file),
+        Ok(_) => model(args),
         Err(message) => super::refuse(message),
     }
 }
@@ -40,23 +42,12 @@ fn bytecode(path: &Path) -> i32 {
     0
 }
 
-fn model(path: &Path) -> i32 {
-    match stark_models::Model::load(path) {
-        Ok(model) => {
-            println!("{}: {} parameters in {} tensors", path.display(), model.n_parameters(), model.parameters().len());
-            for (what, rows) in [("input", model.inputs()), ("output", model.outputs().to_vec())] {
-                for row in rows {
-                    let dtype = row.dtype.map_or("any type".to_string(), |d| format!("{d:?}"));
-                    let dims = row.dims.map_or("any shape".to_string(), |dims| {
-                        let dims: Vec<String> =
-                            dims.iter().map(|d| d.map_or("_".to_string(), |n| n.to_string())).collect();
-                        format!("[{}]", dims.join(", "))
-                    });
-                    println!("  {what:<7} {:<20} {dtype} {dims}", row.name);
-                }
-            }
+fn model(args: &Args) -> i32 {
+    match super::inspect_model::show(&args.file, &args.model) {
+        Ok(text) => {
+            print!("{text}");
             0
         }
-        Err(error) => super::refuse(format!("{}: {error}", path.display())),
+        Err(message) => super::refuse(message),
     }
 }

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod fix;
 pub mod fmt;
 pub mod inspect;
+mod inspect_model;
 pub mod lsp;
 pub mod model;
 pub mod new;

@@ -1,0 +1,319 @@
+//! `stark inspect MODEL`: what the file says, the operators as written and as they run, memory and time of a run.
+
+use stark_kernels::{DType, Tensor};
+use stark_models::graph::{Block, Graph, Instr, Kind, Operand};
+use stark_models::plan::{Plan, operator_of};
+use stark_models::{Model, Signature};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// What else is asked for.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Runs a model once on zeros of this shape, to see memory and time: NAME=1x64, once an input whose shape the file leaves open
+    #[arg(long = "shape", value_name = "NAME=DIMS")]
+    shapes: Vec<String>,
+    /// Writes the graph that runs as Graphviz, as in `stark inspect m.pt --dot | dot -Tsvg`
+    #[arg(long)]
+    dot: bool,
+    /// Shows each operator of the run, in order, with its result, memory and time
+    #[arg(long)]
+    steps: bool,
+}
+
+pub fn show(path: &Path, options: &Options) -> Result<String, String> {
+    let load = |passes: &[_]| Model::load_with(path, passes).map_err(|e| format!("{}: {e}", path.display()));
+    let model = load(&stark_models::opt::Pass::ALL)?;
+    if options.dot {
+        let plan = plan(&model, &options.shapes)?;
+        return Ok(dot(&path.display().to_string(), &model, plan.as_ref()));
+    }
+    let mut out = format!("{}\n", path.display());
+    for (what, rows) in [("input", model.inputs()), ("output", model.outputs().to_vec())] {
+        for row in rows {
+            line(&mut out, what, format!("{:<20} {}", row.name, signature(&row)));
+        }
+    }
+    parameters(&mut out, &model);
+    operators(&mut out, load(&[])?.graph(), model.graph());
+    match plan(&model, &options.shapes)? {
+        Some(plan) => run(&mut out, &plan, options.steps),
+        None => line(&mut out, "memory", "give the open shapes to see it: ".to_string() + &wanted(&model)),
+    }
+    Ok(out)
+}
+
+fn line(out: &mut String, name: &str, text: impl std::fmt::Display) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "  {name:<11} {text}");
+}
+
+fn signature(row: &Signature) -> String {
+    let dtype = row.dtype.map_or("any type".to_string(), |d| d.to_string());
+    let dims = row.dims.as_ref().map_or("any shape".to_string(), |dims| {
+        let dims: Vec<String> = dims.iter().map(|d| d.map_or("_".to_string(), |n| n.to_string())).collect();
+        format!("[{}]", dims.join(", "))
+    });
+    format!("{dtype} {dims}")
+}
+
+fn parameters(out: &mut String, model: &Model) {
+    let mut by_type: BTreeMap<&str, usize> = BTreeMap::new();
+    for parameter in model.parameters() {
+        *by_type.entry(&parameter.dtype).or_default() += parameter.shape.iter().product::<usize>();
+    }
+    let types: Vec<String> = by_type.iter().map(|(dtype, n)| format!("{} {dtype}", grouped(*n))).collect();
+    let n_tensors = model.parameters().len();
+    line(
+        out,
+        "parameters",
+        format!("{} trained; {n_tensors} tensors: {}", grouped(model.n_parameters()), types.join(", ")),
+    );
+    let constants = stark_models::plan::constant_bytes(model.graph());
+    line(out, "weights", format!("{} in memory, packed for the kernels", bytes(constants)));
+}
+
+/// Each operator's number in the file, and in the graph that runs.
+fn operators(out: &mut String, written: &Graph, fused: &Graph) {
+    let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    for (i, graph) in [written, fused].into_iter().enumerate() {
+        graph.each_instr(&mut |instr| {
+            if let Some(operator) = operator_of(instr) {
+                counts.entry(operator).or_default()[i] += 1;
+            }
+        });
+    }
+    let sum = |i: usize| counts.values().map(|n| n[i]).sum::<usize>();
+    line(out, "operators", format!("{} in the file, {} run", sum(0), sum(1)));
+    let mut rows: Vec<(&str, [usize; 2])> = counts.into_iter().collect();
+    rows.sort_by_key(|(name, n)| (std::cmp::Reverse(n[1]), std::cmp::Reverse(n[0]), *name));
+    line(out, "", format!("{:<44} {:>7} {:>7}", "", "in file", "run"));
+    let shown = |n: usize| if n == 0 { "-".to_string() } else { n.to_string() };
+    for (name, [written, run]) in rows {
+        line(out, "", format!("{name:<44} {:>7} {:>7}", shown(written), shown(run)));
+    }
+}
+
+fn run(out: &mut String, plan: &Plan, steps: bool) {
+    let Some(peak) = plan.peak() else { return };
+    let at = plan.steps.iter().position(|step| std::ptr::eq(step, peak)).unwrap_or(0);
+    line(
+        out,
+        "memory",
+        format!("{} in {} tensors at most, in step {at}, {}", bytes(peak.live_bytes), peak.n_live, peak.operator),
+    );
+    line(out, "", sparkline(plan));
+    line(out, "time", format!("{} the first time", time(plan.elapsed())));
+    if steps {
+        line(out, "steps", format!("{:<44} {:<26} {:>10} {:>10}", "", "result", "memory", "time"));
+        for (i, step) in plan.steps.iter().enumerate() {
+            let result = step.result.as_ref().map_or(String::new(), |(dtype, shape)| format!("{dtype} {shape:?}"));
+            let name = format!("{i:>4} {}", step.operator);
+            line(out, "", format!("{name:<44} {result:<26} {:>10} {:>10}", bytes(step.live_bytes), time(step.elapsed)));
+        }
+    }
+}
+
+/// Memory over the steps as a row of bars, at most 64.
+fn sparkline(plan: &Plan) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = plan.peak().map_or(1, |step| step.live_bytes.max(1));
+    let width = plan.steps.len().min(64);
+    (0..width)
+        .map(|i| {
+            let part = &plan.steps[i * plan.steps.len() / width..(i + 1) * plan.steps.len() / width];
+            let bytes = part.iter().map(|step| step.live_bytes).max().unwrap_or(0);
+            BARS[bytes * (BARS.len() - 1) / most]
+        })
+        .collect()
+}
+
+/// One run on zeros. `None` when a shape is open that `shapes` does not state.
+fn plan(model: &Model, shapes: &[String]) -> Result<Option<Plan>, String> {
+    let inputs = model.inputs();
+    let mut stated: HashMap<&str, Vec<usize>> = HashMap::new();
+    for text in shapes {
+        let (name, dims) = text.split_once('=').ok_or_else(|| format!("--shape {text}: write NAME=1x64"))?;
+        if !inputs.iter().any(|input| input.name == name) {
+            let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+            return Err(format!("--shape {text}: the model has no input `{name}`; it has {}", names.join(", ")));
+        }
+        let dims: Result<Vec<usize>, _> = dims.split(['x', ',']).map(|dim| dim.trim().parse::<usize>()).collect();
+        stated
+            .insert(name, dims.map_err(|_| format!("--shape {text}: write sizes with `x` between them, as in 1x64"))?);
+    }
+    let mut tensors = Vec::new();
+    for input in &inputs {
+        let known = input.dims.as_ref().and_then(|dims| dims.iter().copied().collect::<Option<Vec<usize>>>());
+        let Some(shape) = stated.get(input.name.as_str()).cloned().or(known) else {
+            // What is left out at the end, `predict` fills in.
+            if stated.is_empty() || inputs.iter().any(|i| !stated.contains_key(i.name.as_str()) && !is_filled(&i.name))
+            {
+                return Ok(None);
+            }
+            break;
+        };
+        let dtype = input.dtype.unwrap_or(DType::F32);
+        tensors.push(Tensor::zeros(&shape, dtype).map_err(|e| format!("input {}: {e}", input.name))?);
+    }
+    Plan::of(model, &tensors).map(Some).map_err(|e| e.to_string())
+}
+
+/// The inputs that a model run makes up when they are not given.
+fn is_filled(name: &str) -> bool {
+    ["attention_mask", "token_type_ids", "position_ids"].contains(&name)
+}
+
+/// The `--shape` that would do, with 1 for what is open.
+fn wanted(model: &Model) -> String {
+    let inputs = model.inputs();
+    let open = inputs.iter().filter(|input| !is_filled(&input.name));
+    let shape = |input: &Signature| match &input.dims {
+        Some(dims) => dims.iter().map(|d| d.unwrap_or(1).to_string()).collect::<Vec<_>>().join("x"),
+        None => "1x…".into(),
+    };
+    open.map(|input| format!("--shape {}={}", input.name, shape(input))).collect::<Vec<_>>().join(" ")
+}
+
+/// The graph as Graphviz: an operator a node, with its result where the shapes are known.
+fn dot(name: &str, model: &Model, plan: Option<&Plan>) -> String {
+    let mut out = format!("digraph {} {{\n  rankdir=TB; node [shape=box, fontname=\"sans-serif\"];\n", quoted(name));
+    let mut drawn = Drawn { out: String::new(), makers: HashMap::new(), n_nodes: 0, steps: Vec::new(), at: 0 };
+    // Steps and instructions go side by side only without loops and branches.
+    if let Some(plan) = plan.filter(|_| model.graph().body.iter().all(|instr| instr.blocks().next().is_none())) {
+        drawn.steps = plan.steps.iter().map(|step| step.result.as_ref().map(|(d, s)| format!("{d} {s:?}"))).collect();
+    }
+    for (slot, input) in model.graph().inputs.iter().zip(model.inputs()) {
+        let label = format!("{}\n{}", input.name, signature(&input));
+        let node = drawn.node(&label, "shape=ellipse");
+        drawn.makers.insert(slot.0, node);
+    }
+    drawn.block(&model.graph().body);
+    if let Operand::Slot(slot) = model.graph().output {
+        let names: Vec<&str> = model.outputs().iter().map(|output| output.name.as_str()).collect();
+        let node = drawn.node(&names.join(", "), "shape=ellipse");
+        drawn.edge(slot.0, node);
+    }
+    out += &drawn.out;
+    out + "}\n"
+}
+
+struct Drawn {
+    out: String,
+    /// The node that made a slot's value.
+    makers: HashMap<u32, usize>,
+    n_nodes: usize,
+    /// What each operator of the run gave.
+    steps: Vec<Option<String>>,
+    at: usize,
+}
+
+impl Drawn {
+    fn node(&mut self, label: &str, style: &str) -> usize {
+        let node = self.n_nodes;
+        self.n_nodes += 1;
+        let style = if style.is_empty() { String::new() } else { format!(", {style}") };
+        let _ = writeln!(self.out, "  n{node} [label={}{style}];", quoted(label));
+        node
+    }
+
+    fn edge(&mut self, slot: u32, to: usize) {
+        if let Some(from) = self.makers.get(&slot) {
+            let _ = writeln!(self.out, "  n{from} -> n{to};");
+        }
+    }
+
+    fn block(&mut self, block: &Block) {
+        for instr in block {
+            self.instr(instr);
+        }
+    }
+
+    fn instr(&mut self, instr: &Instr) {
+        let mut from: Vec<u32> = instr.args.iter().filter_map(|arg| slot(*arg)).collect();
+        let is_constant = from.iter().all(|slot| !self.makers.contains_key(slot));
+        if is_constant && matches!(instr.kind, Kind::Tuple | Kind::List | Kind::Dict) {
+            // An operator's own numbers, such as a stride.
+            return;
+        }
+        let mut label = match &instr.kind {
+            Kind::Op(row) | Kind::InPlace(row) => row.name.to_string(),
+            Kind::Move => return self.passed_on(instr),
+            Kind::Tuple => "tuple".into(),
+            Kind::List => "list".into(),
+            Kind::Dict => "dict".into(),
+            Kind::Unpack => "unpack".into(),
+            Kind::If(..) => "if".into(),
+            Kind::While { .. } => "while".into(),
+            Kind::For(_) => "for".into(),
+            Kind::Raise(class) => format!("raise {class}"),
+        };
+        if operator_of(instr).is_some() {
+            if let Some(Some(result)) = self.steps.get(self.at) {
+                label += &format!("\n{result}");
+            }
+            self.at += 1;
+        }
+        let node = self.node(&label, "");
+        from.dedup();
+        from.into_iter().for_each(|slot| self.edge(slot, node));
+        for inner in instr.blocks() {
+            self.block(inner);
+        }
+        instr.outs.iter().for_each(|slot| {
+            self.makers.insert(slot.0, node);
+        });
+    }
+
+    /// A move is no node: its results are made where its arguments were.
+    fn passed_on(&mut self, instr: &Instr) {
+        let made = instr.args.iter().map(|arg| match arg {
+            Operand::Slot(slot) => self.makers.get(&slot.0).copied(),
+            Operand::Const(_) => None,
+        });
+        let made: Vec<Option<usize>> = made.collect();
+        for (slot, node) in instr.outs.iter().zip(made) {
+            match node {
+                Some(node) => self.makers.insert(slot.0, node),
+                None => self.makers.remove(&slot.0),
+            };
+        }
+    }
+}
+
+fn slot(arg: Operand) -> Option<u32> {
+    match arg {
+        Operand::Slot(slot) => Some(slot.0),
+        Operand::Const(_) => None,
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn bytes(n: usize) -> String {
+    match n {
+        0..1024 => format!("{n} B"),
+        1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
+        _ => format!("{:.1} MiB", n as f64 / 1_048_576.0),
+    }
+}
+
+fn time(d: Duration) -> String {
+    format!("{:.3} ms", d.as_secs_f64() * 1e3)
+}
