@@ -6,8 +6,8 @@ use std::sync::Arc;
 use stark_kernels::{DType, Tensor};
 
 use crate::error::ModelError;
-use crate::graph::Graph;
 use crate::format::Beside;
+use crate::graph::Graph;
 use crate::mapped::FileBytes;
 use crate::opt::{Pass, optimise};
 use crate::value::Value;

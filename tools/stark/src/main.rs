@@ -2,14 +2,18 @@
 //!
 //! Exit status: 0 done; 1 an error nobody caught; 2 wrong usage, or the program does not compile or load; 3 deadlock; `exit(n)` gives n.
 
+mod bundle;
 mod commands;
 mod doc;
 mod host;
 mod load;
 mod repl;
+mod start;
 mod testing;
 
 use clap::{Parser, Subcommand};
+use stark_bundle::{Bundle, BundleError};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 // Many small objects that end on another thread than they began on: mimalloc's pattern.
@@ -47,6 +51,8 @@ enum Command {
     New(commands::new::Args),
     Repl(commands::repl::Args),
     Build(commands::build::Args),
+    Bundle(commands::bundle::Args),
+    Keygen(commands::keygen::Args),
     Check(commands::check::Args),
     Fix(commands::fix::Args),
     Fmt(commands::fmt::Args),
@@ -60,13 +66,33 @@ enum Command {
     Doc(commands::doc::Args),
 }
 
+/// The bundle that this executable carries, when it was made by `stark build --standalone`.
+fn carried() -> Option<(PathBuf, Result<Bundle, BundleError>)> {
+    // An executable that cannot be read carries nothing that could be run.
+    let program = std::env::current_exe().ok()?;
+    match Bundle::of_program(&program) {
+        Ok(bundle) => bundle.map(|bundle| (program, Ok(bundle))),
+        Err(BundleError::Io { .. }) => None,
+        Err(error) => Some((program, Err(error))),
+    }
+}
+
 fn main() -> ExitCode {
+    if let Some((program, bundle)) = carried() {
+        let status = match bundle {
+            Ok(bundle) => commands::run::standalone(bundle, &program),
+            Err(error) => commands::refuse(format!("{}: {error}", program.display())),
+        };
+        return ExitCode::from(status as u8);
+    }
     let status = match Cli::parse().command {
         Command::Run(args) => commands::run::main(&args),
         Command::Test(args) => commands::test::main(&args),
         Command::New(args) => commands::new::main(&args),
         Command::Repl(args) => commands::repl::main(&args),
         Command::Build(args) => commands::build::main(&args),
+        Command::Bundle(args) => commands::bundle::main(&args),
+        Command::Keygen(args) => commands::keygen::main(&args),
         Command::Check(args) => commands::check::main(&args),
         Command::Fix(args) => commands::fix::main(&args),
         Command::Fmt(args) => commands::fmt::main(&args),

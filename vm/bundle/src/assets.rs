@@ -1,11 +1,12 @@
 //! The assets of a program: found by name, mapped on first use, held against their hashes before anybody sees a byte.
 
-use crate::BundleError;
+use crate::{BundleError, Source};
 use stark_bytecode::{Asset, Codec, Manifest};
 use stark_models::FileBytes;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// Bytes that one compressed asset may take in memory, unless the host says otherwise.
@@ -24,8 +25,13 @@ pub struct Assets {
 }
 
 enum Backing {
-    File { file: File, mapped: OnceLock<FileBytes> },
+    File {
+        file: File,
+        mapped: OnceLock<FileBytes>,
+    },
     Memory(FileBytes),
+    /// Files where they lie: a package that is run without being bundled.
+    Files(Vec<PathBuf>),
 }
 
 /// What a path names.
@@ -46,11 +52,27 @@ impl Assets {
         Assets::new(manifest, Backing::Memory(bytes), data_at)
     }
 
+    /// Files by path and second name, found as a bundle of them would be. They are read when they are used, unchecked.
+    pub fn of_files(mut files: Vec<Source>) -> Assets {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let row = |Source { path, name, kind, file, .. }: &Source| {
+            let len = file.metadata().map_or(0, |meta| meta.len());
+            let (path, name, kind) = (path.clone(), name.clone(), *kind);
+            Asset { path, name, kind, codec: Codec::Plain, len, stored: len, hash: [0; 32] }
+        };
+        let rows = files.iter().map(row).collect();
+        let paths = files.into_iter().map(|source| source.file).collect();
+        Assets::with_rows(rows, Vec::new(), Backing::Files(paths))
+    }
+
     fn new(manifest: &Manifest, file: Backing, data_at: u64) -> Assets {
-        let rows = manifest.assets.clone();
         // The decoder has held the layout against the length of the file.
         let (starts, _) = manifest.layout().unwrap_or_default();
         let starts = starts.into_iter().map(|start| data_at.saturating_add(start)).collect();
+        Assets::with_rows(manifest.assets.clone(), starts, file)
+    }
+
+    fn with_rows(rows: Vec<Asset>, starts: Vec<u64>, file: Backing) -> Assets {
         let mut by_name = HashMap::new();
         for (i, row) in rows.iter().enumerate() {
             by_name.insert(row.path.clone(), i);
@@ -116,6 +138,10 @@ impl Assets {
             return Err(BundleError::Source(format!("there is no asset `{}`", asset.path)));
         };
         let row = &self.rows[i];
+        if let Backing::Files(files) = &self.file {
+            let file = &files[i];
+            return FileBytes::open(file).map_err(BundleError::io(format!("cannot read {}", file.display())));
+        }
         let stored = self.stored(i)?;
         if self.checked[i].get().is_none() {
             check(row, &stored)?;
@@ -129,6 +155,9 @@ impl Assets {
 
     /// Holds every asset against the manifest, whatever was checked before, and unpacks what is compressed.
     pub fn verify(&self) -> Result<(), BundleError> {
+        if matches!(self.file, Backing::Files(_)) {
+            return Err(BundleError::Source("files that are no bundle have no hashes".into()));
+        }
         for (i, row) in self.rows.iter().enumerate() {
             let stored = self.stored(i)?;
             check(row, &stored)?;
@@ -165,6 +194,7 @@ impl Assets {
     fn bytes(&self) -> Result<FileBytes, BundleError> {
         match &self.file {
             Backing::Memory(bytes) => Ok(bytes.clone()),
+            Backing::Files(_) => Ok(FileBytes::from(Vec::new())),
             Backing::File { file, mapped } => {
                 if let Some(bytes) = mapped.get() {
                     return Ok(bytes.clone());

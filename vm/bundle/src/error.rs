@@ -6,10 +6,7 @@ use std::fmt;
 #[derive(Debug)]
 pub enum BundleError {
     /// The operating system says no.
-    Io {
-        what: String,
-        error: std::io::Error,
-    },
+    Io { what: String, error: std::io::Error },
     /// The bytes are no file of this format.
     Format(FormatError),
     /// More than a limit allows.
@@ -21,10 +18,7 @@ pub enum BundleError {
         option: Option<&'static str>,
     },
     /// The bytes of an asset are not those that the bundle was made with.
-    Damaged {
-        asset: String,
-        reason: String,
-    },
+    Damaged { asset: String, reason: String },
     /// A signature that is not right, or is missing where one is asked for.
     Signature(String),
     /// A key that cannot be read.

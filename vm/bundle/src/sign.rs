@@ -88,7 +88,8 @@ impl fmt::Debug for PublicKey {
 }
 
 fn parse(text: &str, prefix: &str, what: &str) -> Result<[u8; 32], BundleError> {
-    let wrong = || BundleError::Key(format!("this is no {what} key: one is a line `{prefix}…`, made by `stark keygen`"));
+    let wrong =
+        || BundleError::Key(format!("this is no {what} key: one is a line `{prefix}…`, made by `stark keygen`"));
     let encoded = text.trim().strip_prefix(prefix).ok_or_else(wrong)?;
     BASE64.decode(encoded.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong)
 }
@@ -97,7 +98,8 @@ fn parse(text: &str, prefix: &str, what: &str) -> Result<[u8; 32], BundleError> 
 /// or not somebody asks for one.
 pub(crate) fn signer(head: &[u8], decoded: &Decoded) -> Result<Option<PublicKey>, BundleError> {
     let Some(signature) = decoded.signature else { return Ok(None) };
-    let wrong = || BundleError::Signature("the signature is not right: the bundle was changed after it was signed".into());
+    let wrong =
+        || BundleError::Signature("the signature is not right: the bundle was changed after it was signed".into());
     let key = PublicKey::from_bytes(&signature.public_key).map_err(|_| wrong())?;
     let digest = digest(decoded.sections.iter().map(|section| (section.number, section.flags, section.bytes(head))));
     let signature = ed25519_dalek::Signature::from_bytes(&signature.signature);
@@ -126,11 +128,13 @@ mod tests {
             assert!(PublicKey::parse(text).is_err(), "{text}");
         }
         // A key of low order accepts signatures of anything.
-        assert!(PublicKey::from_bytes(&{
-            let mut weak = [0; 32];
-            weak[0] = 1;
-            weak
-        })
-        .is_err());
+        assert!(
+            PublicKey::from_bytes(&{
+                let mut weak = [0; 32];
+                weak[0] = 1;
+                weak
+            })
+            .is_err()
+        );
     }
 }

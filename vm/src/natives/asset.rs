@@ -51,10 +51,7 @@ fn read(assets: &Assets, path: &str) -> Option<Result<FileBytes, String>> {
 }
 
 /// The files that the model at `path` keeps beside it: assets of its folder.
-pub(super) fn beside(
-    cx: &NativeCx<'_>,
-    path: &str,
-) -> impl Fn(&str) -> Result<FileBytes, String> + Sync + use<> {
+pub(super) fn beside(cx: &NativeCx<'_>, path: &str) -> impl Fn(&str) -> Result<FileBytes, String> + Sync + use<> {
     let assets: Option<Arc<Assets>> = cx.task.program().options.assets.clone();
     // A name that is not the asset's path says nothing about a folder.
     let real = match assets.as_ref().and_then(|assets| assets.find(path)) {

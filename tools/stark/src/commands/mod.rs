@@ -2,6 +2,7 @@
 
 pub mod asm;
 pub mod build;
+pub mod bundle;
 pub mod check;
 pub mod devices;
 pub mod disasm;
@@ -10,6 +11,8 @@ pub mod explain;
 pub mod fix;
 pub mod fmt;
 pub mod inspect;
+pub mod inspect_bundle;
+pub mod keygen;
 pub mod lsp;
 pub mod model;
 pub mod new;
