@@ -44,6 +44,17 @@ impl Project {
         Ok(found)
     }
 
+    /// The file of the asset that a program means by `path`, its path or its name; `None` when it is none, or `[assets]` is
+    /// wrong: whoever runs or bundles the program says so.
+    pub fn asset(&self, path: &str) -> Option<PathBuf> {
+        let path = path.strip_prefix("./").unwrap_or(path);
+        let found = self.assets(None).ok()?;
+        found
+            .into_iter()
+            .find(|asset| asset.path == path || asset.name.as_deref() == Some(path))
+            .map(|asset| asset.file)
+    }
+
     /// What is wrong in the manifests, with their texts.
     pub fn refusal(&self, problems: Vec<Diagnostic>) -> Refusal {
         Refusal::Diagnostics(self.manifests.clone(), problems)

@@ -30,6 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
         stark run hello.stark                 compile in memory and run\n  \
         stark build service.stark -o s.starkbc   one file that runs without the source\n  \
         stark run s.starkbc -- one two        arguments for the program follow\n  \
+        stark bundle service -o s.starkbc     with its models and data, which run anywhere\n  \
         stark new greeter                     a package to begin with\n  \
         stark test greeter                    runs its `@test` functions\n  \
         stark check service.stark             all errors and warnings, nothing is run\n  \
@@ -64,6 +65,8 @@ enum Command {
     Model(commands::model::Args),
     Devices(commands::devices::Args),
     Doc(commands::doc::Args),
+    Completions(commands::completions::Args),
+    Man(commands::man::Args),
 }
 
 /// The bundle that this executable carries, when it was made by `stark build --standalone`.
@@ -104,6 +107,8 @@ fn main() -> ExitCode {
         Command::Model(args) => commands::model::main(&args),
         Command::Devices(args) => commands::devices::main(&args),
         Command::Doc(args) => commands::doc::main(&args),
+        Command::Completions(args) => commands::completions::main(&args),
+        Command::Man(args) => commands::man::main(&args),
     };
     // A status outside 0..=255 keeps its low byte, as the operating system would do it.
     ExitCode::from(status as u8)

@@ -21,7 +21,7 @@ pub fn show(path: &Path, bundle: &Bundle, manifest: &Manifest) -> String {
         None => "  signed by     nobody".to_string(),
     });
     let n_instructions: usize = module.functions.iter().map(|f| f.code.len()).sum();
-    line(format!("  functions     {} ({n_instructions} instructions)", module.functions.len()));
+    line(format!("  code          {} functions, {n_instructions} instructions", module.functions.len()));
     line(format!("  entry         {}", module.functions[module.entry.index()].name));
     let (library, own): (Vec<&str>, Vec<&str>) =
         module.files.iter().map(String::as_str).partition(|file| file.starts_with("std/"));
