@@ -141,6 +141,12 @@ pub fn write_whole(
     if path.is_dir() {
         return Err(crate::commands::refuse(format!("{} is a folder; name a file with -o", path.display())));
     }
+    // A link stays a link; a pipe or device is written, not replaced.
+    let real = std::fs::canonicalize(path);
+    if real.as_ref().is_ok_and(|real| !real.is_file()) {
+        return write(&mut std::fs::File::create(path).map_err(fail)?);
+    }
+    let path = real.as_deref().unwrap_or(path);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]

@@ -177,15 +177,19 @@ impl Target {
 
     /// What the package names as its assets, found as a bundle of it finds them; `None` when it names none.
     pub fn assets(&self) -> Result<Option<Arc<Assets>>, i32> {
-        let Some(project) = &self.project else { return Ok(None) };
-        let files = project.assets(None).map_err(refused)?;
-        let sources: Vec<_> = files.iter().map(|file| crate::bundle::source(file, false)).collect();
-        Ok((!sources.is_empty()).then(|| Arc::new(Assets::of_files(sources))))
+        self.project.as_ref().map_or(Ok(None), assets)
     }
 
     pub fn verified(&self) -> Result<VerifiedModule, i32> {
         verify(self.module()?, &self.file)
     }
+}
+
+/// What a project names as its assets, in the files where they lie.
+pub fn assets(project: &Project) -> Result<Option<Arc<Assets>>, i32> {
+    let files = project.assets(None).map_err(refused)?;
+    let sources: Vec<_> = files.iter().map(|file| crate::bundle::source(file, false)).collect();
+    Ok((!sources.is_empty()).then(|| Arc::new(Assets::of_files(sources))))
 }
 
 /// Opens a `.starkbc` file.
