@@ -4,6 +4,7 @@
 //! `structural` (show, equality, order, hash), `fault` and `trace`, `natives` (what the library calls), `program` and `task`.
 
 mod actor;
+pub mod capabilities;
 pub mod conc;
 pub mod fault;
 pub mod heap;

@@ -7,6 +7,7 @@ use crate::natives::Capability;
 use crate::natives::rng::Rng;
 use crate::task::TaskBody;
 use parking_lot::Mutex;
+use stark_bundle::Assets;
 use stark_models::Tokenizer;
 use stark_scheduler::Handle;
 use std::collections::HashMap;
@@ -31,6 +32,8 @@ pub struct Options {
     pub denied: Vec<Capability>,
     /// The folder the program is in: its tokenizer may lie there.
     pub dir: Option<PathBuf>,
+    /// What the program carries: relative paths that it reads are looked for here first.
+    pub assets: Option<Arc<Assets>>,
 }
 
 impl Default for Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             stack_limit: 64 << 20,
             denied: Vec::new(),
             dir: None,
+            assets: None,
         }
     }
 }

@@ -14,12 +14,31 @@ use crate::{onnx, pt2, torchscript};
 /// The native stack for importing: its recursion is bounded, but deeper than a small thread's.
 const STACK: usize = 64 << 20;
 
-/// Imports a model of any format; `path` is where it lies, when it is a file.
-pub fn import(file: &Arc<str>, bytes: FileBytes, path: Option<&Path>) -> Result<Imported, ModelError> {
+/// Where the other files of a model are: an ONNX model may keep its weights beside it.
+#[derive(Clone, Copy)]
+pub enum Beside<'a> {
+    /// It came as bytes.
+    Nothing,
+    Folder(&'a Path),
+    /// Whoever gave the bytes finds files by their paths from the model's folder.
+    Lookup(&'a (dyn Fn(&str) -> Result<FileBytes, String> + Sync)),
+}
+
+impl<'a> Beside<'a> {
+    pub fn file(path: &'a Path) -> Beside<'a> {
+        match path.parent() {
+            Some(folder) if folder != Path::new("") => Beside::Folder(folder),
+            _ => Beside::Folder(Path::new(".")),
+        }
+    }
+}
+
+/// Imports a model of any format.
+pub fn import(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Result<Imported, ModelError> {
     let worker = std::thread::Builder::new().name("model-load".into()).stack_size(STACK);
     std::thread::scope(|scope| {
         let handle = worker
-            .spawn_scoped(scope, || import_here(file, bytes, path))
+            .spawn_scoped(scope, || import_here(file, bytes, beside))
             .map_err(|e| ModelError::Io { file: file.clone(), reason: format!("no thread to load it on: {e}") })?;
         match handle.join() {
             Ok(result) => result,
@@ -29,11 +48,11 @@ pub fn import(file: &Arc<str>, bytes: FileBytes, path: Option<&Path>) -> Result<
     })
 }
 
-fn import_here(file: &Arc<str>, bytes: FileBytes, path: Option<&Path>) -> Result<Imported, ModelError> {
+fn import_here(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Result<Imported, ModelError> {
     if !bytes.starts_with(b"PK") {
         return match what_it_is(&bytes, file) {
             Some(error) => Err(error),
-            None => onnx::load(file, bytes, path),
+            None => onnx::load(file, bytes, beside),
         };
     }
     let archive = Archive::open(file, bytes)?;

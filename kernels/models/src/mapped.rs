@@ -4,21 +4,26 @@
 //! files are therefore read; from [`MAP_FROM`] on, the cost of a second copy outweighs that, and the
 //! documentation of [`crate::Model::load`] says that such a file must not be changed while it is loaded.
 //!
+//! The assets of a bundle are ranges of one mapping: [`FileBytes::map`] and [`FileBytes::slice`].
+//!
 //! The only unsafe code of this crate is the call that maps.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::Read;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Files of this size or more are mapped instead of read.
 pub const MAP_FROM: u64 = 64 << 20;
 
-/// The whole file, shared by every tensor that points into it.
+/// A file or a part of one, shared by every tensor that points into it.
 #[derive(Clone)]
-pub struct FileBytes(Arc<Source>);
+pub struct FileBytes {
+    source: Arc<Source>,
+    range: Range<usize>,
+}
 
 enum Source {
     Read(Vec<u8>),
@@ -34,25 +39,39 @@ impl FileBytes {
             return Err(std::io::Error::new(std::io::ErrorKind::IsADirectory, "is a directory"));
         }
         if meta.is_file() && meta.len() >= MAP_FROM {
-            // SAFETY: the mapping is private and read-only, and is never handed out as `&mut`. Another process
-            // that truncates the file can end this one by SIGBUS; `Model::load` documents that duty of the caller.
-            let map = unsafe { memmap2::Mmap::map(&file)? };
-            return Ok(FileBytes(Arc::new(Source::Mapped(map))));
+            return FileBytes::map(&file);
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(bytes.into())
     }
 
+    /// Maps a file of any size: nothing is read before it is looked at.
+    pub fn map(file: &File) -> std::io::Result<FileBytes> {
+        // SAFETY: the mapping is private and read-only, and is never handed out as `&mut`. Another process that truncates
+        // the file can end this one by SIGBUS; `Model::load` and `docs/bundles.md` document that duty of the caller.
+        let map = unsafe { memmap2::Mmap::map(file)? };
+        let range = 0..map.len();
+        Ok(FileBytes { source: Arc::new(Source::Mapped(map)), range })
+    }
+
+    /// A part of these bytes, without a copy; `None` when it is not inside them.
+    pub fn slice(&self, range: Range<usize>) -> Option<FileBytes> {
+        self.get(range.clone())?;
+        let start = self.range.start;
+        Some(FileBytes { source: self.source.clone(), range: start + range.start..start + range.end })
+    }
+
     /// Whether the bytes are a mapping, whose checksums are not verified because that would read every page.
     pub fn is_mapped(&self) -> bool {
-        matches!(*self.0, Source::Mapped(_))
+        matches!(*self.source, Source::Mapped(_))
     }
 }
 
 impl From<Vec<u8>> for FileBytes {
     fn from(bytes: Vec<u8>) -> FileBytes {
-        FileBytes(Arc::new(Source::Read(bytes)))
+        let range = 0..bytes.len();
+        FileBytes { source: Arc::new(Source::Read(bytes)), range }
     }
 }
 
@@ -60,10 +79,11 @@ impl Deref for FileBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match &*self.0 {
+        let all: &[u8] = match &*self.source {
             Source::Read(bytes) => bytes,
             Source::Mapped(map) => map,
-        }
+        };
+        &all[self.range.clone()]
     }
 }
 

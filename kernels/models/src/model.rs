@@ -7,6 +7,7 @@ use stark_kernels::{DType, Tensor};
 
 use crate::error::ModelError;
 use crate::exec::Observer;
+use crate::format::Beside;
 use crate::graph::Graph;
 use crate::mapped::FileBytes;
 use crate::opt::{Pass, optimise};
@@ -108,16 +109,21 @@ impl Model {
         let path = path.as_ref();
         let file: Arc<str> = path.display().to_string().into();
         let bytes = FileBytes::open(path).map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
-        Model::from_file_bytes(bytes, file, Some(path))
+        Model::optimised(bytes, file, Beside::file(path), &Pass::ALL)
     }
 
     /// As [`Model::load`], from the bytes of the file; `name` is for errors.
     pub fn load_bytes(bytes: impl Into<FileBytes>, name: &str) -> Result<Model, ModelError> {
-        Model::from_file_bytes(bytes.into(), name.into(), None)
+        Model::optimised(bytes.into(), name.into(), Beside::Nothing, &Pass::ALL)
     }
 
-    fn from_file_bytes(bytes: FileBytes, file: Arc<str>, path: Option<&Path>) -> Result<Model, ModelError> {
-        Model::optimised(bytes, file, path, &Pass::ALL)
+    /// As [`Model::load_bytes`]; `find` gives the files that a model keeps beside it, by their paths from its folder.
+    pub fn load_with_files(
+        bytes: impl Into<FileBytes>,
+        name: &str,
+        find: &(dyn Fn(&str) -> Result<FileBytes, String> + Sync),
+    ) -> Result<Model, ModelError> {
+        Model::optimised(bytes.into(), name.into(), Beside::Lookup(find), &Pass::ALL)
     }
 
     /// As [`Model::load`], with these passes of the optimiser alone.
@@ -125,11 +131,11 @@ impl Model {
         let path = path.as_ref();
         let file: Arc<str> = path.display().to_string().into();
         let bytes = FileBytes::open(path).map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
-        Model::optimised(bytes, file, Some(path), passes)
+        Model::optimised(bytes, file, Beside::file(path), passes)
     }
 
-    fn optimised(bytes: FileBytes, file: Arc<str>, path: Option<&Path>, passes: &[Pass]) -> Result<Model, ModelError> {
-        let mut imported = format::import(&file, bytes, path)?;
+    fn optimised(bytes: FileBytes, file: Arc<str>, beside: Beside<'_>, passes: &[Pass]) -> Result<Model, ModelError> {
+        let mut imported = format::import(&file, bytes, beside)?;
         optimise(&mut imported.graph, passes);
         Ok(Model(Arc::new(Loaded { imported, file })))
     }

@@ -92,6 +92,9 @@ impl Tokenizer {
     /// As [`Tokenizer::load`], from the bytes of the file; `name` is for errors.
     pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Tokenizer, TokenizerError> {
         let fail = |reason: String| TokenizerError { file: name.to_string(), reason };
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(fail(format!("{} bytes, the limit is {MAX_FILE}", bytes.len())));
+        }
         // Checked on its own first: its errors say the line, and its depth limit holds for what follows.
         let json: serde_json::Value =
             serde_json::from_slice(bytes).map_err(|e| fail(format!("is not valid JSON: {e}")))?;

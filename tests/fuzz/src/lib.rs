@@ -3,6 +3,7 @@
 //! `libfuzzer/` wraps each function for `cargo fuzz`; `tests/corpus.rs` runs them over the kept corpus on every test run.
 
 mod archive;
+mod bundle;
 mod model;
 mod source;
 
@@ -23,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     target("parse", "source", source::parse),
     target("check", "source", source::check),
     target("bytecode", "bytecode", model::bytecode),
+    target("bundle", "bundle", bundle::bundle),
     target("zip", "zip", model::zip),
     target("pickle", "pickle", model::pickle),
     target("torchscript", "torchscript", model::torchscript),

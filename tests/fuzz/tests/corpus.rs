@@ -48,7 +48,9 @@ fn every_target_survives_its_corpus_and_mutations_of_it() {
         Ok(n) => n.parse().expect("STARK_FUZZ is a number"),
         Err(_) => MUTATIONS,
     };
-    for stark_fuzz::Target { name, corpus, run: target } in stark_fuzz::TARGETS {
+    let only = std::env::var("STARK_FUZZ_TARGET").ok();
+    let wanted = |target: &&stark_fuzz::Target| only.as_deref().is_none_or(|only| only == target.name);
+    for stark_fuzz::Target { name, corpus, run: target } in stark_fuzz::TARGETS.iter().filter(wanted) {
         let files = inputs(corpus);
         assert!(!files.is_empty(), "tests/fuzz/corpus/{corpus} is empty");
         let mut random = Random(0x9e37_79b9_7f4a_7c15);

@@ -37,8 +37,10 @@ pub struct Asset {
     pub name: String,
     /// A path or a glob, relative to the package's folder, below it.
     pub path: String,
-    /// `model`, `tokenizer`, `data`; told by the file itself when it is not said.
+    /// `model`, `tokenizer`, `data`; told by the file's name when it is not said.
     pub kind: Option<String>,
+    /// Whether it is packed.
+    pub compress: bool,
     pub span: Span,
 }
 
@@ -220,7 +222,7 @@ impl Reader<'_> {
     }
 
     fn asset(&mut self, name: &str, at: &Range, value: &Spanned<DeValue<'_>>, manifest: &mut Manifest) {
-        let (mut path, mut kind) = (None, None);
+        let (mut path, mut kind, mut compress) = (None, None, false);
         match value.get_ref() {
             DeValue::String(_) => path = self.text("path", value).map(|path| (path, value.span())),
             DeValue::Table(table) => {
@@ -235,7 +237,14 @@ impl Reader<'_> {
                                 self.out.push(problem.help(format!("the kinds are {}", KINDS.join(", "))));
                             }
                         }
-                        other => self.unknown(&key.span(), "an asset", other, &["path", "kind"]),
+                        "compress" => match value.get_ref().as_bool() {
+                            Some(yes) => compress = yes,
+                            None => {
+                                let what = format!("`compress` is true or false, this is {}", kind_of(value.get_ref()));
+                                self.error(&value.span(), what, "not a truth value");
+                            }
+                        },
+                        other => self.unknown(&key.span(), "an asset", other, &["path", "kind", "compress"]),
                     }
                 }
             }
@@ -250,7 +259,7 @@ impl Reader<'_> {
             return self.out.push(problem.help(format!("write `{name} = \"models/{name}.pt\"`")));
         };
         self.inside("the asset", &path, &range);
-        manifest.assets.push(Asset { name: name.into(), path, kind, span: self.span(&range) });
+        manifest.assets.push(Asset { name: name.into(), path, kind, compress, span: self.span(&range) });
     }
 
     /// A path that must stay below the package's folder.

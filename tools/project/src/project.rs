@@ -36,6 +36,8 @@ impl Package {
 #[derive(Clone, Debug)]
 pub struct Project {
     pub packages: Vec<Package>,
+    /// The texts of the manifests, for what is found wrong later.
+    pub(crate) manifests: SourceMap,
 }
 
 /// Why there is no project.
@@ -86,7 +88,7 @@ impl Project {
             }
         }
         let package = Package { manifest: None, folder: absolute, shown: folder, dependencies: Vec::new() };
-        Ok(Project { packages: vec![package] })
+        Ok(Project { packages: vec![package], manifests: SourceMap::new() })
     }
 
     pub fn root(&self) -> &Package {
@@ -144,7 +146,7 @@ impl Finder {
         if !self.diagnostics.is_empty() {
             return Err(Refusal::Diagnostics(self.sources, self.diagnostics));
         }
-        Ok(Project { packages: self.packages }.sorted())
+        Ok(Project { packages: self.packages, manifests: self.sources }.sorted())
     }
 
     fn read(&mut self, shown: &Path, folder: &Path) -> Result<(SourceId, String), String> {
@@ -281,6 +283,6 @@ impl Project {
             package.dependencies.sort();
             package
         });
-        Project { packages: packages.collect() }
+        Project { packages: packages.collect(), manifests: self.manifests }
     }
 }

@@ -38,7 +38,8 @@ impl stark_compiler::Host for FileHost {
     }
 
     fn model(&self, path: &str) -> Option<stark_shapes::ModelSpec> {
-        // As the program will find it: from the current directory.
-        stark_models::Model::load(path).ok().map(|model| model.spec())
+        // As the program will find it: an asset of the package, else from the current directory.
+        let asset = self.project.asset(path);
+        stark_models::Model::load(asset.as_deref().unwrap_or(path.as_ref())).ok().map(|model| model.spec())
     }
 }

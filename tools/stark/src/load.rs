@@ -2,6 +2,7 @@
 
 use crate::commands::REFUSED;
 use crate::host::FileHost;
+use stark_bundle::{Assets, Bundle, BundleError};
 use stark_bytecode::{Module, VerifiedModule};
 use stark_project::{Project, Refusal};
 use stark_syntax::diagnostic::{Diagnostic, Severity};
@@ -9,6 +10,7 @@ use stark_syntax::render;
 use stark_syntax::source::SourceMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Largest source or bytecode file that is read, in bytes.
 pub const MAX_FILE: u64 = 1 << 31;
@@ -161,17 +163,44 @@ impl Target {
     /// Its module, from the source or the `.starkbc` file.
     pub fn module(&self) -> Result<Module, i32> {
         if self.project.is_none() {
-            let bytes = read(&self.file).map_err(refuse)?;
-            return stark_bytecode::decode(&bytes).map_err(|e| refuse(format!("{}: {e}", self.shown())));
+            return open(&self.file).map(|bundle| bundle.module);
         }
         let compiled = self.compile(true, &stark_compiler::Options::default()).map_err(refuse)?;
         report(&compiled.sources, &compiled.diagnostics, false);
         compiled.module.ok_or(REFUSED)
     }
 
+    /// The file as it was built, with its assets; `None` when it is a source.
+    pub fn bundle(&self) -> Result<Option<Bundle>, i32> {
+        if self.project.is_some() { Ok(None) } else { open(&self.file).map(Some) }
+    }
+
+    /// What the package names as its assets, found as a bundle of it finds them; `None` when it names none.
+    pub fn assets(&self) -> Result<Option<Arc<Assets>>, i32> {
+        self.project.as_ref().map_or(Ok(None), assets)
+    }
+
     pub fn verified(&self) -> Result<VerifiedModule, i32> {
         verify(self.module()?, &self.file)
     }
+}
+
+/// What a project names as its assets, in the files where they lie.
+pub fn assets(project: &Project) -> Result<Option<Arc<Assets>>, i32> {
+    let files = project.assets(None).map_err(refused)?;
+    let sources: Vec<_> = files.iter().map(|file| crate::bundle::source(file, false)).collect();
+    Ok((!sources.is_empty()).then(|| Arc::new(Assets::of_files(sources))))
+}
+
+/// Opens a `.starkbc` file.
+pub fn open(path: &Path) -> Result<Bundle, i32> {
+    Bundle::open(path).map_err(|error| {
+        refuse(match error {
+            // These say the path themselves.
+            BundleError::Io { .. } => error.to_string(),
+            error => format!("{}: {error}", path.display()),
+        })
+    })
 }
 
 /// Says why there is no project.

@@ -2,14 +2,18 @@
 //!
 //! Exit status: 0 done; 1 an error nobody caught; 2 wrong usage, or the program does not compile or load; 3 deadlock; `exit(n)` gives n.
 
+mod bundle;
 mod commands;
 mod doc;
 mod host;
 mod load;
 mod repl;
+mod start;
 mod testing;
 
 use clap::{Parser, Subcommand};
+use stark_bundle::{Bundle, BundleError};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 // Many small objects that end on another thread than they began on: mimalloc's pattern.
@@ -26,6 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
         stark run hello.stark                 compile in memory and run\n  \
         stark build service.stark -o s.starkbc   one file that runs without the source\n  \
         stark run s.starkbc -- one two        arguments for the program follow\n  \
+        stark bundle service -o s.starkbc     with its models and data, which run anywhere\n  \
         stark new greeter                     a package to begin with\n  \
         stark test greeter                    runs its `@test` functions\n  \
         stark check service.stark             all errors and warnings, nothing is run\n  \
@@ -47,6 +52,8 @@ enum Command {
     New(commands::new::Args),
     Repl(commands::repl::Args),
     Build(commands::build::Args),
+    Bundle(commands::bundle::Args),
+    Keygen(commands::keygen::Args),
     Check(commands::check::Args),
     Fix(commands::fix::Args),
     Fmt(commands::fmt::Args),
@@ -58,15 +65,37 @@ enum Command {
     Model(commands::model::Args),
     Devices(commands::devices::Args),
     Doc(commands::doc::Args),
+    Completions(commands::completions::Args),
+    Man(commands::man::Args),
+}
+
+/// The bundle that this executable carries, when it was made by `stark build --standalone`.
+fn carried() -> Option<(PathBuf, Result<Bundle, BundleError>)> {
+    // An executable that cannot be read carries nothing that could be run.
+    let program = std::env::current_exe().ok()?;
+    match Bundle::of_program(&program) {
+        Ok(bundle) => bundle.map(|bundle| (program, Ok(bundle))),
+        Err(BundleError::Io { .. }) => None,
+        Err(error) => Some((program, Err(error))),
+    }
 }
 
 fn main() -> ExitCode {
+    if let Some((program, bundle)) = carried() {
+        let status = match bundle {
+            Ok(bundle) => commands::run::standalone(bundle, &program),
+            Err(error) => commands::refuse(format!("{}: {error}", program.display())),
+        };
+        return ExitCode::from(status as u8);
+    }
     let status = match Cli::parse().command {
         Command::Run(args) => commands::run::main(&args),
         Command::Test(args) => commands::test::main(&args),
         Command::New(args) => commands::new::main(&args),
         Command::Repl(args) => commands::repl::main(&args),
         Command::Build(args) => commands::build::main(&args),
+        Command::Bundle(args) => commands::bundle::main(&args),
+        Command::Keygen(args) => commands::keygen::main(&args),
         Command::Check(args) => commands::check::main(&args),
         Command::Fix(args) => commands::fix::main(&args),
         Command::Fmt(args) => commands::fmt::main(&args),
@@ -78,6 +107,8 @@ fn main() -> ExitCode {
         Command::Model(args) => commands::model::main(&args),
         Command::Devices(args) => commands::devices::main(&args),
         Command::Doc(args) => commands::doc::main(&args),
+        Command::Completions(args) => commands::completions::main(&args),
+        Command::Man(args) => commands::man::main(&args),
     };
     // A status outside 0..=255 keeps its low byte, as the operating system would do it.
     ExitCode::from(status as u8)

@@ -1,8 +1,8 @@
-//! Sessions at a terminal: `docs/commands.md` and the pages of `tools/stark/tests/sessions`, typed again.
+//! Sessions at a terminal: `docs/commands.md`, `docs/bundles.md` and the pages of `tools/stark/tests/sessions`, typed again.
 //!
 //! In a page a block ` ```LANGUAGE PATH ` is a file, and a block ` ```console ` holds commands after `$ ` with what they
 //! print, standard error after standard output. A line `[status 2]` ends the output of a command that ends so. `cd` holds
-//! for the rest of the page. Times are compared as `N ms`. Each page runs in a folder of its
+//! for the rest of the page. Times are compared as `N ms`, sizes of code and files as `N bytes`, public keys as one key. Each page runs in a folder of its
 //! own, with the repository's `examples` in it.
 //! `STARK_BLESS=1 cargo test -p stark --test sessions` writes what was printed into the pages.
 
@@ -11,13 +11,16 @@ use stark_tests::process::run;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Words behind numbers that need not be the same.
+const UNITS: &[&str] = &["ms", "bytes", "functions", "instructions"];
+
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 fn main() {
     let args = Arguments::from_args();
     let root = std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).expect("the repository");
     let folder = root.join("tools/stark/tests/sessions");
-    let mut pages = vec![root.join("docs/commands.md")];
+    let mut pages = vec![root.join("docs/commands.md"), root.join("docs/bundles.md")];
     let entries = std::fs::read_dir(&folder).expect("the folder of sessions");
     pages.extend(entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
     pages.sort();
@@ -110,15 +113,19 @@ fn perform(command: &str, cwd: &mut PathBuf) -> String {
     printed
 }
 
-/// Whether two outputs differ in times alone.
+/// Whether two outputs differ in times, sizes and keys alone.
 fn same(a: &str, b: &str) -> bool {
     let plain = |text: &str| {
         let mut out = Vec::new();
         for line in text.lines() {
             let mut words: Vec<&str> = line.split(' ').collect();
-            for i in 1..words.len() {
-                if words[i].starts_with("ms") && words[i - 1].trim_start_matches('(').parse::<f64>().is_ok() {
+            for i in 0..words.len() {
+                let is_unit = UNITS.iter().any(|unit| words[i].starts_with(unit));
+                if i > 0 && is_unit && words[i - 1].trim_start_matches('(').parse::<f64>().is_ok() {
                     words[i - 1] = "N";
+                }
+                if words[i].starts_with("stark-public-key:") {
+                    words[i] = "stark-public-key:K";
                 }
             }
             out.push(words.join(" "));

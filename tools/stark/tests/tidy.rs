@@ -43,6 +43,7 @@ fn crates_import_only_what_the_architecture_allows() {
         ("compiler/syntax", &[]),
         ("compiler", &["stark-syntax", "stark-bytecode", "stark-shapes", "stark-std"]),
         ("vm/bytecode", &[]),
+        ("vm/bundle", &["stark-bytecode", "stark-models"]),
         ("scheduler", &[]),
         ("kernels/shapes", &[]),
         ("kernels", &["stark-shapes"]),
@@ -51,7 +52,7 @@ fn crates_import_only_what_the_architecture_allows() {
         ("tools/project", &["stark-syntax"]),
         ("tools/lsp", &["stark-syntax", "stark-compiler", "stark-fmt", "stark-project", "stark-shapes", "stark-std"]),
         ("tools/fmt", &["stark-syntax"]),
-        ("vm", &["stark-bytecode", "stark-scheduler", "stark-kernels", "stark-models", "stark-shapes"]),
+        ("vm", &["stark-bytecode", "stark-bundle", "stark-scheduler", "stark-kernels", "stark-models", "stark-shapes"]),
     ];
     for (folder, allowed) in allowed {
         let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a manifest");

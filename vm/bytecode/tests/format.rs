@@ -24,7 +24,7 @@ fn sections_are_where_the_format_says() {
     assert_eq!(bytes[..8], MAGIC);
     for row in rows(&bytes) {
         assert_eq!(row.offset % 64, 0);
-        assert_eq!(row.flags, u32::from(SectionKind::from_number(row.kind).unwrap().optional()));
+        assert_eq!(row.flags, SectionKind::from_number(row.kind).unwrap().flags());
     }
 }
 

@@ -349,8 +349,14 @@ impl Drop for Wait {
 }
 
 /// `await_task`: a suspending native with the future or handle as its only argument.
-pub(crate) static AWAIT: NativeRow =
-    NativeRow { name: "await", scheme: "<T>(_) -> T", suspends: true, capability: None, func: await_task };
+pub(crate) static AWAIT: NativeRow = NativeRow {
+    name: "await",
+    scheme: "<T>(_) -> T",
+    suspends: true,
+    capability: None,
+    reads_assets: false,
+    func: await_task,
+};
 
 /// A wait for one promise, without a time limit.
 struct AwaitOne {

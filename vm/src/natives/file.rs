@@ -1,29 +1,31 @@
 //! Open files: read and written piece by piece, closed when the value goes.
 //!
 //! Both directions go through a buffer; what the buffer cannot answer runs on the blocking pool, so a slow disk or a
-//! pipe that nobody writes to holds no worker. `file_write` that only fills the buffer does not wait.
+//! pipe that nobody writes to holds no worker. Only opening needs a capability: who has a file may use it. `file_write` that only fills the buffer does not wait.
 
-use super::support::{blocking, size};
-use super::{NativeCx, NativeResult, NativeRow, natives};
+use super::support::{Outcome, blocking, size};
+use super::{NativeCx, NativeResult, NativeRow, asset, natives};
 use crate::fault::Fault;
 use crate::heap::Opaque;
 use crate::task::WaitReason;
 use crate::value::Value;
 use parking_lot::Mutex;
+use stark_models::FileBytes;
 use std::fs;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 pub(super) const TABLE: &[NativeRow] = natives! {
-    file_open "(String, String) -> File" [suspends, Files];
-    file_read_line "(File) -> Option<String>" [suspends, Files];
-    file_read "(File, Int) -> Bytes" [suspends, Files];
-    file_read_text "(File, Int) -> String" [suspends, Files];
-    file_write "(File, Bytes) -> ()" [suspends, Files];
-    file_flush "(File) -> ()" [suspends, Files];
-    file_seek "(File, Int) -> ()" [suspends, Files];
-    file_close "(File) -> ()" [suspends, Files];
-    file_path "(File) -> String" [Files];
+    file_open "(String) -> File" [suspends, Assets];
+    file_create "(String, String) -> File" [suspends, Files];
+    file_read_line "(File) -> Option<String>" [suspends];
+    file_read "(File, Int) -> Bytes" [suspends];
+    file_read_text "(File, Int) -> String" [suspends];
+    file_write "(File, Bytes) -> ()" [suspends];
+    file_flush "(File) -> ()" [suspends];
+    file_seek "(File, Int) -> ()" [suspends];
+    file_close "(File) -> ()" [suspends];
+    file_path "(File) -> String";
 };
 
 /// Read or written at once.
@@ -34,13 +36,44 @@ pub const MAX_LINE_BYTES: usize = 256 << 20;
 struct Open {
     path: String,
     /// `None` once it is closed.
-    file: Option<fs::File>,
+    file: Option<Handle>,
     /// Whether it was opened for reading; else it is written.
     reads: bool,
     /// Read and not yet asked for (from `at`), or written and not yet in the file.
     buffer: Vec<u8>,
     at: usize,
     is_at_end: bool,
+}
+
+enum Handle {
+    File(fs::File),
+    /// An asset of the program: only read.
+    Asset(Cursor<FileBytes>),
+}
+
+impl Read for Handle {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Handle::File(file) => file.read(buffer),
+            Handle::Asset(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
+impl Handle {
+    fn seek(&mut self, to: u64) -> std::io::Result<u64> {
+        match self {
+            Handle::File(file) => file.seek(SeekFrom::Start(to)),
+            Handle::Asset(bytes) => bytes.seek(SeekFrom::Start(to)),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Handle::File(file) => file.write_all(bytes),
+            Handle::Asset(_) => Err(std::io::ErrorKind::ReadOnlyFilesystem.into()),
+        }
+    }
 }
 
 struct FileObj(Arc<Mutex<Open>>);
@@ -71,9 +104,12 @@ impl Drop for Open {
 }
 
 impl Open {
+    fn new(path: String, reads: bool, file: Handle) -> Open {
+        Open { path, file: Some(file), reads, buffer: Vec::new(), at: 0, is_at_end: false }
+    }
+
     fn wrong(&self, what: &str, e: &std::io::Error) -> String {
-        let why = e.to_string();
-        format!("cannot {what} {}: {}", self.path, why.split(" (os error").next().unwrap_or(&why).to_lowercase())
+        wrong(what, &self.path, e)
     }
 
     fn usable(&self, reads: bool) -> Result<(), String> {
@@ -192,9 +228,14 @@ impl Open {
         self.usable(self.reads)?;
         self.buffer.clear();
         (self.at, self.is_at_end) = (0, false);
-        let moved = self.file.as_mut().map_or(Ok(0), |file| file.seek(SeekFrom::Start(to)));
+        let moved = self.file.as_mut().map_or(Ok(0), |file| file.seek(to));
         moved.map(drop).map_err(|e| self.wrong("move in", &e))
     }
+}
+
+fn wrong(what: &str, path: &str, e: &std::io::Error) -> String {
+    let why = e.to_string();
+    format!("cannot {what} {path}: {}", why.split(" (os error").next().unwrap_or(&why).to_lowercase())
 }
 
 fn open(cx: &NativeCx<'_>) -> Arc<Mutex<Open>> {
@@ -227,35 +268,48 @@ fn on_file<R: Send + 'static>(
 
 fn file_open(cx: &mut NativeCx<'_>) -> NativeResult {
     let begin = |cx: &NativeCx<'_>| {
+        let path = cx.str(0).to_string();
+        let asset = asset::lookup(cx, &path);
+        Ok(move || match asset {
+            Some(asset) => Ok(Open::new(path, true, Handle::Asset(Cursor::new(asset()?)))),
+            None => open_file(path, fs::OpenOptions::new().read(true), true, "open"),
+        })
+    };
+    blocking(cx, WaitReason::Blocking, begin, opened)
+}
+
+fn file_create(cx: &mut NativeCx<'_>) -> NativeResult {
+    let begin = |cx: &NativeCx<'_>| {
         let (path, mode) = (cx.str(0).to_string(), cx.str(1));
         let mut options = fs::OpenOptions::new();
-        let (options, reads, what) = match mode {
-            "r" => (options.read(true), true, "open"),
-            "w" => (options.write(true).create(true).truncate(true), false, "write"),
-            "a" => (options.append(true).create(true), false, "append to"),
-            "x" => (options.write(true).create_new(true), false, "create"),
+        let (options, what) = match mode {
+            "w" => (options.write(true).create(true).truncate(true), "write"),
+            "a" => (options.append(true).create(true), "append to"),
+            "x" => (options.write(true).create_new(true), "create"),
             _ => {
                 let modes = "\"r\" to read, \"w\" to write, \"a\" to append, \"x\" to write a new file";
                 return Err(Fault::value(format!("the mode {mode:?} is none of {modes}")));
             }
         };
         let options = options.clone();
-        Ok(move || {
-            let mut open = Open { path, file: None, reads, buffer: Vec::new(), at: 0, is_at_end: false };
-            let file = options.open(&open.path).map_err(|e| open.wrong(what, &e))?;
-            // Opening a folder succeeds and reading it fails with words that help nobody.
-            if file.metadata().is_ok_and(|m| m.is_dir()) {
-                return Err(format!("cannot {what} {}: it is a folder", open.path));
-            }
-            open.file = Some(file);
-            Ok(open)
-        })
+        Ok(move || open_file(path, &options, false, what))
     };
-    blocking(cx, WaitReason::Blocking, begin, |cx, found: Result<Open, String>| {
-        let open = found.map_err(Fault::io)?;
-        cx.reserve(BUFFER)?;
-        Ok(Value::opaque(cx.ret_type(), Box::new(FileObj(Arc::new(Mutex::new(open))))))
-    })
+    blocking(cx, WaitReason::Blocking, begin, opened)
+}
+
+fn open_file(path: String, options: &fs::OpenOptions, reads: bool, what: &str) -> Result<Open, String> {
+    let file = options.open(&path).map_err(|e| wrong(what, &path, &e))?;
+    // Opening a folder succeeds and reading it fails with words that help nobody.
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err(format!("cannot {what} {path}: it is a folder"));
+    }
+    Ok(Open::new(path, reads, Handle::File(file)))
+}
+
+fn opened(cx: &NativeCx<'_>, found: Result<Open, String>) -> Outcome {
+    let open = found.map_err(Fault::io)?;
+    cx.reserve(BUFFER)?;
+    Ok(Value::opaque(cx.ret_type(), Box::new(FileObj(Arc::new(Mutex::new(open))))))
 }
 
 fn file_read_line(cx: &mut NativeCx<'_>) -> NativeResult {

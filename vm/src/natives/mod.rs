@@ -35,6 +35,7 @@
 //!   and `CancelledError` is thrown.
 //! - A panic ends the task with `InternalError`, so an assertion is fine for what the scheme already promises.
 
+pub(crate) mod asset;
 mod collection;
 mod csv;
 pub(crate) mod cx;
@@ -83,7 +84,7 @@ pub type NativeResult = Result<Flow, Fault>;
 pub type NativeFn = fn(&mut NativeCx<'_>) -> NativeResult;
 
 /// What the host may withhold from a program.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Capability {
     Files,
     Network,
@@ -111,10 +112,13 @@ pub struct NativeRow {
     pub scheme: &'static str,
     pub suspends: bool,
     pub capability: Option<Capability>,
+    /// Its first argument is a path that it only reads: what the program carries itself needs no capability.
+    pub reads_assets: bool,
     pub func: NativeFn,
 }
 
-/// Rows `name "scheme" [flags];` for functions of the same names in scope; flags are `suspends` and capabilities.
+/// Rows `name "scheme" [flags];` for functions of the same names in scope; flags are `suspends`, capabilities, and `Assets`:
+/// `Files`, but for the program's own assets.
 macro_rules! natives {
     ($( $(#[$doc:meta])* $name:ident $scheme:literal $([$($flag:ident),* $(,)?])?; )*) => {
         &[$( {
@@ -124,6 +128,7 @@ macro_rules! natives {
                 scheme: $scheme,
                 suspends: false,
                 capability: None,
+                reads_assets: false,
                 func: $name,
             };
             $($( natives!(@flag row $flag); )*)?
@@ -131,6 +136,9 @@ macro_rules! natives {
         } ),*]
     };
     (@flag $row:ident suspends) => { $row.suspends = true };
+    (@flag $row:ident Assets) => {
+        ($row.capability, $row.reads_assets) = (Some($crate::natives::Capability::Files), true)
+    };
     (@flag $row:ident $capability:ident) => { $row.capability = Some($crate::natives::Capability::$capability) };
 }
 pub(crate) use natives;
@@ -174,8 +182,22 @@ pub fn find(name: &str) -> Option<&'static NativeRow> {
     BY_NAME.get_or_init(|| all().map(|row| (row.name, row)).collect()).get(name).copied()
 }
 
+/// Why this call may not be: the one place where capabilities are enforced.
+pub(crate) fn refusal(row: &NativeRow, cx: &NativeCx<'_>) -> Option<Fault> {
+    let capability = row.capability?;
+    let program = cx.task.program();
+    if !program.is_denied(capability) {
+        return None;
+    }
+    // Looked at on the first call only: a native that waited may have taken its arguments.
+    if row.reads_assets && (cx.resume.is_some() || asset::find(program, cx.str(0)).is_some()) {
+        return None;
+    }
+    Some(denied(row, program))
+}
+
 #[cold]
-pub(crate) fn denied(row: &NativeRow, program: &crate::program::Program) -> Fault {
+fn denied(row: &NativeRow, program: &crate::program::Program) -> Fault {
     let capability = row.capability.map_or("", Capability::name);
     let given = row.capability.is_some_and(|capability| !program.options.denied.contains(&capability));
     let message = if given {
@@ -184,7 +206,10 @@ pub(crate) fn denied(row: &NativeRow, program: &crate::program::Program) -> Faul
             row.name
         )
     } else {
-        format!("`{}` needs the capability `{capability}`, which this program was not given", row.name)
+        format!(
+            "`{}` needs the capability `{capability}`, which this program was not given; `stark run --allow {capability}` gives it",
+            row.name
+        )
     };
     Fault::new(crate::fault::FaultKind::PermissionError, message)
 }

@@ -5,7 +5,7 @@
 use super::support::{Outcome, answers, texts};
 use super::tensor::{dtype_of_code, ints, sizes_of, tensor, value_of};
 use super::text::json_quote;
-use super::{NativeCx, NativeRow};
+use super::{NativeCx, NativeRow, asset};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Opaque;
 use crate::value::{Value, ValueRef};
@@ -13,9 +13,10 @@ use stark_kernels::{DType, Tensor};
 use stark_models::safetensors::SafeTensors;
 use stark_models::{FileBytes, Model, ModelError, Tokenizer, TokenizerError};
 use stark_shapes::{TensorSpec, model_fits};
+use std::path::Path;
 
 pub(super) const TABLE: &[NativeRow] = answers! {
-    model_load "(String, String) -> Model" Files;
+    model_load "(String, String) -> Model" Assets;
     model_predict "(Model, Vec<Tensor>) -> Vec<Tensor>";
     model_predict_one "(Model, Tensor) -> Tensor";
     model_check "(Model, Vec<Vec<Int>>, Vec<Vec<Int>>) -> ()";
@@ -23,10 +24,10 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     model_outputs "(Model) -> Vec<String>";
     model_parameters "(Model) -> Int";
     model_device "(Model) -> String";
-    tensors_load "(String) -> Map<String, Tensor>" Files;
+    tensors_load "(String) -> Map<String, Tensor>" Assets;
     tensors_save "<E>(String, Map<String, Tensor<E>>) -> ()" Files;
-    use_tokenizer "(String) -> ()" Files;
-    tokenizer_load "(String) -> Tokenizer" Files;
+    use_tokenizer "(String) -> ()" Assets;
+    tokenizer_load "(String) -> Tokenizer" Assets;
     tokenize "(String) -> Tensor<Int64>";
     tokenizer_encode "(Tokenizer, String) -> Tensor<Int64>";
     tokenizer_encode_batch "(Tokenizer, Vec<String>, Int) -> (Tensor<Int64>, Tensor<Int64>)";
@@ -83,7 +84,12 @@ fn model_load(cx: &NativeCx<'_>) -> Outcome {
     if !matches!(kind, "auto" | "cpu" | "gpu") {
         return Err(Fault::value(format!("device {device:?} is none of \"auto\", \"cpu\", \"gpu\", \"gpu:N\"")));
     }
-    let model = Model::load(cx.str(0)).map_err(model_fault)?;
+    let path = cx.str(0);
+    let model = match asset::open(cx, path) {
+        Some(bytes) => Model::load_with_files(bytes?, path, &asset::beside(cx, path)),
+        None => Model::load(path),
+    };
+    let model = model.map_err(model_fault)?;
     Ok(Value::opaque(cx.ret_type(), Box::new(model)))
 }
 
@@ -142,8 +148,10 @@ fn model_device(_: &NativeCx<'_>) -> Outcome {
 
 fn tensors_load(cx: &NativeCx<'_>) -> Outcome {
     let path = cx.str(0);
-    let bytes =
-        FileBytes::open(std::path::Path::new(path)).map_err(|e| Fault::io(format!("cannot read {path}: {e}")))?;
+    let bytes = match asset::open(cx, path) {
+        Some(bytes) => bytes?,
+        None => FileBytes::open(Path::new(path)).map_err(|e| Fault::io(format!("cannot read {path}: {e}")))?,
+    };
     let file = SafeTensors::parse(&bytes, path).map_err(model_fault)?;
     let mut map = Value::map(cx.ret_type());
     let tensor_type = cx.ret_type().map_value();
@@ -197,12 +205,18 @@ fn tensors_save(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::unit())
 }
 
-/// The program's tokenizer: the one given with `use_tokenizer`, else `tokenizer.json` beside the program or in the current directory.
+/// The program's tokenizer: the one given with `use_tokenizer`, else that of its assets, else `tokenizer.json` beside the program
+/// or in the current directory.
 fn program_tokenizer(cx: &NativeCx<'_>) -> Result<Tokenizer, Fault> {
     let program = cx.task.program();
     let mut current = program.tokenizer.lock();
     if let Some(tokenizer) = &*current {
         return Ok(tokenizer.clone());
+    }
+    if let Some(path) = asset::tokenizer(program) {
+        let tokenizer = load_tokenizer(cx, path)?;
+        *current = Some(tokenizer.clone());
+        return Ok(tokenizer);
     }
     let beside = program.options.dir.iter().map(|dir| dir.join("tokenizer.json"));
     let found = beside.chain([std::path::PathBuf::from("tokenizer.json")]).find(|path| path.is_file());
@@ -214,21 +228,24 @@ fn program_tokenizer(cx: &NativeCx<'_>) -> Result<Tokenizer, Fault> {
     Ok(tokenizer)
 }
 
-fn load_tokenizer(path: &str) -> Result<Tokenizer, Fault> {
-    if !std::path::Path::new(path).is_file() {
+fn load_tokenizer(cx: &NativeCx<'_>, path: &str) -> Result<Tokenizer, Fault> {
+    if let Some(bytes) = asset::open(cx, path) {
+        return Tokenizer::from_bytes(&bytes?, path).map_err(tokenizer_fault);
+    }
+    if !Path::new(path).is_file() {
         return Err(Fault::io(format!("cannot read {path}: no such file")));
     }
     Tokenizer::load(path).map_err(tokenizer_fault)
 }
 
 fn use_tokenizer(cx: &NativeCx<'_>) -> Outcome {
-    let tokenizer = load_tokenizer(cx.str(0))?;
+    let tokenizer = load_tokenizer(cx, cx.str(0))?;
     *cx.task.program().tokenizer.lock() = Some(tokenizer);
     Ok(Value::unit())
 }
 
 fn tokenizer_load(cx: &NativeCx<'_>) -> Outcome {
-    let tokenizer = load_tokenizer(cx.str(0))?;
+    let tokenizer = load_tokenizer(cx, cx.str(0))?;
     Ok(Value::opaque(cx.ret_type(), Box::new(tokenizer)))
 }
 

@@ -18,6 +18,7 @@ macro_rules! answers {
             scheme: $scheme,
             suspends: false,
             capability: answers!(@capability $($capability)?),
+            reads_assets: answers!(@assets $($capability)?),
             func: |cx| {
                 let value = $name(cx)?;
                 cx.return_value(value)
@@ -25,7 +26,10 @@ macro_rules! answers {
         } ),*]
     };
     (@capability) => { None };
+    (@capability Assets) => { Some($crate::natives::Capability::Files) };
     (@capability $capability:ident) => { Some($crate::natives::Capability::$capability) };
+    (@assets Assets) => { true };
+    (@assets $($capability:ident)?) => { false };
 }
 pub(super) use answers;
 

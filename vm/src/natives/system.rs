@@ -3,10 +3,11 @@
 use super::rng::Rng;
 use super::support::{Outcome, answers, option, size, texts};
 use super::text::utc;
-use super::{NativeCx, NativeRow};
+use super::{NativeCx, NativeRow, asset};
 use crate::fault::Fault;
 use crate::heap::Opaque;
 use crate::value::Value;
+use stark_bundle::Found;
 use std::fs;
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
@@ -20,24 +21,24 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     process_exit "(Int) -> ()";
     os_cpu_count "() -> Int";
     os_name "() -> String";
-    os_pid "() -> Int";
+    os_pid "() -> Int" Process;
     os_cwd "() -> String" Environment;
-    fs_read_text "(String) -> String" Files;
-    fs_read_bytes "(String) -> Bytes" Files;
+    fs_read_text "(String) -> String" Assets;
+    fs_read_bytes "(String) -> Bytes" Assets;
     fs_write_text "(String, String) -> ()" Files;
     fs_write_bytes "(String, Bytes) -> ()" Files;
     fs_append_text "(String, String) -> ()" Files;
-    fs_exists "(String) -> Bool" Files;
-    fs_is_dir "(String) -> Bool" Files;
-    fs_is_file "(String) -> Bool" Files;
-    fs_size "(String) -> Int" Files;
+    fs_exists "(String) -> Bool" Assets;
+    fs_is_dir "(String) -> Bool" Assets;
+    fs_is_file "(String) -> Bool" Assets;
+    fs_size "(String) -> Int" Assets;
     fs_remove "(String) -> ()" Files;
     fs_rename "(String, String) -> ()" Files;
     fs_copy "(String, String) -> ()" Files;
-    fs_list "(String) -> Vec<String>" Files;
+    fs_list "(String) -> Vec<String>" Assets;
     fs_make_dir "(String) -> ()" Files;
-    fs_walk "(String) -> Vec<String>" Files;
-    fs_metadata "(String) -> (String, Int, Float, Bool)" Files;
+    fs_walk "(String) -> Vec<String>" Assets;
+    fs_metadata "(String) -> (String, Int, Float, Bool)" Assets;
     fs_temp_dir "() -> String" Files;
     time_now "() -> Instant";
     instant_elapsed "(Instant) -> Duration";
@@ -150,6 +151,11 @@ fn wrong(what: &str, path: &str) -> impl FnOnce(std::io::Error) -> Fault {
 /// A file's content, when it fits the task's memory limit.
 fn content(cx: &NativeCx<'_>) -> Result<Vec<u8>, Fault> {
     let path = cx.str(0);
+    if let Some(asset) = asset::open(cx, path) {
+        let bytes = asset?;
+        cx.reserve(bytes.len())?;
+        return Ok(bytes.to_vec());
+    }
     let file = fs::File::open(path).map_err(wrong("read", path))?;
     let bytes = file.metadata().map_err(wrong("read", path))?.len();
     if bytes > MAX_FILE_BYTES {
@@ -194,19 +200,30 @@ fn fs_append_text(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn fs_exists(cx: &NativeCx<'_>) -> Outcome {
-    Ok(Value::bool(Path::new(cx.str(0)).exists()))
+    Ok(Value::bool(asset::find_in(cx, cx.str(0)).is_some() || Path::new(cx.str(0)).exists()))
 }
 
 fn fs_is_dir(cx: &NativeCx<'_>) -> Outcome {
-    Ok(Value::bool(Path::new(cx.str(0)).is_dir()))
+    let is_dir = match asset::find_in(cx, cx.str(0)) {
+        Some(found) => found == Found::Folder,
+        None => Path::new(cx.str(0)).is_dir(),
+    };
+    Ok(Value::bool(is_dir))
 }
 
 fn fs_is_file(cx: &NativeCx<'_>) -> Outcome {
-    Ok(Value::bool(Path::new(cx.str(0)).is_file()))
+    let is_file = match asset::find_in(cx, cx.str(0)) {
+        Some(found) => found != Found::Folder,
+        None => Path::new(cx.str(0)).is_file(),
+    };
+    Ok(Value::bool(is_file))
 }
 
 fn fs_size(cx: &NativeCx<'_>) -> Outcome {
     let path = cx.str(0);
+    if let Some(found) = asset::find_in(cx, path) {
+        return Ok(Value::int(asset::size(found)));
+    }
     let found = fs::metadata(path).map_err(wrong("look at", path))?;
     Ok(Value::int(i64::try_from(found.len()).unwrap_or(i64::MAX)))
 }
@@ -226,12 +243,19 @@ fn fs_rename(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn fs_copy(cx: &NativeCx<'_>) -> Outcome {
+    if let Some(asset) = asset::open(cx, cx.str(0)) {
+        fs::write(cx.str(1), &*asset?).map_err(wrong("write", cx.str(1)))?;
+        return Ok(Value::unit());
+    }
     fs::copy(cx.str(0), cx.str(1)).map_err(wrong("copy", cx.str(0)))?;
     Ok(Value::unit())
 }
 
 fn fs_list(cx: &NativeCx<'_>) -> Outcome {
     let path = cx.str(0);
+    if let Some(names) = asset::list(cx, path) {
+        return Ok(texts(cx, names));
+    }
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(wrong("list", path))? {
         let name = entry.map_err(wrong("list", path))?.file_name();
@@ -249,6 +273,9 @@ fn fs_make_dir(cx: &NativeCx<'_>) -> Outcome {
 /// Folders that are still to be listed wait on a list, not on the stack. Links are named and not followed, so there is no circle.
 fn fs_walk(cx: &NativeCx<'_>) -> Outcome {
     let root = cx.str(0);
+    if let Some(found) = asset::walk(cx, root) {
+        return Ok(texts(cx, found));
+    }
     let mut found: Vec<String> = Vec::new();
     let mut bytes = 0;
     let mut pending = vec![std::path::PathBuf::from(root)];
@@ -276,6 +303,12 @@ fn fs_walk(cx: &NativeCx<'_>) -> Outcome {
 
 fn fs_metadata(cx: &NativeCx<'_>) -> Outcome {
     let path = cx.str(0);
+    if let Some(found) = asset::find_in(cx, path) {
+        let kind = if found == Found::Folder { "dir" } else { "file" };
+        // A bundle keeps no times: it is the same bytes whenever it is made.
+        let fields = [Value::str(kind), Value::int(asset::size(found)), Value::float(0.0), Value::bool(true)];
+        return Ok(Value::fields(cx.ret_type(), fields));
+    }
     let found = fs::symlink_metadata(path).map_err(wrong("look at", path))?;
     let kind = match found.file_type() {
         kind if kind.is_file() => "file",

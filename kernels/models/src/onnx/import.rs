@@ -66,7 +66,7 @@ struct Importer<'a> {
     functions: HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>,
     given: Given<'a>,
     call_depth: u32,
-    external: &'a External,
+    external: &'a External<'a>,
     parameters: Vec<Parameter>,
     /// Tensors that were read, by the address of their message: a function's body is imported for each call.
     tensors: HashMap<*const TensorProto, Operand>,

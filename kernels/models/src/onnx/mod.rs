@@ -10,7 +10,6 @@ pub mod proto;
 mod table;
 mod tensor;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use prost::Message;
@@ -21,11 +20,12 @@ pub(crate) use ops::window::conv;
 pub use table::{OnnxRow, ROWS};
 
 use crate::error::ModelError;
+use crate::format::Beside;
 use crate::mapped::FileBytes;
 use crate::model::Imported;
 
-/// Imports a model; `path` is where it lies, for weights in files beside it.
-pub(crate) fn load(file: &Arc<str>, bytes: FileBytes, path: Option<&Path>) -> Result<Imported, ModelError> {
+/// Imports a model; weights may lie in files beside it.
+pub(crate) fn load(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Result<Imported, ModelError> {
     let broken = |reason: String| {
         let reason = format!("this begins like an ONNX model (a protobuf), but is broken: {reason}");
         ModelError::Archive { file: file.clone(), entry: None, reason }
@@ -34,5 +34,5 @@ pub(crate) fn load(file: &Arc<str>, bytes: FileBytes, path: Option<&Path>) -> Re
     // Raw data of tensors stays a range of these bytes.
     let model = proto::ModelProto::decode(Bytes::from_owner(bytes)).map_err(|e| broken(e.to_string()))?;
     let Some(graph) = &model.graph else { return Err(broken("it has no graph".into())) };
-    import::import(file, &model, graph, &tensor::External::beside(path))
+    import::import(file, &model, graph, &tensor::External::new(beside))
 }

@@ -5,11 +5,12 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use stark_kernels::{DType, MAX_RANK, Tensor};
 
 use super::proto::TensorProto;
+use crate::format::Beside;
 use crate::mapped::FileBytes;
 
 /// How the elements of a type lie in raw data, and what holds them.
@@ -115,29 +116,33 @@ impl Layout {
     }
 }
 
-/// Where external data may lie: files inside one folder, each opened once.
-pub struct External {
-    /// `None` when the model came as bytes.
-    folder: Option<PathBuf>,
+/// Where external data may lie: beside the model, each file opened once.
+pub struct External<'a> {
+    beside: Beside<'a>,
     files: RefCell<HashMap<String, FileBytes>>,
 }
 
-impl External {
-    pub fn beside(model: Option<&Path>) -> External {
-        let folder = model.map(|path| match path.parent() {
-            Some(folder) if folder != Path::new("") => folder.to_path_buf(),
-            _ => PathBuf::from("."),
-        });
-        External { folder, files: RefCell::default() }
+impl<'a> External<'a> {
+    pub fn new(beside: Beside<'a>) -> External<'a> {
+        External { beside, files: RefCell::default() }
     }
 
     fn open(&self, location: &str) -> Result<FileBytes, String> {
         if let Some(file) = self.files.borrow().get(location) {
             return Ok(file.clone());
         }
-        let Some(folder) = &self.folder else {
-            return Err(format!("its data is in the file `{location}`, but the model has no folder"));
+        let file = match self.beside {
+            Beside::Nothing => {
+                return Err(format!("its data is in the file `{location}`, but the model has no folder"));
+            }
+            Beside::Folder(folder) => External::in_folder(folder, location)?,
+            Beside::Lookup(find) => find(location).map_err(|e| format!("its data is in the file `{location}`: {e}"))?,
         };
+        self.files.borrow_mut().insert(location.to_string(), file.clone());
+        Ok(file)
+    }
+
+    fn in_folder(folder: &Path, location: &str) -> Result<FileBytes, String> {
         let fail = |e: std::io::Error| format!("its data is in the file `{location}`: {e}");
         // Links are followed before the comparison, so none leads out of the folder.
         let folder = folder.canonicalize().map_err(fail)?;
@@ -148,9 +153,7 @@ impl External {
         if !path.is_file() {
             return Err(format!("its data is in `{location}`, which is no file"));
         }
-        let file = FileBytes::open(&path).map_err(fail)?;
-        self.files.borrow_mut().insert(location.to_string(), file.clone());
-        Ok(file)
+        FileBytes::open(&path).map_err(fail)
     }
 
     fn read(&self, proto: &TensorProto, n_bytes: usize) -> Result<(FileBytes, usize), String> {
@@ -179,7 +182,7 @@ impl External {
 }
 
 /// The tensor, with every size checked before its memory is asked for.
-pub fn tensor(proto: &TensorProto, external: &External) -> Result<Tensor, String> {
+pub fn tensor(proto: &TensorProto, external: &External<'_>) -> Result<Tensor, String> {
     if proto.segment.is_some() {
         return Err("tensors in segments are not supported".into());
     }

@@ -1,6 +1,7 @@
 //! `stark inspect FILE`
 
 use crate::load;
+use stark_bytecode::Module;
 use std::path::{Path, PathBuf};
 
 /// Show what is in a .starkbc file or a model
@@ -11,22 +12,55 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     model: super::inspect_model::Options,
+    /// Hold every asset of a bundle against its hash
+    #[arg(long)]
+    verify: bool,
 }
 
 pub fn main(args: &Args) -> i32 {
     let is_source = args.file.extension().is_some_and(|e| e == "stark");
     match load::is_bytecode(&args.file) {
-        Ok(is_bytecode) if is_bytecode || is_source => bytecode(&args.file),
+        Ok(true) => bundle(&args.file, args.verify),
+        Ok(false) if is_source => bytecode(&args.file),
         Ok(_) => model(args),
         Err(message) => super::refuse(message),
     }
 }
 
-fn bytecode(path: &Path) -> i32 {
-    let module = match load::verified(path) {
+/// A `.starkbc` file, with assets or without.
+fn bundle(path: &Path, verify: bool) -> i32 {
+    let bundle = match load::open(path) {
+        Ok(bundle) => bundle,
+        Err(status) => return status,
+    };
+    let module = match load::verify(bundle.module.clone(), path) {
         Ok(module) => module,
         Err(status) => return status,
     };
+    match &bundle.manifest {
+        Some(manifest) => print!("{}", super::inspect_bundle::show(path, &bundle, manifest)),
+        None => module_alone(path, &module),
+    }
+    if verify {
+        if let Err(error) = bundle.assets.verify() {
+            return super::refuse(format!("{}: {error}", path.display()));
+        }
+        println!("  verified      {} assets are as they were bundled", bundle.assets.rows().len());
+    }
+    0
+}
+
+fn bytecode(path: &Path) -> i32 {
+    match load::verified(path) {
+        Ok(module) => {
+            module_alone(path, &module);
+            0
+        }
+        Err(status) => status,
+    }
+}
+
+fn module_alone(path: &Path, module: &Module) {
     let n_instructions: usize = module.functions.iter().map(|f| f.code.len()).sum();
     println!("{}: STARK bytecode", path.display());
     println!("  functions     {:>8}   ({n_instructions} instructions)", module.functions.len());
@@ -39,7 +73,7 @@ fn bytecode(path: &Path) -> i32 {
     natives.sort_unstable();
     natives.dedup();
     println!("  natives       {}", natives.join(" "));
-    0
+    print!("{}", super::inspect_bundle::capabilities(module, false));
 }
 
 fn model(args: &Args) -> i32 {

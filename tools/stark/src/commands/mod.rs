@@ -2,7 +2,9 @@
 
 pub mod asm;
 pub mod build;
+pub mod bundle;
 pub mod check;
+pub mod completions;
 pub mod devices;
 pub mod disasm;
 pub mod doc;
@@ -11,7 +13,10 @@ pub mod fix;
 pub mod fmt;
 pub mod inspect;
 mod inspect_model;
+pub mod inspect_bundle;
+pub mod keygen;
 pub mod lsp;
+pub mod man;
 pub mod model;
 pub mod new;
 pub mod repl;

@@ -32,7 +32,8 @@ pub enum Done {
 
 impl State {
     pub fn new(project: Project) -> Result<(State, Interrupt), String> {
-        let options = Options { dir: Some(project.root().shown.clone()), ..Options::default() };
+        let assets = crate::load::assets(&project).map_err(|_| "the assets in stark.toml are not right".to_string())?;
+        let options = Options { dir: Some(project.root().shown.clone()), assets, ..Options::default() };
         let (session, interrupt) = Session::new(options).map_err(|e| e.to_string())?;
         let state = State {
             host: FileHost::new(project, Path::new("")),

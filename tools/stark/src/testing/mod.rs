@@ -82,8 +82,10 @@ fn test_file(file: &Path, settings: &Settings, counts: &mut Counts) -> Result<()
     let module = load::verify(module, file)?;
     let code = stark_vm::load(module).map_err(|e| refuse(format!("{}: {e}", file.display())))?;
     let dir = file.parent().map(Path::to_path_buf);
+    let assets = target.assets()?;
     let run = |test: &&TestEntry| {
-        let test = Test { code, entry: test.entry, dir: dir.clone(), timeout: settings.timeout };
+        let (dir, assets) = (dir.clone(), assets.clone());
+        let test = Test { code, entry: test.entry, dir, assets, timeout: settings.timeout };
         under_schedules(&test, settings)
     };
     println!("{}", file.display());

@@ -1,5 +1,6 @@
 //! One test, run once.
 
+use stark_bundle::Assets;
 use stark_bytecode::FuncId;
 use stark_vm::{CodeSpace, Console, Ended, Options, Runtime, StartError};
 use std::io::Write;
@@ -19,6 +20,8 @@ pub struct Test {
     pub code: &'static CodeSpace,
     pub entry: FuncId,
     pub dir: Option<PathBuf>,
+    /// What the package names as its assets.
+    pub assets: Option<Arc<Assets>>,
     pub timeout: Duration,
 }
 
@@ -52,7 +55,8 @@ impl Outcome {
 impl Test {
     /// Runs it on the seeded scheduler, or without a seed on `n_workers` threads.
     pub fn run(&self, seed: Option<u64>, n_workers: usize) -> Outcome {
-        let options = Options { n_workers, seed, dir: self.dir.clone(), ..Options::default() };
+        let options =
+            Options { n_workers, seed, dir: self.dir.clone(), assets: self.assets.clone(), ..Options::default() };
         let runtime = Arc::new(Runtime::new(options));
         let output = Arc::new(Mutex::new(Output::default()));
         let console =

@@ -16,16 +16,27 @@
 //! next multiple of 64 so that they can be read in place from a memory map; bytes between them are zeros. Nothing
 //! else is allowed, so one module has exactly one file and every changed bit is noticed.
 //!
-//! What is in a section: `sections`. Reading never reserves more than the bytes that are left can fill.
+//! A bundle has three sections more. `assets` is its manifest: what it carries and needs, with a hash (BLAKE3) of each asset.
+//! `asset data` comes last and holds the assets in the order of the manifest, each at the next multiple of 64, with zeros
+//! between them. Only its length is checked when a file is read: bit 1 of its flags says so, and its checksum is zero;
+//! an asset is held against its hash before its first use, so that a program starts at once however much it carries.
+//! `signature` is a public key (32) and an Ed25519 signature (64) of the digest of all other sections but the asset
+//! data, whose hashes are in the manifest.
+//!
+//! What is in a section: `sections`, `manifest`. Reading never reserves more than the bytes that are left can fill.
 
+mod error;
+mod manifest;
 mod reader;
 mod sections;
 mod writer;
 
-use std::fmt;
+pub use error::{FormatError, FormatErrorReason};
+pub use manifest::Signature;
 
+use crate::manifest::Manifest;
 use crate::module::Module;
-use crate::words::CodeError;
+use reader::Reader;
 
 /// The first bytes of every file; the first of them keeps it from being taken for text.
 pub const MAGIC: [u8; 8] = *b"\x7FSTARKBC";
@@ -40,6 +51,7 @@ const HEADER_LEN: usize = 64;
 const ROW_LEN: usize = 32;
 const CRC_AT: usize = 24;
 const FLAG_OPTIONAL: u32 = 1;
+const FLAG_UNCHECKED: u32 = 2;
 
 macro_rules! define_sections {
     ($( $(#[doc = $doc:literal])* $Name:ident = $number:literal, $name:literal, optional: $optional:literal; )*) => {
@@ -88,157 +100,161 @@ define_sections! {
     Lines = 12, "lines", optional: true;
     /// Names of registers.
     DebugNames = 13, "debug names", optional: true;
-    /// Reserved for what a bundle carries: models, tokenizers, data. This version writes none and skips it.
-    Assets = 14, "assets", optional: true;
+    /// The manifest of a bundle: its package, what it needs of the host, the assets it carries.
+    Assets = 14, "assets", optional: false;
+    /// Who signed a bundle, and the signature.
+    Signature = 15, "signature", optional: true;
+    /// The assets of a bundle, one after the other.
+    AssetData = 16, "asset data", optional: false;
 }
 
-/// Why bytes are no module of this format, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FormatError {
-    /// The section's name, or `header`, or `table of contents`.
-    pub section: &'static str,
-    /// From the start of the file.
-    pub offset: u64,
-    pub reason: FormatErrorReason,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FormatErrorReason {
-    NotStarkbc,
-    WrongVersion {
-        found: u32,
-    },
-    Truncated {
-        wanted: u64,
-        left: u64,
-    },
-    WrongLength {
-        stated: u64,
-        found: u64,
-    },
-    TooManySections {
-        found: u32,
-    },
-    WrongChecksum {
-        stated: u32,
-        found: u32,
-    },
-    Misplaced {
-        stated: u64,
-        expected: u64,
-    },
-    UnknownSection {
-        kind: u32,
-    },
-    WrongFlags {
-        flags: u32,
-    },
-    DuplicateSection,
-    MissingSection,
-    NotZero,
-    /// A number that is out of range, or not in its shortest form.
-    BadNumber,
-    /// A tag or flag with a meaning this version does not know.
-    BadTag {
-        what: &'static str,
-        found: u64,
-    },
-    /// A count that the bytes left cannot hold.
-    BadCount {
-        count: u64,
-        left: u64,
-    },
-    NotUtf8,
-    /// The section has bytes after its last row.
-    LeftOver {
-        bytes: u64,
-    },
-    Code {
-        function: u32,
-        error: CodeError,
-    },
-}
-
-impl fmt::Display for FormatError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}: ", self.section, self.offset)?;
-        match &self.reason {
-            FormatErrorReason::NotStarkbc => write!(f, "this is no .starkbc file, the first 8 bytes differ"),
-            FormatErrorReason::WrongVersion { found } if *found > VERSION => write!(
-                f,
-                "the file has format version {found}, this build of STARK reads version {VERSION}; a newer STARK is needed"
-            ),
-            FormatErrorReason::WrongVersion { found } => write!(
-                f,
-                "the file has format version {found}, this build of STARK reads version {VERSION}; build the program again"
-            ),
-            FormatErrorReason::Truncated { wanted, left } => write!(f, "{wanted} bytes wanted, {left} left"),
-            FormatErrorReason::WrongLength { stated, found } => {
-                write!(f, "the header states a length of {stated} bytes, the file has {found}")
-            }
-            FormatErrorReason::TooManySections { found } => {
-                write!(f, "{found} sections, the limit is {MAX_SECTIONS}")
-            }
-            FormatErrorReason::WrongChecksum { stated, found } => {
-                write!(f, "the checksum is {found:#010x}, stated is {stated:#010x}; the file is damaged")
-            }
-            FormatErrorReason::Misplaced { stated, expected } => {
-                write!(f, "the section is at byte {stated}, expected is {expected}")
-            }
-            FormatErrorReason::UnknownSection { kind } => {
-                write!(f, "section kind {kind} is not known and may not be skipped")
-            }
-            FormatErrorReason::WrongFlags { flags } => write!(f, "flags {flags:#x} do not fit this section"),
-            FormatErrorReason::DuplicateSection => write!(f, "the section is there twice"),
-            FormatErrorReason::MissingSection => write!(f, "the section is missing"),
-            FormatErrorReason::NotZero => write!(f, "bytes that must be zero are not"),
-            FormatErrorReason::BadNumber => write!(f, "a number is out of range or not in its shortest form"),
-            FormatErrorReason::BadTag { what, found } => write!(f, "{found} is no {what}"),
-            FormatErrorReason::BadCount { count, left } => write!(f, "{count} rows cannot be in the {left} bytes left"),
-            FormatErrorReason::NotUtf8 => write!(f, "a text is not UTF-8"),
-            FormatErrorReason::LeftOver { bytes } => write!(f, "{bytes} bytes after the last row"),
-            FormatErrorReason::Code { function, error } => write!(f, "function {function}, {error}"),
-        }
+impl SectionKind {
+    /// The flags of a section of this kind.
+    pub fn flags(self) -> u32 {
+        let unchecked = if self == SectionKind::AssetData { FLAG_UNCHECKED } else { 0 };
+        u32::from(self.optional()) | unchecked
     }
 }
 
-impl std::error::Error for FormatError {}
+/// A file in the making: what it holds but for the asset data.
+pub struct Draft {
+    pub sections: Vec<(SectionKind, Vec<u8>)>,
+    /// Bytes of asset data that follow.
+    data_len: Option<u64>,
+}
+
+impl Draft {
+    pub fn of_module(module: &Module) -> Draft {
+        Draft { sections: sections::write(module), data_len: None }
+    }
+
+    /// `None` when the assets of the manifest take more bytes than there are numbers.
+    pub fn of_bundle(module: &Module, manifest: &Manifest) -> Option<Draft> {
+        let mut draft = Draft::of_module(module);
+        draft.sections.push((SectionKind::Assets, manifest::write(manifest)));
+        draft.data_len = Some(manifest.layout()?.1);
+        Some(draft)
+    }
+
+    pub fn sign(&mut self, signature: Signature) {
+        self.sections.push((SectionKind::Signature, signature.to_bytes()));
+    }
+
+    /// The file up to the first byte of the asset data; without any it is the whole file.
+    pub fn finish(self) -> Vec<u8> {
+        let n_rows = self.sections.len() + usize::from(self.data_len.is_some());
+        let mut bytes = vec![0; HEADER_LEN + n_rows * ROW_LEN];
+        let row = |bytes: &mut [u8], i: usize, kind: SectionKind, offset: u64, len: u64, crc: u32| {
+            let row = HEADER_LEN + i * ROW_LEN;
+            put(bytes, row, &(kind as u32).to_le_bytes());
+            put(bytes, row + 4, &kind.flags().to_le_bytes());
+            put(bytes, row + 8, &offset.to_le_bytes());
+            put(bytes, row + 16, &len.to_le_bytes());
+            put(bytes, row + 24, &crc.to_le_bytes());
+        };
+        for (i, (kind, section)) in self.sections.iter().enumerate() {
+            bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+            let offset = bytes.len() as u64;
+            row(&mut bytes, i, *kind, offset, section.len() as u64, crc32fast::hash(section));
+            bytes.extend_from_slice(section);
+        }
+        if let Some(len) = self.data_len {
+            bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+            let offset = bytes.len() as u64;
+            row(&mut bytes, n_rows - 1, SectionKind::AssetData, offset, len, 0);
+        }
+        let len = bytes.len() as u64 + self.data_len.unwrap_or(0);
+        put(&mut bytes, 0, &MAGIC);
+        put(&mut bytes, 8, &VERSION.to_le_bytes());
+        put(&mut bytes, 12, &(n_rows as u32).to_le_bytes());
+        put(&mut bytes, 16, &len.to_le_bytes());
+        let crc = header_crc(&bytes[..HEADER_LEN + n_rows * ROW_LEN]);
+        put(&mut bytes, CRC_AT, &crc.to_le_bytes());
+        bytes
+    }
+}
 
 /// The file of `module`: the same bytes for equal modules.
 pub fn encode(module: &Module) -> Vec<u8> {
-    let sections = sections::write(module);
-    let mut bytes = vec![0; HEADER_LEN + sections.len() * ROW_LEN];
-    for (i, (kind, section)) in sections.iter().enumerate() {
-        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
-        let row = HEADER_LEN + i * ROW_LEN;
-        let offset = bytes.len() as u64;
-        put(&mut bytes, row, &(*kind as u32).to_le_bytes());
-        put(&mut bytes, row + 4, &u32::from(kind.optional()).to_le_bytes());
-        put(&mut bytes, row + 8, &offset.to_le_bytes());
-        put(&mut bytes, row + 16, &(section.len() as u64).to_le_bytes());
-        put(&mut bytes, row + 24, &crc32fast::hash(section).to_le_bytes());
-        bytes.extend_from_slice(section);
-    }
-    let len = bytes.len() as u64;
-    put(&mut bytes, 0, &MAGIC);
-    put(&mut bytes, 8, &VERSION.to_le_bytes());
-    put(&mut bytes, 12, &(sections.len() as u32).to_le_bytes());
-    put(&mut bytes, 16, &len.to_le_bytes());
-    let crc = header_crc(&bytes[..HEADER_LEN + sections.len() * ROW_LEN]);
-    put(&mut bytes, CRC_AT, &crc.to_le_bytes());
-    bytes
+    Draft::of_module(module).finish()
 }
 
 /// The module in `bytes`, which still has to be verified. Gives an error with its place for any other bytes.
 pub fn decode(bytes: &[u8]) -> Result<Module, FormatError> {
-    let found = table_of_contents(bytes)?;
-    sections::read(bytes, &found)
+    decode_file(bytes, bytes.len() as u64).map(|file| file.module)
 }
 
-/// Where known sections are: their kind, offset and length, all inside the file and with a right checksum.
-type Found = Vec<(SectionKind, usize, usize)>;
+/// What is in a file.
+#[derive(Debug)]
+pub struct Decoded {
+    pub module: Module,
+    /// Of a bundle.
+    pub manifest: Option<Manifest>,
+    pub signature: Option<Signature>,
+    /// Where the asset data begins.
+    pub data_at: u64,
+    /// In the order of the file.
+    pub sections: Vec<Section>,
+}
 
-fn table_of_contents(bytes: &[u8]) -> Result<Found, FormatError> {
+/// A section of a file: inside it, and with a right checksum but for the asset data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    pub number: u32,
+    /// `None` when this build does not know it.
+    pub kind: Option<SectionKind>,
+    pub flags: u32,
+    pub offset: u64,
+    pub len: u64,
+}
+
+impl Section {
+    fn name(&self) -> &'static str {
+        self.kind.map_or("table of contents", SectionKind::name)
+    }
+
+    fn error(&self, reason: FormatErrorReason) -> FormatError {
+        FormatError { section: self.name(), offset: self.offset, reason }
+    }
+
+    /// Its bytes; the asset data has none here.
+    pub fn bytes<'a>(&self, head: &'a [u8]) -> &'a [u8] {
+        let start = self.offset as usize;
+        head.get(start..start + self.len as usize).unwrap_or_default()
+    }
+
+    fn reader<'a>(&self, head: &'a [u8]) -> Reader<'a> {
+        Reader::new(self.name(), self.offset as usize, self.bytes(head))
+    }
+}
+
+/// The longest that the header with the table of contents can be.
+pub const MAX_TOC: usize = HEADER_LEN + MAX_SECTIONS as usize * ROW_LEN;
+
+/// How much of a file has to be in memory to decode it: all but the asset data. `start` is its first [`MAX_TOC`] bytes, or
+/// all when it is shorter. Nothing is checked: whatever the answer is, [`decode_file`] refuses what is wrong.
+pub fn head_len(start: &[u8], file_len: u64) -> u64 {
+    if start.len() < HEADER_LEN {
+        return file_len;
+    }
+    let rows = start[HEADER_LEN..].chunks_exact(ROW_LEN).take(u32_at(start, 12).min(MAX_SECTIONS) as usize);
+    let data = rows.into_iter().find(|row| u32_at(row, 0) == SectionKind::AssetData as u32);
+    data.map_or(file_len, |row| u64_at(row, 8).min(file_len))
+}
+
+/// What is in a file of `file_len` bytes that begins with `head`, which may end where the asset data begins.
+pub fn decode_file(head: &[u8], file_len: u64) -> Result<Decoded, FormatError> {
+    let found = table_of_contents(head, file_len)?;
+    let manifest = manifest::read(head, &found)?;
+    let signature = manifest::read_signature(head, &found)?;
+    let module = sections::read(head, &found)?;
+    let data = found.iter().find(|section| section.kind == Some(SectionKind::AssetData));
+    Ok(Decoded { module, manifest, signature, data_at: data.map_or(file_len, |data| data.offset), sections: found })
+}
+
+type Found = Vec<Section>;
+
+fn table_of_contents(bytes: &[u8], file_len: u64) -> Result<Found, FormatError> {
     let error = |section, offset: usize, reason| FormatError { section, offset: offset as u64, reason };
     let left = bytes.len() as u64;
     if bytes.len() >= MAGIC.len() && bytes[..MAGIC.len()] != MAGIC {
@@ -256,8 +272,8 @@ fn table_of_contents(bytes: &[u8]) -> Result<Found, FormatError> {
         return Err(error("header", 12, FormatErrorReason::TooManySections { found: n_sections }));
     }
     let stated = u64_at(bytes, 16);
-    if stated != left {
-        return Err(error("header", 16, FormatErrorReason::WrongLength { stated, found: left }));
+    if stated != file_len {
+        return Err(error("header", 16, FormatErrorReason::WrongLength { stated, found: file_len }));
     }
     let toc_end = HEADER_LEN + n_sections as usize * ROW_LEN;
     if bytes.len() < toc_end {
@@ -276,13 +292,20 @@ fn table_of_contents(bytes: &[u8]) -> Result<Found, FormatError> {
 
     let mut found: Found = Vec::with_capacity(n_sections as usize);
     let mut end = toc_end;
+    let mut data_len = 0;
     for i in 0..n_sections as usize {
         let row = HEADER_LEN + i * ROW_LEN;
-        let (number, flags) = (u32_at(bytes, row), u32_at(bytes, row + 4));
-        let (offset, len) = (u64_at(bytes, row + 8), u64_at(bytes, row + 16));
-        let kind = SectionKind::from_number(number);
-        let name = kind.map_or("table of contents", SectionKind::name);
-        if flags & !FLAG_OPTIONAL != 0 || kind.is_some_and(|kind| u32::from(kind.optional()) != flags) {
+        let number = u32_at(bytes, row);
+        let section = Section {
+            number,
+            kind: SectionKind::from_number(number),
+            flags: u32_at(bytes, row + 4),
+            offset: u64_at(bytes, row + 8),
+            len: u64_at(bytes, row + 16),
+        };
+        let Section { kind, flags, offset, len, .. } = section;
+        let name = section.name();
+        if kind.map_or(flags & !FLAG_OPTIONAL != 0, |kind| kind.flags() != flags) {
             return Err(error(name, row + 4, FormatErrorReason::WrongFlags { flags }));
         }
         if kind.is_none() && flags & FLAG_OPTIONAL == 0 {
@@ -296,29 +319,39 @@ fn table_of_contents(bytes: &[u8]) -> Result<Found, FormatError> {
             let reason = FormatErrorReason::Misplaced { stated: offset, expected: start as u64 };
             return Err(error(name, row + 8, reason));
         }
-        let left = bytes.len().saturating_sub(start) as u64;
+        let is_data = kind == Some(SectionKind::AssetData);
+        let left = if is_data { file_len } else { bytes.len() as u64 }.saturating_sub(start as u64);
         if start > bytes.len() || len > left {
             return Err(error(name, row + 16, FormatErrorReason::Truncated { wanted: len, left }));
         }
         if bytes[end..start].iter().any(|&byte| byte != 0) {
             return Err(error(name, end, FormatErrorReason::NotZero));
         }
-        end = start + len as usize;
-        let crc = crc32fast::hash(&bytes[start..end]);
-        if crc != u32_at(bytes, row + 24) {
-            let reason = FormatErrorReason::WrongChecksum { stated: u32_at(bytes, row + 24), found: crc };
-            return Err(error(name, start, reason));
+        if found.iter().any(|other| other.number == number) {
+            return Err(error(name, row, FormatErrorReason::DuplicateSection));
         }
-        if let Some(kind) = kind {
-            if found.iter().any(|&(other, ..)| other == kind) {
-                return Err(error(name, row, FormatErrorReason::DuplicateSection));
+        let stated = u32_at(bytes, row + 24);
+        if is_data {
+            if i + 1 != n_sections as usize {
+                return Err(error(name, row, FormatErrorReason::NotLast));
             }
-            found.push((kind, start, end - start));
+            if stated != 0 {
+                return Err(error(name, row + 24, FormatErrorReason::NotZero));
+            }
+            (end, data_len) = (start, len);
+        } else {
+            end = start + len as usize;
+            let crc = crc32fast::hash(&bytes[start..end]);
+            if crc != stated {
+                return Err(error(name, start, FormatErrorReason::WrongChecksum { stated, found: crc }));
+            }
         }
+        found.push(section);
     }
-    if end != bytes.len() {
-        let bytes = (bytes.len() - end) as u64;
-        return Err(error("table of contents", end, FormatErrorReason::LeftOver { bytes }));
+    let end = end as u64 + data_len;
+    if end != file_len {
+        let reason = FormatErrorReason::LeftOver { bytes: file_len - end };
+        return Err(FormatError { section: "table of contents", offset: end, reason });
     }
     Ok(found)
 }

@@ -72,8 +72,8 @@ pub fn write(module: &Module) -> Vec<(SectionKind, Vec<u8>)> {
 /// The module in the sections of `bytes`. Without its optional sections it has no lines and no debug names.
 pub fn read(bytes: &[u8], found: &Found) -> Result<Module, FormatError> {
     let find = |kind: SectionKind| {
-        let &(_, start, len) = found.iter().find(|&&(other, ..)| other == kind)?;
-        Some(Reader::new(kind.name(), start, &bytes[start..start + len]))
+        let section = found.iter().find(|section| section.kind == Some(kind))?;
+        Some(section.reader(bytes))
     };
     let need = |kind: SectionKind| {
         let reason = FormatErrorReason::MissingSection;

@@ -150,10 +150,9 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
     {
         let mut cx =
             NativeCx { args, sig: &native.sig, ret: 0, resume: machine.resume.take(), task: &mut machine.task };
-        result = if native.row.capability.is_some_and(|capability| cx.task.program().is_denied(capability)) {
-            Err(crate::natives::denied(native.row, cx.task.program()))
-        } else {
-            (native.row.func)(&mut cx)
+        result = match crate::natives::refusal(native.row, &cx) {
+            Some(fault) => Err(fault),
+            None => (native.row.func)(&mut cx),
         };
         ret = cx.ret;
         machine.resume = cx.resume.take();
