@@ -12,9 +12,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::core::{Handle, Home};
+use crate::core::{Core, Handle, Home};
 use crate::state::{AfterTurn, OnWake, State};
 use crate::wait_reason::{WaitCell, WaitReason};
+use crate::worker;
 
 pub use crate::state::TaskState;
 
@@ -108,6 +109,16 @@ impl<T: Task> TaskRef<T> {
         }
     }
 
+    /// As `wake`, for a handle that is not needed any more: it goes to the queue as it is, uncounted.
+    pub fn wake_by(self) {
+        if self.0.state.wake() == OnWake::Schedule
+            && let Some(task) = worker::push_local(self)
+        {
+            let home = Arc::clone(&task.0.home);
+            home.core.schedule(task);
+        }
+    }
+
     pub fn id(&self) -> TaskId {
         TaskId(self.0.id)
     }
@@ -155,6 +166,10 @@ impl<T: Task> TaskRef<T> {
         // SAFETY: `claim_idle` moved the state to `Running`, and `_claim` ends that after the borrow has ended.
         let body = unsafe { &mut *self.0.body.get() };
         body.as_mut().map(look)
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<T>> {
+        &self.0.home.core
     }
 
     pub(crate) fn set_wait(&self, reason: WaitReason, detail: u64) {

@@ -76,6 +76,17 @@ pub(crate) fn push_here<T: Task>(core: &Arc<Core<T>>, task: TaskRef<T>) -> Optio
     task
 }
 
+/// Queues a task on this thread's worker, as `push_here`, for a caller that holds nothing but the task.
+pub(crate) fn push_local<T: Task>(task: TaskRef<T>) -> Option<TaskRef<T>> {
+    let here = HERE.get();
+    if here.core != Arc::as_ptr(task.core()).cast() {
+        return Some(task);
+    }
+    // SAFETY: as in `with_here`: the worker lives on this thread, and its core is the task's.
+    unsafe { (*here.worker.cast::<Worker<T>>()).push_next(task) };
+    None
+}
+
 pub(crate) fn random<T: Task>(core: &Arc<Core<T>>, bound: usize) -> usize {
     with_here(core, |worker| worker.rng.borrow_mut().below(bound)).unwrap_or_else(|| {
         // A thread outside has no generator of its own; the clock's last digits are as good.

@@ -16,7 +16,6 @@ use crate::load::Func;
 use crate::task::{TaskBody, WaitReason, describe, summary};
 use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
-use smallvec::{SmallVec, smallvec};
 use stark_bytecode::{FuncId, HandlerDesc, TypeDesc};
 use stark_kernels::Tensor;
 use stark_scheduler::{Context, Outcome, TimerKey};
@@ -66,7 +65,10 @@ enum Doing {
     Idle,
     /// `on_start` runs.
     Start,
-    Handle(Job),
+    /// A handler runs for one message, which is nearly always so.
+    Message(One),
+    /// A handler runs for a batch, or for a part of one.
+    Batch(Box<Job>),
     /// `on_error` runs; then this.
     Tell(After),
     /// `on_stop` runs; nothing more is taken.
@@ -81,10 +83,17 @@ enum After {
     Resume,
 }
 
-/// Messages worked on together: one, or a batch.
+/// A message that is worked on alone.
+struct One {
+    handler: &'static HandlerDesc,
+    reply: Reply,
+    sent: Instant,
+}
+
+/// Messages worked on together, or one that failed.
 struct Job {
     handler: &'static HandlerDesc,
-    items: SmallVec<[Item; 1]>,
+    items: Vec<Item>,
     /// Which of them the call under way is for, and which are still to come, last first.
     current: Range<usize>,
     rest: Vec<Range<usize>>,
@@ -130,6 +139,8 @@ impl ActorBody {
         machine.task().actor = self.lent.take().or_else(|| Some(self.cell.clone()));
         machine.task().deadline = self.deadline;
         let outcome = self.work(machine, cx);
+        // Not only when half of the mailbox is free: what the handler waits for may be what such a sender does next.
+        self.cell.inbox.let_in();
         self.deadline = machine.task().deadline.take();
         self.lent = machine.task().actor.take();
         outcome
@@ -251,9 +262,7 @@ impl ActorBody {
         machine.abandon();
         let gave = std::mem::replace(&mut self.doing, Doing::Idle);
         self.cell.close(Ended::Killed);
-        if let Doing::Handle(job) = gave {
-            job.fail_open(&self.cell, || self.cell.gone());
-        }
+        gave.fail_open(&self.cell, || self.cell.gone());
         let _ = self.end();
         Outcome::Done
     }
@@ -263,9 +272,7 @@ impl ActorBody {
         self.report(machine, &error, "");
         let doing = std::mem::replace(&mut self.doing, Doing::Idle);
         self.cell.close(Parcel::pack(error).map_or(Ended::Stopped, Ended::Failed));
-        if let Doing::Handle(job) = doing {
-            job.fail_open(&self.cell, || self.cell.gone());
-        }
+        doing.fail_open(&self.cell, || self.cell.gone());
         let _ = self.end();
         Outcome::Done
     }
@@ -277,10 +284,9 @@ impl ActorBody {
         }
         let Some(first) = self.first.clone() else { return };
         machine.abandon();
-        if let Doing::Handle(job) = std::mem::replace(&mut self.doing, Doing::Idle) {
-            let text = format!("actor {} was begun again by its supervisor", self.cell.name());
-            job.fail_open(&self.cell, || self.cell.refusal(&text));
-        }
+        let doing = std::mem::replace(&mut self.doing, Doing::Idle);
+        let text = format!("actor {} was begun again by its supervisor", self.cell.name());
+        doing.fail_open(&self.cell, || self.cell.refusal(&text));
         self.cell.stats.lock().n_restarts += 1;
         self.start(machine, first);
     }
@@ -290,6 +296,13 @@ impl ActorBody {
         let desc = self.cell.desc();
         let taken = self.cell.inbox.take(|queue, stopping| batch::choose(desc, queue, stopping, || cx.now()));
         let envelopes = match taken {
+            Taken::Message(envelope) => {
+                let handler = &desc.handlers[envelope.handler as usize];
+                if handler.batch.is_none() {
+                    return self.begin_message(machine, handler, envelope);
+                }
+                vec![envelope]
+            }
             Taken::Messages(envelopes) => envelopes,
             Taken::Nothing => return Next::Park(WaitReason::Mailbox),
             Taken::Later(at) => {
@@ -304,40 +317,46 @@ impl ActorBody {
                 };
             }
         };
-        let mut wanted: SmallVec<[Envelope; 1]> = envelopes;
-        wanted.retain(|envelope| envelope.reply.is_wanted());
-        let Some(first) = wanted.first() else { return Next::Again };
-        let handler = &desc.handlers[first.handler as usize];
-        self.cell.n_in_flight.store(wanted.len(), Relaxed);
-        if handler.batch.is_some() {
-            let items = wanted.into_iter().map(|envelope| Item {
-                input: envelope.message.unpack().pop(),
-                rows: envelope.rows,
-                reply: envelope.reply,
-                sent: envelope.sent,
-            });
-            let items: SmallVec<[Item; 1]> = items.collect();
-            let current = 0..items.len();
-            machine.task().deadline = None;
-            return match self.run_part(machine, Job { handler, items, current, rest: Vec::new(), failed: Vec::new() }) {
-                Life::Over => Next::Ended,
-                Life::GoesOn if matches!(self.doing, Doing::Idle) => Next::Again,
-                Life::GoesOn => Next::Begun,
-            };
+        self.begin_batch(machine, envelopes)
+    }
+
+    fn begin_message(&mut self, machine: &mut Machine, handler: &'static HandlerDesc, envelope: Envelope) -> Next {
+        if !envelope.reply.is_wanted() {
+            return Next::Again;
         }
-        let Some(envelope) = wanted.pop() else { return Next::Again };
+        self.cell.n_in_flight.store(1, Relaxed);
         machine.task().deadline = envelope.deadline;
-        let item = Item { input: None, rows: None, reply: envelope.reply, sent: envelope.sent };
-        let args = envelope.message.unpack();
-        self.doing =
-            Doing::Handle(Job { handler, items: smallvec![item], current: 0..1, rest: Vec::new(), failed: Vec::new() });
+        self.doing = Doing::Message(One { handler, reply: envelope.reply, sent: envelope.sent });
         let keep = self.has_witness();
-        self.call(machine, handler.func, args, keep);
+        self.call(machine, handler.func, envelope.message.unpack(), keep);
         Next::Begun
     }
 
+    /// The handler of all `envelopes`, which are at least one, answers batches.
+    fn begin_batch(&mut self, machine: &mut Machine, mut envelopes: Vec<Envelope>) -> Next {
+        envelopes.retain(|envelope| envelope.reply.is_wanted());
+        let Some(first) = envelopes.first() else { return Next::Again };
+        let handler = &self.cell.desc().handlers[first.handler as usize];
+        self.cell.n_in_flight.store(envelopes.len(), Relaxed);
+        let items = envelopes.into_iter().map(|envelope| Item {
+            input: envelope.message.unpack().pop(),
+            rows: envelope.rows,
+            reply: envelope.reply,
+            sent: envelope.sent,
+        });
+        let items: Vec<Item> = items.collect();
+        let current = 0..items.len();
+        machine.task().deadline = None;
+        let job = Job { handler, items, current, rest: Vec::new(), failed: Vec::new() };
+        match self.run_part(machine, Box::new(job)) {
+            Life::Over => Next::Ended,
+            Life::GoesOn if matches!(self.doing, Doing::Idle) => Next::Again,
+            Life::GoesOn => Next::Begun,
+        }
+    }
+
     /// Calls the handler for the current part of a batch.
-    fn run_part(&mut self, machine: &mut Machine, job: Job) -> Life {
+    fn run_part(&mut self, machine: &mut Machine, job: Box<Job>) -> Life {
         let Some(batch) = &job.handler.batch else { return Life::GoesOn };
         let items = &job.items[job.current.clone()];
         let parts: Vec<_> = items.iter().filter_map(|i| Some((i.input.as_ref()?, i.rows.as_deref()))).collect();
@@ -348,12 +367,12 @@ impl ActorBody {
                 // A part of a larger batch that fails alone leaves the state to the parts behind it.
                 let keep = job.items.len() > 1 || self.has_witness();
                 let func = job.handler.func;
-                self.doing = Doing::Handle(job);
+                self.doing = Doing::Batch(job);
                 self.call(machine, func, [input], keep);
                 Life::GoesOn
             }
             Err(fault) => {
-                self.doing = Doing::Handle(job);
+                self.doing = Doing::Batch(job);
                 let error = machine.code.error_value(fault);
                 self.failed(machine, error)
             }
@@ -367,10 +386,14 @@ impl ActorBody {
             Doing::Idle | Doing::Start => Life::GoesOn,
             Doing::Tell(after) => self.after(machine, after),
             Doing::Stop => self.end(),
-            Doing::Handle(job) => match job.answer(&self.cell, value) {
+            Doing::Message(one) => {
+                one.answer(&self.cell, value);
+                Life::GoesOn
+            }
+            Doing::Batch(job) => match job.answer(&self.cell, value) {
                 Ok(()) => self.next_part(machine, job),
                 Err(fault) => {
-                    self.doing = Doing::Handle(job);
+                    self.doing = Doing::Batch(job);
                     let error = machine.code.error_value(fault);
                     self.failed(machine, error)
                 }
@@ -390,7 +413,12 @@ impl ActorBody {
                 self.report(machine, &error, "`on_stop` of ");
                 self.end()
             }
-            Doing::Handle(mut job) => {
+            Doing::Message(one) => {
+                self.cell.n_in_flight.store(0, Relaxed);
+                let job = Job::failed(one, error.clone());
+                self.failure(machine, error, Some(Box::new(job)))
+            }
+            Doing::Batch(mut job) => {
                 let (start, end) = (job.current.start, job.current.end);
                 if end - start > 1 {
                     let middle = start + (end - start) / 2;
@@ -404,7 +432,7 @@ impl ActorBody {
         }
     }
 
-    fn next_part(&mut self, machine: &mut Machine, mut job: Job) -> Life {
+    fn next_part(&mut self, machine: &mut Machine, mut job: Box<Job>) -> Life {
         if let Some(part) = job.rest.pop() {
             job.current = part;
             return self.run_part(machine, job);
@@ -420,7 +448,7 @@ impl ActorBody {
     }
 
     /// Decides what follows, answers those whose messages failed, lets `on_error` see it.
-    fn failure(&mut self, machine: &mut Machine, error: Value, of: Option<Job>) -> Life {
+    fn failure(&mut self, machine: &mut Machine, error: Value, of: Option<Box<Job>>) -> Life {
         let text = summary(machine, &error);
         let starting = of.is_none();
         let verdict = match &self.cell.supervisor {
@@ -537,17 +565,40 @@ fn holds_refs(info: &TypeInfo) -> bool {
     info.is_ref && !matches!(info.desc, TypeDesc::Str | TypeDesc::Bytes)
 }
 
+impl Doing {
+    /// Fails the messages that are worked on and have no answer yet.
+    fn fail_open(self, cell: &ActorCell, fault: impl Fn() -> Fault) {
+        match self {
+            Doing::Message(one) => one.reply.fail(fault()),
+            // One that was answered does not change any more.
+            Doing::Batch(job) => job.items.iter().for_each(|item| item.reply.fail(fault())),
+            Doing::Idle | Doing::Start | Doing::Tell(_) | Doing::Stop => return,
+        }
+        cell.n_in_flight.store(0, Relaxed);
+    }
+}
+
+impl One {
+    fn answer(self, cell: &ActorCell, value: Value) {
+        let now = cell.program().scheduler().map_or_else(Instant::now, |s| s.now());
+        cell.stats.lock().count(now.saturating_duration_since(self.sent), false);
+        cell.n_in_flight.store(0, Relaxed);
+        self.reply.answer(value);
+    }
+}
+
 impl Job {
+    fn failed(one: One, error: Value) -> Job {
+        let item = Item { input: None, rows: None, reply: one.reply, sent: one.sent };
+        Job { handler: one.handler, items: vec![item], current: 0..1, rest: Vec::new(), failed: vec![(0, error)] }
+    }
+
     /// Answers the messages of the current part.
     fn answer(&self, cell: &ActorCell, value: Value) -> Result<(), Fault> {
         let items = &self.items[self.current.clone()];
-        let answers = match &self.handler.batch {
-            None => SmallVec::<[Value; 1]>::from_iter([value]),
-            Some(batch) => {
-                let parts: Vec<_> = items.iter().map(|item| item.rows.as_deref()).collect();
-                batch::split(batch, &value, &parts)?.into()
-            }
-        };
+        let Some(batch) = &self.handler.batch else { return Ok(()) };
+        let parts: Vec<_> = items.iter().map(|item| item.rows.as_deref()).collect();
+        let answers = batch::split(batch, &value, &parts)?;
         let now = cell.program().scheduler().map_or_else(Instant::now, |s| s.now());
         {
             let mut stats = cell.stats.lock();
@@ -558,13 +609,6 @@ impl Job {
             item.reply.answer(answer);
         }
         Ok(())
-    }
-
-    /// Fails what has no answer yet.
-    fn fail_open(&self, cell: &ActorCell, fault: impl Fn() -> Fault) {
-        cell.n_in_flight.store(0, Relaxed);
-        // One that was answered does not change any more.
-        self.items.iter().for_each(|item| item.reply.fail(fault()));
     }
 }
 

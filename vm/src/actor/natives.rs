@@ -6,7 +6,7 @@ use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Message, R
 use super::inbox::{Overflow, Push};
 use super::supervisor::{Supervisor, SupervisorObj};
 use crate::conc::restart::Strategy;
-use crate::conc::tasks::{FutureObj, Me, Promise, me, pack, room_for_task};
+use crate::conc::tasks::{FutureObj, Me, Promise, pack, room_for_task};
 use crate::conc::wait::{Entry, Fired, Waiter};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
@@ -298,10 +298,15 @@ struct Room {
     cell: Arc<ActorCell>,
     me: Me,
     ticket: u64,
+    /// The mailbox has ended the wait and knows nothing of it any more.
+    ended: bool,
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
         self.me.point().close(self.ticket);
         self.cell.inbox.forget(&self.me);
     }
@@ -317,21 +322,27 @@ enum Sent {
 /// # Errors
 /// `OverloadedError` when the mailbox is full and refuses.
 fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<Sent, Fault> {
-    let me = me(cx)?;
-    let mut ticket = 0;
+    // Counted only if it has to wait.
+    let me = cx.task.me().ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))?;
+    let mut waiting = None;
     let overloaded = |what: &str| {
         Fault::new(FaultKind::OverloadedError, format!("the mailbox of actor {} is full: {what}", cell.name()))
     };
     match cell.inbox.push(envelope, || {
-        ticket = me.point().open();
-        Entry { task: me.clone(), ticket, arm: 0 }
+        let me = Me(me.clone());
+        let entry = Entry { ticket: me.point().open(), task: me.clone(), arm: 0 };
+        waiting = Some((me, entry.ticket));
+        entry
     }) {
         Push::Queued => cell.wake(),
         Push::Displaced(oldest) => {
             cell.wake();
             oldest.reply.fail(overloaded("a newer message took the place of this one"));
         }
-        Push::Waits => return Ok(Sent::Waits(Room { cell: cell.clone(), me, ticket })),
+        Push::Waits => {
+            let Some((me, ticket)) = waiting else { unreachable!("a push that waits has made an entry") };
+            return Ok(Sent::Waits(Room { cell: cell.clone(), me, ticket, ended: false }));
+        }
         Push::Refused(_) => return Err(overloaded("the message was refused")),
         Push::Closed(envelope) => envelope.reply.fail(cell.gone()),
     }
@@ -339,26 +350,27 @@ fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<
 }
 
 /// After a wake-up: whether the wait for room is over. The actor may have ended meanwhile; an ask has failed then.
-fn has_room(room: &Room) -> bool {
-    matches!(room.me.point().take(room.ticket), Some((_, Fired::Sent | Fired::Closed)))
+fn has_room(room: &mut Room) -> bool {
+    room.ended |= matches!(room.me.point().take(room.ticket), Some((_, Fired::Sent | Fired::Closed)));
+    room.ended
 }
 
 fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
-    let room = match cx.resumed::<Room>() {
-        Some(room) => *room,
+    let mut room = match cx.resumed::<Room>() {
+        Some(room) => room,
         None => {
             let cell = actor(cx).clone();
             let envelope = message(cx, &cell)?;
             match post(cx, &cell, envelope)? {
                 Sent::Done => return cx.return_unit(),
-                Sent::Waits(room) => room,
+                Sent::Waits(room) => Box::new(room),
             }
         }
     };
-    if has_room(&room) {
+    if has_room(&mut room) {
         return cx.return_unit();
     }
-    cx.suspend(WaitReason::MailboxRoom, room.cell.id(), room)
+    cx.suspend_again(WaitReason::MailboxRoom, room.cell.id(), room)
 }
 
 /// An ask that waits for room.
@@ -368,7 +380,7 @@ struct Asking {
 }
 
 fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
-    let asking = match cx.resumed::<Asking>() {
+    let mut asking = match cx.resumed::<Asking>() {
         Some(asking) => *asking,
         None => {
             let cell = actor(cx).clone();
@@ -400,7 +412,7 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
             }
         }
     };
-    if has_room(&asking.room) || asking.promise.cell.is_done() {
+    if has_room(&mut asking.room) || asking.promise.cell.is_done() {
         return cx.return_opaque(FutureObj::of(asking.promise.clone()));
     }
     cx.suspend(WaitReason::MailboxRoom, asking.room.cell.id(), asking)
@@ -428,7 +440,7 @@ fn actor_batch_ask(cx: &mut NativeCx<'_>) -> NativeResult {
             }
         },
     };
-    if asking.room.as_ref().is_some_and(has_room) {
+    if asking.room.as_mut().is_some_and(has_room) {
         asking.room = None;
     }
     // One that failed (an item was refused, the actor ended, the time is over) needs no more messages.

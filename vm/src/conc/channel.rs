@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::wait::{Entry, Fired, Miss, Waiter, Weigh, meet};
 
@@ -95,14 +96,17 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         // Dropped after the lock is free: a drop may be long.
         let mut gone = Vec::new();
         let mut state = self.state.lock();
-        if !state.queue.is_empty() {
-            if !claims(entry) {
-                return Recv::Lost;
+        if !state.queue.is_empty() && !claims(entry) {
+            return Recv::Lost;
+        }
+        if let Some(message) = state.queue.pop_front() {
+            state.bytes -= message.weight();
+            if !state.senders.is_empty() {
+                let let_in = state.refill(&mut gone);
+                drop(state);
+                let_in.into_iter().for_each(Waiter::wake_by);
             }
-            let message = state.queue.pop_front();
-            state.bytes -= message.as_ref().map_or(0, Weigh::weight);
-            state.refill(&mut gone);
-            return message.map_or(Recv::Waits, Recv::Message);
+            return Recv::Message(message);
         }
         // A rendezvous: the senders' messages are the only ones.
         let mut place = 0;
@@ -114,7 +118,9 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
             }
             match meet(entry, sender, Fired::Sent) {
                 Ok(()) => {
-                    let Some((_, message)) = state.senders.remove(place) else { break };
+                    let Some((sender, message)) = state.senders.remove(place) else { break };
+                    drop(state);
+                    sender.task.wake_by();
                     return Recv::Message(message);
                 }
                 Err(Miss::Own(_)) => return Recv::Lost,
@@ -156,14 +162,18 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
                 place += 1;
                 continue;
             }
-            let met = meet(entry, receiver, Fired::Message(message));
-            if !matches!(met, Err(Miss::Own(_))) {
-                state.receivers.remove(place);
-            }
-            match met {
-                Ok(()) => return Send::Sent,
+            match meet(entry, receiver, Fired::Message(message)) {
+                Ok(()) => {
+                    let receiver = state.receivers.remove(place);
+                    drop(state);
+                    receiver.into_iter().for_each(|receiver| receiver.task.wake_by());
+                    return Send::Sent;
+                }
                 Err(Miss::Own(back)) => return Send::Lost(back.into_message()),
-                Err(Miss::Other(back)) => message = back.into_message(),
+                Err(Miss::Other(back)) => {
+                    state.receivers.remove(place);
+                    message = back.into_message();
+                }
             }
         }
         if state.has_room() {
@@ -260,19 +270,23 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> State<P, W> {
         self.capacity.is_none_or(|capacity| self.queue.len() < capacity)
     }
 
-    /// A place in the queue may be free: the first sender that still waits gets it. Those that do not are left in `gone`.
-    fn refill(&mut self, gone: &mut Vec<(Entry<W>, P)>) {
+    /// A place in the queue may be free: the first sender that still waits gets it. Gives whom to wake when the lock is free;
+    /// those that do not wait any more are left in `gone`.
+    fn refill(&mut self, gone: &mut Vec<(Entry<W>, P)>) -> SmallVec<[W; 1]> {
+        let mut let_in = SmallVec::new();
         while self.has_room()
             && let Some((sender, message)) = self.senders.pop_front()
         {
-            match sender.fire(Fired::Sent) {
+            match sender.end(Fired::Sent) {
                 Ok(()) => {
                     self.bytes += message.weight();
                     self.queue.push_back(message);
+                    let_in.push(sender.task);
                 }
                 Err(_) => gone.push((sender, message)),
             }
         }
+        let_in
     }
 }
 

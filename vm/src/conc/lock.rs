@@ -127,8 +127,11 @@ impl<P: Send, W: Waiter<P>> State<P, W> {
             && let Some(value) = self.value.take()
         {
             let Some((entry, _)) = self.waiting.pop_front() else { break };
-            match entry.fire(Fired::Message(value)) {
-                Ok(()) => self.holder = Some(entry.task),
+            match entry.end(Fired::Message(value)) {
+                Ok(()) => {
+                    entry.task.wake();
+                    self.holder = Some(entry.task);
+                }
                 Err(back) => self.value = Some(back.into_message()),
             }
         }

@@ -1,7 +1,7 @@
 //! The result of a task or an ask: set once, taken once, waited for by whoever holds the future.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -12,7 +12,11 @@ use super::wait::{Entry, Fired, Waiter};
 pub type TaskResult<P> = Result<P, P>;
 
 #[derive(Debug)]
-pub struct ResultCell<P, W>(Mutex<State<P, W>>);
+pub struct ResultCell<P, W> {
+    state: Mutex<State<P, W>>,
+    /// Set with the result: whoever only asks whether it is there takes no lock.
+    done: AtomicBool,
+}
 
 #[derive(Debug)]
 enum State<P, W> {
@@ -26,24 +30,28 @@ enum State<P, W> {
 pub enum Watcher<P, W> {
     /// A task that waits for this or for something else.
     One(Entry<W>),
+    /// A task that waits for this alone: it is woken and looks.
+    Task(W),
     /// A task that waits for many results: all of them, or the first failure.
     All(Arc<Gathering<P, W>>),
 }
 
 impl<P: Send, W: Waiter<P>> Default for ResultCell<P, W> {
     fn default() -> Self {
-        Self(Mutex::new(State::Pending(SmallVec::new())))
+        Self { state: Mutex::new(State::Pending(SmallVec::new())), done: AtomicBool::new(false) }
     }
 }
 
 impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
     /// Sets the result and tells the watchers. `false`: it was set before, and stays.
     pub fn complete(&self, result: TaskResult<P>) -> bool {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let State::Pending(watchers) = &mut *state else { return false };
         let watchers = std::mem::take(watchers);
         let failed = result.is_err();
         *state = State::Ready(result);
+        // Release: pairs with the Acquire in `is_done`.
+        self.done.store(true, Release);
         drop(state);
         for watcher in watchers {
             watcher.tell(failed);
@@ -52,17 +60,17 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
     }
 
     pub fn is_done(&self) -> bool {
-        !matches!(*self.0.lock(), State::Pending(_))
+        self.done.load(Acquire)
     }
 
     /// Whether the result has been taken: there is nothing more to wait for.
     pub fn is_taken(&self) -> bool {
-        matches!(*self.0.lock(), State::Taken)
+        matches!(*self.state.lock(), State::Taken)
     }
 
     /// Takes the result when it is there and was not taken before.
     pub fn take(&self) -> Option<TaskResult<P>> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         match std::mem::replace(&mut *state, State::Taken) {
             State::Ready(result) => Some(result),
             other => {
@@ -74,12 +82,12 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
 
     /// Whether the result is there and is an error.
     pub fn is_failed(&self) -> bool {
-        matches!(*self.0.lock(), State::Ready(Err(_)))
+        matches!(*self.state.lock(), State::Ready(Err(_)))
     }
 
     /// Watches for the result. Gives the watcher back when it is there already.
     pub fn watch(&self, watcher: Watcher<P, W>) -> Result<(), Watcher<P, W>> {
-        match &mut *self.0.lock() {
+        match &mut *self.state.lock() {
             State::Pending(watchers) => {
                 watchers.push(watcher);
                 Ok(())
@@ -90,9 +98,13 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
 
     /// A wait is over without this result having ended it: forgets its entries.
     pub fn forget(&self, task: &W) {
-        if let State::Pending(watchers) = &mut *self.0.lock() {
+        if self.is_done() {
+            return;
+        }
+        if let State::Pending(watchers) = &mut *self.state.lock() {
             watchers.retain(|watcher| match watcher {
                 Watcher::One(entry) => entry.task != *task,
+                Watcher::Task(waiting) => waiting != task,
                 Watcher::All(gathering) => gathering.task != *task,
             });
         }
@@ -104,6 +116,7 @@ impl<P: Send, W: Waiter<P>> Watcher<P, W> {
         match self {
             // Stale when another arm was first.
             Watcher::One(entry) => drop(entry.fire(Fired::Ready)),
+            Watcher::Task(task) => task.wake_by(),
             Watcher::All(gathering) => gathering.tell(failed),
         }
     }

@@ -37,6 +37,9 @@ impl Waiter<Parcel> for Me {
     fn wake(&self) {
         self.0.wake();
     }
+    fn wake_by(self) {
+        self.0.wake_by();
+    }
 }
 
 /// The task that runs the native.
@@ -45,6 +48,7 @@ pub fn me(cx: &NativeCx<'_>) -> Result<Me, Fault> {
 }
 
 /// A value for another task. Nothing in the language is bound to its task, so packing succeeds.
+#[inline]
 pub fn pack(value: Value) -> Result<Parcel, Fault> {
     Parcel::pack(value).map_err(|_| Fault::value("a value that cannot be copied is still held elsewhere"))
 }
@@ -271,7 +275,12 @@ pub(crate) fn spawn(
 
 /// The result of a promise as the native's answer.
 fn deliver(cx: &mut NativeCx<'_>, promise: &Promise) -> NativeResult {
-    match promise.cell.take() {
+    let result = promise.cell.take();
+    answer(cx, result)
+}
+
+fn answer(cx: &mut NativeCx<'_>, result: Option<super::result::TaskResult<Parcel>>) -> NativeResult {
+    match result {
         Some(Ok(value)) => {
             let value = value.unpack();
             cx.return_value(value)
@@ -378,14 +387,13 @@ fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             let promise = cx.opaque::<FutureObj>(0).promise();
             if promise.cell.is_done() {
-                let promise = promise.clone();
-                return deliver(cx, &promise);
+                let result = promise.cell.take();
+                return answer(cx, result);
             }
             let edge = wait_for(cx.task, std::slice::from_ref(promise))?;
             let me = me(cx)?;
             // One that is done by now is found by the look below.
-            let entry = Entry { task: me.clone(), ticket: me.point().open(), arm: 0 };
-            let _ = promise.cell.watch(Watcher::One(entry));
+            let _ = promise.cell.watch(Watcher::Task(me.clone()));
             Box::new(AwaitOne { promise: promise.clone(), me, _edge: edge })
         }
     };

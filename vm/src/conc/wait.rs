@@ -17,6 +17,8 @@ use parking_lot::Mutex;
 pub trait Waiter<P>: Clone + PartialEq + Send {
     fn point(&self) -> &WaitPoint<P>;
     fn wake(&self);
+    /// Wakes it and gives the handle up.
+    fn wake_by(self);
 }
 
 /// Something that takes memory while it waits to be received.
@@ -69,13 +71,21 @@ pub struct Entry<W> {
 
 impl<W> Entry<W> {
     /// Ends the wait with `what` and wakes the task. Gives `what` back when the wait was over already.
-    pub fn fire<P>(&self, what: Fired<P>) -> Result<(), Fired<P>>
+    pub fn fire<P>(self, what: Fired<P>) -> Result<(), Fired<P>>
     where
         W: Waiter<P>,
     {
-        self.task.point().fire(self.ticket, self.arm, what)?;
-        self.task.wake();
+        self.end(what)?;
+        self.task.wake_by();
         Ok(())
+    }
+
+    /// Ends the wait with `what`; the caller wakes the task, when it holds no lock.
+    pub fn end<P>(&self, what: Fired<P>) -> Result<(), Fired<P>>
+    where
+        W: Waiter<P>,
+    {
+        self.task.point().fire(self.ticket, self.arm, what)
     }
 }
 
@@ -89,9 +99,9 @@ pub enum Miss<P> {
 }
 
 /// Ends the wait `other` with `what` and, when there is one, the caller's own wait: both or neither. The two belong to
-/// different tasks.
+/// different tasks. The caller wakes the other when it holds no lock.
 pub fn meet<P, W: Waiter<P>>(own: Option<&Entry<W>>, other: &Entry<W>, what: Fired<P>) -> Result<(), Miss<P>> {
-    let Some(own) = own else { return other.fire(what).map_err(Miss::Other) };
+    let Some(own) = own else { return other.end(what).map_err(Miss::Other) };
     let (mine, theirs) = (own.task.point(), other.task.point());
     assert!(!std::ptr::eq(mine, theirs), "a task does not meet itself");
     let (mut mine, mut theirs) = if std::ptr::from_ref(mine).addr() < std::ptr::from_ref(theirs).addr() {
@@ -110,8 +120,6 @@ pub fn meet<P, W: Waiter<P>>(own: Option<&Entry<W>>, other: &Entry<W>, what: Fir
     mine.open = false;
     theirs.open = false;
     theirs.fired = Some((other.arm, what));
-    drop((mine, theirs));
-    other.task.wake();
     Ok(())
 }
 
@@ -219,6 +227,10 @@ pub mod mock {
         fn wake(&self) {
             self.0.1.fetch_add(1, SeqCst);
         }
+
+        fn wake_by(self) {
+            self.wake();
+        }
     }
 }
 
@@ -231,8 +243,8 @@ mod tests {
     fn the_first_to_fire_wins_and_the_others_keep_what_they_bring() {
         let task = MockTask::new();
         let entry = task.entry();
-        assert_eq!(entry.fire(Fired::Message(1)), Ok(()));
-        assert_eq!(entry.fire(Fired::Message(2)), Err(Fired::Message(2)));
+        assert_eq!(entry.clone().fire(Fired::Message(1)), Ok(()));
+        assert_eq!(entry.clone().fire(Fired::Message(2)), Err(Fired::Message(2)));
         assert_eq!(task.fired(&entry), Some(Fired::Message(1)));
         assert_eq!(task.n_wakes(), 1);
     }
@@ -259,9 +271,9 @@ mod tests {
         let task = MockTask::new();
         let old = task.entry();
         let new = task.entry();
-        assert_eq!(old.fire(Fired::Sent), Err(Fired::Sent));
+        assert_eq!(old.clone().fire(Fired::Sent), Err(Fired::Sent));
         assert_eq!(task.fired(&new), None);
         assert_eq!(task.point().close(new.ticket), None);
-        assert_eq!(new.fire(Fired::Sent), Err(Fired::Sent));
+        assert_eq!(new.clone().fire(Fired::Sent), Err(Fired::Sent));
     }
 }

@@ -27,29 +27,33 @@ unsafe impl Sync for Parcel {}
 
 impl Parcel {
     /// Packs `value` for another task. Fails, giving the value back, when it would have to copy a unique value.
+    #[inline]
     pub fn pack(value: Value) -> Result<Parcel, Value> {
         let (bits, info) = value.into_raw();
-        let mut parcel = Parcel { bits, info, bytes: 0 };
-        if !info.is_ref {
-            return Ok(parcel);
-        }
+        let parcel = Parcel { bits, info, bytes: 0 };
+        if info.is_ref { parcel.pack_object() } else { Ok(parcel) }
+    }
+
+    fn pack_object(mut self) -> Result<Parcel, Value> {
+        let parcel = &mut self;
         // SAFETY: `bits` was owned by `value` and is owned by the parcel now.
         let packed = unsafe { pack_slot(&mut parcel.bits, &mut parcel.bytes) };
         match packed {
             Ok(()) => {
                 meter::credit(parcel.bytes);
-                Ok(parcel)
+                Ok(self)
             }
             Err(Unique) => {
                 // What was packed so far is a value as good as before.
                 let (bits, info) = (parcel.bits, parcel.info);
-                std::mem::forget(parcel);
+                std::mem::forget(self);
                 Err(Value::from_raw(bits, info))
             }
         }
     }
 
     /// The value, charged to the current heap.
+    #[inline]
     pub fn unpack(self) -> Value {
         meter::charge(self.bytes);
         let value = Value::from_raw(self.bits, self.info);

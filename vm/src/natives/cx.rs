@@ -139,6 +139,10 @@ impl NativeCx<'_> {
     }
 
     pub fn return_unit(&mut self) -> NativeResult {
+        if matches!(self.sig.ret.desc, stark_bytecode::TypeDesc::Unit) {
+            self.ret = 0;
+            return Ok(Flow::Done);
+        }
         self.return_value(Value::unit())
     }
 
@@ -218,6 +222,7 @@ impl NativeCx<'_> {
     // --- suspending ----------------------------------------------------------------------------------------
 
     /// The state given to `suspend`, when this call is the continuation of one.
+    #[inline]
     pub fn resumed<T: Any>(&mut self) -> Option<Box<T>> {
         self.resume.take()?.downcast().ok()
     }
