@@ -8,6 +8,7 @@ use crate::natives::rng::Rng;
 use crate::task::TaskBody;
 use parking_lot::Mutex;
 use stark_models::Tokenizer;
+use stark_profile::model::RecordOptions;
 use stark_scheduler::Handle;
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -31,6 +32,12 @@ pub struct Options {
     pub denied: Vec<Capability>,
     /// The folder the program is in: its tokenizer may lie there.
     pub dir: Option<PathBuf>,
+    /// What a profile calls the program.
+    pub name: String,
+    /// It can be looked at (`observe`); of the programs of a process one at a time.
+    pub observed: bool,
+    /// It is recorded from its beginning; `observe::take_recording` gives what was.
+    pub record: Option<RecordOptions>,
 }
 
 impl Default for Options {
@@ -43,6 +50,9 @@ impl Default for Options {
             stack_limit: 64 << 20,
             denied: Vec::new(),
             dir: None,
+            name: String::new(),
+            observed: false,
+            record: None,
         }
     }
 }

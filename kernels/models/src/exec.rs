@@ -4,11 +4,14 @@
 //! borrowed from its slot, a slot is emptied after its last use. Instructions inside loops are counted
 //! against the step budget, so a model whose loop never ends gives an error.
 
+use std::time::Instant;
+
 use smallvec::SmallVec;
 use stark_kernels::Tensor;
 
 use crate::error::{ModelError, Place};
 use crate::graph::{Block, Graph, Instr, Kind, Operand};
+use crate::observe;
 use crate::ops::Args;
 use crate::value::Value;
 
@@ -24,7 +27,14 @@ pub fn run(
     inputs: Vec<Value>,
     step_budget: u64,
 ) -> Result<Value, ModelError> {
-    let mut run = Run { file, graph, slots: vec![Value::None; graph.n_slots as usize], steps: 0, step_budget };
+    let mut run = Run {
+        file,
+        graph,
+        slots: vec![Value::None; graph.n_slots as usize],
+        steps: 0,
+        step_budget,
+        is_observed: observe::is_on(),
+    };
     for (slot, input) in graph.inputs.iter().zip(inputs) {
         run.slots[slot.0 as usize] = input;
     }
@@ -41,6 +51,8 @@ struct Run<'a> {
     slots: Vec<Value>,
     steps: u64,
     step_budget: u64,
+    /// Each operator's time is noted.
+    is_observed: bool,
 }
 
 impl<'a> Run<'a> {
@@ -64,17 +76,25 @@ impl<'a> Run<'a> {
     fn instr(&mut self, instr: &'a Instr) -> Result<(), ModelError> {
         match &instr.kind {
             Kind::Op(row) => {
+                let begun = self.is_observed.then(Instant::now);
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
                     (row.run)(&Args::new(row, &values))
                 };
+                if let Some(begun) = begun {
+                    observe::note(row.name, instr.at.line, begun);
+                }
                 self.put(instr, row.name, result)
             }
             Kind::InPlace(row) => {
+                let begun = self.is_observed.then(Instant::now);
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
                     (row.run)(&Args::new(row, &values))
                 };
+                if let Some(begun) = begun {
+                    observe::note(row.name, instr.at.line, begun);
+                }
                 let result = result.and_then(|new| self.replace(instr.args[0], new));
                 self.put(instr, row.name, result)
             }

@@ -93,6 +93,7 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
     let body = ActorBody::new(cell.clone(), spawn.policy, state);
     let task = scheduler.spawn(TaskBody::actor(program, body), TaskShared::default());
     cell.set_task(&task);
+    crate::observe::spawned(cx.task, &task, || cell.info.name());
     cx.return_opaque(ActorRef(cell))
 }
 
@@ -318,6 +319,7 @@ enum Sent {
 /// `OverloadedError` when the mailbox is full and refuses.
 fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<Sent, Fault> {
     let me = me(cx)?;
+    crate::observe::sent(cx.task, cell.id(), envelope.sent);
     let mut ticket = 0;
     let overloaded = |what: &str| {
         Fault::new(FaultKind::OverloadedError, format!("the mailbox of actor {} is full: {what}", cell.name()))

@@ -88,6 +88,17 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
         }
     }
 
+    /// The task that has waited longest for the result.
+    pub fn first_watcher(&self) -> Option<W> {
+        match &*self.0.lock() {
+            State::Pending(watchers) => watchers.first().map(|watcher| match watcher {
+                Watcher::One(entry) => entry.task.clone(),
+                Watcher::All(gathering) => gathering.task.clone(),
+            }),
+            _ => None,
+        }
+    }
+
     /// A wait is over without this result having ended it: forgets its entries.
     pub fn forget(&self, task: &W) {
         if let State::Pending(watchers) = &mut *self.0.lock() {

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod lsp;
 pub mod model;
 pub mod new;
+pub mod ps;
 pub mod repl;
 pub mod run;
 pub mod test;

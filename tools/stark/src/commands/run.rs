@@ -1,7 +1,11 @@
 //! `stark run FILE|FOLDER [ARGS]`
 
 use crate::load::Target;
-use std::path::PathBuf;
+use crate::observe;
+use stark_profile::model::{DEFAULT_MAX_ENTRIES, DEFAULT_RATE_HZ, RecordOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// Run a program: a .stark source (compiled in memory), a .starkbc file, or a folder with a stark.toml
 #[derive(clap::Args)]
@@ -21,6 +25,27 @@ pub struct Args {
     /// Say on standard error, after the program has ended, what it cost
     #[arg(long)]
     stats: bool,
+    /// Record a profile from beginning to end into this file, for `stark-prof report`
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// With --profile: also note every turn, wait, message and operator; no longer nearly free
+    #[arg(long, requires = "profile")]
+    trace: bool,
+    /// With --profile: samples a second
+    #[arg(long, value_name = "HZ", requires = "profile", default_value_t = DEFAULT_RATE_HZ)]
+    rate: u32,
+    /// With --profile: entries kept; what comes after them is only counted
+    #[arg(long, value_name = "N", requires = "profile", default_value_t = DEFAULT_MAX_ENTRIES)]
+    max_entries: u64,
+    /// Answer `GET /metrics` in Prometheus' text format here
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics: Option<String>,
+    /// Send the same figures to an OpenTelemetry collector every 10 s, as OTLP in JSON over HTTP
+    #[arg(long, value_name = "http://HOST:PORT")]
+    otlp: Option<String>,
+    /// Open no socket for `stark ps` and `stark-prof attach`
+    #[arg(long)]
+    no_attach: bool,
     /// Refuse to run when a dependency is not as stark.lock says
     #[arg(long)]
     locked: bool,
@@ -59,7 +84,23 @@ pub fn main(args: &Args) -> i32 {
         options.heap_limit = limit as usize;
     }
     options.dir = target.file.parent().map(PathBuf::from);
-    match stark_vm::Runtime::new(options).run(module, args.args.clone()) {
+    options.name = args.file.display().to_string();
+    options.observed = true;
+    options.record = args.profile.as_ref().map(|_| RecordOptions {
+        rate_hz: args.rate,
+        trace: args.trace,
+        max_entries: args.max_entries,
+    });
+    let exports = args.metrics.as_deref().map_or(Ok(()), observe::prometheus::serve);
+    if let Err(reason) = exports.and_then(|()| args.otlp.as_deref().map_or(Ok(()), observe::otlp::export)) {
+        return super::refuse(reason);
+    }
+    // Neither is worth refusing to run for; whoever wants to look finds out that nobody answers.
+    let _server = if args.no_attach { None } else { stark_vm::observe::serve().ok() };
+    let _ = observe::tell_on_signal();
+    let runtime = Arc::new(stark_vm::Runtime::new(options));
+    let ended_by = args.profile.as_ref().and_then(|_| observe::end_on_signal(runtime.clone()).ok());
+    match runtime.run(module, args.args.clone()) {
         Ok(status) => {
             if args.stats {
                 eprintln!(
@@ -67,8 +108,22 @@ pub fn main(args: &Args) -> i32 {
                     stark_vm::copies_on_write()
                 );
             }
-            status
+            let status = match ended_by.map_or(0, |signal| signal.load(SeqCst)) {
+                0 => status,
+                signal => 128 + signal,
+            };
+            args.profile.as_deref().and_then(save_recording).unwrap_or(status)
         }
         Err(error) => super::refuse(format!("{}: {error}", args.file.display())),
     }
+}
+
+/// Writes what was recorded; gives a status when that fails.
+fn save_recording(path: &Path) -> Option<i32> {
+    let Some(profile) = stark_vm::observe::take_recording() else {
+        return Some(super::refuse("nothing was recorded"));
+    };
+    let saved = stark_profile::file::encode(&profile)
+        .and_then(|bytes| std::fs::write(path, bytes).map_err(|e| format!("cannot write {}: {e}", path.display())));
+    saved.err().map(super::refuse)
 }
