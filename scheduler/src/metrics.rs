@@ -14,6 +14,13 @@ macro_rules! define_metrics {
         #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
         pub struct Metrics { $( $(#[doc = $doc])* pub $name: u64 ),* }
 
+        impl Metrics {
+            /// Each counter with its name.
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$( (stringify!($name), self.$name) ),*]
+            }
+        }
+
         impl WorkerMetrics {
             pub fn read(&self) -> Metrics {
                 Metrics { $( $name: self.$name.get() ),* }

@@ -11,6 +11,7 @@ pub mod heap;
 mod interp;
 mod load;
 pub mod natives;
+pub mod observe;
 mod panics;
 pub mod program;
 pub mod runtime;

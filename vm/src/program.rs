@@ -9,6 +9,7 @@ use crate::task::TaskBody;
 use parking_lot::Mutex;
 use stark_bundle::Assets;
 use stark_models::Tokenizer;
+use stark_profile::model::RecordOptions;
 use stark_scheduler::Handle;
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -34,6 +35,12 @@ pub struct Options {
     pub dir: Option<PathBuf>,
     /// What the program carries: relative paths that it reads are looked for here first.
     pub assets: Option<Arc<Assets>>,
+    /// What a profile calls the program.
+    pub name: String,
+    /// It can be looked at (`observe`); of the programs of a process one at a time.
+    pub observed: bool,
+    /// It is recorded from its beginning; `observe::take_recording` gives what was.
+    pub record: Option<RecordOptions>,
 }
 
 impl Default for Options {
@@ -47,6 +54,9 @@ impl Default for Options {
             denied: Vec::new(),
             dir: None,
             assets: None,
+            name: String::new(),
+            observed: false,
+            record: None,
         }
     }
 }

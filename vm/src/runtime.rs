@@ -2,6 +2,7 @@
 
 use crate::interp::TaskEnd;
 use crate::load::{CodeSpace, LoadError, load};
+use crate::observe;
 use crate::program::{Console, Options, Program};
 use crate::task::{OnEnd, TaskBody, TaskCx, TaskShared};
 use parking_lot::Mutex;
@@ -27,6 +28,8 @@ pub enum StartError {
     NoEntry,
     /// The operating system gave no threads.
     Threads(std::io::Error),
+    /// It cannot be recorded.
+    Record(String),
 }
 
 impl std::fmt::Display for StartError {
@@ -34,6 +37,7 @@ impl std::fmt::Display for StartError {
         match self {
             StartError::Load(error) => error.fmt(f),
             StartError::NoEntry => f.write_str("the function to run is not there or takes parameters"),
+            StartError::Record(reason) => f.write_str(reason),
             StartError::Threads(error) => write!(f, "no worker threads: {error}"),
         }
     }
@@ -115,6 +119,9 @@ impl Runtime {
         if self.stopped.load(SeqCst) {
             scheduler.handle().stop();
         }
+        if program.options.observed {
+            observe::program_begins(program).map_err(StartError::Record)?;
+        }
         let failed = Arc::new(AtomicBool::new(false));
         let has_failed = failed.clone();
         let on_end = OnEnd::Call(Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
@@ -142,6 +149,9 @@ impl Runtime {
         };
         *self.running.lock() = None;
         program.flush();
+        if program.options.observed {
+            observe::program_ended(program);
+        }
         Ok(ended)
     }
 

@@ -4,15 +4,16 @@ use crate::actor::{ActorBody, ActorCell};
 use crate::conc::tasks::{Alarm, Promise};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
-use crate::interp::{Frames, Machine, TaskEnd, Turn};
+use crate::interp::{Calls, Frames, Machine, TaskEnd, Turn};
 use crate::load::Func;
+use crate::observe;
 use crate::panics;
 use crate::program::Program;
 use crate::session::SessionBody;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 pub use stark_scheduler::WaitReason;
@@ -26,13 +27,15 @@ pub struct TaskCx {
     pub(crate) actor: Option<Arc<ActorCell>>,
     /// When the ask that is worked on is given up; asks made for it end no later.
     pub(crate) deadline: Option<Instant>,
+    /// While something is recorded: what waits for the task's result.
+    pub(crate) answers: Option<Arc<Promise>>,
     /// What the entries of a session keep.
     pub(crate) slots: Vec<Option<Value>>,
 }
 
 impl TaskCx {
     pub fn new(program: &'static Program) -> TaskCx {
-        TaskCx { program, me: None, worker: 0, actor: None, deadline: None, slots: Vec::new() }
+        TaskCx { program, me: None, worker: 0, actor: None, deadline: None, answers: None, slots: Vec::new() }
     }
 
     /// The program this task is part of: options, arguments, output.
@@ -61,6 +64,8 @@ pub struct TaskShared {
     /// Where the task waits.
     pub(crate) point: crate::conc::wait::WaitPoint<Parcel>,
     cancelled: AtomicBool,
+    /// The actor that it runs.
+    actor: OnceLock<Weak<ActorCell>>,
 }
 
 impl TaskShared {
@@ -68,6 +73,15 @@ impl TaskShared {
     /// request counts; answers whether this was it.
     pub fn cancel(&self) -> bool {
         !self.cancelled.swap(true, Relaxed)
+    }
+
+    pub(crate) fn run_actor(&self, cell: &Arc<ActorCell>) {
+        let _ = self.actor.set(Arc::downgrade(cell));
+    }
+
+    /// The actor that the task runs.
+    pub(crate) fn actor(&self) -> Option<Arc<ActorCell>> {
+        self.actor.get()?.upgrade()
     }
 
     pub fn is_cancelled(&self) -> bool {
@@ -172,6 +186,24 @@ impl TaskBody {
         self.frames.place().render()
     }
 
+    /// The calls under way.
+    pub(crate) fn calls(&self) -> Calls {
+        self.frames.calls()
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.heap_bytes
+    }
+
+    /// What waits for its result, or for the answer that it works on.
+    pub(crate) fn answers(&self) -> Option<Arc<Promise>> {
+        match &self.role {
+            Role::Call(call) => call.answers(),
+            Role::Actor(actor) => actor.answers(),
+            _ => None,
+        }
+    }
+
     /// What a report calls it.
     pub(crate) fn title(&self) -> String {
         match &self.role {
@@ -222,6 +254,7 @@ impl Call {
             let error = machine.code.error_value(fault);
             return self.end(machine, TaskEnd::Failed(error));
         }
+        machine.task().answers = observe::answers(|| self.answers());
         let turn = machine.run(cx.budget(), cancel);
         // If it does not wait yet, it will be delivered when it does.
         self.cancel_delivered |= machine.has_delivered_cancel();
@@ -232,6 +265,13 @@ impl Call {
                 Outcome::Park
             }
             Turn::Done(end) => self.end(machine, end),
+        }
+    }
+
+    fn answers(&self) -> Option<Arc<Promise>> {
+        match &self.on_end {
+            Some(OnEnd::Promise(promise)) => Some(promise.clone()),
+            _ => None,
         }
     }
 
@@ -273,7 +313,8 @@ impl Task for TaskBody {
     type Shared = TaskShared;
 
     fn run(&mut self, cx: &mut Context<'_, TaskBody>) -> Outcome {
-        self.with_machine(|machine, role| {
+        let observed = observe::Turn::begin();
+        let outcome = self.with_machine(|machine, role| {
             machine.task.me.get_or_insert_with(|| cx.task().clone());
             machine.task.worker = cx.worker();
             let turn = panics::catch(|| match role {
@@ -284,7 +325,9 @@ impl Task for TaskBody {
                 Role::Ended => Outcome::Done,
             });
             turn.unwrap_or_else(|panic| fail(machine, role, panic))
-        })
+        });
+        observed.end(cx, outcome);
+        outcome
     }
 }
 

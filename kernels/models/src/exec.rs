@@ -4,12 +4,14 @@
 //! borrowed from its slot, a slot is emptied after its last use. Instructions inside loops are counted
 //! against the step budget, so a model whose loop never ends gives an error.
 
+
 use smallvec::SmallVec;
 use stark_kernels::Tensor;
 use std::time::{Duration, Instant};
 
 use crate::error::{ModelError, Place};
 use crate::graph::{Block, Graph, Instr, Kind, Operand};
+use crate::observe;
 use crate::ops::Args;
 use crate::value::Value;
 
@@ -30,7 +32,7 @@ pub fn run<'o>(
     observer: Option<&'o mut Observer<'o>>,
 ) -> Result<Value, ModelError> {
     let slots = vec![Value::None; graph.n_slots as usize];
-    let mut run = Run { file, graph, slots, steps: 0, step_budget, observer };
+    let mut run = Run { file, graph, slots, steps: 0, step_budget, observer, is_observed: observe::is_on() };
     for (slot, input) in graph.inputs.iter().zip(inputs) {
         run.slots[slot.0 as usize] = input;
     }
@@ -48,6 +50,8 @@ struct Run<'a, 'o> {
     steps: u64,
     step_budget: u64,
     observer: Option<&'o mut Observer<'o>>,
+    /// Each operator's time is noted.
+    is_observed: bool,
 }
 
 impl<'a> Run<'a, '_> {
@@ -84,17 +88,25 @@ impl<'a> Run<'a, '_> {
     fn instr(&mut self, instr: &'a Instr) -> Result<(), ModelError> {
         match &instr.kind {
             Kind::Op(row) => {
+                let begun = self.is_observed.then(Instant::now);
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
                     (row.run)(&Args::new(row, &values))
                 };
+                if let Some(begun) = begun {
+                    observe::note(row.name, instr.at.line, begun);
+                }
                 self.put(instr, row.name, result)
             }
             Kind::InPlace(row) => {
+                let begun = self.is_observed.then(Instant::now);
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
                     (row.run)(&Args::new(row, &values))
                 };
+                if let Some(begun) = begun {
+                    observe::note(row.name, instr.at.line, begun);
+                }
                 let result = result.and_then(|new| self.replace(instr.args[0], new));
                 self.put(instr, row.name, result)
             }

@@ -11,6 +11,7 @@ mod format;
 pub mod graph;
 mod mapped;
 mod model;
+pub mod observe;
 pub mod onnx;
 pub mod ops;
 pub mod opt;

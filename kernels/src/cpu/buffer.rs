@@ -29,6 +29,11 @@ pub fn set_max_tensor_bytes(bytes: usize) {
     MAX_TENSOR_BYTES.store(bytes.min(isize::MAX as usize - ALIGN), Ordering::Relaxed);
 }
 
+/// Bytes of the buffers of all tensors of the process.
+pub fn live_tensor_bytes() -> usize {
+    LIVE_BYTES.load(Ordering::Relaxed)
+}
+
 pub fn max_tensor_bytes() -> usize {
     MAX_TENSOR_BYTES.load(Ordering::Relaxed)
 }

@@ -7,6 +7,7 @@ mod commands;
 mod doc;
 mod host;
 mod load;
+mod observe;
 mod repl;
 mod start;
 mod testing;
@@ -31,6 +32,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
         stark build service.stark -o s.starkbc   one file that runs without the source\n  \
         stark run s.starkbc -- one two        arguments for the program follow\n  \
         stark bundle service -o s.starkbc     with its models and data, which run anywhere\n  \
+        stark ps                              the programs that run; with a PID the tasks of one\n  \
         stark new greeter                     a package to begin with\n  \
         stark test greeter                    runs its `@test` functions\n  \
         stark check service.stark             all errors and warnings, nothing is run\n  \
@@ -48,6 +50,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(commands::run::Args),
+    Ps(commands::ps::Args),
     Test(commands::test::Args),
     New(commands::new::Args),
     Repl(commands::repl::Args),
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
     }
     let status = match Cli::parse().command {
         Command::Run(args) => commands::run::main(&args),
+        Command::Ps(args) => commands::ps::main(&args),
         Command::Test(args) => commands::test::main(&args),
         Command::New(args) => commands::new::main(&args),
         Command::Repl(args) => commands::repl::main(&args),

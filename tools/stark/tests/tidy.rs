@@ -52,7 +52,20 @@ fn crates_import_only_what_the_architecture_allows() {
         ("tools/project", &["stark-syntax"]),
         ("tools/lsp", &["stark-syntax", "stark-compiler", "stark-fmt", "stark-project", "stark-shapes", "stark-std"]),
         ("tools/fmt", &["stark-syntax"]),
-        ("vm", &["stark-bytecode", "stark-bundle", "stark-scheduler", "stark-kernels", "stark-models", "stark-shapes"]),
+        ("vm/profile", &[]),
+        ("tools/prof", &["stark-profile"]),
+        (
+            "vm",
+            &[
+                "stark-bytecode",
+                "stark-bundle",
+                "stark-profile",
+                "stark-scheduler",
+                "stark-kernels",
+                "stark-models",
+                "stark-shapes",
+            ],
+        ),
     ];
     for (folder, allowed) in allowed {
         let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a manifest");

@@ -9,10 +9,12 @@ use super::batch;
 use super::cell::{ActorCell, Ended, Envelope, Reply, Rows};
 use super::inbox::Taken;
 use super::supervisor::Verdict;
+use crate::conc::tasks::Promise;
 use crate::fault::Fault;
 use crate::heap::Parcel;
 use crate::interp::{Machine, TaskEnd, Turn};
 use crate::load::Func;
+use crate::observe::{self, Handling};
 use crate::task::{TaskBody, WaitReason, describe, summary};
 use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
@@ -58,6 +60,8 @@ pub(crate) struct ActorBody {
     doing: Doing,
     /// Set while a batch gathers.
     timer: Option<TimerKey>,
+    /// For a profile.
+    handling: Handling,
 }
 
 enum Doing {
@@ -122,11 +126,21 @@ impl ActorBody {
             before: None,
             doing: Doing::Idle,
             timer: None,
+            handling: Handling::default(),
         }
     }
 
     pub fn cell(&self) -> &Arc<ActorCell> {
         &self.cell
+    }
+
+    /// The answer that it works on; of a batch the first.
+    pub fn answers(&self) -> Option<Arc<Promise>> {
+        match &self.doing {
+            Doing::Message(one) => one.reply.promise().cloned(),
+            Doing::Batch(job) => job.items.get(job.current.start)?.reply.promise().cloned(),
+            _ => None,
+        }
     }
 
     /// It has begun and waits for its next message.
@@ -183,6 +197,7 @@ impl ActorBody {
             if budget <= 0 {
                 return Outcome::Yield;
             }
+            machine.task().answers = observe::answers(|| self.answers());
             match machine.run(budget as u32, false) {
                 Turn::Yield => return Outcome::Yield,
                 Turn::Wait(reason, detail) => {
@@ -194,6 +209,7 @@ impl ActorBody {
                     return Outcome::Done;
                 }
                 Turn::Done(TaskEnd::Returned(value)) => {
+                    self.handling.end(machine.task());
                     budget = machine.budget - MESSAGE_COST;
                     self.state = machine.take_final(0);
                     self.before = None;
@@ -202,6 +218,7 @@ impl ActorBody {
                     }
                 }
                 Turn::Done(TaskEnd::Failed(error)) => {
+                    self.handling.end(machine.task());
                     budget = machine.budget - MESSAGE_COST;
                     // Behind the clone the failed call may have left holes.
                     self.state = self.before.take();
@@ -253,6 +270,7 @@ impl ActorBody {
     }
 
     fn end(&mut self) -> Life {
+        observe::actor_ended(&self.cell);
         self.cell.announce();
         (self.state, self.first, self.before) = (None, None, None);
         Life::Over
@@ -326,6 +344,7 @@ impl ActorBody {
         }
         self.cell.n_in_flight.store(1, Relaxed);
         machine.task().deadline = envelope.deadline;
+        self.handling = Handling::begin(self.cell.id(), handler, std::iter::once(envelope.sent));
         self.doing = Doing::Message(One { handler, reply: envelope.reply, sent: envelope.sent });
         let keep = self.has_witness();
         self.call(machine, handler.func, envelope.message.unpack(), keep);
@@ -364,6 +383,7 @@ impl ActorBody {
         match batch::join(batch, info, &parts) {
             Ok(input) => {
                 self.cell.stats.lock().count_batch(items.len());
+                self.handling = Handling::begin(self.cell.id(), job.handler, items.iter().map(|item| item.sent));
                 // A part of a larger batch that fails alone leaves the state to the parts behind it.
                 let keep = job.items.len() > 1 || self.has_witness();
                 let func = job.handler.func;

@@ -136,6 +136,15 @@ impl Reply {
         }
     }
 
+    /// What it is answered through.
+    pub fn promise(&self) -> Option<&Arc<Promise>> {
+        match self {
+            Reply::Nowhere => None,
+            Reply::Ask(promise) => Some(promise),
+            Reply::Item(all, _) => Some(&all.promise),
+        }
+    }
+
     /// The current heap pays for packing.
     pub fn answer(&self, value: Value) {
         match (self, Parcel::pack(value)) {
@@ -218,8 +227,10 @@ impl ActorCell {
     }
 
     /// The task that runs it; set by whichever of spawner and first turn is first.
-    pub(super) fn set_task(&self, task: &TaskRef<TaskBody>) {
-        let _ = self.task.set(task.clone());
+    pub(super) fn set_task(self: &Arc<Self>, task: &TaskRef<TaskBody>) {
+        if self.task.set(task.clone()).is_ok() {
+            task.shared().run_actor(self);
+        }
     }
 
     pub(super) fn wake(&self) {
@@ -257,11 +268,38 @@ impl ActorCell {
     }
 
     /// Bytes of the tensors in its state. Of an actor that is running, what they were when it was last looked at.
-    pub(super) fn tensor_bytes(&self) -> u64 {
+    pub(crate) fn tensor_bytes(&self) -> u64 {
         if let Some(bytes) = self.task.get().and_then(|task| task.inspect(|body| body.tensor_bytes())).flatten() {
             self.tensor_bytes.store(bytes, Relaxed);
         }
         self.tensor_bytes.load(Relaxed)
+    }
+
+    /// Messages in its mailbox.
+    pub(crate) fn n_queued(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// What it did since it was begun, for a profile.
+    pub(crate) fn figures(&self) -> stark_profile::model::Actor {
+        let tensor_bytes = self.tensor_bytes();
+        let stats = self.stats.lock().clone();
+        let latency = stats.latency();
+        stark_profile::model::Actor {
+            id: self.id,
+            name: self.name.clone(),
+            requests: stats.n_requests,
+            errors: stats.n_errors,
+            restarts: stats.n_restarts,
+            queued: self.inbox.len() as u64,
+            batches: stats.n_batches,
+            mean_batch_size: stats.mean_batch_size(),
+            mean_ms: latency.mean_ms,
+            p50_ms: latency.p50_ms,
+            p95_ms: latency.p95_ms,
+            p99_ms: latency.p99_ms,
+            tensor_bytes,
+        }
     }
 
     /// Why a message to it fails once it has ended.

@@ -93,6 +93,7 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
     let body = ActorBody::new(cell.clone(), spawn.policy, state);
     let task = scheduler.spawn(TaskBody::actor(program, body), TaskShared::default());
     cell.set_task(&task);
+    crate::observe::spawned(cx.task, &task, || cell.info.name());
     cx.return_opaque(ActorRef(cell))
 }
 
@@ -325,6 +326,7 @@ fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<
     // Counted only if it has to wait.
     let me = cx.task.me().ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))?;
     let mut waiting = None;
+    crate::observe::sent(cx.task, cell.id(), envelope.sent);
     let overloaded = |what: &str| {
         Fault::new(FaultKind::OverloadedError, format!("the mailbox of actor {} is full: {what}", cell.name()))
     };

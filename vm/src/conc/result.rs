@@ -96,6 +96,18 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
         }
     }
 
+    /// The task that has waited longest for the result.
+    pub fn first_watcher(&self) -> Option<W> {
+        match &*self.state.lock() {
+            State::Pending(watchers) => watchers.first().map(|watcher| match watcher {
+                Watcher::One(entry) => entry.task.clone(),
+                Watcher::Task(waiting) => waiting.clone(),
+                Watcher::All(gathering) => gathering.task.clone(),
+            }),
+            _ => None,
+        }
+    }
+
     /// A wait is over without this result having ended it: forgets its entries.
     pub fn forget(&self, task: &W) {
         if self.is_done() {

@@ -120,6 +120,11 @@ impl Promise {
         }
     }
 
+    /// The task that works for it, 0 when none is known.
+    fn runner_id(&self) -> u64 {
+        self.task.lock().as_ref().map_or(0, |task| task.id().0)
+    }
+
     /// The end of the task that runs for it.
     pub(crate) fn end(&self, cx: &TaskCx, end: TaskEnd) {
         let result = match end {
@@ -269,6 +274,7 @@ pub(crate) fn spawn(
     let scheduler = cx.program().scheduler().ok_or_else(|| Fault::internal("tasks need a scheduler"))?;
     let body = TaskBody::new(cx.program(), func, args, OnEnd::Promise(promise.clone()));
     let task = scheduler.spawn(body, TaskShared::default());
+    crate::observe::spawned(cx, &task, || func.def.name.clone());
     promise.run_by(task);
     Ok(Value::opaque(handle, Box::new(FutureObj::of(promise))))
 }
@@ -402,7 +408,7 @@ fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
     }
     let (reason, detail) = match &wait.promise.asked {
         Some(actor) => (WaitReason::Ask, actor.id()),
-        None => (WaitReason::Future, 0),
+        None => (WaitReason::Future, wait.promise.runner_id()),
     };
     cx.suspend_again(reason, detail, wait)
 }

@@ -5,11 +5,12 @@
 
 use super::Exit;
 use super::dispatch::enter;
-use super::unwind::Failed;
+use super::unwind::{Calls, Failed};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{self, meter};
 use crate::load::{CodeSpace, Func, LINK};
 use crate::natives::Flow;
+use crate::observe;
 use crate::panics;
 use crate::program::Program;
 use crate::task::{TaskCx, WaitReason};
@@ -88,6 +89,15 @@ impl Default for Frames {
 }
 
 impl Frames {
+    /// The calls under way, innermost first.
+    pub fn calls(&self) -> Calls {
+        if self.state == State::Idle {
+            return Calls::new();
+        }
+        // SAFETY: they stand at an instruction of the frame at `regs`.
+        unsafe { Machine::calls(self.ip, self.regs) }
+    }
+
     /// The calls under way.
     pub fn place(&self) -> crate::trace::Trace {
         if self.state == State::Idle {
@@ -282,6 +292,9 @@ impl Machine {
             self.state = State::Ready;
             // SAFETY: `start` or an earlier stretch left the machine at an instruction of the frame at `regs`.
             let exit = panics::catch(|| unsafe { enter(self) });
+            if observe::is_due() {
+                self.look(&exit);
+            }
             let turn = match exit {
                 Ok(Exit::Yield) => {
                     if !meter::is_over() {
@@ -334,6 +347,21 @@ impl Machine {
                 return turn;
             }
         }
+    }
+
+    /// Tells a profiler where the machine stands.
+    #[cold]
+    fn look(&mut self, exit: &Result<Exit, String>) {
+        let word = match exit {
+            Ok(Exit::Yield | Exit::Grow | Exit::Suspend) => self.ip,
+            // SAFETY: they leave `ip` behind the first word of their instruction.
+            Ok(Exit::Return | Exit::Fault) => unsafe { self.ip.sub(1) },
+            // After a panic nobody knows what the frames hold.
+            Ok(Exit::Next) | Err(_) => return,
+        };
+        // SAFETY: the machine stands at that word in the frame at `regs`, whose link is there until the next call.
+        let calls = unsafe { Machine::calls(word, self.regs) };
+        observe::look(&self.task, &calls, None);
     }
 
     /// Whether the last `run` delivered the cancelling it was asked to deliver.

@@ -239,30 +239,61 @@ impl Machine {
         }
     }
 
-    /// The calls that are under way, innermost first.
-    pub(super) unsafe fn trace(mut word: *const u64, mut regs: *mut u64) -> Trace {
-        let mut trace = Trace::default();
+    /// Shows the calls that are under way, innermost first, until `see` answers `false`.
+    ///
+    /// # Safety
+    /// As of `raise`.
+    unsafe fn walk(mut word: *const u64, mut regs: *mut u64, mut see: impl FnMut(&'static Func, usize) -> bool) {
         // SAFETY: as in `raise`.
         unsafe {
             loop {
                 let func = &*(*regs.sub(3) as *const Func);
-                if trace.frames.len() < MAX_FRAMES {
-                    trace.frames.push(frame(func, func.pc_of(word)));
-                } else {
-                    trace.n_more += 1;
-                }
                 let back = *regs.sub(1) as *const u64;
-                if back.is_null() {
-                    return trace;
+                if !see(func, func.pc_of(word)) || back.is_null() {
+                    return;
                 }
                 regs = regs.sub(*regs.sub(2) as usize);
                 word = back.sub(1);
             }
         }
     }
+
+    /// The calls that are under way, with their source.
+    pub(super) unsafe fn trace(word: *const u64, regs: *mut u64) -> Trace {
+        let mut trace = Trace::default();
+        let see = |func, pc| {
+            if trace.frames.len() < MAX_FRAMES {
+                trace.frames.push(place(func, pc));
+            } else {
+                trace.n_more += 1;
+            }
+            true
+        };
+        // SAFETY: the caller's promise.
+        unsafe { Machine::walk(word, regs, see) };
+        trace
+    }
+
+    /// The calls that are under way, as a profile keeps them.
+    pub(crate) unsafe fn calls(word: *const u64, regs: *mut u64) -> Calls {
+        let mut calls = Calls::new();
+        let see = |func, pc: usize| {
+            calls.push((func, pc as u32));
+            calls.len() < MAX_CALLS
+        };
+        // SAFETY: the caller's promise.
+        unsafe { Machine::walk(word, regs, see) };
+        calls
+    }
 }
 
-fn frame(func: &'static Func, pc: usize) -> TraceFrame {
+/// Functions with the instruction each stands at, innermost first.
+pub(crate) type Calls = SmallVec<[(&'static Func, u32); 16]>;
+
+/// Calls of one task that a profile keeps, the innermost ones.
+const MAX_CALLS: usize = 250;
+
+pub(crate) fn place(func: &'static Func, pc: usize) -> TraceFrame {
     let row = func.def.lines.partition_point(|line| line.pc as usize <= pc).checked_sub(1);
     let at = row.and_then(|row| {
         let line = func.def.lines[row];

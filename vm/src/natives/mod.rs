@@ -43,7 +43,7 @@ mod encoding;
 mod errors;
 mod file;
 mod format;
-mod http;
+pub mod http;
 mod io;
 mod json;
 mod log;

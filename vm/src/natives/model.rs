@@ -8,6 +8,7 @@ use super::text::json_quote;
 use super::{NativeCx, NativeRow, asset};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Opaque;
+use crate::observe;
 use crate::value::{Value, ValueRef};
 use stark_kernels::{DType, Tensor};
 use stark_models::safetensors::SafeTensors;
@@ -95,14 +96,15 @@ fn model_load(cx: &NativeCx<'_>) -> Outcome {
 
 fn model_predict(cx: &NativeCx<'_>) -> Outcome {
     let inputs: Vec<Tensor> = cx.vec(1).iter().map(|t| t.opaque::<Tensor>().clone()).collect();
-    let outputs = model(cx).predict(&inputs).map_err(model_fault)?;
+    let outputs = observe::predict(cx.task, model(cx), &inputs).map_err(model_fault)?;
     let elem = cx.ret_type().elem();
     let values: Result<Vec<Value>, Fault> = outputs.into_iter().map(|t| value_of(elem, t)).collect();
     Ok(Value::vec(cx.ret_type(), values?))
 }
 
 fn model_predict_one(cx: &NativeCx<'_>) -> Outcome {
-    let mut outputs = model(cx).predict(&[tensor(cx, 1).clone()]).map_err(model_fault)?;
+    let input = tensor(cx, 1).clone();
+    let mut outputs = observe::predict(cx.task, model(cx), &[input]).map_err(model_fault)?;
     match (outputs.pop(), outputs.len()) {
         (Some(output), 0) => value_of(cx.ret_type(), output),
         (_, n) => Err(Fault::new(

@@ -19,6 +19,7 @@ pub mod lsp;
 pub mod man;
 pub mod model;
 pub mod new;
+pub mod ps;
 pub mod repl;
 pub mod run;
 pub mod test;

@@ -1,9 +1,14 @@
 //! `stark run FILE|FOLDER [ARGS]`
 
 use crate::load::Target;
+use crate::observe;
 use crate::start::{self, Policy, Ready};
-use stark_bundle::Bundle;
+use stark_bundle::{Assets, Bundle};
+use stark_bytecode::VerifiedModule;
+use stark_profile::model::{DEFAULT_MAX_ENTRIES, DEFAULT_RATE_HZ, RecordOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// Run a program: a .stark source (compiled in memory), a .starkbc file, or a folder with a stark.toml
 #[derive(clap::Args)]
@@ -23,6 +28,27 @@ pub struct Args {
     /// Say on standard error, after the program has ended, what it cost
     #[arg(long)]
     stats: bool,
+    /// Record a profile from beginning to end into this file, for `stark-prof report`
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// With --profile: also note every turn, wait, message and operator; no longer nearly free
+    #[arg(long, requires = "profile")]
+    trace: bool,
+    /// With --profile: samples a second
+    #[arg(long, value_name = "HZ", requires = "profile", default_value_t = DEFAULT_RATE_HZ)]
+    rate: u32,
+    /// With --profile: entries kept; what comes after them is only counted
+    #[arg(long, value_name = "N", requires = "profile", default_value_t = DEFAULT_MAX_ENTRIES)]
+    max_entries: u64,
+    /// Answer `GET /metrics` in Prometheus' text format here
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics: Option<String>,
+    /// Send the same figures to an OpenTelemetry collector every 10 s, as OTLP in JSON over HTTP
+    #[arg(long, value_name = "http://HOST:PORT")]
+    otlp: Option<String>,
+    /// Open no socket for `stark ps` and `stark-prof attach`
+    #[arg(long)]
+    no_attach: bool,
     /// Refuse to run when a dependency is not as stark.lock says
     #[arg(long)]
     locked: bool,
@@ -70,11 +96,25 @@ fn run(args: &Args) -> Result<i32, i32> {
         options.heap_limit = limit as usize;
     }
     options.dir = target.file.parent().map(PathBuf::from);
-    let status = begin(ready, options, args.args.clone(), &args.file)?;
+    options.record = args.profile.as_ref().map(|_| RecordOptions {
+        rate_hz: args.rate,
+        trace: args.trace,
+        max_entries: args.max_entries,
+    });
+    let exports = args.metrics.as_deref().map_or(Ok(()), observe::prometheus::serve);
+    exports.and_then(|()| args.otlp.as_deref().map_or(Ok(()), observe::otlp::export)).map_err(super::refuse)?;
+    let _server = if args.no_attach { None } else { attachable() };
+    let runtime = runtime(options, ready.assets, &args.file);
+    let ended_by = args.profile.as_ref().and_then(|_| observe::end_on_signal(runtime.clone()).ok());
+    let status = begin(&runtime, ready.module, args.args.clone(), &args.file)?;
     if args.stats {
         eprintln!("stats: {} values copied because they were changed while shared", stark_vm::copies_on_write());
     }
-    Ok(status)
+    let status = match ended_by.map_or(0, |signal| signal.load(SeqCst)) {
+        0 => status,
+        signal => 128 + signal,
+    };
+    Ok(args.profile.as_deref().and_then(save_recording).unwrap_or(status))
 }
 
 /// What the environment says, and the number of workers that was asked for.
@@ -93,11 +133,22 @@ fn options(workers: Option<usize>) -> Result<stark_vm::Options, i32> {
     Ok(options)
 }
 
-fn begin(ready: Ready, mut options: stark_vm::Options, args: Vec<String>, shown: &Path) -> Result<i32, i32> {
-    options.assets = ready.assets;
-    stark_vm::Runtime::new(options)
-        .run(ready.module, args)
-        .map_err(|error| super::refuse(format!("{}: {error}", shown.display())))
+/// Lets `stark ps` and `stark-prof` look into the program while the server lives.
+fn attachable() -> Option<stark_vm::observe::Server> {
+    // Neither is worth refusing to run for; whoever wants to look finds out that nobody answers.
+    let _ = observe::tell_on_signal();
+    stark_vm::observe::serve().ok()
+}
+
+fn runtime(mut options: stark_vm::Options, assets: Option<Arc<Assets>>, shown: &Path) -> Arc<stark_vm::Runtime> {
+    options.assets = assets;
+    options.name = shown.display().to_string();
+    options.observed = true;
+    Arc::new(stark_vm::Runtime::new(options))
+}
+
+fn begin(runtime: &stark_vm::Runtime, module: VerifiedModule, args: Vec<String>, shown: &Path) -> Result<i32, i32> {
+    runtime.run(module, args).map_err(|error| super::refuse(format!("{}: {error}", shown.display())))
 }
 
 /// Runs the bundle that this executable carries; every argument is the program's.
@@ -107,7 +158,18 @@ pub fn standalone(bundle: Bundle, program: &Path) -> i32 {
         let mut options = options(None)?;
         options.dir = program.parent().map(PathBuf::from);
         let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
-        begin(ready, options, args, program)
+        let _server = attachable();
+        begin(&runtime(options, ready.assets, program), ready.module, args, program)
     };
     run().unwrap_or_else(|status| status)
+}
+
+/// Writes what was recorded; gives a status when that fails.
+fn save_recording(path: &Path) -> Option<i32> {
+    let Some(profile) = stark_vm::observe::take_recording() else {
+        return Some(super::refuse("nothing was recorded"));
+    };
+    let saved = stark_profile::file::encode(&profile)
+        .and_then(|bytes| std::fs::write(path, bytes).map_err(|e| format!("cannot write {}: {e}", path.display())));
+    saved.err().map(super::refuse)
 }

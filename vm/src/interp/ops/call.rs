@@ -157,6 +157,9 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
         ret = cx.ret;
         machine.resume = cx.resume.take();
     }
+    if crate::observe::is_due() {
+        look(machine, native);
+    }
     machine.is_saved = false;
     match result {
         Ok(Flow::Suspend { reason, detail }) => {
@@ -189,6 +192,15 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
             Exit::Fault
         }
     }
+}
+
+/// Tells a profiler that the time went into a native.
+#[cold]
+#[inline(never)]
+unsafe fn look(machine: &mut Machine, native: &'static BoundNative) {
+    // `run_native` has saved `ip` behind the first word of the call.
+    let calls = Machine::calls(machine.ip.sub(1), machine.regs);
+    crate::observe::look(&machine.task, &calls, Some(native.row.name));
 }
 
 /// Drops what a native did not take; `&mut` parameters stay for `take_back`.

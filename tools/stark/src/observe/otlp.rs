@@ -1,0 +1,138 @@
+//! OpenTelemetry: the figures as OTLP metrics in JSON, posted to a collector every few seconds.
+//!
+//! Over HTTP without encryption, as to a collector on the same machine. What a collector does not take is tried again
+//! with the next figures: counters are sums since the beginning, so nothing is lost.
+
+use super::figures::{BOUNDS, Histogram, Kind, Labels, Metric, metrics};
+use serde_json::{Value, json};
+use stark_profile::status::Stats;
+use stark_vm::natives::http;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const EVERY: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// A collector answers with next to nothing.
+const MAX_ANSWER: u64 = 1 << 16;
+
+/// Posts to `endpoint` (`http://localhost:4318`) every few seconds, for as long as the process lives.
+///
+/// # Errors
+/// Why nothing can be posted there, as a sentence.
+pub fn export(endpoint: &str) -> Result<(), String> {
+    if !endpoint.starts_with("http://") {
+        return Err(format!("--otlp {endpoint} does not begin with http://; encrypted addresses are not supported"));
+    }
+    let endpoint = endpoint.to_string();
+    let post = move || {
+        let mut is_told = false;
+        loop {
+            std::thread::sleep(EVERY);
+            let posted = post(&endpoint);
+            // Once is enough: the program has better things to say.
+            if let (Err(reason), false) = (&posted, is_told) {
+                eprintln!("note: no metrics could be sent: {reason}");
+            }
+            is_told = posted.is_err();
+        }
+    };
+    let spawned = std::thread::Builder::new().name("stark-otlp".into()).spawn(post);
+    spawned.map(drop).map_err(|e| format!("the system gives no thread to send metrics: {e}"))
+}
+
+fn post(endpoint: &str) -> Result<(), String> {
+    let Some(stats) = stark_vm::observe::stats() else { return Ok(()) };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
+    let url = format!("{}/v1/metrics", endpoint.trim_end_matches('/'));
+    let request = http::Request {
+        method: "POST".to_string(),
+        url,
+        headers: vec![("content-type".to_string(), "application/json".to_string())],
+        body: payload(&stats, now).to_string().into_bytes(),
+        timeout: TIMEOUT,
+        max_body: MAX_ANSWER,
+    };
+    let answer = http::send(&request).map_err(|why| format!("{}: {why}", request.url))?;
+    match answer.status {
+        200..300 => Ok(()),
+        status => Err(format!("{} answered with status {status}", request.url)),
+    }
+}
+
+/// `ExportMetricsServiceRequest`. Its 64-bit numbers are strings in JSON.
+fn payload(stats: &Stats, now: u64) -> Value {
+    let began = now.saturating_sub(stats.uptime_ns).to_string();
+    let now = now.to_string();
+    let attributes = |labels: &Labels| -> Vec<Value> {
+        labels.iter().map(|(key, value)| json!({ "key": key, "value": { "stringValue": value } })).collect()
+    };
+    let numbers = |points: &[(Labels, f64)]| -> Vec<Value> {
+        let point = |(labels, value): &(Labels, f64)| {
+            json!({
+                "attributes": attributes(labels), "startTimeUnixNano": began, "timeUnixNano": now, "asDouble": value,
+            })
+        };
+        points.iter().map(point).collect()
+    };
+    let histogram = |(labels, histogram): &(Labels, Histogram)| {
+        let counts: Vec<String> = histogram.counts.iter().map(u64::to_string).collect();
+        json!({
+            "attributes": attributes(labels), "startTimeUnixNano": began, "timeUnixNano": now,
+            "count": histogram.n.to_string(), "sum": histogram.sum, "bucketCounts": counts, "explicitBounds": BOUNDS,
+        })
+    };
+    /// `AGGREGATION_TEMPORALITY_CUMULATIVE`
+    const CUMULATIVE: u32 = 2;
+    let metric = |Metric { name, help, unit, kind }: &Metric| {
+        let mut metric = json!({ "name": name, "description": help, "unit": unit });
+        match kind {
+            Kind::Gauge(points) => metric["gauge"] = json!({ "dataPoints": numbers(points) }),
+            Kind::Counter(points) => {
+                metric["sum"] = json!({
+                    "dataPoints": numbers(points), "isMonotonic": true, "aggregationTemporality": CUMULATIVE,
+                });
+            }
+            Kind::Histogram(points) => {
+                let points: Vec<Value> = points.iter().map(histogram).collect();
+                metric["histogram"] = json!({ "dataPoints": points, "aggregationTemporality": CUMULATIVE });
+            }
+        }
+        metric
+    };
+    // A metric without points says nothing, and collectors warn of it.
+    let has_points = |metric: &Metric| match &metric.kind {
+        Kind::Gauge(points) | Kind::Counter(points) => !points.is_empty(),
+        Kind::Histogram(points) => !points.is_empty(),
+    };
+    let all: Vec<Value> = metrics(stats).iter().filter(|metric| has_points(metric)).map(metric).collect();
+    let resource = [
+        ("service.name", stats.program.clone()),
+        ("process.pid", stats.pid.to_string()),
+        ("telemetry.sdk.language", "stark".to_string()),
+    ];
+    json!({
+        "resourceMetrics": [{
+            "resource": { "attributes": attributes(&resource.to_vec()) },
+            "scopeMetrics": [{ "scope": { "name": "stark", "version": env!("CARGO_PKG_VERSION") }, "metrics": all }],
+        }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_points_with_times() {
+        let stats = Stats { uptime_ns: 5, workers: vec![vec![("runs".to_string(), 7)]], ..Stats::default() };
+        let payload = payload(&stats, 100);
+        let metrics = payload["resourceMetrics"][0]["scopeMetrics"][0]["metrics"].as_array().unwrap();
+        let runs = metrics.iter().find(|metric| metric["name"] == "stark_worker_runs_total").unwrap();
+        let point = &runs["sum"]["dataPoints"][0];
+        assert_eq!((&point["startTimeUnixNano"], &point["timeUnixNano"]), (&json!("95"), &json!("100")));
+        assert_eq!((&point["asDouble"], &runs["sum"]["isMonotonic"]), (&json!(7.0), &json!(true)));
+        for metric in metrics {
+            let data = ["gauge", "sum", "histogram"].iter().find_map(|kind| metric[kind]["dataPoints"].as_array());
+            assert!(data.is_some_and(|points| !points.is_empty()), "{metric}");
+        }
+    }
+}

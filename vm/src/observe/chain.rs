@@ -1,0 +1,31 @@
+//! Who awaits a task: from the promise it works for to the task that waits on it, and on from there.
+
+use super::recorder::Segment;
+use crate::conc::tasks::Promise;
+use std::sync::Arc;
+
+/// Steps of a chain that are followed. Longer ones are rare, and their innermost steps say most.
+const MAX_STEPS: usize = 16;
+
+/// The promise that a task works for, kept for `look` while something is recorded.
+#[inline]
+pub(crate) fn answers(of: impl FnOnce() -> Option<Arc<Promise>>) -> Option<Arc<Promise>> {
+    if super::is_recording() { of() } else { None }
+}
+
+/// The calls of each task in the chain that waits for `promise`, the nearest first.
+pub(super) fn awaiters(promise: &Arc<Promise>) -> Vec<Segment> {
+    let mut chain = Vec::new();
+    let mut promise = promise.clone();
+    while chain.len() < MAX_STEPS {
+        let Some(task) = promise.cell.first_watcher() else { break };
+        // Of one that is just being woken nothing is known.
+        let Some((calls, next)) = task.0.inspect(|body| (body.calls(), body.answers())) else { break };
+        chain.push(calls);
+        match next {
+            Some(next) => promise = next,
+            None => break,
+        }
+    }
+    chain
+}

@@ -1,0 +1,97 @@
+//! The figures of models: always the sums, and while something is recorded each call with its operators.
+
+use super::{is_recording, is_tracing, recorder};
+use crate::task::TaskCx;
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+use stark_kernels::Tensor;
+use stark_models::{Model, ModelError};
+use stark_profile::model::{Event, EventKind, ModelCall};
+use stark_profile::status::ModelStats;
+use std::time::Instant;
+
+/// Models run on the processor.
+pub(super) const DEVICE: &str = "cpu";
+
+/// Models by file that are counted; the others go uncounted, so that a program that loads ever new files does not grow.
+const MAX_MODELS: usize = 1000;
+
+struct Counted {
+    file: String,
+    calls: u64,
+    errors: u64,
+    rows: u64,
+    busy_ns: u64,
+    latencies: Histogram<u64>,
+}
+
+static COUNTED: Mutex<Vec<Counted>> = Mutex::new(Vec::new());
+
+/// Latencies in nanoseconds, within a hundredth.
+pub(super) fn histogram() -> Histogram<u64> {
+    Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are among the precisions it knows"))
+}
+
+pub(super) fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
+    histogram.iter_recorded().map(|b| (b.value_iterated_to(), b.count_at_value())).collect()
+}
+
+/// `model.predict`, counted.
+pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, ModelError> {
+    let recorded = is_recording();
+    let begun = Instant::now();
+    if recorded {
+        stark_models::observe::begin();
+    }
+    let result = model.predict(inputs);
+    let ops = if recorded { stark_models::observe::end() } else { Vec::new() };
+    let dur = begun.elapsed().as_nanos() as u64;
+    let rows = inputs.first().and_then(|input| input.shape().first()).map_or(1, |&n| n as u64);
+    count(model.file(), rows, dur, result.is_err());
+    if recorded {
+        let (at, task) = (recorder::since_began(begun), cx.me().map_or(0, |me| me.id().0));
+        let worker = cx.worker() as u32;
+        let call = ModelCall { model: 0, at, dur, task, worker, rows, failed: result.is_err() };
+        recorder::call(model.file(), DEVICE, call, &ops);
+        if is_tracing() {
+            for op in &ops {
+                let (at, dur) = (recorder::since_began(op.begun), op.dur.as_nanos() as u64);
+                let what = recorder::name(op.name);
+                recorder::event(Event { kind: EventKind::Operator, at, dur, task, worker, what, id: op.line.into() });
+            }
+        }
+    }
+    result
+}
+
+fn count(file: &str, rows: u64, dur: u64, failed: bool) {
+    let mut counted = COUNTED.lock();
+    let at = match counted.iter().position(|model| model.file == file) {
+        Some(at) => at,
+        None if counted.len() == MAX_MODELS => return,
+        None => {
+            let latencies = histogram();
+            counted.push(Counted { file: file.to_string(), calls: 0, errors: 0, rows: 0, busy_ns: 0, latencies });
+            counted.len() - 1
+        }
+    };
+    let model = &mut counted[at];
+    model.calls += 1;
+    model.errors += u64::from(failed);
+    model.rows += rows;
+    model.busy_ns += dur;
+    model.latencies.saturating_record(dur);
+}
+
+pub(super) fn stats() -> Vec<ModelStats> {
+    let stats = |model: &Counted| ModelStats {
+        file: model.file.clone(),
+        device: DEVICE.to_string(),
+        calls: model.calls,
+        errors: model.errors,
+        rows: model.rows,
+        busy_ns: model.busy_ns,
+        latencies: buckets(&model.latencies),
+    };
+    COUNTED.lock().iter().map(stats).collect()
+}
