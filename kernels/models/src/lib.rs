@@ -5,6 +5,8 @@
 //! sizes are checked before memory is asked for, and whatever is wrong is a [`ModelError`] that says where.
 
 mod build;
+#[cfg(test)]
+mod coverage;
 mod error;
 mod exec;
 mod format;

@@ -5,7 +5,7 @@
 
 mod lower;
 mod schema;
-mod table;
+pub(crate) mod table;
 mod trees;
 mod weights;
 

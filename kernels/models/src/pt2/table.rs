@@ -13,7 +13,7 @@ use crate::ops::{ArgRow, Args, OpResult, OpRow, nn, window};
 use crate::value::Value;
 
 /// Other names of rows.
-static SAME: &[(&str, &str)] = &[
+pub static SAME: &[(&str, &str)] = &[
     ("aten.sym_size", "torch.size"),
     ("aten.sym_stride", "torch.stride"),
     ("aten.sym_numel", "torch.numel"),
@@ -83,7 +83,7 @@ const SKIPPED: [&str; 7] = [
 
 macro_rules! rows {
     ($( $name:literal ( $($arg:ident $(= $default:expr)?),* ) $run:expr; )*) => {
-        static ROWS: &[OpRow] = &[ $( OpRow {
+        pub static ROWS: &[OpRow] = &[ $( OpRow {
             name: $name,
             args: &[ $( arg!($arg $($default)?) ),* ],
             run: { const RUN: fn(&Args<'_>) -> OpResult = $run; RUN },
