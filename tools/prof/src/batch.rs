@@ -1,7 +1,7 @@
 //! The batch optimiser: which batch size and delay would have served the recorded messages best.
 //!
-//! How long a batch of `n` takes is measured: the median of the recorded batches of that size, and between and beyond
-//! them a straight line fitted through all. Then the recorded arrivals are played again for each setting against one
+//! How long a batch of `n` takes is measured: the median of the recorded batches of that size when there are enough, and
+//! between and beyond them a straight line fitted through all. Then the recorded arrivals are played again for each setting against one
 //! actor: a batch begins when the actor is free and either the batch is full or its first message has waited for the
 //! delay, as the VM does it.
 
@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 const DELAYS_MS: [u64; 9] = [0, 1, 2, 5, 10, 20, 50, 100, 200];
 /// The largest batch that is tried: a line fitted to batches of up to 32 says little about thousands.
 const MAX_SIZE: usize = 1024;
+
+/// Batches of one size whose median is trusted. Fewer may all have been interrupted.
+const MIN_BATCHES: usize = 10;
 
 #[derive(Debug)]
 pub struct Study {
@@ -31,8 +34,10 @@ pub struct Study {
 /// What a batch of a size takes.
 #[derive(Debug)]
 pub struct Cost {
-    /// Medians, by size.
+    /// Medians, of the sizes of which there were enough.
     pub measured: BTreeMap<usize, u64>,
+    pub n_sizes: usize,
+    pub largest: usize,
     pub fixed_ns: f64,
     pub each_ns: f64,
 }
@@ -83,8 +88,7 @@ pub fn study(profile: &Profile, actor: Option<&str>, target_ms: f64) -> Result<S
     arrivals.sort_unstable();
     let spans = batches.iter().map(|batch| (batch.at, batch.dur, batch.arrivals.as_slice()));
     let measured = Outcome::of(spans);
-    let largest = cost.measured.keys().next_back().copied().unwrap_or(1);
-    let limit = (largest * 4).clamp(64, MAX_SIZE);
+    let limit = (cost.largest * 4).clamp(64, MAX_SIZE);
     let sizes: Vec<usize> = std::iter::successors(Some(1), |n| Some(n * 2)).take_while(|n| *n <= limit).collect();
     let mut trials = Vec::new();
     for &size in &sizes {
@@ -97,14 +101,11 @@ pub fn study(profile: &Profile, actor: Option<&str>, target_ms: f64) -> Result<S
         }
     }
     let target_ns = (target_ms * 1e6) as u64;
-    // The setting that leaves the actor most idle serves the most when more comes.
-    let best = (0..trials.len()).filter(|&i| trials[i].outcome.p95 <= target_ns).min_by(|&a, &b| {
-        let key = |i: usize| (&trials[i].outcome.busy, trials[i].outcome.p95);
-        let ((busy_a, p95_a), (busy_b, p95_b)) = (key(a), key(b));
-        busy_a.total_cmp(busy_b).then(p95_a.cmp(&p95_b))
-    });
     let (n_messages, n_batches) = (arrivals.len(), batches.len());
-    Ok(Study { actor: chosen, n_messages, n_batches, measured, cost, trials, best, target_ns })
+    let mut study = Study { actor: chosen, n_messages, n_batches, measured, cost, trials, best: None, target_ns };
+    let best = (0..study.trials.len()).min_by(|&a, &b| study.compare(a, b));
+    study.best = best.filter(|&i| study.trials[i].outcome.p95 <= target_ns);
+    Ok(study)
 }
 
 impl Cost {
@@ -113,13 +114,16 @@ impl Cost {
         for (size, dur) in batches {
             by_size.entry(size).or_default().push(dur);
         }
+        let (n_sizes, largest) = (by_size.len(), by_size.keys().next_back().copied().unwrap_or(1));
         // Least squares, each size weighted with its batches.
         let (mut n, mut sx, mut sy, mut sxx, mut sxy) = (0.0, 0.0, 0.0, 0.0, 0.0);
         let mut measured = BTreeMap::new();
         for (size, mut durs) in by_size {
             durs.sort_unstable();
             let (weight, x, y) = (durs.len() as f64, size as f64, percentile(&durs, 0.5));
-            measured.insert(size, y);
+            if durs.len() >= MIN_BATCHES {
+                measured.insert(size, y);
+            }
             let y = y as f64;
             n += weight;
             sx += weight * x;
@@ -133,14 +137,14 @@ impl Cost {
         // Batches of one size do not tell the two apart; then each message is taken to cost its share.
         let (fixed_ns, each_ns) =
             if spread > 0.0 { (fixed, each) } else { (0.0, if sx > 0.0 { sy / sx } else { 0.0 }) };
-        Cost { measured, fixed_ns, each_ns }
+        Cost { measured, n_sizes, largest, fixed_ns, each_ns }
     }
 
     pub fn of(&self, size: usize) -> u64 {
-        match self.measured.get(&size) {
-            Some(&dur) => dur,
-            None => (self.fixed_ns + self.each_ns * size as f64) as u64,
-        }
+        let line = (self.fixed_ns + self.each_ns * size as f64) as u64;
+        let own = self.measured.get(&size).copied().unwrap_or(line);
+        // A larger batch is not faster: what says otherwise is noise.
+        self.measured.range(..size).map(|(_, &dur)| dur).fold(own, u64::max)
     }
 }
 
@@ -189,6 +193,23 @@ fn simulate(arrivals: &[u64], cost: &Cost, size: usize, delay: u64) -> Outcome {
 }
 
 impl Study {
+    /// Of each size the setting that is best for the target, or nearest to it.
+    fn is_shown(&self, i: usize) -> bool {
+        let same = (0..self.trials.len()).filter(|&other| self.trials[other].size == self.trials[i].size);
+        same.min_by(|&a, &b| self.compare(a, b)) == Some(i)
+    }
+
+    /// Which of two settings is better. The one that leaves the actor most idle serves the most when more comes.
+    fn compare(&self, a: usize, b: usize) -> std::cmp::Ordering {
+        let outcome = |i: usize| &self.trials[i].outcome;
+        let misses = |i: usize| outcome(i).p95 > self.target_ns;
+        let by_latency = outcome(a).p95.cmp(&outcome(b).p95);
+        misses(a).cmp(&misses(b)).then_with(|| match misses(a) {
+            true => by_latency,
+            false => outcome(a).busy.total_cmp(&outcome(b).busy).then(by_latency),
+        })
+    }
+
     pub fn render(&self, actor: &str) -> String {
         use crate::text::duration;
         use std::fmt::Write;
@@ -207,12 +228,12 @@ impl Study {
         let _ = writeln!(out, "actor {actor}: {} messages in {} batches", self.n_messages, self.n_batches);
         let (fixed, each) = (duration(self.cost.fixed_ns as u64), duration(self.cost.each_ns as u64));
         let _ = writeln!(out, "a batch takes {fixed} and {each} for each message (fitted)");
-        if self.cost.measured.len() == 1 {
+        if self.cost.n_sizes == 1 {
             let _ = writeln!(out, "all batches had one size, so what a batch costs beside its messages is unknown");
         }
         let _ = writeln!(out, "\n  size delay ms       p50       p95       p99      /s  busy%   mean");
         let _ = writeln!(out, "      recorded {}", row(&self.measured));
-        for (i, trial) in self.trials.iter().enumerate() {
+        for (i, trial) in self.trials.iter().enumerate().filter(|(i, _)| self.is_shown(*i)) {
             let mark = if self.best == Some(i) { '*' } else { ' ' };
             let _ = writeln!(out, "{mark}{:>5} {:>8} {}", trial.size, trial.delay_ms, row(&trial.outcome));
         }
@@ -243,7 +264,7 @@ mod tests {
     use stark_profile::model::Batch;
 
     fn cost() -> Cost {
-        Cost { measured: BTreeMap::new(), fixed_ns: 8e6, each_ns: 1e6 }
+        Cost { measured: BTreeMap::new(), n_sizes: 2, largest: 8, fixed_ns: 8e6, each_ns: 1e6 }
     }
 
     #[test]
@@ -251,6 +272,13 @@ mod tests {
         let cost = Cost::fit([(1, 9), (2, 10), (4, 12), (8, 16)].into_iter().map(|(n, ms)| (n, ms * 1_000_000)));
         assert!((cost.fixed_ns - 8e6).abs() < 1.0 && (cost.each_ns - 1e6).abs() < 1.0, "{cost:?}");
         assert_eq!(cost.of(16), 24_000_000);
+    }
+
+    #[test]
+    fn a_larger_batch_never_costs_less() {
+        let batches = [(2usize, 50u64), (4, 10), (8, 60)];
+        let cost = Cost::fit(batches.into_iter().flat_map(|batch| [batch; MIN_BATCHES]));
+        assert_eq!((cost.of(2), cost.of(4), cost.of(8)), (50, 50, 60));
     }
 
     #[test]

@@ -92,6 +92,7 @@ fn fitting(text: &str, width: f64) -> Option<String> {
 fn colour(rect: &Rect) -> String {
     let name = rect.label.split(' ').next().unwrap_or_default();
     let hash = name.bytes().fold(5381u32, |hash, byte| hash.wrapping_mul(33) ^ u32::from(byte));
-    let hue = if rect.awaits { 200 + hash % 25 } else { 18 + hash % 34 };
-    format!("hsl({hue}, {}%, {}%)", 65 + hash / 64 % 20, 68 + hash / 4096 % 10)
+    let (a, b) = (hash % 40, hash / 64 % 50);
+    let [red, green, blue] = if rect.awaits { [110 + a, 165 + b, 235] } else { [240, 140 + b + a, 70 + a] };
+    format!("#{red:02x}{green:02x}{blue:02x}")
 }

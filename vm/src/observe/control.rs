@@ -19,8 +19,9 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 /// How long a program that has ended waits for a client to take what it recorded.
 const LINGER: Duration = Duration::from_secs(10);
-/// How often the program as a whole is looked at.
+/// How often the program as a whole is looked at; more often in the beginning, for programs that are soon over.
 const GAUGE_EVERY: Duration = Duration::from_millis(100);
+const FIRST_GAUGE: Duration = Duration::from_millis(4);
 /// With more tasks than this, actors are not looked at one by one.
 const MAX_LOOKED_AT: usize = 10_000;
 
@@ -166,7 +167,7 @@ impl Recording {
 /// Counts ticks as the time goes, also those that it slept through, and looks at the whole now and then.
 fn clock(program: &'static Program, rate_hz: u32, generation: u64) {
     let began = Instant::now();
-    let (mut n_ticks, mut next_gauge) = (0u64, Duration::ZERO);
+    let (mut n_ticks, mut next_gauge, mut pause) = (0u64, Duration::ZERO, FIRST_GAUGE);
     while GENERATION.load(Relaxed) == generation {
         let elapsed = began.elapsed();
         let due = (elapsed.as_secs_f64() * f64::from(rate_hz)) as u64;
@@ -175,7 +176,8 @@ fn clock(program: &'static Program, rate_hz: u32, generation: u64) {
         if elapsed >= next_gauge {
             gauge(program);
             // Large states take long to look through: then less often, so that it stays a hundredth of the time.
-            next_gauge = elapsed + GAUGE_EVERY.max((began.elapsed() - elapsed) * 100);
+            next_gauge = elapsed + pause.max((began.elapsed() - elapsed) * 100);
+            pause = (pause * 2).min(GAUGE_EVERY);
         }
         let next_tick = match rate_hz {
             0 => next_gauge,
