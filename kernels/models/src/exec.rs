@@ -5,11 +5,11 @@
 //! against the step budget, so a model whose loop never ends gives an error.
 
 use smallvec::SmallVec;
-use stark_kernels::Tensor;
+use stark_kernels::{Tensor, accelerator};
 
 use crate::error::{ModelError, Place};
 use crate::graph::{Block, Graph, Instr, Kind, Operand};
-use crate::ops::Args;
+use crate::ops::{Args, OpResult, OpRow};
 use crate::value::Value;
 
 /// How many instructions one run may execute inside loops, unless told otherwise.
@@ -17,14 +17,16 @@ pub const DEFAULT_STEP_BUDGET: u64 = 10_000_000;
 /// How many values are looked through for views of a tensor that is changed in place.
 const MAX_VIEWS_LOOK: usize = 100_000;
 
-/// Runs `graph` on `inputs`, which are as many as `graph.inputs`.
+/// Runs `graph` on `inputs`, which are as many as `graph.inputs`. `on_device`: some tensors are on an accelerator.
 pub fn run(
     file: &std::sync::Arc<str>,
     graph: &Graph,
     inputs: Vec<Value>,
     step_budget: u64,
+    on_device: bool,
 ) -> Result<Value, ModelError> {
-    let mut run = Run { file, graph, slots: vec![Value::None; graph.n_slots as usize], steps: 0, step_budget };
+    let mut run =
+        Run { file, graph, slots: vec![Value::None; graph.n_slots as usize], steps: 0, step_budget, on_device };
     for (slot, input) in graph.inputs.iter().zip(inputs) {
         run.slots[slot.0 as usize] = input;
     }
@@ -41,6 +43,7 @@ struct Run<'a> {
     slots: Vec<Value>,
     steps: u64,
     step_budget: u64,
+    on_device: bool,
 }
 
 impl<'a> Run<'a> {
@@ -66,14 +69,14 @@ impl<'a> Run<'a> {
             Kind::Op(row) => {
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
-                    (row.run)(&Args::new(row, &values))
+                    self.call(row, &values)
                 };
                 self.put(instr, row.name, result)
             }
             Kind::InPlace(row) => {
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
-                    (row.run)(&Args::new(row, &values))
+                    self.call(row, &values)
                 };
                 let result = result.and_then(|new| self.replace(instr.args[0], new));
                 self.put(instr, row.name, result)
@@ -131,6 +134,19 @@ impl<'a> Run<'a> {
                 let message = self.get(instr.args[0]).to_string();
                 Err(ModelError::Raised { class: class.to_string(), message, place: self.place(instr) })
             }
+        }
+    }
+
+    fn call(&self, row: &'static OpRow, values: &[&Value]) -> OpResult {
+        if !self.on_device {
+            return (row.run)(&Args::new(row, values));
+        }
+        let tensors = values.iter().flat_map(|value| tensors_of(value));
+        let on_host = |result: &OpResult| result.as_ref().is_ok_and(|v| tensors_of(v).any(|t| t.memory().is_none()));
+        let result = accelerator::watch(row.name, tensors, || (row.run)(&Args::new(row, values)), on_host);
+        match accelerator::take_fault() {
+            Some(reason) => Err(reason),
+            None => result,
         }
     }
 
@@ -238,6 +254,16 @@ impl<'a> Run<'a> {
     fn fail(&self, instr: &Instr, operator: &str, reason: String) -> ModelError {
         ModelError::Run { operator: operator.into(), place: self.place(instr), reason }
     }
+}
+
+/// A tensor, or those directly in a tuple: arguments and results of operators. Lists are looked into by whoever
+/// takes one.
+fn tensors_of(value: &Value) -> impl Iterator<Item = &Tensor> {
+    let items = match value {
+        Value::Tuple(tuple) => &tuple.items[..],
+        other => std::slice::from_ref(other),
+    };
+    items.iter().filter_map(|item| if let Value::Tensor(t) = item { Some(t) } else { None })
 }
 
 /// A copy of `old`'s whole storage in which `new` stands where `old` lies.

@@ -15,6 +15,7 @@ pub mod onnx;
 pub mod ops;
 pub mod opt;
 pub mod pickle;
+mod place;
 pub mod pt2;
 pub mod safetensors;
 mod signature;
