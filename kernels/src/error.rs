@@ -19,6 +19,8 @@ pub enum TensorError {
     Argument(String),
     /// A combination that is not built.
     Unsupported(String),
+    /// What a device beside the processor could not do.
+    Device(String),
     /// A tensor file that breaks its format.
     Format(String),
 }
@@ -42,6 +44,7 @@ impl fmt::Display for TensorError {
             TensorError::DType(text)
             | TensorError::Argument(text)
             | TensorError::Unsupported(text)
+            | TensorError::Device(text)
             | TensorError::Format(text) => f.write_str(text),
         }
     }

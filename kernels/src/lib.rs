@@ -5,6 +5,7 @@
 //! checks shapes with `stark-shapes` first and answers a [`TensorError`] for what does not fit; nothing panics
 //! on its arguments, and no index is followed before it is checked.
 
+pub mod accelerator;
 pub mod cpu;
 mod device;
 mod element;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use stark_shapes::{DType, Shape, ShapeError, rules};
 
+use crate::accelerator::{self, Accelerator, Memory};
 use crate::cpu::buffer::{Buffer, Pod, bytes_of};
 use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::element::{Elem, Element, Scalar, with_elem, with_word};
@@ -155,6 +156,56 @@ impl Tensor {
             )));
         }
         Ok(self.view(shape.into(), strides.into(), offset))
+    }
+
+    // ---- devices ------------------------------------------------------------------------------
+
+    /// A row-major tensor whose elements an accelerator holds.
+    pub fn from_memory(memory: Arc<dyn Memory>, dtype: DType, shape: &[usize]) -> Result<Tensor> {
+        let bytes = rules::numel(shape)?.checked_mul(dtype.size()).unwrap_or(usize::MAX);
+        Ok(Tensor::from_buffer(Buffer::on_device(memory, bytes)?, dtype, shape))
+    }
+
+    /// The device's copy of the storage behind this view.
+    pub fn memory(&self) -> Option<&Arc<dyn Memory>> {
+        self.buffer.device()
+    }
+
+    /// The storage behind this view in the memory of `accelerator`, copied there when it is not.
+    pub fn memory_on(&self, accelerator: &Arc<dyn Accelerator>) -> Result<Arc<dyn Memory>> {
+        if let Some(memory) = self.memory().filter(|m| Arc::ptr_eq(m.accelerator(), accelerator)) {
+            return Ok(memory.clone());
+        }
+        let memory = accelerator.clone().upload(self.buffer.as_slice::<u8>(), false)?;
+        self.buffer.set_device(memory.clone());
+        Ok(memory)
+    }
+
+    /// The same elements, row-major, with a copy in the memory of `accelerator`: operations on them run there.
+    pub fn to_accelerator(&self, accelerator: &Arc<dyn Accelerator>, constant: bool) -> Result<Tensor> {
+        let copy = self.copied()?;
+        let memory = accelerator.clone().upload(copy.buffer.as_slice::<u8>(), constant)?;
+        copy.buffer.set_device(memory);
+        Ok(copy)
+    }
+
+    /// The same elements in the host's memory alone.
+    pub fn to_host(mut self) -> Result<Tensor> {
+        if self.memory().is_none() {
+            return Ok(self);
+        }
+        match Arc::get_mut(&mut self.buffer) {
+            Some(buffer) => buffer.leave_device(),
+            None => {
+                // The same storage, so that a view keeps its strides.
+                let whole = Buffer::from_slice(self.buffer.as_slice::<u8>())?;
+                self.buffer = Arc::new(whole);
+            }
+        }
+        match crate::accelerator::take_fault() {
+            Some(reason) => Err(TensorError::Device(reason)),
+            None => Ok(self),
+        }
     }
 
     /// Caller keeps the invariant: the new view reaches only what `self`'s storage holds.
@@ -413,6 +464,9 @@ impl Tensor {
 
     /// A row-major copy with storage of its own.
     pub fn copied(&self) -> Result<Tensor> {
+        if let Some(out) = accelerator::map("copy", &[self], &[], self.dtype)? {
+            return Ok(out);
+        }
         with_word!(self.dtype, T => {
             let mut buffer = Buffer::for_overwrite::<T>(self.numel())?;
             let from = self.storage::<T>();
@@ -438,6 +492,9 @@ impl Tensor {
     pub fn to(&self, dtype: DType) -> Result<Tensor> {
         if dtype == self.dtype {
             return Ok(self.clone());
+        }
+        if let Some(out) = accelerator::map("cast", &[self], &[], dtype)? {
+            return Ok(out);
         }
         with_elem!(self.dtype, A => with_elem!(dtype, B => convert::<A, B>(self)))
     }

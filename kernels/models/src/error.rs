@@ -45,6 +45,8 @@ pub enum ModelError {
     UnknownOperators { file: Arc<str>, operators: Vec<UnknownOperator> },
     /// An input does not fit the signature.
     Input { file: Arc<str>, input: String, reason: String },
+    /// The device that the model runs on did not do its part.
+    Device { file: Arc<str>, reason: String },
     /// An operator refused its arguments while the model ran.
     Run { operator: String, place: Place, reason: String },
     /// The model itself raised an exception.
@@ -73,6 +75,7 @@ impl fmt::Display for ModelError {
                 }
                 Ok(())
             }
+            ModelError::Device { file, reason } => write!(f, "{file}: {reason}"),
             ModelError::Input { file, input, reason } => write!(f, "{file}: input `{input}`: {reason}"),
             ModelError::Run { operator, place, reason } => write!(f, "{place}: {operator}: {reason}"),
             ModelError::Raised { class, message, place } => write!(f, "{place}: the model raised {class}: {message}"),

@@ -6,13 +6,13 @@
 
 
 use smallvec::SmallVec;
-use stark_kernels::Tensor;
+use stark_kernels::{Tensor, accelerator};
 use std::time::{Duration, Instant};
 
 use crate::error::{ModelError, Place};
 use crate::graph::{Block, Graph, Instr, Kind, Operand};
 use crate::observe;
-use crate::ops::Args;
+use crate::ops::{Args, OpResult, OpRow};
 use crate::value::Value;
 
 /// How many instructions one run may execute inside loops, unless told otherwise.
@@ -23,16 +23,18 @@ const MAX_VIEWS_LOOK: usize = 100_000;
 /// Sees each instruction after it ran, with all slots before the dead ones are emptied, and how long it took.
 pub type Observer<'a> = dyn FnMut(&Instr, &[Value], Duration) + 'a;
 
-/// Runs `graph` on `inputs`, which are as many as `graph.inputs`.
+/// Runs `graph` on `inputs`, which are as many as `graph.inputs`. `on_device`: some tensors are on an accelerator.
 pub fn run<'o>(
     file: &std::sync::Arc<str>,
     graph: &Graph,
     inputs: Vec<Value>,
     step_budget: u64,
+    on_device: bool,
     observer: Option<&'o mut Observer<'o>>,
 ) -> Result<Value, ModelError> {
     let slots = vec![Value::None; graph.n_slots as usize];
-    let mut run = Run { file, graph, slots, steps: 0, step_budget, observer, is_observed: observe::is_on() };
+    let is_observed = observe::is_on();
+    let mut run = Run { file, graph, slots, steps: 0, step_budget, on_device, observer, is_observed };
     for (slot, input) in graph.inputs.iter().zip(inputs) {
         run.slots[slot.0 as usize] = input;
     }
@@ -52,6 +54,7 @@ struct Run<'a, 'o> {
     observer: Option<&'o mut Observer<'o>>,
     /// Each operator's time is noted.
     is_observed: bool,
+    on_device: bool,
 }
 
 impl<'a> Run<'a, '_> {
@@ -91,7 +94,7 @@ impl<'a> Run<'a, '_> {
                 let begun = self.is_observed.then(Instant::now);
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
-                    (row.run)(&Args::new(row, &values))
+                    self.call(row, &values)
                 };
                 if let Some(begun) = begun {
                     observe::note(row.name, instr.at.line, begun);
@@ -102,7 +105,7 @@ impl<'a> Run<'a, '_> {
                 let begun = self.is_observed.then(Instant::now);
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
-                    (row.run)(&Args::new(row, &values))
+                    self.call(row, &values)
                 };
                 if let Some(begun) = begun {
                     observe::note(row.name, instr.at.line, begun);
@@ -163,6 +166,19 @@ impl<'a> Run<'a, '_> {
                 let message = self.get(instr.args[0]).to_string();
                 Err(ModelError::Raised { class: class.to_string(), message, place: self.place(instr) })
             }
+        }
+    }
+
+    fn call(&self, row: &'static OpRow, values: &[&Value]) -> OpResult {
+        if !self.on_device {
+            return (row.run)(&Args::new(row, values));
+        }
+        let tensors = values.iter().flat_map(|value| tensors_of(value));
+        let on_host = |result: &OpResult| result.as_ref().is_ok_and(|v| tensors_of(v).any(|t| t.memory().is_none()));
+        let result = accelerator::watch(row.name, tensors, || (row.run)(&Args::new(row, values)), on_host);
+        match accelerator::take_fault() {
+            Some(reason) => Err(reason),
+            None => result,
         }
     }
 
@@ -270,6 +286,16 @@ impl<'a> Run<'a, '_> {
     fn fail(&self, instr: &Instr, operator: &str, reason: String) -> ModelError {
         ModelError::Run { operator: operator.into(), place: self.place(instr), reason }
     }
+}
+
+/// A tensor, or those directly in a tuple: arguments and results of operators. Lists are looked into by whoever
+/// takes one.
+fn tensors_of(value: &Value) -> impl Iterator<Item = &Tensor> {
+    let items = match value {
+        Value::Tuple(tuple) => &tuple.items[..],
+        other => std::slice::from_ref(other),
+    };
+    items.iter().filter_map(|item| if let Value::Tensor(t) = item { Some(t) } else { None })
 }
 
 /// A copy of `old`'s whole storage in which `new` stands where `old` lies.

@@ -19,6 +19,7 @@ pub mod ops;
 pub mod opt;
 pub mod pickle;
 pub mod plan;
+mod place;
 pub mod pt2;
 pub mod safetensors;
 mod signature;

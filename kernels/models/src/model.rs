@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use stark_kernels::accelerator::Accelerator;
 use stark_kernels::{DType, Tensor};
 
 use crate::error::ModelError;
@@ -11,6 +12,7 @@ use crate::format::Beside;
 use crate::graph::Graph;
 use crate::mapped::FileBytes;
 use crate::opt::{Pass, optimise};
+use crate::place::{fetch, place_constants, place_input};
 use crate::value::Value;
 use crate::{exec, format};
 
@@ -24,6 +26,8 @@ pub struct Model(Arc<Loaded>);
 struct Loaded {
     file: Arc<str>,
     imported: Imported,
+    /// What it runs on beside the processor.
+    accelerator: Option<Arc<dyn Accelerator>>,
 }
 
 /// What an importer makes of a file.
@@ -109,21 +113,23 @@ impl Model {
         let path = path.as_ref();
         let file: Arc<str> = path.display().to_string().into();
         let bytes = FileBytes::open(path).map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
-        Model::optimised(bytes, file, Beside::file(path), &Pass::ALL)
+        Model::optimised(bytes, file, Beside::file(path), &Pass::ALL, None)
     }
 
     /// As [`Model::load`], from the bytes of the file; `name` is for errors.
     pub fn load_bytes(bytes: impl Into<FileBytes>, name: &str) -> Result<Model, ModelError> {
-        Model::optimised(bytes.into(), name.into(), Beside::Nothing, &Pass::ALL)
+        Model::optimised(bytes.into(), name.into(), Beside::Nothing, &Pass::ALL, None)
     }
 
     /// As [`Model::load_bytes`]; `find` gives the files that a model keeps beside it, by their paths from its folder.
+    /// With an accelerator as [`Model::load_on`].
     pub fn load_with_files(
         bytes: impl Into<FileBytes>,
         name: &str,
         find: &(dyn Fn(&str) -> Result<FileBytes, String> + Sync),
+        accelerator: Option<Arc<dyn Accelerator>>,
     ) -> Result<Model, ModelError> {
-        Model::optimised(bytes.into(), name.into(), Beside::Lookup(find), &Pass::ALL)
+        Model::optimised(bytes.into(), name.into(), Beside::Lookup(find), &Pass::ALL, accelerator)
     }
 
     /// As [`Model::load`], with these passes of the optimiser alone.
@@ -131,13 +137,37 @@ impl Model {
         let path = path.as_ref();
         let file: Arc<str> = path.display().to_string().into();
         let bytes = FileBytes::open(path).map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
-        Model::optimised(bytes, file, Beside::file(path), passes)
+        Model::optimised(bytes, file, Beside::file(path), passes, None)
     }
 
-    fn optimised(bytes: FileBytes, file: Arc<str>, beside: Beside<'_>, passes: &[Pass]) -> Result<Model, ModelError> {
+    /// As [`Model::load`], to run on `accelerator`. What it has no kernel for the processor computes; the
+    /// accelerator's statistics tell which operations those were.
+    pub fn load_on(path: impl AsRef<Path>, accelerator: Arc<dyn Accelerator>) -> Result<Model, ModelError> {
+        let path = path.as_ref();
+        let file: Arc<str> = path.display().to_string().into();
+        let bytes = FileBytes::open(path).map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
+        Model::optimised(bytes, file, Beside::file(path), &Pass::ALL, Some(accelerator))
+    }
+
+    fn optimised(
+        bytes: FileBytes,
+        file: Arc<str>,
+        beside: Beside<'_>,
+        passes: &[Pass],
+        accelerator: Option<Arc<dyn Accelerator>>,
+    ) -> Result<Model, ModelError> {
         let mut imported = format::import(&file, bytes, beside)?;
         optimise(&mut imported.graph, passes);
-        Ok(Model(Arc::new(Loaded { imported, file })))
+        if let Some(accelerator) = &accelerator {
+            let placed = place_constants(&mut imported.graph, accelerator);
+            placed.map_err(|e| ModelError::Device { file: file.clone(), reason: e.to_string() })?;
+        }
+        Ok(Model(Arc::new(Loaded { imported, file, accelerator })))
+    }
+
+    /// What the model runs on beside the processor.
+    pub fn accelerator(&self) -> Option<&Arc<dyn Accelerator>> {
+        self.0.accelerator.as_ref()
     }
 
     /// The file this was loaded from.
@@ -271,7 +301,14 @@ impl Model {
             });
         }
         self.check(&values)?;
-        exec::run(&self.0.file, &self.0.imported.graph, values, step_budget, observer)
+        let (file, graph) = (&self.0.file, &self.0.imported.graph);
+        let Some(accelerator) = &self.0.accelerator else {
+            return exec::run(file, graph, values, step_budget, false, observer);
+        };
+        let failed = |reason: String| ModelError::Device { file: file.clone(), reason };
+        let placed = values.into_iter().map(|value| place_input(value, accelerator)).collect::<Result<_, _>>();
+        let values = placed.map_err(|e| failed(e.to_string()))?;
+        fetch(exec::run(file, graph, values, step_budget, true, observer)?).map_err(failed)
     }
 
     /// Holds the values against what the file states about its inputs.

@@ -1,15 +1,18 @@
-//! Aligned storage of plain numbers, viewed as slices of any of them.
+//! Aligned storage of plain numbers, viewed as slices of any of them; a copy may lie in a device's memory.
 //!
 //! Invariant: `ptr` points at `capacity` initialised bytes, aligned to [`ALIGN`], owned by this buffer.
+//! What a device computed is fetched when the host first looks; a write by the host drops the device's copy.
 //! Every [`Pod`] is valid for every bit pattern, so a view as another element type is odd but never unsound.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use half::{bf16, f16};
 
+use crate::accelerator::{Memory, note_fault};
 use crate::error::{Result, TensorError};
 
 /// A cache line, and the widest vector.
@@ -61,11 +64,15 @@ pub struct Buffer {
     ptr: NonNull<u8>,
     bytes: usize,
     capacity: usize,
+    /// The same bytes on a device.
+    device: OnceLock<Arc<dyn Memory>>,
+    /// Set when the bytes at `ptr` are those of the buffer: at once, unless a device computed them.
+    fetched: OnceLock<()>,
 }
 
 // SAFETY: the memory is owned, and reached mutably only through `&mut Buffer`.
 unsafe impl Send for Buffer {}
-// SAFETY: as above; `&Buffer` only reads.
+// SAFETY: as above; `&Buffer` only reads, save for the one fetch, which `fetched` orders before every read.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
@@ -99,7 +106,7 @@ impl Buffer {
         }
         let limit = max_tensor_bytes();
         let (ptr, capacity) = KEPT.try_with(|kept| kept.borrow_mut().take(bytes)).ok().flatten()?;
-        let buffer = Buffer { ptr, bytes, capacity };
+        let buffer = Buffer::on_host(ptr, bytes, capacity);
         // From here on the buffer counts, and gives its count back when it is dropped.
         let before = LIVE_BYTES.fetch_add(capacity, Ordering::Relaxed);
         (before + capacity <= limit).then_some(buffer)
@@ -113,7 +120,7 @@ impl Buffer {
         }
         let capacity = bytes.next_multiple_of(ALIGN);
         if capacity == 0 {
-            return Ok(Buffer { ptr: dangling(), bytes, capacity });
+            return Ok(Buffer::on_host(dangling(), bytes, capacity));
         }
         let layout = Layout::from_size_align(capacity, ALIGN).map_err(|_| too_large.clone())?;
         // Relaxed: it is a count, nothing is read because of it.
@@ -121,7 +128,7 @@ impl Buffer {
         // SAFETY: the layout has a size above 0.
         let ptr = if before + capacity <= limit { unsafe { alloc_zeroed(layout) } } else { std::ptr::null_mut() };
         match NonNull::new(ptr) {
-            Some(ptr) => Ok(Buffer { ptr, bytes, capacity }),
+            Some(ptr) => Ok(Buffer::on_host(ptr, bytes, capacity)),
             None => {
                 LIVE_BYTES.fetch_sub(capacity, Ordering::Relaxed);
                 Err(too_large)
@@ -139,13 +146,66 @@ impl Buffer {
         self.bytes
     }
 
+    fn on_host(ptr: NonNull<u8>, bytes: usize, capacity: usize) -> Buffer {
+        Buffer { ptr, bytes, capacity, device: OnceLock::new(), fetched: OnceLock::from(()) }
+    }
+
+    /// What a device holds. The host's place for it is set aside now, so that a later fetch needs no memory.
+    pub fn on_device(memory: Arc<dyn Memory>, bytes: usize) -> Result<Buffer> {
+        let mut buffer = Buffer::for_overwrite::<u8>(bytes)?;
+        buffer.device = OnceLock::from(memory);
+        buffer.fetched = OnceLock::new();
+        Ok(buffer)
+    }
+
+    pub fn device(&self) -> Option<&Arc<dyn Memory>> {
+        self.device.get()
+    }
+
+    /// Remembers a device's copy of the bytes; the first one stays.
+    pub fn set_device(&self, memory: Arc<dyn Memory>) {
+        let _ = self.device.set(memory);
+    }
+
+    /// From here on the bytes are the host's alone.
+    pub fn leave_device(&mut self) {
+        self.fetch();
+        self.device = OnceLock::new();
+    }
+
+    /// Without a device this is one load of an atomic.
+    #[inline(always)]
+    fn fetch(&self) {
+        if self.fetched.get().is_none() {
+            self.fetch_now();
+        }
+    }
+
+    #[cold]
+    fn fetch_now(&self) {
+        self.fetched.get_or_init(|| {
+            let Some(memory) = self.device.get() else { return };
+            // SAFETY: the invariant gives `bytes` bytes; nobody has a view of them before `fetched` is set, which
+            // happens once, after this.
+            let into = unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.bytes) };
+            if let Err(reason) = memory.read(into) {
+                into.fill(0);
+                note_fault(reason);
+            }
+        });
+    }
+
     /// All of it as elements of `T`; a remainder smaller than one element is left out.
     pub fn as_slice<T: Pod>(&self) -> &[T] {
+        self.fetch();
         // SAFETY: the invariant gives `bytes` initialised bytes, aligned for any `Pod`, whose bits are all valid.
         unsafe { std::slice::from_raw_parts(self.ptr.as_ptr().cast(), self.bytes / size_of::<T>()) }
     }
 
     pub fn as_mut_slice<T: Pod>(&mut self) -> &mut [T] {
+        if self.device.get().is_some() {
+            self.leave_device();
+        }
         // SAFETY: as in `as_slice`, and `&mut self` makes this the only view.
         unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr().cast(), self.bytes / size_of::<T>()) }
     }

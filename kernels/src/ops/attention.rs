@@ -88,6 +88,44 @@ fn grouped(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, options: A
     scaled_dot_product_attention(q, &widen(k)?, &widen(v)?, mask, Attention { grouped: false, ..options })
 }
 
+/// Attention out of operations that an accelerator has: it holds all scores at once.
+fn by_parts(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: Option<&Tensor>,
+    [l, s]: [usize; 2],
+    scale: f64,
+    options: Attention,
+) -> Result<Tensor> {
+    use super::{add, all, eq, masked_fill, matmul, mul, softmax, where_};
+    // The queries are fewer than the scores.
+    let mut scores = matmul(&mul(q, scale)?, &k.transpose(-1, -2)?)?;
+    let mut hides = options.causal;
+    match mask {
+        Some(keep) if keep.dtype() == DType::Bool => {
+            hides = true;
+            scores = where_(keep, &scores, f64::NEG_INFINITY)?;
+        }
+        Some(added) => {
+            hides = true;
+            scores = add(&scores, added)?;
+        }
+        None => {}
+    }
+    if options.causal {
+        let lower = super::tril(&Tensor::ones(&[l, s], DType::Bool)?, 0)?;
+        scores = where_(&lower, &scores, f64::NEG_INFINITY)?;
+    }
+    let mut weights = softmax(&scores, -1)?;
+    if hides && !options.unseen_is_nan {
+        // Only a query that sees no key has infinite scores alone.
+        let unseen = all(&eq(&scores, f64::NEG_INFINITY)?, &[-1], true)?;
+        weights = masked_fill(&weights, &unseen, 0.0)?;
+    }
+    matmul(&weights, v)
+}
+
 fn attend<T: Product + Real>(
     q: &Tensor,
     k: &Tensor,
@@ -111,6 +149,10 @@ fn attend<T: Product + Real>(
         batch = rules::broadcast(&batch, &mask.shape()[..mask.rank().saturating_sub(2)])?;
         let full: Shape = batch.iter().copied().chain([l, s]).collect();
         rules::broadcast_to(mask.shape(), &full)?;
+    }
+    if crate::accelerator::of([q, k, v]).is_some() {
+        let scale = options.scale.unwrap_or(1.0 / (e as f64).sqrt());
+        return by_parts(q, k, v, mask.as_ref(), [l, s], scale, options);
     }
     if T::DTYPE == DType::F32 && !crate::device::is_reference() {
         let scale = options.scale.unwrap_or(1.0 / (e as f64).sqrt()) as f32;

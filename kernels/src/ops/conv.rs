@@ -2,6 +2,7 @@
 
 use stark_shapes::{Conv, DType, ShapeError, rules, show};
 
+use crate::accelerator::{self, Finish, Kernel as DeviceKernel};
 use crate::cpu::activation::Activation;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::convolve::{self, Plan};
@@ -32,6 +33,17 @@ pub fn conv2d_with(
     if let Some(added) = added.filter(|a| a.shape() != &*shape || a.dtype() != x.dtype() || x.rank() == 3) {
         let out = conv2d_with(x, weight, bias, windows, groups, None, Activation::None)?;
         return super::packed::activate(super::elementwise::add(&out, added)?, activation);
+    }
+    if accelerator::of([x, weight]).is_some() && x.dtype().is_float() && weight.dtype() == x.dtype() {
+        let wide = |t: &Tensor| t.to(super::elementwise::compute_dtype(t.dtype()));
+        let (x4, weight) = (wide(&x4)?.contiguous()?, wide(weight)?.contiguous()?);
+        let (bias, added) = (bias.map(wide).transpose()?, added.map(wide).transpose()?);
+        let finish = Finish { bias: bias.as_ref(), added: added.as_ref(), activation };
+        let kernel = || DeviceKernel::Conv { x: &x4, weight: &weight, windows, groups, shape: &shape, finish };
+        if let Some(out) = accelerator::offer([&x4, &weight], kernel)? {
+            let out = out.to(x.dtype())?;
+            return if x.rank() == 3 { out.squeeze(&[0]) } else { Ok(out) };
+        }
     }
     let in_panels = x.dtype() == DType::F32 && weight.dtype() == DType::F32 && (weight.shape()[1] > 1 || groups == 1);
     if in_panels && !crate::device::is_reference() && bias.is_none_or(|b| b.dtype() == DType::F32) {

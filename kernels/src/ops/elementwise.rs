@@ -2,6 +2,7 @@
 
 use stark_shapes::{DType, Kind, Operand, result_dtype, rules};
 
+use crate::accelerator;
 use crate::cpu::buffer::{Buffer, Pod};
 use crate::cpu::simd::{Kernel, dispatch};
 use crate::cpu::split::{CHUNK, fill_chunks};
@@ -246,6 +247,9 @@ macro_rules! arithmetic {
             let dtype = result_type(&[a, b]);
             let compute = if dtype == DType::Bool { bool_compute(stringify!($name))? } else { compute_dtype(dtype) };
             let (a, b) = (a.to(compute)?, b.to(compute)?);
+            if let Some(out) = accelerator::map(stringify!($name), &[&a, &b], &[], compute)? {
+                return out.to(dtype);
+            }
             let out = with_number!(compute, $T => zip::<$T, $T, $T>(&a, &b, compute, $f)?,
                 _ => return Err(TensorError::dtype(stringify!($name), compute)));
             out.to(dtype)
@@ -285,6 +289,9 @@ pub fn div<'a, 'b>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'b>>) -> Result<Tenso
     let dtype = result_type(&[a, b]).to_float();
     let compute = compute_dtype(dtype);
     let (a, b) = (a.to(compute)?, b.to(compute)?);
+    if let Some(out) = accelerator::map("div", &[&a, &b], &[], compute)? {
+        return out.to(dtype);
+    }
     let out = match compute {
         DType::F64 => zip::<f64, f64, f64>(&a, &b, compute, |x, y| x / y)?,
         _ => zip::<f32, f32, f32>(&a, &b, compute, |x, y| x / y)?,
@@ -370,6 +377,9 @@ macro_rules! comparisons {
                 other => other,
             };
             let (a, b) = (a.to(compute)?, b.to(compute)?);
+            if let Some(out) = accelerator::map(stringify!($name), &[&a, &b], &[], DType::Bool)? {
+                return Ok(out);
+            }
             with_number!(compute, $T => zip::<$T, $T, Bit>(&a, &b, DType::Bool, $f),
                 _ => Err(TensorError::dtype(stringify!($name), compute)))
         }
@@ -386,25 +396,29 @@ comparisons! {
 }
 
 fn logical<'a, 'b>(
+    name: &'static str,
     a: impl Into<Arg<'a>>,
     b: impl Into<Arg<'b>>,
     f: impl Fn(bool, bool) -> bool + Sync + Copy,
 ) -> Result<Tensor> {
     let (a, b) = (a.into().to(DType::Bool)?, b.into().to(DType::Bool)?);
+    if let Some(out) = accelerator::map(name, &[&a, &b], &[], DType::Bool)? {
+        return Ok(out);
+    }
     zip::<Bit, Bit, Bit>(&a, &b, DType::Bool, |x, y| Bit(f(x.0 != 0, y.0 != 0).into()))
 }
 
 /// Both not zero.
 pub fn logical_and<'a, 'b>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'b>>) -> Result<Tensor> {
-    logical(a, b, |x, y| x && y)
+    logical("logical_and", a, b, |x, y| x && y)
 }
 
 pub fn logical_or<'a, 'b>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'b>>) -> Result<Tensor> {
-    logical(a, b, |x, y| x || y)
+    logical("logical_or", a, b, |x, y| x || y)
 }
 
 pub fn logical_xor<'a, 'b>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'b>>) -> Result<Tensor> {
-    logical(a, b, |x, y| x != y)
+    logical("logical_xor", a, b, |x, y| x != y)
 }
 
 fn bitwise<'a, 'b>(
@@ -443,6 +457,9 @@ pub fn where_<'a, 'b>(condition: &Tensor, a: impl Into<Arg<'a>>, b: impl Into<Ar
     }
     let dtype = result_type(&[a, b]);
     let (a, b) = (a.to(dtype)?, b.to(dtype)?);
+    if let Some(out) = accelerator::map("where", &[&a, &b, condition], &[], dtype)? {
+        return Ok(out);
+    }
     let shape = rules::broadcast(&rules::broadcast(a.shape(), b.shape())?, condition.shape())?;
     let strides = [condition, &a, &b].map(|x| expanded_strides(x, &shape));
     let walk = Walk::new(&shape, [&strides[0], &strides[1], &strides[2]], [0; 3]);

@@ -2,6 +2,7 @@
 
 use stark_shapes::{DType, Shape, ShapeError, rules, show};
 
+use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::{Buffer, Pod};
 use crate::element::{Bit, Elem, with_elem, with_word};
 use crate::error::{Result, TensorError};
@@ -43,6 +44,13 @@ pub(crate) fn take(x: &Tensor, at: usize, places: &[usize], shape: &[usize]) -> 
     out_shape.extend_from_slice(shape);
     out_shape.extend_from_slice(&x.shape()[at + 1..]);
     let n = rules::numel(&out_shape)?;
+    if accelerator::of([x]).is_some() {
+        let whole = x.contiguous()?;
+        let kernel = || DeviceKernel::Take { x: &whole, axis: at, places, shape: &out_shape };
+        if let Some(out) = accelerator::offer([&whole], kernel)? {
+            return Ok(out);
+        }
+    }
     let step = x.strides()[at];
     let lead = Walk::new(&x.shape()[..at], [&x.strides()[..at]], [0]);
     let tail = Walk::new(&x.shape()[at + 1..], [&x.strides()[at + 1..]], [0]);

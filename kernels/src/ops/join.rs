@@ -2,6 +2,7 @@
 
 use stark_shapes::{DType, Shape, ShapeError, rules, show};
 
+use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::Buffer;
 use crate::element::{Elem, Scalar, with_elem, with_word};
 use crate::error::{Result, TensorError};
@@ -23,6 +24,13 @@ pub fn cat(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
     let at = rules::axis(axis, shape.len())?;
     let dtype = full.iter().fold(full[0].dtype(), |d, t| stark_shapes::promote(d, t.dtype()));
     let n = rules::numel(&shape)?;
+    if accelerator::of(full.iter().copied()).is_some() {
+        let parts: Vec<Tensor> = full.iter().map(|t| t.to(dtype)).collect::<Result<_>>()?;
+        let kernel = || DeviceKernel::Cat { parts: &parts, axis: at, shape: &shape, dtype };
+        if let Some(out) = accelerator::offer(&parts, kernel)? {
+            return Ok(out);
+        }
+    }
     let strides = crate::tensor::contiguous_strides(&shape);
     with_word!(dtype, W => {
         let mut buffer = Buffer::for_overwrite::<W>(n)?;

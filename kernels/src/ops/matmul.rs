@@ -4,6 +4,7 @@ use half::f16;
 use smallvec::SmallVec;
 use stark_shapes::{DType, ShapeError, rules, show};
 
+use crate::accelerator::{self, Finish, Kernel as DeviceKernel};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::{Mat, Product, batches, gemm};
 use crate::cpu::split::fill_chunks;
@@ -32,6 +33,9 @@ pub fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     // Vectors are matrices of one row or column until the end.
     let left = if a.rank() == 1 { a.unsqueeze(0)? } else { a.clone() };
     let right = if b.rank() == 1 { b.unsqueeze(1)? } else { b.clone() };
+    if let Some(out) = device_product(&left, &right, Finish::default())? {
+        return out.reshape_to(&shape);
+    }
     let out = match dtype {
         DType::F32 => product::<f32>(&left, &right)?,
         DType::F64 => product::<f64>(&left, &right)?,
@@ -45,6 +49,35 @@ pub fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         DType::Bool => return Err(TensorError::dtype("matmul", dtype)),
     };
     out.reshape_to(&shape)
+}
+
+/// `a @ b`, matrices or stacks of them, when an accelerator has one and its floats; halves compute in `Float32`.
+pub(crate) fn device_product(a: &Tensor, b: &Tensor, finish: Finish<'_>) -> Result<Option<Tensor>> {
+    let dtype = a.dtype();
+    if accelerator::of([a, b]).is_none() || !dtype.is_float() {
+        return Ok(None);
+    }
+    let compute = super::elementwise::compute_dtype(dtype);
+    let (a, b) = (a.to(compute)?, b.to(compute)?);
+    let mut shape = rules::broadcast(&a.shape()[..a.rank() - 2], &b.shape()[..b.rank() - 2])?;
+    shape.extend([a.shape()[a.rank() - 2], b.shape()[b.rank() - 1]]);
+    check_bytes(&shape, compute)?;
+    // A stack times one matrix is one tall product.
+    let tall = (a.rank() > 2 && b.rank() == 2 && finish.added.is_none_or(Tensor::is_contiguous)).then_some(());
+    let out = if tall.is_some() {
+        let k = a.shape()[a.rank() - 1];
+        let n = b.shape()[1];
+        let m = rules::numel(&a.shape()[..a.rank() - 1])?;
+        let rows = a.contiguous()?.reshape_to(&[m, k])?;
+        let added = finish.added.map(|t| t.reshape_to(&[m, n])).transpose()?;
+        let finish = Finish { added: added.as_ref(), ..finish };
+        let flat = [m, n];
+        let out = accelerator::offer([&rows, &b], || DeviceKernel::Product { a: &rows, b: &b, shape: &flat, finish })?;
+        out.map(|out| out.reshape_to(&shape)).transpose()?
+    } else {
+        accelerator::offer([&a, &b], || DeviceKernel::Product { a: &a, b: &b, shape: &shape, finish })?
+    };
+    out.map(|out| out.to(dtype)).transpose()
 }
 
 /// The stack of matrices that both operands broadcast to, and where each product finds its factors.
@@ -211,6 +244,13 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     let dtype = same_dtype("linear", x, weight)?;
     if let Some(bias) = bias {
         same_dtype("linear", x, bias)?;
+    }
+    if accelerator::of([x, weight]).is_some() && dtype.is_float() && x.rank() > 1 {
+        let wide = bias.map(|b| b.to(super::elementwise::compute_dtype(dtype))).transpose()?;
+        let finish = Finish { bias: wide.as_ref(), ..Finish::default() };
+        if let Some(out) = device_product(x, &weight.t()?, finish)? {
+            return Ok(out);
+        }
     }
     match dtype {
         DType::F32 => linear_of::<f32>(x, weight, bias, &shape),

@@ -2,6 +2,7 @@
 
 use stark_shapes::{DType, ShapeError, rules, show};
 
+use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::math::{Real, greatest, sum_by};
 use crate::cpu::simd::{Kernel, dispatch};
@@ -57,6 +58,23 @@ fn along(x: &Tensor, axis: i64, f: impl Fn(&Tensor, usize) -> Result<Tensor>) ->
     f(&x.movedim(axis, -1)?, x.shape()[at])?.movedim(-1, at as i64)?.contiguous()
 }
 
+/// `name` of rows of `n` elements, when an accelerator has `x`; halves compute in `Float32`.
+fn device_rows(
+    name: &'static str,
+    x: &Tensor,
+    n: usize,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Option<Tensor>> {
+    if accelerator::of([x]).is_none() || !x.dtype().is_float() {
+        return Ok(None);
+    }
+    let wide = x.to(super::elementwise::compute_dtype(x.dtype()))?.contiguous()?;
+    let out = accelerator::offer([&wide], || DeviceKernel::Rows { name, x: &wide, n, weight, bias, eps })?;
+    out.map(|out| out.to(x.dtype())).transpose()
+}
+
 pub(crate) struct SoftmaxRow<'a, T> {
     pub x: &'a [T],
     pub out: &'a mut [T],
@@ -80,7 +98,10 @@ impl<T: Real> Kernel for SoftmaxRow<'_, T> {
 /// `exp(x)` scaled to sum 1 along `axis`. A row of only -∞ gives NaN.
 pub fn softmax(x: &Tensor, axis: i64) -> Result<Tensor> {
     let x = x.to(x.dtype().to_float())?;
-    along(&x, axis, |x, n| per_row!("softmax", x, n, T => |x: &[T], out: &mut [T]| dispatch(SoftmaxRow { x, out })))
+    along(&x, axis, |x, n| match device_rows("softmax", x, n, None, None, 0.0)? {
+        Some(out) => Ok(out),
+        None => per_row!("softmax", x, n, T => |x: &[T], out: &mut [T]| dispatch(SoftmaxRow { x, out })),
+    })
 }
 
 struct LogSoftmaxRow<'a, T> {
@@ -103,11 +124,10 @@ impl<T: Real> Kernel for LogSoftmaxRow<'_, T> {
 /// The logarithm of [`softmax`], without its rounding to 0.
 pub fn log_softmax(x: &Tensor, axis: i64) -> Result<Tensor> {
     let x = x.to(x.dtype().to_float())?;
-    along(
-        &x,
-        axis,
-        |x, n| per_row!("log_softmax", x, n, T => |x: &[T], out: &mut [T]| dispatch(LogSoftmaxRow { x, out })),
-    )
+    along(&x, axis, |x, n| match device_rows("log_softmax", x, n, None, None, 0.0)? {
+        Some(out) => Ok(out),
+        None => per_row!("log_softmax", x, n, T => |x: &[T], out: &mut [T]| dispatch(LogSoftmaxRow { x, out })),
+    })
 }
 
 struct NormRow<'a, T> {
@@ -185,6 +205,10 @@ fn norm_rows(
     }
     let (w, b) = (parameter(weight, x)?, parameter(bias, x)?);
     let n = rules::numel(shape)?;
+    let device = if centre { "layer_norm" } else { "rms_norm" };
+    if let Some(out) = device_rows(device, x, n, w.as_ref(), b.as_ref(), eps)? {
+        return Ok(out);
+    }
     per_row!("normalisation", x, n, T => |x: &[T], out: &mut [T]| dispatch(NormRow {
         x, out, centre, eps,
         weight: w.as_ref().map(|w| w.slice_of::<T>()),
@@ -249,6 +273,16 @@ pub fn channel_affine(x: &Tensor, scale: &[f64], shift: &[f64]) -> Result<Tensor
     let (c, inner) = channels("channel_affine", x)?;
     if scale.len() != c || shift.len() != c {
         return Err(ShapeError(format!("{} scales and {} shifts for {c} channels", scale.len(), shift.len())).into());
+    }
+    if accelerator::of([x]).is_some() && x.dtype().is_float() {
+        let compute = super::elementwise::compute_dtype(x.dtype());
+        let mut sizes: smallvec::SmallVec<[i64; 6]> = smallvec::smallvec![1; x.rank() - 1];
+        sizes[0] = c as i64;
+        let channel = |numbers: &[f64]| Tensor::from_slice(numbers, &[c])?.to(compute)?.reshape(&sizes);
+        let (scale, shift) = (channel(scale)?, channel(shift)?);
+        if let Some(out) = accelerator::map("affine", &[&x.to(compute)?, &scale, &shift], &[], compute)? {
+            return out.to(x.dtype());
+        }
     }
     fn run<T: Real>(x: &Tensor, c: usize, inner: usize, scale: &[f64], shift: &[f64]) -> Result<Tensor> {
         let x = x.contiguous()?;

@@ -1,7 +1,10 @@
 //! Layers whose weights were packed when the model was loaded, with what follows them done in the same pass.
 
+use std::sync::{Arc, OnceLock};
+
 use stark_shapes::{DType, ShapeError, show};
 
+use crate::accelerator::{self, Accelerator, Finish as DeviceFinish};
 use crate::cpu::activation::Activation;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::Mat;
@@ -14,6 +17,8 @@ use crate::tensor::Tensor;
 /// A `Float32` matrix `[k, n]`, packed to be the right factor of products.
 pub struct PackedMatrix {
     panels: Panels,
+    /// The matrix in the memory of the accelerator that the model was loaded for.
+    on_device: OnceLock<Tensor>,
 }
 
 impl PackedMatrix {
@@ -25,12 +30,22 @@ impl PackedMatrix {
         }
         let (shape, strides) = (weight.shape(), weight.strides());
         let panels = Panels::pack(Mat::new(weight.storage::<f32>(), shape[0], shape[1], strides[0], strides[1]))?;
-        Ok(PackedMatrix { panels })
+        Ok(PackedMatrix { panels, on_device: OnceLock::new() })
     }
 
     /// `[k, n]`.
     pub fn shape(&self) -> [usize; 2] {
         [self.panels.rows(), self.panels.cols()]
+    }
+
+    /// From now on products with this matrix run on `accelerator`, wherever the other factor is.
+    pub fn place(&self, accelerator: &Arc<dyn Accelerator>) -> Result<()> {
+        if self.on_device.get().is_none() {
+            let placed = self.to_tensor()?.to_accelerator(accelerator, true)?;
+            // Another thread may have been faster, with the same numbers.
+            let _ = self.on_device.set(placed);
+        }
+        Ok(())
     }
 
     /// The matrix, as it was.
@@ -73,6 +88,14 @@ pub fn linear_packed(
         let out = added.map_or(Ok(out.clone()), |a| super::elementwise::add(&out, a))?;
         return activate(out, activation);
     }
+    if let Some(matrix) = weight.on_device.get() {
+        let rows = if last == 0 { x.unsqueeze(0)? } else { x.clone() };
+        let added = if last == 0 { added.map(|t| t.unsqueeze(0)).transpose()? } else { added.cloned() };
+        let finish = DeviceFinish { bias, added: added.as_ref(), activation };
+        if let Some(out) = super::matmul::device_product(&rows, matrix, finish)? {
+            return out.reshape_to(&shape);
+        }
+    }
     let m = stark_shapes::rules::numel(&x.shape()[..last])?;
     let mut buffer = Buffer::for_overwrite::<f32>(stark_shapes::rules::numel(&shape)?)?;
     let rows = x.contiguous()?;
@@ -106,6 +129,10 @@ pub fn activate(x: Tensor, activation: Activation) -> Result<Tensor> {
     }
     let dtype = x.dtype();
     let mut x = x.to(DType::F32)?;
+    let (name, slope) = (activation.name(), if let Activation::LeakyRelu(slope) = activation { slope } else { 0.0 });
+    if let Some(out) = accelerator::map(name, &[&x], &[slope.into()], DType::F32)? {
+        return out.to(dtype);
+    }
     fill_chunks(x.make_mut::<f32>()?, CHUNK / 4, |_, piece| dispatch(Apply(activation, piece)));
     x.to(dtype)
 }

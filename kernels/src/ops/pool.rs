@@ -2,6 +2,7 @@
 
 use stark_shapes::{DType, Pool, Shape, ShapeError, rules, show};
 
+use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::batches;
 use crate::cpu::math::Real;
@@ -46,9 +47,24 @@ fn planes<T: Real>(x: &Tensor, shape: &[usize], f: impl Fn(&[T], &mut [T]) + Syn
     Ok(Tensor::from_buffer(buffer, T::DTYPE, shape))
 }
 
+/// Gives what an accelerator that has `$x` makes of its planes; halves compute in `Float32`.
+macro_rules! offer {
+    ($x:ident => $kernel:expr) => {
+        if accelerator::of([$x]).is_some() && $x.dtype().is_float() {
+            let dtype = $x.dtype();
+            let wide = $x.to(super::elementwise::compute_dtype(dtype))?.contiguous()?;
+            let $x = &wide;
+            if let Some(out) = accelerator::offer([$x], || $kernel)? {
+                return out.to(dtype);
+            }
+        }
+    };
+}
+
 /// The greatest element of each window; padding never wins, NaN does.
 pub fn max_pool2d(x: &Tensor, windows: [Pool; 2]) -> Result<Tensor> {
     let shape = rules::pool(x.shape(), &windows)?;
+    offer!(x => DeviceKernel::MaxPool { x, windows, shape: &shape });
     let [h, w] = last_two(x.shape());
     let [oh, ow] = last_two(&shape);
     let [py, px] = windows;
@@ -101,6 +117,7 @@ pub fn avg_pool2d(x: &Tensor, windows: [Pool; 2], average: Average) -> Result<Te
         return Err(TensorError::Argument("the divisor of a mean cannot be 0".into()));
     }
     let shape = rules::pool(x.shape(), &windows)?;
+    offer!(x => DeviceKernel::MeanPool { x, windows, average, shape: &shape });
     let [h, w] = last_two(x.shape());
     let [oh, ow] = last_two(&shape);
     let [py, px] = windows;
@@ -176,6 +193,7 @@ fn share(i: usize, n: usize, out: usize) -> std::ops::Range<usize> {
 /// Means over a grid of `size` pieces, whatever the input's size.
 pub fn adaptive_avg_pool2d(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     let shape = adaptive_shape("adaptive_avg_pool2d", x, size)?;
+    offer!(x => DeviceKernel::AdaptivePool { x, is_max: false, shape: &shape });
     let [h, w] = last_two(x.shape());
     per_plane!("adaptive_avg_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
         for y in 0..size[0] {
@@ -192,6 +210,7 @@ pub fn adaptive_avg_pool2d(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
 /// Maxima over a grid of `size` pieces.
 pub fn adaptive_max_pool2d(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     let shape = adaptive_shape("adaptive_max_pool2d", x, size)?;
+    offer!(x => DeviceKernel::AdaptivePool { x, is_max: true, shape: &shape });
     let [h, w] = last_two(x.shape());
     per_plane!("adaptive_max_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
         for y in 0..size[0] {

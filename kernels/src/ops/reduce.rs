@@ -4,6 +4,7 @@
 
 use stark_shapes::{DType, Kind, Shape, ShapeError, rules, show};
 
+use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::{Buffer, Pod};
 use crate::cpu::math::sum_by;
 use crate::cpu::simd::{Kernel, dispatch};
@@ -45,6 +46,23 @@ fn reduce<A: Pod, R: Pod>(
     Ok(Tensor::from_buffer(buffer, dtype, &shape))
 }
 
+/// `name` of the elements over `axes`, when an accelerator has `x` and a kernel of that name.
+fn on_device(
+    name: &'static str,
+    x: &Tensor,
+    axes: &[i64],
+    keepdim: bool,
+    params: &[f64],
+    dtype: DType,
+) -> Result<Option<Tensor>> {
+    if accelerator::of([x]).is_none() {
+        return Ok(None);
+    }
+    let shape = rules::reduce(x.shape(), axes, keepdim)?;
+    let (x, n) = rows(x, axes)?;
+    accelerator::offer([&x], || DeviceKernel::Reduce { name, x: &x, n, params, shape: &shape, dtype })
+}
+
 struct Sum<'a, T, F>(&'a [T], F);
 
 impl<T: Elem, F: Fn(f64) -> f64> Kernel for Sum<'_, T, F> {
@@ -73,6 +91,11 @@ fn need_elements(name: &str, x: &Tensor, over: &[i64]) -> Result<()> {
 
 /// The sum over `axes` (none: all). Floats keep their dtype and add in `Float64`; ints and bools give `Int64`.
 pub fn sum(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
+    if let Some(out) =
+        on_device("sum", x, axes, keepdim, &[], if x.dtype().is_float() { x.dtype() } else { DType::I64 })?
+    {
+        return Ok(out);
+    }
     if x.dtype().is_float() {
         return with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| T::from_f64(sum_f64(row, |x| x))));
     }
@@ -86,6 +109,9 @@ pub fn mean(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
     if !x.dtype().is_float() {
         return Err(TensorError::DType(format!("mean needs floats, not {}: convert with to(Float32)", x.dtype())));
     }
+    if let Some(out) = on_device("mean", x, axes, keepdim, &[], x.dtype())? {
+        return Ok(out);
+    }
     with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
         T::from_f64(sum_f64(row, |x| x) / row.len() as f64)
     }))
@@ -93,6 +119,11 @@ pub fn mean(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
 
 /// The product over `axes` (none: all). Ints and bools give `Int64`.
 pub fn prod(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
+    if let Some(out) =
+        on_device("prod", x, axes, keepdim, &[], if x.dtype().is_float() { x.dtype() } else { DType::I64 })?
+    {
+        return Ok(out);
+    }
     if x.dtype().is_float() {
         return with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
             T::from_f64(row.iter().fold(1.0, |p, x| p * x.to_f64()))
@@ -125,6 +156,9 @@ macro_rules! extremes {
         #[doc = concat!("The ", $name, " over `axes` (none: all). NaN wins.")]
         pub fn $all(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
             need_elements($name, x, axes)?;
+            if let Some(out) = on_device(stringify!($all), x, axes, keepdim, &[], x.dtype())? {
+                return Ok(out);
+            }
             with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
                 row[best(row, |a: T, b: T| a $beats b)]
             }))
@@ -140,6 +174,9 @@ macro_rules! extremes {
         pub fn $arg(x: &Tensor, axis: Option<i64>, keepdim: bool) -> Result<Tensor> {
             let axes: &[i64] = axis.as_slice();
             need_elements($name, x, axes)?;
+            if let Some(out) = on_device(stringify!($arg), x, axes, keepdim, &[], DType::I64)? {
+                return Ok(out);
+            }
             with_elem!(x.dtype(), T => reduce::<T, i64>(x, axes, keepdim, DType::I64, |row| {
                 best(row, |a: T, b: T| a $beats b) as i64
             }))
@@ -154,6 +191,9 @@ extremes! {
 
 /// True when any element over `axes` (none: all) is not zero.
 pub fn any(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
+    if let Some(out) = on_device("any", x, axes, keepdim, &[], DType::Bool)? {
+        return Ok(out);
+    }
     with_elem!(x.dtype(), T => reduce::<T, Bit>(x, axes, keepdim, DType::Bool, |row| {
         Bit(row.iter().any(|x| *x != T::default()).into())
     }))
@@ -161,6 +201,9 @@ pub fn any(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
 
 /// True when no element over `axes` (none: all) is zero.
 pub fn all(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
+    if let Some(out) = on_device("all", x, axes, keepdim, &[], DType::Bool)? {
+        return Ok(out);
+    }
     with_elem!(x.dtype(), T => reduce::<T, Bit>(x, axes, keepdim, DType::Bool, |row| {
         Bit(row.iter().all(|x| *x != T::default()).into())
     }))
@@ -176,9 +219,19 @@ pub fn std(x: &Tensor, axes: &[i64], correction: f64, keepdim: bool) -> Result<T
     spread("std", x, axes, correction, keepdim, f64::sqrt)
 }
 
-fn spread(name: &str, x: &Tensor, axes: &[i64], correction: f64, keepdim: bool, f: fn(f64) -> f64) -> Result<Tensor> {
+fn spread(
+    name: &'static str,
+    x: &Tensor,
+    axes: &[i64],
+    correction: f64,
+    keepdim: bool,
+    f: fn(f64) -> f64,
+) -> Result<Tensor> {
     if !x.dtype().is_float() {
         return Err(TensorError::dtype(name, x.dtype()));
+    }
+    if let Some(out) = on_device(name, x, axes, keepdim, &[correction], x.dtype())? {
+        return Ok(out);
     }
     with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
         let mean = sum_f64(row, |x| x) / row.len() as f64;
@@ -196,6 +249,9 @@ pub fn norm(x: &Tensor, p: f64, axes: &[i64], keepdim: bool) -> Result<Tensor> {
     if p.is_infinite() && p < 0.0 {
         need_elements("norm", x, axes)?;
     }
+    if let Some(out) = on_device(if p == 2.0 { "norm2" } else { "norm" }, x, axes, keepdim, &[p], x.dtype())? {
+        return Ok(out);
+    }
     with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
         T::from_f64(match p {
             2.0 => sum_f64(row, |x| x * x).sqrt(),
@@ -211,6 +267,9 @@ pub fn norm(x: &Tensor, p: f64, axes: &[i64], keepdim: bool) -> Result<Tensor> {
 /// `log(sum(exp(x)))` over `axes`, without overflow.
 pub fn logsumexp(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
     let x = x.to(x.dtype().to_float())?;
+    if let Some(out) = on_device("logsumexp", &x, axes, keepdim, &[], x.dtype())? {
+        return Ok(out);
+    }
     with_elem!(x.dtype(), T => reduce::<T, T>(&x, axes, keepdim, x.dtype(), |row| {
         let top = row.iter().fold(f64::NEG_INFINITY, |m, x| { let x = x.to_f64(); if x > m || x.is_nan() { x } else { m } });
         if top.is_infinite() { return T::from_f64(top) }

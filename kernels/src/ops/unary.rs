@@ -2,6 +2,7 @@
 
 use stark_shapes::DType;
 
+use crate::accelerator;
 use crate::cpu::buffer::{Buffer, Pod};
 use crate::cpu::math;
 use crate::cpu::simd::{Kernel, dispatch};
@@ -67,8 +68,20 @@ pub(crate) fn map<A: Pod, R: Pod>(x: &Tensor, dtype: DType, f: impl Map<A, R>) -
 }
 
 /// A float function in both widths: ints become `Float32`, halves compute in it.
-fn float(x: &Tensor, f: impl Map<f32, f32>, g: impl Map<f64, f64>) -> Result<Tensor> {
+fn float(
+    name: &'static str,
+    params: &[f64],
+    x: &Tensor,
+    f: impl Map<f32, f32>,
+    g: impl Map<f64, f64>,
+) -> Result<Tensor> {
     let dtype = x.dtype().to_float();
+    if accelerator::of([x]).is_some() {
+        let compute = compute_dtype(dtype);
+        if let Some(out) = accelerator::map(name, &[&x.to(compute)?], params, compute)? {
+            return out.to(dtype);
+        }
+    }
     match dtype {
         DType::F64 => map::<f64, f64>(x, dtype, g),
         _ => map::<f32, f32>(&x.to(DType::F32)?, DType::F32, f)?.to(dtype),
@@ -89,7 +102,7 @@ macro_rules! float_ops {
                 #[inline(always)]
                 fn map(&self, $x: f64) -> f64 { $g }
             }
-            float(x, Op, Op)
+            float(stringify!($name), &[], x, Op, Op)
         }
     )* };
 }
@@ -173,7 +186,7 @@ macro_rules! float_ops_with {
                 #[inline(always)]
                 fn map(&self, $x: f64) -> f64 { let Op { $($arg),* } = *self; $f }
             }
-            float(x, Op { $($arg: $arg as f32),* }, Op { $($arg: $arg),* })
+            float(stringify!($name), &[$($arg),*], x, Op { $($arg: $arg as f32),* }, Op { $($arg: $arg),* })
         }
     )* };
 }
@@ -198,6 +211,11 @@ macro_rules! number_ops {
             let compute = compute_dtype(dtype);
             if dtype == DType::Bool {
                 return Err(TensorError::dtype(stringify!($name), dtype));
+            }
+            if accelerator::of([x]).is_some() {
+                if let Some(out) = accelerator::map(stringify!($name), &[&x.to(compute)?], &[], compute)? {
+                    return out.to(dtype);
+                }
             }
             match compute {
                 DType::F32 => { type $T = f32; map::<f32, f32>(&x.to(compute)?, compute, By($float))?.to(dtype) }
@@ -236,6 +254,8 @@ pub fn relu6(x: &Tensor) -> Result<Tensor> {
 pub fn round_decimals(x: &Tensor, decimals: i32) -> Result<Tensor> {
     let scale = 10f64.powi(decimals);
     float(
+        "round_decimals",
+        &[scale],
         x,
         By(move |x: f32| ((f64::from(x) * scale).round_ties_even() / scale) as f32),
         By(move |x: f64| (x * scale).round_ties_even() / scale),
@@ -248,6 +268,12 @@ macro_rules! float_tests {
         pub fn $name(x: &Tensor) -> Result<Tensor> {
             if !x.dtype().is_float() {
                 return Tensor::full(x.shape(), $of_int, DType::Bool);
+            }
+            if accelerator::of([x]).is_some() {
+                let wide = x.to(compute_dtype(x.dtype()))?;
+                if let Some(out) = accelerator::map(stringify!($name), &[&wide], &[], DType::Bool)? {
+                    return Ok(out);
+                }
             }
             with_elem!(x.dtype(), T => map::<T, Bit>(x, DType::Bool, By(|x: T| Bit(($f)(x.to_f64()).into()))))
         }
@@ -262,7 +288,11 @@ float_tests! {
 
 /// True where the element is zero.
 pub fn logical_not(x: &Tensor) -> Result<Tensor> {
-    map::<Bit, Bit>(&x.to(DType::Bool)?, DType::Bool, By(|x: Bit| Bit((x.0 == 0).into())))
+    let x = x.to(DType::Bool)?;
+    if let Some(out) = accelerator::map("logical_not", &[&x], &[], DType::Bool)? {
+        return Ok(out);
+    }
+    map::<Bit, Bit>(&x, DType::Bool, By(|x: Bit| Bit((x.0 == 0).into())))
 }
 
 /// Bit by bit on ints, "not" on bools.
@@ -293,7 +323,7 @@ pub fn nan_to_num(x: &Tensor, nan: f64, posinf: Option<f64>, neginf: Option<f64>
         f64::NEG_INFINITY => bottom,
         v => v,
     };
-    float(x, By(move |x: f32| one(x.into()) as f32), By(one))
+    float("nan_to_num", &[nan, top, bottom], x, By(move |x: f32| one(x.into()) as f32), By(one))
 }
 
 /// `x` below 0 scaled by `weight`: one number, or one per channel (axis 1).

@@ -11,7 +11,12 @@ fn fixture(name: &str) -> String {
 
 /// Exit status, standard output and standard error.
 fn stark(args: &[&str]) -> (Option<i32>, String, String) {
-    let out = Command::new(env!("CARGO_BIN_EXE_stark")).args(args).output().expect("stark runs");
+    stark_with(args, &[])
+}
+
+fn stark_with(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stark"));
+    let out = command.args(args).envs(environment.iter().copied()).output().expect("stark runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     (out.status.code(), text(out.stdout), text(out.stderr))
 }
@@ -83,6 +88,36 @@ fn a_measurement_ends_in_json_and_writes_the_outputs() {
     let bytes = std::fs::read(output).expect("the outputs");
     let outputs = safetensors::SafeTensors::parse(&bytes).expect("safetensors");
     assert_eq!(outputs.get("out.0").expect("out.0").shape(), [3, 10]);
+}
+
+#[test]
+fn a_device_computes_or_is_said_to_be_absent() {
+    let (model, cases) = (fixture("digits_mlp.pt"), fixture("digits_mlp.io.safetensors"));
+    let verify = ["model", "verify", &model, &cases, "--device", "opencl"];
+    let (_, devices, _) = stark(&["devices"]);
+    if devices.lines().any(|l| l.starts_with("opencl") && l.contains("none: ")) {
+        println!("skipped: {devices}");
+    } else {
+        let (status, out, err) = stark(&verify);
+        assert_eq!(status, Some(0), "{out}{err}");
+        assert!(out.contains("cases on opencl") && out.contains("all within tolerance"), "{out}");
+        let (status, _, err) = stark(&["model", "verify", &model, &cases, "--device", "opencl:99"]);
+        assert_eq!(status, Some(2));
+        assert!(err.contains("there is no OpenCL device 99"), "{err}");
+    }
+    let off = [("STARK_OPENCL", "off")];
+    let start = std::time::Instant::now();
+    let (status, _, err) = stark_with(&verify, &off);
+    assert_eq!(status, Some(2));
+    assert_eq!(err, "error: OpenCL is switched off by STARK_OPENCL=off\n");
+    let (status, out, _) = stark_with(&["devices"], &off);
+    assert_eq!(status, Some(0));
+    assert!(out.contains("none: OpenCL is switched off"), "{out}");
+    // An absent OpenCL costs nothing; `ocl` alone would look for 10 seconds.
+    assert!(start.elapsed().as_secs() < 5);
+    let (status, _, err) = stark(&["model", "verify", &model, &cases, "--device", "opencl:x"]);
+    assert_eq!(status, Some(2));
+    assert!(err.contains("is not `opencl` or `opencl:N`"), "{err}");
 }
 
 #[test]

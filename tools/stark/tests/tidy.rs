@@ -48,6 +48,8 @@ fn crates_import_only_what_the_architecture_allows() {
         ("kernels/shapes", &[]),
         ("kernels", &["stark-shapes"]),
         ("kernels/models", &["stark-kernels", "stark-shapes"]),
+        ("kernels/opencl-late", &[]),
+        ("kernels/opencl", &["stark-kernels", "stark-opencl-late", "stark-shapes"]),
         ("std", &[]),
         ("tools/project", &["stark-syntax"]),
         ("tools/lsp", &["stark-syntax", "stark-compiler", "stark-fmt", "stark-project", "stark-shapes", "stark-std"]),
@@ -63,6 +65,7 @@ fn crates_import_only_what_the_architecture_allows() {
                 "stark-scheduler",
                 "stark-kernels",
                 "stark-models",
+                "stark-opencl",
                 "stark-shapes",
             ],
         ),
@@ -88,6 +91,8 @@ fn unsafe_code_stays_in_its_rooms() {
         "scheduler/src/",
         "kernels/src/cpu/",
         "kernels/models/src/mapped.rs",
+        "kernels/opencl-late/src/lib.rs",
+        "kernels/opencl/src/driver.rs",
     ];
     for folder in ["compiler", "vm", "scheduler", "kernels", "std", "tools", "bench"] {
         for (path, line) in lines_with(folder, "allow(unsafe_code)") {

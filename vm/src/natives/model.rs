@@ -3,7 +3,7 @@
 //! A model's work runs on the calling worker; its kernels split over the others through the lent `Parallel`.
 
 use super::support::{Outcome, answers, texts};
-use super::tensor::{dtype_of_code, ints, sizes_of, tensor, value_of};
+use super::tensor::{device_of, dtype_of_code, ints, sizes_of, tensor, value_of};
 use super::text::json_quote;
 use super::{NativeCx, NativeRow, asset};
 use crate::fault::{Fault, FaultKind};
@@ -25,6 +25,7 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     model_outputs "(Model) -> Vec<String>";
     model_parameters "(Model) -> Int";
     model_device "(Model) -> String";
+    device_stats "(String) -> Map<String, Int>";
     tensors_load "(String) -> Map<String, Tensor>" Assets;
     tensors_save "<E>(String, Map<String, Tensor<E>>) -> ()" Files;
     use_tokenizer "(String) -> ()" Assets;
@@ -78,17 +79,17 @@ fn model<'a>(cx: &'a NativeCx<'_>) -> &'a Model {
     cx.opaque::<Model>(0)
 }
 
-/// Loads for the processor; `gpu` is accepted and falls back to it, as everywhere where there is no device.
+/// `auto` is the processor.
 fn model_load(cx: &NativeCx<'_>) -> Outcome {
-    let device = cx.str(1);
-    let kind = device.split(':').next().unwrap_or("");
-    if !matches!(kind, "auto" | "cpu" | "gpu") {
-        return Err(Fault::value(format!("device {device:?} is none of \"auto\", \"cpu\", \"gpu\", \"gpu:N\"")));
-    }
     let path = cx.str(0);
-    let model = match asset::open(cx, path) {
-        Some(bytes) => Model::load_with_files(bytes?, path, &asset::beside(cx, path)),
-        None => Model::load(path),
+    let device = match cx.str(1) {
+        "auto" => None,
+        name => device_of(name)?,
+    };
+    let model = match (asset::open(cx, path), device) {
+        (Some(bytes), device) => Model::load_with_files(bytes?, path, &asset::beside(cx, path), device),
+        (None, Some(device)) => Model::load_on(path, device),
+        (None, None) => Model::load(path),
     };
     let model = model.map_err(model_fault)?;
     Ok(Value::opaque(cx.ret_type(), Box::new(model)))
@@ -144,8 +145,31 @@ fn model_parameters(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::int(model(cx).n_parameters() as i64))
 }
 
-fn model_device(_: &NativeCx<'_>) -> Outcome {
-    Ok(Value::str("cpu"))
+fn model_device(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::str(model(cx).accelerator().map_or("cpu", |accelerator| accelerator.name())))
+}
+
+/// What a device did so far; the processor counts nothing.
+fn device_stats(cx: &NativeCx<'_>) -> Outcome {
+    let mut map = Value::map(cx.ret_type());
+    let Some(device) = device_of(cx.str(0))? else { return Ok(map) };
+    let done = device.statistics();
+    let counts = [
+        ("kernels", done.n_kernels),
+        ("busy_ns", done.busy_ns),
+        ("uploads", done.n_uploads),
+        ("uploaded_bytes", done.uploaded_bytes),
+        ("downloads", done.n_downloads),
+        ("downloaded_bytes", done.downloaded_bytes),
+        ("used_bytes", done.used_bytes),
+        ("peak_bytes", done.peak_bytes),
+        ("kept_bytes", done.kept_bytes),
+        ("on_host", done.on_host.iter().map(|(_, n)| n).sum()),
+    ];
+    for (name, n) in counts {
+        map.map_mut().insert(Value::str(name), Value::int(i64::try_from(n).unwrap_or(i64::MAX)));
+    }
+    Ok(map)
 }
 
 fn tensors_load(cx: &NativeCx<'_>) -> Outcome {

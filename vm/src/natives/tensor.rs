@@ -1,5 +1,7 @@
 //! Tensors as values: making, reading, shapes and indexing.
 
+use std::sync::Arc;
+
 use super::support::{Outcome, answers, size};
 use super::system::seed_of;
 use super::{NativeCx, NativeRow};
@@ -8,6 +10,7 @@ use crate::heap::Opaque;
 use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
 use stark_bytecode::{Elem, TypeDesc};
+use stark_kernels::accelerator::{self, Accelerator};
 use stark_kernels::{DType, Scalar, Tensor, TensorError, ops};
 use stark_shapes::{Dim, Symbolic};
 
@@ -78,7 +81,7 @@ pub(crate) fn fault(e: TensorError) -> Fault {
         TensorError::Shape(_) => FaultKind::ShapeError,
         TensorError::Index { .. } => FaultKind::IndexError,
         TensorError::TooLarge { .. } => FaultKind::OutOfMemoryError,
-        TensorError::Format(_) => FaultKind::IoError,
+        TensorError::Format(_) | TensorError::Device(_) => FaultKind::IoError,
         TensorError::DType(_) | TensorError::Argument(_) | TensorError::Unsupported(_) => FaultKind::ValueError,
     };
     Fault::new(kind, e.to_string())
@@ -130,7 +133,14 @@ pub(super) fn value_of(info: &'static TypeInfo, t: Tensor) -> Outcome {
 }
 
 pub(super) fn answer(cx: &NativeCx<'_>, t: Result<Tensor, TensorError>) -> Outcome {
-    value_of(cx.ret_type(), t.map_err(fault)?)
+    let t = t.map_err(fault)?;
+    if t.memory().is_none() {
+        // An operand may have been on a device that did not give it back.
+        if let Some(reason) = accelerator::take_fault() {
+            return Err(fault(TensorError::Device(reason)));
+        }
+    }
+    value_of(cx.ret_type(), t)
 }
 
 fn many(cx: &NativeCx<'_>, ts: Result<Vec<Tensor>, TensorError>) -> Outcome {
@@ -313,18 +323,36 @@ fn tensor_len(cx: &NativeCx<'_>) -> Outcome {
     n.map(|n| Value::int(n as i64)).ok_or_else(|| Fault::shape("a tensor of rank 0 has no length"))
 }
 
-fn tensor_device(_: &NativeCx<'_>) -> Outcome {
-    Ok(Value::str("cpu"))
+fn tensor_device(cx: &NativeCx<'_>) -> Outcome {
+    Ok(Value::str(tensor(cx, 0).memory().map_or("cpu", |memory| memory.accelerator().name())))
 }
 
-/// Where there is no device of that kind the tensor stays where it is: on the processor.
-fn tensor_to_device(cx: &mut NativeCx<'_>) -> Outcome {
-    let device = cx.str(1);
-    let (kind, number) = device.split_once(':').unwrap_or((device, "0"));
-    if !matches!(kind, "cpu" | "gpu") || number.parse::<u32>().is_err() {
-        return Err(Fault::value(format!("device {device:?} is neither \"cpu\" nor \"gpu\" nor \"gpu:N\"")));
+/// What a program means by the name of a device: `None` is the processor. `gpu` falls back to it where there is none,
+/// `opencl` asks for OpenCL.
+pub(super) fn device_of(name: &str) -> Result<Option<Arc<dyn Accelerator>>, Fault> {
+    let refuse =
+        || Fault::value(format!("device {name:?} is none of \"cpu\", \"gpu\", \"gpu:N\", \"opencl\", \"opencl:N\""));
+    let failed = |e: stark_opencl::Error| fault(TensorError::Device(e.to_string()));
+    let (kind, number) = name.split_once(':').unwrap_or((name, "0"));
+    let number: usize = number.parse().map_err(|_| refuse())?;
+    match kind {
+        "cpu" => Ok(None),
+        "gpu" => Ok(stark_opencl::gpu(number).map_err(failed)?.map(|device| device as Arc<dyn Accelerator>)),
+        "opencl" => Ok(Some(stark_opencl::open(number).map_err(failed)?)),
+        _ => Err(refuse()),
     }
-    Ok(cx.take(0))
+}
+
+/// Operations on the result run where it is.
+fn tensor_to_device(cx: &mut NativeCx<'_>) -> Outcome {
+    let device = device_of(cx.str(1))?;
+    let t = tensor(cx, 0);
+    match device {
+        Some(device) if t.memory().is_some_and(|memory| Arc::ptr_eq(memory.accelerator(), &device)) => Ok(cx.take(0)),
+        Some(device) => answer(cx, t.to_accelerator(&device, false)),
+        None if t.memory().is_none() => Ok(cx.take(0)),
+        None => answer(cx, t.clone().to_host()),
+    }
 }
 
 fn tensor_to(cx: &NativeCx<'_>) -> Outcome {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use stark_kernels::accelerator::Statistics;
 use stark_kernels::{Tensor, safetensors};
 
 use super::Session;
@@ -32,7 +33,7 @@ pub struct Args {
     /// How long to measure
     #[arg(long, default_value_t = 3.0, value_name = "S", allow_negative_numbers = true)]
     seconds: f64,
-    /// What computes: cpu, or reference (plain loops on one core)
+    /// What computes: cpu, opencl or opencl:N, or reference (plain loops on one core)
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     device: String,
 }
@@ -62,6 +63,8 @@ pub fn main(args: &Args) -> Result<i32, String> {
         std::fs::write(path, bytes).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     drop(outputs);
+    let before = session.statistics();
+    let mut warmed = 0;
     let mut times = session.run(|model| -> Result<Vec<Duration>, String> {
         let run = |until: Instant, times: &mut Vec<Duration>| {
             while times.len() < MAX_RUNS {
@@ -78,19 +81,24 @@ pub fn main(args: &Args) -> Result<i32, String> {
         };
         let mut times = Vec::new();
         run(Instant::now() + Duration::from_secs_f64(args.seconds * WARM_UP), &mut times)?;
+        warmed = times.len();
         times.clear();
         run(Instant::now() + Duration::from_secs_f64(args.seconds), &mut times)?;
         Ok(times)
     })?;
+    let statistics = before.zip(session.statistics());
     times.sort_unstable();
     // The nearest rank.
     let rank = |q: f64| times[((times.len() as f64 * q).ceil() as usize).clamp(1, times.len()) - 1];
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
     let (median, p99, min) = (ms(rank(0.5)), ms(rank(0.99)), ms(times[0]));
-    let (n, threads, device) = (times.len(), session.threads.n_threads(), session.device.name());
+    let (n, threads, device) = (times.len(), session.threads.n_threads(), &session.device_name);
     println!("{}: {n} runs on {device}, {threads} threads", args.model.display());
     println!("  median {median:.4} ms, 99 of 100 within {p99:.4} ms, fastest {min:.4} ms");
     println!("  loaded in {:.3} ms, first run {:.3} ms", ms(load), ms(first));
+    if let Some((before, after)) = &statistics {
+        tell_device(before, after, warmed + times.len());
+    }
     println!(
         "{{\"median_ms\": {median:.6}, \"p99_ms\": {p99:.6}, \"min_ms\": {min:.6}, \"load_ms\": {:.6}, \
          \"first_ms\": {:.6}, \"runs\": {n}, \"threads\": {threads}, \"device\": \"{device}\"}}",
@@ -98,6 +106,28 @@ pub fn main(args: &Args) -> Result<i32, String> {
         ms(first)
     );
     Ok(0)
+}
+
+/// What a device beside the processor did in each of `n` runs.
+fn tell_device(before: &Statistics, after: &Statistics, n: usize) {
+    let each = |f: fn(&Statistics) -> u64| (f(after) - f(before)) as f64 / n as f64;
+    println!(
+        "  each run: {:.1} kernels, busy {:.4} ms; {:.1} uploads of {:.0} bytes, {:.1} downloads of {:.0} bytes",
+        each(|s| s.n_kernels),
+        each(|s| s.busy_ns) / 1e6,
+        each(|s| s.n_uploads),
+        each(|s| s.uploaded_bytes),
+        each(|s| s.n_downloads),
+        each(|s| s.downloaded_bytes)
+    );
+    println!(
+        "  device memory: {} bytes in use, {} at most, {} kept for the next run",
+        after.used_bytes, after.peak_bytes, after.kept_bytes
+    );
+    for (operation, count) in &after.on_host {
+        let earlier = before.on_host.iter().find(|(name, _)| name == operation).map_or(0, |(_, n)| *n);
+        println!("  on the processor: {operation}, {:.1} times a run", (count - earlier) as f64 / n as f64);
+    }
 }
 
 fn inputs(file: &Tensors) -> Result<Vec<Tensor>, String> {

@@ -7,6 +7,7 @@ mod verify;
 use std::path::Path;
 use std::sync::Arc;
 
+use stark_kernels::accelerator::Statistics;
 use stark_kernels::{Device, Threads, with_device, with_parallel};
 use stark_models::Model;
 use stark_models::opt::Pass;
@@ -44,12 +45,19 @@ const MAX_THREADS: usize = 1024;
 struct Session {
     model: Model,
     device: Device,
+    /// As `--device` says it.
+    device_name: String,
     threads: Arc<Threads>,
 }
 
 impl Session {
     fn load(path: &Path, device: &str, threads: Option<usize>) -> Result<Session, String> {
-        let device: Device = device.parse()?;
+        let opencl = stark_opencl::by_name(device).transpose().map_err(|e| e.to_string())?;
+        let device_name = device.to_string();
+        let device: Device = match &opencl {
+            Some(_) => Device::Cpu,
+            None => device.parse().map_err(|e: String| format!("{e}, opencl and opencl:N"))?,
+        };
         let n = threads.unwrap_or_else(default_threads);
         if n == 0 || n > MAX_THREADS {
             return Err(format!("--threads is {n}; it must be from 1 to {MAX_THREADS}"));
@@ -58,8 +66,17 @@ impl Session {
         // The error names the file.
         // The reference device runs the graph as the file has it.
         let passes = if device == Device::Reference { &[][..] } else { &Pass::ALL };
-        let model = Model::load_with(path, passes).map_err(|e| e.to_string())?;
-        Ok(Session { model, device, threads })
+        let model = match opencl {
+            Some(opencl) => Model::load_on(path, opencl),
+            None => Model::load_with(path, passes),
+        };
+        let model = model.map_err(|e| e.to_string())?;
+        Ok(Session { model, device, device_name, threads })
+    }
+
+    /// What a device beside the processor did so far.
+    fn statistics(&self) -> Option<Statistics> {
+        self.model.accelerator().map(|accelerator| accelerator.statistics())
     }
 
     fn run<R>(&self, work: impl FnOnce(&Model) -> R) -> R {

@@ -29,7 +29,7 @@ pub struct Args {
     /// Relative tolerance
     #[arg(long, default_value_t = 1e-4, allow_negative_numbers = true)]
     rtol: f64,
-    /// What computes: cpu, or reference (plain loops on one core)
+    /// What computes: cpu, opencl or opencl:N, or reference (plain loops on one core)
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     device: String,
     /// Threads for kernels; by default one for each core
@@ -72,13 +72,7 @@ pub fn main(args: &Args) -> Result<i32, String> {
         }
     }
     let file = args.model.display();
-    println!(
-        "{file}: {} cases on {}, atol {}, rtol {}",
-        names.cases.len(),
-        session.device.name(),
-        args.atol,
-        args.rtol
-    );
+    println!("{file}: {} cases on {}, atol {}, rtol {}", names.cases.len(), session.device_name, args.atol, args.rtol);
     for (name, worst) in names.outputs.iter().zip(&worst) {
         let (absolute, relative) = (worst.absolute, worst.relative);
         println!("  {name:<20} largest error {absolute:.3e}, relative {relative:.3e}, in {} elements", worst.n);

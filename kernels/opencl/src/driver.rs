@@ -1,0 +1,233 @@
+//! All use of `ocl`: devices, memory, programs and the queue, as little as the backend needs.
+//!
+//! Invariant: one in-order queue a device. What was queued earlier is done before what is queued later starts, so a
+//! block may be given to the next kernel as soon as the last one that uses it is queued.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+
+use ocl::core::{
+    self, ArgVal, CommandQueue, Context, DeviceId, DeviceInfo as Ask, DeviceType, Event, Kernel, Mem, MemFlags,
+    ProfilingInfo, ProfilingInfoResult, Program, ProgramInfo, ProgramInfoResult,
+};
+
+use crate::{Error, Result};
+
+/// What `stark devices` tells, and what the backend decides by.
+#[derive(Debug, Clone)]
+pub struct DeviceInfo {
+    pub platform: String,
+    pub name: String,
+    pub vendor: String,
+    pub driver: String,
+    pub version: String,
+    pub is_cpu: bool,
+    pub compute_units: u32,
+    pub global_bytes: u64,
+    /// The largest single block.
+    pub block_bytes: u64,
+    pub local_bytes: u64,
+    /// Whether device and host share their memory.
+    pub is_unified: bool,
+    pub has_f64: bool,
+    id: DeviceId,
+}
+
+fn say(what: &str, error: impl std::fmt::Display) -> Error {
+    // `ocl` frames its messages in lines of signs, and ends them with an address.
+    let text = error.to_string();
+    let tells = |l: &str| {
+        l.chars().any(char::is_alphanumeric) && !["####", "Please visit", "http"].iter().any(|frame| l.starts_with(frame))
+    };
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| tells(l)).collect();
+    Error::Device(format!("{what}: {}", lines.join(" ")))
+}
+
+/// Every device of every platform. At once and without `ocl` when OpenCL is absent.
+pub fn devices() -> Result<Vec<DeviceInfo>> {
+    stark_opencl_late::n_platforms().map_err(Error::Absent)?;
+    let mut found = Vec::new();
+    for platform in core::get_platform_ids().map_err(|e| say("platforms", e))? {
+        let name = core::get_platform_info(platform, core::PlatformInfo::Name).map(|n| n.to_string());
+        let name = name.unwrap_or_else(|_| "unnamed platform".into());
+        // A platform whose devices are gone says so with an error.
+        let Ok(ids) = core::get_device_ids(platform, Some(DeviceType::ALL), None) else { continue };
+        found.extend(ids.into_iter().filter_map(|id| describe(&name, id)));
+    }
+    if found.is_empty() { Err(Error::Absent(stark_opencl_late::Absent::NoPlatform)) } else { Ok(found) }
+}
+
+fn describe(platform: &str, id: DeviceId) -> Option<DeviceInfo> {
+    let raw = |ask: Ask| core::get_device_info_raw(id, ask as u32).unwrap_or_default();
+    let text = |ask| String::from_utf8_lossy(&raw(ask)).trim_matches(['\0', ' ']).to_string();
+    let number = |ask| {
+        let bytes = raw(ask);
+        let mut word = [0; 8];
+        word.get_mut(..bytes.len()).map(|place| place.copy_from_slice(&bytes));
+        u64::from_le_bytes(word)
+    };
+    let usable = number(Ask::Available) != 0 && number(Ask::CompilerAvailable) != 0;
+    usable.then(|| DeviceInfo {
+        platform: platform.to_string(),
+        name: text(Ask::Name),
+        vendor: text(Ask::Vendor),
+        driver: text(Ask::DriverVersion),
+        version: text(Ask::Version),
+        is_cpu: number(Ask::Type) & DeviceType::CPU.bits() != 0,
+        compute_units: number(Ask::MaxComputeUnits) as u32,
+        global_bytes: number(Ask::GlobalMemSize),
+        block_bytes: number(Ask::MaxMemAllocSize),
+        local_bytes: number(Ask::LocalMemSize),
+        is_unified: number(Ask::HostUnifiedMemory) != 0,
+        has_f64: text(Ask::Extensions).split(' ').any(|e| e == "cl_khr_fp64"),
+        id,
+    })
+}
+
+/// A device with its context and queue.
+pub struct Driver {
+    device: DeviceId,
+    context: Context,
+    queue: CommandQueue,
+}
+
+/// One argument of a kernel.
+pub enum Arg<'a> {
+    Mem(&'a Mem),
+    /// A null pointer.
+    Nothing,
+    Int(i32),
+    Bytes(&'a [u8]),
+    Float(f32),
+    Double(f64),
+}
+
+impl Arg<'_> {
+    /// The same argument for another launch.
+    pub fn again(&self) -> Arg<'_> {
+        match *self {
+            Arg::Mem(mem) => Arg::Mem(mem),
+            Arg::Nothing => Arg::Nothing,
+            Arg::Int(x) => Arg::Int(x),
+            Arg::Bytes(bytes) => Arg::Bytes(bytes),
+            Arg::Float(x) => Arg::Float(x),
+            Arg::Double(x) => Arg::Double(x),
+        }
+    }
+}
+
+impl Driver {
+    pub fn open(info: &DeviceInfo) -> Result<Driver> {
+        let context = core::create_context(None, &[info.id], None, None).map_err(|e| say("context", e))?;
+        let queue = core::create_command_queue(&context, info.id, Some(core::QUEUE_PROFILING_ENABLE));
+        Ok(Driver { device: info.id, queue: queue.map_err(|e| say("queue", e))?, context })
+    }
+
+    /// Compiles, or loads what [`Driver::binary`] gave for the same device.
+    pub fn build(&self, source: &str, options: &str, binary: Option<&[u8]>) -> Result<Program> {
+        let options = CString::new(options).map_err(|e| say("options", e))?;
+        let program = match binary {
+            Some(binary) => core::create_program_with_binary(&self.context, &[self.device], &[binary]),
+            None => {
+                let source = CString::new(source).map_err(|e| say("source", e))?;
+                core::create_program_with_source(&self.context, &[source])
+            }
+        };
+        let program = program.map_err(|e| say("program", e))?;
+        core::build_program(&program, Some(&[self.device]), &options, None, None).map_err(|e| say("build", e))?;
+        Ok(program)
+    }
+
+    pub fn binary(program: &Program) -> Option<Vec<u8>> {
+        match core::get_program_info(program, ProgramInfo::Binaries) {
+            Ok(ProgramInfoResult::Binaries(mut binaries)) => binaries.pop().filter(|b| !b.is_empty()),
+            _ => None,
+        }
+    }
+
+    pub fn kernel(program: &Program, name: &str) -> Result<Kernel> {
+        core::create_kernel(program, name).map_err(|e| say(name, e))
+    }
+
+    /// A block of its own, at least one byte.
+    pub fn allocate(&self, bytes: usize) -> Result<Mem> {
+        let flags = MemFlags::READ_WRITE | MemFlags::ALLOC_HOST_PTR;
+        // SAFETY: no host memory is handed over.
+        let made = unsafe { core::create_buffer::<_, u8>(&self.context, flags, bytes.max(1), None) };
+        made.map_err(|e| say("memory", e))
+    }
+
+    /// A block that holds `bytes`. Nothing waits: no kernel knows the block yet.
+    pub fn copy_of(&self, bytes: &[u8]) -> Result<Mem> {
+        if bytes.is_empty() {
+            return self.allocate(1);
+        }
+        let flags = MemFlags::READ_WRITE | MemFlags::COPY_HOST_PTR;
+        // SAFETY: the bytes are copied before the call returns.
+        let made = unsafe { core::create_buffer(&self.context, flags, bytes.len(), Some(bytes)) };
+        made.map_err(|e| say("memory", e))
+    }
+
+    /// Waits for all that was queued.
+    pub fn read(&self, mem: &Mem, into: &mut [u8]) -> Result<()> {
+        if into.is_empty() {
+            return core::finish(&self.queue).map_err(|e| say("queue", e));
+        }
+        // SAFETY: the read is done when the call returns.
+        let read =
+            unsafe { core::enqueue_read_buffer(&self.queue, mem, true, 0, into, None::<Event>, None::<&mut Event>) };
+        read.map_err(|e| say("read", e))
+    }
+
+    /// Queues a kernel over `global` items in groups of `local`. Kernels are those of `cl` and `map` alone, and their
+    /// callers in this crate pass the arguments that each declares and blocks as large as it goes through.
+    pub fn queue(
+        &self,
+        kernel: &Kernel,
+        args: &[Arg<'_>],
+        global: [usize; 3],
+        local: Option<[usize; 3]>,
+    ) -> Result<Event> {
+        for (index, arg) in args.iter().enumerate() {
+            let value = match arg {
+                Arg::Mem(mem) => ArgVal::mem(mem),
+                Arg::Nothing => ArgVal::mem_null(),
+                Arg::Int(x) => ArgVal::scalar(x),
+                Arg::Float(x) => ArgVal::scalar(x),
+                Arg::Double(x) => ArgVal::scalar(x),
+                // SAFETY: the bytes are alive until they are copied, below.
+                Arg::Bytes(bytes) => unsafe { ArgVal::from_raw(bytes.len(), bytes.as_ptr().cast(), false) },
+            };
+            core::set_kernel_arg(kernel, index as u32, value).map_err(|e| say("argument", e))?;
+        }
+        let mut event = Event::null();
+        // SAFETY: as the function's description says, checked by the conformance suite.
+        let queued = unsafe {
+            core::enqueue_kernel(&self.queue, kernel, 3, None, &global, local, None::<Event>, Some(&mut event))
+        };
+        queued.map_err(|e| say("kernel", e))?;
+        Ok(event)
+    }
+
+    /// Lets the device begin with what was queued.
+    pub fn flush(&self) -> Result<()> {
+        core::flush(&self.queue).map_err(|e| say("queue", e))
+    }
+
+    pub fn finish(&self) -> Result<()> {
+        core::finish(&self.queue).map_err(|e| say("queue", e))
+    }
+
+    /// When a kernel started and ended, in nanoseconds; `None` while it runs.
+    pub fn span(event: &Event) -> Option<(u64, u64)> {
+        match (
+            core::get_event_profiling_info(event, ProfilingInfo::Start),
+            core::get_event_profiling_info(event, ProfilingInfo::End),
+        ) {
+            (Ok(ProfilingInfoResult::Start(start)), Ok(ProfilingInfoResult::End(end))) if end >= start => {
+                Some((start, end))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! One opened device: its kernels, its memory, its counts.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ocl::core::{Event, Kernel as ClKernel, Mem};
+use stark_kernels::accelerator::{Accelerator, Kernel, Memory, Statistics};
+use stark_kernels::{DType, Tensor, TensorError};
+
+use crate::cache::Cache;
+use crate::driver::{Arg, DeviceInfo, Driver};
+use crate::pool::Pool;
+use crate::{Error, Result};
+
+/// The environment variable that limits device memory, in MiB; three quarters of the device's memory otherwise.
+const LIMIT: &str = "STARK_OPENCL_MEMORY_MB";
+/// The environment variable that picks the products' family, `tile` or `local`, whatever the device is.
+const FAMILY: &str = "STARK_OPENCL_PRODUCTS";
+/// The device begins with queued work at the latest after this many kernels.
+const FLUSH_EVERY: u64 = 16;
+/// Events whose times are still to be read, before those that are done are.
+const MAX_EVENTS: usize = 512;
+
+/// How products are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Register tiles over packed panels: devices that are processors.
+    Tile,
+    /// Squares in local memory: devices beside the processor.
+    Local,
+}
+
+pub struct OpenCl {
+    name: String,
+    info: DeviceInfo,
+    pub(crate) family: Family,
+    driver: Driver,
+    pool: Pool,
+    cache: Cache,
+    /// Kernels by program and name. The lock also keeps the arguments of one launch together.
+    kernels: Mutex<HashMap<String, ClKernel>>,
+    events: Mutex<Vec<Event>>,
+    counts: Counts,
+    on_host: Mutex<HashMap<&'static str, u64>>,
+}
+
+#[derive(Default)]
+struct Counts {
+    kernels: AtomicU64,
+    uploads: AtomicU64,
+    uploaded: AtomicU64,
+    downloads: AtomicU64,
+    downloaded: AtomicU64,
+    busy_ns: AtomicU64,
+}
+
+/// A block of the device's memory.
+pub struct Block {
+    device: Arc<dyn Accelerator>,
+    engine: Arc<OpenCl>,
+    mem: Option<Mem>,
+    size: usize,
+    /// The bytes asked for.
+    bytes: usize,
+    /// Constants are packed for products once, by how the product sees them.
+    packed: Option<Mutex<HashMap<PackKey, Arc<Block>>>>,
+}
+
+/// Offset, two steps and two sizes of a factor, the matrices of its stack, and 1 for a left one.
+pub type PackKey = [usize; 7];
+
+impl Block {
+    pub fn mem(&self) -> &Mem {
+        match &self.mem {
+            Some(mem) => mem,
+            None => unreachable!("a block has its memory until it is dropped"),
+        }
+    }
+
+    pub fn arg(&self) -> Arg<'_> {
+        Arg::Mem(self.mem())
+    }
+
+    /// What `make` gives for a constant is kept.
+    pub fn packed(&self, key: PackKey, make: impl FnOnce() -> Result<Arc<Block>>) -> Result<Arc<Block>> {
+        let Some(packed) = &self.packed else { return make() };
+        let mut packed = lock(packed);
+        if let Some(block) = packed.get(&key) {
+            return Ok(block.clone());
+        }
+        let block = make()?;
+        packed.insert(key, block.clone());
+        Ok(block)
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Some(mem) = self.mem.take() {
+            self.engine.pool.give_back(mem, self.size);
+        }
+    }
+}
+
+impl Memory for Block {
+    fn accelerator(&self) -> &Arc<dyn Accelerator> {
+        &self.device
+    }
+
+    fn read(&self, into: &mut [u8]) -> Result<(), String> {
+        let engine = &self.engine;
+        engine.counts.downloads.fetch_add(1, Relaxed);
+        engine.counts.downloaded.fetch_add(into.len() as u64, Relaxed);
+        let n = into.len().min(self.bytes);
+        engine.driver.read(self.mem(), &mut into[..n]).map_err(|e| e.to_string())
+    }
+}
+
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number that kernels count with. Larger tensors stay with the processor.
+pub fn int(n: usize) -> Option<i32> {
+    i32::try_from(n).ok()
+}
+
+impl OpenCl {
+    pub(crate) fn new(index: usize, info: DeviceInfo) -> Result<OpenCl> {
+        let limit = match std::env::var(LIMIT) {
+            Ok(text) => match text.parse::<u64>().ok().and_then(|mb| mb.checked_mul(1 << 20)) {
+                Some(limit) if limit > 0 => limit,
+                _ => return Err(Error::Setting(format!("{LIMIT} is {text:?}, not a number of MiB"))),
+            },
+            Err(_) => info.global_bytes / 4 * 3,
+        };
+        let family = match std::env::var(FAMILY).as_deref() {
+            Ok("tile") => Family::Tile,
+            Ok("local") => Family::Local,
+            Ok(other) => return Err(Error::Setting(format!("{FAMILY} is {other:?}, neither \"tile\" nor \"local\""))),
+            Err(_) if info.is_cpu => Family::Tile,
+            Err(_) => Family::Local,
+        };
+        Ok(OpenCl {
+            name: if index == 0 { "opencl".into() } else { format!("opencl:{index}") },
+            family,
+            driver: Driver::open(&info)?,
+            info,
+            pool: Pool::new(limit),
+            cache: Cache::new(),
+            kernels: Mutex::default(),
+            events: Mutex::default(),
+            counts: Counts::default(),
+            on_host: Mutex::default(),
+        })
+    }
+
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// Waits for all that was queued.
+    pub fn finish(&self) -> Result<()> {
+        self.driver.finish()
+    }
+
+    fn block(self: &Arc<Self>, (mem, size): (Mem, usize), bytes: usize, constant: bool) -> Arc<Block> {
+        let device: Arc<dyn Accelerator> = self.clone();
+        let packed = constant.then(Mutex::default);
+        Arc::new(Block { device, engine: self.clone(), mem: Some(mem), size, bytes, packed })
+    }
+
+    /// Memory whose bytes the next kernel writes.
+    pub(crate) fn fresh(self: &Arc<Self>, bytes: usize) -> Result<Arc<Block>> {
+        Ok(self.block(self.pool.take(&self.driver, bytes)?, bytes, false))
+    }
+
+    /// Small numbers that go along with a kernel.
+    pub(crate) fn numbers(self: &Arc<Self>, numbers: &[i32]) -> Result<Arc<Block>> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        self.counts.uploads.fetch_add(1, Relaxed);
+        self.counts.uploaded.fetch_add(bytes.len() as u64, Relaxed);
+        Ok(self.block(self.pool.copy_of(&self.driver, &bytes)?, bytes.len(), false))
+    }
+
+    /// The block behind a tensor, copied to the device when it is not there.
+    pub(crate) fn of(self: &Arc<Self>, tensor: &Tensor) -> Result<Arc<Block>, TensorError> {
+        let device: Arc<dyn Accelerator> = self.clone();
+        let memory: Arc<dyn std::any::Any + Send + Sync> = tensor.memory_on(&device)?;
+        memory.downcast::<Block>().map_err(|_| TensorError::Device("the memory is of another backend".into()))
+    }
+
+    /// Queues `kernel` of the program `key`, which `source` gives the text and options of when it is new.
+    ///
+    /// The callers, one for each kernel in `cl`, keep what [`Driver::queue`] says of them.
+    pub(crate) fn launch(
+        &self,
+        key: &str,
+        kernel: &str,
+        source: impl FnOnce() -> (String, String),
+        args: &[Arg<'_>],
+        global: [usize; 3],
+        local: Option<[usize; 3]>,
+    ) -> Result<()> {
+        if global.contains(&0) {
+            return Ok(());
+        }
+        // Work groups of one item are loops to a processor; others choose for themselves.
+        let local = local.or_else(|| self.info.is_cpu.then_some([1, 1, 1]));
+        let mut kernels = lock(&self.kernels);
+        let full = format!("{key}/{kernel}");
+        if !kernels.contains_key(&full) {
+            let (text, options) = source();
+            let made = self.build(&text, &options, kernel)?;
+            kernels.insert(full.clone(), made);
+        }
+        let event = self.driver.queue(&kernels[&full], args, global, local)?;
+        drop(kernels);
+        let n = self.counts.kernels.fetch_add(1, Relaxed);
+        if n % FLUSH_EVERY == FLUSH_EVERY - 1 {
+            self.driver.flush()?;
+        }
+        let mut events = lock(&self.events);
+        events.push(event);
+        if events.len() >= MAX_EVENTS {
+            self.read_times(&mut events);
+            // A device that gives no times must not hold events for ever.
+            if events.len() >= MAX_EVENTS {
+                events.drain(..MAX_EVENTS / 2);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_times(&self, events: &mut Vec<Event>) {
+        events.retain(|event| match Driver::span(event) {
+            Some((start, end)) => {
+                self.counts.busy_ns.fetch_add(end - start, Relaxed);
+                false
+            }
+            None => true,
+        });
+    }
+
+    fn build(&self, source: &str, options: &str, kernel: &str) -> Result<ClKernel> {
+        let info = &self.info;
+        let mut hasher = blake3::Hasher::new();
+        for part in [source, options, &info.platform, &info.name, &info.driver, &info.version] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+        }
+        let key = hasher.finalize();
+        if let Some(binary) = self.cache.get(&key) {
+            // A driver may refuse what an older one of the same name gave.
+            let made = self.driver.build(source, options, Some(&binary)).and_then(|p| Driver::kernel(&p, kernel));
+            if let Ok(made) = made {
+                return Ok(made);
+            }
+        }
+        let program = self.driver.build(source, options, None)?;
+        let made = Driver::kernel(&program, kernel)?;
+        if let Some(binary) = Driver::binary(&program) {
+            self.cache.put(&key, &binary);
+        }
+        Ok(made)
+    }
+
+    fn run_kernel(self: &Arc<Self>, kernel: &Kernel<'_>) -> Result<Option<Tensor>, TensorError> {
+        match *kernel {
+            Kernel::Map { name, inputs, params, shape, dtype } => self.map(name, inputs, params, shape, dtype),
+            Kernel::Reduce { name, x, n, params, shape, dtype } => self.reduce(name, x, n, params, shape, dtype),
+            Kernel::Rows { name, x, n, weight, bias, eps } => self.rows(name, x, n, weight, bias, eps),
+            Kernel::Product { a, b, shape, finish } => self.product(a, b, shape, finish),
+            Kernel::Conv { x, weight, windows, groups, shape, finish } => {
+                self.conv(x, weight, windows, groups, shape, finish)
+            }
+            Kernel::MaxPool { x, windows, shape } => self.max_pool(x, windows, shape),
+            Kernel::MeanPool { x, windows, average, shape } => self.mean_pool(x, windows, average, shape),
+            Kernel::AdaptivePool { x, is_max, shape } => self.adaptive_pool(x, is_max, shape),
+            Kernel::Take { x, axis, places, shape } => self.take(x, axis, places, shape),
+            Kernel::Cat { parts, axis, shape, dtype } => self.cat(parts, axis, shape, dtype),
+        }
+    }
+
+    /// A tensor to fill, with its block; `None` when a kernel cannot count its elements.
+    pub(crate) fn make(
+        self: &Arc<Self>,
+        shape: &[usize],
+        dtype: DType,
+    ) -> Result<Option<(Tensor, Arc<Block>)>, TensorError> {
+        let n = stark_shapes::rules::numel(shape)?;
+        let Some(bytes) = n.checked_mul(dtype.size()).filter(|_| int(n).is_some()) else { return Ok(None) };
+        let block = self.fresh(bytes)?;
+        Ok(Some((Tensor::from_memory(block.clone(), dtype, shape)?, block)))
+    }
+
+    /// `-D` settings for the types that sums are kept in.
+    pub(crate) fn sums(&self) -> &'static str {
+        if self.info.has_f64 { "double" } else { "float" }
+    }
+}
+
+impl Accelerator for OpenCl {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn upload(self: Arc<Self>, bytes: &[u8], constant: bool) -> Result<Arc<dyn Memory>, TensorError> {
+        self.counts.uploads.fetch_add(1, Relaxed);
+        self.counts.uploaded.fetch_add(bytes.len() as u64, Relaxed);
+        Ok(self.block(self.pool.copy_of(&self.driver, bytes)?, bytes.len(), constant))
+    }
+
+    fn run(self: Arc<Self>, kernel: &Kernel<'_>) -> Result<Option<Tensor>, TensorError> {
+        self.run_kernel(kernel)
+    }
+
+    fn note_host(&self, operation: &'static str) {
+        *lock(&self.on_host).entry(operation).or_default() += 1;
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.read_times(&mut lock(&self.events));
+        let memory = self.pool.counts();
+        let mut on_host: Vec<_> = lock(&self.on_host).iter().map(|(name, n)| (*name, *n)).collect();
+        on_host.sort_by_key(|(name, n)| (std::cmp::Reverse(*n), *name));
+        let counts = &self.counts;
+        Statistics {
+            n_kernels: counts.kernels.load(Relaxed),
+            n_uploads: counts.uploads.load(Relaxed),
+            uploaded_bytes: counts.uploaded.load(Relaxed),
+            n_downloads: counts.downloads.load(Relaxed),
+            downloaded_bytes: counts.downloaded.load(Relaxed),
+            used_bytes: memory.used,
+            peak_bytes: memory.peak,
+            kept_bytes: memory.kept,
+            busy_ns: counts.busy_ns.load(Relaxed),
+            on_host,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Device memory: blocks are kept by size for the next tensor, all together below a limit.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ocl::core::Mem;
+
+use crate::driver::Driver;
+use crate::{Error, Result};
+
+/// Blocks and counts of one device.
+pub struct Pool {
+    limit: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    kept: BTreeMap<usize, Vec<Mem>>,
+    counts: Counts,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    pub used: u64,
+    pub peak: u64,
+    pub kept: u64,
+}
+
+/// Sizes are rounded up to eighths of a power of two, so that a model with varying lengths finds its blocks again.
+fn class(bytes: usize) -> usize {
+    let bytes = bytes.max(256);
+    let step = (bytes.next_power_of_two() / 16).max(64);
+    bytes.next_multiple_of(step)
+}
+
+impl Pool {
+    pub fn new(limit: u64) -> Pool {
+        Pool { limit, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    /// A block of at least `bytes`, and its size.
+    pub fn take(&self, driver: &Driver, bytes: usize) -> Result<(Mem, usize)> {
+        let size = class(bytes);
+        let mut state = self.state();
+        if let Some(mem) = state.kept.get_mut(&size).and_then(Vec::pop) {
+            state.counts.kept -= size as u64;
+            state.counts.use_more(size);
+            return Ok((mem, size));
+        }
+        self.make_room(&mut state, size)?;
+        let mem = driver.allocate(size)?;
+        state.counts.use_more(size);
+        Ok((mem, size))
+    }
+
+    /// A block that holds `bytes`.
+    pub fn copy_of(&self, driver: &Driver, bytes: &[u8]) -> Result<(Mem, usize)> {
+        let size = bytes.len().max(1);
+        let mut state = self.state();
+        self.make_room(&mut state, size)?;
+        let mem = driver.copy_of(bytes)?;
+        state.counts.use_more(size);
+        Ok((mem, size))
+    }
+
+    /// Takes back what `take` gave; kernels that use it may still be queued.
+    pub fn give_back(&self, mem: Mem, size: usize) {
+        let mut state = self.state();
+        state.counts.used -= size as u64;
+        // What `copy_of` made has no size that is asked for again.
+        if size == class(size) {
+            state.counts.kept += size as u64;
+            state.kept.entry(size).or_default().push(mem);
+        }
+    }
+
+    fn make_room(&self, state: &mut State, size: usize) -> Result<()> {
+        let fits = |counts: &Counts| counts.used + counts.kept + size as u64 <= self.limit;
+        while !fits(&state.counts) {
+            let Some(mut last) = state.kept.last_entry() else {
+                return Err(Error::Memory { bytes: size as u64, used: state.counts.used, limit: self.limit });
+            };
+            let size = *last.key();
+            last.get_mut().pop();
+            if last.get().is_empty() {
+                last.remove();
+            }
+            state.counts.kept -= size as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Counts {
+    fn use_more(&mut self, size: usize) {
+        self.used += size as u64;
+        self.peak = self.peak.max(self.used);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_close_and_stable() {
+        for bytes in (0..100_000).step_by(37).chain([1 << 20, (1 << 20) + 1, 123_456_789]) {
+            let size = class(bytes);
+            assert!(size >= bytes && size <= bytes.max(256) + bytes / 8 + 64, "{bytes}: {size}");
+            assert_eq!(class(size), size);
+        }
+    }
+}
