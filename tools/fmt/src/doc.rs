@@ -220,9 +220,12 @@ impl<'s> Printer<'_, 's> {
     fn group_fits(&self, at: usize) -> bool {
         let mut room = self.room();
         let mut depth = 0usize;
-        for command in &self.commands[at..] {
+        // In the group that ends the statement, behind this one: it breaks rather than this.
+        let mut in_last = false;
+        for (i, command) in self.commands.iter().enumerate().skip(at) {
             let width = match command {
                 Cmd::Open { .. } => {
+                    in_last |= depth == 0 && i > at && self.ends_line(i);
                     depth += 1;
                     continue;
                 }
@@ -230,6 +233,7 @@ impl<'s> Printer<'_, 's> {
                     depth = depth.saturating_sub(1);
                     continue;
                 }
+                Cmd::Line(_) if in_last => return true,
                 Cmd::Text(text) => match first_line(text) {
                     Ok(width) => width,
                     Err(width) => return width <= room,
@@ -244,6 +248,21 @@ impl<'s> Printer<'_, 's> {
             match room.checked_sub(width) {
                 Some(left) => room = left,
                 None => return false,
+            }
+        }
+        true
+    }
+
+    /// Whether nothing but the line's end follows the group that opens at `at`.
+    fn ends_line(&self, at: usize) -> bool {
+        let mut depth = 0usize;
+        for command in &self.commands[at..] {
+            match command {
+                Cmd::Open { .. } => depth += 1,
+                Cmd::Close => depth -= 1,
+                Cmd::Hard { .. } if depth == 0 => return true,
+                Cmd::Text(_) | Cmd::Space | Cmd::Line(_) if depth == 0 => return false,
+                _ => {}
             }
         }
         true

@@ -20,7 +20,7 @@ fn main() {
     let args = Arguments::from_args();
     let root = std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).expect("the repository");
     let folder = root.join("tools/stark/tests/sessions");
-    let mut pages = vec![root.join("docs/commands.md"), root.join("docs/bundles.md")];
+    let mut pages = ["commands", "bundles", "tutorial"].map(|page| root.join(format!("docs/{page}.md"))).to_vec();
     let entries = std::fs::read_dir(&folder).expect("the folder of sessions");
     pages.extend(entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
     pages.sort();
