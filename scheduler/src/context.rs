@@ -1,5 +1,6 @@
 //! What a task may ask of its scheduler during a turn.
 
+use std::cell::Cell;
 use std::ops::Deref;
 
 use crate::core::Handle;
@@ -13,11 +14,12 @@ pub struct Context<'a, T: Task> {
     task: &'a TaskRef<T>,
     worker: usize,
     budget: u32,
+    spent: Cell<u32>,
 }
 
 impl<'a, T: Task> Context<'a, T> {
     pub(crate) fn new(handle: &'a Handle<T>, task: &'a TaskRef<T>, worker: usize, budget: u32) -> Self {
-        Self { handle, task, worker, budget }
+        Self { handle, task, worker, budget, spent: Cell::new(budget) }
     }
 
     /// The task whose turn it is.
@@ -37,6 +39,15 @@ impl<'a, T: Task> Context<'a, T> {
     /// How many reductions this turn may spend.
     pub fn budget(&self) -> u32 {
         self.budget
+    }
+
+    /// Says how much of the budget this turn has used. Without a word, all of it.
+    pub fn set_spent(&self, reductions: u32) {
+        self.spent.set(reductions.min(self.budget));
+    }
+
+    pub(crate) fn spent(&self) -> u32 {
+        self.spent.get()
     }
 
     /// Says why the task is about to park.

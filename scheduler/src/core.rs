@@ -198,6 +198,21 @@ impl<T: Task> Handle<T> {
         self.home.core.timers.cancel(key).is_some()
     }
 
+    /// Whether [`Handle::run_next`] would run the task at `addr`.
+    pub fn can_run_next(&self, addr: usize) -> bool {
+        worker::can_run_next(&self.home.core, addr)
+    }
+
+    /// Gives the task at `addr` (see [`TaskRef::addr`]), if it is the one woken last on this worker and so its next, a turn
+    /// of at most `budget` inside the turn of the task that calls: for one that would wait for it otherwise. Answers how much
+    /// of the budget it has used.
+    ///
+    /// `None`: nothing has happened. Turns are nested once and no deeper, and never under a seed, where the seed says who is
+    /// next.
+    pub fn run_next(&self, addr: usize, budget: u32) -> Option<u32> {
+        worker::run_next(&self.home.core, addr, budget)
+    }
+
     /// Runs `job` where holding a thread hurts nobody. It is counted like [`Handle::external`] until it returns.
     ///
     /// Under a seed it runs here and now.

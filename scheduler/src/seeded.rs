@@ -73,7 +73,7 @@ impl<T: Task> Seeded<T> {
             match self.step(core) {
                 Step::Run(task, budget) => {
                     metrics.runs.add(1);
-                    match task.take_turn(handle, 0, budget) {
+                    match task.take_turn(handle, 0, budget).0 {
                         Turn::Parked => {}
                         Turn::Done => metrics.finished.add(1),
                         Turn::Notified(task) => self.push(task),

@@ -176,8 +176,8 @@ impl<T: Task> TaskRef<T> {
         self.0.wait.set(reason, detail);
     }
 
-    /// One turn, by the worker that took the task from a queue.
-    pub(crate) fn take_turn(self, handle: &Handle<T>, worker: usize, budget: u32) -> Turn<T> {
+    /// One turn, by the worker that took the task from a queue. Answers also how much of the budget it has used.
+    pub(crate) fn take_turn(self, handle: &Handle<T>, worker: usize, budget: u32) -> (Turn<T>, u32) {
         self.0.state.begin_run();
         self.0.wait.clear();
         let mut cx = Context::new(handle, &self, worker, budget);
@@ -185,7 +185,8 @@ impl<T: Task> TaskRef<T> {
         let slot = unsafe { &mut *self.0.body.get() };
         let Some(body) = slot.as_mut() else { unreachable!("a done task is never queued") };
         let outcome = catch_unwind(AssertUnwindSafe(|| body.run(&mut cx)));
-        match outcome {
+        let spent = cx.spent();
+        let turn = match outcome {
             Ok(Outcome::Yield) => {
                 self.0.state.yield_now();
                 Turn::Yielded(self)
@@ -202,7 +203,8 @@ impl<T: Task> TaskRef<T> {
                 let _ = self.end(slot);
                 Turn::Panicked(panic)
             }
-        }
+        };
+        (turn, spent)
     }
 
     /// Drops the body. The state stays `Running` until it is gone, so destructors may wake this task without harm.

@@ -2,7 +2,8 @@
 //!
 //! The task woken last waits in a slot of its own and is next: whoever answers a message runs on the same core while
 //! the message is in its cache (Go's `runnext`, Tokio's LIFO slot). The slot is not for stealing, so a long turn gives
-//! it up first (`hand_over`).
+//! it up first (`hand_over`). A task that is about to wait for that very task may run it inside its own turn
+//! (`run_next`): neither of the two then goes through a queue.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -38,6 +39,8 @@ pub(crate) struct Worker<T: Task> {
     /// The task woken last.
     lifo: Cell<Option<TaskRef<T>>>,
     lifo_run: Cell<u32>,
+    /// A turn is under way inside another one.
+    nested: Cell<bool>,
     tick: Cell<u32>,
     rng: RefCell<Rng>,
     due: RefCell<Vec<TaskRef<T>>>,
@@ -94,6 +97,16 @@ pub(crate) fn random<T: Task>(core: &Arc<Core<T>>, bound: usize) -> usize {
     })
 }
 
+/// Whether `run_next` would run the task at `addr`.
+pub(crate) fn can_run_next<T: Task>(core: &Arc<Core<T>>, addr: usize) -> bool {
+    with_here(core, |worker| worker.can_run_next(addr)).unwrap_or(false)
+}
+
+/// Gives the task at `addr` a turn inside the one under way, if it was woken last on this thread's worker.
+pub(crate) fn run_next<T: Task>(core: &Arc<Core<T>>, addr: usize, budget: u32) -> Option<u32> {
+    with_here(core, |worker| worker.run_next(addr, budget)).flatten()
+}
+
 pub(crate) fn hand_over<T: Task>(core: &Arc<Core<T>>) {
     with_here(core, Worker::hand_over);
 }
@@ -106,6 +119,7 @@ impl<T: Task> Worker<T> {
             queue,
             lifo: Cell::new(None),
             lifo_run: Cell::new(0),
+            nested: Cell::new(false),
             tick: Cell::new(0),
             rng: RefCell::new(Rng::new(index as u64)),
             due: RefCell::new(Vec::new()),
@@ -157,8 +171,39 @@ impl<T: Task> Worker<T> {
 
     /// Gives a task its turn. `true`: it took all of its budget.
     fn turn(&self, task: TaskRef<T>) -> bool {
+        let (turn, _) = task.take_turn(&self.handle, self.index, self.core().budget);
+        self.after(turn)
+    }
+
+    /// Whether the task at `addr` is in the slot and may have a turn inside the one under way.
+    fn can_run_next(&self, addr: usize) -> bool {
+        // One level: the native stack is bounded, whatever the tasks do.
+        if self.nested.get() {
+            return false;
+        }
+        let next = self.lifo.take();
+        let is_next = next.as_ref().is_some_and(|next| next.addr() == addr);
+        self.lifo.set(next);
+        is_next
+    }
+
+    fn run_next(&self, addr: usize, budget: u32) -> Option<u32> {
+        if !self.can_run_next(addr) {
+            return None;
+        }
+        let next = self.lifo.take()?;
+        self.metrics().lifo_hits.add(1);
+        self.nested.set(true);
+        let (turn, spent) = next.take_turn(&self.handle, self.index, budget.min(self.core().budget));
+        self.nested.set(false);
+        self.after(turn);
+        Some(spent)
+    }
+
+    /// Deals with how a turn ended. `true`: it took all of its budget.
+    fn after(&self, turn: Turn<T>) -> bool {
         self.metrics().runs.add(1);
-        match task.take_turn(&self.handle, self.index, self.core().budget) {
+        match turn {
             Turn::Parked => {}
             Turn::Done => self.metrics().finished.add(1),
             // Woken by what it did itself or by another core: to the end of the queue, so that two tasks that wake

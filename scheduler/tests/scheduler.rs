@@ -405,3 +405,65 @@ fn wakes_from_threads_outside_all_arrive() {
     assert_eq!(scheduler.wait(), RunOutcome::Done);
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
+
+#[test]
+fn a_task_lends_its_turn_to_the_one_that_is_next() {
+    let scheduler = workers(1);
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&log);
+    let outcome = scheduler.run(
+        once(move |cx| {
+            let note = |what: &'static str| {
+                let log = Arc::clone(&seen);
+                turns(move |cx| {
+                    log.lock().push(what);
+                    cx.set_spent(3);
+                    Outcome::Done
+                })
+            };
+            let first = cx.spawn(note("first"), ());
+            let second = cx.spawn(note("second"), ());
+            // The one begun last is next; the other is in the queue.
+            assert_eq!(cx.run_next(first.addr(), 10), None);
+            assert!(cx.can_run_next(second.addr()));
+            assert_eq!(cx.run_next(second.addr(), 10), Some(3));
+            assert!(second.is_done() && !first.is_done());
+            assert!(!cx.can_run_next(second.addr()));
+            assert_eq!(cx.run_next(second.addr(), 10), None);
+            seen.lock().push("outer");
+        }),
+        (),
+    );
+    assert_eq!((outcome, log.lock().clone()), (RunOutcome::Done, vec!["second", "outer", "first"]));
+}
+
+#[test]
+fn lent_turns_are_not_lent_on() {
+    let scheduler = workers(1);
+    let outcome = scheduler.run(
+        once(|cx| {
+            let outer = cx.spawn(
+                once(|cx| {
+                    let inner = cx.spawn(once(|_| {}), ());
+                    assert_eq!(cx.run_next(inner.addr(), 10), None);
+                }),
+                (),
+            );
+            assert_eq!(cx.run_next(outer.addr(), 10), Some(10));
+        }),
+        (),
+    );
+    assert_eq!(outcome, RunOutcome::Done);
+}
+
+#[test]
+fn under_a_seed_no_turn_is_lent() {
+    let outcome = seeded(1).run(
+        once(|cx| {
+            let task = cx.spawn(once(|_| {}), ());
+            assert_eq!(cx.run_next(task.addr(), 10), None);
+        }),
+        (),
+    );
+    assert_eq!(outcome, RunOutcome::Done);
+}

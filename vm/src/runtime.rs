@@ -4,7 +4,7 @@ use crate::interp::TaskEnd;
 use crate::load::{CodeSpace, LoadError, load};
 use crate::observe;
 use crate::program::{Console, Options, Program};
-use crate::task::{OnEnd, TaskBody, TaskCx, TaskShared};
+use crate::task::{EndCall, OnEnd, TaskBody, TaskCx, TaskShared};
 use parking_lot::Mutex;
 use stark_bytecode::{FuncId, VerifiedModule};
 use stark_scheduler::{Config, Handle, RunOutcome, Scheduler, TaskRef};
@@ -124,15 +124,15 @@ impl Runtime {
         }
         let failed = Arc::new(AtomicBool::new(false));
         let has_failed = failed.clone();
-        let on_end = OnEnd::Call(Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
+        let on_end: EndCall = Box::new(move |cx: &mut TaskCx, end: TaskEnd| match end {
             TaskEnd::Returned(_) => {}
             TaskEnd::Exit(status) => {
                 cx.program().exit(status);
             }
             // Reported by the task itself, which could still call `message()`.
             TaskEnd::Failed(_) => has_failed.store(cx.program().exit(1), Relaxed),
-        }));
-        let main = TaskBody::new(program, entry, [], on_end).reporting();
+        });
+        let main = TaskBody::new(program, entry, [], OnEnd::Call(Box::new(on_end))).reporting();
         let mut outcome = scheduler.run(main, TaskShared::default());
         let ended = loop {
             program.flush();

@@ -12,6 +12,7 @@ use crate::program::Program;
 use crate::session::SessionBody;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
@@ -31,11 +32,22 @@ pub struct TaskCx {
     pub(crate) answers: Option<Arc<Promise>>,
     /// What the entries of a session keep.
     pub(crate) slots: Vec<Option<Value>>,
+    /// How many reductions this turn may still lend to tasks that it would wait for.
+    lendable: Cell<u32>,
 }
 
 impl TaskCx {
     pub fn new(program: &'static Program) -> TaskCx {
-        TaskCx { program, me: None, worker: 0, actor: None, deadline: None, answers: None, slots: Vec::new() }
+        TaskCx {
+            program,
+            me: None,
+            worker: 0,
+            actor: None,
+            deadline: None,
+            answers: None,
+            slots: Vec::new(),
+            lendable: Cell::new(0),
+        }
     }
 
     /// The program this task is part of: options, arguments, output.
@@ -50,6 +62,23 @@ impl TaskCx {
     /// The handle that wakes this task; `None` when it runs without a scheduler (tests of the machine alone).
     pub fn me(&self) -> Option<&TaskRef<TaskBody>> {
         self.me.as_ref()
+    }
+
+    /// Whether `lend_turn` would run the task at `addr`.
+    pub(crate) fn can_lend(&self, addr: usize) -> bool {
+        self.lendable.get() > 0 && self.program.scheduler().is_some_and(|scheduler| scheduler.can_run_next(addr))
+    }
+
+    /// Instead of waiting for the task at `addr`: runs it, if it is next on this worker, for what is left to lend. The caller
+    /// looks again then. `false`: nothing has happened.
+    pub(crate) fn lend_turn(&self, addr: usize) -> bool {
+        let lendable = self.lendable.get();
+        if lendable == 0 {
+            return false;
+        }
+        let spent = self.program.scheduler().and_then(|scheduler| scheduler.run_next(addr, lendable));
+        self.lendable.set(lendable.saturating_sub(spent.unwrap_or(0)));
+        spent.is_some()
     }
 
     /// The worker that gives the current turn.
@@ -89,11 +118,14 @@ impl TaskShared {
     }
 }
 
+/// Behind a pointer of one word, which every task has room for.
+pub(crate) type EndCall = Box<dyn FnOnce(&mut TaskCx, TaskEnd) + Send>;
+
 /// What is done with a task's end, on its worker and with its heap current: packing the result for whoever waits.
 pub(crate) enum OnEnd {
     /// It is the result of a spawned task.
     Promise(Arc<Promise>),
-    Call(Box<dyn FnOnce(&mut TaskCx, TaskEnd) + Send>),
+    Call(Box<EndCall>),
 }
 
 /// What the scheduler runs: the frames of an interpreter with their heap, and what they are for.
@@ -258,6 +290,7 @@ impl Call {
         let turn = machine.run(cx.budget(), cancel);
         // If it does not wait yet, it will be delivered when it does.
         self.cancel_delivered |= machine.has_delivered_cancel();
+        cx.set_spent(spent(cx, machine.budget));
         match turn {
             Turn::Yield => Outcome::Yield,
             Turn::Wait(reason, detail) => {
@@ -289,6 +322,14 @@ impl Call {
     }
 }
 
+/// What a turn costs beside what its code does. A guess; it bounds how often a turn is lent.
+const TURN_COST: i64 = 50;
+
+/// How much of a turn's budget is used when `left` is left of it.
+pub(crate) fn spent(cx: &Context<'_, TaskBody>, left: i64) -> u32 {
+    (i64::from(cx.budget()) - left).max(TURN_COST) as u32
+}
+
 /// Ends a task after a panic outside its code. Nobody waits for it in vain, and the others never notice.
 fn fail(machine: &mut Machine, role: &mut Role, panic: String) -> Outcome {
     crate::heap::after_panic();
@@ -317,6 +358,8 @@ impl Task for TaskBody {
         let outcome = self.with_machine(|machine, role| {
             machine.task.me.get_or_insert_with(|| cx.task().clone());
             machine.task.worker = cx.worker();
+            // As much as the task itself may spend: whatever it waits for, its worker is back for others after twice that.
+            machine.task.lendable.set(cx.budget());
             let turn = panics::catch(|| match role {
                 Role::Call(call) => call.turn(machine, cx),
                 Role::Actor(actor) => actor.turn(machine, cx),
@@ -336,8 +379,7 @@ impl Drop for TaskBody {
         self.with_machine(|machine, role| {
             *role = Role::Ended;
             machine.abandon();
+            machine.give_back_stack();
         });
-        // Its stack, for which no heap pays any more.
-        self.frames = Frames::default();
     }
 }

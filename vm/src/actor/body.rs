@@ -15,7 +15,7 @@ use crate::heap::Parcel;
 use crate::interp::{Machine, TaskEnd, Turn};
 use crate::load::Func;
 use crate::observe::{self, Handling};
-use crate::task::{TaskBody, WaitReason, describe, summary};
+use crate::task::{TaskBody, WaitReason, describe, spent, summary};
 use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
 use stark_bytecode::{FuncId, HandlerDesc, TypeDesc};
@@ -49,14 +49,14 @@ pub(crate) struct ActorBody {
     /// Of the ask that is worked on.
     deadline: Option<Instant>,
     policy: Policy,
-    /// Until the first turn.
-    begin: Option<Parcel>,
+    /// The state, until the first turn.
+    begin: Option<Box<Parcel>>,
     /// `None` while a call has it, and after one that failed with nobody to see the state.
     state: Option<Value>,
     /// What a restart begins with.
-    first: Option<Value>,
+    first: Option<Box<Value>>,
     /// The state before the call under way.
-    before: Option<Value>,
+    before: Option<Box<Value>>,
     doing: Doing,
     /// Set while a batch gathers.
     timer: Option<TimerKey>,
@@ -120,7 +120,7 @@ impl ActorBody {
             lent: None,
             deadline: None,
             policy,
-            begin: Some(state),
+            begin: Some(Box::new(state)),
             state: None,
             first: None,
             before: None,
@@ -165,7 +165,7 @@ impl ActorBody {
             self.cell.set_task(cx.task());
             let state = state.unpack();
             if self.policy == Policy::Restart || self.cell.supervisor.is_some() {
-                self.first = Some(state.clone());
+                self.first = Some(Box::new(state.clone()));
             }
             self.start(machine, state);
         }
@@ -188,6 +188,8 @@ impl ActorBody {
                         continue;
                     }
                     Next::Park(reason) => {
+                        machine.give_back_stack();
+                        cx.set_spent(spent(cx, budget));
                         cx.wait_for(reason, self.cell.id());
                         return Outcome::Park;
                     }
@@ -201,6 +203,7 @@ impl ActorBody {
             match machine.run(budget as u32, false) {
                 Turn::Yield => return Outcome::Yield,
                 Turn::Wait(reason, detail) => {
+                    cx.set_spent(spent(cx, machine.budget));
                     cx.wait_for(reason, detail);
                     return Outcome::Park;
                 }
@@ -221,7 +224,7 @@ impl ActorBody {
                     self.handling.end(machine.task());
                     budget = machine.budget - MESSAGE_COST;
                     // Behind the clone the failed call may have left holes.
-                    self.state = self.before.take();
+                    self.state = self.before.take().map(|state| *state);
                     if self.failed(machine, error) == Life::Over {
                         return Outcome::Done;
                     }
@@ -236,7 +239,7 @@ impl ActorBody {
     fn call(&mut self, machine: &mut Machine, func: FuncId, args: impl IntoIterator<Item = Value>, keep: bool) {
         let func: &'static Func = machine.code.funcs[func.index()];
         let state = self.state.take().expect("a state is there unless a call has it");
-        self.before = keep.then(|| state.clone());
+        self.before = keep.then(|| Box::new(state.clone()));
         machine.start(func, std::iter::once(state).chain(args));
     }
 
@@ -272,7 +275,8 @@ impl ActorBody {
     fn end(&mut self) -> Life {
         observe::actor_ended(&self.cell);
         self.cell.announce();
-        (self.state, self.first, self.before) = (None, None, None);
+        self.state = None;
+        (self.first, self.before) = (None, None);
         Life::Over
     }
 
@@ -300,12 +304,12 @@ impl ActorBody {
         if matches!(self.doing, Doing::Stop) {
             return;
         }
-        let Some(first) = self.first.clone() else { return };
+        let Some(first) = self.first.as_deref().cloned() else { return };
         machine.abandon();
         let doing = std::mem::replace(&mut self.doing, Doing::Idle);
         let text = format!("actor {} was begun again by its supervisor", self.cell.name());
         doing.fail_open(&self.cell, || self.cell.refusal(&text));
-        self.cell.stats.lock().n_restarts += 1;
+        self.cell.stats.lock().count_restart();
         self.start(machine, first);
     }
 
@@ -493,7 +497,7 @@ impl ActorBody {
                 let reason = Parcel::pack(error.clone()).map_or(Ended::Stopped, Ended::Failed);
                 self.cell.close(reason);
             }
-            After::Restart => self.cell.stats.lock().n_restarts += 1,
+            After::Restart => self.cell.stats.lock().count_restart(),
             After::Resume => {}
         }
         let mut heard = false;
@@ -531,7 +535,7 @@ impl ActorBody {
                 self.doing = Doing::Idle;
                 Life::GoesOn
             }
-            After::Restart => match self.first.clone() {
+            After::Restart => match self.first.as_deref().cloned() {
                 Some(first) => {
                     self.start(machine, first);
                     Life::GoesOn

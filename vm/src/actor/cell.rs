@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 use stark_bytecode::{ActorDesc, TypeDesc};
 use stark_scheduler::TaskRef;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -28,8 +29,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// One actor, as everybody but itself sees it.
 pub(crate) struct ActorCell {
     id: u64,
-    name: String,
-    registered: bool,
+    /// As it was given; `None` for one without, which is called after its type and its number.
+    name: Option<Box<str>>,
     pub(super) info: &'static TypeInfo,
     program: &'static Program,
     pub(super) inbox: Inbox<Envelope, Me, Parcel>,
@@ -40,11 +41,13 @@ pub(crate) struct ActorCell {
     pub(super) n_in_flight: AtomicUsize,
     /// Bytes of tensors in its state when it was last looked at.
     tensor_bytes: AtomicU64,
-    end: Mutex<End>,
+    /// `None` while nobody watches it and nothing has ended it.
+    end: Mutex<Option<Box<End>>>,
     pub(super) supervisor: Option<(Arc<Supervisor>, usize)>,
 }
 
 /// How an actor ended, for those who watch it.
+#[derive(Default)]
 struct End {
     reason: Option<Ended>,
     /// The last hook has run.
@@ -93,7 +96,7 @@ pub(crate) enum Reply {
     Nowhere,
     Ask(Arc<Promise>),
     /// Number `.1` of a `batch_ask`.
-    Item(Arc<BatchAnswer>, usize),
+    Item(Arc<BatchAnswer>, u32),
 }
 
 /// The answers of a `batch_ask`, until all are there.
@@ -149,7 +152,7 @@ impl Reply {
     pub fn answer(&self, value: Value) {
         match (self, Parcel::pack(value)) {
             (Reply::Nowhere, _) => {}
-            (Reply::Item(all, i), Ok(parcel)) => all.put(*i, parcel),
+            (Reply::Item(all, i), Ok(parcel)) => all.put(*i as usize, parcel),
             (Reply::Ask(promise), Ok(parcel)) => promise.finish(Ok(parcel)),
             (_, Err(_)) => self.fail(refused()),
         }
@@ -188,12 +191,10 @@ pub(super) struct Config {
 impl ActorCell {
     pub(super) fn new(program: &'static Program, info: &'static TypeInfo, config: Config) -> Arc<ActorCell> {
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        let registered = !config.name.is_empty();
         let now = program.scheduler().map_or_else(Instant::now, |s| s.now());
         Arc::new(ActorCell {
             id,
-            name: if registered { config.name } else { format!("{}#{id}", info.name()) },
-            registered,
+            name: (!config.name.is_empty()).then(|| config.name.into_boxed_str()),
             info,
             program,
             inbox: Inbox::new(config.capacity, config.overflow),
@@ -202,7 +203,7 @@ impl ActorCell {
             stats: Mutex::new(ActorStats::new(now)),
             n_in_flight: AtomicUsize::new(0),
             tensor_bytes: AtomicU64::new(0),
-            end: Mutex::new(End { reason: None, announced: false, monitors: Vec::new() }),
+            end: Mutex::new(None),
             supervisor: config.supervisor,
         })
     }
@@ -211,8 +212,11 @@ impl ActorCell {
         self.id
     }
 
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> Cow<'_, str> {
+        match &self.name {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(format!("{}#{}", self.info.name(), self.id)),
+        }
     }
 
     pub fn program(&self) -> &'static Program {
@@ -238,6 +242,11 @@ impl ActorCell {
         if let Some(task) = self.task.get() {
             task.wake();
         }
+    }
+
+    /// The address of its task, when it has had a turn or is about to.
+    pub(crate) fn task_addr(&self) -> Option<usize> {
+        self.task.get().map(TaskRef::addr)
     }
 
     /// Ends it when its mailbox is worked off.
@@ -284,15 +293,15 @@ impl ActorCell {
     pub(crate) fn figures(&self) -> stark_profile::model::Actor {
         let tensor_bytes = self.tensor_bytes();
         let stats = self.stats.lock().clone();
-        let latency = stats.latency();
+        let (latency, rare) = (stats.latency(), stats.rare());
         stark_profile::model::Actor {
             id: self.id,
-            name: self.name.clone(),
+            name: self.name().into_owned(),
             requests: stats.n_requests,
-            errors: stats.n_errors,
-            restarts: stats.n_restarts,
+            errors: rare.n_errors,
+            restarts: rare.n_restarts,
             queued: self.inbox.len() as u64,
-            batches: stats.n_batches,
+            batches: rare.n_batches,
             mean_batch_size: stats.mean_batch_size(),
             mean_ms: latency.mean_ms,
             p50_ms: latency.p50_ms,
@@ -305,13 +314,13 @@ impl ActorCell {
     /// Why a message to it fails once it has ended.
     pub(super) fn gone(&self) -> Fault {
         let mut end = self.end.lock();
-        let (how, cause) = match &mut end.reason {
+        let (how, cause) = match end.as_mut().and_then(|end| end.reason.as_mut()) {
             Some(Ended::Failed(error)) => ("has failed", error.copy()),
             Some(Ended::Killed) => ("was killed", None),
             Some(Ended::Stopped) => ("has stopped", None),
             None => ("is stopping", None),
         };
-        let message = format!("actor {} {how}", self.name);
+        let message = format!("actor {} {how}", self.name());
         match cause {
             Some(cause) => Fault::with_fields(FaultKind::ActorError, message, vec![cause.clone()]).caused_by(&cause),
             None => self.refusal(&message),
@@ -326,30 +335,30 @@ impl ActorCell {
 
     /// Fails the ask of a handler that threw `error`.
     pub(super) fn failed(&self, error: &Value, text: &str) -> Fault {
-        let message = format!("actor {} failed: {text}", self.name);
+        let message = format!("actor {} failed: {text}", self.name());
         Fault::with_fields(FaultKind::ActorError, message, vec![error.clone()]).caused_by(error)
     }
 
     /// A future that is told how the actor ends. `reason` is the library's `ExitReason`.
     pub(super) fn monitor(&self, promise: &Arc<Promise>, reason: &'static TypeInfo) {
         let mut end = self.end.lock();
-        match &mut *end {
+        match &mut **end.get_or_insert_default() {
             End { announced: true, reason: Some(ended), .. } => tell(promise, reason, ended),
-            _ => end.monitors.push((promise.clone(), reason)),
+            end => end.monitors.push((promise.clone(), reason)),
         }
     }
 
     /// Nothing more is taken, what waits fails, the name is free. The first reason counts.
     pub(super) fn close(&self, reason: Ended) {
-        self.end.lock().reason.get_or_insert(reason);
+        self.end.lock().get_or_insert_default().reason.get_or_insert(reason);
         for envelope in self.inbox.close() {
             envelope.reply.fail(self.gone());
         }
-        if self.registered {
+        if let Some(name) = self.name.as_deref() {
             let mut names = self.program.actors.lock();
             // Only its own entry: after it has ended the name may be another's.
-            if names.get(&self.name).is_some_and(|cell| std::ptr::eq(cell.as_ptr(), self)) {
-                names.remove(&self.name);
+            if names.get(name).is_some_and(|cell| std::ptr::eq(cell.as_ptr(), self)) {
+                names.remove(name);
             }
         }
         if let Some((supervisor, child)) = &self.supervisor {
@@ -360,6 +369,7 @@ impl ActorCell {
     /// Tells those who watch, when the last hook has run.
     pub(super) fn announce(&self) {
         let mut end = self.end.lock();
+        let end = end.get_or_insert_default();
         end.announced = true;
         let monitors = std::mem::take(&mut end.monitors);
         let Some(reason) = &mut end.reason else { return };
@@ -407,7 +417,7 @@ impl Opaque for ActorRef {
 
     fn show(&self, _nested: bool, out: &mut String) {
         out.push_str("ActorRef(");
-        out.push_str(self.0.name());
+        out.push_str(&self.0.name());
         out.push(')');
     }
 

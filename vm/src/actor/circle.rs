@@ -40,7 +40,7 @@ pub(crate) fn wait_for(cx: &TaskCx, promises: &[Arc<Promise>]) -> Result<Option<
     let mut edges = me.program().circles.0.lock();
     for promise in &asked {
         if let Some(path) = find_path(&edges, promise, me) {
-            let names: Vec<&str> = path.iter().map(|cell| cell.name()).collect();
+            let names: Vec<_> = path.iter().map(|cell| cell.name()).collect();
             return Err(Fault::new(
                 FaultKind::DeadlockError,
                 format!("actors wait for each other: {} asks {}", me.name(), names.join(", which asks ")),

@@ -52,7 +52,8 @@ pub struct Inbox<M, W, P> {
 #[derive(Debug)]
 struct State<M, W> {
     queue: VecDeque<M>,
-    senders: VecDeque<(Entry<W>, M)>,
+    /// Behind a pointer: most mailboxes are never full.
+    senders: Option<Box<VecDeque<(Entry<W>, M)>>>,
     capacity: usize,
     overflow: Overflow,
     phase: Phase,
@@ -97,13 +98,8 @@ pub enum Taken<M> {
 impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     /// `capacity` is at least 1.
     pub fn new(capacity: usize, overflow: Overflow) -> Self {
-        let state = State {
-            queue: VecDeque::new(),
-            senders: VecDeque::new(),
-            capacity: capacity.max(1),
-            overflow,
-            phase: Phase::Open,
-        };
+        let state =
+            State { queue: VecDeque::new(), senders: None, capacity: capacity.max(1), overflow, phase: Phase::Open };
         Self { state: Mutex::new(state), crowded: AtomicBool::new(false), marker: PhantomData }
     }
 
@@ -114,13 +110,17 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             return Push::Closed(message);
         }
         // Not past those that wait, who are let in together.
-        if state.queue.len() < state.capacity && state.senders.is_empty() {
+        if state.queue.len() < state.capacity && state.senders.is_none() {
+            if state.queue.capacity() == 0 {
+                // One place, not four: most actors that are asked never have two messages.
+                state.queue.reserve_exact(1);
+            }
             state.queue.push_back(message);
             return Push::Queued;
         }
         match state.overflow {
             Overflow::Wait => {
-                state.senders.push_back((entry(), message));
+                state.senders.get_or_insert_default().push_back((entry(), message));
                 self.crowded.store(true, Relaxed);
                 Push::Waits
             }
@@ -151,7 +151,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
         state.refill(&mut let_in);
-        self.crowded.store(!state.senders.is_empty(), Relaxed);
+        self.crowded.store(state.senders.is_some(), Relaxed);
         drop(state);
         let_in.into_iter().for_each(Waiter::wake_by);
     }
@@ -173,7 +173,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         let mut left: Vec<M> = std::mem::take(&mut state.queue).into();
         let senders = std::mem::take(&mut state.senders);
         drop(state);
-        for (entry, message) in senders {
+        for (entry, message) in senders.into_iter().flat_map(|senders| *senders) {
             // Its message comes back with the others; a sender that has gone another way wanted it dropped.
             if entry.fire(Fired::Closed).is_ok() {
                 left.push(message);
@@ -185,11 +185,13 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     /// A sender's wait is over without this mailbox having ended it: forgets its message.
     pub fn forget(&self, task: &W) {
         let mut state = self.state.lock();
-        let (gone, kept) = std::mem::take(&mut state.senders).into_iter().partition(|(entry, _)| entry.task == *task);
-        state.senders = kept;
-        drop(state);
+        let Some(senders) = state.senders.take() else { return };
+        type Senders<M, W> = VecDeque<(Entry<W>, M)>;
+        let (gone, kept): (Senders<M, W>, Senders<M, W>) =
+            senders.into_iter().partition(|(entry, _)| entry.task == *task);
+        state.senders = (!kept.is_empty()).then(|| Box::new(kept));
         // Messages are dropped outside the lock: a drop may be long.
-        let gone: VecDeque<(Entry<W>, M)> = gone;
+        drop(state);
         drop(gone);
     }
 
@@ -204,7 +206,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     /// Messages that wait, those without room included.
     pub fn len(&self) -> usize {
         let state = self.state.lock();
-        state.queue.len() + state.senders.len()
+        state.queue.len() + state.senders.as_ref().map_or(0, |senders| senders.len())
     }
 }
 
@@ -214,6 +216,8 @@ impl<M, W> State<M, W> {
         W: Waiter<P>,
     {
         if self.queue.is_empty() {
+            // The actor is about to wait: what it does not need now is for others.
+            self.queue = VecDeque::new();
             return if self.phase == Phase::Open { Taken::Nothing } else { Taken::Ended };
         }
         let stopping = self.phase != Phase::Open;
@@ -243,7 +247,11 @@ impl<M, W> State<M, W> {
     {
         let before = self.queue.len();
         while self.queue.len() < self.capacity {
-            let Some((entry, message)) = self.senders.pop_front() else { break };
+            let Some(senders) = &mut self.senders else { break };
+            let Some((entry, message)) = senders.pop_front() else {
+                self.senders = None;
+                break;
+            };
             // One that has gone another way takes its message along.
             if entry.end(Fired::Sent).is_ok() {
                 self.queue.push_back(message);

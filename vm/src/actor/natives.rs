@@ -187,7 +187,7 @@ fn actor_is_alive(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn actor_name(cx: &mut NativeCx<'_>) -> NativeResult {
-    let name = actor(cx).name().to_string();
+    let name = actor(cx).name().into_owned();
     cx.return_str(name)
 }
 
@@ -197,12 +197,12 @@ fn actor_stats(cx: &mut NativeCx<'_>) -> NativeResult {
     let tensor_bytes = cell.tensor_bytes();
     let now = cx.task.program().scheduler().map_or_else(Instant::now, |s| s.now());
     let stats = cell.stats.lock().clone();
-    let latency = stats.latency();
+    let (latency, rare) = (stats.latency(), stats.rare());
     let info = cx.ret_type();
     let TypeDesc::Struct { fields, .. } = &info.desc else { return Err(Fault::internal("ModelStats is a struct")) };
     let values = fields.iter().map(|field| match field.name.as_str() {
         "requests" => Ok(Value::int(stats.n_requests as i64)),
-        "errors" => Ok(Value::int(stats.n_errors as i64)),
+        "errors" => Ok(Value::int(rare.n_errors as i64)),
         "in_flight" => Ok(Value::int(cell.n_in_flight.load(Relaxed) as i64)),
         "queued" => Ok(Value::int(cell.inbox.len() as i64)),
         "mean_ms" => Ok(Value::float(latency.mean_ms)),
@@ -210,10 +210,10 @@ fn actor_stats(cx: &mut NativeCx<'_>) -> NativeResult {
         "p95_ms" => Ok(Value::float(latency.p95_ms)),
         "p99_ms" => Ok(Value::float(latency.p99_ms)),
         "throughput_per_s" => Ok(Value::float(stats.throughput(now))),
-        "batches" => Ok(Value::int(stats.n_batches as i64)),
+        "batches" => Ok(Value::int(rare.n_batches as i64)),
         "mean_batch_size" => Ok(Value::float(stats.mean_batch_size())),
         "tensor_bytes" => Ok(Value::int(tensor_bytes as i64)),
-        "restarts" => Ok(Value::int(stats.n_restarts as i64)),
+        "restarts" => Ok(Value::int(rare.n_restarts as i64)),
         other => Err(Fault::internal(format!("ModelStats has no `{other}` here"))),
     });
     let values = values.collect::<Result<Vec<_>, _>>()?;
@@ -488,7 +488,7 @@ fn begin_batch(cx: &mut NativeCx<'_>) -> Result<Option<BatchAsking>, Fault> {
     let promise = Promise::ask(&cell, deadline);
     let all = Arc::new(BatchAnswer::new(promise.clone(), list, inputs.len()));
     let mut left = VecDeque::with_capacity(inputs.len());
-    for (i, input) in inputs.into_iter().enumerate() {
+    for (i, input) in (0u32..).zip(inputs) {
         let rows = match &handler.batch {
             Some(batch) => match batch::rows_of(batch, input.as_ref()) {
                 Ok(rows) => rows,

@@ -130,7 +130,7 @@ impl Arm {
                     return Look::Never;
                 }
                 if let Some(entry) = entry {
-                    if cell.watch(Watcher::One(entry.clone())).is_ok() {
+                    if cell.watch(Watcher::One(Box::new(entry.clone()))).is_ok() {
                         return Look::Waits;
                     }
                     if !entry.task.point().claim(entry.ticket) {

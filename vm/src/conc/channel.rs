@@ -29,6 +29,10 @@ struct State<P, W> {
     closed: bool,
     receivers: VecDeque<Entry<W>>,
     senders: VecDeque<(Entry<W>, P)>,
+    /// The addresses of the tasks that last waited here and were served; 0 at first. Whoever waits next most likely waits for
+    /// the one on the other side.
+    last_receiver: usize,
+    last_sender: usize,
 }
 
 /// What a look for a message gave.
@@ -73,6 +77,8 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
             closed: false,
             receivers: VecDeque::new(),
             senders: VecDeque::new(),
+            last_receiver: 0,
+            last_sender: 0,
         };
         Self { id: next_id(), state: Mutex::new(state) }
     }
@@ -83,16 +89,16 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
 
     /// Takes a message, or leaves `entry` to wait for one.
     pub fn recv(&self, entry: Option<&Entry<W>>) -> Recv<P> {
-        self.recv_or(entry, || entry.cloned())
+        self.recv_or(entry, |_| entry.cloned())
     }
 
     /// Takes a message. When there is none, `wait` may begin a wait and give its entry, which no other arm can end before
-    /// this channel does.
-    pub fn recv_or_wait(&self, wait: impl FnOnce() -> Option<Entry<W>>) -> Recv<P> {
+    /// this channel does. It is told the address of the task that most likely sends next.
+    pub fn recv_or_wait(&self, wait: impl FnOnce(usize) -> Option<Entry<W>>) -> Recv<P> {
         self.recv_or(None, wait)
     }
 
-    fn recv_or(&self, entry: Option<&Entry<W>>, wait: impl FnOnce() -> Option<Entry<W>>) -> Recv<P> {
+    fn recv_or(&self, entry: Option<&Entry<W>>, wait: impl FnOnce(usize) -> Option<Entry<W>>) -> Recv<P> {
         // Dropped after the lock is free: a drop may be long.
         let mut gone = Vec::new();
         let mut state = self.state.lock();
@@ -119,6 +125,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
             match meet(entry, sender, Fired::Sent) {
                 Ok(()) => {
                     let Some((sender, message)) = state.senders.remove(place) else { break };
+                    state.last_sender = sender.task.addr();
                     drop(state);
                     sender.task.wake_by();
                     return Recv::Message(message);
@@ -130,18 +137,20 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         if state.closed {
             return if claims(entry) { Recv::Closed } else { Recv::Lost };
         }
-        state.receivers.extend(wait());
+        let entry = wait(state.last_sender);
+        state.receivers.extend(entry);
         Recv::Waits
     }
 
     /// Gives a message, or leaves it with `entry` to wait for room.
     pub fn send(&self, message: P, entry: Option<&Entry<W>>) -> Send<P> {
-        self.send_or(message, usize::MAX, entry, || entry.cloned())
+        self.send_or(message, usize::MAX, entry, |_| entry.cloned())
     }
 
     /// Gives a message unless what is queued would take more than `limit` bytes then. When there is no room, `wait` may
-    /// begin a wait and give its entry, which no other arm can end before this channel does.
-    pub fn send_or_wait(&self, message: P, limit: usize, wait: impl FnOnce() -> Option<Entry<W>>) -> Send<P> {
+    /// begin a wait and give its entry, which no other arm can end before this channel does. It is told the address of the
+    /// task that most likely receives next.
+    pub fn send_or_wait(&self, message: P, limit: usize, wait: impl FnOnce(usize) -> Option<Entry<W>>) -> Send<P> {
         self.send_or(message, limit, None, wait)
     }
 
@@ -150,7 +159,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         mut message: P,
         limit: usize,
         entry: Option<&Entry<W>>,
-        wait: impl FnOnce() -> Option<Entry<W>>,
+        wait: impl FnOnce(usize) -> Option<Entry<W>>,
     ) -> Send<P> {
         let mut state = self.state.lock();
         if state.closed {
@@ -165,6 +174,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
             match meet(entry, receiver, Fired::Message(message)) {
                 Ok(()) => {
                     let receiver = state.receivers.remove(place);
+                    state.last_receiver = receiver.as_ref().map_or(0, |receiver| receiver.task.addr());
                     drop(state);
                     receiver.into_iter().for_each(|receiver| receiver.task.wake_by());
                     return Send::Sent;
@@ -188,7 +198,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
             state.queue.push_back(message);
             return Send::Sent;
         }
-        let Some(entry) = wait() else { return Send::Full(message) };
+        let Some(entry) = wait(state.last_receiver) else { return Send::Full(message) };
         state.senders.push_back((entry, message));
         Send::Waits
     }
@@ -281,6 +291,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> State<P, W> {
                 Ok(()) => {
                     self.bytes += message.weight();
                     self.queue.push_back(message);
+                    self.last_sender = sender.task.addr();
                     let_in.push(sender.task);
                 }
                 Err(_) => gone.push((sender, message)),

@@ -120,13 +120,25 @@ fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
             let message = pack(cx.take(1))?;
             let limit = cx.task.program().options.heap_limit;
             let mut begun = None;
-            let channel = &cx.opaque::<ChannelObj>(0).0;
-            let sent = channel.send_or_wait(message, limit, || {
+            let mut wait = || {
                 let wait = OneWait::begin(cx).ok()?;
                 let entry = wait.entry();
                 begun = Some(Box::new(wait));
                 Some(entry)
+            };
+            let channel = &cx.opaque::<ChannelObj>(0).0;
+            let mut partner = None;
+            let mut sent = channel.send_or_wait(message, limit, |receiver| {
+                partner = Some(receiver).filter(|&receiver| cx.task.can_lend(receiver));
+                if partner.is_some() { None } else { wait() }
             });
+            sent = match (sent, partner) {
+                (Send::Full(message), Some(receiver)) => {
+                    cx.task.lend_turn(receiver);
+                    channel.send_or_wait(message, limit, |_| wait())
+                }
+                (sent, _) => sent,
+            };
             match sent {
                 Send::Sent => return cx.return_unit(),
                 Send::Closed(_) => return Err(closed()),
@@ -153,12 +165,22 @@ fn receive(cx: &mut NativeCx<'_>) -> Result<Result<Option<Parcel>, Flow>, Fault>
         Some(wait) => wait,
         None => {
             let mut begun = None;
-            let received = cx.opaque::<ChannelObj>(0).0.recv_or_wait(|| {
+            let mut wait = || {
                 let wait = OneWait::begin(cx);
                 let entry = wait.as_ref().map(OneWait::entry).ok();
                 begun = wait.ok().map(Box::new);
                 entry
+            };
+            let channel = &cx.opaque::<ChannelObj>(0).0;
+            let mut partner = None;
+            let mut received = channel.recv_or_wait(|sender| {
+                partner = Some(sender).filter(|&sender| cx.task.can_lend(sender));
+                if partner.is_some() { None } else { wait() }
             });
+            if let Some(sender) = partner {
+                cx.task.lend_turn(sender);
+                received = channel.recv_or_wait(|_| wait());
+            }
             match received {
                 Recv::Message(message) => return Ok(Ok(Some(message))),
                 Recv::Closed => return Ok(Ok(None)),
@@ -217,7 +239,7 @@ fn channel_try_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let message = pack(cx.take(1))?;
     let limit = cx.task.program().options.heap_limit;
     let channel = &cx.opaque::<ChannelObj>(0).0;
-    match channel.send_or_wait(message, limit, || None) {
+    match channel.send_or_wait(message, limit, |_| None) {
         Send::Sent => cx.return_bool(true),
         Send::Closed(_) => Err(closed()),
         Send::TooMuch(_) => Err(too_much(cx, channel)),

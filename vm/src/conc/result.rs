@@ -29,7 +29,7 @@ enum State<P, W> {
 #[derive(Debug)]
 pub enum Watcher<P, W> {
     /// A task that waits for this or for something else.
-    One(Entry<W>),
+    One(Box<Entry<W>>),
     /// A task that waits for this alone: it is woken and looks.
     Task(W),
     /// A task that waits for many results: all of them, or the first failure.
@@ -191,10 +191,10 @@ mod tests {
         let cell = Cell::default();
         let task = MockTask::new();
         let wait = task.entry();
-        assert!(cell.watch(Watcher::One(wait.clone())).is_ok());
+        assert!(cell.watch(Watcher::One(Box::new(wait.clone()))).is_ok());
         assert!(cell.complete(Ok(1)));
         assert_eq!(task.fired(&wait), Some(Fired::Ready));
-        assert!(cell.watch(Watcher::One(task.entry())).is_err());
+        assert!(cell.watch(Watcher::One(Box::new(task.entry()))).is_err());
     }
 
     #[test]

@@ -74,13 +74,20 @@ impl Histogram {
 #[derive(Debug, Clone)]
 pub struct ActorStats {
     pub n_requests: u64,
+    begun: Instant,
+    latencies: Histogram,
+    /// `None` while all of them are 0: most actors of many never need it.
+    rare: Option<Box<RareStats>>,
+}
+
+/// What most actors never count.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RareStats {
     pub n_errors: u64,
     pub n_batches: u64,
     /// Messages that were part of a batch.
     pub n_batched: u64,
     pub n_restarts: u64,
-    begun: Instant,
-    latencies: Histogram,
 }
 
 /// What `get_stats` reports of them.
@@ -94,27 +101,34 @@ pub struct Latency {
 
 impl ActorStats {
     pub fn new(now: Instant) -> Self {
-        Self {
-            n_requests: 0,
-            n_errors: 0,
-            n_batches: 0,
-            n_batched: 0,
-            n_restarts: 0,
-            begun: now,
-            latencies: Histogram::default(),
-        }
+        Self { n_requests: 0, begun: now, latencies: Histogram::default(), rare: None }
     }
 
     /// A message was worked on; `latency` is the time since it was sent.
     pub fn count(&mut self, latency: Duration, failed: bool) {
         self.n_requests += 1;
-        self.n_errors += u64::from(failed);
+        if failed {
+            self.rare_mut().n_errors += 1;
+        }
         self.latencies.add(latency);
     }
 
     pub fn count_batch(&mut self, n_messages: usize) {
-        self.n_batches += 1;
-        self.n_batched += n_messages as u64;
+        let rare = self.rare_mut();
+        rare.n_batches += 1;
+        rare.n_batched += n_messages as u64;
+    }
+
+    pub fn count_restart(&mut self) {
+        self.rare_mut().n_restarts += 1;
+    }
+
+    pub fn rare(&self) -> RareStats {
+        self.rare.as_deref().copied().unwrap_or_default()
+    }
+
+    fn rare_mut(&mut self) -> &mut RareStats {
+        self.rare.get_or_insert_default()
     }
 
     pub fn latency(&self) -> Latency {
@@ -137,7 +151,8 @@ impl ActorStats {
     }
 
     pub fn mean_batch_size(&self) -> f64 {
-        if self.n_batches == 0 { 0.0 } else { self.n_batched as f64 / self.n_batches as f64 }
+        let RareStats { n_batches, n_batched, .. } = self.rare();
+        if n_batches == 0 { 0.0 } else { n_batched as f64 / n_batches as f64 }
     }
 }
 

@@ -40,6 +40,9 @@ impl Waiter<Parcel> for Me {
     fn wake_by(self) {
         self.0.wake_by();
     }
+    fn addr(&self) -> usize {
+        self.0.addr()
+    }
 }
 
 /// The task that runs the native.
@@ -142,6 +145,16 @@ impl Promise {
         drop(self.task.lock().take());
     }
 
+    /// The address of the task whose turn makes the result, when it may have that turn inside the turn of one that waits. Not
+    /// when there is a deadline: that is to be kept also while the task works.
+    fn worker(&self) -> Option<usize> {
+        match &self.asked {
+            Some(_) if self.has_alarm.load(Relaxed) => None,
+            Some(actor) => actor.task_addr(),
+            None => self.task.lock().as_ref().map(TaskRef::addr),
+        }
+    }
+
     /// Fails an ask.
     pub(crate) fn fail(&self, fault: Fault) {
         let Some(actor) = &self.asked else { return };
@@ -182,7 +195,7 @@ impl Alarm {
             cx.cancel(timer);
         }
         if !over {
-            let name = self.promise.asked.as_ref().map_or("", |actor| actor.name());
+            let name = self.promise.asked.as_ref().map_or_else(Default::default, |actor| actor.name());
             self.promise.fail(Fault::new(FaultKind::TimeoutError, format!("no answer of actor {name} in time")));
         }
         Outcome::Done
@@ -264,9 +277,11 @@ fn is_future(info: &TypeInfo) -> bool {
 pub(crate) fn spawn(
     cx: &mut TaskCx,
     func: &'static Func,
-    args: Vec<Value>,
+    args: impl Iterator<Item = Value>,
     handle: &'static TypeInfo,
 ) -> Result<Value, Fault> {
+    // Owned first: what fails below drops them.
+    let args: SmallVec<[Value; 4]> = args.collect();
     room_for_task(cx.program())?;
     let args = args.into_iter().map(pack).collect::<Result<SmallVec<[Parcel; 4]>, _>>()?;
     let future = is_future(handle);
@@ -332,7 +347,7 @@ impl Wait {
         let ticket = me.point().open();
         for (arm, promise) in (0u32..).zip(&promises) {
             // One that is done already is found by the first look.
-            let _ = promise.cell.watch(Watcher::One(Entry { task: me.clone(), ticket, arm }));
+            let _ = promise.cell.watch(Watcher::One(Box::new(Entry { task: me.clone(), ticket, arm })));
         }
         let mut wait = Wait { promises, me, deadline: None, timer: None };
         if let (Some(timeout), Some(scheduler)) = (timeout, cx.task.program().scheduler()) {
@@ -397,6 +412,10 @@ fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
                 return answer(cx, result);
             }
             let edge = wait_for(cx.task, std::slice::from_ref(promise))?;
+            if promise.worker().is_some_and(|task| cx.task.lend_turn(task)) && promise.cell.is_done() {
+                let result = promise.cell.take();
+                return answer(cx, result);
+            }
             let me = me(cx)?;
             // One that is done by now is found by the look below.
             let _ = promise.cell.watch(Watcher::Task(me.clone()));

@@ -19,6 +19,8 @@ pub trait Waiter<P>: Clone + PartialEq + Send {
     fn wake(&self);
     /// Wakes it and gives the handle up.
     fn wake_by(self);
+    /// A number that is the task's alone while a handle on it exists.
+    fn addr(&self) -> usize;
 }
 
 /// Something that takes memory while it waits to be received.
@@ -57,7 +59,9 @@ pub struct WaitPoint<P>(Mutex<State<P>>);
 struct State<P> {
     ticket: u64,
     open: bool,
-    fired: Option<(u32, Fired<P>)>,
+    /// Which arm has ended the wait, when `fired` says how.
+    arm: u32,
+    fired: Option<Fired<P>>,
 }
 
 /// An entry in the list of something that can end a wait.
@@ -119,7 +123,8 @@ pub fn meet<P, W: Waiter<P>>(own: Option<&Entry<W>>, other: &Entry<W>, what: Fir
     }
     mine.open = false;
     theirs.open = false;
-    theirs.fired = Some((other.arm, what));
+    theirs.arm = other.arm;
+    theirs.fired = Some(what);
     Ok(())
 }
 
@@ -127,11 +132,15 @@ impl<P> State<P> {
     fn is_open(&self, ticket: u64) -> bool {
         self.ticket == ticket && self.open
     }
+
+    fn take_fired(&mut self) -> Option<(u32, Fired<P>)> {
+        Some((self.arm, self.fired.take()?))
+    }
 }
 
 impl<P> Default for WaitPoint<P> {
     fn default() -> Self {
-        Self(Mutex::new(State { ticket: 0, open: false, fired: None }))
+        Self(Mutex::new(State { ticket: 0, open: false, arm: 0, fired: None }))
     }
 }
 
@@ -151,7 +160,8 @@ impl<P> WaitPoint<P> {
             return Err(what);
         }
         state.open = false;
-        state.fired = Some((arm, what));
+        state.arm = arm;
+        state.fired = Some(what);
         Ok(())
     }
 
@@ -164,7 +174,7 @@ impl<P> WaitPoint<P> {
     /// What ended the wait `ticket`, if anything did; the wait goes on otherwise.
     pub fn take(&self, ticket: u64) -> Option<(u32, Fired<P>)> {
         let mut state = self.0.lock();
-        if state.ticket == ticket { state.fired.take() } else { None }
+        if state.ticket == ticket { state.take_fired() } else { None }
     }
 
     /// Ends the wait `ticket` for good and gives what had ended it before, if anything.
@@ -174,7 +184,7 @@ impl<P> WaitPoint<P> {
             return None;
         }
         state.open = false;
-        state.fired.take()
+        state.take_fired()
     }
 }
 
@@ -230,6 +240,10 @@ pub mod mock {
 
         fn wake_by(self) {
             self.wake();
+        }
+
+        fn addr(&self) -> usize {
+            Arc::as_ptr(&self.0).addr()
         }
     }
 }

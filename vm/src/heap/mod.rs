@@ -85,6 +85,10 @@ unsafe fn free(header: *mut Header) {
     // SAFETY: the count just fell to zero, so nobody else looks at the object; children are released exactly once,
     // from the worklist.
     unsafe {
+        // Tuples, options and the like of scalars, which are most of what is freed, lead nowhere.
+        if (*header).kind == ObjKind::Fields && (*header).info.layout((*header).variant).refs.is_empty() {
+            return dealloc_fields(header);
+        }
         if FREEING.replace(true) {
             return free_later(header);
         }
@@ -117,16 +121,16 @@ pub(crate) fn after_panic() {
 unsafe fn dealloc(header: *mut Header) {
     // SAFETY: each kind was allocated as the type it is freed as, see the `new_*` functions.
     unsafe {
+        if (*header).kind == ObjKind::Fields {
+            return dealloc_fields(header);
+        }
         meter::credit(size_of_object(header));
         #[cfg(debug_assertions)]
         {
             (*header).rc = 0xdead;
         }
         match (*header).kind {
-            ObjKind::Fields => {
-                let n = (*header).info.layout((*header).variant).types.len();
-                std::alloc::dealloc(header.cast(), fields_layout(n));
-            }
+            ObjKind::Fields => unreachable!("given back above"),
             ObjKind::Vec => drop(Box::from_raw(header.cast::<VecObj>())),
             ObjKind::Str => drop(Box::from_raw(header.cast::<StrObj>())),
             ObjKind::Bytes => drop(Box::from_raw(header.cast::<BytesObj>())),
@@ -135,6 +139,20 @@ unsafe fn dealloc(header: *mut Header) {
             ObjKind::Dyn => drop(Box::from_raw(header.cast::<DynObj>())),
             ObjKind::Opaque => drop(Box::from_raw(header.cast::<OpaqueObj>())),
         }
+    }
+}
+
+#[inline]
+unsafe fn dealloc_fields(header: *mut Header) {
+    // SAFETY: as in `dealloc`, of an object that `new_fields` has made.
+    unsafe {
+        #[cfg(debug_assertions)]
+        {
+            (*header).rc = 0xdead;
+        }
+        let layout = fields_layout((*header).info.layout((*header).variant).types.len());
+        meter::credit(layout.size());
+        std::alloc::dealloc(header.cast(), layout);
     }
 }
 

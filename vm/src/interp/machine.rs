@@ -17,6 +17,7 @@ use crate::task::{TaskCx, WaitReason};
 use crate::value::Value;
 use smallvec::SmallVec;
 use std::any::Any;
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -24,6 +25,11 @@ use std::sync::atomic::Ordering::Relaxed;
 /// kilobyte holds the few small frames most tasks ever have, and a function that calls itself shall not make the
 /// stacks of tasks large that never call it.
 const MAX_FIRST_STACK: usize = 64;
+
+thread_local! {
+    /// The small stack that a task gave back last on this worker: the next to need one is often not far.
+    static SPARE: Cell<Box<[u64]>> = Cell::new(Box::default());
+}
 
 /// What an error costs that is caught, in reductions: making it, its trace, finding the handler. A guess; it keeps the
 /// turns of a loop that throws about as long as others.
@@ -239,7 +245,28 @@ impl Machine {
         self.state = State::Ready;
     }
 
+    /// No call is under way and none will be for a while: the stack is for others. The next call gets another.
+    pub(crate) fn give_back_stack(&mut self) {
+        if self.state == State::Idle && !self.stack.is_empty() {
+            self.regs = std::ptr::null_mut();
+            self.stack_end = std::ptr::null_mut();
+            meter::resize(self.stack.len() * 8, 0);
+            let stack = std::mem::take(&mut self.stack);
+            if stack.len() <= MAX_FIRST_STACK {
+                SPARE.set(stack);
+            }
+        }
+    }
+
     fn resize(&mut self, n: usize) {
+        let spare = if self.stack.is_empty() { SPARE.take() } else { Box::default() };
+        if spare.len() >= n {
+            meter::resize(0, spare.len() * 8);
+            self.stack = spare;
+            self.regs = self.stack.as_mut_ptr();
+            self.stack_end = self.stack.as_mut_ptr_range().end;
+            return;
+        }
         let offset = if self.regs.is_null() { 0 } else { self.offset() };
         let mut stack = vec![0; n].into_boxed_slice();
         stack[..self.stack.len()].copy_from_slice(&self.stack);
@@ -270,7 +297,9 @@ impl Machine {
         if needed > limit {
             return false;
         }
-        let wanted = (self.stack.len() * 2).max(needed).min(limit);
+        // Small ones grow to the size that a later task of this function begins with: by no more than is used.
+        let doubled = if self.stack.len() < MAX_FIRST_STACK { 0 } else { self.stack.len() * 2 };
+        let wanted = doubled.max(needed).min(limit);
         self.resize(wanted);
         // SAFETY: the stack begins with the link of the first frame.
         let first = unsafe { &*(self.stack[0] as *const Func) };
@@ -447,7 +476,7 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.abandon();
         self.finals.clear();
-        meter::resize(self.stack.len() * 8, 0);
+        self.give_back_stack();
     }
 }
 

@@ -241,6 +241,12 @@ fn separator<'a>(cx: &'a NativeCx<'_>) -> Result<&'a str, Fault> {
 
 fn str_split(cx: &NativeCx<'_>) -> Outcome {
     let sep = separator(cx)?;
+    // Looking for one byte is several times as fast as for a text.
+    if let [byte @ ..=0x7f] = sep.as_bytes() {
+        let sep = char::from(*byte);
+        cx.reserve((cx.str(0).matches(sep).count() + 1) * TEXT_COST)?;
+        return Ok(texts(cx, cx.str(0).split(sep)));
+    }
     cx.reserve((cx.str(0).matches(sep).count() + 1) * TEXT_COST)?;
     Ok(texts(cx, cx.str(0).split(sep)))
 }

@@ -83,7 +83,7 @@ unsafe fn start(
     handle: &'static TypeInfo,
 ) -> Exit {
     save(m, ip, regs, budget);
-    let values = func.params().iter().enumerate().map(|(i, info)| Value::from_raw(*args.add(i), info)).collect();
+    let values = func.params().iter().enumerate().map(|(i, info)| Value::from_raw(*args.add(i), info));
     began(m, crate::conc::spawn(&mut (*m).task, func, values, handle))
 }
 
@@ -101,7 +101,7 @@ unsafe fn start_closure(
     let closure = &*(get(regs, closure) as *const ClosureObj);
     let func = (*m).code.funcs[closure.func as usize];
     let captures = closure.captures.iter().zip(closure.types);
-    let values = captures.map(|(&bits, info)| ValueRef::from_raw(bits, info).to_owned()).collect();
+    let values = captures.map(|(&bits, info)| ValueRef::from_raw(bits, info).to_owned());
     began(m, crate::conc::spawn(&mut (*m).task, func, values, handle))
 }
 
