@@ -145,6 +145,12 @@ impl Fault {
 
     pub fn out_of_memory() -> Fault {
         let heap = crate::heap::meter::current();
+        if let Some((budget, used)) = crate::heap::meter::budget()
+            && heap.bytes <= heap.limit
+        {
+            let text = format!("the memory budget of {budget} bytes is passed ({used} in use by all tasks and tensors)");
+            return Fault::new(FaultKind::OutOfMemoryError, text);
+        }
         Fault::new(
             FaultKind::OutOfMemoryError,
             format!("the task's memory limit of {} bytes is passed ({} in use)", heap.limit, heap.bytes),

@@ -27,6 +27,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Bytes a task's values may take.
     pub heap_limit: usize,
+    /// Bytes that all values, messages and tensors of the process may take together; `None`: no such limit.
+    pub memory: Option<usize>,
     /// Bytes a task's calls may take.
     pub stack_limit: usize,
     /// What the program may not do.
@@ -50,6 +52,7 @@ impl Default for Options {
             seed: None,
             // Far above what a reasonable task holds, below what a small machine has.
             heap_limit: 8 << 30,
+            memory: None,
             stack_limit: 64 << 20,
             denied: Vec::new(),
             dir: None,

@@ -75,6 +75,9 @@ impl std::fmt::Debug for Runtime {
 
 impl Runtime {
     pub fn new(options: Options) -> Runtime {
+        if let Some(bytes) = options.memory {
+            crate::heap::meter::set_budget(bytes);
+        }
         Runtime { options, running: Mutex::default(), stopped: AtomicBool::new(false) }
     }
 

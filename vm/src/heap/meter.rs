@@ -3,9 +3,14 @@
 //! A worker makes a task's heap current for as long as it runs that task, so objects need no pointer back to their
 //! heap and an ordinary Rust `Drop` can give the bytes back. Passing the limit does not fail an allocation on the
 //! spot: it raises `is_over`, and the interpreter turns that into `OutOfMemoryError` at its next safe point. Whoever
-//! is about to ask for much at once calls `check` first.
+//! is about to ask for much at once calls `has_room` first.
+//!
+//! With a budget for the whole process (`set_budget`) all heaps together, the messages between them and all tensors have a
+//! limit too. A task is granted a part of what is left when its turn begins and asks again when that is used up, so what is
+//! counted in common is touched once a turn; without a budget it is not touched at all.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// What one task's values may use and do use.
 #[derive(Clone, Copy, Debug)]
@@ -20,19 +25,84 @@ impl Heap {
     }
 }
 
+/// Bytes that everything together may take; `usize::MAX` without a budget.
+static BUDGET: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// Bytes of heaps and messages. Wrapping: what one worker took may be given back by another first.
+static TOTAL: AtomicUsize = AtomicUsize::new(0);
+
+/// A turn is granted this part of what is left: several workers ask at once.
+const GRANT: usize = 8;
+
 thread_local! {
     static BYTES: Cell<usize> = const { Cell::new(0) };
+    /// The least of the heap's own limit and, with a budget, what was granted.
     static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+    static OWN_LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// How many of the current heap's bytes are in `TOTAL`.
+    static COUNTED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// From now on values, messages and tensors of the process together may take so much.
+pub fn set_budget(bytes: usize) {
+    BUDGET.store(bytes, Relaxed);
+    stark_kernels::set_max_tensor_bytes(bytes.min(stark_kernels::max_tensor_bytes()));
+}
+
+#[inline]
+fn has_budget() -> bool {
+    BUDGET.load(Relaxed) != usize::MAX
+}
+
+/// The budget and what is in use of it, when there is one.
+pub fn budget() -> Option<(usize, usize)> {
+    let heaps = TOTAL.load(Relaxed);
+    // Given back before it was counted: nothing.
+    let heaps = if heaps > isize::MAX as usize { 0 } else { heaps };
+    has_budget().then(|| (BUDGET.load(Relaxed), heaps.saturating_add(stark_kernels::live_tensor_bytes())))
 }
 
 /// Makes `heap` current on this thread and returns the one that was.
+#[inline]
 pub fn swap(heap: Heap) -> Heap {
+    if has_budget() {
+        count();
+        COUNTED.set(heap.bytes);
+        let before = Heap { bytes: BYTES.replace(heap.bytes), limit: OWN_LIMIT.replace(heap.limit) };
+        grant();
+        return before;
+    }
     Heap { bytes: BYTES.replace(heap.bytes), limit: LIMIT.replace(heap.limit) }
+}
+
+/// Brings what the current heap took and gave back since the last time into the common count.
+fn count() {
+    let bytes = BYTES.get();
+    let more = bytes.wrapping_sub(COUNTED.replace(bytes));
+    if more != 0 {
+        TOTAL.fetch_add(more, Relaxed);
+    }
+}
+
+/// Sets the limit of the current heap by what is left; whether it is within it and the budget.
+fn grant() -> bool {
+    let Some((budget, used)) = budget() else { return false };
+    let (bytes, own) = (BYTES.get(), OWN_LIMIT.get());
+    LIMIT.set(own.min(bytes.saturating_add(budget.saturating_sub(used) / GRANT)));
+    used <= budget && bytes <= own
+}
+
+#[cold]
+fn ask_again() -> bool {
+    if !has_budget() {
+        return false;
+    }
+    count();
+    grant()
 }
 
 /// The current heap's figures.
 pub fn current() -> Heap {
-    Heap { bytes: BYTES.get(), limit: LIMIT.get() }
+    Heap { bytes: BYTES.get(), limit: if has_budget() { OWN_LIMIT.get() } else { LIMIT.get() } }
 }
 
 #[inline]
@@ -56,13 +126,36 @@ pub(crate) fn resize(old: usize, new: usize) {
     }
 }
 
-/// Whether the current heap is past its limit.
+/// Bytes leave the current heap for a message.
 #[inline]
-pub fn is_over() -> bool {
-    BYTES.get() > LIMIT.get()
+pub(crate) fn send(bytes: usize) {
+    credit(bytes);
+    if has_budget() {
+        TOTAL.fetch_add(bytes, Relaxed);
+    }
 }
 
-/// Whether `bytes` more would still be within the limit.
+/// Bytes of a message come into the current heap.
+#[inline]
+pub(crate) fn receive(bytes: usize) {
+    charge(bytes);
+    if has_budget() {
+        TOTAL.fetch_sub(bytes, Relaxed);
+    }
+}
+
+/// Whether the current heap is past its limit, or everything together past the budget.
+#[inline]
+pub fn is_over() -> bool {
+    BYTES.get() > LIMIT.get() && !ask_again()
+}
+
+/// Whether `bytes` more would still be within the limit and the budget.
 pub fn has_room(bytes: usize) -> bool {
-    BYTES.get().checked_add(bytes).is_some_and(|sum| sum <= LIMIT.get())
+    let fits = |limit: usize| BYTES.get().checked_add(bytes).is_some_and(|sum| sum <= limit);
+    if fits(LIMIT.get()) {
+        return true;
+    }
+    // More than a grant at once may still be there.
+    ask_again() && fits(OWN_LIMIT.get()) && budget().is_none_or(|(budget, used)| bytes <= budget.saturating_sub(used))
 }

@@ -46,7 +46,7 @@ impl Parcel {
                     && (*header).info.layout((*header).variant).refs.is_empty()
                 {
                     parcel.bytes = size_of_object(header);
-                    meter::credit(parcel.bytes);
+                    meter::send(parcel.bytes);
                     return Ok(self);
                 }
             }
@@ -55,7 +55,7 @@ impl Parcel {
         let packed = unsafe { pack_slot(&mut parcel.bits, &mut parcel.bytes) };
         match packed {
             Ok(()) => {
-                meter::credit(parcel.bytes);
+                meter::send(parcel.bytes);
                 Ok(self)
             }
             Err(Unique) => {
@@ -70,7 +70,7 @@ impl Parcel {
     /// The value, charged to the current heap.
     #[inline]
     pub fn unpack(self) -> Value {
-        meter::charge(self.bytes);
+        meter::receive(self.bytes);
         let value = Value::from_raw(self.bits, self.info);
         std::mem::forget(self);
         value
@@ -110,7 +110,7 @@ impl Parcel {
 impl Drop for Parcel {
     fn drop(&mut self) {
         if self.info.is_ref {
-            meter::charge(self.bytes);
+            meter::receive(self.bytes);
             // SAFETY: the parcel owns its value.
             unsafe { release(self.bits) };
         }

@@ -22,9 +22,12 @@ pub struct Args {
     /// Run on one thread in virtual time, every scheduling choice drawn from this seed
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Largest heap of one task, in bytes; passing it throws OutOfMemoryError in that task
-    #[arg(long, value_name = "BYTES")]
+    /// Largest heap of one task, as 500000, 64K, 512M or 2G; passing it throws OutOfMemoryError in that task
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     heap_limit: Option<u64>,
+    /// Memory of all values, messages and tensors together; who would pass it gets OutOfMemoryError, a model that does not fit is refused
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<u64>,
     /// Say on standard error, after the program has ended, what it cost
     #[arg(long)]
     stats: bool,
@@ -72,6 +75,23 @@ pub struct Args {
     args: Vec<String>,
 }
 
+/// Bytes, with `K`, `M` or `G` for their 1024-folds.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let shift = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        _ => return Err(format!("`{unit}` is no unit of memory; K, M and G are")),
+    };
+    let n: u64 = digits.parse().map_err(|_| "a size begins with a number, as in 512M".to_string())?;
+    n.checked_mul(1 << shift).filter(|n| *n > 0).ok_or_else(|| "a size is above 0 and fits 64 bits".into())
+}
+
 pub fn main(args: &Args) -> i32 {
     run(args).unwrap_or_else(|status| status)
 }
@@ -95,6 +115,7 @@ fn run(args: &Args) -> Result<i32, i32> {
     if let Some(limit) = args.heap_limit {
         options.heap_limit = limit as usize;
     }
+    options.memory = args.memory.map(|bytes| bytes as usize);
     options.dir = target.file.parent().map(PathBuf::from);
     options.record = args.profile.as_ref().map(|_| RecordOptions {
         rate_hz: args.rate,
