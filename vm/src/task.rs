@@ -27,15 +27,15 @@ pub struct TaskCx {
     pub(crate) actor: Option<Arc<ActorCell>>,
     /// When the ask that is worked on is given up; asks made for it end no later.
     pub(crate) deadline: Option<Instant>,
-    /// While something is recorded: what waits for the task's result.
-    pub(crate) answers: Option<Arc<Promise>>,
+    /// Where a profiler saw it during this turn, until it is known who awaits it.
+    pub(crate) seen: Vec<observe::Seen>,
     /// What the entries of a session keep.
     pub(crate) slots: Vec<Option<Value>>,
 }
 
 impl TaskCx {
     pub fn new(program: &'static Program) -> TaskCx {
-        TaskCx { program, me: None, worker: 0, actor: None, deadline: None, answers: None, slots: Vec::new() }
+        TaskCx { program, me: None, worker: 0, actor: None, deadline: None, seen: Vec::new(), slots: Vec::new() }
     }
 
     /// The program this task is part of: options, arguments, output.
@@ -254,8 +254,8 @@ impl Call {
             let error = machine.code.error_value(fault);
             return self.end(machine, TaskEnd::Failed(error));
         }
-        machine.task().answers = observe::answers(|| self.answers());
         let turn = machine.run(cx.budget(), cancel);
+        observe::settle(machine.task(), || self.answers());
         // If it does not wait yet, it will be delivered when it does.
         self.cancel_delivered |= machine.has_delivered_cancel();
         match turn {
