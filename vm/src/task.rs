@@ -28,8 +28,8 @@ pub struct TaskCx {
     pub(crate) actor: Option<Arc<ActorCell>>,
     /// When the ask that is worked on is given up; asks made for it end no later.
     pub(crate) deadline: Option<Instant>,
-    /// While something is recorded: what waits for the task's result.
-    pub(crate) answers: Option<Arc<Promise>>,
+    /// Where a profiler saw it during this turn, until it is known who awaits it.
+    pub(crate) seen: Vec<observe::Seen>,
     /// What the entries of a session keep.
     pub(crate) slots: Vec<Option<Value>>,
     /// How many reductions this turn may still lend to tasks that it would wait for.
@@ -44,7 +44,7 @@ impl TaskCx {
             worker: 0,
             actor: None,
             deadline: None,
-            answers: None,
+            seen: Vec::new(),
             slots: Vec::new(),
             lendable: Cell::new(0),
         }
@@ -286,8 +286,8 @@ impl Call {
             let error = machine.code.error_value(fault);
             return self.end(machine, TaskEnd::Failed(error));
         }
-        machine.task().answers = observe::answers(|| self.answers());
         let turn = machine.run(cx.budget(), cancel);
+        observe::settle(machine.task(), || self.answers());
         // If it does not wait yet, it will be delivered when it does.
         self.cancel_delivered |= machine.has_delivered_cancel();
         cx.set_spent(spent(cx, machine.budget));

@@ -199,8 +199,9 @@ impl ActorBody {
             if budget <= 0 {
                 return Outcome::Yield;
             }
-            machine.task().answers = observe::answers(|| self.answers());
-            match machine.run(budget as u32, false) {
+            let turn = machine.run(budget as u32, false);
+            observe::settle(machine.task(), || self.answers());
+            match turn {
                 Turn::Yield => return Outcome::Yield,
                 Turn::Wait(reason, detail) => {
                     cx.set_spent(spent(cx, machine.budget));

@@ -390,7 +390,7 @@ impl Machine {
         };
         // SAFETY: the machine stands at that word in the frame at `regs`, whose link is there until the next call.
         let calls = unsafe { Machine::calls(word, self.regs) };
-        observe::look(&self.task, &calls, None);
+        observe::look(&mut self.task, calls, None);
     }
 
     /// Whether the last `run` delivered the cancelling it was asked to deliver.

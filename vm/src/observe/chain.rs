@@ -7,12 +7,6 @@ use std::sync::Arc;
 /// Steps of a chain that are followed. Longer ones are rare, and their innermost steps say most.
 const MAX_STEPS: usize = 16;
 
-/// The promise that a task works for, kept for `look` while something is recorded.
-#[inline]
-pub(crate) fn answers(of: impl FnOnce() -> Option<Arc<Promise>>) -> Option<Arc<Promise>> {
-    if super::is_recording() { of() } else { None }
-}
-
 /// The calls of each task in the chain that waits for `promise`, the nearest first.
 pub(super) fn awaiters(promise: &Arc<Promise>) -> Vec<Segment> {
     let mut chain = Vec::new();

@@ -22,6 +22,7 @@ mod status;
 mod serve;
 
 use crate::actor::ActorCell;
+use crate::conc::tasks::Promise;
 use crate::interp::Calls;
 use crate::task::{TaskBody, TaskCx};
 use parking_lot::Mutex;
@@ -30,6 +31,7 @@ use stark_profile::model::{Batch, Event, EventKind};
 use stark_scheduler::{Context, Outcome, TaskRef};
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -37,7 +39,6 @@ pub use control::take_recording;
 pub use serve::{Server, serve};
 pub use status::{stats, tasks};
 
-pub(crate) use chain::answers;
 pub(crate) use control::{program_begins, program_ended};
 pub(crate) use models::predict;
 
@@ -74,22 +75,50 @@ pub(crate) fn is_due() -> bool {
 /// Where running tasks stood when they were last asked.
 static SEEN_AT: Mutex<Option<HashMap<u64, Calls>>> = Mutex::new(None);
 
+/// Where a task was seen.
+pub(crate) struct Seen {
+    at: u64,
+    weight: u32,
+    calls: Calls,
+    native: Option<&'static str>,
+}
+
 /// Accounts for the ticks since the last look: the task stands in `calls`, or in `native` called from there.
 #[cold]
 #[inline(never)]
-pub(crate) fn look(cx: &TaskCx, calls: &Calls, native: Option<&'static str>) {
+pub(crate) fn look(cx: &mut TaskCx, calls: Calls, native: Option<&'static str>) {
     let ticks = TICKS.load(Relaxed);
     let weight = ticks.wrapping_sub(SEEN.replace(ticks));
     let mode = MODE.load(Relaxed);
-    let Some(task) = cx.me() else { return };
-    if mode & RECORD != 0 {
-        let awaiters = cx.answers.as_ref().map(|promise| chain::awaiters(promise)).unwrap_or_default();
-        recorder::sample(task.id().0, cx.worker(), weight, calls, native, &awaiters);
-    }
+    let Some(task) = cx.me().map(|me| me.id().0) else { return };
     if mode & PLACES != 0
         && let Some(places) = &mut *SEEN_AT.lock()
     {
-        places.insert(task.id().0, calls.clone());
+        places.insert(task, calls.clone());
+    }
+    if mode & RECORD != 0 {
+        cx.seen.push(Seen { at: recorder::now(), weight, calls, native });
+    }
+}
+
+/// The machine came back: keeps where it was seen, under whoever awaits the answer that it works on.
+///
+/// Only here, and not with every call, is it asked who that is: counting a reference to a promise for each message
+/// would cost more than all the rest.
+#[inline]
+pub(crate) fn settle(cx: &mut TaskCx, answers: impl FnOnce() -> Option<Arc<Promise>>) {
+    if !cx.seen.is_empty() {
+        keep(cx, answers());
+    }
+}
+
+#[cold]
+fn keep(cx: &mut TaskCx, answers: Option<Arc<Promise>>) {
+    let seen = std::mem::take(&mut cx.seen);
+    let Some(task) = cx.me().map(|me| me.id().0) else { return };
+    let awaiters = answers.map(|promise| chain::awaiters(&promise)).unwrap_or_default();
+    for Seen { at, weight, calls, native } in seen {
+        recorder::sample(at, task, cx.worker(), weight, &calls, native, &awaiters);
     }
 }
 

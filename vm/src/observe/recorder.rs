@@ -185,6 +185,7 @@ pub(super) fn call(file: &str, device: &str, call: ModelCall, ops: &[stark_model
 }
 
 pub(super) fn sample(
+    at: u64,
     task: u64,
     worker: usize,
     weight: u32,
@@ -192,7 +193,6 @@ pub(super) fn sample(
     native: Option<&'static str>,
     awaiters: &[Segment],
 ) {
-    let at = now();
     with_tables(|tables| {
         let mut stack = Vec::with_capacity(calls.len() + 1);
         // Outermost first: the last awaiter is the one that nobody awaits.

@@ -200,7 +200,7 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
 unsafe fn look(machine: &mut Machine, native: &'static BoundNative) {
     // `run_native` has saved `ip` behind the first word of the call.
     let calls = Machine::calls(machine.ip.sub(1), machine.regs);
-    crate::observe::look(&machine.task, &calls, Some(native.row.name));
+    crate::observe::look(&mut machine.task, calls, Some(native.row.name));
 }
 
 /// Drops what a native did not take; `&mut` parameters stay for `take_back`.
