@@ -86,7 +86,7 @@ pub fn main(args: &Args) -> Result<i32, String> {
         run(Instant::now() + Duration::from_secs_f64(args.seconds), &mut times)?;
         Ok(times)
     })?;
-    let statistics = before.zip(session.statistics());
+    let during = before.zip(session.statistics());
     times.sort_unstable();
     // The nearest rank.
     let rank = |q: f64| times[((times.len() as f64 * q).ceil() as usize).clamp(1, times.len()) - 1];
@@ -96,7 +96,7 @@ pub fn main(args: &Args) -> Result<i32, String> {
     println!("{}: {n} runs on {device}, {threads} threads", args.model.display());
     println!("  median {median:.4} ms, 99 of 100 within {p99:.4} ms, fastest {min:.4} ms");
     println!("  loaded in {:.3} ms, first run {:.3} ms", ms(load), ms(first));
-    if let Some((before, after)) = &statistics {
+    if let Some((before, after)) = &during {
         tell_device(before, after, warmed + times.len());
     }
     println!(
