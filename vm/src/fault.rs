@@ -148,7 +148,8 @@ impl Fault {
         if let Some((budget, used)) = crate::heap::meter::budget()
             && heap.bytes <= heap.limit
         {
-            let text = format!("the memory budget of {budget} bytes is passed ({used} in use by all tasks and tensors)");
+            let text =
+                format!("the memory budget of {budget} bytes is passed ({used} in use by all tasks and tensors)");
             return Fault::new(FaultKind::OutOfMemoryError, text);
         }
         Fault::new(

@@ -4,7 +4,6 @@
 //! borrowed from its slot, a slot is emptied after its last use. Instructions inside loops are counted
 //! against the step budget, so a model whose loop never ends gives an error.
 
-
 use smallvec::SmallVec;
 use stark_kernels::{Tensor, accelerator};
 use std::time::{Duration, Instant};

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Show what is in a .starkbc file or a model
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  stark inspect service.starkbc\n  stark inspect classifier.pt\n  stark inspect classifier.pt --shape x=8x64 --steps\n  stark inspect classifier.pt --dot > graph.dot")]
+#[command(
+    after_help = "Example:\n  stark inspect service.starkbc\n  stark inspect classifier.pt\n  stark inspect classifier.pt --shape x=8x64 --steps\n  stark inspect classifier.pt --dot > graph.dot"
+)]
 pub struct Args {
     /// A .starkbc, .stark or model file
     file: PathBuf,
