@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub type Needs = BTreeMap<Capability, BTreeSet<&'static str>>;
 
 fn needed(row: &NativeRow, has_assets: bool) -> Option<Capability> {
-    row.capability.filter(|_| !(has_assets && row.reads_assets))
+    row.capability.filter(|_| !(has_assets && row.carried.is_some()))
 }
 
 /// What the program needs. Natives that this runtime does not know are refused when the module is loaded.

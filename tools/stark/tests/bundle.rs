@@ -129,6 +129,39 @@ written first
 }
 
 #[test]
+fn under_a_denial_nothing_of_the_machine_is_seen_through_an_asset() {
+    let main = "import fs
+fn attempt(name: String, f: fn() -> String):
+    try: print(name, f())
+    catch e: PermissionError: print(name, \"refused\")
+    catch e: IoError: print(name, e.message())
+fn main():
+    attempt(\"list\", || fs.list(\"note\").len().show())
+    attempt(\"walk\", || fs.walk(\"note\").len().show())
+    attempt(\"read\", || fs.read_text(\"folder\"))
+    attempt(\"outside\", || fs.exists(\"secret.txt\").show())
+    attempt(\"tokens\", || tokenize(\"a\").shape().show())
+";
+    let manifest = "[package]\nname = \"p\"\n[assets]\nnote = \"note\"\nmore = \"folder\"\n";
+    let files = [("stark.toml", manifest), ("main.stark", main), ("note", "x"), ("folder/a.txt", "y")];
+    let package = package(&files);
+    let away = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir_all(away.path().join("note")).expect("a folder");
+    for (name, text) in [("note/secret", "s"), ("secret.txt", "s"), ("tokenizer.json", "{}")] {
+        std::fs::write(away.path().join(name), text).expect("a file");
+    }
+    let out = away.path().join("p.starkbc").display().to_string();
+    ok(stark_in(package.path(), &["bundle", "-o", &out]));
+    let want = "list cannot list note: it is no folder
+walk cannot list note: it is no folder
+read cannot read folder: it is a folder of the bundle
+outside refused
+tokens refused
+";
+    assert_eq!(ok(stark_in(away.path(), &["run", "--deny", "files", "p.starkbc"])), want);
+}
+
+#[test]
 fn the_same_package_gives_the_same_bytes() {
     let (_, bytes) = bundled(&[]);
     assert_eq!(bundled(&[]).1, bytes);

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Words behind numbers that need not be the same.
-const UNITS: &[&str] = &["ms", "bytes", "functions", "instructions"];
+const UNITS: &[&str] = &["ms", "bytes", "functions", "instructions", "modules"];
 
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 

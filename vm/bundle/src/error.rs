@@ -44,7 +44,10 @@ impl fmt::Display for BundleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BundleError::Io { what, error } => {
-                let why = error.to_string();
+                let why = match error.kind() {
+                    std::io::ErrorKind::NotFound => "there is no such file".to_string(),
+                    _ => error.to_string(),
+                };
                 write!(f, "{what}: {}", why.split(" (os error").next().unwrap_or(&why).to_lowercase())
             }
             BundleError::Format(error) => error.fmt(f),

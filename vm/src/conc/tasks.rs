@@ -384,7 +384,7 @@ pub(crate) static AWAIT: NativeRow = NativeRow {
     scheme: "<T>(_) -> T",
     suspends: true,
     capability: None,
-    reads_assets: false,
+    carried: None,
     func: await_task,
 };
 

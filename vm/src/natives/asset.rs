@@ -11,12 +11,19 @@ use stark_bytecode::AssetKind;
 use stark_models::FileBytes;
 use std::sync::Arc;
 
-pub(crate) fn find<'p>(program: &'p Program, path: &str) -> Option<Found<'p>> {
-    program.options.assets.as_ref()?.find(path)
+/// Whether the first argument is a path that means an asset or a folder of them.
+pub(crate) fn path_is_carried(cx: &NativeCx<'_>) -> bool {
+    find(cx, cx.str(0)).is_some()
 }
 
-pub(super) fn find_in<'a>(cx: &'a NativeCx<'_>, path: &str) -> Option<Found<'a>> {
-    find(cx.task.program(), path)
+/// Whether the program's tokenizer is known, or among its assets.
+pub(crate) fn tokenizer_is_carried(cx: &NativeCx<'_>) -> bool {
+    let program = cx.task.program();
+    program.tokenizer.lock().is_some() || tokenizer(program).is_some()
+}
+
+pub(super) fn find<'a>(cx: &'a NativeCx<'_>, path: &str) -> Option<Found<'a>> {
+    cx.task.program().options.assets.as_ref()?.find(path)
 }
 
 /// The bytes of the asset that `path` means; an error when it is damaged.
@@ -72,16 +79,17 @@ pub(super) fn size(found: Found<'_>) -> i64 {
     }
 }
 
-/// The names in a folder of assets; `None` when it is none.
-pub(super) fn list(cx: &NativeCx<'_>, path: &str) -> Option<Vec<String>> {
+/// What `list` gives for a folder of assets; `None` when the path means nothing here.
+pub(super) fn in_folder(
+    cx: &NativeCx<'_>,
+    path: &str,
+    list: impl FnOnce(&Assets, &str) -> Vec<String>,
+) -> Option<Result<Vec<String>, Fault>> {
     let assets = cx.task.program().options.assets.as_ref()?;
-    (assets.find(path)? == Found::Folder).then(|| assets.list(path))
-}
-
-/// Everything below a folder of assets, as `fs.walk` gives it.
-pub(super) fn walk(cx: &NativeCx<'_>, path: &str) -> Option<Vec<String>> {
-    let assets = cx.task.program().options.assets.as_ref()?;
-    (assets.find(path)? == Found::Folder).then(|| assets.walk(path))
+    Some(match assets.find(path)? {
+        Found::Folder => Ok(list(assets, path)),
+        Found::Asset(_) => Err(Fault::io(format!("cannot list {path}: it is no folder"))),
+    })
 }
 
 /// The program's own tokenizer: the asset called `tokenizer.json`, else the only one of that kind.

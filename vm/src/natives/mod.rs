@@ -112,13 +112,13 @@ pub struct NativeRow {
     pub scheme: &'static str,
     pub suspends: bool,
     pub capability: Option<Capability>,
-    /// Its first argument is a path that it only reads: what the program carries itself needs no capability.
-    pub reads_assets: bool,
+    /// Whether a call only reads what the program carries itself, which needs no capability.
+    pub carried: Option<fn(&NativeCx<'_>) -> bool>,
     pub func: NativeFn,
 }
 
 /// Rows `name "scheme" [flags];` for functions of the same names in scope; flags are `suspends`, capabilities, and `Assets`:
-/// `Files`, but for the program's own assets.
+/// `Files` for the path in its first argument, but for the program's own assets.
 macro_rules! natives {
     ($( $(#[$doc:meta])* $name:ident $scheme:literal $([$($flag:ident),* $(,)?])?; )*) => {
         &[$( {
@@ -128,7 +128,7 @@ macro_rules! natives {
                 scheme: $scheme,
                 suspends: false,
                 capability: None,
-                reads_assets: false,
+                carried: None,
                 func: $name,
             };
             $($( natives!(@flag row $flag); )*)?
@@ -137,7 +137,8 @@ macro_rules! natives {
     };
     (@flag $row:ident suspends) => { $row.suspends = true };
     (@flag $row:ident Assets) => {
-        ($row.capability, $row.reads_assets) = (Some($crate::natives::Capability::Files), true)
+        $row.capability = Some($crate::natives::Capability::Files);
+        $row.carried = Some($crate::natives::asset::path_is_carried);
     };
     (@flag $row:ident $capability:ident) => { $row.capability = Some($crate::natives::Capability::$capability) };
 }
@@ -190,7 +191,7 @@ pub(crate) fn refusal(row: &NativeRow, cx: &NativeCx<'_>) -> Option<Fault> {
         return None;
     }
     // Looked at on the first call only: a native that waited may have taken its arguments.
-    if row.reads_assets && (cx.resume.is_some() || asset::find(program, cx.str(0)).is_some()) {
+    if row.carried.is_some_and(|carried| cx.resume.is_some() || carried(cx)) {
         return None;
     }
     Some(denied(row, program))

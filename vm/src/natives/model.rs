@@ -30,7 +30,7 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     tensors_save "<E>(String, Map<String, Tensor<E>>) -> ()" Files;
     use_tokenizer "(String) -> ()" Assets;
     tokenizer_load "(String) -> Tokenizer" Assets;
-    tokenize "(String) -> Tensor<Int64>";
+    tokenize "(String) -> Tensor<Int64>" Tokenizer;
     tokenizer_encode "(Tokenizer, String) -> Tensor<Int64>";
     tokenizer_encode_batch "(Tokenizer, Vec<String>, Int) -> (Tensor<Int64>, Tensor<Int64>)";
     tokenizer_decode "(Tokenizer, Tensor<Int64>) -> String";

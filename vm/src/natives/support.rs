@@ -18,7 +18,7 @@ macro_rules! answers {
             scheme: $scheme,
             suspends: false,
             capability: answers!(@capability $($capability)?),
-            reads_assets: answers!(@assets $($capability)?),
+            carried: answers!(@carried $($capability)?),
             func: |cx| {
                 let value = $name(cx)?;
                 cx.return_value(value)
@@ -27,9 +27,11 @@ macro_rules! answers {
     };
     (@capability) => { None };
     (@capability Assets) => { Some($crate::natives::Capability::Files) };
+    (@capability Tokenizer) => { Some($crate::natives::Capability::Files) };
     (@capability $capability:ident) => { Some($crate::natives::Capability::$capability) };
-    (@assets Assets) => { true };
-    (@assets $($capability:ident)?) => { false };
+    (@carried Assets) => { Some($crate::natives::asset::path_is_carried) };
+    (@carried Tokenizer) => { Some($crate::natives::asset::tokenizer_is_carried) };
+    (@carried $($capability:ident)?) => { None };
 }
 pub(super) use answers;
 

@@ -7,7 +7,7 @@ use super::{NativeCx, NativeRow, asset};
 use crate::fault::Fault;
 use crate::heap::Opaque;
 use crate::value::Value;
-use stark_bundle::Found;
+use stark_bundle::{Assets, Found};
 use std::fs;
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
@@ -200,11 +200,11 @@ fn fs_append_text(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn fs_exists(cx: &NativeCx<'_>) -> Outcome {
-    Ok(Value::bool(asset::find_in(cx, cx.str(0)).is_some() || Path::new(cx.str(0)).exists()))
+    Ok(Value::bool(asset::find(cx, cx.str(0)).is_some() || Path::new(cx.str(0)).exists()))
 }
 
 fn fs_is_dir(cx: &NativeCx<'_>) -> Outcome {
-    let is_dir = match asset::find_in(cx, cx.str(0)) {
+    let is_dir = match asset::find(cx, cx.str(0)) {
         Some(found) => found == Found::Folder,
         None => Path::new(cx.str(0)).is_dir(),
     };
@@ -212,7 +212,7 @@ fn fs_is_dir(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn fs_is_file(cx: &NativeCx<'_>) -> Outcome {
-    let is_file = match asset::find_in(cx, cx.str(0)) {
+    let is_file = match asset::find(cx, cx.str(0)) {
         Some(found) => found != Found::Folder,
         None => Path::new(cx.str(0)).is_file(),
     };
@@ -221,7 +221,7 @@ fn fs_is_file(cx: &NativeCx<'_>) -> Outcome {
 
 fn fs_size(cx: &NativeCx<'_>) -> Outcome {
     let path = cx.str(0);
-    if let Some(found) = asset::find_in(cx, path) {
+    if let Some(found) = asset::find(cx, path) {
         return Ok(Value::int(asset::size(found)));
     }
     let found = fs::metadata(path).map_err(wrong("look at", path))?;
@@ -253,8 +253,8 @@ fn fs_copy(cx: &NativeCx<'_>) -> Outcome {
 
 fn fs_list(cx: &NativeCx<'_>) -> Outcome {
     let path = cx.str(0);
-    if let Some(names) = asset::list(cx, path) {
-        return Ok(texts(cx, names));
+    if let Some(names) = asset::in_folder(cx, path, Assets::list) {
+        return Ok(texts(cx, names?));
     }
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(wrong("list", path))? {
@@ -273,8 +273,8 @@ fn fs_make_dir(cx: &NativeCx<'_>) -> Outcome {
 /// Folders that are still to be listed wait on a list, not on the stack. Links are named and not followed, so there is no circle.
 fn fs_walk(cx: &NativeCx<'_>) -> Outcome {
     let root = cx.str(0);
-    if let Some(found) = asset::walk(cx, root) {
-        return Ok(texts(cx, found));
+    if let Some(found) = asset::in_folder(cx, root, Assets::walk) {
+        return Ok(texts(cx, found?));
     }
     let mut found: Vec<String> = Vec::new();
     let mut bytes = 0;
@@ -303,7 +303,7 @@ fn fs_walk(cx: &NativeCx<'_>) -> Outcome {
 
 fn fs_metadata(cx: &NativeCx<'_>) -> Outcome {
     let path = cx.str(0);
-    if let Some(found) = asset::find_in(cx, path) {
+    if let Some(found) = asset::find(cx, path) {
         let kind = if found == Found::Folder { "dir" } else { "file" };
         // A bundle keeps no times: it is the same bytes whenever it is made.
         let fields = [Value::str(kind), Value::int(asset::size(found)), Value::float(0.0), Value::bool(true)];

@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn data_may_be_raw_typed_or_packed_in_halves() {
-        let none = External::beside(None);
+        let none = External::new(Beside::Nothing);
         let proto = |data_type, dims: &[i64]| TensorProto { data_type, dims: dims.to_vec(), ..Default::default() };
         let raw = TensorProto { raw_data: Some(vec![0x21, 0xf3].into()), ..proto(22, &[3]) };
         assert_eq!(tensor(&raw, &none).and_then(|t| t.to_vec::<i8>().map_err(|e| e.to_string())), Ok(vec![1, 2, 3]));
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn sizes_that_lie_are_refused_before_memory_is_taken() {
-        let none = External::beside(None);
+        let none = External::new(Beside::Nothing);
         let proto = |data_type, dims: &[i64]| TensorProto { data_type, dims: dims.to_vec(), ..Default::default() };
         for (bad, words) in [
             (proto(1, &[1 << 40, 1 << 40]), "overflows"),

@@ -26,7 +26,7 @@ pub fn show(path: &Path, bundle: &Bundle, manifest: &Manifest) -> String {
     let (library, own): (Vec<&str>, Vec<&str>) =
         module.files.iter().map(String::as_str).partition(|file| file.starts_with("std/"));
     line(format!("  sources       {}", own.join(", ")));
-    line(format!("  library       {}", library.join(", ")));
+    line(format!("  library       {} modules", library.len()));
     line(format!("  assets        {}", assets(manifest).trim_start()));
     out += &capabilities(module, !manifest.assets.is_empty());
     out
