@@ -106,7 +106,7 @@ fn models(out: &mut String, profile: &Profile) {
     for device in DeviceUse::of(profile) {
         let _ = writeln!(
             out,
-            "\ndevice {}: busy {:.1} %, longest gap {} at {}, {} calls waited or overlapped at most",
+            "\ndevice {}: busy {:.1} %, longest gap {} at {}, at most {} calls at once",
             device.name,
             device.busy_share * 100.0,
             duration(device.longest_gap.1),
