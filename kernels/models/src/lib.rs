@@ -5,6 +5,7 @@
 //! sizes are checked before memory is asked for, and whatever is wrong is a [`ModelError`] that says where.
 
 mod build;
+mod describe;
 mod error;
 mod exec;
 mod format;

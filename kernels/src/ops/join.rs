@@ -23,6 +23,11 @@ pub fn cat(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
     let at = rules::axis(axis, shape.len())?;
     let dtype = full.iter().fold(full[0].dtype(), |d, t| stark_shapes::promote(d, t.dtype()));
     let n = rules::numel(&shape)?;
+    // Images whose channels lie side by side stay so.
+    if full.iter().all(|t| t.is_channels_last()) {
+        let turned: Vec<Tensor> = full.iter().map(|t| t.pixels()).collect();
+        return Ok(cat(&turned.iter().collect::<Vec<_>>(), [0, 3, 1, 2][at])?.planes());
+    }
     let strides = crate::tensor::contiguous_strides(&shape);
     with_word!(dtype, W => {
         let mut buffer = Buffer::for_overwrite::<W>(n)?;

@@ -104,6 +104,12 @@ pub fn activate(x: Tensor, activation: Activation) -> Result<Tensor> {
     if activation == Activation::None {
         return Ok(x);
     }
+    if x.is_channels_last() {
+        let pixels = x.pixels();
+        // The one owner changes its elements in place.
+        drop(x);
+        return Ok(activate(pixels, activation)?.planes());
+    }
     let dtype = x.dtype();
     let mut x = x.to(DType::F32)?;
     fill_chunks(x.make_mut::<f32>()?, CHUNK / 4, |_, piece| dispatch(Apply(activation, piece)));
