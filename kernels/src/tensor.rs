@@ -286,6 +286,27 @@ impl Tensor {
         true
     }
 
+    /// Whether this is `[n, c, h, w]` in memory where the channels of a pixel lie side by side, and not row-major.
+    pub fn is_channels_last(&self) -> bool {
+        self.rank() == 4 && !self.is_contiguous() && self.pixels().is_contiguous()
+    }
+
+    /// `[n, c, h, w]` seen as `[n, h, w, c]`.
+    pub(crate) fn pixels(&self) -> Tensor {
+        self.turned([0, 2, 3, 1])
+    }
+
+    /// `[n, h, w, c]` seen as `[n, c, h, w]`.
+    pub(crate) fn planes(&self) -> Tensor {
+        self.turned([0, 3, 1, 2])
+    }
+
+    fn turned(&self, order: [usize; 4]) -> Tensor {
+        debug_assert_eq!(self.rank(), 4);
+        let pick = |from: &[usize]| order.iter().map(|&i| from[i]).collect::<Shape>();
+        self.view(pick(&self.shape), pick(&self.strides), self.offset)
+    }
+
     // ---- reading ------------------------------------------------------------------------------
 
     /// The storage as elements, from this view's first one on. For kernels that follow strides.

@@ -7,6 +7,7 @@
 mod build;
 #[cfg(test)]
 mod coverage;
+mod describe;
 mod error;
 mod exec;
 mod format;

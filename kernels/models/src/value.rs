@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stark_kernels::ops::PackedMatrix;
+use stark_kernels::ops::{PackedFilter, PackedMatrix};
 use stark_kernels::{DType, Scalar, Tensor};
 
 /// How deep tuples, lists and dicts may nest.
@@ -31,6 +31,8 @@ pub enum Value {
     Complex(Arc<(Tensor, Tensor)>),
     /// A weight that the optimiser packed. Only constants of a model are this.
     Packed(Arc<PackedMatrix>),
+    /// The weights of a convolution, packed. Only constants of a model are this.
+    Filter(Arc<PackedFilter>),
     Tuple(Arc<Tuple>),
     /// Shared: who appends is seen by all who hold it.
     List(Arc<List>),
@@ -180,6 +182,7 @@ impl Value {
             Value::Tensor(_) => "a tensor",
             Value::Complex(_) => "a complex tensor",
             Value::Packed(_) => "a packed matrix",
+            Value::Filter(_) => "a packed filter",
             Value::Tuple(_) => "a tuple",
             Value::List(_) => "a list",
             Value::Dict(_) => "a dict",
@@ -263,6 +266,7 @@ impl fmt::Display for Value {
             Value::Str(text) => f.write_str(text),
             Value::Tensor(t) => write!(f, "Tensor<{}>{:?}", t.dtype(), t.shape()),
             Value::Packed(matrix) => write!(f, "Packed{:?}", matrix.shape()),
+            Value::Filter(filter) => write!(f, "Packed{:?}", filter.shape()),
             Value::Complex(parts) => write!(f, "Tensor<Complex64>{:?}", parts.0.shape()),
             Value::Tuple(tuple) => show_scalars(f, '(', tuple.items.iter(), ')'),
             Value::List(list) => show_scalars(f, '[', list.items().iter(), ']'),

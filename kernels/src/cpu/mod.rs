@@ -3,10 +3,12 @@
 
 pub mod activation;
 pub mod buffer;
+pub mod channels;
 pub mod convolve;
 pub mod gemm;
 pub mod math;
 pub mod panels;
+pub mod pooling;
 pub mod simd;
 pub mod split;
 pub mod threads;

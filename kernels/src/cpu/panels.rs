@@ -59,6 +59,10 @@ impl Panels {
         (0..self.rows).flat_map(|row| (0..self.cols).map(move |col| data[at(row, col)])).collect()
     }
 
+    pub fn n_panels(&self) -> usize {
+        self.cols.div_ceil(WIDTH)
+    }
+
     pub fn n_bytes(&self) -> usize {
         self.data.n_bytes()
     }
@@ -264,6 +268,7 @@ impl Kernel for Piece<'_> {
             let is_last = from + part >= depth;
             for j in self.panels.clone() {
                 let b = &self.b.panel(j)[from * WIDTH..(from + part) * WIDTH];
+                let narrow = self.b.cols - j * WIDTH <= WIDTH / 2;
                 for t in 0..tiles {
                     let (top, rows) = (t * height, height.min(m - t * height));
                     let mut fresh = [0.0; MAX_ROWS * WIDTH];
@@ -272,7 +277,7 @@ impl Kernel for Piece<'_> {
                     assert!(part == 0 || first + (rows - 1) * stride + part <= left.len(), "tiles lie inside");
                     // SAFETY: the assertion covers the reads of `left`, `b` has `part` rows of `WIDTH`, the tile
                     // has room for `rows <= MAX_ROWS` of them, and `level` names features that were detected.
-                    unsafe { multiply(level, rows, part, left.as_ptr().add(first), stride, b.as_ptr(), tile) };
+                    unsafe { multiply(level, rows, part, left.as_ptr().add(first), stride, b.as_ptr(), tile, narrow) };
                     if is_last {
                         self.store(tile, top, rows, j);
                     }
@@ -318,7 +323,7 @@ impl Piece<'_> {
     }
 }
 
-/// `tile += a · b` for `rows` rows.
+/// `tile += a · b` for `rows` rows; when the panel is `narrow`, for the first half of its columns at least.
 ///
 /// # Safety
 /// `a` has `rows` rows of `depth` numbers `stride` apart, `b` has `depth` rows of [`WIDTH`], `rows <= MAX_ROWS`,
@@ -332,6 +337,7 @@ unsafe fn multiply(
     stride: usize,
     b: *const f32,
     tile: &mut [f32; MAX_ROWS * WIDTH],
+    narrow: bool,
 ) {
     macro_rules! by_rows {
         ($f:ident: $($rows:literal $chains:literal),*) => {
@@ -344,6 +350,11 @@ unsafe fn multiply(
     }
     match level {
         // Few rows have few sums to interleave, so the depth is cut into chains.
+        #[cfg(target_arch = "x86_64")]
+        // Half a panel is one vector.
+        Level::Avx512 if narrow => {
+            by_rows!(half_avx512: 1 4, 2 4, 3 2, 4 2, 5 1, 6 1, 7 1, 8 1, 9 1, 10 1, 11 1, 12 1, 13 1, 14 1)
+        }
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => {
             by_rows!(tile_avx512: 1 4, 2 4, 3 2, 4 2, 5 1, 6 1, 7 1, 8 1, 9 1, 10 1, 11 1, 12 1, 13 1, 14 1)
@@ -374,7 +385,7 @@ unsafe fn row_portable(depth: usize, a: *const f32, b: *const f32, tile: *mut f3
 }
 
 #[cfg(target_arch = "x86_64")]
-use x86::{tile_avx2, tile_avx512};
+use x86::{half_avx512, tile_avx2, tile_avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -392,38 +403,75 @@ mod x86 {
         b: *const f32,
         tile: *mut f32,
     ) {
-        let mut sums = [[[_mm512_setzero_ps(); 2]; R]; CHAINS];
+        // SAFETY: as the caller promises.
+        unsafe { vectors_avx512::<R, CHAINS, 2>(depth, a, stride, b, tile) }
+    }
+
+    /// # Safety
+    /// As `multiply`, for `R` rows of a narrow panel.
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn half_avx512<const R: usize, const CHAINS: usize>(
+        depth: usize,
+        a: *const f32,
+        stride: usize,
+        b: *const f32,
+        tile: *mut f32,
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe { vectors_avx512::<R, CHAINS, 1>(depth, a, stride, b, tile) }
+    }
+
+    /// # Safety
+    /// As `multiply`, for `R` rows and the first `V` vectors of the panel.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn vectors_avx512<const R: usize, const CHAINS: usize, const V: usize>(
+        depth: usize,
+        a: *const f32,
+        stride: usize,
+        b: *const f32,
+        tile: *mut f32,
+    ) {
+        let mut sums = [[[_mm512_setzero_ps(); V]; R]; CHAINS];
         let mut k = 0;
         // SAFETY: `k` stays below `depth`, rows below `R`; the caller promises that much of `a`, `b` and `tile`.
         unsafe {
             while k + CHAINS <= depth {
                 for c in 0..CHAINS {
                     let at = b.add((k + c) * WIDTH);
-                    let (low, high) = (_mm512_loadu_ps(at), _mm512_loadu_ps(at.add(16)));
+                    let mut y = [_mm512_setzero_ps(); V];
+                    for v in 0..V {
+                        y[v] = _mm512_loadu_ps(at.add(v * 16));
+                    }
                     for r in 0..R {
                         let x = _mm512_set1_ps(*a.add(r * stride + k + c));
-                        sums[c][r][0] = _mm512_fmadd_ps(x, low, sums[c][r][0]);
-                        sums[c][r][1] = _mm512_fmadd_ps(x, high, sums[c][r][1]);
+                        for v in 0..V {
+                            sums[c][r][v] = _mm512_fmadd_ps(x, y[v], sums[c][r][v]);
+                        }
                     }
                 }
                 k += CHAINS;
             }
             while k < depth {
                 let at = b.add(k * WIDTH);
-                let (low, high) = (_mm512_loadu_ps(at), _mm512_loadu_ps(at.add(16)));
+                let mut y = [_mm512_setzero_ps(); V];
+                for v in 0..V {
+                    y[v] = _mm512_loadu_ps(at.add(v * 16));
+                }
                 for r in 0..R {
                     let x = _mm512_set1_ps(*a.add(r * stride + k));
-                    sums[0][r][0] = _mm512_fmadd_ps(x, low, sums[0][r][0]);
-                    sums[0][r][1] = _mm512_fmadd_ps(x, high, sums[0][r][1]);
+                    for v in 0..V {
+                        sums[0][r][v] = _mm512_fmadd_ps(x, y[v], sums[0][r][v]);
+                    }
                 }
                 k += 1;
             }
             for r in 0..R {
-                for half in 0..2 {
-                    let at = tile.add(r * WIDTH + half * 16);
+                for v in 0..V {
+                    let at = tile.add(r * WIDTH + v * 16);
                     let mut sum = _mm512_loadu_ps(at);
                     for chain in &sums {
-                        sum = _mm512_add_ps(sum, chain[r][half]);
+                        sum = _mm512_add_ps(sum, chain[r][v]);
                     }
                     _mm512_storeu_ps(at, sum);
                 }
@@ -528,7 +576,9 @@ mod tests {
                         let mut tile = [1.0; MAX_ROWS * WIDTH];
                         let n = tallest.min(rows - top);
                         // SAFETY: `a` has `rows` rows of `depth`, `b` as many rows of a panel, and `levels` are here.
-                        unsafe { multiply(level, n, depth, a.as_ptr().add(top * depth), depth, b.as_ptr(), &mut tile) };
+                        unsafe {
+                            multiply(level, n, depth, a.as_ptr().add(top * depth), depth, b.as_ptr(), &mut tile, false)
+                        };
                         out[top * WIDTH..(top + n) * WIDTH].copy_from_slice(&tile[..n * WIDTH]);
                     }
                     out

@@ -117,16 +117,24 @@ pub(crate) fn zip<A: Pod, B: Pod, R: Pod>(
     dtype: DType,
     f: impl Fn(A, B) -> R + Sync + Copy,
 ) -> Result<Tensor> {
-    let shape = rules::broadcast(a.shape(), b.shape())?;
+    let mut shape = rules::broadcast(a.shape(), b.shape())?;
     let mut buffer = Buffer::for_overwrite::<R>(rules::numel(&shape)?)?;
-    let walk = Walk::new(&shape, [&expanded_strides(a, &shape), &expanded_strides(b, &shape)], [0, 0]);
+    // The order of an operand's memory, which the result then has too.
+    let pixels = [a, b].iter().any(|t| *t.shape() == *shape && t.is_channels_last());
+    let mut strides = [expanded_strides(a, &shape), expanded_strides(b, &shape)];
+    if pixels {
+        shape[1..].rotate_left(1);
+        strides.iter_mut().for_each(|strides| strides[1..].rotate_left(1));
+    }
+    let walk = Walk::new(&shape, [&strides[0], &strides[1]], [0, 0]);
     let (a, b) = (a.storage::<A>(), b.storage::<B>());
     let wide = size_of::<A>() == 4;
     fill_chunks(buffer.as_mut_slice::<R>(), CHUNK, |start, out| {
         let rows = Rows { a, b, walk: &walk, start, out, f };
         if wide { dispatch(rows) } else { rows.run() }
     });
-    Ok(Tensor::from_buffer(buffer, dtype, &shape))
+    let out = Tensor::from_buffer(buffer, dtype, &shape);
+    Ok(if pixels { out.planes() } else { out })
 }
 
 /// Numbers that the arithmetic operations know how to combine; ints wrap around.

@@ -31,6 +31,11 @@ pub fn cat(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
             return Ok(out);
         }
     }
+    // Images whose channels lie side by side stay so.
+    if full.iter().all(|t| t.is_channels_last()) {
+        let turned: Vec<Tensor> = full.iter().map(|t| t.pixels()).collect();
+        return Ok(cat(&turned.iter().collect::<Vec<_>>(), [0, 3, 1, 2][at])?.planes());
+    }
     let strides = crate::tensor::contiguous_strides(&shape);
     with_word!(dtype, W => {
         let mut buffer = Buffer::for_overwrite::<W>(n)?;

@@ -127,6 +127,12 @@ pub fn activate(x: Tensor, activation: Activation) -> Result<Tensor> {
     if activation == Activation::None {
         return Ok(x);
     }
+    if x.is_channels_last() {
+        let pixels = x.pixels();
+        // The one owner changes its elements in place.
+        drop(x);
+        return Ok(activate(pixels, activation)?.planes());
+    }
     let dtype = x.dtype();
     let mut x = x.to(DType::F32)?;
     let (name, slope) = (activation.name(), if let Activation::LeakyRelu(slope) = activation { slope } else { 0.0 });

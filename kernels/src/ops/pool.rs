@@ -6,6 +6,7 @@ use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::batches;
 use crate::cpu::math::Real;
+use crate::cpu::pooling::{self, Images};
 use crate::element::Elem;
 use crate::error::{Result, TensorError};
 use crate::ops::index::take;
@@ -61,10 +62,26 @@ macro_rules! offer {
     };
 }
 
+/// `f(images, out)` for images whose channels lie side by side, as those of the result then do.
+fn by_pixels(x: &Tensor, shape: &[usize], f: impl FnOnce(Images, &mut [f32])) -> Result<Tensor> {
+    let pixels = x.pixels();
+    let (n, c, [h, w], [oh, ow]) = (shape[0], shape[1], last_two(x.shape()), last_two(shape));
+    let mut buffer = Buffer::for_overwrite::<f32>(rules::numel(shape)?)?;
+    f(Images { data: pixels.slice_of::<f32>(), n, plane: [h, w], c, out: [oh, ow] }, buffer.as_mut_slice::<f32>());
+    Ok(Tensor::from_buffer(buffer, DType::F32, &[n, oh, ow, c]).planes())
+}
+
+fn has_pixels(x: &Tensor) -> bool {
+    x.dtype() == DType::F32 && x.is_channels_last() && !crate::device::is_reference()
+}
+
 /// The greatest element of each window; padding never wins, NaN does.
 pub fn max_pool2d(x: &Tensor, windows: [Pool; 2]) -> Result<Tensor> {
     let shape = rules::pool(x.shape(), &windows)?;
     offer!(x => DeviceKernel::MaxPool { x, windows, shape: &shape });
+    if has_pixels(x) {
+        return by_pixels(x, &shape, |images, out| pooling::max(images, windows, out));
+    }
     let [h, w] = last_two(x.shape());
     let [oh, ow] = last_two(&shape);
     let [py, px] = windows;
@@ -128,6 +145,16 @@ pub fn avg_pool2d(x: &Tensor, windows: [Pool; 2], average: Average) -> Result<Te
         let inside = start.saturating_sub(p.padding).min(n)..end.saturating_sub(p.padding).min(n);
         (inside, end - start)
     };
+    if has_pixels(x) {
+        let count = |y: usize, z: usize| {
+            let ((ys, tall), (xs, wide)) = (bounds(py, y, h), bounds(px, z, w));
+            let all = if average.count_padding { tall * wide } else { ys.len() * xs.len() };
+            average.divisor.unwrap_or(all)
+        };
+        return by_pixels(x, &shape, |images, out| {
+            pooling::mean(images, [&|y| bounds(py, y, h).0, &|z| bounds(px, z, w).0], &count, out)
+        });
+    }
     per_plane!("avg_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
         for y in 0..oh {
             let (ys, tall) = bounds(py, y, h);
@@ -195,6 +222,12 @@ pub fn adaptive_avg_pool2d(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     let shape = adaptive_shape("adaptive_avg_pool2d", x, size)?;
     offer!(x => DeviceKernel::AdaptivePool { x, is_max: false, shape: &shape });
     let [h, w] = last_two(x.shape());
+    if has_pixels(x) {
+        let count = |y, z| share(y, h, size[0]).len() * share(z, w, size[1]).len();
+        return by_pixels(x, &shape, |images, out| {
+            pooling::mean(images, [&|y| share(y, h, size[0]), &|z| share(z, w, size[1])], &count, out)
+        });
+    }
     per_plane!("adaptive_avg_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
         for y in 0..size[0] {
             let ys = share(y, h, size[0]);
@@ -294,6 +327,37 @@ mod tests {
 
     fn floats(x: Result<Tensor>) -> Vec<f32> {
         x.unwrap().to_vec().unwrap()
+    }
+
+    /// Planes and the same with channels last, for any window that fits.
+    #[test]
+    fn pooling_is_the_same_in_both_layouts() {
+        let x = crate::ops::randn(&[2, 21, 9, 7], 5, DType::F32).unwrap();
+        let turned = x.pixels().contiguous().unwrap().planes();
+        assert!(turned.is_channels_last());
+        let mut n = 0;
+        for kernel in 1..4 {
+            for (stride, padding, dilation) in (0..12).map(|i| (1 + i % 3, i / 3 % 2, 1 + i / 6)) {
+                let pool = Pool { kernel, stride, padding: padding.min(kernel / 2), dilation, ceil_mode: stride == 2 };
+                let windows = [pool, Pool { kernel: 2, ..pool }];
+                assert_eq!(max_pool2d(&turned, windows).unwrap(), max_pool2d(&x, windows).unwrap());
+                let windows = windows.map(|w| Pool { dilation: 1, ..w });
+                for average in [Average::default(), Average { count_padding: false, divisor: None }] {
+                    let (got, want) = (avg_pool2d(&turned, windows, average), avg_pool2d(&x, windows, average));
+                    assert_eq!(got.unwrap(), want.unwrap());
+                }
+                n += 1;
+            }
+        }
+        assert_eq!(n, 36);
+        for size in [[1, 1], [2, 3], [9, 7], [4, 4]] {
+            let (got, want) = (adaptive_avg_pool2d(&turned, size), adaptive_avg_pool2d(&x, size));
+            assert_eq!(got.unwrap(), want.unwrap());
+        }
+        let mean = |x: &Tensor| crate::ops::mean(x, &[2, 3], true).unwrap().to_vec::<f32>().unwrap();
+        for (a, b) in mean(&turned).iter().zip(mean(&x)) {
+            assert!((a - b).abs() < 1e-6);
+        }
     }
 
     #[test]

@@ -46,6 +46,10 @@ impl<A, R, F: Fn(A) -> R + Copy + Sync> Map<A, R> for By<F> {
 
 /// `f` of every element of storage type `A`; the result's elements `R` are seen as `dtype`.
 pub(crate) fn map<A: Pod, R: Pod>(x: &Tensor, dtype: DType, f: impl Map<A, R>) -> Result<Tensor> {
+    // In the order of memory, which the result then has too.
+    if x.is_channels_last() {
+        return Ok(map::<A, R>(&x.pixels(), dtype, f)?.planes());
+    }
     let mut buffer = Buffer::for_overwrite::<R>(x.numel())?;
     let data = x.storage::<A>();
     let walk = Walk::new(x.shape(), [x.strides()], [0]);

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 use stark_kernels::cpu::activation::Activation;
+use stark_kernels::ops::{PackedFilter, conv2d_packed, conv2d_with};
 use stark_kernels::{DType, Scalar, Tensor};
+use stark_shapes::Conv;
 
 use super::OpRow;
 use crate::value::Value;
@@ -25,6 +27,8 @@ pub struct Args<'a> {
 pub struct Then<'a> {
     pub added: Option<&'a Tensor>,
     pub activation: Activation,
+    /// The weights of a convolution, packed.
+    pub filter: Option<&'a PackedFilter>,
 }
 
 impl Then<'_> {
@@ -34,6 +38,23 @@ impl Then<'_> {
             None => out,
         };
         stark_kernels::ops::activate(out, self.activation)
+    }
+
+    /// A convolution over planes and what follows it, with the packed weights where they serve.
+    pub fn conv2d(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        windows: [Conv; 2],
+        groups: usize,
+    ) -> stark_kernels::Result<Tensor> {
+        match self.filter {
+            Some(filter) if filter.serves(x, weight, groups) => {
+                conv2d_packed(x, filter, bias, windows, self.added, self.activation)
+            }
+            _ => conv2d_with(x, weight, bias, windows, groups, self.added, self.activation),
+        }
     }
 }
 

@@ -58,9 +58,7 @@ fn forward(
         }
         4 => {
             let windows = [windows.at(0)?, windows.at(1)?];
-            batched(x, 2, |x| {
-                k::conv2d_with(x, weight, bias, windows, groups, then.added, then.activation).map_err(say)
-            })
+            batched(x, 2, |x| then.conv2d(x, weight, bias, windows, groups).map_err(say))
         }
         rank => Err(format!("a convolution with weights of rank {rank} is not supported (3 and 4 are)")),
     }

@@ -29,11 +29,23 @@ static LINEARS: [OpRow; 4] = [
 ];
 static ACTIVATION: OpRow = row!("activation", ["input", "activation", "slope"], run_activation);
 static ATTENTION: OpRow = row!("attention", ["query", "key_t", "value", "mask", "scale", "axis"], run_attention);
-/// The convolutions of the importers, by their names: their own arguments, then these three.
+/// The convolutions of the importers, by their names: their own arguments, then these four.
 static CONVS: [OpRow; 3] = [
     row!(
         "torch.conv2d",
-        ["input", "weight", "bias", "stride", "padding", "dilation", "groups", "added", "activation", "slope"],
+        [
+            "input",
+            "weight",
+            "bias",
+            "stride",
+            "padding",
+            "dilation",
+            "groups",
+            "added",
+            "activation",
+            "slope",
+            "filter"
+        ],
         |a| run_conv(a, window::conv)
     ),
     row!(
@@ -54,7 +66,8 @@ static CONVS: [OpRow; 3] = [
             "allow_tf32",
             "added",
             "activation",
-            "slope"
+            "slope",
+            "filter"
         ],
         |a| run_conv(a, window::convolution)
     ),
@@ -72,7 +85,8 @@ static CONVS: [OpRow; 3] = [
             "strides",
             "added",
             "activation",
-            "slope"
+            "slope",
+            "filter"
         ],
         |a| run_conv(a, onnx::conv)
     ),
@@ -139,7 +153,22 @@ pub fn conv(
     (args[1], args[2]) = (weight, bias);
     args.push(optional(graph, added));
     args.extend(named(graph, activation));
+    args.push(optional(graph, None));
     (row, args)
+}
+
+/// Gives the convolution at `at` its packed weights.
+pub fn give_filter(graph: &mut Graph, at: usize, filter: Value) {
+    let is_fused = matches!(graph.body[at].kind, Kind::Op(row) if CONVS.iter().any(|conv| std::ptr::eq(conv, row)));
+    if !is_fused {
+        let (weight, bias) = (graph.body[at].args[1], graph.body[at].args[2]);
+        let kind = conv(graph, at, weight, bias, None, Activation::None);
+        put(graph, at, kind);
+    }
+    let filter = constant(graph, filter);
+    if let Some(last) = graph.body[at].args.last_mut() {
+        *last = filter;
+    }
 }
 
 /// The activation whose name is argument `index`, with its slope after it.
@@ -178,9 +207,10 @@ fn run_activation(a: &Args<'_>) -> OpResult {
 }
 
 fn run_conv(a: &Args<'_>, conv: fn(&Args<'_>) -> OpResult) -> OpResult {
-    let n = a.values.len() - 3;
+    let n = a.values.len() - 4;
     let added = a.opt_tensor(n)?;
-    let then = Then { added: added.as_deref(), activation: activation_of(a, n + 1)? };
+    let filter = if let Value::Filter(filter) = a.get(n + 3) { Some(&**filter) } else { None };
+    let then = Then { added: added.as_deref(), activation: activation_of(a, n + 1)?, filter };
     conv(&Args { row: a.row, values: &a.values[..n], then })
 }
 

@@ -8,6 +8,7 @@ mod attention;
 mod common;
 mod conv;
 mod dead;
+mod filter;
 mod fold;
 pub(crate) mod fused;
 mod gelu;
@@ -33,6 +34,8 @@ pub enum Pass {
     Attention,
     /// Convolutions take up a batch norm, a sum and an activation that follow.
     Conv,
+    /// Convolutions with constant weights pack them, for images with channels last: for the CPU alone.
+    Filter,
     /// Layers with constant weights pack them, and take up a bias, a sum and an activation that follow.
     Linear,
     /// What nobody reads does not run.
@@ -40,8 +43,17 @@ pub enum Pass {
 }
 
 impl Pass {
-    pub const ALL: [Pass; 8] =
-        [Pass::InPlace, Pass::Fold, Pass::Common, Pass::Gelu, Pass::Attention, Pass::Conv, Pass::Linear, Pass::Dead];
+    pub const ALL: [Pass; 9] = [
+        Pass::InPlace,
+        Pass::Fold,
+        Pass::Common,
+        Pass::Gelu,
+        Pass::Attention,
+        Pass::Conv,
+        Pass::Filter,
+        Pass::Linear,
+        Pass::Dead,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -51,6 +63,7 @@ impl Pass {
             Pass::Gelu => "gelu",
             Pass::Attention => "attention",
             Pass::Conv => "conv",
+            Pass::Filter => "filter",
             Pass::Linear => "linear",
             Pass::Dead => "dead",
         }
@@ -73,6 +86,7 @@ pub fn optimise(graph: &mut Graph, passes: &[Pass]) {
             Pass::Gelu => gelu::run(graph),
             Pass::Attention => attention::run(graph),
             Pass::Conv => conv::run(graph),
+            Pass::Filter => filter::run(graph),
             Pass::Linear => linear::run(graph),
             Pass::Dead => dead::run(graph),
         }

@@ -101,6 +101,11 @@ pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
         "Tanh" | "torch.tanh" => activation(Activation::Tanh),
         "HardSwish" | "torch.hardswish" => activation(Activation::HardSwish),
         "torch.hardsigmoid" => activation(Activation::HardSigmoid),
+        // PyTorch writes the slope in `Float32`.
+        "HardSigmoid" if is(2, 0.5) && number(graph, arg(1)?)? as f32 == 1.0 / 6.0 => {
+            activation(Activation::HardSigmoid)
+        }
+        "Clip" if is(1, 0.0) && is(2, 6.0) => activation(Activation::Relu6),
         "LeakyRelu" | "torch.leaky_relu" => activation(Activation::LeakyRelu(number(graph, arg(1)?)? as f32)),
         "Gelu" | "torch.gelu" => match text(1)? {
             "none" => activation(Activation::Gelu),

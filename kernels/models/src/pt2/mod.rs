@@ -9,6 +9,8 @@ pub(crate) mod table;
 mod trees;
 mod weights;
 
+pub use table::own_names;
+
 use crate::error::ModelError;
 use crate::model::Imported;
 use crate::zip::Archive;

@@ -117,6 +117,14 @@ rows! {
     "aten.select_scatter"(self, src, dim, index) select_scatter;
 }
 
+/// The names that only exported programs have, in the order of the alphabet.
+pub fn own_names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = SAME.iter().map(|(name, _)| *name).chain(ROWS.iter().map(|row| row.name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 fn find_row(name: &str) -> Option<&'static OpRow> {
     ROWS.iter().find(|row| row.name == name)
 }

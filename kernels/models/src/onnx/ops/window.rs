@@ -143,7 +143,7 @@ pub fn conv_with(
         1 => k::conv1d(x, weight, bias, windows.conv(0, padding(0)), groups).and_then(|out| a.then.apply(out)),
         2 => {
             let windows = [windows.conv(0, padding(0)), windows.conv(1, padding(1))];
-            k::conv2d_with(x, weight, bias, windows, groups, a.then.added, a.then.activation)
+            a.then.conv2d(x, weight, bias, windows, groups)
         }
         3 => conv3d(x, weight, bias, &windows, groups).and_then(|out| a.then.apply(out)),
         n => return Err(format!("a convolution over {n} axes is not supported")),

@@ -1,0 +1,127 @@
+//! Pooling of `f32` images whose channels lie side by side: vectors over channels.
+
+use std::ops::Range;
+
+use stark_shapes::Pool;
+
+use super::gemm::batches;
+use super::simd::{Kernel, dispatch};
+
+/// Images `[n, h, w, c]` and the height and width of what they become.
+#[derive(Clone, Copy)]
+pub struct Images<'a> {
+    pub data: &'a [f32],
+    pub n: usize,
+    pub plane: [usize; 2],
+    pub c: usize,
+    pub out: [usize; 2],
+}
+
+/// The greatest of each window; padding never wins, NaN does.
+pub fn max(images: Images, windows: [Pool; 2], out: &mut [f32]) {
+    let cost = images.out[1] * images.c * windows[0].kernel * windows[1].kernel;
+    rows(images, cost, out, |row, out| dispatch(MaxRow { images, windows, row, out }));
+}
+
+/// The mean of each window: `windows` say for a position along an axis which pixels are in it, `count` what the sum
+/// is divided by at a row and a column.
+pub fn mean(
+    images: Images,
+    windows: [&(dyn Fn(usize) -> Range<usize> + Sync); 2],
+    count: &(dyn Fn(usize, usize) -> usize + Sync),
+    out: &mut [f32],
+) {
+    let cost = images.c * images.plane[0] * images.plane[1] / images.out[0].max(1);
+    rows(images, cost, out, |row, out| dispatch(MeanRow { images, windows, count, row, out }));
+}
+
+fn rows(images: Images, cost: usize, out: &mut [f32], row: impl Fn(usize, &mut [f32]) + Sync) {
+    assert!(images.data.len() == images.n * images.plane[0] * images.plane[1] * images.c, "images are whole");
+    assert!(out.len() == images.n * images.out[0] * images.out[1] * images.c, "the result is whole");
+    batches(out, images.n * images.out[0], cost, row);
+}
+
+impl<'a> Images<'a> {
+    /// The channels of one pixel.
+    #[inline(always)]
+    fn pixel(&self, image: usize, y: usize, x: usize) -> &'a [f32] {
+        &self.data[((image * self.plane[0] + y) * self.plane[1] + x) * self.c..][..self.c]
+    }
+}
+
+struct MaxRow<'a> {
+    images: Images<'a>,
+    windows: [Pool; 2],
+    row: usize,
+    out: &'a mut [f32],
+}
+
+impl Kernel for MaxRow<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let MaxRow { images, windows: [py, px], row, out } = self;
+        let (image, y) = (row / images.out[0], row % images.out[0]);
+        for (z, out) in out.chunks_exact_mut(images.c).enumerate() {
+            out.fill(f32::NEG_INFINITY);
+            for i in 0..py.kernel {
+                let sy = (y * py.stride + i * py.dilation).wrapping_sub(py.padding);
+                if sy >= images.plane[0] {
+                    continue;
+                }
+                for j in 0..px.kernel {
+                    let sx = (z * px.stride + j * px.dilation).wrapping_sub(px.padding);
+                    if sx >= images.plane[1] {
+                        continue;
+                    }
+                    for (top, v) in out.iter_mut().zip(images.pixel(image, sy, sx)) {
+                        *top = if *v > *top || v.is_nan() { *v } else { *top };
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct MeanRow<'a> {
+    images: Images<'a>,
+    windows: [&'a (dyn Fn(usize) -> Range<usize> + Sync); 2],
+    count: &'a (dyn Fn(usize, usize) -> usize + Sync),
+    row: usize,
+    out: &'a mut [f32],
+}
+
+/// Channels whose sums stay in registers.
+const LANES: usize = 16;
+
+impl Kernel for MeanRow<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let MeanRow { images, windows, count, row, out } = self;
+        let (image, y) = (row / images.out[0], row % images.out[0]);
+        let ys = windows[0](y);
+        for (z, out) in out.chunks_exact_mut(images.c).enumerate() {
+            let xs = windows[1](z);
+            if ys.is_empty() || xs.is_empty() {
+                out.fill(0.0);
+                continue;
+            }
+            let n = count(y, z) as f64;
+            for (k, out) in out.chunks_mut(LANES).enumerate() {
+                // In `Float64`, as sums are everywhere.
+                let mut sums = [0.0f64; LANES];
+                for sy in ys.clone() {
+                    for sx in xs.clone() {
+                        let from = &images.pixel(image, sy, sx)[k * LANES..];
+                        match from.first_chunk::<LANES>() {
+                            Some(from) => sums.iter_mut().zip(from).for_each(|(sum, x)| *sum += f64::from(*x)),
+                            None => sums.iter_mut().zip(from).for_each(|(sum, x)| *sum += f64::from(*x)),
+                        }
+                    }
+                }
+                out.iter_mut().zip(sums).for_each(|(o, sum)| *o = (sum / n) as f32);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Convolutions whose weights were packed when the model was loaded: images with channels last in, and out.
+
+use smallvec::SmallVec;
+use stark_shapes::{Conv, DType, rules, show};
+
+use crate::cpu::activation::Activation;
+use crate::cpu::buffer::Buffer;
+use crate::cpu::channels::{self, After, Filter};
+use crate::cpu::convolve::Plan;
+use crate::error::{Result, TensorError};
+use crate::tensor::Tensor;
+
+/// The `Float32` weights `[o, c / groups, kh, kw]` of a convolution over planes, packed.
+pub struct PackedFilter {
+    filter: Filter,
+    shape: SmallVec<[usize; 4]>,
+    groups: usize,
+}
+
+impl PackedFilter {
+    pub fn new(weight: &Tensor, groups: usize) -> Result<PackedFilter> {
+        let shape = weight.shape();
+        let splits = groups > 0 && weight.numel() > 0 && shape[0] % groups == 0;
+        if weight.rank() != 4 || weight.dtype() != DType::F32 || !splits {
+            let (dtype, shape) = (weight.dtype(), show(shape));
+            return Err(TensorError::Argument(format!(
+                "Float32 weights of rank 4 are packed, not {dtype} of shape {shape} in {groups} groups"
+            )));
+        }
+        let whole = weight.contiguous()?;
+        let (o, c, taps) = (shape[0] / groups, shape[1], shape[2] * shape[3]);
+        let filter = Filter::pack(whole.slice_of::<f32>(), groups, o, c, taps)?;
+        Ok(PackedFilter { filter, shape: shape.into(), groups })
+    }
+
+    /// `[o, c / groups, kh, kw]`.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    pub fn n_bytes(&self) -> usize {
+        self.filter.n_bytes()
+    }
+
+    /// Whether this is what [`conv2d_packed`] takes for `x`, `weight` and `groups`, on the device that computes now.
+    pub fn serves(&self, x: &Tensor, weight: &Tensor, groups: usize) -> bool {
+        !crate::device::is_reference()
+            && x.dtype() == DType::F32
+            && x.rank() == 4
+            && weight.shape() == self.shape()
+            && groups == self.groups
+    }
+}
+
+/// `activation(conv2d(x, …) + bias + added)`: the result has channels last in memory, and so has `x` when it comes
+/// from another of these.
+pub fn conv2d_packed(
+    x: &Tensor,
+    weight: &PackedFilter,
+    bias: Option<&Tensor>,
+    windows: [Conv; 2],
+    added: Option<&Tensor>,
+    activation: Activation,
+) -> Result<Tensor> {
+    if x.dtype() != DType::F32 || x.rank() != 4 || bias.is_some_and(|b| b.dtype() != DType::F32) {
+        let (dtype, shape) = (x.dtype(), show(x.shape()));
+        return Err(TensorError::DType(format!(
+            "a packed convolution takes Float32 images of rank 4, not {dtype} of shape {shape}"
+        )));
+    }
+    let groups = weight.groups;
+    let shape = rules::conv(x.shape(), weight.shape(), bias.map(|b| b.shape()), &windows, groups)?;
+    // What broadcasts, or decides the dtype, is added after.
+    if let Some(added) = added.filter(|a| a.shape() != &*shape || a.dtype() != DType::F32) {
+        let out = conv2d_packed(x, weight, bias, windows, None, Activation::None)?;
+        return super::packed::activate(super::elementwise::add(&out, added)?, activation);
+    }
+    let w = weight.shape();
+    let plan = Plan {
+        n: x.shape()[0],
+        groups,
+        c: w[1],
+        o: w[0] / groups,
+        plane: [x.shape()[2], x.shape()[3]],
+        kernel: [w[2], w[3]],
+        out: [shape[2], shape[3]],
+        windows,
+    };
+    let pixels = x.pixels().contiguous()?;
+    let bias = bias.map(Tensor::contiguous).transpose()?;
+    let added = added.map(|a| a.pixels().contiguous()).transpose()?;
+    let mut buffer = Buffer::for_overwrite::<f32>(rules::numel(&shape)?)?;
+    let after = After {
+        bias: bias.as_ref().map(|b| b.slice_of::<f32>()),
+        added: added.as_ref().map(|a| a.slice_of::<f32>()),
+        activation,
+    };
+    channels::forward(&plan, pixels.slice_of::<f32>(), &weight.filter, after, buffer.as_mut_slice::<f32>())?;
+    Ok(Tensor::from_buffer(buffer, DType::F32, &[shape[0], shape[2], shape[3], shape[1]]).planes())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ops::{conv2d_with, randn};
+    use crate::{Device, with_device};
+
+    fn near(got: &Tensor, want: &Tensor) -> std::result::Result<(), TestCaseError> {
+        prop_assert_eq!(got.shape(), want.shape());
+        for (a, b) in got.to_scalars().iter().zip(want.to_scalars()) {
+            let (a, b) = (a.to_f64(), b.to_f64());
+            prop_assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()), "{} {}", a, b);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn packed_convolutions_give_what_the_reference_gives(
+            (n, groups, depthwise) in (1usize..3, 1usize..4, any::<bool>()),
+            (c, o) in (1usize..40, 1usize..40),
+            (h, w, kh, kw) in (1usize..20, 1usize..20, 1usize..6, 1usize..6),
+            strides in (1usize..4, 1usize..4),
+            paddings in (0usize..5, 0usize..5),
+            dilations in (1usize..4, 1usize..4),
+            (with_bias, with_added, turned) in (any::<bool>(), any::<bool>(), any::<bool>()),
+            activation in 0usize..11,
+            seed in any::<u32>(),
+        ) {
+            let (groups, c, o) = if depthwise { (c * 3, 1, 1) } else { (groups, c.div_ceil(groups), o.div_ceil(groups)) };
+            let windows = [
+                Conv { stride: strides.0, padding: paddings.0, dilation: dilations.0 },
+                Conv { stride: strides.1, padding: paddings.1, dilation: dilations.1 },
+            ];
+            let random = |shape: &[usize], add: u64| randn(shape, u64::from(seed) + add, DType::F32).unwrap();
+            let x = random(&[n, c * groups, h, w], 0);
+            let weight = random(&[o * groups, c, kh, kw], 1);
+            let bias = with_bias.then(|| random(&[o * groups], 2));
+            let Ok(shape) = rules::conv(x.shape(), weight.shape(), None, &windows, groups) else { return Ok(()) };
+            let added = with_added.then(|| random(&shape, 3));
+            let names = ["none", "relu", "relu6", "leaky_relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh",
+                "hardswish", "hardsigmoid"];
+            let activation = Activation::named(names[activation], 0.1).unwrap();
+            let want = with_device(Device::Reference, || {
+                conv2d_with(&x, &weight, bias.as_ref(), windows, groups, added.as_ref(), activation).unwrap()
+            });
+            let packed = PackedFilter::new(&weight, groups).unwrap();
+            let x = if turned { x.pixels().contiguous().unwrap().planes() } else { x };
+            let got = conv2d_packed(&x, &packed, bias.as_ref(), windows, added.as_ref(), activation).unwrap();
+            near(&got, &want)?;
+            // Lent cores change nothing, not the last bit.
+            let threads = std::sync::Arc::new(crate::cpu::threads::Threads::new(3));
+            let again = crate::with_parallel(threads, || {
+                conv2d_packed(&x, &packed, bias.as_ref(), windows, added.as_ref(), activation).unwrap()
+            });
+            prop_assert_eq!(got.to_bytes().unwrap(), again.to_bytes().unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_added_may_broadcast_and_bad_arguments_say_so() {
+        let (x, weight) = (randn(&[2, 3, 5, 5], 1, DType::F32).unwrap(), randn(&[4, 3, 3, 3], 2, DType::F32).unwrap());
+        let packed = PackedFilter::new(&weight, 1).unwrap();
+        let windows = [Conv::default(); 2];
+        let one = randn(&[4, 1, 1], 3, DType::F32).unwrap();
+        let want = conv2d_with(&x, &weight, None, windows, 1, Some(&one), Activation::Relu).unwrap();
+        let got = conv2d_packed(&x, &packed, None, windows, Some(&one), Activation::Relu).unwrap();
+        near(&got, &want).unwrap();
+        let error = PackedFilter::new(&one, 1).map(|_| ()).unwrap_err().to_string();
+        assert_eq!(error, "Float32 weights of rank 4 are packed, not Float32 of shape [4, 1, 1] in 1 groups");
+        assert!(conv2d_packed(&one, &packed, None, windows, None, Activation::None).is_err());
+        let narrow = randn(&[2, 2, 5, 5], 1, DType::F32).unwrap();
+        assert!(conv2d_packed(&narrow, &packed, None, windows, None, Activation::None).is_err());
+    }
+}
