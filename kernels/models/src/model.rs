@@ -157,7 +157,9 @@ impl Model {
         accelerator: Option<Arc<dyn Accelerator>>,
     ) -> Result<Model, ModelError> {
         let mut imported = format::import(&file, bytes, beside)?;
-        optimise(&mut imported.graph, passes);
+        // The layout of packed filters is the processor's.
+        let is_its = |pass: &Pass| accelerator.is_none() || *pass != Pass::Filter;
+        optimise(&mut imported.graph, &passes.iter().copied().filter(is_its).collect::<Vec<_>>());
         if let Some(accelerator) = &accelerator {
             let placed = place_constants(&mut imported.graph, accelerator);
             placed.map_err(|e| ModelError::Device { file: file.clone(), reason: e.to_string() })?;
