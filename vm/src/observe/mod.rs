@@ -1,9 +1,9 @@
 //! Looking into a program that runs: what waits where, samples, traces, figures.
 //!
-//! Off, it costs one relaxed load where a task's turn begins and where the interpreter leaves its loop anyway. A clock
-//! thread counts ticks while something is recorded; a worker that finds the count changed at its next safe point notes
-//! the stack it is in, once for all ticks since. Turns end when their budget is spent, some tens of microseconds, so a
-//! safe point is near; after a long native it stands for as many ticks as the native took.
+//! Off, it costs a relaxed load where a task's turn begins, where the interpreter leaves its loop anyway, and for each
+//! message. A clock thread counts ticks while something is recorded; a worker that finds the count changed at its next
+//! safe point notes the stack it is in, once for all ticks since. Turns end when their budget is spent, some tens of
+//! microseconds, so a safe point is near; after a long native it stands for as many ticks as the native took.
 //!
 //! Reading order: this file is what the rest of the VM calls, `recorder` what is kept, `chain` who awaits a task,
 //! `models` the figures of models, `control` beginning and ending a recording, `status` questions without one, `serve`
