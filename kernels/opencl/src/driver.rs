@@ -37,7 +37,8 @@ fn say(what: &str, error: impl std::fmt::Display) -> Error {
     // `ocl` frames its messages in lines of signs, and ends them with an address.
     let text = error.to_string();
     let tells = |l: &str| {
-        l.chars().any(char::is_alphanumeric) && !["####", "Please visit", "http"].iter().any(|frame| l.starts_with(frame))
+        l.chars().any(char::is_alphanumeric)
+            && !["####", "Please visit", "http"].iter().any(|frame| l.starts_with(frame))
     };
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| tells(l)).collect();
     Error::Device(format!("{what}: {}", lines.join(" ")))
