@@ -163,7 +163,8 @@ impl Draft {
             let offset = bytes.len() as u64;
             row(&mut bytes, n_rows - 1, SectionKind::AssetData, offset, len, 0);
         }
-        let len = bytes.len() as u64 + self.data_len.unwrap_or(0);
+        // No file is that long; readers refuse what says so.
+        let len = (bytes.len() as u64).saturating_add(self.data_len.unwrap_or(0));
         put(&mut bytes, 0, &MAGIC);
         put(&mut bytes, 8, &VERSION.to_le_bytes());
         put(&mut bytes, 12, &(n_rows as u32).to_le_bytes());
