@@ -8,11 +8,15 @@
 //! Limits: `MAX_NESTING` bounds the recursion here, `MAX_HEIGHT` the height of an expression tree and with it the
 //! recursion of whoever walks or drops it. Passing one ends the parse.
 
+mod branches;
+mod closures;
 mod expressions;
 mod foreign;
 mod items;
 mod literals;
 mod patterns;
+mod postfix;
+mod primaries;
 mod statements;
 mod types;
 
