@@ -61,7 +61,7 @@ impl<'a> Checker<'a> {
             }
             StmtKind::Try { body, catches, finally } => {
                 let ty = self.result_ty(hint, stmt.span);
-                Some(self.try_stmt(body, catches, finally.as_ref(), stmt.span, Some(&ty)))
+                Some(self.try_stmt(body, catches, finally.as_deref(), stmt.span, Some(&ty)))
             }
             StmtKind::With { items, body } => Some(self.with_stmt(items, body, stmt.span, Some(hint))),
             _ => None,
@@ -200,7 +200,7 @@ impl<'a> Checker<'a> {
                 out.push(Stmt::Expr(Expr { kind, ty: Ty::Unit, span }));
             }
             StmtKind::Try { body, catches, finally } => {
-                let e = self.try_stmt(body, catches, finally.as_ref(), span, None);
+                let e = self.try_stmt(body, catches, finally.as_deref(), span, None);
                 out.push(Stmt::Expr(e));
             }
             StmtKind::With { items, body } => {

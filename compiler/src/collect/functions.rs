@@ -173,7 +173,7 @@ fn stmt_returns(stmt: &ast::Stmt) -> bool {
         StmtKind::Try { body, catches, finally } => {
             returns_value(body)
                 || catches.iter().any(|c| returns_value(&c.body))
-                || finally.as_ref().is_some_and(returns_value)
+                || finally.as_deref().is_some_and(returns_value)
         }
         _ => false,
     }

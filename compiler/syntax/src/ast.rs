@@ -264,17 +264,18 @@ pub struct Stmt {
 #[derive(Clone, Debug)]
 pub enum StmtKind {
     Pass,
+    // A statement is moved about and stands in a list: what would make it large is boxed.
     /// `let P: T = e`, `let mut x = e`, `let P = e else: …`
     Let {
         mutable: bool,
-        pattern: Pattern,
+        pattern: Box<Pattern>,
         ty: Option<Box<Type>>,
         value: Option<Expr>,
         else_block: Option<Box<Block>>,
     },
     /// `place = e` and `place += e`.
     Assign {
-        target: Expr,
+        target: Box<Expr>,
         op: Option<BinaryOp>,
         value: Expr,
     },
@@ -284,8 +285,8 @@ pub enum StmtKind {
         body: Block,
     },
     For {
-        pattern: Pattern,
-        iterable: Expr,
+        pattern: Box<Pattern>,
+        iterable: Box<Expr>,
         body: Block,
     },
     Break,
@@ -294,12 +295,12 @@ pub enum StmtKind {
     Throw(Expr),
     Assert {
         cond: Expr,
-        message: Option<Expr>,
+        message: Option<Box<Expr>>,
     },
     Try {
         body: Block,
         catches: Vec<Catch>,
-        finally: Option<Block>,
+        finally: Option<Box<Block>>,
     },
     With {
         items: Vec<WithItem>,

@@ -232,12 +232,12 @@ fn stmt_children<'a>(s: &'a Stmt, f: &mut dyn FnMut(Node<'a>)) {
         StmtKind::Return(value) => exprs(value, f),
         StmtKind::Assert { cond, message } => {
             f(Node::Expr(cond));
-            exprs(message, f);
+            exprs(message.as_deref(), f);
         }
         StmtKind::Try { body, catches, finally } => {
             f(Node::Block(body));
             catches.iter().for_each(|c| f(Node::Catch(c)));
-            blocks(finally, f);
+            blocks(finally.as_deref(), f);
         }
         StmtKind::With { items, body } => {
             items.iter().for_each(|i| f(Node::Expr(&i.value)));

@@ -12,7 +12,7 @@ impl<'s> Parser<'s> {
             while !self.at(TokenKind::Pipe) && !self.kind().is_layout() && !self.recovering {
                 let (param, pattern) = self.closure_param();
                 taken_apart.extend(pattern.map(|pattern| (params.len(), pattern)));
-                params.push(param);
+                push(&mut params, param);
                 if !self.eat(TokenKind::Comma) {
                     break;
                 }

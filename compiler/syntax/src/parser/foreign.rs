@@ -243,7 +243,13 @@ impl<'s> Parser<'s> {
 
     fn let_of(&self, name: Rc<str>, span: Span, ty: Option<Type>, value: Option<Expr>) -> StmtKind {
         let kind = PatternKind::Name { name: Ident { name, span }, mutable: false };
-        StmtKind::Let { mutable: true, pattern: Pattern { kind, span }, ty: ty.map(Box::new), value, else_block: None }
+        StmtKind::Let {
+            mutable: true,
+            pattern: Box::new(Pattern { kind, span }),
+            ty: ty.map(Box::new),
+            value,
+            else_block: None,
+        }
     }
 
     fn span_next_token(&self) -> Span {

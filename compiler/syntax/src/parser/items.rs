@@ -367,7 +367,7 @@ impl<'s> Parser<'s> {
         let opener = self.bump();
         let mut params = Vec::new();
         while !self.closes_or_ends(TokenKind::RParen) {
-            params.push(self.param());
+            push(&mut params, self.param());
             if !self.eat(TokenKind::Comma) {
                 break;
             }

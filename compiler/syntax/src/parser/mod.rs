@@ -79,6 +79,14 @@ struct Context {
     format: bool,
 }
 
+/// Adds to a list that most often has one element: room for that, where a `Vec` would take four.
+fn push<T>(list: &mut Vec<T>, element: T) {
+    if list.capacity() == 0 {
+        list.reserve_exact(1);
+    }
+    list.push(element);
+}
+
 struct Parser<'s> {
     text: &'s str,
     source: SourceId,

@@ -188,7 +188,7 @@ impl<'s> Parser<'s> {
         let context = std::mem::take(&mut self.context);
         let mut args = Vec::new();
         while !self.closes_or_ends(TokenKind::RParen) {
-            args.push(self.arg());
+            push(&mut args, self.arg());
             if !self.eat(TokenKind::Comma) {
                 break;
             }

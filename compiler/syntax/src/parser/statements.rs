@@ -103,7 +103,7 @@ impl<'s> Parser<'s> {
         } else {
             self.inline += 1;
             loop {
-                stmts.push(self.statement());
+                push(&mut stmts, self.statement());
                 if self.recovering || !self.at(TokenKind::Semi) {
                     break;
                 }
@@ -162,7 +162,7 @@ impl<'s> Parser<'s> {
             _ => {}
         }
         loop {
-            out.push(self.statement());
+            push(out, self.statement());
             if self.recovering {
                 break;
             }
@@ -302,7 +302,7 @@ impl<'s> Parser<'s> {
                 self.bump();
                 let cond = self.expr();
                 let message = if self.eat(Comma) { Some(self.expr()) } else { None };
-                StmtKind::Assert { cond, message }
+                StmtKind::Assert { cond, message: message.map(Box::new) }
             }
             While => {
                 self.bump();
@@ -358,7 +358,7 @@ impl<'s> Parser<'s> {
                         .help("assign in two statements");
                 self.fail(diagnostic);
             }
-            return StmtKind::Assign { target, op, value };
+            return StmtKind::Assign { target: Box::new(target), op, value };
         }
         if let Some(kind) = self.foreign_after_expression(&target, first) {
             return kind;
@@ -431,7 +431,13 @@ impl<'s> Parser<'s> {
             );
             self.bump();
             let value = Some(self.expr());
-            return StmtKind::Let { mutable, pattern, ty: ty.map(Box::new), value, else_block: None };
+            return StmtKind::Let {
+                mutable,
+                pattern: Box::new(pattern),
+                ty: ty.map(Box::new),
+                value,
+                else_block: None,
+            };
         }
         if self.at(TokenKind::Comma) && !self.recovering {
             let diagnostic = Diagnostic::error(
@@ -455,7 +461,7 @@ impl<'s> Parser<'s> {
             self.bump();
             else_block = Some(Box::new(self.block("`else`")));
         }
-        StmtKind::Let { mutable, pattern, ty: ty.map(Box::new), value, else_block }
+        StmtKind::Let { mutable, pattern: Box::new(pattern), ty: ty.map(Box::new), value, else_block }
     }
 
     /// `if`'s and `while`'s test.
@@ -527,7 +533,7 @@ impl<'s> Parser<'s> {
         }
         let iterable = self.expr();
         let body = self.block("the loop's head");
-        StmtKind::For { pattern, iterable, body }
+        StmtKind::For { pattern: Box::new(pattern), iterable: Box::new(iterable), body }
     }
 
     fn try_statement(&mut self) -> StmtKind {
@@ -543,7 +549,7 @@ impl<'s> Parser<'s> {
                 catches.push(self.catch());
             } else if self.at(TokenKind::Finally) {
                 self.bump();
-                finally = Some(self.block("`finally`"));
+                finally = Some(Box::new(self.block("`finally`")));
                 break;
             } else {
                 break;

@@ -168,7 +168,7 @@ impl<'s> Parser<'s> {
         let opener = self.bump();
         let mut args = Vec::new();
         while !self.at(TokenKind::Gt) && !self.kind().is_layout() && !self.recovering {
-            args.push(self.ty());
+            push(&mut args, self.ty());
             if !self.eat(TokenKind::Comma) {
                 break;
             }
