@@ -25,7 +25,7 @@ fn resident() -> Int:
 
 #[test]
 fn many_tasks_that_each_would_fit_do_not_pass_the_budget_together() {
-    // Fifty tasks of up to 40 MB each: 2 GB, where 200 MB may be.
+    // Fifty tasks of up to 64 MB each: 3 GB, where 200 MB may be. What is copied while it grows, and what the allocator keeps, comes on top.
     let program = format!(
         "{RESIDENT}
 async fn hoard(me: Int) -> Bool:
@@ -40,7 +40,7 @@ async fn hoard(me: Int) -> Bool:
 async fn main():
     let kept = await gather([hoard(i) for i in 0..50])
     let n = len(kept.filter(|k| k))
-    print(n > 0, n < 50, resident() < 500)
+    print(n > 0, n < 50, resident() < 800)
     // What was given back can be used again.
     print(await hoard(0))
 "
@@ -78,7 +78,7 @@ async fn main():
         print(t.shape())
     catch e: OutOfMemoryError:
         print(\"too large\")
-    print(zeros([100, 100]).sum())
+    print(zeros([100, 100]).sum().item())
 ";
     assert_eq!(printed(&run("100M", program)), "too large\n0.0\n");
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/models/mini_embedder.pt");

@@ -6,8 +6,9 @@
 //! is about to ask for much at once calls `has_room` first.
 //!
 //! With a budget for the whole process (`set_budget`) all heaps together, the messages between them and all tensors have a
-//! limit too. A task is granted a part of what is left when its turn begins and asks again when that is used up, so what is
-//! counted in common is touched once a turn; without a budget it is not touched at all.
+//! limit too: past it who holds much and asks for more gets `OutOfMemoryError`, who holds little a little later. A task is
+//! granted a part of what is left when its turn begins and asks again when that is used up, so what is counted in common is
+//! touched once a turn; without a budget it is not touched at all.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -32,6 +33,10 @@ static TOTAL: AtomicUsize = AtomicUsize::new(0);
 
 /// A turn is granted this part of what is left: several workers ask at once.
 const GRANT: usize = 8;
+/// Who holds no more than this is not the one to blame when the budget is passed, and gets on,
+const SMALL: usize = 64 << 10;
+/// until the budget is passed by this part of it.
+const RESERVE: usize = 16;
 
 thread_local! {
     static BYTES: Cell<usize> = const { Cell::new(0) };
@@ -83,12 +88,16 @@ fn count() {
     }
 }
 
-/// Sets the limit of the current heap by what is left; whether it is within it and the budget.
+/// Sets the limit of the current heap by what is left. `false`: there is nothing left for it.
 fn grant() -> bool {
     let Some((budget, used)) = budget() else { return false };
     let (bytes, own) = (BYTES.get(), OWN_LIMIT.get());
-    LIMIT.set(own.min(bytes.saturating_add(budget.saturating_sub(used) / GRANT)));
-    used <= budget && bytes <= own
+    let granted = match SMALL.checked_sub(bytes) {
+        Some(rest) if used <= budget.saturating_add(budget / RESERVE) => rest.max(1),
+        _ => budget.saturating_sub(used) / GRANT,
+    };
+    LIMIT.set(own.min(bytes.saturating_add(granted)));
+    granted > 0 && bytes <= own
 }
 
 #[cold]
@@ -97,7 +106,12 @@ fn ask_again() -> bool {
         return false;
     }
     count();
-    grant()
+    let granted = grant();
+    if !granted {
+        // Whoever catches the error goes on with what is there: the next is thrown when that much more was asked for.
+        LIMIT.set(OWN_LIMIT.get().min(BYTES.get().saturating_add(SMALL)));
+    }
+    granted
 }
 
 /// The current heap's figures.
@@ -144,7 +158,7 @@ pub(crate) fn receive(bytes: usize) {
     }
 }
 
-/// Whether the current heap is past its limit, or everything together past the budget.
+/// Whether the current heap is past its limit, or has grown while everything together is past the budget.
 #[inline]
 pub fn is_over() -> bool {
     BYTES.get() > LIMIT.get() && !ask_again()
