@@ -10,8 +10,13 @@ use stark_syntax::diagnostic::Diagnostic;
 use stark_syntax::source::Span;
 use std::collections::{HashMap, HashSet};
 
-/// What a function surely reads, and where; `None` while it is looked at, which ends recursion.
-type Reads = HashMap<FnId, Option<Vec<(GlobalId, Span)>>>;
+/// How deep calls are followed, and how many variables a function is known to read. Whoever goes further is told when the
+/// program runs; both keep the time in proportion to the program, and the stack small.
+const MAX_DEPTH: usize = 64;
+const MAX_READS: usize = 64;
+
+/// What a function surely reads, and where; nothing yet while it is looked at, which ends recursion.
+type Reads = HashMap<FnId, Vec<(GlobalId, Span)>>;
 
 impl Flow<'_> {
     pub fn check_early(&mut self) {
@@ -19,11 +24,14 @@ impl Flow<'_> {
         let Some(body) = &program.func(program.entry).body else { return };
         let ExprKind::Block { stmts, .. } = &body.value.kind else { return };
         let mut unset: HashSet<GlobalId> = stmts.iter().filter_map(stored).collect();
+        if unset.is_empty() {
+            return;
+        }
         let mut reads = Reads::new();
+        let mut walk = Walk { program, reads: &mut reads, depth: 0, called: HashSet::new(), found: Vec::new() };
         for stmt in stmts {
-            let mut found = Vec::new();
-            let goes_on = sure_of_stmt(program, stmt, &mut reads, &mut |read| found.push(read));
-            for (global, read, call) in found {
+            let goes_on = walk.stmt(stmt);
+            for (global, read, call) in walk.found.drain(..) {
                 // Once is enough for a variable.
                 if unset.remove(&global) {
                     self.found.push(early(program, global, read, call));
@@ -57,89 +65,106 @@ fn early(program: &Program, global: GlobalId, read: Span, call: Option<Span>) ->
     report.because(def.span, "set only here").help(format!("move this below `let {}`", def.name))
 }
 
-/// A global that is surely read, where, and at which call of the body that is looked at.
-type Found<'f> = dyn FnMut((GlobalId, Span, Option<Span>)) + 'f;
-
-fn sure_of_stmt(program: &Program, stmt: &Stmt, reads: &mut Reads, found: &mut Found<'_>) -> bool {
-    match stmt {
-        Stmt::Let { init, else_, .. } => {
-            init.as_ref().is_none_or(|e| sure(program, e, reads, found)) && else_.is_none()
-        }
-        Stmt::Expr(e) => sure(program, e, reads, found),
-    }
+/// One body, in the order in which it runs.
+struct Walk<'p, 'r> {
+    program: &'p Program,
+    reads: &'r mut Reads,
+    /// Calls between the script and this body.
+    depth: usize,
+    /// Functions that this body has called: a second call reads nothing new.
+    called: HashSet<FnId>,
+    /// Variables that are surely read, where, and at which call of this body.
+    found: Vec<(GlobalId, Span, Option<Span>)>,
 }
 
-/// Hands on what is surely read when `e` is evaluated; false when control may not come out at its end.
-fn sure(program: &Program, e: &Expr, reads: &mut Reads, found: &mut Found<'_>) -> bool {
-    use ExprKind::*;
-    match &e.kind {
-        Global(global) => {
-            found((*global, e.span, None));
-            true
+impl<'p> Walk<'p, '_> {
+    fn stmt(&mut self, stmt: &'p Stmt) -> bool {
+        match stmt {
+            Stmt::Let { init, else_, .. } => init.as_ref().is_none_or(|e| self.expr(e)) && else_.is_none(),
+            Stmt::Expr(e) => self.expr(e),
         }
-        Block { stmts, value } => {
-            stmts.iter().all(|stmt| sure_of_stmt(program, stmt, reads, found))
-                && value.as_ref().is_none_or(|e| sure(program, e, reads, found))
-        }
-        Call { callee, .. } => {
-            if !strict(program, e, reads, found) {
-                return false;
+    }
+
+    /// What is surely read when `e` is evaluated; false when control may not come out at its end.
+    fn expr(&mut self, e: &'p Expr) -> bool {
+        use ExprKind::*;
+        match &e.kind {
+            Global(global) => {
+                self.found.push((*global, e.span, None));
+                true
             }
-            // A task of its own runs later.
-            if let Callee::Fn { func, .. } = callee
-                && program.func(*func).kind == FnKind::Plain
-            {
-                for (global, read) in reads_of(program, *func, reads) {
-                    found((global, read, Some(e.span)));
+            Block { stmts, value } => {
+                stmts.iter().all(|stmt| self.stmt(stmt)) && value.as_ref().is_none_or(|e| self.expr(e))
+            }
+            Call { callee, .. } => {
+                if !self.parts(e) {
+                    return false;
                 }
+                // A task of its own runs later.
+                if let Callee::Fn { func, .. } = callee
+                    && self.program.func(*func).kind == FnKind::Plain
+                    && self.called.insert(*func)
+                {
+                    let reads = self.reads_of(*func);
+                    self.found.extend(reads.into_iter().map(|(global, read)| (global, read, Some(e.span))));
+                }
+                e.ty != Ty::Never
             }
-            e.ty != Ty::Never
+            And(first, _) | Or(first, _) => self.expr(first),
+            If { cond, .. } | While { cond, .. } => {
+                let (Cond::Expr(first) | Cond::Let { value: first, .. }) = &**cond;
+                self.expr(first);
+                false
+            }
+            Match { scrutinee: first, .. } | For { iterable: first, .. } => {
+                self.expr(first);
+                false
+            }
+            Question(value) => {
+                self.expr(value);
+                false
+            }
+            Return(_) | Throw { .. } => {
+                self.parts(e);
+                false
+            }
+            Break | Continue | Try { .. } | Scope { .. } | Select { .. } | WithZone { .. } | Message { .. } | Error => {
+                false
+            }
+            _ => self.parts(e),
         }
-        And(first, _) | Or(first, _) => sure(program, first, reads, found),
-        If { cond, .. } | While { cond, .. } => {
-            let (Cond::Expr(first) | Cond::Let { value: first, .. }) = &**cond;
-            sure(program, first, reads, found);
-            false
-        }
-        Match { scrutinee: first, .. } | For { iterable: first, .. } => {
-            sure(program, first, reads, found);
-            false
-        }
-        Question(value) => {
-            sure(program, value, reads, found);
-            false
-        }
-        Return(_) | Throw { .. } => {
-            strict(program, e, reads, found);
-            false
-        }
-        Break | Continue | Try { .. } | Scope { .. } | Select { .. } | WithZone { .. } | Message { .. } | Error => {
-            false
-        }
-        _ => strict(program, e, reads, found),
     }
-}
 
-/// Its parts are all evaluated, in order.
-fn strict(program: &Program, e: &Expr, reads: &mut Reads, found: &mut Found<'_>) -> bool {
-    let mut goes_on = true;
-    each(e, &mut |child| goes_on = goes_on && sure(program, child, reads, found));
-    goes_on
-}
-
-fn reads_of(program: &Program, func: FnId, reads: &mut Reads) -> Vec<(GlobalId, Span)> {
-    if let Some(known) = reads.get(&func) {
-        return known.clone().unwrap_or_default();
+    /// Its parts are all evaluated, in order.
+    fn parts(&mut self, e: &'p Expr) -> bool {
+        let mut goes_on = true;
+        each(e, &mut |child| goes_on = goes_on && self.expr(child));
+        goes_on
     }
-    reads.insert(func, None);
-    let mut all = Vec::new();
-    if let Some(body) = &program.func(func).body {
-        sure(program, &body.value, reads, &mut |(global, read, _)| {
-            if !all.iter().any(|&(seen, _)| seen == global) {
+
+    fn reads_of(&mut self, func: FnId) -> Vec<(GlobalId, Span)> {
+        if let Some(known) = self.reads.get(&func) {
+            return known.clone();
+        }
+        let Some(body) = self.program.func(func).body.as_ref().filter(|_| self.depth < MAX_DEPTH) else {
+            return Vec::new();
+        };
+        self.reads.insert(func, Vec::new());
+        let mut inner = Walk {
+            program: self.program,
+            reads: self.reads,
+            depth: self.depth + 1,
+            called: HashSet::new(),
+            found: Vec::new(),
+        };
+        inner.expr(&body.value);
+        let (mut all, mut seen) = (Vec::new(), HashSet::new());
+        for (global, read, _) in inner.found {
+            if all.len() < MAX_READS && seen.insert(global) {
                 all.push((global, read));
             }
-        });
+        }
+        self.reads.insert(func, all.clone());
+        all
     }
-    reads.insert(func, Some(all.clone()));
-    all
 }
