@@ -225,6 +225,18 @@ fn large_sources_take_time_in_proportion() {
 }
 
 #[test]
+fn a_long_chain_of_calls_does_not_take_the_compilers_stack() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let n = 60_000;
+    let mut text: String = (0..n).map(|i| format!("fn f{i}() -> Int: return f{}() + limit\n", i + 1)).collect();
+    text += &format!("fn f{n}() -> Int: return 1\nprint(f0())\nlet limit = 3\n");
+    let got = run_file(folder.path(), "check", "chain.stark", text.as_bytes());
+    assert_clean(&got, "a chain of calls");
+    // The nearest read is seen, however long the chain is.
+    assert!(got.stderr.contains("E0209"), "{}", got.stderr);
+}
+
+#[test]
 fn soups_of_words_and_signs_never_panic_the_compiler() {
     const WORDS: &[&str] = &[
         "let",
