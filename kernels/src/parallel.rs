@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Runs independent pieces of one kernel.
 pub trait Parallel: Send + Sync {
@@ -39,13 +40,45 @@ pub fn with_parallel<R>(parallel: Arc<dyn Parallel>, work: impl FnOnce() -> R) -
     work()
 }
 
-/// Runs `body` for each piece, on the lent cores when there are any.
+/// Runs `body` once for each piece, on the lent cores when there are any. Unsafe code stands on the "once", so it does not
+/// depend on who lends them.
 pub(crate) fn run(n: usize, body: &(dyn Fn(usize) + Sync)) {
     if n <= 1 || crate::device::is_reference() {
         return (0..n).for_each(body);
     }
     match CURRENT.with_borrow(|current| current.clone()) {
-        Some(parallel) => parallel.run(n, body),
+        Some(parallel) => {
+            let given: Vec<AtomicBool> = (0..n).map(|_| false.into()).collect();
+            parallel.run(n, &|i| {
+                // A `Parallel` that repeats an index must not give two threads the same piece.
+                if given.get(i).is_some_and(|given| !given.swap(true, Relaxed)) {
+                    body(i);
+                }
+            });
+        }
         _ => (0..n).for_each(body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    #[test]
+    fn a_piece_is_given_out_once_whoever_lends_the_cores() {
+        struct Wild;
+        impl Parallel for Wild {
+            fn run(&self, n: usize, body: &(dyn Fn(usize) + Sync)) {
+                (0..n + 3).chain(0..n).for_each(body);
+            }
+        }
+        let counts: Vec<AtomicUsize> = (0..5).map(|_| AtomicUsize::new(0)).collect();
+        with_parallel(Arc::new(Wild), || {
+            run(counts.len(), &|i| {
+                counts[i].fetch_add(1, Relaxed);
+            });
+        });
+        assert!(counts.iter().all(|count| count.load(Relaxed) == 1));
     }
 }

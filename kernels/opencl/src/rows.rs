@@ -63,10 +63,7 @@ impl OpenCl {
         let bias = bias.as_ref().map(|b| self.of(b)).transpose()?;
         let mut args = vec![from.arg(), block.arg(), number(n)];
         let kernel = match name {
-            "softmax" | "softmax_or_zeros" => {
-                args.push(Arg::Int((name == "softmax_or_zeros").into()));
-                "softmax"
-            }
+            "softmax" => "softmax",
             "log_softmax" => "log_softmax",
             "layer_norm" | "rms_norm" => {
                 args.extend([Arg::Int((name == "layer_norm").into()), self.sum_arg(eps)]);

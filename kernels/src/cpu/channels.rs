@@ -125,14 +125,8 @@ fn gathered(plan: &Plan, x: &[f32], panels: &[Panels], after: After, out: &mut [
     let chunks = positions.div_ceil(together);
     let n_pieces = chunks * plan.groups;
     let base = &Target::new(out, outputs);
-    let done: Vec<std::sync::atomic::AtomicBool> =
-        if n_pieces > 1 { (0..n_pieces).map(|_| false.into()).collect() } else { Vec::new() };
     let failed = std::sync::Mutex::new(None);
     parallel::run(n_pieces, &|i| {
-        // A `Parallel` that repeats an index must not give two threads the same piece.
-        if i >= n_pieces || done.get(i).is_some_and(|d| d.swap(true, std::sync::atomic::Ordering::Relaxed)) {
-            return;
-        }
         let (chunk, group) = (i / plan.groups, i % plan.groups);
         let first = chunk * together;
         let n = together.min(positions - first);

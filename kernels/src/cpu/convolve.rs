@@ -31,6 +31,20 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Of a convolution of `x [n, ..]` with `weight [o, c, ..]` to a result of shape `out`.
+    pub fn new(x: &[usize], weight: &[usize], out: &[usize], windows: [Conv; 2], groups: usize) -> Plan {
+        Plan {
+            n: x[0],
+            groups,
+            c: weight[1],
+            o: weight[0] / groups,
+            plane: [x[2], x[3]],
+            kernel: [weight[2], weight[3]],
+            out: [out[2], out[3]],
+            windows,
+        }
+    }
+
     pub fn columns(&self) -> usize {
         self.c * self.kernel[0] * self.kernel[1]
     }
@@ -103,14 +117,8 @@ pub fn forward(
     let base = Target::new(out, positions);
     let base = &base;
     let n_pieces = stacks * chunks;
-    let done: Vec<std::sync::atomic::AtomicBool> =
-        if n_pieces > 1 { (0..n_pieces).map(|_| false.into()).collect() } else { Vec::new() };
     let failed = std::sync::Mutex::new(None);
     parallel::run(n_pieces, &|i| {
-        // A `Parallel` that repeats an index must not give two threads the same piece.
-        if i >= n_pieces || done.get(i).is_some_and(|d| d.swap(true, std::sync::atomic::Ordering::Relaxed)) {
-            return;
-        }
         let (stack, chunk) = (i / chunks, i % chunks);
         let group = stack % plan.groups;
         let first = chunk * together * WIDTH;

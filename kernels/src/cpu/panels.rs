@@ -171,14 +171,7 @@ pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) {
     let col_pieces = panels.div_ceil(cols);
     let target = Target { out: out.as_mut_ptr(), stride: n };
     let (target, n_pieces) = (&target, row_pieces * col_pieces);
-    let done: Vec<std::sync::atomic::AtomicBool> =
-        if n_pieces > 1 { (0..n_pieces).map(|_| false.into()).collect() } else { Vec::new() };
     parallel::run(n_pieces, &|i| {
-        // A `Parallel` that repeats an index must not give two threads the same piece.
-        let claimed = done.get(i).is_some_and(|d| d.swap(true, std::sync::atomic::Ordering::Relaxed));
-        if i >= n_pieces || claimed {
-            return;
-        }
         let first_row = i / col_pieces * rows;
         let first_panel = i % col_pieces * cols;
         let piece = Piece {

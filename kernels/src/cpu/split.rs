@@ -14,14 +14,9 @@ pub fn fill_ranges<T: Pod>(out: &mut [T], bounds: &[usize], fill: impl Fn(usize,
     // SAFETY: pieces do not overlap, so sending the pointer hands each element to one thread only.
     unsafe impl<T> Sync for Ptr<T> {}
     let ptr = Ptr(out.as_mut_ptr());
-    let done: Vec<std::sync::atomic::AtomicBool> = (0..pieces).map(|_| false.into()).collect();
     parallel::run(pieces, &|i| {
-        // A `Parallel` that repeats an index must not give two threads the same piece.
-        if i >= pieces || done[i].swap(true, std::sync::atomic::Ordering::Relaxed) {
-            return;
-        }
         let ptr = &ptr;
-        // SAFETY: the bounds ascend and end inside `out`, and the swap above gives this piece out once.
+        // SAFETY: the bounds ascend and end inside `out`, and `parallel::run` gives each piece out once.
         let piece = unsafe { std::slice::from_raw_parts_mut(ptr.0.add(bounds[i]), bounds[i + 1] - bounds[i]) };
         fill(i, piece);
     });
@@ -41,15 +36,10 @@ pub fn fill_chunks<T: Pod>(out: &mut [T], chunk: usize, fill: impl Fn(usize, &mu
     unsafe impl<T> Sync for Ptr<T> {}
     let (ptr, len) = (Ptr(out.as_mut_ptr()), out.len());
     let pieces = len.div_ceil(chunk);
-    let done: Vec<std::sync::atomic::AtomicBool> = (0..pieces).map(|_| false.into()).collect();
     parallel::run(pieces, &|i| {
-        // A `Parallel` that repeats an index must not give two threads the same piece.
-        if i >= pieces || done[i].swap(true, std::sync::atomic::Ordering::Relaxed) {
-            return;
-        }
         let start = i * chunk;
         let ptr = &ptr;
-        // SAFETY: `start..start + n` lies inside `out`, and the swap above gives this piece out once.
+        // SAFETY: `start..start + n` lies inside `out`, and `parallel::run` gives each piece out once.
         let piece = unsafe { std::slice::from_raw_parts_mut(ptr.0.add(start), chunk.min(len - start)) };
         fill(start, piece);
     });

@@ -70,17 +70,7 @@ fn panels(
     added: Option<&Tensor>,
     activation: Activation,
 ) -> Result<Tensor> {
-    let w = weight.shape();
-    let plan = Plan {
-        n: x.shape()[0],
-        groups,
-        c: w[1],
-        o: w[0] / groups,
-        plane: [x.shape()[2], x.shape()[3]],
-        kernel: [w[2], w[3]],
-        out: [shape[2], shape[3]],
-        windows,
-    };
+    let plan = Plan::new(x.shape(), weight.shape(), shape, windows, groups);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     let bias = bias.map(Tensor::contiguous).transpose()?;
     let added = added.map(Tensor::contiguous).transpose()?;

@@ -75,17 +75,7 @@ pub fn conv2d_packed(
         let out = conv2d_packed(x, weight, bias, windows, None, Activation::None)?;
         return super::packed::activate(super::elementwise::add(&out, added)?, activation);
     }
-    let w = weight.shape();
-    let plan = Plan {
-        n: x.shape()[0],
-        groups,
-        c: w[1],
-        o: w[0] / groups,
-        plane: [x.shape()[2], x.shape()[3]],
-        kernel: [w[2], w[3]],
-        out: [shape[2], shape[3]],
-        windows,
-    };
+    let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, groups);
     let pixels = x.pixels().contiguous()?;
     let bias = bias.map(Tensor::contiguous).transpose()?;
     let added = added.map(|a| a.pixels().contiguous()).transpose()?;

@@ -53,19 +53,10 @@ static T greatest(global const T *x, int n) {
     return best;
 }
 
-// With `unseen`, a run of -INFINITY alone gives zeros.
-kernel void softmax(global const T *restrict x, global T *restrict out, int n, int unseen) {
+kernel void softmax(global const T *restrict x, global T *restrict out, int n) {
     x += (size_t)get_global_id(0) * n;
     out += (size_t)get_global_id(0) * n;
     T top = greatest(x, n);
-    if (unseen && top == -INFINITY) {
-        int seen = 0;
-        for (int i = 0; i < n; i++) seen |= isnan(x[i]);
-        if (!seen) {
-            for (int i = 0; i < n; i++) out[i] = 0;
-            return;
-        }
-    }
     AV16 lanes = 0;
     A rest = 0;
     int i = 0;
