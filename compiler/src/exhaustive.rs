@@ -246,7 +246,7 @@ impl Search<'_, '_> {
         let list = parts.join(", ");
         match ctor {
             Ctor::Bool(b) => b.to_string(),
-            Ctor::Ints(low, _) => low.to_string(),
+            Ctor::Ints(low, high) => nearest_to_zero(*low, *high).to_string(),
             Ctor::Text(text) => format!("{text:?}"),
             Ctor::Float(bits) => f64::from_bits(*bits).to_string(),
             Ctor::Len(_) => format!("[{list}]"),
@@ -329,7 +329,14 @@ fn intervals((low, high): (i128, i128), used: &[Ctor]) -> Vec<Ctor> {
     }
     cuts.sort_unstable();
     cuts.dedup();
-    cuts.windows(2).map(|w| Ctor::Ints(w[0], w[1] - 1)).collect()
+    let mut ranges: Vec<(i128, i128)> = cuts.windows(2).map(|w| (w[0], w[1] - 1)).collect();
+    // A missed case is shown by a number that a reader would think of.
+    ranges.sort_by_key(|&(low, high)| (nearest_to_zero(low, high).unsigned_abs(), low < 0));
+    ranges.into_iter().map(|(low, high)| Ctor::Ints(low, high)).collect()
+}
+
+fn nearest_to_zero(low: i128, high: i128) -> i128 {
+    0.clamp(low, high)
 }
 
 /// The rows that are left of a row for values of that kind, its parts in front.

@@ -40,6 +40,8 @@ pub struct FieldLayout {
     pub types: Vec<TypeId>,
     /// Positions of the slots that hold references: the pointer map.
     pub refs: Vec<u16>,
+    /// One scalar of an enum's variant: it needs no object when it is small.
+    pub packs: bool,
 }
 
 /// Types of values that natives make without a declared type at hand.
@@ -75,8 +77,10 @@ impl TypeInfo {
     /// `refs`: which types of its program are references.
     fn new(id: TypeId, desc: TypeDesc, refs: &[bool]) -> TypeInfo {
         let layout = |types: Vec<TypeId>| {
-            let refs = types.iter().enumerate().filter(|(_, t)| refs[t.index()]).map(|(i, _)| i as u16).collect();
-            FieldLayout { types, refs }
+            let refs: Vec<u16> =
+                types.iter().enumerate().filter(|(_, t)| refs[t.index()]).map(|(i, _)| i as u16).collect();
+            let packs = matches!(desc, TypeDesc::Enum { .. }) && types.len() == 1 && refs.is_empty();
+            FieldLayout { types, refs, packs }
         };
         let layouts = match &desc {
             TypeDesc::Tuple(types) => vec![layout(types.clone())],

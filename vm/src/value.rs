@@ -8,8 +8,9 @@
 #![allow(unsafe_code)]
 
 use crate::heap::object::*;
-use crate::heap::{self, Header, ObjKind, Opaque};
+use crate::heap::{self, Header, ObjKind, Opaque, Packed};
 use crate::types::TypeInfo;
+use compact_str::CompactString;
 use stark_bytecode::{Kind, TypeDesc};
 use std::marker::PhantomData;
 
@@ -70,7 +71,7 @@ impl Value {
         Value::from_raw(ns as u64, TypeInfo::builtin(&TypeDesc::Duration))
     }
 
-    pub fn str(text: impl Into<String>) -> Value {
+    pub fn str(text: impl Into<CompactString>) -> Value {
         Value::from_raw(heap::new_str(text.into()), TypeInfo::str())
     }
 
@@ -107,7 +108,7 @@ impl Value {
     pub fn variant(info: &'static TypeInfo, variant: u16, fields: impl IntoIterator<Item = Value>) -> Value {
         assert!(matches!(info.desc, TypeDesc::Enum { .. }), "{info:?} is not an enum");
         if info.layout(variant).types.is_empty() {
-            let bits = if info.is_ref { u64::from(variant) << 1 | 1 } else { u64::from(variant) };
+            let bits = if info.is_ref { Packed::bare(variant) } else { u64::from(variant) };
             return Value::from_raw(bits, info);
         }
         Value::object(info, variant, fields)
@@ -202,6 +203,8 @@ impl Value {
 
     /// Puts `value` into field `field` and returns what was there. For enums the variant stays.
     pub fn replace_field(&mut self, field: usize, value: Value) -> Value {
+        // SAFETY: this value owns its slot, which is of its type.
+        unsafe { heap::unpack_in_place(&mut self.bits, self.info) };
         let header = self.unique(ObjKind::Fields);
         // SAFETY: `unique` checked the kind; `field()` and the assertion keep the position inside the layout.
         unsafe {
@@ -364,19 +367,26 @@ impl<'a> ValueRef<'a> {
         if !self.info.is_ref {
             return self.bits as u16;
         }
-        if self.bits & 1 == 1 {
-            return (self.bits >> 1) as u16;
+        if let Some(packed) = Packed::of(self.bits) {
+            return packed.variant();
         }
         // SAFETY: `object` checked that a header is there.
         unsafe { (*self.object(ObjKind::Fields)).variant }
     }
 
     pub fn n_fields(self) -> usize {
-        if heap::is_object(self.bits) { self.info.layout(self.tag()).types.len() } else { 0 }
+        if self.info.is_ref && self.info.has_layouts() && self.bits != 0 {
+            self.info.layout(self.tag()).types.len()
+        } else {
+            0
+        }
     }
 
     /// A field of a tuple, struct or actor state, or of an enum value's variant.
     pub fn field(self, i: usize) -> ValueRef<'a> {
+        if let (true, Some(packed)) = (self.info.is_ref, Packed::of(self.bits)) {
+            return ValueRef::from_raw(packed.payload(), self.info.field(packed.variant(), i));
+        }
         let header = self.object(ObjKind::Fields);
         // SAFETY: `field()` panics unless the layout has that position; the slots follow the header.
         unsafe {

@@ -95,6 +95,9 @@ impl<'a> Checker<'a> {
                 value
             }
         };
+        if value.ty == Ty::Never && matches!(self.infer.shallow(&ret), Ty::Infer(_)) {
+            self.f.defaults.push((ret.clone(), Ty::Unit));
+        }
         let stated: Vec<(LocalId, Ty)> = params
             .iter()
             .zip(&param_locals)

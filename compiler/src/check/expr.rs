@@ -1,6 +1,7 @@
 //! Expressions: each form to its typed node, the expected type as a hint.
 
 use super::dims::strip_names;
+use super::limits::int_range;
 use super::*;
 use crate::index::Entity;
 use crate::types::infer::VarKind;
@@ -469,11 +470,14 @@ impl<'a> Checker<'a> {
         };
         match (&found, &ty) {
             (Ty::Error, _) | (_, Ty::Error) => return Expr { ty, ..value },
-            // A literal takes the type at once; whether it fits is seen when it is written down.
+            // A literal that the type can hold takes it at once; any other is converted, which throws.
             (Ty::Infer(_), Ty::Num(k)) if is_num(&found, self) => {
-                let literal_fits =
-                    k.is_float() || matches!(&found, Ty::Infer(v) if self.infer.kind(*v) == VarKind::IntLit);
-                if literal_fits && matches!(value.kind, ExprKind::Lit(_)) && self.infer.unify(&found, &ty) {
+                let literal_fits = match &value.kind {
+                    ExprKind::Lit(Lit::Int(n)) => k.is_float() || (int_range(*k).0..=int_range(*k).1).contains(n),
+                    ExprKind::Lit(Lit::Float(_)) => k.is_float(),
+                    _ => false,
+                };
+                if literal_fits && self.infer.unify(&found, &ty) {
                     return Expr { ty, span, ..value };
                 }
             }

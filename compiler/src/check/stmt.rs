@@ -767,6 +767,7 @@ impl<'a> Checker<'a> {
     }
 
     fn check_exhaustive(&mut self, ty: &Ty, arms: &[Arm], span: Span, at: Span) {
+        self.infer.settle_literals(ty);
         let ty = self.infer.resolve(ty);
         if ty == Ty::Error {
             return;
@@ -781,7 +782,10 @@ impl<'a> Checker<'a> {
                     head,
                     format!("`{case}` has no arm"),
                 )
-                .help(format!("add `{case} => …`, or `_ => …` for all others")),
+                .help(match case.as_str() {
+                    "_" => "add `_ => …` for all others".to_string(),
+                    case => format!("add `{case} => …`, or `_ => …` for all others"),
+                }),
             );
             return;
         }

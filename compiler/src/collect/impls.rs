@@ -115,7 +115,7 @@ impl<'a> Checker<'a> {
             self.inherent_impl(generics, target, &imp.methods, &env, item, span);
             return;
         };
-        let Some(Bound::Trait(trait_, _)) = self.lower_bound(trait_ty, &env) else { return };
+        let Some(Bound::Trait(trait_, _)) = self.lower_trait(trait_ty, &env, true) else { return };
         let written_args: Vec<Ty> = match &trait_ty.kind {
             ast::TypeKind::Path { args, .. } => args.iter().map(|t| self.lower(t, &env)).collect(),
             _ => Vec::new(),
@@ -316,7 +316,7 @@ impl<'a> Checker<'a> {
         self.fns[f.index()].of_trait.is_some_and(|(t, _)| self.traits[t.index()].derived)
     }
 
-    /// The arguments of a generic trait: written, or read off the methods.
+    /// The arguments of a generic trait: written, or read off the methods. `impl Index<Int>` leaves the last to them.
     fn trait_args(
         &mut self,
         id: ImplId,
@@ -330,7 +330,10 @@ impl<'a> Checker<'a> {
             return written;
         }
         let span = self.program.impls[id.index()].span;
-        let vars: Vec<Ty> = (0..n).map(|_| self.infer.fresh(VarKind::Any, span)).collect();
+        // An operator's trait may name the other operand's type, `impl Mul<Float> for V`, which its method says as well.
+        let written = if written.len() > n { Vec::new() } else { written };
+        let open = (written.len()..n).map(|_| self.infer.fresh(VarKind::Any, span));
+        let vars: Vec<Ty> = written.into_iter().chain(open).collect();
         let mut subst = vec![target.clone()];
         subst.extend(vars.iter().cloned());
         for (i, f) in trait_fns.iter().enumerate() {

@@ -325,6 +325,11 @@ impl<'a> Checker<'a> {
     }
 
     pub fn lower_bound(&mut self, ty: &ast::Type, env: &TypeEnv) -> Option<Bound> {
+        self.lower_trait(ty, env, false)
+    }
+
+    /// A trait with its arguments. With `open`, the last may be left out.
+    pub fn lower_trait(&mut self, ty: &ast::Type, env: &TypeEnv, open: bool) -> Option<Bound> {
         let ast::TypeKind::Path { path, args, .. } = &ty.kind else { return None };
         match self.resolve_path(path, env) {
             Named::Def(Def::Trait(id)) => {
@@ -334,7 +339,8 @@ impl<'a> Checker<'a> {
                 let args: Rc<[Ty]> = args.iter().map(|t| self.lower(t, env)).collect();
                 let n = self.traits[id.index()].n_args;
                 // An operator's trait names the other operand's type: `impl Mul<Float> for V`.
-                if !args.is_empty() && args.len() != n && n > 0 {
+                let fits = args.is_empty() || args.len() == n || n == 0 || open && args.len() < n;
+                if !fits {
                     let name = self.program.traits[id.index()].name.clone();
                     self.type_args_wrong(&name, n, args.len(), ty.span);
                 }

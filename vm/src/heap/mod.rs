@@ -13,10 +13,12 @@ pub(crate) mod transfer;
 mod views;
 
 pub use meter::Heap;
+pub(crate) use object::Packed;
 pub use object::{BytesObj, Header, MapObj, ObjKind, Opaque, StrObj, VecObj};
 pub use transfer::Parcel;
 
 use crate::types::TypeInfo;
+use compact_str::CompactString;
 use object::*;
 use smallvec::SmallVec;
 use std::alloc::Layout;
@@ -177,9 +179,10 @@ unsafe fn size_of_object(header: *const Header) -> usize {
 trait Charged {
     fn charged(&self) -> usize;
 }
-impl Charged for Buf<String> {
+impl Charged for Buf<CompactString> {
     fn charged(&self) -> usize {
         match self {
+            Buf::Owned(s) if !s.is_heap_allocated() => 0,
             Buf::Owned(s) => s.capacity(),
             Buf::Shared(_) => 0,
         }
@@ -265,9 +268,34 @@ pub(crate) unsafe fn fields_slots(header: *mut Header) -> *mut u64 {
     unsafe { header.cast::<u8>().add(size_of::<FieldsObj>()).cast() }
 }
 
-/// A `Fields` object holding `slots`, whose references it takes over.
+/// A value with the fields `slots`, whose references it takes over: an object, or a small payload without one.
 #[inline]
 pub(crate) fn new_fields(info: &'static TypeInfo, variant: u16, slots: &[u64]) -> u64 {
+    if info.layout(variant).packs
+        && let Some(packed) = Packed::new(variant, slots[0])
+    {
+        return packed;
+    }
+    new_fields_object(info, variant, slots)
+}
+
+/// Turns an immediate in `slot`, whose variant has a payload, into an object that holds it, for changing it there.
+///
+/// # Safety
+/// `slot` is a live reference slot of type `info`.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn unpack_in_place(slot: *mut u64, info: &'static TypeInfo) {
+    // SAFETY: the caller's promise; an immediate owns nothing.
+    unsafe {
+        if let Some(packed) = Packed::of(*slot) {
+            *slot = new_fields_object(info, packed.variant(), &[packed.payload()]);
+        }
+    }
+}
+
+#[inline]
+fn new_fields_object(info: &'static TypeInfo, variant: u16, slots: &[u64]) -> u64 {
     debug_assert_eq!(info.layout(variant).types.len(), slots.len());
     let layout = fields_layout(slots.len());
     // SAFETY: the layout has room for the header and the slots, which are written before anything reads them.
@@ -299,7 +327,7 @@ pub(crate) fn new_vec(info: &'static TypeInfo, items: Vec<u64>) -> u64 {
     boxed(VecObj { header: header(ObjKind::Vec, info), items })
 }
 
-pub(crate) fn new_str(text: String) -> u64 {
+pub(crate) fn new_str(text: CompactString) -> u64 {
     let n_chars = Cell::new(UNKNOWN);
     boxed(StrObj {
         header: header(ObjKind::Str, TypeInfo::str()),
@@ -337,7 +365,7 @@ pub(crate) fn new_opaque(info: &'static TypeInfo, body: Box<dyn Opaque>) -> u64 
 }
 
 /// A constant: never freed, readable from every task. The character count is worked out now since nobody may write it later.
-pub(crate) fn immortal_str(text: String) -> u64 {
+pub(crate) fn immortal_str(text: CompactString) -> u64 {
     let bits = new_str(text);
     // SAFETY: the object was just made; from now on nothing writes to it.
     unsafe {
@@ -409,7 +437,7 @@ unsafe fn copy_object(header: *mut Header) -> u64 {
         let copy = match (*header).kind {
             ObjKind::Fields => {
                 let n = info.layout((*header).variant).types.len();
-                new_fields(info, (*header).variant, std::slice::from_raw_parts(fields_slots(header), n))
+                new_fields_object(info, (*header).variant, std::slice::from_raw_parts(fields_slots(header), n))
             }
             ObjKind::Vec => new_vec(info, (&(*header.cast::<VecObj>()).items).clone()),
             ObjKind::Str => copy_str(header.cast()),

@@ -1,11 +1,12 @@
 //! What a reference points at: a 16-byte header and one of eight bodies.
 //!
-//! A reference slot is null (0), a pointer to a `Header`, or an odd number: variant `bits >> 1` of an enum, without
-//! payload. Counts are plain, not atomic: an object belongs to one task. An object whose count has its top bit set is
+//! A reference slot is null (0), a pointer to a `Header`, or an odd number, an *immediate*: a variant of an enum whose
+//! payload is nothing or one small scalar (`Packed`). Counts are plain, not atomic: an object belongs to one task. An object whose count has its top bit set is
 //! *immortal*: constants and frozen globals, which every task may read, nobody counts and nobody changes. A count
 //! that grows that far makes its object immortal by itself, so counting never overflows.
 
 use crate::types::TypeInfo;
+use compact_str::CompactString;
 use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -51,11 +52,54 @@ pub struct VecObj {
 #[repr(C)]
 pub struct StrObj {
     pub header: Header,
-    pub(crate) text: Buf<String>,
+    /// A short text, which most are, lies in the object itself.
+    pub(crate) text: Buf<CompactString>,
     /// Number of characters; `UNKNOWN` until somebody asks.
     pub(crate) n_chars: Cell<usize>,
-    /// A character's position and its byte offset, where the last indexing ended: makes left-to-right scans linear.
-    pub(crate) scan: Cell<(usize, usize)>,
+    /// A character's position and its byte offset, where the last indexing ended: makes left-to-right scans linear. Not
+    /// kept beyond 4 GiB.
+    pub(crate) scan: Cell<(u32, u32)>,
+}
+
+/// An enum's value without an object: from the low end a 1, the variant in 16 bits, and in the rest the payload if there is
+/// one. `Some(3)` is made far more often than it is kept, and this way it is not allocated. A payload that does not fit
+/// gets an object, so one variant comes in both forms: whoever looks at a payload asks for both.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed(u64);
+
+impl Packed {
+    const PAYLOAD: u32 = 17;
+
+    /// The variant without a payload.
+    #[inline(always)]
+    pub fn bare(variant: u16) -> u64 {
+        u64::from(variant) << 1 | 1
+    }
+
+    /// `None` when the bits of the scalar are more than a sign-extended number of 47 bits.
+    #[inline(always)]
+    pub fn new(variant: u16, payload: u64) -> Option<u64> {
+        let shifted = payload << Self::PAYLOAD;
+        let fits = (shifted as i64 >> Self::PAYLOAD) as u64 == payload;
+        fits.then_some(shifted | Self::bare(variant))
+    }
+
+    /// The immediate in a slot, if it holds one.
+    #[inline(always)]
+    pub fn of(slot: u64) -> Option<Packed> {
+        (slot & 1 == 1).then_some(Packed(slot))
+    }
+
+    #[inline(always)]
+    pub fn variant(self) -> u16 {
+        (self.0 >> 1) as u16
+    }
+
+    /// The payload of a variant that has one.
+    #[inline(always)]
+    pub fn payload(self) -> u64 {
+        (self.0 as i64 >> Self::PAYLOAD) as u64
+    }
 }
 
 pub(crate) const UNKNOWN: usize = usize::MAX;

@@ -36,8 +36,10 @@ impl Parcel {
 
     fn pack_object(mut self) -> Result<Parcel, Value> {
         let parcel = &mut self;
-        // What nearly every message is: an object of scalars that nobody else holds.
-        if is_object(parcel.bits) {
+        // What nearly every message is: a scalar, or an object of scalars that nobody else holds.
+        if !is_object(parcel.bits) {
+            return Ok(self);
+        } else {
             let header = parcel.bits as *mut Header;
             // SAFETY: the parcel owns the object.
             unsafe {

@@ -33,7 +33,8 @@ impl StrObj {
             return Some(self.text.len());
         }
         let is_immortal = self.header.rc >= IMMORTAL;
-        let (mut at, mut offset) = if is_immortal { (0, 0) } else { self.scan.get() };
+        let (at, offset) = if is_immortal { (0, 0) } else { self.scan.get() };
+        let (mut at, mut offset) = (at as usize, offset as usize);
         if idx < at {
             (at, offset) = (0, 0);
         }
@@ -41,7 +42,7 @@ impl StrObj {
             offset += step;
             at = idx;
         }
-        if !is_immortal {
+        if let (false, Ok(at), Ok(offset)) = (is_immortal, u32::try_from(at), u32::try_from(offset)) {
             self.scan.set((at, offset));
         }
         Some(offset)
@@ -49,20 +50,14 @@ impl StrObj {
 
     pub fn push_str(&mut self, more: &str) {
         let n_chars = self.n_chars.get();
-        self.change(|text| text.push_str(more));
-        if n_chars != UNKNOWN && more.is_ascii() {
-            self.n_chars.set(n_chars + more.len());
-        }
-    }
-
-    /// Changes the text in any way.
-    pub fn change<R>(&mut self, change: impl FnOnce(&mut String) -> R) -> R {
         let before = self.text.charged();
-        let result = change(self.text.to_mut());
+        self.text.to_mut().push_str(more);
         meter::resize(before, self.text.charged());
         self.n_chars.set(UNKNOWN);
         self.scan.set((0, 0));
-        result
+        if n_chars != UNKNOWN && more.is_ascii() {
+            self.n_chars.set(n_chars + more.len());
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! Where a comparison is followed by a jump on its result, the two run as one word pair.
 
 use super::{CodeSpace, Func, FuncCode, LoadError};
+use crate::heap::Packed;
 use crate::interp::Op;
 use crate::types::TypeInfo;
 use stark_bytecode::{Instr, Kind, Module, Reg, Target, TypeDesc};
@@ -307,7 +308,7 @@ impl Decoder<'_> {
                     self.constant(dst, u64::from(variant.0));
                 } else if info.layout(variant.0).types.is_empty() {
                     self.push(load_ref, dst.index(), 0, 0);
-                    self.words.push(u64::from(variant.0) << 1 | 1);
+                    self.words.push(Packed::bare(variant.0));
                 } else {
                     self.push(make, dst.index(), self.out(0), usize::from(variant.0));
                     self.push_address(info);
@@ -367,8 +368,10 @@ impl Decoder<'_> {
                 self.push(at_field, field.index(), 0, 0);
             }
             Instr::AtPayload { at } => {
-                self.cursor = self.cursor.map(|info| info.field(at.variant, usize::from(at.field)));
                 self.push(at_payload, usize::from(at.field), usize::from(at.variant), 0);
+                // Without a cursor it is never reached.
+                self.words.push(self.cursor.map_or(0, |info| info as *const TypeInfo as u64));
+                self.cursor = self.cursor.map(|info| info.field(at.variant, usize::from(at.field)));
             }
             Instr::AtIndex { idx } => {
                 self.cursor = self.cursor.map(|info| info.elem());

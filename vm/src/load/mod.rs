@@ -197,7 +197,8 @@ fn load_behind(module: &Module, before: Option<&'static CodeSpace>) -> Result<&'
     let (fault_types, dyn_error) = complete_faults(module, &mut descs);
     let types = Types::leak(&descs);
     // Constants are not charged to the heap that happens to be current.
-    let strings = behind(before.map(|b| &*b.strings), &module.strings, |_, s| Ok(heap::immortal_str(s.clone())))?;
+    let strings =
+        behind(before.map(|b| &*b.strings), &module.strings, |_, s| Ok(heap::immortal_str(s.as_str().into())))?;
     let blobs = behind(before.map(|b| &*b.blobs), &module.blobs, |_, b| Ok(heap::immortal_bytes(b.clone())))?;
     let natives = behind(before.map(|b| &*b.natives), &module.natives, |_, import| bind_native(import, types))?;
     let files: Arc<[Arc<str>]> = module.files.iter().map(|f| Arc::from(f.as_str())).collect();

@@ -6,6 +6,7 @@ use crate::heap::{MapObj, Opaque, StrObj, VecObj, meter};
 use crate::task::{TaskCx, WaitReason};
 use crate::types::TypeInfo;
 use crate::value::{self, Value, ValueRef};
+use compact_str::CompactString;
 use std::any::Any;
 
 /// A native import of a loaded program, its types resolved.
@@ -171,7 +172,7 @@ impl NativeCx<'_> {
         self.return_value(value)
     }
 
-    pub fn return_str(&mut self, text: impl Into<String>) -> NativeResult {
+    pub fn return_str(&mut self, text: impl Into<CompactString>) -> NativeResult {
         self.return_value(Value::str(text))
     }
 

@@ -7,6 +7,7 @@ use super::text::{parse_float, parse_int};
 use super::{NativeCx, NativeRow, format::format_value};
 use crate::fault::{Fault, FaultKind};
 use crate::value::{Value, ValueRef};
+use compact_str::CompactString;
 
 pub(super) const TABLE: &[NativeRow] = answers! {
     str_len "(String) -> Int";
@@ -78,6 +79,10 @@ fn make(cx: &NativeCx<'_>, bytes: Option<usize>, what: &str) -> Result<(), Fault
     }
 }
 
+fn character(c: char) -> Value {
+    Value::str(&*c.encode_utf8(&mut [0; 4]))
+}
+
 fn str_len(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::int(cx.str_obj(0).n_chars() as i64))
 }
@@ -97,7 +102,7 @@ fn str_concat(cx: &mut NativeCx<'_>) -> Outcome {
 fn str_join_parts(cx: &NativeCx<'_>) -> Outcome {
     let parts = cx.vec(0);
     make(cx, Some(parts.iter().map(|p| p.str().len()).sum()), "text")?;
-    Ok(Value::str(parts.iter().map(ValueRef::str).collect::<String>()))
+    Ok(Value::str(parts.iter().map(ValueRef::str).collect::<CompactString>()))
 }
 
 fn str_join(cx: &NativeCx<'_>) -> Outcome {
@@ -131,17 +136,17 @@ fn offset(cx: &NativeCx<'_>, i: i64) -> Result<usize, Fault> {
         .ok_or_else(|| Fault::index(i, "String", text.n_chars()))
 }
 
-fn character(text: &str, at: usize) -> Value {
+fn character_at(text: &str, at: usize) -> Value {
     let c = text[at..].chars().next().expect("the offset is inside");
-    Value::str(c)
+    character(c)
 }
 
 fn str_index(cx: &NativeCx<'_>) -> Outcome {
-    Ok(character(cx.str(0), offset(cx, cx.int(1))?))
+    Ok(character_at(cx.str(0), offset(cx, cx.int(1))?))
 }
 
 fn str_get(cx: &NativeCx<'_>) -> Outcome {
-    Ok(option(cx, offset(cx, cx.int(1)).ok().map(|at| character(cx.str(0), at))))
+    Ok(option(cx, offset(cx, cx.int(1)).ok().map(|at| character_at(cx.str(0), at))))
 }
 
 fn str_slice(cx: &NativeCx<'_>) -> Outcome {
@@ -225,7 +230,7 @@ fn str_strip_suffix(cx: &NativeCx<'_>) -> Outcome {
 }
 
 /// Bytes that one small text costs in the list of a split, roughly; for the memory limit only.
-const TEXT_COST: usize = 96;
+const TEXT_COST: usize = 64;
 
 fn str_split_space(cx: &NativeCx<'_>) -> Outcome {
     cx.reserve(cx.str(0).split_whitespace().count() * TEXT_COST)?;
@@ -272,7 +277,7 @@ fn str_lines(cx: &NativeCx<'_>) -> Outcome {
 
 fn str_chars(cx: &NativeCx<'_>) -> Outcome {
     cx.reserve(cx.str_obj(0).n_chars().saturating_mul(TEXT_COST))?;
-    Ok(texts(cx, cx.str(0).chars()))
+    Ok(Value::vec(cx.ret_type(), cx.str(0).chars().map(character)))
 }
 
 fn str_bytes(cx: &NativeCx<'_>) -> Outcome {
@@ -356,7 +361,7 @@ fn str_is_lower(cx: &NativeCx<'_>) -> Outcome {
 fn str_chr(cx: &NativeCx<'_>) -> Outcome {
     let code = cx.int(0);
     let c = u32::try_from(code).ok().and_then(char::from_u32);
-    c.map(Value::str).ok_or_else(|| Fault::value(format!("{code} is not a character's number")))
+    c.map(character).ok_or_else(|| Fault::value(format!("{code} is not a character's number")))
 }
 
 fn str_ord(cx: &NativeCx<'_>) -> Outcome {

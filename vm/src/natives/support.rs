@@ -4,6 +4,7 @@ use super::{NativeCx, NativeResult};
 use crate::fault::Fault;
 use crate::task::WaitReason;
 use crate::value::Value;
+use compact_str::CompactString;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub(super) fn option(cx: &NativeCx<'_>, value: Option<Value>) -> Value {
 }
 
 /// A `Vec` of the result type with these texts.
-pub(super) fn texts<S: Into<String>>(cx: &NativeCx<'_>, texts: impl IntoIterator<Item = S>) -> Value {
+pub(super) fn texts<S: Into<CompactString>>(cx: &NativeCx<'_>, texts: impl IntoIterator<Item = S>) -> Value {
     Value::vec(cx.ret_type(), texts.into_iter().map(|text| Value::str(text)))
 }
 

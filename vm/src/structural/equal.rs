@@ -30,7 +30,7 @@ fn equal_any(info: &'static TypeInfo, a: u64, b: u64) -> bool {
                 let (tag, fields) = parts::fields(info, a);
                 let (other_tag, others) = parts::fields(info, b);
                 if tag == other_tag {
-                    for (i, (&x, &y)) in fields.iter().zip(others).enumerate().rev() {
+                    for (i, (&x, &y)) in fields.iter().zip(others.iter()).enumerate().rev() {
                         work.push((info.field(tag, i), x, y));
                     }
                 }

@@ -17,7 +17,7 @@ pub(crate) use order::compare_slots;
 pub use show::{display, quote, show, show_duration, show_float};
 
 use crate::heap::object::*;
-use crate::heap::{self, Header};
+use crate::heap::{self, Header, Packed};
 use crate::types::TypeInfo;
 
 /// Looks at the parts of objects. Every function takes a live slot of the type the caller knows it has.
@@ -30,13 +30,33 @@ mod parts {
         bits
     }
 
-    /// The slots of a struct, tuple or enum value; empty for a variant without payload.
-    pub fn fields<'a>(info: &'static TypeInfo, bits: u64) -> (u16, &'a [u64]) {
-        if !info.is_ref {
-            return (bits as u16, &[]);
+    /// The slots of a struct, tuple or enum value.
+    #[derive(Clone, Copy)]
+    pub enum Fields<'a> {
+        Object(&'a [u64]),
+        /// The payload of an immediate.
+        Packed([u64; 1]),
+    }
+
+    impl std::ops::Deref for Fields<'_> {
+        type Target = [u64];
+        fn deref(&self) -> &[u64] {
+            match self {
+                Fields::Object(slots) => slots,
+                Fields::Packed(payload) => payload,
+            }
         }
-        if bits & 1 == 1 {
-            return ((bits >> 1) as u16, &[]);
+    }
+
+    /// The variant and the slots; none for a variant without payload.
+    pub fn fields<'a>(info: &'static TypeInfo, bits: u64) -> (u16, Fields<'a>) {
+        if !info.is_ref {
+            return (bits as u16, Fields::Object(&[]));
+        }
+        if let Some(packed) = Packed::of(bits) {
+            let has_payload = info.layout(packed.variant()).packs;
+            let fields = if has_payload { Fields::Packed([packed.payload()]) } else { Fields::Object(&[]) };
+            return (packed.variant(), fields);
         }
         let header = live(bits) as *mut Header;
         // SAFETY: a live reference of a type with fields points at a `Fields` object whose slots follow the header; callers
@@ -44,7 +64,7 @@ mod parts {
         unsafe {
             let variant = (*header).variant;
             let n = info.layout(variant).types.len();
-            (variant, std::slice::from_raw_parts(heap::fields_slots(header), n))
+            (variant, Fields::Object(std::slice::from_raw_parts(heap::fields_slots(header), n)))
         }
     }
 

@@ -54,7 +54,7 @@ fn compare_pair(info: &'static TypeInfo, a: u64, b: u64, work: &mut SmallVec<[St
             let (tag, fields) = parts::fields(info, a);
             let (other_tag, others) = parts::fields(info, b);
             if tag == other_tag {
-                for (i, (&x, &y)) in fields.iter().zip(others).enumerate().rev() {
+                for (i, (&x, &y)) in fields.iter().zip(others.iter()).enumerate().rev() {
                     work.push(Step::Pair(info.field(tag, i), x, y));
                 }
             }

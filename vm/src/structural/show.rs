@@ -22,8 +22,8 @@ enum Step<'a> {
     /// Elements still to show, and whether one came before.
     Items(&'static TypeInfo, &'a [u64], bool),
     /// Fields still to show.
-    Fields(&'static TypeInfo, u16, &'a [FieldDesc], &'a [u64], usize),
-    Types(&'static TypeInfo, &'a [u64], usize),
+    Fields(&'static TypeInfo, u16, &'a [FieldDesc], parts::Fields<'a>, usize),
+    Types(&'static TypeInfo, parts::Fields<'a>, usize),
     Entries(&'static TypeInfo, &'a crate::heap::map::Table, usize),
 }
 
@@ -144,7 +144,7 @@ fn show_fields<'a>(
     name: &str,
     names: &'static [FieldDesc],
     variant: u16,
-    slots: &'a [u64],
+    slots: parts::Fields<'a>,
     out: &mut String,
     work: &mut Vec<Step<'a>>,
 ) {

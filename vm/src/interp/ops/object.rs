@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::heap::object::{DynObj, FieldsObj, VecObj};
-use crate::heap::{Header, fields_slots, is_object, meter};
+use crate::heap::{Header, Packed, fields_slots, is_object, meter};
 use crate::load::Func;
 use crate::types::TypeInfo;
 
@@ -24,8 +24,8 @@ pub(super) unsafe fn out_of_range(idx: i64, vec: *const VecObj) -> Fault {
 /// The variant of an enum value with payloads; holes are variant 65,535, which no enum has.
 #[inline(always)]
 pub(super) unsafe fn tag_of(bits: u64) -> u64 {
-    if bits & 1 == 1 {
-        bits >> 1
+    if let Some(packed) = Packed::of(bits) {
+        u64::from(packed.variant())
     } else if bits == 0 {
         u64::from(u16::MAX)
     } else {
@@ -187,10 +187,14 @@ handlers! {
 
     get_payload(m, ip, regs, budget, w) {
         let bits = get(regs, b(w));
-        if tag_of(bits) != *ip || !is_object(bits) {
+        if tag_of(bits) != *ip {
             return fault(m, ip, regs, budget, wrong_variant(*ip, bits));
         }
-        set(regs, a(w), *fields_slots(bits as *mut Header).add(c(w)));
+        let payload = match Packed::of(bits) {
+            Some(packed) => packed.payload(),
+            None => *fields_slots(bits as *mut Header).add(c(w)),
+        };
+        set(regs, a(w), payload);
         go!(m, ip.add(1), regs, budget)
     }
 

@@ -4,7 +4,8 @@
 use super::object::{tag_of, wrong_variant};
 use super::*;
 use crate::heap::object::{MapObj, VecObj};
-use crate::heap::{fields_slots, is_object};
+use crate::heap::{Packed, fields_slots, is_object};
+use crate::types::TypeInfo;
 use crate::value::ValueRef;
 
 #[cold]
@@ -37,11 +38,14 @@ handlers! {
     at_payload(m, ip, regs, budget, w) {
         let cursor = (*m).cursor;
         let bits = *cursor;
-        if !is_object(bits) || tag_of(bits) != b(w) as u64 {
+        if tag_of(bits) != b(w) as u64 {
             return fault(m, ip, regs, budget, wrong_variant(b(w) as u64, bits));
         }
+        if Packed::of(bits).is_some() {
+            heap::unpack_in_place(cursor, &*(*ip as *const TypeInfo));
+        }
         (*m).cursor = fields_slots(heap::make_unique(cursor)).add(a(w));
-        go!(m, ip, regs, budget)
+        go!(m, ip.add(1), regs, budget)
     }
 
     at_index(m, ip, regs, budget, w) {
