@@ -2,23 +2,8 @@
 //!
 //! Exit status: 0 done; 2 wrong usage, or something cannot be done; `run` gives the program's own.
 
-mod batch;
-mod chrome;
-mod figures;
-mod flame;
-mod html;
-mod perfetto;
-mod plot;
-mod pprof;
-mod record;
-mod speedscope;
-mod text;
-mod timeline;
-mod top;
-mod tree;
-
-use clap::{Parser, Subcommand, ValueEnum};
-use stark_profile::Profile;
+use clap::{Parser, Subcommand};
+use stark_prof::{Format, batch, figures, html, record, render, text, top};
 use stark_profile::model::{DEFAULT_MAX_ENTRIES, DEFAULT_RATE_HZ, RecordOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -141,24 +126,6 @@ impl Recording {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    /// Tables
-    Text,
-    /// One self-contained page with everything
-    Html,
-    /// A flame graph as SVG
-    Flame,
-    /// JSON for speedscope.app
-    Speedscope,
-    /// Protobuf for `go tool pprof` and others
-    Pprof,
-    /// Protobuf for ui.perfetto.dev
-    Perfetto,
-    /// JSON for chrome://tracing
-    Chrome,
-}
-
 /// A day and more is a slip of the finger; the recording would pass its limit long before.
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -230,21 +197,6 @@ fn attach(pid: u32, options: RecordOptions, seconds: Option<f64>) -> Result<Vec<
     let bytes = record::attach(pid, options, seconds, stop, || eprintln!("recording process {pid}{words}"));
     drop(interrupt);
     bytes
-}
-
-fn render(profile: &Profile, format: Format, target_ms: f64) -> Result<Vec<u8>, String> {
-    let json = |value: serde_json::Value| {
-        serde_json::to_vec(&value).map_err(|e| format!("the report cannot be written as JSON: {e}"))
-    };
-    Ok(match format {
-        Format::Text => text::render(profile).into_bytes(),
-        Format::Html => html::page(profile, target_ms).into_bytes(),
-        Format::Flame => flame::document(profile).into_bytes(),
-        Format::Speedscope => json(speedscope::json(profile))?,
-        Format::Pprof => pprof::encode(profile),
-        Format::Perfetto => perfetto::encode(profile),
-        Format::Chrome => json(chrome::json(profile))?,
-    })
 }
 
 fn print(bytes: &[u8], output: Option<&Path>) -> Result<i32, String> {

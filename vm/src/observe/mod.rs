@@ -4,6 +4,7 @@
 //! message. A clock thread counts ticks while something is recorded; a worker that finds the count changed at its next
 //! safe point notes the stack it is in, once for all ticks since. Turns end when their budget is spent, some tens of
 //! microseconds, so a safe point is near; after a long native it stands for as many ticks as the native took.
+//! Allocations are found by their bytes (`heap::sampled`) and noted by the instruction that made them.
 //!
 //! Reading order: this file is what the rest of the VM calls, `recorder` what is kept, `chain` who awaits a task,
 //! `models` the figures of models, `control` beginning and ending a recording, `status` questions without one, `serve`
@@ -23,6 +24,7 @@ mod serve;
 
 use crate::actor::ActorCell;
 use crate::conc::tasks::Promise;
+use crate::heap::sampled::{self, Allocated};
 use crate::interp::Calls;
 use crate::task::{TaskBody, TaskCx};
 use parking_lot::Mutex;
@@ -78,9 +80,15 @@ static SEEN_AT: Mutex<Option<HashMap<u64, Calls>>> = Mutex::new(None);
 /// Where a task was seen.
 pub(crate) struct Seen {
     at: u64,
-    weight: u32,
+    what: What,
     calls: Calls,
     native: Option<&'static str>,
+}
+
+enum What {
+    /// It ran for so many ticks.
+    Ticks(u32),
+    Allocated(Allocated),
 }
 
 /// Accounts for the ticks since the last look: the task stands in `calls`, or in `native` called from there.
@@ -97,7 +105,15 @@ pub(crate) fn look(cx: &mut TaskCx, calls: Calls, native: Option<&'static str>) 
         places.insert(task, calls.clone());
     }
     if mode & RECORD != 0 {
-        cx.seen.push(Seen { at: recorder::now(), weight, calls, native });
+        cx.seen.push(Seen { at: recorder::now(), what: What::Ticks(weight), calls, native });
+    }
+}
+
+/// What `sampled` has found was allocated in `calls`, or in `native` called from there.
+pub(crate) fn allocated(cx: &mut TaskCx, calls: Calls, native: Option<&'static str>) {
+    let found = sampled::take();
+    if is_recording() {
+        cx.seen.push(Seen { at: recorder::now(), what: What::Allocated(found), calls, native });
     }
 }
 
@@ -117,8 +133,12 @@ fn keep(cx: &mut TaskCx, answers: Option<Arc<Promise>>) {
     let seen = std::mem::take(&mut cx.seen);
     let Some(task) = cx.me().map(|me| me.id().0) else { return };
     let awaiters = answers.map(|promise| chain::awaiters(&promise)).unwrap_or_default();
-    for Seen { at, weight, calls, native } in seen {
-        recorder::sample(at, task, cx.worker(), weight, &calls, native, &awaiters);
+    for Seen { at, what, calls, native } in seen {
+        let stack = recorder::Stack { calls: &calls, native, awaiters: &awaiters };
+        match what {
+            What::Ticks(weight) => recorder::sample(at, task, cx.worker(), weight, stack),
+            What::Allocated(found) => recorder::allocation(found, stack),
+        }
     }
 }
 
@@ -133,7 +153,11 @@ impl Turn {
     pub fn begin() -> Turn {
         // What ticked while the worker slept is nobody's.
         SEEN.set(TICKS.load(Relaxed));
-        Turn { begun: is_tracing().then(recorder::now) }
+        let mode = MODE.load(Relaxed);
+        if (mode & RECORD != 0) != sampled::is_on() {
+            sampled::switch(mode & RECORD != 0);
+        }
+        Turn { begun: (mode & TRACE != 0).then(recorder::now) }
     }
 
     #[inline]

@@ -30,7 +30,7 @@ handlers! {
         if !is_object(*cursor) {
             return fault(m, ip, regs, budget, hole());
         }
-        (*m).cursor = fields_slots(heap::make_unique(cursor)).add(a(w));
+        (*m).cursor = fields_slots(unique(m, ip, regs, cursor)).add(a(w));
         go!(m, ip, regs, budget)
     }
 
@@ -40,7 +40,7 @@ handlers! {
         if !is_object(bits) || tag_of(bits) != b(w) as u64 {
             return fault(m, ip, regs, budget, wrong_variant(b(w) as u64, bits));
         }
-        (*m).cursor = fields_slots(heap::make_unique(cursor)).add(a(w));
+        (*m).cursor = fields_slots(unique(m, ip, regs, cursor)).add(a(w));
         go!(m, ip, regs, budget)
     }
 
@@ -49,7 +49,7 @@ handlers! {
         if !is_object(*cursor) {
             return fault(m, ip, regs, budget, hole());
         }
-        let vec = heap::make_unique(cursor) as *mut VecObj;
+        let vec = unique(m, ip, regs, cursor) as *mut VecObj;
         let idx = int(regs, a(w));
         match (&mut (*vec).items).get_mut(idx as usize) {
             Some(slot) => {
@@ -68,7 +68,7 @@ handlers! {
         if !is_object(*cursor) {
             return fault(m, ip, regs, budget, hole());
         }
-        let map = heap::make_unique(cursor) as *mut MapObj;
+        let map = unique(m, ip, regs, cursor) as *mut MapObj;
         let key = get(regs, a(w));
         // A key with a hole in it can be neither hashed nor shown: that panics.
         save(m, ip, regs, budget);
