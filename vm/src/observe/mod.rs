@@ -16,6 +16,8 @@ mod chain;
 
 mod models;
 
+mod spans;
+
 mod control;
 
 mod status;
@@ -30,7 +32,7 @@ use crate::task::{TaskBody, TaskCx};
 use parking_lot::Mutex;
 use stark_bytecode::HandlerDesc;
 use stark_profile::model::{Batch, Event, EventKind};
-use stark_scheduler::{Context, Outcome, TaskRef};
+use stark_scheduler::{Context, Outcome, TaskRef, TaskState};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,6 +41,7 @@ use std::time::Instant;
 
 pub use control::take_recording;
 pub use serve::{Server, serve};
+pub use spans::{Span, SpanKind, take_spans, trace};
 pub use status::{stats, tasks};
 
 pub(crate) use control::{program_begins, program_ended};
@@ -50,6 +53,8 @@ const RECORD: u8 = 1;
 const TRACE: u8 = 2;
 /// Somebody asks where running tasks stand.
 const PLACES: u8 = 4;
+/// Requests are traced.
+const SPANS: u8 = 8;
 
 static MODE: AtomicU8 = AtomicU8::new(0);
 /// Counted by the clock thread.
@@ -146,6 +151,7 @@ fn keep(cx: &mut TaskCx, answers: Option<Arc<Promise>>) {
 pub(crate) struct Turn {
     /// When it began, if turns are noted.
     begun: Option<u64>,
+    has_spans: bool,
 }
 
 impl Turn {
@@ -157,13 +163,16 @@ impl Turn {
         if (mode & RECORD != 0) != sampled::is_on() {
             sampled::switch(mode & RECORD != 0);
         }
-        Turn { begun: (mode & TRACE != 0).then(recorder::now) }
+        Turn { begun: (mode & TRACE != 0).then(recorder::now), has_spans: mode & SPANS != 0 }
     }
 
     #[inline]
     pub fn end(self, cx: &Context<'_, TaskBody>, outcome: Outcome) {
         if let Some(begun) = self.begun {
             self::turn_ended(begun, cx, outcome);
+        }
+        if self.has_spans && outcome == Outcome::Done {
+            spans::task_ended(cx.task().id().0);
         }
     }
 }
@@ -195,6 +204,15 @@ pub(crate) fn spawned(cx: &TaskCx, task: &TaskRef<TaskBody>, what: impl FnOnce()
     }
 }
 
+/// `task` was begun for what the task of `cx` does.
+#[inline]
+pub(crate) fn begun_for(cx: &TaskCx, task: &TaskRef<TaskBody>, what: &str) {
+    if spans::is_on() {
+        let by = cx.me().map_or(0, |me| me.id().0);
+        spans::spawned(by, task.id().0, what.to_string(), || task.state() == TaskState::Done);
+    }
+}
+
 /// An actor is about to be gone, with its figures.
 #[inline]
 pub(crate) fn actor_ended(cell: &ActorCell) {
@@ -216,6 +234,9 @@ pub(crate) fn sent(cx: &TaskCx, actor: u64, sent: Instant) {
         let (at, id) = (recorder::now(), message_id(actor, sent));
         recorder::event(Event { kind: EventKind::Send, at, dur: 0, task, worker: cx.worker() as u32, what: 0, id });
     }
+    if spans::is_on() {
+        spans::sent(cx.me().map_or(0, |me| me.id().0), actor, sent);
+    }
 }
 
 /// What an actor remembers of the messages it works on, for when it is done with them.
@@ -227,14 +248,27 @@ struct Begun {
     actor: u64,
     handler: &'static HandlerDesc,
     sent: Vec<Instant>,
+    spans: Vec<spans::Handled>,
 }
 
 impl Handling {
     /// A handler begins to work on messages sent at these moments.
     #[inline]
-    pub fn begin(actor: u64, handler: &'static HandlerDesc, sent: impl Iterator<Item = Instant>) -> Handling {
-        let is_noted = is_tracing() || (handler.batch.is_some() && is_recording());
-        Handling(is_noted.then(|| Box::new(Begun { at: recorder::now(), actor, handler, sent: sent.collect() })))
+    pub fn begin(
+        cx: &TaskCx,
+        actor: u64,
+        handler: &'static HandlerDesc,
+        sent: impl Iterator<Item = Instant>,
+    ) -> Handling {
+        let is_noted = is_tracing() || (handler.batch.is_some() && is_recording()) || spans::is_on();
+        if is_noted { Handling::noted(cx, actor, handler, sent.collect()) } else { Handling(None) }
+    }
+
+    #[cold]
+    fn noted(cx: &TaskCx, actor: u64, handler: &'static HandlerDesc, sent: Vec<Instant>) -> Handling {
+        let task = cx.me().map_or(0, |me| me.id().0);
+        let spans = if spans::is_on() { spans::handled(task, actor, &handler.name, &sent) } else { Vec::new() };
+        Handling(Some(Box::new(Begun { at: recorder::now(), actor, handler, sent, spans })))
     }
 
     #[inline]
@@ -249,7 +283,10 @@ impl Begun {
     #[cold]
     fn end(self: Box<Begun>, cx: &TaskCx) {
         let dur = recorder::now().saturating_sub(self.at);
-        if self.handler.batch.is_some() {
+        if !self.spans.is_empty() {
+            spans::answered(cx.me().map_or(0, |me| me.id().0), self.actor, self.spans);
+        }
+        if self.handler.batch.is_some() && is_recording() {
             let arrivals = self.sent.iter().map(|&sent| recorder::since_began(sent)).collect();
             recorder::batch(Batch { actor: self.actor, at: self.at, dur, arrivals });
         }

@@ -1,6 +1,6 @@
 //! The figures of models: always the sums, and while something is recorded each call with its operators.
 
-use super::{is_recording, is_tracing, recorder};
+use super::{is_recording, is_tracing, recorder, spans};
 use crate::task::TaskCx;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
@@ -48,6 +48,10 @@ pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<V
     let dur = begun.elapsed().as_nanos() as u64;
     let rows = inputs.first().and_then(|input| input.shape().first()).map_or(1, |&n| n as u64);
     count(model.file(), rows, dur, result.is_err());
+    if spans::is_on() {
+        let task = cx.me().map_or(0, |me| me.id().0);
+        spans::predicted(task, begun, model.file(), rows, result.is_err());
+    }
     if recorded {
         let (at, task) = (recorder::since_began(begun), cx.me().map_or(0, |me| me.id().0));
         let worker = cx.worker() as u32;
