@@ -71,6 +71,9 @@ pub fn svg(profile: &Profile, width_is: Width) -> Markup {
     html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) height=(height)
             font-family="ui-monospace, Menlo, Consolas, monospace" font-size="11" {
+            @if tree.nodes[0].total == 0 {
+                text x="3" y=(num(height - 9.0)) fill="#222" { "nothing was sampled: the program did too little" }
+            }
             @for rect in &rects {
                 g {
                     title { (rect.title) }

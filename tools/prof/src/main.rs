@@ -4,11 +4,15 @@
 
 use clap::{Parser, Subcommand};
 use stark_prof::{Format, batch, figures, html, record, render, text, top};
+use stark_profile::Profile;
 use stark_profile::model::{DEFAULT_MAX_ENTRIES, DEFAULT_RATE_HZ, RecordOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
+
+/// The p95 latency that batches are to keep when nobody says another.
+const DEFAULT_TARGET_MS: f64 = 100.0;
 
 /// Where the time and memory of STARK programs go
 #[derive(Parser)]
@@ -38,6 +42,9 @@ enum Command {
         /// The recording
         #[arg(short, long, value_name = "FILE", default_value = "stark.starkprof")]
         output: PathBuf,
+        /// Also draw flame graphs, the report and the batch plot into this folder
+        #[arg(long, value_name = "FOLDER")]
+        pictures: Option<PathBuf>,
         /// The program, or a folder with a stark.toml
         #[arg(value_name = "FILE|FOLDER")]
         program: PathBuf,
@@ -82,7 +89,7 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
         /// For html: the p95 latency that batches are to keep
-        #[arg(long, value_name = "N", default_value_t = 100.0)]
+        #[arg(long, value_name = "N", default_value_t = DEFAULT_TARGET_MS)]
         target_ms: f64,
     },
     /// Find the best batch size and delay for a latency, from the recorded arrivals
@@ -144,12 +151,15 @@ fn main() -> ExitCode {
 
 fn perform(command: Command) -> Result<i32, String> {
     match command {
-        Command::Run { recording, output, program, args } => {
+        Command::Run { recording, output, pictures, program, args } => {
             let status = record::run(&recording.options(), &output, &program, &args)?;
             // Without a recording the program did not get as far as running, and has said why.
             if output.is_file() {
                 let profile = record::load(&output)?;
                 eprint!("\n{}\nkept in {}\n", text::render(&profile), output.display());
+                if let Some(folder) = pictures {
+                    draw(&profile, &folder)?;
+                }
             }
             Ok(status)
         }
@@ -183,6 +193,23 @@ fn perform(command: Command) -> Result<i32, String> {
         }
         Command::Top { pid } => top::run(pid).map(|()| 0),
     }
+}
+
+/// Every picture there is of a recording; the batch plot when batches were recorded.
+fn draw(profile: &Profile, folder: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    let pictures =
+        [("report.html", Format::Html), ("flame.svg", Format::Flame), ("allocations.svg", Format::FlameAllocations)];
+    for (name, format) in pictures {
+        record::save(&folder.join(name), &render(profile, format, DEFAULT_TARGET_MS)?)?;
+    }
+    let mut names = "report.html, flame.svg, allocations.svg".to_string();
+    if let Ok(study) = batch::study(profile, None, DEFAULT_TARGET_MS) {
+        record::save(&folder.join("batch.svg"), html::chart(&study).into_string().as_bytes())?;
+        names += ", batch.svg";
+    }
+    eprintln!("drawn in {}: {names}", folder.display());
+    Ok(())
 }
 
 /// Records until Ctrl-C, the time, or the program's end.

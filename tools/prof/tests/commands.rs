@@ -1,7 +1,9 @@
 //! The whole way: programs run under the profiler, and every format is read back by a reader that is not ours.
 
+mod built;
 mod schema;
 
+use built::{prof, root, stark};
 use prost::Message;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -12,31 +14,6 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(120);
-
-fn root() -> PathBuf {
-    std::fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).expect("the repository")
-}
-
-fn prof() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_stark-prof"))
-}
-
-/// The `stark` of the same build, which `cargo test -p stark-prof` alone does not make.
-fn stark() -> &'static Path {
-    static STARK: OnceLock<PathBuf> = OnceLock::new();
-    STARK.get_or_init(|| {
-        let path = prof().with_file_name("stark");
-        if !path.is_file() {
-            let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "-p", "stark"]).current_dir(root());
-            if !cfg!(debug_assertions) {
-                build.arg("--release");
-            }
-            assert!(build.status().expect("cargo").success(), "stark was not built");
-        }
-        path
-    })
-}
 
 fn service() -> PathBuf {
     root().join("tools/prof/tests/programs/service.stark")
@@ -512,6 +489,29 @@ fn who_cannot_be_reached_is_told_with_a_reason() {
         Running(Command::new(stark()).args(["run", "--seed", "1"]).arg(service()).arg("long").spawn().expect("stark"));
     seeded.wait_for(|answer| !answer.is_empty());
     assert!(refuse(&["attach", &seeded.pid()]).contains("a run with a seed"));
+}
+
+/// Needs root to be somebody else; without it the test says so and looks at a process of root's instead.
+#[test]
+fn a_process_of_another_user_is_refused_with_a_sentence() {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
+    if !is_root {
+        assert!(refuse(&["attach", "1", "--seconds", "1"]).contains("process 1 belongs to another user"));
+        return;
+    }
+    let running = Running::start(&[]);
+    // Where anybody may read it.
+    let folder = tempfile::Builder::new().prefix("stark-other").tempdir_in("/tmp").expect("a folder");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).expect("opened");
+    let copy = folder.path().join("stark-prof");
+    std::fs::copy(prof(), &copy).expect("copied");
+    let mut other = Command::new("setpriv");
+    other.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy).current_dir("/");
+    let out = other.args(["attach", &running.pid(), "--seconds", "1"]).output().expect("setpriv");
+    let said = text(&out.stderr);
+    assert_eq!(said, format!("error: process {} belongs to another user\n", running.pid()));
+    assert_eq!(out.status.code(), Some(2));
 }
 
 #[test]

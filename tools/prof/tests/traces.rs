@@ -1,10 +1,12 @@
 //! Traces as a collector gets them: OTLP over HTTP, read back by the rules of the protocol.
 
+mod built;
+
+use built::{root, stark};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const PROGRAM: &str = "
@@ -30,12 +32,6 @@ fn main():
         let asked = spawn request(outer)
         assert(asked.await == 2)
 ";
-
-fn stark() -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_BIN_EXE_stark-prof")).with_file_name("stark");
-    assert!(path.is_file(), "build `stark` first: cargo build -p stark");
-    path
-}
 
 /// Answers every post and keeps its path and body.
 fn collect(stream: TcpStream, posts: &mut Vec<(String, Value)>) {
@@ -66,7 +62,7 @@ fn collect(stream: TcpStream, posts: &mut Vec<(String, Value)>) {
 fn spans(options: &[&str]) -> (Output, Vec<Value>) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("traced.stark");
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/models/digits_mlp.pt");
+    let model = root().join("tests/data/models/digits_mlp.pt");
     std::fs::write(&file, PROGRAM.replace("MODEL", &model.display().to_string())).expect("written");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
