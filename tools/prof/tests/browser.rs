@@ -23,7 +23,10 @@ fn pictures() -> &'static Path {
         stark();
         let folder = tempfile::tempdir().expect("a folder");
         let mut run = Command::new(prof());
-        run.args(["run", "--trace", "--rate", "1999", "--pictures"]).arg(folder.path()).arg("-o").arg(folder.path().join("x.starkprof"));
+        run.args(["run", "--trace", "--rate", "1999", "--pictures"])
+            .arg(folder.path())
+            .arg("-o")
+            .arg(folder.path().join("x.starkprof"));
         let out = run.arg("examples/batched_service.stark").current_dir(root()).output().expect("stark-prof starts");
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         folder

@@ -331,6 +331,12 @@ fn models_come_with_their_operators_and_memory() {
         assert!(table.contains(words), "{words}: {table}");
     }
     assert!(table.lines().any(|line| line.contains(" runs, ") && line.contains("linear")), "{table}");
+    // The latencies of an operator, by count, are the time that it took in all.
+    let profile = stark_profile::file::decode(&std::fs::read(&file).expect("a recording")).expect("it is whole");
+    for op in profile.models.iter().flat_map(|model| &model.ops) {
+        let sum: u64 = op.latencies.iter().map(|(ns, runs)| ns * runs).sum();
+        assert!(sum * 10 > op.total_ns * 9 && sum * 9 < op.total_ns * 10 + 1000 * op.runs, "{op:?}");
+    }
     let page = text(&succeed(&["report", &file, "--format", "html"]));
     assert!(page.contains("Device cpu") && page.contains("Memory of tensors"), "{page}");
 }
