@@ -37,6 +37,21 @@ pub fn live_tensor_bytes() -> usize {
     LIVE_BYTES.load(Ordering::Relaxed)
 }
 
+static ON_ALLOCATION: OnceLock<fn(usize)> = OnceLock::new();
+
+/// Has `see` called with the bytes of every buffer that is taken from now on, on the thread that takes it. The first call
+/// counts.
+pub fn on_tensor_allocation(see: fn(usize)) {
+    let _ = ON_ALLOCATION.set(see);
+}
+
+#[inline]
+fn tell(bytes: usize) {
+    if let Some(see) = ON_ALLOCATION.get() {
+        see(bytes);
+    }
+}
+
 pub fn max_tensor_bytes() -> usize {
     MAX_TENSOR_BYTES.load(Ordering::Relaxed)
 }
@@ -109,6 +124,7 @@ impl Buffer {
         let buffer = Buffer::on_host(ptr, bytes, capacity);
         // From here on the buffer counts, and gives its count back when it is dropped.
         let before = LIVE_BYTES.fetch_add(capacity, Ordering::Relaxed);
+        tell(capacity);
         (before + capacity <= limit).then_some(buffer)
     }
 
@@ -128,7 +144,10 @@ impl Buffer {
         // SAFETY: the layout has a size above 0.
         let ptr = if before + capacity <= limit { unsafe { alloc_zeroed(layout) } } else { std::ptr::null_mut() };
         match NonNull::new(ptr) {
-            Some(ptr) => Ok(Buffer::on_host(ptr, bytes, capacity)),
+            Some(ptr) => {
+                tell(capacity);
+                Ok(Buffer::on_host(ptr, bytes, capacity))
+            }
             None => {
                 LIVE_BYTES.fetch_sub(capacity, Ordering::Relaxed);
                 Err(too_large)

@@ -5,6 +5,7 @@
 mod archive;
 mod bundle;
 mod model;
+mod profile;
 mod source;
 
 /// What runs on any bytes.
@@ -25,6 +26,7 @@ pub const TARGETS: &[Target] = &[
     target("check", "source", source::check),
     target("bytecode", "bytecode", model::bytecode),
     target("bundle", "bundle", bundle::bundle),
+    target("profile", "profile", profile::profile),
     target("zip", "zip", model::zip),
     target("pickle", "pickle", model::pickle),
     target("torchscript", "torchscript", model::torchscript),

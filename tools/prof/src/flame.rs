@@ -1,7 +1,8 @@
 //! The flame graph: an SVG of its own, or a part of the HTML report.
 //!
-//! Width is time, a call lies on its caller. What awaits another task is drawn in another colour below that task.
+//! Width is time or bytes that were allocated, a call lies on its caller. What awaits another task is drawn in another colour below that task.
 
+use crate::text::bytes;
 use crate::tree::{Tree, label};
 use maud::{Markup, html};
 use stark_profile::Profile;
@@ -24,8 +25,22 @@ struct Rect {
     awaits: bool,
 }
 
-pub fn svg(profile: &Profile) -> Markup {
-    let tree = Tree::of(profile);
+/// What width means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    Time,
+    Allocations,
+}
+
+pub fn svg(profile: &Profile, width_is: Width) -> Markup {
+    let tree = match width_is {
+        Width::Time => Tree::of(profile),
+        Width::Allocations => Tree::of_allocations(profile),
+    };
+    let amount = |n: u64| match width_is {
+        Width::Time => format!("{n} ticks"),
+        Width::Allocations => bytes(n),
+    };
     let all = tree.nodes[0].total.max(1);
     let mut rects = Vec::new();
     let mut work = vec![(0usize, 0.0, 0usize)];
@@ -43,7 +58,8 @@ pub fn svg(profile: &Profile) -> Markup {
         };
         let share = node.total as f64 / all as f64 * 100.0;
         let what = if awaits { " awaits" } else { "" };
-        let title = format!("{text}{what}: {} of {all} ticks, {share:.1} %, own {}", node.total, node.own);
+        let (total, own) = (amount(node.total), amount(node.own));
+        let title = format!("{text}{what}: {total} of {}, {share:.1} %, own {own}", amount(all));
         rects.push(Rect { x, width, depth: level, label: text, title, awaits });
         let mut x = x;
         for &child in &node.children {
@@ -55,6 +71,9 @@ pub fn svg(profile: &Profile) -> Markup {
     html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) height=(height)
             font-family="ui-monospace, Menlo, Consolas, monospace" font-size="11" {
+            @if tree.nodes[0].total == 0 {
+                text x="3" y=(num(height - 9.0)) fill="#222" { "nothing was sampled: the program did too little" }
+            }
             @for rect in &rects {
                 g {
                     title { (rect.title) }
@@ -71,8 +90,8 @@ pub fn svg(profile: &Profile) -> Markup {
     }
 }
 
-pub fn document(profile: &Profile) -> String {
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", svg(profile).into_string())
+pub fn document(profile: &Profile, width_is: Width) -> String {
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", svg(profile, width_is).into_string())
 }
 
 pub fn num(x: f64) -> String {

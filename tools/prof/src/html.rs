@@ -2,9 +2,10 @@
 
 use crate::batch::Study;
 use crate::figures::{DeviceUse, MemoryPeak, N_BUCKETS, actor_name, latencies, percentile};
+use crate::flame::Width;
 use crate::plot::{Chart, Line};
 use crate::text::{bytes, duration};
-use crate::tree::{Tree, label};
+use crate::tree::{Tree, label, sites};
 use crate::{batch, flame, text};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use stark_profile::Profile;
@@ -45,6 +46,7 @@ pub fn page(profile: &Profile, target_ms: f64) -> String {
                     @if info.n_dropped > 0 { " " strong { (info.n_dropped) " entries came after the limit and are missing." } }
                 }
                 (samples(profile))
+                (allocations(profile))
                 (models(profile))
                 (devices(profile))
                 (batches(profile, target_ms))
@@ -67,11 +69,35 @@ fn samples(profile: &Profile) -> Markup {
             p class="note" { "No samples: nothing ran when the clock ticked." }
         } @else {
             p class="note" { "Width is time. Blue calls await the task that is drawn on them; hover for figures." }
-            (flame::svg(profile))
+            (flame::svg(profile, Width::Time))
             table {
                 tr { th { "own" } th { "total" } th class="name" { "line" } }
                 @for (frame, own, total) in tree.lines().into_iter().take(MAX_ROWS) {
                     tr { td { (share(own)) } td { (share(total)) } td class="name" { (label(profile, frame)) } }
+                }
+            }
+        }
+    }
+}
+
+fn allocations(profile: &Profile) -> Markup {
+    let sites = sites(profile);
+    let all = sites.iter().map(|site| site.bytes).fold(0, u64::saturating_add);
+    html! {
+        @if all > 0 {
+            h2 { "Where memory was allocated" }
+            p class="note" {
+                "Width is bytes, about " (bytes(all)) " in all, also of what is gone; one allocation in 512 KiB or more was "
+                "looked at and stands for others."
+            }
+            (flame::svg(profile, Width::Allocations))
+            table {
+                tr { th { "share" } th { "bytes" } th { "objects" } th class="name" { "line" } }
+                @for site in sites.iter().take(MAX_ROWS) {
+                    tr {
+                        td { (format!("{:.1} %", site.bytes as f64 / all as f64 * 100.0)) } td { (bytes(site.bytes)) }
+                        td { (site.objects) } td class="name" { (site.label) }
+                    }
                 }
             }
         }

@@ -2,28 +2,17 @@
 //!
 //! Exit status: 0 done; 2 wrong usage, or something cannot be done; `run` gives the program's own.
 
-mod batch;
-mod chrome;
-mod figures;
-mod flame;
-mod html;
-mod perfetto;
-mod plot;
-mod pprof;
-mod record;
-mod speedscope;
-mod text;
-mod timeline;
-mod top;
-mod tree;
-
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use stark_prof::{Format, batch, figures, html, record, render, text, top};
 use stark_profile::Profile;
 use stark_profile::model::{DEFAULT_MAX_ENTRIES, DEFAULT_RATE_HZ, RecordOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
+
+/// The p95 latency that batches are to keep when nobody says another.
+const DEFAULT_TARGET_MS: f64 = 100.0;
 
 /// Where the time and memory of STARK programs go
 #[derive(Parser)]
@@ -53,6 +42,9 @@ enum Command {
         /// The recording
         #[arg(short, long, value_name = "FILE", default_value = "stark.starkprof")]
         output: PathBuf,
+        /// Also draw flame graphs, the report and the batch plot into this folder
+        #[arg(long, value_name = "FOLDER")]
+        pictures: Option<PathBuf>,
         /// The program, or a folder with a stark.toml
         #[arg(value_name = "FILE|FOLDER")]
         program: PathBuf,
@@ -97,7 +89,7 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
         /// For html: the p95 latency that batches are to keep
-        #[arg(long, value_name = "N", default_value_t = 100.0)]
+        #[arg(long, value_name = "N", default_value_t = DEFAULT_TARGET_MS)]
         target_ms: f64,
     },
     /// Find the best batch size and delay for a latency, from the recorded arrivals
@@ -141,24 +133,6 @@ impl Recording {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    /// Tables
-    Text,
-    /// One self-contained page with everything
-    Html,
-    /// A flame graph as SVG
-    Flame,
-    /// JSON for speedscope.app
-    Speedscope,
-    /// Protobuf for `go tool pprof` and others
-    Pprof,
-    /// Protobuf for ui.perfetto.dev
-    Perfetto,
-    /// JSON for chrome://tracing
-    Chrome,
-}
-
 /// A day and more is a slip of the finger; the recording would pass its limit long before.
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -177,12 +151,15 @@ fn main() -> ExitCode {
 
 fn perform(command: Command) -> Result<i32, String> {
     match command {
-        Command::Run { recording, output, program, args } => {
+        Command::Run { recording, output, pictures, program, args } => {
             let status = record::run(&recording.options(), &output, &program, &args)?;
             // Without a recording the program did not get as far as running, and has said why.
             if output.is_file() {
                 let profile = record::load(&output)?;
                 eprint!("\n{}\nkept in {}\n", text::render(&profile), output.display());
+                if let Some(folder) = pictures {
+                    draw(&profile, &folder)?;
+                }
             }
             Ok(status)
         }
@@ -218,6 +195,23 @@ fn perform(command: Command) -> Result<i32, String> {
     }
 }
 
+/// Every picture there is of a recording; the batch plot when batches were recorded.
+fn draw(profile: &Profile, folder: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    let pictures =
+        [("report.html", Format::Html), ("flame.svg", Format::Flame), ("allocations.svg", Format::FlameAllocations)];
+    for (name, format) in pictures {
+        record::save(&folder.join(name), &render(profile, format, DEFAULT_TARGET_MS)?)?;
+    }
+    let mut names = "report.html, flame.svg, allocations.svg".to_string();
+    if let Ok(study) = batch::study(profile, None, DEFAULT_TARGET_MS) {
+        record::save(&folder.join("batch.svg"), html::chart(&study).into_string().as_bytes())?;
+        names += ", batch.svg";
+    }
+    eprintln!("drawn in {}: {names}", folder.display());
+    Ok(())
+}
+
 /// Records until Ctrl-C, the time, or the program's end.
 fn attach(pid: u32, options: RecordOptions, seconds: Option<f64>) -> Result<Vec<u8>, String> {
     let (interrupt, stop) = mpsc::channel();
@@ -230,21 +224,6 @@ fn attach(pid: u32, options: RecordOptions, seconds: Option<f64>) -> Result<Vec<
     let bytes = record::attach(pid, options, seconds, stop, || eprintln!("recording process {pid}{words}"));
     drop(interrupt);
     bytes
-}
-
-fn render(profile: &Profile, format: Format, target_ms: f64) -> Result<Vec<u8>, String> {
-    let json = |value: serde_json::Value| {
-        serde_json::to_vec(&value).map_err(|e| format!("the report cannot be written as JSON: {e}"))
-    };
-    Ok(match format {
-        Format::Text => text::render(profile).into_bytes(),
-        Format::Html => html::page(profile, target_ms).into_bytes(),
-        Format::Flame => flame::document(profile).into_bytes(),
-        Format::Speedscope => json(speedscope::json(profile))?,
-        Format::Pprof => pprof::encode(profile),
-        Format::Perfetto => perfetto::encode(profile),
-        Format::Chrome => json(chrome::json(profile))?,
-    })
 }
 
 fn print(bytes: &[u8], output: Option<&Path>) -> Result<i32, String> {

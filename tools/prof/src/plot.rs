@@ -98,6 +98,7 @@ fn short(x: f64) -> String {
         1e3.. => format!("{:.1}k", x / 1e3),
         10.0.. => format!("{x:.0}"),
         0.1.. => format!("{x:.2}"),
+        0.001.. => format!("{x:.3}"),
         _ => format!("{x:.1e}"),
     }
 }

@@ -1,5 +1,6 @@
 //! The protobuf of pprof (`profile.proto` of github.com/google/pprof), not compressed, which its readers take too.
 
+use crate::tree::ticks;
 use prost::Message;
 use stark_profile::Profile;
 use std::collections::HashMap;
@@ -24,6 +25,9 @@ struct Pprof {
     period_type: Option<ValueType>,
     #[prost(int64, tag = "12")]
     period: i64,
+    /// What is shown when nobody asks for another.
+    #[prost(int64, tag = "14")]
+    default_sample_type: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -85,20 +89,30 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
     builder.string("");
     let samples = ValueType { kind: builder.string("samples"), unit: builder.string("count") };
     let time = ValueType { kind: builder.string("time"), unit: builder.string("nanoseconds") };
-    builder.pprof.sample_type = vec![samples, time.clone()];
+    // Named as Go names them.
+    let objects = ValueType { kind: builder.string("alloc_objects"), unit: samples.unit };
+    let space = ValueType { kind: builder.string("alloc_space"), unit: builder.string("bytes") };
+    builder.pprof.default_sample_type = time.kind;
+    builder.pprof.sample_type = vec![samples, time.clone(), objects, space];
     let period = 1_000_000_000 / i64::from(profile.info.rate_hz.max(1));
     builder.pprof.period_type = Some(time);
     builder.pprof.period = period;
     builder.pprof.time_nanos = i64::try_from(profile.info.began_unix_ms).unwrap_or(0).saturating_mul(1_000_000);
     builder.pprof.duration_nanos = profile.info.duration_ns as i64;
-    let mut weights = vec![0i64; profile.stacks.len()];
-    for sample in &profile.samples {
-        weights[sample.stack as usize] += i64::from(sample.weight);
+    let mut values: Vec<[i64; 4]> = ticks(profile)
+        .into_iter()
+        .map(|ticks| i64::try_from(ticks).unwrap_or(i64::MAX))
+        .map(|ticks| [ticks, ticks.saturating_mul(period), 0, 0])
+        .collect();
+    for allocation in &profile.allocations {
+        let [_, _, objects, bytes] = &mut values[allocation.stack as usize];
+        *objects = objects.saturating_add_unsigned(allocation.objects);
+        *bytes = bytes.saturating_add_unsigned(allocation.bytes);
     }
-    for (stack, weight) in profile.stacks.iter().zip(weights).filter(|(_, weight)| *weight > 0) {
+    for (stack, values) in profile.stacks.iter().zip(values).filter(|(_, values)| *values != [0; 4]) {
         let location_id =
             stack.iter().rev().map(|level| builder.location(profile, level.frame, level.awaits)).collect();
-        builder.pprof.sample.push(Sample { location_id, value: vec![weight, weight.saturating_mul(period)] });
+        builder.pprof.sample.push(Sample { location_id, value: values.to_vec() });
     }
     builder.pprof.encode_to_vec()
 }

@@ -1,7 +1,7 @@
 //! The report for the terminal.
 
 use crate::figures::{DeviceUse, MemoryPeak, latencies, percentile};
-use crate::tree::{Tree, label};
+use crate::tree::{Site, Tree, label, sites};
 use stark_profile::Profile;
 use stark_profile::model::EventKind;
 use std::collections::HashMap;
@@ -14,6 +14,7 @@ pub fn render(profile: &Profile) -> String {
     let mut out = String::new();
     head(&mut out, profile);
     lines(&mut out, profile);
+    allocations(&mut out, profile);
     models(&mut out, profile);
     actors(&mut out, profile);
     memory(&mut out, profile);
@@ -74,6 +75,20 @@ fn lines(out: &mut String, profile: &Profile) {
     for (frame, own, total) in tree.lines().into_iter().take(MAX_ROWS) {
         let share = |n: u64| n as f64 / all as f64 * 100.0;
         let _ = writeln!(out, "{:>5.1}% {:>5.1}%  {}", share(own), share(total), label(profile, frame));
+    }
+}
+
+fn allocations(out: &mut String, profile: &Profile) {
+    let sites = sites(profile);
+    let sum = |of: fn(&Site) -> u64| sites.iter().map(of).fold(0, u64::saturating_add);
+    let (all, objects) = (sum(|site| site.bytes), sum(|site| site.objects));
+    if all == 0 {
+        return;
+    }
+    let _ = writeln!(out, "\nallocated about {} in {objects} objects\n share      bytes    objects  line", bytes(all));
+    for Site { label, objects, bytes: n } in sites.iter().take(MAX_ROWS / 2) {
+        let share = *n as f64 / all as f64 * 100.0;
+        let _ = writeln!(out, "{share:>5.1}% {:>10} {objects:>10}  {label}", bytes(*n));
     }
 }
 

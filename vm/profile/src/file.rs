@@ -6,7 +6,7 @@
 use crate::Profile;
 
 pub const MAGIC: [u8; 8] = *b"STARKPRF";
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The most bytes that a recording may unpack to, against files made to fill the memory.
 pub const MAX_CONTENT: u64 = 2 << 30;
 const HEADER: usize = 24;
@@ -19,7 +19,12 @@ pub fn encode(profile: &Profile) -> Result<Vec<u8>, String> {
     if content.len() as u64 > MAX_CONTENT {
         return Err(format!("the recording has {} bytes, the limit is {MAX_CONTENT}", content.len()));
     }
-    let packed = miniz_oxide::deflate::compress_to_vec(&content, LEVEL);
+    Ok(wrap(&content))
+}
+
+/// Content with the header it needs to be read, whether it makes sense or not.
+pub fn wrap(content: &[u8]) -> Vec<u8> {
+    let packed = miniz_oxide::deflate::compress_to_vec(content, LEVEL);
     let mut tail = Vec::with_capacity(packed.len() + 8);
     tail.extend_from_slice(&(content.len() as u64).to_le_bytes());
     tail.extend_from_slice(&packed);
@@ -28,7 +33,7 @@ pub fn encode(profile: &Profile) -> Result<Vec<u8>, String> {
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&tail).to_le_bytes());
     bytes.extend_from_slice(&tail);
-    Ok(bytes)
+    bytes
 }
 
 /// # Errors

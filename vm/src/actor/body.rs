@@ -349,7 +349,7 @@ impl ActorBody {
         }
         self.cell.n_in_flight.store(1, Relaxed);
         machine.task().deadline = envelope.deadline;
-        self.handling = Handling::begin(self.cell.id(), handler, std::iter::once(envelope.sent));
+        self.handling = Handling::begin(machine.task(), self.cell.id(), handler, std::iter::once(envelope.sent));
         self.doing = Doing::Message(One { handler, reply: envelope.reply, sent: envelope.sent });
         let keep = self.has_witness();
         self.call(machine, handler.func, envelope.message.unpack(), keep);
@@ -388,7 +388,8 @@ impl ActorBody {
         match batch::join(batch, info, &parts) {
             Ok(input) => {
                 self.cell.stats.lock().count_batch(items.len());
-                self.handling = Handling::begin(self.cell.id(), job.handler, items.iter().map(|item| item.sent));
+                self.handling =
+                    Handling::begin(machine.task(), self.cell.id(), job.handler, items.iter().map(|item| item.sent));
                 // A part of a larger batch that fails alone leaves the state to the parts behind it.
                 let keep = job.items.len() > 1 || self.has_witness();
                 let func = job.handler.func;

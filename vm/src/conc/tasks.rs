@@ -290,6 +290,7 @@ pub(crate) fn spawn(
     let body = TaskBody::new(cx.program(), func, args, OnEnd::Promise(promise.clone()));
     let task = scheduler.spawn(body, TaskShared::default());
     crate::observe::spawned(cx, &task, || func.def.name.clone());
+    crate::observe::begun_for(cx, &task, &func.def.name);
     promise.run_by(task);
     Ok(Value::opaque(handle, Box::new(FutureObj::of(promise))))
 }

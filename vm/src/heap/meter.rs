@@ -10,6 +10,7 @@
 //! granted a part of what is left when its turn begins and asks again when that is used up, so what is counted in common is
 //! touched once a turn; without a budget it is not touched at all.
 
+use super::sampled;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -119,8 +120,15 @@ pub fn current() -> Heap {
     Heap { bytes: BYTES.get(), limit: if has_budget() { OWN_LIMIT.get() } else { LIMIT.get() } }
 }
 
+/// Charges what was just allocated.
 #[inline]
 pub(crate) fn charge(bytes: usize) {
+    add(bytes);
+    sampled::allocated(bytes);
+}
+
+#[inline]
+fn add(bytes: usize) {
     // Wrapping: a value that is dropped on a thread without its heap (a parcel in a dead mailbox) is credited first and
     // charged later; the sums are right again when both have happened.
     BYTES.set(BYTES.get().wrapping_add(bytes));
@@ -140,6 +148,13 @@ pub(crate) fn resize(old: usize, new: usize) {
     }
 }
 
+/// Charges the difference for a task's stack, which is no allocation of a line.
+#[inline]
+pub(crate) fn resize_stack(old: usize, new: usize) {
+    credit(old);
+    add(new);
+}
+
 /// Bytes leave the current heap for a message.
 #[inline]
 pub(crate) fn send(bytes: usize) {
@@ -152,7 +167,7 @@ pub(crate) fn send(bytes: usize) {
 /// Bytes of a message come into the current heap.
 #[inline]
 pub(crate) fn receive(bytes: usize) {
-    charge(bytes);
+    add(bytes);
     if has_budget() {
         TOTAL.fetch_sub(bytes, Relaxed);
     }

@@ -250,7 +250,7 @@ impl Machine {
         if self.state == State::Idle && !self.stack.is_empty() {
             self.regs = std::ptr::null_mut();
             self.stack_end = std::ptr::null_mut();
-            meter::resize(self.stack.len() * 8, 0);
+            meter::resize_stack(self.stack.len() * 8, 0);
             let stack = std::mem::take(&mut self.stack);
             if stack.len() <= MAX_FIRST_STACK {
                 SPARE.set(stack);
@@ -261,7 +261,7 @@ impl Machine {
     fn resize(&mut self, n: usize) {
         let spare = if self.stack.is_empty() { SPARE.take() } else { Box::default() };
         if spare.len() >= n {
-            meter::resize(0, spare.len() * 8);
+            meter::resize_stack(0, spare.len() * 8);
             self.stack = spare;
             self.regs = self.stack.as_mut_ptr();
             self.stack_end = self.stack.as_mut_ptr_range().end;
@@ -270,7 +270,7 @@ impl Machine {
         let offset = if self.regs.is_null() { 0 } else { self.offset() };
         let mut stack = vec![0; n].into_boxed_slice();
         stack[..self.stack.len()].copy_from_slice(&self.stack);
-        meter::resize(self.stack.len() * 8, n * 8);
+        meter::resize_stack(self.stack.len() * 8, n * 8);
         self.stack = stack;
         // SAFETY: the offset was inside the old stack, and the new one is longer.
         unsafe {

@@ -115,6 +115,7 @@ pub(super) fn begin(options: RecordOptions, client: Option<Client>) -> Result<()
     }
     let turns_before = turns(program);
     recorder::begin(options.max_entries);
+    stark_kernels::on_tensor_allocation(crate::heap::sampled::tensor_allocated);
     let generation = GENERATION.fetch_add(1, Relaxed) + 1;
     let clock = move || clock(program, options.rate_hz, generation);
     std::thread::Builder::new()

@@ -4,6 +4,7 @@
 //! message. A clock thread counts ticks while something is recorded; a worker that finds the count changed at its next
 //! safe point notes the stack it is in, once for all ticks since. Turns end when their budget is spent, some tens of
 //! microseconds, so a safe point is near; after a long native it stands for as many ticks as the native took.
+//! Allocations are found by their bytes (`heap::sampled`) and noted by the instruction that made them.
 //!
 //! Reading order: this file is what the rest of the VM calls, `recorder` what is kept, `chain` who awaits a task,
 //! `models` the figures of models, `control` beginning and ending a recording, `status` questions without one, `serve`
@@ -15,6 +16,8 @@ mod chain;
 
 mod models;
 
+mod spans;
+
 mod control;
 
 mod status;
@@ -23,12 +26,13 @@ mod serve;
 
 use crate::actor::ActorCell;
 use crate::conc::tasks::Promise;
+use crate::heap::sampled::{self, Allocated};
 use crate::interp::Calls;
 use crate::task::{TaskBody, TaskCx};
 use parking_lot::Mutex;
 use stark_bytecode::HandlerDesc;
 use stark_profile::model::{Batch, Event, EventKind};
-use stark_scheduler::{Context, Outcome, TaskRef};
+use stark_scheduler::{Context, Outcome, TaskRef, TaskState};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,6 +41,7 @@ use std::time::Instant;
 
 pub use control::take_recording;
 pub use serve::{Server, serve};
+pub use spans::{Span, SpanKind, take_spans, trace};
 pub use status::{stats, tasks};
 
 pub(crate) use control::{program_begins, program_ended};
@@ -48,6 +53,8 @@ const RECORD: u8 = 1;
 const TRACE: u8 = 2;
 /// Somebody asks where running tasks stand.
 const PLACES: u8 = 4;
+/// Requests are traced.
+const SPANS: u8 = 8;
 
 static MODE: AtomicU8 = AtomicU8::new(0);
 /// Counted by the clock thread.
@@ -78,9 +85,15 @@ static SEEN_AT: Mutex<Option<HashMap<u64, Calls>>> = Mutex::new(None);
 /// Where a task was seen.
 pub(crate) struct Seen {
     at: u64,
-    weight: u32,
+    what: What,
     calls: Calls,
     native: Option<&'static str>,
+}
+
+enum What {
+    /// It ran for so many ticks.
+    Ticks(u32),
+    Allocated(Allocated),
 }
 
 /// Accounts for the ticks since the last look: the task stands in `calls`, or in `native` called from there.
@@ -97,7 +110,15 @@ pub(crate) fn look(cx: &mut TaskCx, calls: Calls, native: Option<&'static str>) 
         places.insert(task, calls.clone());
     }
     if mode & RECORD != 0 {
-        cx.seen.push(Seen { at: recorder::now(), weight, calls, native });
+        cx.seen.push(Seen { at: recorder::now(), what: What::Ticks(weight), calls, native });
+    }
+}
+
+/// What `sampled` has found was allocated in `calls`, or in `native` called from there.
+pub(crate) fn allocated(cx: &mut TaskCx, calls: Calls, native: Option<&'static str>) {
+    let found = sampled::take();
+    if is_recording() {
+        cx.seen.push(Seen { at: recorder::now(), what: What::Allocated(found), calls, native });
     }
 }
 
@@ -117,8 +138,12 @@ fn keep(cx: &mut TaskCx, answers: Option<Arc<Promise>>) {
     let seen = std::mem::take(&mut cx.seen);
     let Some(task) = cx.me().map(|me| me.id().0) else { return };
     let awaiters = answers.map(|promise| chain::awaiters(&promise)).unwrap_or_default();
-    for Seen { at, weight, calls, native } in seen {
-        recorder::sample(at, task, cx.worker(), weight, &calls, native, &awaiters);
+    for Seen { at, what, calls, native } in seen {
+        let stack = recorder::Stack { calls: &calls, native, awaiters: &awaiters };
+        match what {
+            What::Ticks(weight) => recorder::sample(at, task, cx.worker(), weight, stack),
+            What::Allocated(found) => recorder::allocation(found, stack),
+        }
     }
 }
 
@@ -126,6 +151,7 @@ fn keep(cx: &mut TaskCx, answers: Option<Arc<Promise>>) {
 pub(crate) struct Turn {
     /// When it began, if turns are noted.
     begun: Option<u64>,
+    has_spans: bool,
 }
 
 impl Turn {
@@ -133,13 +159,20 @@ impl Turn {
     pub fn begin() -> Turn {
         // What ticked while the worker slept is nobody's.
         SEEN.set(TICKS.load(Relaxed));
-        Turn { begun: is_tracing().then(recorder::now) }
+        let mode = MODE.load(Relaxed);
+        if (mode & RECORD != 0) != sampled::is_on() {
+            sampled::switch(mode & RECORD != 0);
+        }
+        Turn { begun: (mode & TRACE != 0).then(recorder::now), has_spans: mode & SPANS != 0 }
     }
 
     #[inline]
     pub fn end(self, cx: &Context<'_, TaskBody>, outcome: Outcome) {
         if let Some(begun) = self.begun {
             self::turn_ended(begun, cx, outcome);
+        }
+        if self.has_spans && outcome == Outcome::Done {
+            spans::task_ended(cx.task().id().0);
         }
     }
 }
@@ -171,6 +204,15 @@ pub(crate) fn spawned(cx: &TaskCx, task: &TaskRef<TaskBody>, what: impl FnOnce()
     }
 }
 
+/// `task` was begun for what the task of `cx` does.
+#[inline]
+pub(crate) fn begun_for(cx: &TaskCx, task: &TaskRef<TaskBody>, what: &str) {
+    if spans::is_on() {
+        let by = cx.me().map_or(0, |me| me.id().0);
+        spans::spawned(by, task.id().0, what.to_string(), || task.state() == TaskState::Done);
+    }
+}
+
 /// An actor is about to be gone, with its figures.
 #[inline]
 pub(crate) fn actor_ended(cell: &ActorCell) {
@@ -192,6 +234,9 @@ pub(crate) fn sent(cx: &TaskCx, actor: u64, sent: Instant) {
         let (at, id) = (recorder::now(), message_id(actor, sent));
         recorder::event(Event { kind: EventKind::Send, at, dur: 0, task, worker: cx.worker() as u32, what: 0, id });
     }
+    if spans::is_on() {
+        spans::sent(cx.me().map_or(0, |me| me.id().0), actor, sent);
+    }
 }
 
 /// What an actor remembers of the messages it works on, for when it is done with them.
@@ -203,14 +248,27 @@ struct Begun {
     actor: u64,
     handler: &'static HandlerDesc,
     sent: Vec<Instant>,
+    spans: Vec<spans::Handled>,
 }
 
 impl Handling {
     /// A handler begins to work on messages sent at these moments.
     #[inline]
-    pub fn begin(actor: u64, handler: &'static HandlerDesc, sent: impl Iterator<Item = Instant>) -> Handling {
-        let is_noted = is_tracing() || (handler.batch.is_some() && is_recording());
-        Handling(is_noted.then(|| Box::new(Begun { at: recorder::now(), actor, handler, sent: sent.collect() })))
+    pub fn begin(
+        cx: &TaskCx,
+        actor: u64,
+        handler: &'static HandlerDesc,
+        sent: impl Iterator<Item = Instant>,
+    ) -> Handling {
+        let is_noted = is_tracing() || (handler.batch.is_some() && is_recording()) || spans::is_on();
+        if is_noted { Handling::noted(cx, actor, handler, sent.collect()) } else { Handling(None) }
+    }
+
+    #[cold]
+    fn noted(cx: &TaskCx, actor: u64, handler: &'static HandlerDesc, sent: Vec<Instant>) -> Handling {
+        let task = cx.me().map_or(0, |me| me.id().0);
+        let spans = if spans::is_on() { spans::handled(task, actor, &handler.name, &sent) } else { Vec::new() };
+        Handling(Some(Box::new(Begun { at: recorder::now(), actor, handler, sent, spans })))
     }
 
     #[inline]
@@ -225,7 +283,10 @@ impl Begun {
     #[cold]
     fn end(self: Box<Begun>, cx: &TaskCx) {
         let dur = recorder::now().saturating_sub(self.at);
-        if self.handler.batch.is_some() {
+        if !self.spans.is_empty() {
+            spans::answered(cx.me().map_or(0, |me| me.id().0), self.actor, self.spans);
+        }
+        if self.handler.batch.is_some() && is_recording() {
             let arrivals = self.sent.iter().map(|&sent| recorder::since_began(sent)).collect();
             recorder::batch(Batch { actor: self.actor, at: self.at, dur, arrivals });
         }

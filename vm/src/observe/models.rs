@@ -1,6 +1,6 @@
 //! The figures of models: always the sums, and while something is recorded each call with its operators.
 
-use super::{is_recording, is_tracing, recorder};
+use super::{is_recording, is_tracing, recorder, spans};
 use crate::task::TaskCx;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
@@ -27,9 +27,14 @@ struct Counted {
 
 static COUNTED: Mutex<Vec<Counted>> = Mutex::new(Vec::new());
 
-/// Latencies in nanoseconds, within a hundredth.
+/// The longest latency that is told apart from longer ones: an hour, in nanoseconds.
+const MAX_LATENCY: u64 = 3_600_000_000_000;
+
+/// Latencies in nanoseconds, within a hundredth. With its bounds from the beginning: one that has to grow takes what is
+/// beyond its bounds, when asked not to fail, for the largest it knows.
 pub(super) fn histogram() -> Histogram<u64> {
-    Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are among the precisions it knows"))
+    Histogram::new_with_bounds(1, MAX_LATENCY, 2)
+        .unwrap_or_else(|_| unreachable!("two digits are among the precisions it knows"))
 }
 
 pub(super) fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
@@ -48,6 +53,10 @@ pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<V
     let dur = begun.elapsed().as_nanos() as u64;
     let rows = inputs.first().and_then(|input| input.shape().first()).map_or(1, |&n| n as u64);
     count(model.file(), rows, dur, result.is_err());
+    if spans::is_on() {
+        let task = cx.me().map_or(0, |me| me.id().0);
+        spans::predicted(task, begun, model.file(), rows, result.is_err());
+    }
     if recorded {
         let (at, task) = (recorder::since_began(begun), cx.me().map_or(0, |me| me.id().0));
         let worker = cx.worker() as u32;

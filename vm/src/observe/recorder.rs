@@ -3,12 +3,14 @@
 //! Samples come a hundred times a second and share one lock; the events of a trace come from every turn, so each worker
 //! has its own list. All count against one limit.
 
+use crate::heap::sampled::Allocated;
 use crate::interp::Calls;
 use crate::load::Func;
 use parking_lot::Mutex;
 use stark_profile::Profile;
 use stark_profile::model::{
-    Actor, Batch, Event, EventKind, Frame, Gauge, MAX_STACK, Memory, Model, ModelCall, Operator, Sample, StackFrame,
+    Actor, Allocation, Batch, Event, EventKind, Frame, Gauge, MAX_STACK, Memory, Model, ModelCall, Operator, Sample,
+    StackFrame,
 };
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -41,6 +43,8 @@ struct Tables {
     models: HashMap<String, u32>,
     /// By model, operator and line.
     operators: HashMap<(u32, &'static str, u32), OperatorStats>,
+    /// By stack.
+    allocations: HashMap<u32, Allocated>,
 }
 
 struct OperatorStats {
@@ -184,37 +188,56 @@ pub(super) fn call(file: &str, device: &str, call: ModelCall, ops: &[stark_model
     });
 }
 
-pub(super) fn sample(
-    at: u64,
-    task: u64,
-    worker: usize,
-    weight: u32,
-    calls: &Calls,
-    native: Option<&'static str>,
-    awaiters: &[Segment],
-) {
+/// Where something happened.
+pub(super) struct Stack<'a> {
+    pub calls: &'a Calls,
+    /// Called from there.
+    pub native: Option<&'static str>,
+    /// Who awaits it, the nearest first.
+    pub awaiters: &'a [Segment],
+}
+
+pub(super) fn sample(at: u64, task: u64, worker: usize, weight: u32, stack: Stack) {
     with_tables(|tables| {
+        if let Some(stack) = tables.whole(stack) {
+            tables.profile.samples.push(Sample { at, stack, task, worker: worker as u32, weight });
+        }
+    });
+}
+
+/// By stack: however many there are, they take no more room than the program has places.
+pub(super) fn allocation(found: Allocated, stack: Stack) {
+    let Some(tables) = &mut *TABLES.lock() else { return };
+    let Some(stack) = tables.whole(stack) else { return };
+    match tables.allocations.get_mut(&stack) {
+        Some(sum) => {
+            sum.objects += found.objects;
+            sum.bytes += found.bytes;
+        }
+        None if has_room() => drop(tables.allocations.insert(stack, found)),
+        None => {}
+    }
+}
+
+impl Tables {
+    fn whole(&mut self, Stack { calls, native, awaiters }: Stack) -> Option<u32> {
         let mut stack = Vec::with_capacity(calls.len() + 1);
         // Outermost first: the last awaiter is the one that nobody awaits.
         for segment in awaiters.iter().rev() {
-            tables.push(&mut stack, segment);
+            self.push(&mut stack, segment);
             if let Some(last) = stack.last_mut() {
                 last.awaits = true;
             }
         }
-        tables.push(&mut stack, calls);
+        self.push(&mut stack, calls);
         if let Some(native) = native {
-            let frame = tables.native(native);
+            let frame = self.native(native);
             stack.push(StackFrame { frame, awaits: false });
-        }
-        if stack.is_empty() {
-            return;
         }
         // The innermost calls say most.
         stack.drain(..stack.len().saturating_sub(MAX_STACK));
-        let stack = tables.stack(stack);
-        tables.profile.samples.push(Sample { at, stack, task, worker: worker as u32, weight });
-    });
+        (!stack.is_empty()).then(|| self.stack(stack))
+    }
 }
 
 impl Tables {
@@ -275,6 +298,13 @@ impl Tables {
         for model in &mut self.profile.models {
             model.ops.sort_by(|a, b| b.total_ns.cmp(&a.total_ns).then(a.name.cmp(&b.name)).then(a.line.cmp(&b.line)));
         }
+        let round = |(stack, sum): (u32, Allocated)| Allocation {
+            stack,
+            objects: sum.objects.round() as u64,
+            bytes: sum.bytes.round() as u64,
+        };
+        self.profile.allocations = self.allocations.into_iter().map(round).collect();
+        self.profile.allocations.sort_by_key(|allocation| allocation.stack);
         self.profile
     }
 }

@@ -46,9 +46,12 @@ pub struct Args {
     /// Answer `GET /metrics` in Prometheus' text format here
     #[arg(long, value_name = "HOST:PORT")]
     metrics: Option<String>,
-    /// Send the same figures to an OpenTelemetry collector every 10 s, as OTLP in JSON over HTTP
+    /// Send the same figures, and traces, to an OpenTelemetry collector every 10 s, as OTLP in JSON over HTTP
     #[arg(long, value_name = "http://HOST:PORT")]
     otlp: Option<String>,
+    /// With --otlp: the share of requests (0 to 1) whose messages, tasks and model runs are sent as a trace
+    #[arg(long, value_name = "SHARE", requires = "otlp", default_value_t = 0.01, value_parser = share)]
+    trace_share: f64,
     /// Open no socket for `stark ps` and `stark-prof attach`
     #[arg(long)]
     no_attach: bool,
@@ -73,6 +76,13 @@ pub struct Args {
     /// Arguments for the program
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a share is a number from 0 to 1".to_string()),
+    }
 }
 
 /// Bytes, with `K`, `M` or `G` for their 1024-folds.
@@ -123,11 +133,17 @@ fn run(args: &Args) -> Result<i32, i32> {
         max_entries: args.max_entries,
     });
     let exports = args.metrics.as_deref().map_or(Ok(()), observe::prometheus::serve);
-    exports.and_then(|()| args.otlp.as_deref().map_or(Ok(()), observe::otlp::export)).map_err(super::refuse)?;
+    let name = args.file.display().to_string();
+    let otlp = |endpoint| observe::otlp::export(endpoint, &name, args.trace_share);
+    exports.and_then(|()| args.otlp.as_deref().map_or(Ok(()), otlp)).map_err(super::refuse)?;
     let _server = if args.no_attach { None } else { attachable() };
     let runtime = runtime(options, ready.assets, &args.file);
     let ended_by = args.profile.as_ref().and_then(|_| observe::end_on_signal(runtime.clone()).ok());
     let status = begin(&runtime, ready.module, args.args.clone(), &args.file)?;
+    // What was done since the last time; the figures of a program that is over are of no use.
+    if let Some(Err(reason)) = args.otlp.as_deref().map(|endpoint| observe::otlp::post_spans(endpoint, &name)) {
+        eprintln!("note: the last traces could not be sent: {reason}");
+    }
     if args.stats {
         eprintln!("stats: {} values copied because they were changed while shared", stark_vm::copies_on_write());
     }

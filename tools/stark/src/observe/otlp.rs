@@ -1,12 +1,14 @@
-//! OpenTelemetry: the figures as OTLP metrics in JSON, posted to a collector every few seconds.
+//! OpenTelemetry: the figures as OTLP metrics and the sampled spans as OTLP traces, in JSON, posted to a collector every
+//! few seconds.
 //!
 //! Over HTTP without encryption, as to a collector on the same machine. What a collector does not take is tried again
-//! with the next figures: counters are sums since the beginning, so nothing is lost.
+//! with the next figures: counters are sums since the beginning, so nothing is lost. Spans are: they are not kept.
 
 use super::figures::{BOUNDS, Histogram, Kind, Labels, Metric, metrics};
 use serde_json::{Value, json};
 use stark_profile::status::Stats;
 use stark_vm::natives::http;
+use stark_vm::observe::{Span, SpanKind};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -18,19 +20,22 @@ const MAX_ANSWER: u64 = 1 << 16;
 ///
 /// # Errors
 /// Why nothing can be posted there, as a sentence.
-pub fn export(endpoint: &str) -> Result<(), String> {
+pub fn export(endpoint: &str, program: &str, share: f64) -> Result<(), String> {
     if !endpoint.starts_with("http://") {
         return Err(format!("--otlp {endpoint} does not begin with http://; encrypted addresses are not supported"));
     }
-    let endpoint = endpoint.to_string();
+    if share > 0.0 {
+        stark_vm::observe::trace(share);
+    }
+    let (endpoint, program) = (endpoint.to_string(), program.to_string());
     let post = move || {
         let mut is_told = false;
         loop {
             std::thread::sleep(EVERY);
-            let posted = post(&endpoint);
+            let posted = post_metrics(&endpoint).and_then(|()| post_spans(&endpoint, &program));
             // Once is enough: the program has better things to say.
             if let (Err(reason), false) = (&posted, is_told) {
-                eprintln!("note: no metrics could be sent: {reason}");
+                eprintln!("note: no metrics or traces could be sent: {reason}");
             }
             is_told = posted.is_err();
         }
@@ -39,15 +44,31 @@ pub fn export(endpoint: &str) -> Result<(), String> {
     spawned.map(drop).map_err(|e| format!("the system gives no thread to send metrics: {e}"))
 }
 
-fn post(endpoint: &str) -> Result<(), String> {
+/// Sends the spans that ended since the last time.
+///
+/// # Errors
+/// Why they are lost.
+pub fn post_spans(endpoint: &str, program: &str) -> Result<(), String> {
+    let spans = stark_vm::observe::take_spans();
+    if spans.is_empty() {
+        return Ok(());
+    }
+    post(endpoint, "traces", traces(&spans, program))
+}
+
+fn post_metrics(endpoint: &str) -> Result<(), String> {
     let Some(stats) = stark_vm::observe::stats() else { return Ok(()) };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
-    let url = format!("{}/v1/metrics", endpoint.trim_end_matches('/'));
+    post(endpoint, "metrics", payload(&stats, now))
+}
+
+fn post(endpoint: &str, what: &str, body: Value) -> Result<(), String> {
+    let url = format!("{}/v1/{what}", endpoint.trim_end_matches('/'));
     let request = http::Request {
         method: "POST".to_string(),
         url,
         headers: vec![("content-type".to_string(), "application/json".to_string())],
-        body: payload(&stats, now).to_string().into_bytes(),
+        body: body.to_string().into_bytes(),
         timeout: TIMEOUT,
         max_body: MAX_ANSWER,
     };
@@ -56,6 +77,42 @@ fn post(endpoint: &str) -> Result<(), String> {
         200..300 => Ok(()),
         status => Err(format!("{} answered with status {status}", request.url)),
     }
+}
+
+fn attribute(key: &str, value: &str) -> Value {
+    json!({ "key": key, "value": { "stringValue": value } })
+}
+
+fn scope() -> Value {
+    json!({ "name": "stark", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// `ExportTraceServiceRequest`.
+fn traces(spans: &[Span], program: &str) -> Value {
+    let span = |span: &Span| {
+        // `Span.SpanKind`
+        let kind = match span.kind {
+            SpanKind::Internal => 1,
+            SpanKind::Server => 2,
+            SpanKind::Client => 3,
+        };
+        let attributes: Vec<Value> = span.attributes.iter().map(|(key, value)| attribute(key, value)).collect();
+        let parent = if span.parent == 0 { String::new() } else { format!("{:016x}", span.parent) };
+        // `STATUS_CODE_ERROR`, else unset.
+        let status = if span.has_failed { json!({ "code": 2 }) } else { json!({}) };
+        json!({
+            "traceId": format!("{:032x}", span.trace), "spanId": format!("{:016x}", span.id), "parentSpanId": parent,
+            "name": span.name, "kind": kind, "startTimeUnixNano": span.began_unix_ns.to_string(),
+            "endTimeUnixNano": span.ended_unix_ns.to_string(), "attributes": attributes, "status": status,
+        })
+    };
+    let all: Vec<Value> = spans.iter().map(span).collect();
+    let resource = [attribute("service.name", program), attribute("process.pid", &std::process::id().to_string())];
+    json!({
+        "resourceSpans": [{
+            "resource": { "attributes": resource }, "scopeSpans": [{ "scope": scope(), "spans": all }],
+        }],
+    })
 }
 
 /// `ExportMetricsServiceRequest`. Its 64-bit numbers are strings in JSON.
@@ -112,7 +169,7 @@ fn payload(stats: &Stats, now: u64) -> Value {
     json!({
         "resourceMetrics": [{
             "resource": { "attributes": attributes(&resource.to_vec()) },
-            "scopeMetrics": [{ "scope": { "name": "stark", "version": env!("CARGO_PKG_VERSION") }, "metrics": all }],
+            "scopeMetrics": [{ "scope": scope(), "metrics": all }],
         }],
     })
 }

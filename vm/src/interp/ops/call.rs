@@ -1,8 +1,8 @@
 //! Calls: of functions, closures, dynamic methods and natives.
 
 use super::*;
+use crate::heap::meter;
 use crate::heap::object::{ClosureObj, DynObj};
-use crate::heap::{Header, meter};
 use crate::load::{BoundMethod, BoundNative, Func, LINK};
 use crate::natives::{Flow, NativeCx};
 use crate::types::TypeInfo;
@@ -157,8 +157,11 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
         ret = cx.ret;
         machine.resume = cx.resume.take();
     }
-    if crate::observe::is_due() {
+    if observe::is_due() {
         look(machine, native);
+    }
+    if sampled::is_found() {
+        note_allocation_in(machine, native);
     }
     machine.is_saved = false;
     match result {
@@ -200,7 +203,15 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
 unsafe fn look(machine: &mut Machine, native: &'static BoundNative) {
     // `run_native` has saved `ip` behind the first word of the call.
     let calls = Machine::calls(machine.ip.sub(1), machine.regs);
-    crate::observe::look(&mut machine.task, calls, Some(native.row.name));
+    observe::look(&mut machine.task, calls, Some(native.row.name));
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn note_allocation_in(machine: &mut Machine, native: &'static BoundNative) {
+    // As above.
+    let calls = Machine::calls(machine.ip.sub(1), machine.regs);
+    observe::allocated(&mut machine.task, calls, Some(native.row.name));
 }
 
 /// Drops what a native did not take; `&mut` parameters stay for `take_back`.

@@ -7,7 +7,7 @@
 use super::object::{hole, out_of_range};
 use super::*;
 use crate::heap::object::VecObj;
-use crate::heap::{Header, fields_slots, is_object};
+use crate::heap::{fields_slots, is_object};
 
 macro_rules! float_pairs {
     ($( $name:ident $first:tt $second:tt; )*) => { $( handlers! {
@@ -32,7 +32,7 @@ macro_rules! at_index {
         if !is_object(*root) {
             return fault($m, $ip.add(1), $regs, $budget, hole());
         }
-        let vec = heap::make_unique(root) as *mut VecObj;
+        let vec = unique($m, $ip.add(1), $regs, root) as *mut VecObj;
         let idx = int($regs, a(*$ip));
         match (&mut (*vec).items).get_mut(idx as usize) {
             Some(slot) => slot as *mut u64,
@@ -48,7 +48,7 @@ macro_rules! at_field {
         if !is_object(*slot) {
             return fault($m, word.add(1), $regs, $budget, hole());
         }
-        fields_slots(heap::make_unique(slot)).add(a(*word))
+        fields_slots(unique($m, word.add(1), $regs, slot)).add(a(*word))
     }};
 }
 

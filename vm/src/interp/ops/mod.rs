@@ -17,7 +17,8 @@ use super::Exit;
 use super::dispatch::{next, save};
 use super::machine::{Machine, Pending};
 use crate::fault::Fault;
-use crate::heap;
+use crate::heap::{self, Header, sampled};
+use crate::observe;
 
 /// Defines handlers: `name(m, ip, regs, budget, word) { … }`.
 macro_rules! handlers {
@@ -92,6 +93,36 @@ unsafe fn spent(m: *mut Machine, ip: *const u64, regs: *mut u64) -> Exit {
     save(m, ip.sub(1), regs, 0);
     // Unknown to the optimiser, so that handlers end in a jump here too instead of a call that makes them save registers.
     std::hint::black_box(Exit::Yield)
+}
+
+/// After an instruction that allocates: has a profiler note it when it was found.
+#[inline(always)]
+unsafe fn allocated(m: *mut Machine, ip: *const u64, regs: *mut u64) {
+    if sampled::is_found() {
+        note_allocation(m, ip, regs);
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn note_allocation(m: *mut Machine, ip: *const u64, regs: *mut u64) {
+    let calls = Machine::calls(ip.sub(1), regs);
+    observe::allocated(&mut (*m).task, calls, None);
+}
+
+/// The object in `slot`, copied first if it has another owner; the first word of the instruction is just before `ip`.
+#[inline(always)]
+unsafe fn unique(m: *mut Machine, ip: *const u64, regs: *mut u64, slot: *mut u64) -> *mut Header {
+    let header = *slot as *mut Header;
+    if (*header).rc == 1 { header } else { copied(m, ip, regs, slot) }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn copied(m: *mut Machine, ip: *const u64, regs: *mut u64, slot: *mut u64) -> *mut Header {
+    let header = heap::make_unique(slot);
+    allocated(m, ip, regs);
+    header
 }
 
 /// The value of `next` with its four arguments.

@@ -107,31 +107,38 @@ handlers! {
         let info: &'static TypeInfo = &*(*ip as *const TypeInfo);
         let n = info.layout(c(w) as u16).types.len();
         let bits = heap::new_fields(info, c(w) as u16, std::slice::from_raw_parts(regs.add(b(w)), n));
+        allocated(m, ip, regs);
         set_ref(regs, a(w), bits);
         go!(m, ip.add(1), regs, budget)
     }
 
     make_vec(m, ip, regs, budget, w) {
         let bits = collect_vec(&*(*ip as *const TypeInfo), regs.add(b(w)), c(w));
+        allocated(m, ip, regs);
         set_ref(regs, a(w), bits);
         go!(m, ip.add(1), regs, budget)
     }
 
     make_closure(m, ip, regs, budget, w) {
         let bits = collect_closure(&*(*ip as *const Func), &*(*ip.add(1) as *const TypeInfo), regs.add(b(w)));
+        allocated(m, ip, regs);
         set_ref(regs, a(w), bits);
         go!(m, ip.add(2), regs, budget)
     }
 
     make_dyn(m, ip, regs, budget, w) {
         let value = get(regs, b(w));
-        set_ref(regs, a(w), heap::new_dyn(&*(*ip as *const TypeInfo), &*(*ip.add(1) as *const TypeInfo), value));
+        let bits = heap::new_dyn(&*(*ip as *const TypeInfo), &*(*ip.add(1) as *const TypeInfo), value);
+        allocated(m, ip, regs);
+        set_ref(regs, a(w), bits);
         go!(m, ip.add(2), regs, budget)
     }
 
     make_dyn_ref(m, ip, regs, budget, w) {
         let value = std::mem::take(&mut *regs.add(b(w)));
-        set_ref(regs, a(w), heap::new_dyn(&*(*ip as *const TypeInfo), &*(*ip.add(1) as *const TypeInfo), value));
+        let bits = heap::new_dyn(&*(*ip as *const TypeInfo), &*(*ip.add(1) as *const TypeInfo), value);
+        allocated(m, ip, regs);
+        set_ref(regs, a(w), bits);
         go!(m, ip.add(2), regs, budget)
     }
 
@@ -243,7 +250,7 @@ handlers! {
     }
 
     vec_set(m, ip, regs, budget, w) {
-        let vec = heap::make_unique(regs.add(a(w))) as *mut VecObj;
+        let vec = unique(m, ip, regs, regs.add(a(w))) as *mut VecObj;
         let idx = int(regs, b(w));
         match (&mut (*vec).items).get_mut(idx as usize) {
             Some(slot) => { *slot = get(regs, c(w)); go!(m, ip, regs, budget) }
@@ -252,7 +259,7 @@ handlers! {
     }
 
     vec_set_ref(m, ip, regs, budget, w) {
-        let vec = heap::make_unique(regs.add(a(w))) as *mut VecObj;
+        let vec = unique(m, ip, regs, regs.add(a(w))) as *mut VecObj;
         let idx = int(regs, b(w));
         match (&mut (*vec).items).get_mut(idx as usize) {
             Some(slot) => {
@@ -265,9 +272,9 @@ handlers! {
     }
 
     vec_push(m, ip, regs, budget, w) {
-        let vec = heap::make_unique(regs.add(a(w))) as *mut VecObj;
+        let vec = unique(m, ip, regs, regs.add(a(w))) as *mut VecObj;
         let items = &mut (*vec).items;
-        if items.len() == items.capacity() && !grow_vec(vec) {
+        if items.len() == items.capacity() && !grow_vec(m, ip, regs, vec) {
             return fault(m, ip, regs, budget, Fault::out_of_memory());
         }
         (&mut (*vec).items).push(get(regs, b(w)));
@@ -275,9 +282,9 @@ handlers! {
     }
 
     vec_push_ref(m, ip, regs, budget, w) {
-        let vec = heap::make_unique(regs.add(a(w))) as *mut VecObj;
+        let vec = unique(m, ip, regs, regs.add(a(w))) as *mut VecObj;
         let items = &mut (*vec).items;
-        if items.len() == items.capacity() && !grow_vec(vec) {
+        if items.len() == items.capacity() && !grow_vec(m, ip, regs, vec) {
             return fault(m, ip, regs, budget, Fault::out_of_memory());
         }
         let bits = std::mem::take(&mut *regs.add(b(w)));
@@ -289,7 +296,7 @@ handlers! {
 /// Doubles a vector's room; `false` when the heap's limit or the system says no.
 #[cold]
 #[inline(never)]
-unsafe fn grow_vec(vec: *mut VecObj) -> bool {
+unsafe fn grow_vec(m: *mut Machine, ip: *const u64, regs: *mut u64, vec: *mut VecObj) -> bool {
     let items = &mut (*vec).items;
     let before = items.capacity() * 8;
     let more = items.len().max(4);
@@ -297,6 +304,7 @@ unsafe fn grow_vec(vec: *mut VecObj) -> bool {
         return false;
     }
     meter::resize(before, items.capacity() * 8);
+    allocated(m, ip, regs);
     true
 }
 

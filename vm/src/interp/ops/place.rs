@@ -31,7 +31,7 @@ handlers! {
         if !is_object(*cursor) {
             return fault(m, ip, regs, budget, hole());
         }
-        (*m).cursor = fields_slots(heap::make_unique(cursor)).add(a(w));
+        (*m).cursor = fields_slots(unique(m, ip, regs, cursor)).add(a(w));
         go!(m, ip, regs, budget)
     }
 
@@ -44,7 +44,7 @@ handlers! {
         if Packed::of(bits).is_some() {
             heap::unpack_in_place(cursor, &*(*ip as *const TypeInfo));
         }
-        (*m).cursor = fields_slots(heap::make_unique(cursor)).add(a(w));
+        (*m).cursor = fields_slots(unique(m, ip, regs, cursor)).add(a(w));
         go!(m, ip.add(1), regs, budget)
     }
 
@@ -53,7 +53,7 @@ handlers! {
         if !is_object(*cursor) {
             return fault(m, ip, regs, budget, hole());
         }
-        let vec = heap::make_unique(cursor) as *mut VecObj;
+        let vec = unique(m, ip, regs, cursor) as *mut VecObj;
         let idx = int(regs, a(w));
         match (&mut (*vec).items).get_mut(idx as usize) {
             Some(slot) => {
@@ -72,7 +72,7 @@ handlers! {
         if !is_object(*cursor) {
             return fault(m, ip, regs, budget, hole());
         }
-        let map = heap::make_unique(cursor) as *mut MapObj;
+        let map = unique(m, ip, regs, cursor) as *mut MapObj;
         let key = get(regs, a(w));
         // A key with a hole in it can be neither hashed nor shown: that panics.
         save(m, ip, regs, budget);
