@@ -85,10 +85,10 @@ class Net:
         bias = self.weight(n_out, fan_in=100)
         return self.op("Conv", x, weight, bias, kernel_shape=[k, k], strides=[stride] * 2, pads=[pad] * 4, group=groups)
 
-    def save(self, path, inputs, output):
+    def save(self, path, inputs, *outputs):
         inputs = [helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in inputs]
-        out = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
-        graph = helper.make_graph(self.nodes, "bench", inputs, [out], self.weights)
+        outs = [helper.make_tensor_value_info(output, TensorProto.FLOAT, None) for output in outputs]
+        graph = helper.make_graph(self.nodes, "bench", inputs, outs, self.weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
         model.ir_version = 9
         onnx.save(model, path)
@@ -112,6 +112,39 @@ def minilm(path, layers=6, width=384, heads=12, vocabulary=1000):
     count = net.op("ReduceSum", mask, net.const(np.array([1], np.int64)), keepdims=1)
     out = net.op("Div", total, count)
     net.save(path, [("ids", TensorProto.INT64, ["b", "s"]), ("mask", TensorProto.INT64, ["b", "s"])], out)
+
+
+def gpt(path, layers, width, heads, vocabulary, length=512):
+    """One step of a GPT with a key-value cache: a token, its predecessors' keys and values in one tensor, as generate.stark keeps it."""
+    net = Net(5)
+    size = width // heads
+    split, join = (net.const(np.array(shape, np.int64)) for shape in ([0, -1, heads, size], [0, -1, width]))
+    axes = {n: net.const(np.array([n], np.int64)) for n in (0, 1)}
+    position = net.op("Gather", net.op("Shape", "past"), net.const(np.array([[4]], np.int64)))
+    embedding = net.weight(vocabulary, width, fan_in=width)
+    x = net.op("Add", net.op("Gather", embedding, "ids"), net.op("Gather", net.weight(length, width, fan_in=width), position))
+    kept = []
+    for layer in range(layers):
+        past = net.op("Gather", "past", net.const(np.int64(layer)), axis=0)
+        y, parts = net.norm(x, width), {}
+        for i, part in enumerate("qkv"):
+            parts[part] = net.op("Transpose", net.op("Reshape", net.linear(y, width, width), split), perm=[0, 2, 1, 3])
+            if part != "q":
+                before = net.op("Gather", past, net.const(np.int64(i - 1)), axis=0)
+                parts[part] = net.op("Concat", before, parts[part], axis=2)
+        kept.append(net.op("Concat", *(net.op("Unsqueeze", parts[part], axes[0]) for part in "kv"), axis=0))
+        scores = net.op("MatMul", parts["q"], net.op("Transpose", parts["k"], perm=[0, 1, 3, 2]))
+        scores = net.op("Softmax", net.op("Div", scores, net.const(np.float32(np.sqrt(size)))), axis=-1)
+        mixed = net.op("Transpose", net.op("MatMul", scores, parts["v"]), perm=[0, 2, 1, 3])
+        x = net.op("Add", x, net.linear(net.op("Reshape", mixed, join), width, width))
+        inner = net.linear(net.gelu(net.linear(net.norm(x, width), width, 4 * width)), 4 * width, width)
+        x = net.op("Add", x, inner)
+    logits = net.op("MatMul", net.norm(x, width), net.weight(width, vocabulary))
+    logits = net.op("Squeeze", logits, axes[1])
+    present = net.op("Concat", *(net.op("Unsqueeze", k, axes[0]) for k in kept), axis=0)
+    past = [layers, 2, 1, heads, "p", size]
+    inputs = [("ids", TensorProto.INT64, [1, 1]), ("past", TensorProto.FLOAT, past)]
+    net.save(path, inputs, logits, present)
 
 
 def resnet18(path):

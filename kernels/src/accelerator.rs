@@ -15,7 +15,9 @@ use std::sync::Arc;
 use stark_shapes::{Conv, DType, Pool};
 
 use crate::cpu::activation::Activation;
+use crate::element::Scalar;
 use crate::error::Result;
+use crate::fused::Program;
 use crate::ops::Average;
 use crate::tensor::Tensor;
 
@@ -64,6 +66,14 @@ pub enum Kernel<'a> {
         name: &'static str,
         inputs: &'a [&'a Tensor],
         params: &'a [f64],
+        shape: &'a [usize],
+        dtype: DType,
+    },
+    /// An expression over the elements at each place of `shape`, to which the inputs broadcast.
+    Fused {
+        program: &'a Program,
+        inputs: &'a [&'a Tensor],
+        params: &'a [Scalar],
         shape: &'a [usize],
         dtype: DType,
     },

@@ -10,6 +10,7 @@ pub mod cpu;
 mod device;
 mod element;
 mod error;
+pub mod fused;
 pub mod ops;
 mod parallel;
 mod print;
@@ -20,10 +21,12 @@ mod walk;
 pub use cpu::buffer::{
     DEFAULT_MAX_TENSOR_BYTES, live_tensor_bytes, max_tensor_bytes, on_tensor_allocation, set_max_tensor_bytes,
 };
+pub use cpu::buffer::{DEFAULT_MAX_TENSOR_BYTES, live_tensor_bytes, max_tensor_bytes, set_max_tensor_bytes};
+pub use cpu::lend::{Crew, Lent};
 pub use cpu::threads::Threads;
 pub use device::{Device, with_device};
 pub use element::{Bit, Elem, Element, Scalar};
 pub use error::{Result, TensorError};
-pub use parallel::{Parallel, Serial, with_parallel};
+pub use parallel::{Parallel, Serial, lend, with_parallel};
 pub use stark_shapes::{Conv, DType, Pool, Shape, ShapeError};
 pub use tensor::{MAX_RANK, Tensor};

@@ -28,6 +28,11 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<dyn Parallel>>> = const { RefCell::new(None) };
 }
 
+/// Lends `parallel` to every kernel that this thread starts from now on.
+pub fn lend(parallel: Arc<dyn Parallel>) {
+    CURRENT.set(Some(parallel));
+}
+
 /// Runs `work` with `parallel` lent to every kernel that this thread starts meanwhile.
 pub fn with_parallel<R>(parallel: Arc<dyn Parallel>, work: impl FnOnce() -> R) -> R {
     struct Restore(Option<Arc<dyn Parallel>>);

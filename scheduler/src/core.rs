@@ -164,6 +164,18 @@ impl<T: Task> Handle<T> {
         task
     }
 
+    /// Begins a task for whichever worker is free first. The caller's own comes to it last.
+    pub fn spawn_elsewhere(&self, body: T, shared: T::Shared) {
+        let task = TaskRef::begin(&self.home, body, shared);
+        match &self.home.core.seeded {
+            Some(seeded) => seeded.push(task),
+            None => {
+                self.home.core.injector.push(task);
+                self.home.core.idle.notify_one();
+            }
+        }
+    }
+
     /// The time, virtual under a seed.
     pub fn now(&self) -> Instant {
         let core = &self.home.core;

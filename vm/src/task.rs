@@ -5,6 +5,7 @@ use crate::conc::tasks::{Alarm, Promise};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
 use crate::interp::{Calls, Frames, Machine, TaskEnd, Turn};
+use crate::lend::{self, Help};
 use crate::load::Func;
 use crate::observe;
 use crate::panics;
@@ -146,6 +147,7 @@ enum Role {
     Actor(Box<ActorBody>),
     Alarm(Box<Alarm>),
     Session(Box<SessionBody>),
+    Helper(Help),
     Ended,
 }
 
@@ -183,6 +185,11 @@ impl TaskBody {
 
     pub(crate) fn session(program: &'static Program, session: SessionBody) -> TaskBody {
         TaskBody::with_role(program, Role::Session(Box::new(session)))
+    }
+
+    /// One that helps with the pieces of another task's kernel, if it comes in time.
+    pub(crate) fn helper(program: &'static Program, help: Help) -> TaskBody {
+        TaskBody::with_role(program, Role::Helper(help))
     }
 
     fn with_role(program: &'static Program, role: Role) -> TaskBody {
@@ -240,6 +247,7 @@ impl TaskBody {
     pub(crate) fn title(&self) -> String {
         match &self.role {
             Role::Actor(actor) => format!("actor {}", actor.cell().name()),
+            Role::Helper(_) => "a kernel's helper".to_string(),
             _ => "task".to_string(),
         }
     }
@@ -340,7 +348,7 @@ fn fail(machine: &mut Machine, role: &mut Role, panic: String) -> Outcome {
             Role::Call(call) => call.end(machine, TaskEnd::Failed(error)),
             Role::Actor(actor) => actor.break_off(machine, error),
             Role::Session(session) => session.fail(machine, &panic),
-            Role::Alarm(_) | Role::Ended => Outcome::Done,
+            Role::Alarm(_) | Role::Helper(_) | Role::Ended => Outcome::Done,
         }
     });
     failed.unwrap_or_else(|panic| {
@@ -354,6 +362,7 @@ impl Task for TaskBody {
     type Shared = TaskShared;
 
     fn run(&mut self, cx: &mut Context<'_, TaskBody>) -> Outcome {
+        lend::workers_of(self.program);
         let observed = observe::Turn::begin();
         let outcome = self.with_machine(|machine, role| {
             machine.task.me.get_or_insert_with(|| cx.task().clone());
@@ -365,6 +374,10 @@ impl Task for TaskBody {
                 Role::Actor(actor) => actor.turn(machine, cx),
                 Role::Alarm(alarm) => alarm.ring(cx),
                 Role::Session(session) => session.turn(machine, cx),
+                Role::Helper(help) => {
+                    help();
+                    Outcome::Done
+                }
                 Role::Ended => Outcome::Done,
             });
             turn.unwrap_or_else(|panic| fail(machine, role, panic))

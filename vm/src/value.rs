@@ -340,6 +340,11 @@ impl<'a> ValueRef<'a> {
         unsafe { &*self.object(ObjKind::Dyn).cast() }
     }
 
+    pub(crate) fn closure(self) -> &'a ClosureObj {
+        // SAFETY: as in `str_obj`.
+        unsafe { &*self.object(ObjKind::Closure).cast() }
+    }
+
     /// The value inside a dynamic value.
     pub fn inner(self) -> ValueRef<'a> {
         let object = self.dyn_obj();

@@ -268,6 +268,9 @@ impl OpenCl {
     fn run_kernel(self: &Arc<Self>, kernel: &Kernel<'_>) -> Result<Option<Tensor>, TensorError> {
         match *kernel {
             Kernel::Map { name, inputs, params, shape, dtype } => self.map(name, inputs, params, shape, dtype),
+            Kernel::Fused { program, inputs, params, shape, dtype } => {
+                self.fused(program, inputs, params, shape, dtype)
+            }
             Kernel::Reduce { name, x, n, params, shape, dtype } => self.reduce(name, x, n, params, shape, dtype),
             Kernel::Rows { name, x, n, weight, bias, eps } => self.rows(name, x, n, weight, bias, eps),
             Kernel::Product { a, b, shape, finish } => self.product(a, b, shape, finish),

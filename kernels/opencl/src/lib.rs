@@ -9,6 +9,7 @@
 mod cache;
 mod driver;
 mod engine;
+mod fused;
 mod map;
 mod moves;
 mod pool;

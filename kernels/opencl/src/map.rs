@@ -10,7 +10,7 @@ use crate::engine::{OpenCl, int};
 
 /// Which element types an expression is for.
 #[derive(Clone, Copy, PartialEq)]
-enum For {
+pub(crate) enum For {
     Floats,
     Ints,
     Numbers,
@@ -18,6 +18,8 @@ enum For {
     Bools,
     /// Words that are moved and not looked into.
     Words,
+    /// An expression of statements, whose operands may be of several types.
+    Fused,
 }
 
 /// `a`, `b` and `c` are the elements, `p0`, `p1` and `p2` the numbers, `T` the type they are computed in, `U` the type
@@ -225,6 +227,22 @@ impl OpenCl {
     ) -> Result<Option<Tensor>, TensorError> {
         let from = inputs[0].dtype();
         let Some((class, expression)) = expression(name, from) else { return Ok(None) };
+        let kind = if class == For::Words { word(from) } else { computed(from) };
+        let form = Form { name, class, statements: "", expression, params: &vec![kind; params.len()] };
+        let params: Vec<Arg<'_>> =
+            params.iter().map(|&p| if from == DType::F64 { Arg::Double(p) } else { Arg::Float(p as f32) }).collect();
+        self.each(&form, inputs, &params, shape, dtype)
+    }
+
+    /// `form` of the elements at each place of `shape`.
+    pub(crate) fn each(
+        self: &Arc<Self>,
+        form: &Form<'_>,
+        inputs: &[&Tensor],
+        params: &[Arg<'_>],
+        shape: &[usize],
+        dtype: DType,
+    ) -> Result<Option<Tensor>, TensorError> {
         let needs_f64 = inputs.iter().any(|t| t.dtype() == DType::F64) || dtype == DType::F64;
         if needs_f64 && !self.info().has_f64 {
             return Ok(None);
@@ -254,16 +272,7 @@ impl OpenCl {
         let n = out.numel();
         let chunk = if self.info().is_cpu { CHUNK } else { 1 };
         let dtypes: Vec<DType> = inputs.iter().map(|t| t.dtype()).collect();
-        let plan = Plan {
-            name,
-            class,
-            expression,
-            dtypes: &dtypes,
-            operands: &operands,
-            axes: sizes.len(),
-            dtype,
-            n_params: params.len(),
-        };
+        let plan = Plan { form, dtypes: &dtypes, operands: &operands, axes: sizes.len(), dtype };
 
         let mut blocks = Vec::new();
         for (input, operand) in inputs.iter().zip(&operands) {
@@ -285,7 +294,7 @@ impl OpenCl {
                 (Operand::Strided { .. }, None) => {}
             }
         }
-        args.extend(params.iter().map(|&p| if from == DType::F64 { Arg::Double(p) } else { Arg::Float(p as f32) }));
+        args.extend(params.iter().map(Arg::again));
         let source = || (plan.source(), String::new());
         self.launch(&plan.key(), "run", source, &args, [n.div_ceil(chunk), 1, 1], None)?;
         Ok(Some(out))
@@ -306,20 +315,30 @@ fn expression(name: &str, dtype: DType) -> Option<(For, &'static str)> {
         For::Numbers => dtype != DType::Bool,
         For::Bools => dtype == DType::Bool,
         For::Words => true,
+        For::Fused => false,
     };
     TABLE.iter().find(|(n, class, _)| *n == name && fits(*class)).map(|(_, class, text)| (*class, *text))
 }
 
+/// What is computed at each place.
+pub(crate) struct Form<'a> {
+    /// Tells it from all others.
+    pub name: &'a str,
+    pub class: For,
+    /// What comes before `expression`. A fused form's operands are `a0`, `a1` and so on.
+    pub statements: &'a str,
+    pub expression: &'a str,
+    /// The types of the numbers.
+    pub params: &'a [&'a str],
+}
+
 /// What a kernel depends on.
 struct Plan<'a> {
-    name: &'a str,
-    class: For,
-    expression: &'static str,
+    form: &'a Form<'a>,
     dtypes: &'a [DType],
     operands: &'a [Operand],
     axes: usize,
     dtype: DType,
-    n_params: usize,
 }
 
 /// The step along the last axis as it is written into the kernel.
@@ -336,7 +355,7 @@ fn step(operand: &Operand) -> char {
 
 impl Plan<'_> {
     fn key(&self) -> String {
-        let mut key = format!("{} {} {}", self.name, self.axes, self.dtype);
+        let mut key = format!("{} {} {}", self.form.name, self.axes, self.dtype);
         for (dtype, operand) in self.dtypes.iter().zip(self.operands) {
             let _ = write!(key, " {dtype}{}", step(operand));
         }
@@ -345,7 +364,7 @@ impl Plan<'_> {
 
     /// The types of operand `i`: as it is held, and as it is computed with.
     fn types(&self, i: usize) -> (&'static str, &'static str) {
-        match self.class {
+        match self.form.class {
             // The third operand of `where` is the condition.
             For::Words => (word(self.dtypes[i]), word(self.dtypes[i])),
             _ => (stored(self.dtypes[i]), computed(self.dtypes[i])),
@@ -353,12 +372,17 @@ impl Plan<'_> {
     }
 
     fn source(&self) -> String {
-        let is_words = self.class == For::Words;
+        let is_words = self.form.class == For::Words;
+        let is_fused = self.form.class == For::Fused;
         let held = if is_words { word(self.dtype) } else { stored(self.dtype) };
         let compute = self.types(0).1;
         let mut text = String::new();
-        if self.dtypes[0].is_float() && !is_words {
+        if is_fused || (self.dtypes[0].is_float() && !is_words) {
             text.push_str(include_str!("cl/math.cl"));
+        }
+        if is_fused {
+            // Each operation rounds by itself, as the processor's do.
+            text.push_str("#pragma OPENCL FP_CONTRACT OFF\n");
         }
         let _ = writeln!(text, "#define T {compute}");
         if self.dtypes[0].is_int() && !is_words {
@@ -395,8 +419,8 @@ impl Plan<'_> {
                 }
             }
         }
-        for p in 0..self.n_params {
-            let _ = write!(text, ", {compute} p{p}");
+        for (p, kind) in self.form.params.iter().enumerate() {
+            let _ = write!(text, ", {kind} p{p}");
         }
         let last = self.axes - 1;
         let _ = writeln!(
@@ -418,10 +442,13 @@ impl Plan<'_> {
                 let _ = writeln!(text, "        y{i} += c{axis} * x{i}_{axis};");
             }
         }
-        let names = ["a", "b", "c"];
+        let name_of = |i: usize| match is_fused {
+            true => format!("a{i}"),
+            false => ["a", "b", "c"][i].to_string(),
+        };
         let mut inside = String::new();
         for (i, operand) in self.operands.iter().enumerate() {
-            let name = names[i];
+            let name = name_of(i);
             let computed = self.types(i).1;
             let dtype = self.dtypes[i];
             let at =
@@ -441,12 +468,13 @@ impl Plan<'_> {
                 }
             }
         }
-        let value = self.expression;
+        inside.push_str(self.form.statements);
+        let value = self.form.expression;
         let stored = match is_words {
             true => format!("o[i + k] = {value};"),
             false => {
                 // A comparison gives 0 or 1, whatever was compared.
-                let from = if self.name == "cast" { self.dtypes[0] } else { self.dtype };
+                let from = if self.form.name == "cast" { self.dtypes[0] } else { self.dtype };
                 store(from, self.dtype, value, "i + k")
             }
         };

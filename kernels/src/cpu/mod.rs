@@ -6,6 +6,7 @@ pub mod buffer;
 pub mod channels;
 pub mod convolve;
 pub mod gemm;
+pub mod lend;
 pub mod math;
 pub mod panels;
 pub mod pooling;

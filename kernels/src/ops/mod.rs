@@ -32,3 +32,4 @@ pub use packed::{PackedMatrix, activate, linear_packed};
 pub use pool::*;
 pub use reduce::*;
 pub use unary::*;
+pub(crate) use view::expanded_strides;

@@ -59,7 +59,36 @@ fn main() {
         let name = format!("{file} reaches its test accuracy");
         add(&name, true, Box::new(move |models| digits(&repository, models, file, input, right)));
     }
+    let repository = root.clone();
+    add("the generator tells the reference stories", true, Box::new(move |models| stories(&repository, models)));
     libtest_mimic::run(&args, trials).exit();
+}
+
+/// Greedy decoding gives the reference texts; drawn texts follow from the seed.
+fn stories(root: &Path, models: &Path) -> Result<(), Failed> {
+    let path = |name: &str| models.join(name).to_string_lossy().into_owned();
+    let (model, tokenizer) = (path("generator_kv.pt"), path("tokenizers/generator_bpe.json"));
+    let stark = PathBuf::from(env!("CARGO_BIN_EXE_stark"));
+    let tell = |rest: &[&str]| {
+        let command = [&["run", "examples/generate.stark", &model, &tokenizer], rest].concat();
+        let got = run(&stark, &command, root, &[("NO_COLOR", "1")], "", TIME_LIMIT);
+        if got.status == Some(0) { Ok(got.stdout) } else { Err(Failed::from(got.stderr)) }
+    };
+    let text = std::fs::read_to_string(models.join("generator_greedy.json"))?;
+    let cases: serde_json::Value = serde_json::from_str(&text)?;
+    for case in cases.as_array().ok_or("a list of stories")? {
+        let (prompt, want) = (case["prompt"].as_str().ok_or("a prompt")?, case["text"].as_str().ok_or("a text")?);
+        let got = tell(&[prompt])?;
+        if got.trim_end_matches('\n') != want {
+            return Err(format!("after `{prompt}`: expected `{want}`, got `{got}`").into());
+        }
+    }
+    let drawn = |seed| tell(&["So Tom called", "30", "1.5", seed]);
+    let (first, again, other) = (drawn("1")?, drawn("1")?, drawn("2")?);
+    if first != again || first == other {
+        return Err(format!("seeds do not decide: `{first}`, `{again}`, `{other}`").into());
+    }
+    Ok(())
 }
 
 fn pipeline(root: &Path, models: &Path, [embedder, classifier, tokenizer, cases]: [&str; 4]) -> Result<(), Failed> {

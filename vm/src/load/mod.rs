@@ -10,6 +10,7 @@ mod fuse;
 use crate::fault::FaultKind;
 use crate::fault::FaultTypes;
 use crate::heap;
+use crate::mapped::Mapped;
 use crate::natives::cx::NativeSig;
 use crate::natives::scheme::Scheme;
 use crate::natives::{self, NativeRow};
@@ -49,6 +50,8 @@ pub(crate) struct Func {
     /// A register behind the declared ones that remembers what type a `&mut self` call on a dynamic value unboxed (0: none).
     pub hidden: Option<usize>,
     pub files: Arc<[Arc<str>]>,
+    /// What it is over whole tensors, once that was asked.
+    pub mapped: OnceLock<Mapped>,
 }
 
 pub(crate) struct FuncCode {
@@ -118,6 +121,7 @@ pub struct CodeSpace {
     pub(crate) funcs: Box<[&'static Func]>,
     pub(crate) natives: Box<[&'static BoundNative]>,
     pub(crate) methods: Box<[&'static BoundMethod]>,
+    pub(crate) scalars: Box<[u64]>,
     pub(crate) strings: Box<[u64]>,
     pub(crate) blobs: Box<[u64]>,
     pub(crate) globals: Box<[(String, &'static TypeInfo)]>,
@@ -216,6 +220,7 @@ fn load_behind(module: &Module, before: Option<&'static CodeSpace>) -> Result<&'
         funcs,
         natives,
         methods,
+        scalars: module.scalars.clone().into(),
         strings,
         blobs,
         globals: module.globals.iter().map(|g| (g.name.clone(), types.get(g.ty))).collect(),
@@ -310,5 +315,6 @@ fn prepare(id: FuncId, def: &Function, types: &'static Types, files: &Arc<[Arc<s
         ret: types.get(def.ret),
         hidden,
         files: files.clone(),
+        mapped: OnceLock::new(),
     }
 }

@@ -63,7 +63,7 @@ mod tests;
 mod text;
 
 pub use cx::NativeCx;
-pub(crate) use tensor::fault as tensor_fault;
+pub(crate) use tensor::{dtype_of, fault as tensor_fault};
 
 use crate::fault::Fault;
 use crate::task::WaitReason;
@@ -170,6 +170,7 @@ const TABLES: &[&[NativeRow]] = &[
     http::TABLE,
     model::TABLE,
     tensor_nn::TABLE,
+    crate::mapped::TABLE,
 ];
 
 /// Every native there is.

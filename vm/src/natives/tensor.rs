@@ -103,7 +103,7 @@ pub(super) fn dtype_of_elem(elem: Elem) -> DType {
 }
 
 /// The dtype of a tensor type, or of the scalar type `E` in `Tensor<E>`; `None` for a bare `Tensor`.
-pub(super) fn dtype_of(info: &TypeInfo) -> Option<DType> {
+pub(crate) fn dtype_of(info: &TypeInfo) -> Option<DType> {
     match &info.desc {
         TypeDesc::Tensor { elem } => elem.map(dtype_of_elem),
         _ => DType::from_name(match info.name().as_str() {

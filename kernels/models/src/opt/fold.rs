@@ -1,10 +1,12 @@
-//! What depends on constants alone is computed once, when the model is loaded.
+//! What depends on constants alone is computed once, when the model is loaded, lists of constants among it; operators
+//! that change nothing go.
 //!
 //! Only operators whose result is about as large as their arguments: a file may not make us ask for memory that is
 //! far above its own size.
 
 use stark_kernels::Tensor;
 
+use super::view;
 use crate::graph::{Graph, Instr, Kind, Operand};
 use crate::ops::Args;
 use crate::value::Value;
@@ -48,6 +50,14 @@ pub fn run(graph: &mut Graph) {
     let mut kept = Vec::with_capacity(graph.body.len());
     for mut instr in std::mem::take(&mut graph.body) {
         replace(&mut instr, &known);
+        if let (true, [out], Some(&same)) = (view::is_same(graph, &instr), &*instr.outs, instr.args.first()) {
+            // A slot that is written more than once may hold something else when `out` is read.
+            let is_fixed = same.slot().is_none_or(|slot| n_writes[slot.0 as usize] == 1);
+            if is_fixed && n_writes[out.0 as usize] == 1 {
+                known[out.0 as usize] = Some(same);
+                continue;
+            }
+        }
         match value_of(graph, &instr).filter(|_| n_writes[instr.outs[0].0 as usize] == 1) {
             Some(value) => {
                 graph.consts.push(value);
@@ -64,6 +74,7 @@ pub fn run(graph: &mut Graph) {
 
 fn writes(graph: &Graph) -> Vec<u32> {
     let mut n = vec![0; graph.n_slots as usize];
+    graph.inputs.iter().for_each(|slot| n[slot.0 as usize] += 1);
     graph.each_instr(&mut |instr| instr.outs.iter().for_each(|slot| n[slot.0 as usize] += 1));
     n
 }
@@ -88,7 +99,6 @@ pub fn replace(instr: &mut Instr, known: &[Option<Operand>]) {
 }
 
 fn value_of(graph: &Graph, instr: &Instr) -> Option<Value> {
-    let Kind::Op(row) = &instr.kind else { return None };
     let values: Vec<&Value> = instr
         .args
         .iter()
@@ -97,6 +107,12 @@ fn value_of(graph: &Graph, instr: &Instr) -> Option<Value> {
             Operand::Slot(_) => None,
         })
         .collect::<Option<_>>()?;
+    let row = match &instr.kind {
+        Kind::Op(row) => row,
+        // Nobody changes one: graphs in which somebody does are left alone.
+        Kind::List => return Value::frozen_list(values.into_iter().cloned().collect()).ok(),
+        _ => return None,
+    };
     let numel = |value: &Value| if let Value::Tensor(t) = value { t.numel() } else { 1 };
     if BROADCAST.contains(&row.name) {
         let shape = |value: &Value| value.to_tensor().map(|t: Tensor| t.shape().to_vec());

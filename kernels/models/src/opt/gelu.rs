@@ -1,4 +1,5 @@
-//! `x · 0.5 · (1 + erf(x / √2))`, with its factors in any order, is one operator.
+//! `x · 0.5 · (1 + erf(x / √2))`, and `x · 0.5 · (1 + tanh(√(2/π) · (x + 0.044715 · x³)))`, with their factors in any order,
+//! are one operator.
 
 use stark_kernels::cpu::activation::Activation;
 
@@ -13,20 +14,21 @@ const CLOSE: f64 = 1e-5;
 pub fn run(graph: &mut Graph) {
     let uses = Uses::of(graph);
     for at in 0..graph.body.len() {
-        if let Some(x) = pattern(graph, &uses, at).filter(|&x| uses.is_fixed(graph, x)) {
-            let kind = fused::activation(graph, x, Activation::Gelu);
+        if let Some((x, form)) = pattern(graph, &uses, at).filter(|&(x, _)| uses.is_fixed(graph, x)) {
+            let kind = fused::activation(graph, x, form);
             fused::put(graph, at, kind);
         }
     }
     super::dead::run(graph);
 }
 
-/// The argument of the GELU that ends at `at`.
-fn pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<Operand> {
+/// The argument and the form of the GELU that ends at `at`.
+fn pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<(Operand, Activation)> {
     let Some(View::Mul(a, b)) = view(graph, &graph.body[at]) else { return None };
+    let find = Find { graph, uses };
     let mut factors = Vec::new();
     for side in [a, b] {
-        match uses.own(side).and_then(|w| view(graph, &graph.body[w])) {
+        match find.own(side) {
             Some(View::Mul(c, d)) => factors.extend([c, d]),
             _ => factors.push(side),
         }
@@ -34,26 +36,71 @@ fn pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<Operand> {
     if factors.len() != 3 {
         return None;
     }
-    let near = |operand: Operand, want: f64| number(graph, operand).is_some_and(|x| (x - want).abs() < CLOSE);
-    let half = factors.iter().position(|&f| near(f, 0.5))?;
+    let half = factors.iter().position(|&f| find.near(f, 0.5))?;
     factors.remove(half);
-    let erf_of = |operand: Operand| -> Option<Operand> {
-        let Some(View::Add(a, b)) = view(graph, &graph.body[uses.own(operand)?]) else { return None };
-        let erf = if near(b, 1.0) {
-            a
-        } else if near(a, 1.0) {
-            b
-        } else {
-            return None;
-        };
-        let Some(View::Erf(scaled)) = view(graph, &graph.body[uses.own(erf)?]) else { return None };
-        match view(graph, &graph.body[uses.own(scaled)?])? {
-            View::Div(x, by) if near(by, std::f64::consts::SQRT_2) => Some(x),
-            View::Mul(x, by) if near(by, std::f64::consts::FRAC_1_SQRT_2) => Some(x),
-            View::Mul(by, x) if near(by, std::f64::consts::FRAC_1_SQRT_2) => Some(x),
+    let (one, two) = (factors[0], factors[1]);
+    [(one, two), (two, one)].into_iter().find_map(|(x, gate)| Some((x, find.gate(gate, x)?)))
+}
+
+struct Find<'a> {
+    graph: &'a Graph,
+    uses: &'a Uses,
+}
+
+impl Find<'_> {
+    /// What computes `operand`, which nobody else reads.
+    fn own(&self, operand: Operand) -> Option<View> {
+        view(self.graph, &self.graph.body[self.uses.own(operand)?])
+    }
+
+    fn near(&self, operand: Operand, want: f64) -> bool {
+        number(self.graph, operand).is_some_and(|x| (x - want).abs() < CLOSE)
+    }
+
+    /// The other one of two operands, when one is about `want`.
+    fn beside(&self, a: Operand, b: Operand, want: f64) -> Option<Operand> {
+        if self.near(b, want) { Some(a) } else { self.near(a, want).then_some(b) }
+    }
+
+    /// The form whose factor `1 + …` of `x` is `gate`.
+    fn gate(&self, gate: Operand, x: Operand) -> Option<Activation> {
+        let Some(View::Add(a, b)) = self.own(gate) else { return None };
+        match self.own(self.beside(a, b, 1.0)?)? {
+            View::Erf(scaled) => {
+                let of = match self.own(scaled)? {
+                    View::Div(of, by) if self.near(by, std::f64::consts::SQRT_2) => of,
+                    View::Mul(a, b) => self.beside(a, b, std::f64::consts::FRAC_1_SQRT_2)?,
+                    _ => return None,
+                };
+                (of == x).then_some(Activation::Gelu)
+            }
+            View::Activation(scaled, Activation::Tanh) => {
+                let Some(View::Mul(a, b)) = self.own(scaled) else { return None };
+                let inner = self.beside(a, b, (2.0 / std::f64::consts::PI).sqrt())?;
+                let Some(View::Add(a, b)) = self.own(inner) else { return None };
+                let is_cubic = |part: Operand| match self.own(part) {
+                    Some(View::Mul(a, b)) => self.beside(a, b, 0.044715).is_some_and(|cube| self.is_cube(cube, x)),
+                    _ => false,
+                };
+                ((a == x && is_cubic(b)) || (b == x && is_cubic(a))).then_some(Activation::GeluTanh)
+            }
             _ => None,
         }
-    };
-    let (one, two) = (factors[0], factors[1]);
-    [(one, two), (two, one)].into_iter().find(|&(x, gate)| erf_of(gate) == Some(x)).map(|(x, _)| x)
+    }
+
+    /// Whether `cube` is `x³`.
+    fn is_cube(&self, cube: Operand, x: Operand) -> bool {
+        match self.own(cube) {
+            Some(View::Pow(base, exponent)) => base == x && number(self.graph, exponent) == Some(3.0),
+            Some(View::Mul(a, b)) => {
+                let is_square = |part: Operand| match self.own(part) {
+                    Some(View::Mul(c, d)) => c == x && d == x,
+                    Some(View::Pow(base, exponent)) => base == x && number(self.graph, exponent) == Some(2.0),
+                    _ => false,
+                };
+                (a == x && is_square(b)) || (b == x && is_square(a))
+            }
+            _ => false,
+        }
+    }
 }

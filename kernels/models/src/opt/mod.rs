@@ -24,11 +24,12 @@ use crate::graph::Graph;
 pub enum Pass {
     /// In-place operators on values that nobody else sees become plain ones.
     InPlace,
-    /// What depends on constants alone is computed when the model is loaded, dequantised weights among it.
+    /// What depends on constants alone is computed when the model is loaded, dequantised weights and lists among it; what changes
+    /// nothing (dropout, identity) goes.
     Fold,
     /// Equal operators on equal arguments run once.
     Common,
-    /// GELU spelled out with `erf` is one operator.
+    /// GELU spelled out with `erf` or `tanh` is one operator.
     Gelu,
     /// Scores, mask, softmax and sum are one operator that never holds all scores.
     Attention,

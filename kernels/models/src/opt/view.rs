@@ -20,6 +20,7 @@ pub enum View {
         bias: Option<Operand>,
     },
     Erf(Operand),
+    Pow(Operand, Operand),
     Softmax {
         x: Operand,
         axis: Operand,
@@ -63,6 +64,20 @@ pub fn number(graph: &Graph, operand: Operand) -> Option<f64> {
     }
 }
 
+/// Whether `instr` gives its first argument as it is. An argument that says otherwise is an error of the run's.
+pub fn is_same(graph: &Graph, instr: &Instr) -> bool {
+    let Kind::Op(row) = &instr.kind else { return false };
+    let is_false = |i: usize| {
+        let flag = instr.args.get(i).and_then(|&arg| constant(graph, arg));
+        matches!(flag, Some(Value::Bool(false) | Value::Int(0)))
+    };
+    match row.name {
+        "Identity" | "torch.detach" => true,
+        "torch.dropout" | "torch.feature_dropout" | "torch.alpha_dropout" => is_false(2),
+        _ => false,
+    }
+}
+
 /// What `instr` does, when patterns know it.
 pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
     let Kind::Op(row) = &instr.kind else { return None };
@@ -91,6 +106,7 @@ pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
             fits.then_some(View::Linear { x: arg(0)?, weight, bias })
         }
         "Erf" | "torch.erf" => Some(View::Erf(arg(0)?)),
+        "Pow" | "torch.pow" => Some(View::Pow(arg(0)?, arg(1)?)),
         "torch.softmax" if is_none(2) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),
         // Before version 13 it went over several axes together, by default from the second on.
         "Softmax" if is(1, -1.0) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),

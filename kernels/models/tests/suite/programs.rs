@@ -126,6 +126,42 @@ fn nodes_take_weights_and_give_tensors() {
     assert_eq!((input.name.as_str(), input.dtype, &input.dims), ("x", Some(DType::F32), &Some(vec![None, Some(2)])));
 }
 
+/// GELU by its tanh formula as exporters spell it, with the cube as a power and as products, behind a dropout.
+#[test]
+fn gelu_spelled_with_tanh_is_one_operator() {
+    let number = |x: f64| json!({"as_float": x});
+    let two =
+        |target: &str, a: Json, b: Json, out: &str| node(&format!("aten.{target}"), &[("self", a), ("other", b)], out);
+    let dropout = node(
+        "aten.dropout.default",
+        &[("input", tensor("x")), ("p", number(0.1)), ("train", json!({"as_bool": false}))],
+        "d",
+    );
+    let power = node("aten.pow.Tensor_Scalar", &[("self", tensor("d")), ("exponent", json!({"as_int": 3}))], "cube");
+    let square = two("mul.Tensor", tensor("d"), tensor("d"), "square");
+    let product = two("mul.Tensor", tensor("square"), tensor("d"), "cube");
+    for cube in [vec![power], vec![square, product]] {
+        let mut nodes = vec![dropout.clone()];
+        nodes.extend(cube);
+        nodes.extend([
+            two("mul.Tensor", tensor("cube"), number(0.044715), "c"),
+            two("add.Tensor", tensor("d"), tensor("c"), "sum"),
+            two("mul.Tensor", tensor("sum"), number(0.797_884_560_802_865_4), "scaled"),
+            node("aten.tanh.default", &[("self", tensor("scaled"))], "t"),
+            two("add.Tensor", tensor("t"), number(1.0), "gate"),
+            two("mul.Tensor", tensor("d"), number(0.5), "half"),
+            two("mul.Tensor", tensor("half"), tensor("gate"), "y"),
+        ]);
+        let made = program(&["x"], nodes, "y");
+        let model = load(&made).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(model.graph().body.len(), 1, "dropout goes, and what is left is the activation");
+        let got = run(&made, &[rows(&[-2.0, -0.5, 0.0, 2.0])]);
+        for (got, want) in got.iter().zip([-0.045_402_29, -0.154_285_99, 0.0, 1.954_597_7]) {
+            assert!((got - want).abs() < 1e-6, "{got} is not {want}");
+        }
+    }
+}
+
 #[test]
 fn sizes_are_values_and_python_computes_with_them() {
     let mut size = node("aten.sym_size.int", &[("self", tensor("x")), ("dim", json!({"as_int": 0}))], "");

@@ -146,6 +146,9 @@ fn run(args: &Args) -> Result<i32, i32> {
     }
     if args.stats {
         eprintln!("stats: {} values copied because they were changed while shared", stark_vm::copies_on_write());
+        for line in stark_vm::mapped_functions() {
+            eprintln!("stats: parallel_tensor_map of {line}");
+        }
     }
     let status = match ended_by.map_or(0, |signal| signal.load(SeqCst)) {
         0 => status,

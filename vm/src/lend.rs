@@ -1,0 +1,39 @@
+//! The workers, lent to kernels: a tensor operation that splits its work is helped by workers with nothing else to do.
+
+use crate::program::Program;
+use crate::task::{TaskBody, TaskShared};
+use stark_kernels::{Crew, Lent, lend};
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// Takes pieces of a kernel until there are none.
+pub(crate) type Help = Arc<dyn Fn() + Send + Sync>;
+
+struct Workers(&'static Program);
+
+impl Crew for Workers {
+    fn n_others(&self) -> usize {
+        // Under a seed one thread runs everything.
+        self.0.scheduler().map_or(0, |scheduler| scheduler.n_workers() - 1)
+    }
+
+    fn call(&self, n: usize, help: Help) {
+        let Some(scheduler) = self.0.scheduler() else { return };
+        for _ in 0..n {
+            scheduler.spawn_elsewhere(TaskBody::helper(self.0, help.clone()), TaskShared::default());
+        }
+    }
+}
+
+thread_local! {
+    static IS_LENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From the first turn on, the kernels that this thread, a worker of `program`'s, starts are helped by the other workers.
+#[inline]
+pub(crate) fn workers_of(program: &'static Program) {
+    if !IS_LENT.get() {
+        IS_LENT.set(true);
+        lend(Arc::new(Lent(Workers(program))));
+    }
+}
