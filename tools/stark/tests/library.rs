@@ -29,7 +29,6 @@ fn main() {
         trials.push(Trial::test(path, move || check(&stark, path, &comments)));
     }
     trials.push(Trial::test("every public name says what it is", undocumented));
-    trials.push(Trial::test("the embedded trees are what a fresh parse gives", embedded));
     trials.push(Trial::test("the library and the examples are laid out by `stark fmt`", formatted));
     assert!(trials.len() > 20, "only {} files of the library have examples", trials.len());
     libtest_mimic::run(&args, trials).exit();
@@ -45,23 +44,6 @@ fn formatted() -> Result<(), Failed> {
             Err(format!("`stark fmt std/src examples` would change\n{}", String::from_utf8_lossy(&out.stdout)).into())
         }
     }
-}
-
-fn embedded() -> Result<(), Failed> {
-    use stark_syntax::source::SourceId;
-    assert_eq!(stark_std::SOURCES.len(), stark_std::TREES.len());
-    for ((path, text), (tree_path, tree)) in stark_std::SOURCES.iter().zip(stark_std::TREES) {
-        assert_eq!(path, tree_path);
-        let stored = stark_syntax::stored::read(tree, SourceId(3)).map_err(|e| format!("std/{path}.stark: {e}"))?;
-        let fresh = stark_syntax::parse(text, SourceId(3));
-        if format!("{:?}", stored.module) != format!("{:?}", fresh.module) {
-            return Err(format!("std/{path}.stark: the embedded tree is another").into());
-        }
-        let mut names = fresh.module_names;
-        names.sort();
-        assert_eq!(stored.module_names, names, "std/{path}.stark");
-    }
-    Ok(())
 }
 
 /// Public items and methods without a `///` line; of overloads one has it. What an impl of a trait does is said at the trait.
