@@ -28,12 +28,21 @@ impl Reader<'_> {
         parsed.module
     }
 
-    fn std_file(&mut self, path: &str, text: &str) -> Parsed {
-        let source = self.sources.add(format!("std/{path}.stark"), text);
-        let ast = self.parse(source, text);
+    /// The library was parsed when STARK was built: its text is kept to be shown, and never read here.
+    fn std_file(&mut self, path: &str, text: &'static str, tree: &[u8]) -> Parsed {
+        let source = self.sources.add_static(format!("std/{path}.stark"), text);
+        let stored =
+            stark_syntax::stored::read(tree, source).expect("the build wrote this tree, and a test reads each");
+        self.mentioned.extend(stored.module_names);
+        let ast = stored.module;
         let path_name = Rc::from(path.replace('/', "."));
         Parsed { path: path_name, imports: HashMap::new(), source, is_std: true, is_prelude: is_prelude(path), ast }
     }
+}
+
+/// The library's files: path, text, tree.
+fn std_files() -> impl Iterator<Item = (&'static str, &'static str, &'static [u8])> {
+    stark_std::SOURCES.iter().zip(stark_std::TREES).map(|((path, text), (_, tree))| (*path, *text, *tree))
 }
 
 fn is_prelude(path: &str) -> bool {
@@ -75,11 +84,9 @@ pub fn load(
 ) -> (Vec<Parsed>, usize) {
     let text = sources.text(root).to_string();
     let mut reader = Reader { sources, diagnostics, mentioned: HashSet::new() };
-    let mut library: Vec<Parsed> = stark_std::SOURCES
-        .iter()
-        .filter(|(path, _)| is_prelude(path))
-        .map(|(path, text)| reader.std_file(path, text))
-        .collect();
+    let (prelude, mut waiting): (Vec<_>, Vec<_>) = std_files().partition(|(path, ..)| is_prelude(path));
+    let mut library: Vec<Parsed> =
+        prelude.into_iter().map(|(path, text, tree)| reader.std_file(path, text, tree)).collect();
     let mut ast = reader.parse(root, &text);
     if let Some(entry) = entry {
         let earlier = entry.earlier.iter().map(|source| {
@@ -91,15 +98,13 @@ pub fn load(
     }
     let mut own = vec![own_module("", root, ast)];
     read_imports(&mut own, host, &mut reader);
-    let mut waiting: Vec<(&str, &str)> =
-        stark_std::SOURCES.iter().copied().filter(|(path, _)| !is_prelude(path)).collect();
     loop {
         let is_wanted = |path: &str| whole_library || reader.mentioned.contains(path);
-        let (wanted, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(path, _)| is_wanted(path));
+        let (wanted, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(path, ..)| is_wanted(path));
         if wanted.is_empty() {
             break;
         }
-        library.extend(wanted.into_iter().map(|(path, text)| reader.std_file(path, text)));
+        library.extend(wanted.into_iter().map(|(path, text, tree)| reader.std_file(path, text, tree)));
         waiting = others;
     }
     let root_idx = library.len();

@@ -3,24 +3,27 @@
 //! Every node has a span. Where the parser could not read something it leaves an `Error` node and a diagnostic, so there is always a tree.
 
 use crate::source::Span;
+use crate::stored;
+use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
 /// A name with its place.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ident {
+    #[serde(with = "stored::name")]
     pub name: Rc<str>,
     pub span: Span,
 }
 
 /// `a.b.c` or `A::b`: names in order. `geo.Point::new` in types and patterns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Path {
     pub segments: Vec<Ident>,
     pub span: Span,
 }
 
 /// One file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Module {
     /// Items and statements in the order they were written.
     pub items: Vec<Item>,
@@ -28,7 +31,7 @@ pub struct Module {
     pub doc: Option<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Item {
     pub kind: ItemKind,
     pub attributes: Vec<Attribute>,
@@ -38,14 +41,14 @@ pub struct Item {
 }
 
 /// `@name` or `@name(args)`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attribute {
     pub name: Ident,
     pub args: Vec<Arg>,
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ItemKind {
     /// A plain, `async`, or `spawn fn` with parameters (a task function). `spawn fn name(): …` without parameters is `Stmt::SpawnFn`.
     Fn(Fn),
@@ -75,7 +78,7 @@ pub enum ItemKind {
     Stmt(Stmt),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Import {
     /// `import a.b` / `import a.b as c`
     Module { path: Path, alias: Option<Ident> },
@@ -83,14 +86,14 @@ pub enum Import {
     Names { path: Path, names: Vec<(Ident, Option<Ident>)> },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FnKind {
     Plain,
     Async,
     Spawn,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fn {
     pub kind: FnKind,
     pub name: Ident,
@@ -101,7 +104,7 @@ pub struct Fn {
     pub body: Option<Block>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Param {
     pub mode: ParamMode,
     /// `self` for the receiver (with `ty` None).
@@ -111,7 +114,7 @@ pub struct Param {
     pub span: Span,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParamMode {
     Value,
     /// `&T`, `&self`
@@ -121,18 +124,18 @@ pub enum ParamMode {
 }
 
 /// `<T: Show + Ord, U>` with the bounds of a `where` clause already merged in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Generics {
     pub params: Vec<GenericParam>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GenericParam {
     pub name: Ident,
     pub bounds: Vec<Type>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Struct {
     pub name: Ident,
     pub generics: Generics,
@@ -140,7 +143,7 @@ pub struct Struct {
     pub methods: Vec<Method>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FieldDef {
     /// `mut` in an actor.
     pub mutable: bool,
@@ -151,7 +154,7 @@ pub struct FieldDef {
 }
 
 /// A function inside a struct, enum, trait, impl or actor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Method {
     pub attributes: Vec<Attribute>,
     pub doc: Option<String>,
@@ -159,7 +162,7 @@ pub struct Method {
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Enum {
     pub name: Ident,
     pub generics: Generics,
@@ -167,20 +170,20 @@ pub struct Enum {
     pub methods: Vec<Method>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VariantDef {
     pub name: Ident,
     pub fields: Vec<VariantField>,
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VariantField {
     pub name: Option<Ident>,
     pub ty: Type,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Trait {
     pub name: Ident,
     pub generics: Generics,
@@ -188,7 +191,7 @@ pub struct Trait {
     pub methods: Vec<Method>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Impl {
     pub generics: Generics,
     /// `impl Show for Point`; `None` for `impl Point:`.
@@ -197,7 +200,7 @@ pub struct Impl {
     pub methods: Vec<Method>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Actor {
     pub name: Ident,
     pub generics: Generics,
@@ -207,13 +210,13 @@ pub struct Actor {
 
 // --- types -------------------------------------------------------------------------------------------------------
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Type {
     pub kind: TypeKind,
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum TypeKind {
     /// `Int`, `Vec<Int>`, `geo.Point`, `Tensor<Float32>[32, batch]`.
     Path {
@@ -237,7 +240,7 @@ pub enum TypeKind {
 }
 
 /// A dimension in `Tensor<E>[…]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum DimExpr {
     Number(u64, Span),
     Name(Ident),
@@ -249,19 +252,19 @@ pub enum DimExpr {
 
 // --- statements --------------------------------------------------------------------------------------------------
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Block {
     pub stmts: Vec<Stmt>,
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stmt {
     pub kind: StmtKind,
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum StmtKind {
     Pass,
     // A statement is moved about and stands in a list: what would make it large is boxed.
@@ -318,14 +321,14 @@ pub enum StmtKind {
 }
 
 /// What `if` and `while` test: an expression, or `let P = e`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Condition {
     Expr(Box<Expr>),
     Let { pattern: Box<Pattern>, value: Box<Expr> },
 }
 
 /// `catch e: A | B: …`, `catch A: …`, `catch e: …`, `catch: …`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Catch {
     pub name: Option<Ident>,
     /// Empty: catches everything but cancelling.
@@ -336,7 +339,7 @@ pub struct Catch {
 }
 
 /// `zone.write() as v`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WithItem {
     pub value: Expr,
     pub name: Option<Ident>,
@@ -344,17 +347,18 @@ pub struct WithItem {
 
 // --- expressions -------------------------------------------------------------------------------------------------
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Expr {
     pub kind: ExprKind,
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ExprKind {
     Literal(Literal),
     FString(Vec<FPart>),
     /// A plain name.
+    #[serde(with = "stored::name")]
     Name(Rc<str>),
     SelfValue,
     /// `Type::name`, `Command::Reset`, `geo.Point::new`, `Stack<Int>::new`: the type's path and arguments, then the name.
@@ -459,13 +463,15 @@ pub enum ExprKind {
     Error,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Literal {
     /// The value, and a suffix such as `u8` when written.
-    Int(u128, Option<Rc<str>>),
-    Float(f64, Option<Rc<str>>),
+    Int(u128, #[serde(with = "stored::maybe_name")] Option<Rc<str>>),
+    Float(f64, #[serde(with = "stored::maybe_name")] Option<Rc<str>>),
     Bool(bool),
+    #[serde(with = "stored::name")]
     Str(Rc<str>),
+    #[serde(with = "stored::bytes")]
     Bytes(Rc<[u8]>),
     /// Nanoseconds.
     Duration(i64),
@@ -473,26 +479,28 @@ pub enum Literal {
     Unit,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum FPart {
+    #[serde(with = "stored::name")]
     Text(Rc<str>),
     /// `nested`: the parts of a format that holds values itself, as in `{x:{width}}`; `spec` is `None` then.
     Value {
         expr: Expr,
+        #[serde(with = "stored::maybe_name")]
         spec: Option<Rc<str>>,
         nested: Vec<FPart>,
         spec_span: Span,
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnaryOp {
     Neg,
     BitNot,
     Not,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BinaryOp {
     Add,
     Sub,
@@ -518,7 +526,7 @@ pub enum BinaryOp {
     Or,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Arg {
     pub name: Option<Ident>,
     pub mode: ParamMode,
@@ -526,7 +534,7 @@ pub struct Arg {
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Index {
     At(Expr),
     /// `a..b`, `..b`, `a..`, `..` inside an index.
@@ -538,13 +546,13 @@ pub enum Index {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum CompClause {
     For { pattern: Pattern, iterable: Expr },
     If(Expr),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Closure {
     pub params: Vec<Param>,
     /// `|(a, b)|`: the parameters that are taken apart, by their position.
@@ -553,7 +561,7 @@ pub struct Closure {
     pub body: ClosureBody,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ClosureBody {
     /// `|x| e`
     Expr(Expr),
@@ -561,7 +569,7 @@ pub enum ClosureBody {
     Block(Block),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Arm {
     pub pattern: Pattern,
     pub guard: Option<Expr>,
@@ -570,14 +578,14 @@ pub struct Arm {
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SelectArm {
     pub kind: SelectKind,
     pub body: Expr,
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum SelectKind {
     /// `p = ch.recv()` or `ch.recv()`: the operation is an expression, judged later (`recv`, `send` or `await`).
     Operation {
@@ -590,13 +598,13 @@ pub enum SelectKind {
 
 // --- patterns ----------------------------------------------------------------------------------------------------
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pattern {
     pub kind: PatternKind,
     pub span: Span,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum PatternKind {
     /// `_`
     Wildcard,
@@ -636,13 +644,13 @@ pub enum PatternKind {
     Error,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FieldPattern {
     pub name: Option<Ident>,
     pub pattern: Pattern,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ListRest {
     pub name: Option<Ident>,
     pub span: Span,

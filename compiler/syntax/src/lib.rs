@@ -8,6 +8,7 @@ pub mod lexer;
 pub mod parser;
 pub mod render;
 pub mod source;
+pub mod stored;
 pub mod token;
 pub mod visit;
 

@@ -1,5 +1,8 @@
 //! Texts and places in them.
 
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
 /// A text known to a compilation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct SourceId(pub u32);
@@ -28,12 +31,12 @@ pub struct SourceMap {
     sources: Vec<Source>,
 }
 
-/// A text, its path, and where its lines begin.
+/// A text, its path, and where its lines begin: most texts are never shown, so lines are looked for when they are first asked for.
 #[derive(Clone, Debug)]
 pub struct Source {
     pub path: String,
-    pub text: String,
-    line_starts: Vec<u32>,
+    pub text: Cow<'static, str>,
+    line_starts: OnceLock<Vec<u32>>,
 }
 
 /// A place as people count: line and column from 1, the column in characters.
@@ -50,10 +53,16 @@ impl SourceMap {
 
     /// Keeps a text. Ids count up from 0.
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> SourceId {
-        let text = text.into();
-        let mut line_starts = vec![0];
-        line_starts.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(i, _)| i as u32 + 1));
-        self.sources.push(Source { path: path.into(), text, line_starts });
+        self.keep(path.into(), Cow::Owned(text.into()))
+    }
+
+    /// Keeps a text that is part of the program: nothing is copied.
+    pub fn add_static(&mut self, path: impl Into<String>, text: &'static str) -> SourceId {
+        self.keep(path.into(), Cow::Borrowed(text))
+    }
+
+    fn keep(&mut self, path: String, text: Cow<'static, str>) -> SourceId {
+        self.sources.push(Source { path, text, line_starts: OnceLock::new() });
         SourceId(self.sources.len() as u32 - 1)
     }
 
@@ -88,6 +97,13 @@ impl SourceMap {
 }
 
 impl Source {
+    fn line_starts(&self) -> &[u32] {
+        self.line_starts.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(ends.map(|(i, _)| i as u32 + 1)).collect()
+        })
+    }
+
     /// The place of a byte; bytes past the end are at the end.
     pub fn place(&self, offset: u32) -> Place {
         let mut offset = (offset as usize).min(self.text.len());
@@ -95,29 +111,29 @@ impl Source {
             offset -= 1;
         }
         let line = self.line_of(offset as u32);
-        let start = self.line_starts[line - 1] as usize;
+        let start = self.line_starts()[line - 1] as usize;
         Place { line, column: self.text[start..offset].chars().count() + 1 }
     }
 
     /// The line of a byte, from 1.
     pub fn line_of(&self, offset: u32) -> usize {
-        self.line_starts.partition_point(|start| *start <= offset).max(1)
+        self.line_starts().partition_point(|start| *start <= offset).max(1)
     }
 
     pub fn n_lines(&self) -> usize {
-        self.line_starts.len()
+        self.line_starts().len()
     }
 
     /// A line's text without its end; lines count from 1.
     pub fn line(&self, line: usize) -> &str {
-        let Some(start) = line.checked_sub(1).and_then(|line| self.line_starts.get(line)) else { return "" };
-        let end = self.line_starts.get(line).map_or(self.text.len(), |end| *end as usize);
+        let Some(start) = line.checked_sub(1).and_then(|line| self.line_starts().get(line)) else { return "" };
+        let end = self.line_starts().get(line).map_or(self.text.len(), |end| *end as usize);
         self.text[*start as usize..end].trim_end_matches(['\n', '\r'])
     }
 
     /// Where a line begins; lines count from 1.
     pub fn line_start(&self, line: usize) -> u32 {
-        self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len() as u32)
+        self.line_starts().get(line.saturating_sub(1)).copied().unwrap_or(self.text.len() as u32)
     }
 }
 
