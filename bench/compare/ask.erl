@@ -3,7 +3,7 @@
 -mode(compile).
 adder(Total) ->
     receive {ask, From, Ref, N} -> From ! {Ref, Total + N}, adder(Total + N) end.
-ask(_, 100000, Last) -> Last;
+ask(_, 500000, Last) -> Last;
 ask(Adder, I, _) ->
     Ref = make_ref(),
     Adder ! {ask, self(), Ref, I},

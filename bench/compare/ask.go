@@ -12,7 +12,7 @@ func main() {
 		for m := range box { total += m.n; m.reply <- total }
 	}()
 	last := 0
-	for i := 0; i < 100000; i++ {
+	for i := 0; i < 500000; i++ {
 		reply := make(chan int, 1)
 		box <- ask{i, reply}
 		last = <-reply

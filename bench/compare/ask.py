@@ -13,7 +13,7 @@ async def main():
     task = asyncio.create_task(adder(box))
     loop = asyncio.get_running_loop()
     last = 0
-    for i in range(100000):
+    for i in range(500000):
         reply = loop.create_future()
         box.put_nowait((i, reply))
         last = await reply

@@ -6,7 +6,7 @@ func main() {
 	start := time.Now()
 	ch := make(chan int, 128)
 	go func() {
-		for i := 0; i < 500000; i++ { ch <- i }
+		for i := 0; i < 2000000; i++ { ch <- i }
 		close(ch)
 	}()
 	total := 0

@@ -10,7 +10,7 @@ main(_) ->
         First = spawn(fun() -> receive {right, R} -> node(R, Main) end end),
         Last = lists:foldl(fun(_, Right) -> spawn(fun() -> node(Right, Main) end) end, First, lists:seq(1, 999)),
         First ! {right, Last},
-        Last ! 200000,
+        Last ! 1000000,
         receive done -> ok end
     end),
     io:format("ms ~p~n", [T / 1000]).

@@ -15,7 +15,7 @@ func main() {
 			}
 		}(links[i], links[(i+1)%size])
 	}
-	links[0] <- 200000
+	links[0] <- 1000000
 	<-done
 	fmt.Println("ms", float64(time.Since(start).Microseconds())/1000)
 }

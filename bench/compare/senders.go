@@ -22,7 +22,7 @@ func main() {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for i := 0; i < 5000; i++ {
+			for i := 0; i < 10000; i++ {
 				ch <- i
 			}
 		}()

@@ -25,7 +25,7 @@ func skynet(out chan int, number, size int) {
 func main() {
 	start := time.Now()
 	out := make(chan int)
-	go skynet(out, 0, 100000)
+	go skynet(out, 0, 1000000)
 	fmt.Println(<-out)
 	fmt.Println("ms", float64(time.Since(start).Nanoseconds())/1e6)
 }

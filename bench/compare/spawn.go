@@ -4,7 +4,7 @@ import ("fmt"; "time")
 
 func main() {
 	start := time.Now()
-	const n = 100000
+	const n = 1000000
 	chans := make([]chan int, n)
 	for i := range chans {
 		c := make(chan int, 1)

@@ -1,8 +1,10 @@
 //! Benchmarks: the same program in STARK and in its peers, in one run, as ratios.
 //!
-//! Each program times its own work and prints `ms N` as its last line, so that starting up and compiling are not in the figure.
+//! Each program times its own work and prints `ms N` as its last line (`bytes N`, `us N`), so that starting up and compiling
+//! are not in the figure; of `hello` the whole process is.
 //! What is not installed is skipped by name. A ratio is STARK's median by the peer's: below 1 STARK is faster.
 
+mod goals;
 mod peers;
 
 use clap::Parser;
@@ -21,6 +23,9 @@ struct Args {
     /// Runs of each program; the median counts
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// A stark command that does not count what its loops spend, to tell what counting costs
+    #[arg(long, default_value = "target/uncounted/release/stark")]
+    uncounted: PathBuf,
     /// Write the figures as JSON there
     #[arg(long)]
     json: Option<PathBuf>,
@@ -40,18 +45,18 @@ fn main() {
         .filter(|p| p.extension().is_some_and(|e| e == "stark"))
         .collect();
     programs.sort();
-    let peers = peers::all(&stark, home);
+    let peers = peers::all(&stark, &args.uncounted, home);
     for peer in peers.iter().filter(|p| !p.is_there()) {
-        println!("skipped: {} ({} is not installed)", peer.name, peer.command);
+        println!("skipped: {} ({} is not there)", peer.name, peer.command);
     }
     let there: Vec<&Peer> = peers.iter().filter(|p| p.is_there()).collect();
-    println!("median of {} runs, ms; in brackets STARK's time by the peer's", args.runs);
+    println!("median of {} runs, ms (timer: us, memory: bytes); in brackets STARK's time by the peer's", args.runs);
     print!("{:<14}", "program");
     for peer in &there {
         print!("{:>20}", peer.name);
     }
     println!();
-    let mut rows = Vec::new();
+    let mut figures = goals::Figures::new();
     for program in programs {
         let name = program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if !name.contains(&args.filter) {
@@ -59,12 +64,11 @@ fn main() {
         }
         print!("{name:<14}");
         let mut stark_ms = None;
-        let mut row = serde_json::Map::new();
         for peer in &there {
             let outcome = peer.measure(&name, args.runs);
             let cell = match &outcome {
                 Outcome::Time { ms } => {
-                    row.insert(peer.name.to_string(), serde_json::json!(ms));
+                    figures.entry(name.clone()).or_default().insert(peer.name.to_string(), *ms);
                     match stark_ms {
                         None => {
                             stark_ms = Some(*ms);
@@ -84,10 +88,11 @@ fn main() {
             std::io::stdout().flush().ok();
         }
         println!();
-        rows.push(serde_json::json!({ "program": name, "ms": row }));
     }
+    println!();
+    goals::print(&figures);
     if let Some(path) = args.json {
-        let text = serde_json::to_string_pretty(&rows).expect("figures are plain JSON");
+        let text = serde_json::to_string_pretty(&figures).expect("figures are plain JSON");
         if let Err(error) = std::fs::write(&path, text) {
             eprintln!("error: cannot write {}: {error}", path.display());
             std::process::exit(2);

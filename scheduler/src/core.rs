@@ -12,7 +12,7 @@ use crate::blocking::{BlockingPool, Job};
 use crate::idle::Idle;
 use crate::metrics::{Metrics, WorkerMetrics};
 use crate::registry::Registry;
-use crate::seeded::Seeded;
+use crate::seeded::{Choices, Seeded};
 use crate::task::{Task, TaskRef};
 use crate::timer::{NEVER, TimerKey, Timers};
 use crate::worker;
@@ -49,7 +49,7 @@ impl<T: Task> Core<T> {
         budget: u32,
         blocking_limit: usize,
         stealers: Vec<Stealer<TaskRef<T>>>,
-        seed: Option<u64>,
+        seed: Option<(u64, Choices)>,
     ) -> Self {
         Self {
             budget,
@@ -65,7 +65,7 @@ impl<T: Task> Core<T> {
             blocking: BlockingPool::new(blocking_limit),
             stopping: AtomicBool::new(false),
             panic: Mutex::new(None),
-            seeded: seed.map(Seeded::new),
+            seeded: seed.map(|(seed, choices)| Seeded::new(seed, choices)),
         }
     }
 

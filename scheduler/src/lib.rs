@@ -5,7 +5,8 @@
 //! for (timers, files, devices, other tasks) ends in [`TaskRef::wake`].
 //!
 //! Reading order: [`task`] is what is run, `state` its life in one word, `worker` the loop that runs it, `idle` who
-//! sleeps and who is woken, [`scheduler`] the outside. `seeded` is the deterministic twin with the same interface.
+//! sleeps and who is woken, [`scheduler`] the outside. `seeded` is the deterministic twin with the same interface,
+//! [`schedule`] what it did, written down.
 
 pub mod task;
 
@@ -29,6 +30,8 @@ mod blocking;
 
 mod seeded;
 
+pub mod schedule;
+
 pub mod mailbox;
 
 pub mod metrics;
@@ -44,7 +47,9 @@ pub use core::{External, Handle};
 pub use mailbox::{Mailbox, MailboxSender, OnSend, Pop};
 pub use metrics::{Metrics, WorkerMetrics};
 pub use rng::Rng;
+pub use schedule::Schedule;
 pub use scheduler::{Config, RunOutcome, Scheduler};
+pub use seeded::Choices;
 pub use task::{Outcome, Task, TaskId, TaskRef, TaskState};
 pub use timer::TimerKey;
 pub use wait_reason::WaitReason;

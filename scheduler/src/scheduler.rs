@@ -7,6 +7,8 @@ use std::thread::JoinHandle;
 use crossbeam_deque::Worker as LocalQueue;
 
 use crate::core::{Core, Handle, Home};
+use crate::schedule::Taken;
+use crate::seeded::Choices;
 use crate::task::{Task, TaskRef};
 use crate::worker::Worker;
 
@@ -26,11 +28,19 @@ pub struct Config {
     pub blocking_limit: usize,
     /// Run everything on the thread that calls [`Scheduler::wait`], with virtual time and every choice from this seed.
     pub seed: Option<u64>,
+    /// With a seed: whether the schedule is drawn from it.
+    pub choices: Choices,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { n_workers: 0, budget: DEFAULT_BUDGET, blocking_limit: DEFAULT_BLOCKING_LIMIT, seed: None }
+        Self {
+            n_workers: 0,
+            budget: DEFAULT_BUDGET,
+            blocking_limit: DEFAULT_BLOCKING_LIMIT,
+            seed: None,
+            choices: Choices::Drawn,
+        }
     }
 }
 
@@ -67,7 +77,8 @@ impl<T: Task> Scheduler<T> {
         };
         let queues: Vec<_> = (0..n_workers).map(|_| LocalQueue::new_fifo()).collect();
         let stealers = queues.iter().map(LocalQueue::stealer).collect();
-        let core = Arc::new(Core::new(n_workers, config.budget.max(1), config.blocking_limit, stealers, config.seed));
+        let seed = config.seed.map(|seed| (seed, config.choices));
+        let core = Arc::new(Core::new(n_workers, config.budget.max(1), config.blocking_limit, stealers, seed));
         let shard = if config.seed.is_some() { 0 } else { n_workers };
         let mut scheduler = Self { home: Arc::new(Home { core, shard }), threads: Vec::new() };
         if config.seed.is_none() {
@@ -127,6 +138,11 @@ impl<T: Task> Scheduler<T> {
     pub fn is_quiet(&self) -> bool {
         let sleepers = self.home.core.idle.lock();
         !self.threads.is_empty() && sleepers.n_asleep() == self.threads.len() && self.home.core.is_quiet()
+    }
+
+    /// The switches that the twin has made, unless its choices are only drawn.
+    pub fn switches(&self) -> Vec<Taken> {
+        self.home.core.seeded.as_ref().map(|seeded| seeded.taken()).unwrap_or_default()
     }
 
     /// Stops the workers after the turns under way and drops what tasks are left.

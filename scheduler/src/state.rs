@@ -109,7 +109,12 @@ impl State {
 
     /// `Idle` or `Scheduled` to `Running`, when no worker is left to take it from a queue. Ends with `finish`.
     pub fn claim_waiting(&self) -> bool {
-        self.claim_idle() || self.0.compare_exchange(NOTIFIED, RUNNING, AcqRel, Relaxed).is_ok()
+        self.claim_idle() || self.claim_scheduled()
+    }
+
+    /// `Scheduled` to `Running`, by somebody who knows that no worker takes it from its queue meanwhile. Ends with `yield_now`.
+    pub fn claim_scheduled(&self) -> bool {
+        self.0.compare_exchange(NOTIFIED, RUNNING, AcqRel, Relaxed).is_ok()
     }
 
     pub fn read(&self) -> TaskState {

@@ -29,6 +29,11 @@ pub trait Task: Send + Sized + 'static {
     /// A panic here ends the whole run and comes out of [`crate::Scheduler::wait`]: a body that wants to outlive the
     /// panics of what it calls catches them itself.
     fn run(&mut self, cx: &mut Context<'_, Self>) -> Outcome;
+
+    /// Where it stands, for whoever reads a schedule.
+    fn place(&mut self) -> String {
+        String::new()
+    }
 }
 
 /// How a turn ended.
@@ -166,6 +171,17 @@ impl<T: Task> TaskRef<T> {
         // SAFETY: `claim_idle` moved the state to `Running`, and `_claim` ends that after the borrow has ended.
         let body = unsafe { &mut *self.0.body.get() };
         body.as_mut().map(look)
+    }
+
+    /// Looks at the body between two turns, for the twin, which gives all of them itself. `None`: it is done.
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if !self.0.state.claim_scheduled() {
+            return self.inspect(look);
+        }
+        // SAFETY: `claim_scheduled` moved the state to `Running`, and `yield_now` ends that when the borrow has ended.
+        let seen = unsafe { &mut *self.0.body.get() }.as_mut().map(look);
+        self.0.state.yield_now();
+        seen
     }
 
     pub(crate) fn core(&self) -> &Arc<Core<T>> {

@@ -33,4 +33,7 @@ pub use program::{Console, Options};
 pub use types::{TypeInfo, Types};
 pub use value::{Value, ValueRef};
 
+/// The schedules of the deterministic twin.
+pub use stark_scheduler::{Choices, schedule};
+
 pub use runtime::{Ended, Runtime, StartError};

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use stark_bundle::Assets;
 use stark_models::Tokenizer;
 use stark_profile::model::RecordOptions;
-use stark_scheduler::Handle;
+use stark_scheduler::{Choices, Handle};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub struct Options {
     pub n_workers: usize,
     /// Runs everything on one thread in an order that depends on this number alone, in virtual time.
     pub seed: Option<u64>,
+    /// With a seed: whether the order of the tasks is drawn from it.
+    pub choices: Choices,
     /// Bytes a task's values may take.
     pub heap_limit: usize,
     /// Bytes that all values, messages and tensors of the process may take together; `None`: no such limit.
@@ -50,6 +52,7 @@ impl Default for Options {
         Options {
             n_workers: 0,
             seed: None,
+            choices: Choices::Drawn,
             // Far above what a reasonable task holds, below what a small machine has.
             heap_limit: 8 << 30,
             memory: None,

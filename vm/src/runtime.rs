@@ -7,6 +7,7 @@ use crate::program::{Console, Options, Program};
 use crate::task::{EndCall, OnEnd, TaskBody, TaskCx, TaskShared};
 use parking_lot::Mutex;
 use stark_bytecode::{FuncId, VerifiedModule};
+use stark_scheduler::schedule::Taken;
 use stark_scheduler::{Config, Handle, RunOutcome, Scheduler, TaskRef};
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -59,12 +60,28 @@ pub enum Ended {
     Stopped,
 }
 
+impl Ended {
+    /// The exit status that tells it.
+    pub fn status(self) -> i32 {
+        match self {
+            Ended::Returned => 0,
+            Ended::Failed => 1,
+            Ended::Exit(status) => status,
+            Ended::Deadlock => DEADLOCK_STATUS,
+            // Whoever stops it from outside knows why.
+            Ended::Stopped => 0,
+        }
+    }
+}
+
 /// A virtual machine with its options.
 #[derive(Default)]
 pub struct Runtime {
     options: Options,
     running: Mutex<Option<Handle<TaskBody>>>,
     stopped: AtomicBool,
+    /// Of the run before.
+    switches: Mutex<Vec<Taken>>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -78,7 +95,12 @@ impl Runtime {
         if let Some(bytes) = options.memory {
             crate::heap::meter::set_budget(bytes);
         }
-        Runtime { options, running: Mutex::default(), stopped: AtomicBool::new(false) }
+        Runtime { options, running: Mutex::default(), stopped: AtomicBool::new(false), switches: Mutex::default() }
+    }
+
+    /// Where the twin did not just go on with the task that ran, in the run before; nothing when its choices are only drawn.
+    pub fn switches(&self) -> Vec<Taken> {
+        self.switches.lock().clone()
     }
 
     /// Ends the program that runs, from another thread: its tasks are dropped where they stand. Nothing runs here any
@@ -93,15 +115,11 @@ impl Runtime {
     /// Runs the program on the process's console; gives the exit status.
     pub fn run(&self, module: VerifiedModule, args: Vec<String>) -> Result<i32, StartError> {
         let code = load(module).map_err(StartError::Load)?;
-        let ended = self.run_function(code, code.entry, args, Console::process())?;
-        Ok(match ended {
-            Ended::Returned => 0,
-            Ended::Failed => 1,
-            Ended::Exit(status) => status,
-            Ended::Deadlock => DEADLOCK_STATUS,
-            // Whoever stops it from outside knows why.
-            Ended::Stopped => 0,
-        })
+        Ok(self.run_function(code, code.entry, args, Console::process())?.status())
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Runs one function without parameters as a program of its own: nothing is left of an earlier run.
@@ -114,7 +132,12 @@ impl Runtime {
     ) -> Result<Ended, StartError> {
         crate::panics::install_hook();
         let entry = code.funcs.get(function.index()).filter(|f| f.params().is_empty()).ok_or(StartError::NoEntry)?;
-        let config = Config { n_workers: self.options.n_workers, seed: self.options.seed, ..Config::default() };
+        let config = Config {
+            n_workers: self.options.n_workers,
+            seed: self.options.seed,
+            choices: self.options.choices.clone(),
+            ..Config::default()
+        };
         let scheduler = Scheduler::new(config).map_err(StartError::Threads)?;
         let program: &'static Program = Box::leak(Box::new(Program::new(code, self.options.clone(), args, console)));
         let _ = program.handle.set(scheduler.handle());
@@ -150,6 +173,7 @@ impl Runtime {
                 }
             }
         };
+        *self.switches.lock() = scheduler.switches();
         *self.running.lock() = None;
         program.flush();
         if program.options.observed {

@@ -11,6 +11,7 @@ use crate::observe;
 use crate::panics;
 use crate::program::Program;
 use crate::session::SessionBody;
+use crate::trace::TraceFrame;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
 use std::cell::Cell;
@@ -335,7 +336,9 @@ const TURN_COST: i64 = 50;
 
 /// How much of a turn's budget is used when `left` is left of it.
 pub(crate) fn spent(cx: &Context<'_, TaskBody>, left: i64) -> u32 {
-    (i64::from(cx.budget()) - left).max(TURN_COST) as u32
+    // The twin lends nothing, and names places in a task's progress by what was spent.
+    let least = if cx.is_seeded() { 0 } else { TURN_COST };
+    (i64::from(cx.budget()) - left).max(least) as u32
 }
 
 /// Ends a task after a panic outside its code. Nobody waits for it in vain, and the others never notice.
@@ -384,6 +387,18 @@ impl Task for TaskBody {
         });
         observed.end(cx, outcome);
         outcome
+    }
+
+    /// `file.stark:12 (in withdraw)`, of the innermost call that is not the library's.
+    fn place(&mut self) -> String {
+        let trace = self.frames.place();
+        let own = |frame: &&TraceFrame| frame.at.as_ref().is_some_and(|(file, ..)| !file.starts_with("std/"));
+        let frame = trace.frames.iter().find(own).or(trace.frames.first());
+        let Some(frame) = frame else { return self.title() };
+        match &frame.at {
+            Some((file, line, _)) => format!("{file}:{line} in {}", frame.function),
+            None => frame.function.to_string(),
+        }
     }
 }
 

@@ -129,7 +129,7 @@ pub struct CodeSpace {
     pub(crate) error_message: Option<MethodId>,
     /// The module's `dyn Error`, for wrapping faults.
     pub(crate) dyn_error: &'static TypeInfo,
-    pub(crate) entry: FuncId,
+    pub entry: FuncId,
 }
 
 /// Why a verified module cannot be run here.

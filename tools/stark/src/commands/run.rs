@@ -3,9 +3,12 @@
 use crate::load::Target;
 use crate::observe;
 use crate::start::{self, Policy, Ready};
+use crate::testing;
 use stark_bundle::{Assets, Bundle};
 use stark_bytecode::VerifiedModule;
 use stark_profile::model::{DEFAULT_MAX_ENTRIES, DEFAULT_RATE_HZ, RecordOptions};
+use stark_vm::schedule::Schedule;
+use stark_vm::{Choices, CodeSpace, Console, Ended, Runtime, StartError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -22,6 +25,12 @@ pub struct Args {
     /// Run on one thread in virtual time, every scheduling choice drawn from this seed
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Run under this schedule, as a failure has told it
+    #[arg(long, value_name = "SCHEDULE", conflicts_with = "seed")]
+    schedule: Option<Schedule>,
+    /// With --seed: when the program fails, run it again and again to find the fewest switches between tasks that make it fail
+    #[arg(long, requires = "seed")]
+    shrink: bool,
     /// Largest heap of one task, as 500000, 64K, 512M or 2G; passing it throws OutOfMemoryError in that task
     #[arg(long, value_name = "SIZE", value_parser = size)]
     heap_limit: Option<u64>,
@@ -121,6 +130,10 @@ fn run(args: &Args) -> Result<i32, i32> {
     };
     let mut options = options(args.workers)?;
     options.seed = args.seed;
+    if let Some(schedule) = &args.schedule {
+        options.seed = Some(schedule.seed);
+        options.choices = Choices::Followed(schedule.switches.clone());
+    }
     options.denied = policy.denied;
     if let Some(limit) = args.heap_limit {
         options.heap_limit = limit as usize;
@@ -139,10 +152,16 @@ fn run(args: &Args) -> Result<i32, i32> {
     let _server = if args.no_attach { None } else { attachable() };
     let runtime = runtime(options, ready.assets, &args.file);
     let ended_by = args.profile.as_ref().and_then(|_| observe::end_on_signal(runtime.clone()).ok());
-    let status = begin(&runtime, ready.module, args.args.clone(), &args.file)?;
+    let refused = |error: StartError| super::refuse(format!("{}: {error}", args.file.display()));
+    let code = stark_vm::load(ready.module).map_err(|error| refused(StartError::Load(error)))?;
+    let ended = runtime.run_function(code, code.entry, args.args.clone(), Console::process()).map_err(refused)?;
+    let status = ended.status();
     // What was done since the last time; the figures of a program that is over are of no use.
     if let Some(Err(reason)) = args.otlp.as_deref().map(|endpoint| observe::otlp::post_spans(endpoint, &name)) {
         eprintln!("note: the last traces could not be sent: {reason}");
+    }
+    if args.shrink && status != 0 {
+        shrink(args, code, &runtime, ended).map_err(refused)?;
     }
     if args.stats {
         eprintln!("stats: {} values copied because they were changed while shared", stark_vm::copies_on_write());
@@ -155,6 +174,32 @@ fn run(args: &Args) -> Result<i32, i32> {
         signal => 128 + signal,
     };
     Ok(args.profile.as_deref().and_then(save_recording).unwrap_or(status))
+}
+
+/// Tells the fewest switches between tasks with which the program still fails so; what it prints meanwhile is dropped.
+fn shrink(args: &Args, code: &'static CodeSpace, first: &Runtime, failed: Ended) -> Result<(), StartError> {
+    let run = |choices| {
+        let options = stark_vm::Options { choices, observed: false, record: None, ..first.options().clone() };
+        let (console, output) = testing::run::captured();
+        let runtime = Runtime::new(options);
+        let ended = runtime.run_function(code, code.entry, args.args.clone(), console)?;
+        let text = output.lock().map(|output| String::from_utf8_lossy(&output.kept).into_owned()).unwrap_or_default();
+        Ok((ended, testing::run::error_kind(&text).map(str::to_string), runtime.switches()))
+    };
+    let seed = args.seed.unwrap_or_default();
+    let (again, kind, _) = run(Choices::Drawn)?;
+    let found = testing::shrink::shrink(seed, |choices| {
+        let (ended, said, taken) = run(choices).ok()?;
+        (ended == failed && said == kind).then_some(taken)
+    });
+    match found {
+        Some((schedule, taken)) if again == failed => {
+            eprint!("{}", testing::shrink::tell(&taken));
+            eprintln!("again with: stark run --schedule {schedule} {}", args.file.display());
+        }
+        _ => eprintln!("it does not fail in the same way again: something outside takes part"),
+    }
+    Ok(())
 }
 
 /// What the environment says, and the number of workers that was asked for.

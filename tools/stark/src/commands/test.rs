@@ -1,6 +1,7 @@
 //! `stark test [FILE|FOLDER…]`
 
 use crate::testing::{self, Settings};
+use stark_vm::schedule::Schedule;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,9 +23,12 @@ pub struct Args {
     /// The seed of the first schedule
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Run each test under this many schedules, with seeds that count up; the first that fails is reported
+    /// Run each test under this many schedules, with seeds that count up; the first that fails is reported, with the fewest switches between tasks that make it fail
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     schedules: u64,
+    /// Run under this schedule, as a failure has told it
+    #[arg(long, value_name = "SCHEDULE", conflicts_with_all = ["seed", "schedules"])]
+    schedule: Option<Schedule>,
     /// Tests that run at the same time; by default one for each core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -32,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     timeout: f64,
     /// Run on this many threads and in real time instead, without a seed: for tests that need the network
-    #[arg(long, value_name = "N", conflicts_with_all = ["seed", "schedules"], value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["seed", "schedules", "schedule"], value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
     /// Refuse when a dependency is not as stark.lock says
     #[arg(long)]
@@ -51,6 +55,7 @@ pub fn main(args: &Args) -> i32 {
         filter: &args.filter,
         seed: args.seed,
         n_schedules: args.schedules,
+        schedule: args.schedule.as_ref(),
         workers: args.workers.map(usize::from),
         jobs,
         timeout,

@@ -4,12 +4,15 @@
 //! programs, spreads their tests over threads and reports in the order of the text.
 
 mod find;
-mod run;
+pub mod run;
+pub mod shrink;
 
 use crate::commands::{REFUSED, refuse};
 use crate::load::{self, Target};
-use run::{Outcome, Test};
+use run::{Order, Outcome, Test};
 use stark_compiler::TestEntry;
+use stark_vm::Choices;
+use stark_vm::schedule::{Schedule, Taken};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -22,11 +25,20 @@ pub struct Settings<'a> {
     pub filter: &'a str,
     pub seed: u64,
     pub n_schedules: u64,
+    /// This one only, instead of what seeds give.
+    pub schedule: Option<&'a Schedule>,
     /// Real threads and time instead of a seed.
     pub workers: Option<usize>,
     pub jobs: usize,
     pub timeout: Duration,
     pub locked: bool,
+}
+
+impl Settings<'_> {
+    /// Whether the order of the tasks is what is looked at.
+    fn asks_for_orders(&self) -> bool {
+        self.n_schedules > 1 || self.seed != 0
+    }
 }
 
 #[derive(Default)]
@@ -104,23 +116,52 @@ fn test_file(file: &Path, settings: &Settings, counts: &mut Counts) -> Result<()
 struct TestResult {
     outcome: Outcome,
     n_schedules: u64,
-    seed: u64,
     took: Duration,
+    /// Of a failure: how it comes again.
+    again: Again,
+}
+
+enum Again {
+    /// On real threads nobody knows.
+    Nothing,
+    Seed(u64),
+    /// With the places of its switches.
+    Schedule(Schedule, Vec<Taken>),
 }
 
 /// Stops at the first schedule that fails.
 fn under_schedules(test: &Test, settings: &Settings) -> TestResult {
+    if let Some(n_workers) = settings.workers {
+        let outcome = test.run(Order::Threads(n_workers));
+        return TestResult { took: outcome.took, outcome, n_schedules: 1, again: Again::Nothing };
+    }
+    if let Some(schedule) = settings.schedule {
+        let mut outcome = test.run(Order::Seed(schedule.seed, Choices::Followed(schedule.switches.clone())));
+        let again = Again::Schedule(schedule.clone(), std::mem::take(&mut outcome.switches));
+        return TestResult { took: outcome.took, outcome, n_schedules: 1, again };
+    }
     let mut took = Duration::ZERO;
     let mut n_schedules = 0;
     loop {
         let seed = settings.seed.wrapping_add(n_schedules);
-        let outcome = test.run(settings.workers.is_none().then_some(seed), settings.workers.unwrap_or(1));
+        let outcome = test.run(Order::Seed(seed, Choices::Drawn));
         took += outcome.took;
         n_schedules += 1;
-        if !outcome.passed() || n_schedules == settings.n_schedules {
-            return TestResult { outcome, n_schedules, seed, took };
+        if outcome.passed() && n_schedules < settings.n_schedules {
+            continue;
         }
+        let shrunk = if outcome.passed() || !settings.asks_for_orders() { None } else { shrink(test, seed, &outcome) };
+        let again = shrunk.map_or(Again::Seed(seed), |(schedule, taken)| Again::Schedule(schedule, taken));
+        return TestResult { outcome, n_schedules, took, again };
     }
+}
+
+/// The fewest switches of a seed's schedule with which the test still fails so.
+fn shrink(test: &Test, seed: u64, failed: &Outcome) -> Option<(Schedule, Vec<Taken>)> {
+    shrink::shrink(seed, |choices| {
+        let mut outcome = test.run(Order::Seed(seed, choices));
+        outcome.fails_like(failed).then(|| std::mem::take(&mut outcome.switches))
+    })
 }
 
 fn report(file: &Path, name: &str, result: &TestResult, settings: &Settings) {
@@ -142,8 +183,19 @@ fn report(file: &Path, name: &str, result: &TestResult, settings: &Settings) {
     if let Some(why) = why {
         println!("      {why}");
     }
-    if settings.workers.is_none() && (settings.n_schedules > 1 || settings.seed != 0) {
-        println!("      again with: stark test {} --filter {name} --seed {}", file.display(), result.seed);
+    let again = |options: String| {
+        println!("      again with: stark test {} --filter {name} {options}", file.display());
+    };
+    match &result.again {
+        Again::Seed(seed) if settings.asks_for_orders() => again(format!("--seed {seed}")),
+        Again::Schedule(schedule, taken) => {
+            shrink::tell(taken).lines().for_each(|line| println!("      {line}"));
+            if settings.schedule.is_none() {
+                again(format!("--seed {}", schedule.seed));
+            }
+            again(format!("--schedule {schedule}"));
+        }
+        Again::Nothing | Again::Seed(_) => {}
     }
 }
 

@@ -2,7 +2,8 @@
 
 use stark_bundle::Assets;
 use stark_bytecode::FuncId;
-use stark_vm::{CodeSpace, Console, Ended, Options, Runtime, StartError};
+use stark_vm::schedule::Taken;
+use stark_vm::{Choices, CodeSpace, Console, Ended, Options, Runtime, StartError};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
@@ -33,9 +34,22 @@ pub struct Outcome {
     /// More was printed than is kept.
     pub is_cut: bool,
     pub took: Duration,
+    /// Where its schedule is no matter of course, when that was asked for.
+    pub switches: Vec<Taken>,
+}
+
+/// On what it runs.
+pub enum Order {
+    Threads(usize),
+    Seed(u64, Choices),
 }
 
 impl Outcome {
+    /// Whether `other` failed in the same way: with the same kind of error, a deadlock, a status.
+    pub fn fails_like(&self, other: &Outcome) -> bool {
+        !self.passed() && self.end == other.end && error_kind(&self.text) == error_kind(&other.text)
+    }
+
     pub fn passed(&self) -> bool {
         self.end == Ok(Ended::Returned)
     }
@@ -53,14 +67,14 @@ impl Outcome {
 }
 
 impl Test {
-    /// Runs it on the seeded scheduler, or without a seed on `n_workers` threads.
-    pub fn run(&self, seed: Option<u64>, n_workers: usize) -> Outcome {
-        let options =
-            Options { n_workers, seed, dir: self.dir.clone(), assets: self.assets.clone(), ..Options::default() };
+    pub fn run(&self, order: Order) -> Outcome {
+        let mut options = Options { dir: self.dir.clone(), assets: self.assets.clone(), ..Options::default() };
+        match order {
+            Order::Threads(n_workers) => options.n_workers = n_workers,
+            Order::Seed(seed, choices) => (options.seed, options.choices) = (Some(seed), choices),
+        }
         let runtime = Arc::new(Runtime::new(options));
-        let output = Arc::new(Mutex::new(Output::default()));
-        let console =
-            Console { out: Box::new(Sink(output.clone())), err: Box::new(Sink(output.clone())), has_input: false };
+        let (console, output) = captured();
         let (sender, receiver) = mpsc::channel();
         let begun = Instant::now();
         let (test, theirs) = (self.clone(), runtime.clone());
@@ -85,15 +99,29 @@ impl Test {
             },
         };
         let took = begun.elapsed();
+        let switches = runtime.switches();
         let output = output.lock().map(|mut o| std::mem::take(&mut *o)).unwrap_or_default();
-        Outcome { end, text: String::from_utf8_lossy(&output.kept).into_owned(), is_cut: output.is_cut, took }
+        Outcome { end, text: String::from_utf8_lossy(&output.kept).into_owned(), is_cut: output.is_cut, took, switches }
     }
+}
+
+/// The kind in the last `error: Kind: message`.
+pub fn error_kind(text: &str) -> Option<&str> {
+    let said = text.lines().rev().find_map(|line| line.strip_prefix("error: "))?;
+    said.split(':').next()
+}
+
+/// A console whose output is kept.
+pub fn captured() -> (Console, Arc<Mutex<Output>>) {
+    let output = Arc::new(Mutex::new(Output::default()));
+    let (out, err) = (Box::new(Sink(output.clone())), Box::new(Sink(output.clone())));
+    (Console { out, err, has_input: false }, output)
 }
 
 /// What a test wrote, up to a limit.
 #[derive(Default)]
-struct Output {
-    kept: Vec<u8>,
+pub struct Output {
+    pub kept: Vec<u8>,
     is_cut: bool,
 }
 

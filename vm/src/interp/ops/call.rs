@@ -35,18 +35,18 @@ handlers! {
     call(m, ip, regs, budget, w) {
         let func = *ip as *const Func;
         let callee = regs.add(b(w));
-        if budget <= 0 {
+        if is_spent(budget) {
             return spent(m, ip, regs);
         }
         if (callee as usize) + (*func).frame_size * 8 > (*m).stack_end as usize {
             return grow(m, ip, regs, budget, func);
         }
         let entry = enter_func(ip, callee, b(w), func);
-        go!(m, entry, callee, budget - 1)
+        go!(m, entry, callee, after_one(budget))
     }
 
     call_closure(m, ip, regs, budget, w) {
-        if budget <= 0 {
+        if is_spent(budget) {
             return spent(m, ip, regs);
         }
         let closure = get(regs, c(w)) as *const ClosureObj;
@@ -64,11 +64,11 @@ handlers! {
             *callee.add(first + i) = bits;
         }
         let entry = enter_func(ip, callee, b(w), func);
-        go!(m, entry, callee, budget - 1)
+        go!(m, entry, callee, after_one(budget))
     }
 
     call_dyn(m, ip, regs, budget, w) {
-        if budget <= 0 {
+        if is_spent(budget) {
             return spent(m, ip, regs);
         }
         let method = *ip as *const BoundMethod;
@@ -93,7 +93,7 @@ handlers! {
             set(regs, c(w), inner as *const TypeInfo as u64);
         }
         let entry = enter_func(ip, callee, b(w), func);
-        go!(m, entry, callee, budget - 1)
+        go!(m, entry, callee, after_one(budget))
     }
 
     /// `take_back` of `&mut self` after a call on a dynamic value: puts the value into a box again.

@@ -60,10 +60,10 @@ macro_rules! compare_and_jump_back {
             if !result {
                 return go!(m, after, regs, budget);
             }
-            if budget <= 0 {
+            if is_spent(budget) {
                 return spent(m, ip, regs);
             }
-            go!(m, after.offset(distance(target)), regs, budget - 1)
+            go!(m, after.offset(distance(target)), regs, after_one(budget))
         }
     } )* };
 }

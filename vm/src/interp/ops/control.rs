@@ -8,10 +8,10 @@ handlers! {
     }
 
     jump_back(m, ip, regs, budget, w) {
-        if budget <= 0 {
+        if is_spent(budget) {
             return spent(m, ip, regs);
         }
-        go!(m, ip.offset(distance(w)), regs, budget - 1)
+        go!(m, ip.offset(distance(w)), regs, after_one(budget))
     }
 
     jump_if(m, ip, regs, budget, w) {
@@ -32,20 +32,20 @@ handlers! {
         if get(regs, a(w)) == 0 {
             return go!(m, ip, regs, budget);
         }
-        if budget <= 0 {
+        if is_spent(budget) {
             return spent(m, ip, regs);
         }
-        go!(m, ip.offset(distance(w)), regs, budget - 1)
+        go!(m, ip.offset(distance(w)), regs, after_one(budget))
     }
 
     jump_back_if_not(m, ip, regs, budget, w) {
         if get(regs, a(w)) != 0 {
             return go!(m, ip, regs, budget);
         }
-        if budget <= 0 {
+        if is_spent(budget) {
             return spent(m, ip, regs);
         }
-        go!(m, ip.offset(distance(w)), regs, budget - 1)
+        go!(m, ip.offset(distance(w)), regs, after_one(budget))
     }
 
     return_scalar(m, ip, regs, budget, w) {

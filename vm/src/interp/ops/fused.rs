@@ -86,7 +86,7 @@ handlers! {
     /// `add_int_imm`, `lt_int` of the sum, and a jump back: the end of a counting loop.
     step_lt_int_jump_back_if(m, ip, regs, budget, w) {
         // First: after a pause all of it runs again.
-        if budget <= 0 {
+        if is_spent(budget) {
             return spent(m, ip, regs);
         }
         let compare = *ip;
@@ -101,7 +101,7 @@ handlers! {
         if !result {
             return go!(m, after, regs, budget);
         }
-        go!(m, after.offset(distance(target)), regs, budget - 1)
+        go!(m, after.offset(distance(target)), regs, after_one(budget))
     }
 
     /// `add_int_imm` and `arg` with the sum.

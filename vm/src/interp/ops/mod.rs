@@ -86,6 +86,22 @@ unsafe fn fault(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, fa
     Exit::Fault
 }
 
+/// A build that does not count (the feature `uncounted`) tells what counting costs. Nothing ends a turn there: it is for
+/// that figure of the benchmarks alone.
+const COUNTS: bool = !cfg!(feature = "uncounted");
+
+/// Whether a call or a backward jump ends the turn.
+#[inline(always)]
+fn is_spent(budget: i64) -> bool {
+    COUNTS && budget <= 0
+}
+
+/// What is left after a call or a backward jump.
+#[inline(always)]
+fn after_one(budget: i64) -> i64 {
+    if COUNTS { budget - 1 } else { budget }
+}
+
 /// Leaves because the budget is spent; the instruction will be run again from its start.
 #[cold]
 #[inline(never)]
