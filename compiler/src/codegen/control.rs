@@ -185,6 +185,12 @@ impl<'p> FnBuilder<'_, 'p> {
                 }
             }
             ExprKind::Unary { op: hir::UnaryOp::Not, operand } => self.branch(operand, !when, target),
+            // Decided here: behind a `while true` nothing is reached, and the verifier must see that.
+            ExprKind::Lit(hir::Lit::Bool(value)) => {
+                if *value == when {
+                    self.jump(target);
+                }
+            }
             _ => {
                 let value = self.operand(cond);
                 if when {
