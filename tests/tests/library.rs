@@ -49,6 +49,11 @@ impl Scope {
             }
             TypeKind::Tuple(items) => format!("({})", list(items)),
             TypeKind::Ref { inner, .. } => self.show(inner, self_ty),
+            TypeKind::Fn { params, ret } => {
+                let params: Vec<String> = params.iter().map(|(_, ty)| self.show(ty, self_ty)).collect();
+                let ret = ret.as_ref().map_or("()".into(), |ty| self.show(ty, self_ty));
+                format!("fn({}) -> {ret}", params.join(", "))
+            }
             other => panic!("a native with a parameter of type {other:?}"),
         }
     }
