@@ -60,6 +60,14 @@ fn main() {
         add(&name, true, Box::new(move |models| digits(&repository, models, file, input, right)));
     }
     let repository = root.clone();
+    add(
+        "the batched service reads the digits of all its clients",
+        false,
+        Box::new(move |_| {
+            expect(&repository, &["run", "examples/batched_service.stark"], "934 of 960 digits read correctly")
+        }),
+    );
+    let repository = root.clone();
     add("the generator tells the reference stories", true, Box::new(move |models| stories(&repository, models)));
     libtest_mimic::run(&args, trials).exit();
 }

@@ -5,7 +5,7 @@
 //! from it), and what is found stands for as many allocations of its size as the chance says. Whoever made it asks
 //! `is_found` afterwards, where it is known which line of the program that was.
 //!
-//! Off, the count is never used up: an allocation costs a subtraction and a jump not taken, which no benchmark shows.
+//! Off, the count is never used up: an allocation costs a subtraction and a jump not taken.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
