@@ -322,6 +322,11 @@ impl Call {
             let text = describe(machine, error);
             machine.task().program().eprint(&text);
         }
+        if let TaskEnd::Failed(error) = &end {
+            if let Some(me) = machine.task().me().cloned() {
+                observe::failed(me.id().0, || summary(machine, error));
+            }
+        }
         match self.on_end.take() {
             Some(OnEnd::Promise(promise)) => promise.end(machine.task(), end),
             Some(OnEnd::Call(call)) => call(machine.task(), end),

@@ -1,4 +1,4 @@
-//! Traces as a collector gets them: OTLP over HTTP, read back by the rules of the protocol.
+//! Traces and logs as a collector gets them: OTLP over HTTP, read back by the rules of the protocol.
 
 mod built;
 
@@ -54,16 +54,49 @@ fn collect(stream: TcpStream, posts: &mut Vec<(String, Value)>) {
         assert!(head.contains(&"content-type: application/json".to_string()), "{head:?}");
         let path = head[0].split(' ').nth(1).expect("a path").to_string();
         posts.push((path, serde_json::from_slice(&body).expect("JSON")));
-        write!(reader.get_mut(), "HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{{}}").expect("answered");
+        write!(reader.get_mut(), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{{}}").expect("answered");
     }
 }
 
-/// Runs the program and gives the spans that came.
-fn spans(options: &[&str]) -> (Output, Vec<Value>) {
+/// Fails for odd numbers, alone and in batches, and logs what it does.
+const FAILING: &str = "
+import log
+
+actor Half:
+    fn on_receive(n: Int) -> Int:
+        log.info(\"asked\", {\"n\": n})
+        if n % 2 == 1: throw ValueError::new(f\"{n} is odd\")
+        return n / 2
+
+actor Halves:
+    @batch(max_size = 4, max_delay = 20ms)
+    fn on_batch(n: Vec<Int>) -> Vec<Int>:
+        let mut out: Vec<Int> = []
+        for x in n:
+            if x % 2 == 1: throw ValueError::new(f\"{x} is odd\")
+            out.push(x / 2)
+        return out
+
+fn told() -> Int: throw ValueError::new(\"as it was told\")
+
+fn main():
+    let half = spawn_actor(Half::new())
+    print(half.ask(4).await)
+    print((try: half.ask(5).await catch ValueError: -1))
+    let halves = spawn_actor(Halves::new())
+    let asked = [halves.ask(n) for n in [2, 4, 7, 8]]
+    for answer in asked: print((try: answer.await catch ValueError: -1))
+    let failing = spawn told()
+    print((try: failing.await catch ValueError: -1))
+    log.warn(\"outside\")
+";
+
+/// Runs a program and gives what was posted.
+fn posts(program: &str, options: &[&str]) -> (Output, Vec<(String, Value)>) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("traced.stark");
     let model = root().join("tests/data/models/digits_mlp.pt");
-    std::fs::write(&file, PROGRAM.replace("MODEL", &model.display().to_string())).expect("written");
+    std::fs::write(&file, program.replace("MODEL", &model.display().to_string())).expect("written");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     let collector = std::thread::spawn(move || {
@@ -82,12 +115,25 @@ fn spans(options: &[&str]) -> (Output, Vec<Value>) {
         Command::new(stark()).args(["run", "--otlp", &endpoint]).args(options).arg(&file).output().expect("stark");
     drop(TcpStream::connect(endpoint.trim_start_matches("http://")).expect("the collector"));
     let posts = collector.join().expect("it collects");
-    let traces = posts.iter().filter(|(path, _)| path == "/v1/traces");
+    assert!(!String::from_utf8_lossy(&out.stderr).contains("could not be sent"), "{out:?}");
+    (out, posts)
+}
+
+/// What all posts to `/v1/WHAT` hold.
+fn all(posts: &[(String, Value)], what: &str, outer: [&str; 3]) -> Vec<Value> {
+    let of_kind = posts.iter().filter(|(path, _)| *path == format!("/v1/{what}"));
     let of_post = |(_, body): &(String, Value)| -> Vec<Value> {
-        assert_eq!(body["resourceSpans"][0]["resource"]["attributes"][0]["key"], "service.name");
-        body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().expect("spans").clone()
+        assert_eq!(body[outer[0]][0]["resource"]["attributes"][0]["key"], "service.name");
+        body[outer[0]][0][outer[1]][0][outer[2]].as_array().expect("an array").clone()
     };
-    (out, traces.flat_map(of_post).collect())
+    of_kind.flat_map(of_post).collect()
+}
+
+/// Runs the program and gives the spans that came.
+fn spans(options: &[&str]) -> (Output, Vec<Value>) {
+    let (out, posts) = posts(PROGRAM, options);
+    let spans = all(&posts, "traces", ["resourceSpans", "scopeSpans", "spans"]);
+    (out, spans)
 }
 
 #[test]
@@ -141,4 +187,36 @@ fn nothing_is_traced_with_a_share_of_0_and_a_wrong_share_is_refused() {
     let (out, _) = spans(&["--trace-share", "2"]);
     assert_eq!(out.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&out.stderr).contains("a share is a number from 0 to 1"));
+}
+
+#[test]
+fn what_fails_says_so_on_its_span_and_lines_of_the_log_name_the_span_they_were_written_in() {
+    let (out, posts) = posts(FAILING, &["--trace-share", "1"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "2\n-1\n1\n2\n-1\n4\n-1\n");
+    let spans = all(&posts, "traces", ["resourceSpans", "scopeSpans", "spans"]);
+    let failed = |name: &str| -> Vec<&str> {
+        let named = spans.iter().filter(|span| span["name"] == name && span["status"]["code"] == 2);
+        let mut found: Vec<&str> = named.map(|span| span["status"]["message"].as_str().expect("a reason")).collect();
+        found.sort_unstable();
+        found
+    };
+    let count = |name: &str| spans.iter().filter(|span| span["name"] == name).count();
+    // Each ask that failed, and none that was answered.
+    assert_eq!(failed("send"), ["ValueError: 5 is odd", "ValueError: 7 is odd"]);
+    assert_eq!(count("send"), 6);
+    assert_eq!(failed("on_receive"), ["ValueError: 5 is odd"]);
+    // The batch as a whole failed, its half with the seven, and the seven alone; of each message one span.
+    let batches = failed("on_batch");
+    assert!(batches.len() >= 3 && batches.iter().all(|why| *why == "ValueError: 7 is odd"), "{batches:?}");
+    assert_eq!(failed("told"), ["ValueError: as it was told"]);
+
+    let lines = all(&posts, "logs", ["resourceLogs", "scopeLogs", "logRecords"]);
+    let texts: Vec<&str> = lines.iter().map(|line| line["body"]["stringValue"].as_str().expect("a text")).collect();
+    assert_eq!(texts, ["asked", "asked", "outside"]);
+    assert_eq!((&lines[0]["severityNumber"], &lines[2]["severityText"]), (&9.into(), &"WARN".into()));
+    assert_eq!(lines[1]["attributes"][0]["value"]["stringValue"], "5");
+    let working = spans.iter().find(|span| span["spanId"] == lines[1]["spanId"]).expect("the span of the handler");
+    assert_eq!((&working["name"], &working["traceId"]), (&"on_receive".into(), &lines[1]["traceId"]));
+    assert!(lines[2].get("traceId").is_none());
 }

@@ -213,7 +213,7 @@ impl ActorBody {
                     return Outcome::Done;
                 }
                 Turn::Done(TaskEnd::Returned(value)) => {
-                    self.handling.end(machine.task());
+                    self.handling.end();
                     budget = machine.budget - MESSAGE_COST;
                     self.state = machine.take_final(0);
                     self.before = None;
@@ -222,8 +222,8 @@ impl ActorBody {
                     }
                 }
                 Turn::Done(TaskEnd::Failed(error)) => {
-                    self.handling.end(machine.task());
                     budget = machine.budget - MESSAGE_COST;
+                    self.handling.fail(|| summary(machine, &error));
                     // Behind the clone the failed call may have left holes.
                     self.state = self.before.take().map(|state| *state);
                     if self.failed(machine, error) == Life::Over {
@@ -284,6 +284,7 @@ impl ActorBody {
     fn kill(&mut self, machine: &mut Machine) -> Outcome {
         machine.abandon();
         let gave = std::mem::replace(&mut self.doing, Doing::Idle);
+        self.handling.fail(|| "its actor was killed".to_string());
         self.cell.close(Ended::Killed);
         gave.fail_open(&self.cell, || self.cell.gone());
         let _ = self.end();
@@ -293,6 +294,7 @@ impl ActorBody {
     /// Ends after a panic in a turn: what is known of the state is not to be trusted.
     pub fn break_off(&mut self, machine: &mut Machine, error: Value) -> Outcome {
         self.report(machine, &error, "");
+        self.handling.fail(|| summary(machine, &error));
         let doing = std::mem::replace(&mut self.doing, Doing::Idle);
         self.cell.close(Parcel::pack(error).map_or(Ended::Stopped, Ended::Failed));
         doing.fail_open(&self.cell, || self.cell.gone());
@@ -309,6 +311,7 @@ impl ActorBody {
         machine.abandon();
         let doing = std::mem::replace(&mut self.doing, Doing::Idle);
         let text = format!("actor {} was begun again by its supervisor", self.cell.name());
+        self.handling.fail(|| text.clone());
         doing.fail_open(&self.cell, || self.cell.refusal(&text));
         self.cell.stats.lock().count_restart();
         self.start(machine, first);

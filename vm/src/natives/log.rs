@@ -1,16 +1,20 @@
-//! What the module `log` writes and how: settings of the process, since lines of all tasks go to one place.
+//! What the module `log` writes and how: settings of the process, since lines of all tasks go to one place; and the way
+//! of its lines to OpenTelemetry.
 //!
 //! `STARK_LOG` is read when the first line is about to be written: a level, `json`, or both (`debug,json`).
 
 use super::support::{Outcome, answers};
 use super::{NativeCx, NativeRow};
 use crate::fault::Fault;
+use crate::observe;
 use crate::value::Value;
 use parking_lot::Mutex;
 
 pub(super) const TABLE: &[NativeRow] = answers! {
     log_settings "() -> (Int, Bool)";
     log_configure "(Int, Bool) -> ()";
+    log_is_kept "() -> Bool";
+    log_keep "(Int, String, Map<String, String>) -> ()";
 };
 
 /// From the lowest to none at all; the number is the position.
@@ -63,6 +67,20 @@ fn log_configure(cx: &NativeCx<'_>) -> Outcome {
         return Err(Fault::value(format!("there is no level {level}")));
     }
     *SETTINGS.lock() = Some(Settings { level, json: cx.bool(1) });
+    Ok(Value::unit())
+}
+
+/// Whether lines are sent elsewhere, too.
+fn log_is_kept(_: &NativeCx<'_>) -> Outcome {
+    Ok(Value::bool(observe::log_is_kept()))
+}
+
+fn log_keep(cx: &NativeCx<'_>) -> Outcome {
+    let level = u8::try_from(cx.int(0)).ok().filter(|&level| usize::from(level) < LEVELS.len() - 1);
+    let level = level.ok_or_else(|| Fault::value(format!("there are no lines of level {}", cx.int(0))))?;
+    let fields = cx.map(2).iter().map(|(name, value)| (name.str().to_string(), value.str().to_string()));
+    let task = cx.task.me().map_or(0, |me| me.id().0);
+    observe::logged(task, level, cx.str(1), fields.collect());
     Ok(Value::unit())
 }
 

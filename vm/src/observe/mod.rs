@@ -7,7 +7,7 @@
 //! Allocations are found by their bytes (`heap::sampled`) and noted by the instruction that made them.
 //!
 //! Reading order: this file is what the rest of the VM calls, `recorder` what is kept, `chain` who awaits a task,
-//! `models` the figures of models, `control` beginning and ending a recording, `status` questions without one, `serve`
+//! `models` the figures of models, `spans` and `logs` what OpenTelemetry is sent, `control` beginning and ending a recording, `status` questions without one, `serve`
 //! the socket.
 
 mod recorder;
@@ -17,6 +17,8 @@ mod chain;
 mod models;
 
 mod spans;
+
+mod logs;
 
 mod control;
 
@@ -40,11 +42,13 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 pub use control::take_recording;
+pub use logs::{LogLine, keep_log, take_log};
 pub use serve::{Server, serve};
 pub use spans::{Span, SpanKind, take_spans, trace};
 pub use status::{stats, tasks};
 
 pub(crate) use control::{program_begins, program_ended};
+pub(crate) use logs::{log_is_kept, logged};
 pub(crate) use models::predict;
 
 /// Samples, calls of models and batches are noted.
@@ -204,6 +208,14 @@ pub(crate) fn spawned(cx: &TaskCx, task: &TaskRef<TaskBody>, what: impl FnOnce()
     }
 }
 
+/// A task is about to end with an error.
+#[inline]
+pub(crate) fn failed(task: u64, error: impl FnOnce() -> String) {
+    if spans::is_on() {
+        spans::task_failed(task, error());
+    }
+}
+
 /// `task` was begun for what the task of `cx` does.
 #[inline]
 pub(crate) fn begun_for(cx: &TaskCx, task: &TaskRef<TaskBody>, what: &str) {
@@ -245,6 +257,8 @@ pub(crate) struct Handling(Option<Box<Begun>>);
 
 struct Begun {
     at: u64,
+    task: u64,
+    worker: u32,
     actor: u64,
     handler: &'static HandlerDesc,
     sent: Vec<Instant>,
@@ -268,33 +282,44 @@ impl Handling {
     fn noted(cx: &TaskCx, actor: u64, handler: &'static HandlerDesc, sent: Vec<Instant>) -> Handling {
         let task = cx.me().map_or(0, |me| me.id().0);
         let spans = if spans::is_on() { spans::handled(task, actor, &handler.name, &sent) } else { Vec::new() };
-        Handling(Some(Box::new(Begun { at: recorder::now(), actor, handler, sent, spans })))
+        let (at, worker) = (recorder::now(), cx.worker() as u32);
+        Handling(Some(Box::new(Begun { at, task, worker, actor, handler, sent, spans })))
     }
 
+    /// The handler came back.
     #[inline]
-    pub fn end(&mut self, cx: &TaskCx) {
+    pub fn end(&mut self) {
         if let Some(begun) = self.0.take() {
-            begun.end(cx);
+            begun.end(None);
+        }
+    }
+
+    /// The handler threw, or its actor was ended while it worked.
+    #[inline]
+    pub fn fail(&mut self, error: impl FnOnce() -> String) {
+        if let Some(begun) = self.0.take() {
+            begun.end(Some(&error()));
         }
     }
 }
 
 impl Begun {
     #[cold]
-    fn end(self: Box<Begun>, cx: &TaskCx) {
-        let dur = recorder::now().saturating_sub(self.at);
-        if !self.spans.is_empty() {
-            spans::answered(cx.me().map_or(0, |me| me.id().0), self.actor, self.spans);
+    fn end(self: Box<Begun>, error: Option<&str>) {
+        let Begun { at, task, worker, actor, handler, sent, spans } = *self;
+        let dur = recorder::now().saturating_sub(at);
+        if !spans.is_empty() {
+            spans::answered(task, actor, sent.len(), spans, error);
         }
-        if self.handler.batch.is_some() && is_recording() {
-            let arrivals = self.sent.iter().map(|&sent| recorder::since_began(sent)).collect();
-            recorder::batch(Batch { actor: self.actor, at: self.at, dur, arrivals });
+        if handler.batch.is_some() && is_recording() {
+            let arrivals = sent.iter().map(|&sent| recorder::since_began(sent)).collect();
+            recorder::batch(Batch { actor, at, dur, arrivals });
         }
         if is_tracing() {
-            let (task, what) = (cx.me().map_or(0, |me| me.id().0), recorder::name(&self.handler.name));
-            for &sent in &self.sent {
-                let (kind, id) = (EventKind::Handle, message_id(self.actor, sent));
-                recorder::event(Event { kind, at: self.at, dur, task, worker: cx.worker() as u32, what, id });
+            let what = recorder::name(&handler.name);
+            for sent in sent {
+                let (kind, id) = (EventKind::Handle, message_id(actor, sent));
+                recorder::event(Event { kind, at, dur, task, worker, what, id });
             }
         }
     }

@@ -55,7 +55,7 @@ pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<V
     count(model.file(), rows, dur, result.is_err());
     if spans::is_on() {
         let task = cx.me().map_or(0, |me| me.id().0);
-        spans::predicted(task, begun, model.file(), rows, result.is_err());
+        spans::predicted(task, begun, model.file(), rows, result.as_ref().err().map(ToString::to_string));
     }
     if recorded {
         let (at, task) = (recorder::since_began(begun), cx.me().map_or(0, |me| me.id().0));

@@ -37,7 +37,8 @@ pub struct Span {
     pub kind: SpanKind,
     pub began_unix_ns: u64,
     pub ended_unix_ns: u64,
-    pub has_failed: bool,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
     pub attributes: Vec<(&'static str, String)>,
 }
 
@@ -54,6 +55,7 @@ pub(super) struct Open {
     began: Instant,
     name: String,
     kind: SpanKind,
+    error: Option<String>,
 }
 
 #[derive(Default)]
@@ -117,12 +119,12 @@ impl Tables {
                 return None;
             }
         }
-        Some(Open { own: Context { trace, span: random() }, parent, began, name, kind })
+        Some(Open { own: Context { trace, span: random() }, parent, began, name, kind, error: None })
     }
 
-    fn close(&mut self, open: Open, has_failed: bool, attributes: Vec<(&'static str, String)>) {
+    fn close(&mut self, open: Open, attributes: Vec<(&'static str, String)>) {
         if self.done.len() < MAX_SPANS {
-            let Open { own, parent, began, name, kind } = open;
+            let Open { own, parent, began, name, kind, error } = open;
             self.done.push(Span {
                 trace: own.trace,
                 id: own.span,
@@ -131,7 +133,7 @@ impl Tables {
                 kind,
                 began_unix_ns: unix_ns(began),
                 ended_unix_ns: unix_ns(Instant::now()),
-                has_failed,
+                error,
                 attributes,
             });
         }
@@ -157,13 +159,27 @@ pub(super) fn spawned(by: u64, task: u64, name: String, is_over: impl FnOnce() -
     }
 }
 
+/// `task` is about to end with this error.
+pub(super) fn task_failed(task: u64, error: String) {
+    with_tables(|tables| {
+        if let Some(open) = tables.tasks.get_mut(&task) {
+            open.error = Some(error);
+        }
+    });
+}
+
 pub(super) fn task_ended(task: u64) {
     with_tables(|tables| {
         tables.active.remove(&task);
         if let Some(open) = tables.tasks.remove(&task) {
-            tables.close(open, false, vec![("stark.task", task.to_string())]);
+            tables.close(open, vec![("stark.task", task.to_string())]);
         }
     });
+}
+
+/// Where a line of the log belongs: the trace and the span that `task` works for now, if it is sampled.
+pub(super) fn place(task: u64) -> Option<(u128, u64)> {
+    with_tables(|tables| tables.active.get(&task).map(|context| (context.trace, context.span)))
 }
 
 /// `task` sends a message to `actor`.
@@ -177,6 +193,7 @@ pub(super) fn sent(task: u64, actor: u64, sent: Instant) {
 
 /// A sampled message that is being worked on.
 pub(super) struct Handled {
+    sent: Instant,
     message: Open,
     work: Open,
 }
@@ -188,38 +205,43 @@ pub(super) fn handled(task: u64, actor: u64, name: &str, sent: &[Instant]) -> Ve
         for &sent in sent {
             let Some(message) = tables.messages.remove(&(actor, sent)) else { continue };
             let own = Context { trace: message.own.trace, span: random() };
-            let (parent, began) = (message.own.span, Instant::now());
             // What a batch does belongs to the first of its messages.
             if all.is_empty() {
                 tables.active.insert(task, own);
             }
-            all.push(Handled {
-                message,
-                work: Open { own, parent, began, name: name.to_string(), kind: SpanKind::Server },
-            });
+            let (parent, name) = (message.own.span, name.to_string());
+            let work = Open { own, parent, began: Instant::now(), name, kind: SpanKind::Server, error: None };
+            all.push(Handled { sent, message, work });
         }
         all
     })
 }
 
-pub(super) fn answered(task: u64, actor: u64, handled: Vec<Handled>) {
+/// `n_messages` were worked on together. Of a batch that failed the messages are worked on again, in parts.
+pub(super) fn answered(task: u64, actor: u64, n_messages: usize, handled: Vec<Handled>, error: Option<&str>) {
     with_tables(|tables| {
         tables.active.remove(&task);
-        let n = handled.len();
-        for Handled { message, work } in handled {
-            let batch = if n > 1 { Some(("stark.batch", n.to_string())) } else { None };
-            tables.close(work, false, [("stark.actor", actor.to_string())].into_iter().chain(batch).collect());
-            tables.close(message, false, Vec::new());
+        for Handled { sent, mut message, mut work } in handled {
+            let batch = (n_messages > 1).then(|| ("stark.batch", n_messages.to_string()));
+            work.error = error.map(str::to_string);
+            tables.close(work, [("stark.actor", actor.to_string())].into_iter().chain(batch).collect());
+            if error.is_some() && n_messages > 1 {
+                tables.messages.insert((actor, sent), message);
+            } else {
+                message.error = error.map(str::to_string);
+                tables.close(message, Vec::new());
+            }
         }
     });
 }
 
 /// `task` ran a model, beginning at `began`.
-pub(super) fn predicted(task: u64, began: Instant, file: &str, rows: u64, has_failed: bool) {
+pub(super) fn predicted(task: u64, began: Instant, file: &str, rows: u64, error: Option<String>) {
     with_tables(|tables| {
-        if let Some(open) = tables.open(task, began, "predict".to_string(), SpanKind::Internal) {
+        if let Some(mut open) = tables.open(task, began, "predict".to_string(), SpanKind::Internal) {
+            open.error = error;
             let attributes = vec![("stark.model", file.to_string()), ("stark.rows", rows.to_string())];
-            tables.close(open, has_failed, attributes);
+            tables.close(open, attributes);
         }
     });
 }

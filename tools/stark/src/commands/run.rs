@@ -55,7 +55,7 @@ pub struct Args {
     /// Answer `GET /metrics` in Prometheus' text format here
     #[arg(long, value_name = "HOST:PORT")]
     metrics: Option<String>,
-    /// Send the same figures, and traces, to an OpenTelemetry collector every 10 s, as OTLP in JSON over HTTP
+    /// Send the same figures, traces and the lines of `log` to an OpenTelemetry collector every 10 s, as OTLP in JSON over HTTP
     #[arg(long, value_name = "http://HOST:PORT")]
     otlp: Option<String>,
     /// With --otlp: the share of requests (0 to 1) whose messages, tasks and model runs are sent as a trace
@@ -157,8 +157,8 @@ fn run(args: &Args) -> Result<i32, i32> {
     let ended = runtime.run_function(code, code.entry, args.args.clone(), Console::process()).map_err(refused)?;
     let status = ended.status();
     // What was done since the last time; the figures of a program that is over are of no use.
-    if let Some(Err(reason)) = args.otlp.as_deref().map(|endpoint| observe::otlp::post_spans(endpoint, &name)) {
-        eprintln!("note: the last traces could not be sent: {reason}");
+    if let Some(Err(reason)) = args.otlp.as_deref().map(|endpoint| observe::otlp::post_ended(endpoint, &name)) {
+        eprintln!("note: the last traces and lines of the log could not be sent: {reason}");
     }
     if args.shrink && status != 0 {
         shrink(args, code, &runtime, ended).map_err(refused)?;

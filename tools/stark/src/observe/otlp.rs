@@ -1,14 +1,15 @@
-//! OpenTelemetry: the figures as OTLP metrics and the sampled spans as OTLP traces, in JSON, posted to a collector every
-//! few seconds.
+//! OpenTelemetry: the figures as OTLP metrics, the sampled spans as OTLP traces and the lines of `log` as OTLP logs, in
+//! JSON, posted to a collector every few seconds.
 //!
 //! Over HTTP without encryption, as to a collector on the same machine. What a collector does not take is tried again
-//! with the next figures: counters are sums since the beginning, so nothing is lost. Spans are: they are not kept.
+//! with the next figures: counters are sums since the beginning, so nothing is lost. Spans and lines are: they
+//! are not kept.
 
 use super::figures::{BOUNDS, Histogram, Kind, Labels, Metric, metrics};
 use serde_json::{Value, json};
 use stark_profile::status::Stats;
 use stark_vm::natives::http;
-use stark_vm::observe::{Span, SpanKind};
+use stark_vm::observe::{LogLine, Span, SpanKind};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -27,15 +28,16 @@ pub fn export(endpoint: &str, program: &str, share: f64) -> Result<(), String> {
     if share > 0.0 {
         stark_vm::observe::trace(share);
     }
+    stark_vm::observe::keep_log();
     let (endpoint, program) = (endpoint.to_string(), program.to_string());
     let post = move || {
         let mut is_told = false;
         loop {
             std::thread::sleep(EVERY);
-            let posted = post_metrics(&endpoint).and_then(|()| post_spans(&endpoint, &program));
+            let posted = post_metrics(&endpoint).and_then(|()| post_ended(&endpoint, &program));
             // Once is enough: the program has better things to say.
             if let (Err(reason), false) = (&posted, is_told) {
-                eprintln!("note: no metrics or traces could be sent: {reason}");
+                eprintln!("note: no metrics, traces and logs could be sent: {reason}");
             }
             is_told = posted.is_err();
         }
@@ -44,16 +46,24 @@ pub fn export(endpoint: &str, program: &str, share: f64) -> Result<(), String> {
     spawned.map(drop).map_err(|e| format!("the system gives no thread to send metrics: {e}"))
 }
 
-/// Sends the spans that ended since the last time.
+/// Sends the spans that ended and the lines that were written since the last time.
 ///
 /// # Errors
 /// Why they are lost.
-pub fn post_spans(endpoint: &str, program: &str) -> Result<(), String> {
+pub fn post_ended(endpoint: &str, program: &str) -> Result<(), String> {
     let spans = stark_vm::observe::take_spans();
-    if spans.is_empty() {
-        return Ok(());
+    if !spans.is_empty() {
+        post(endpoint, "traces", traces(&spans, program))?;
     }
-    post(endpoint, "traces", traces(&spans, program))
+    let (lines, n_lost) = stark_vm::observe::take_log();
+    if !lines.is_empty() {
+        post(endpoint, "logs", logs(&lines, program))?;
+    }
+    if n_lost > 0 {
+        Err(format!("{n_lost} lines of the log were more than are kept until they are sent"))
+    } else {
+        Ok(())
+    }
 }
 
 fn post_metrics(endpoint: &str) -> Result<(), String> {
@@ -99,7 +109,7 @@ fn traces(spans: &[Span], program: &str) -> Value {
         let attributes: Vec<Value> = span.attributes.iter().map(|(key, value)| attribute(key, value)).collect();
         let parent = if span.parent == 0 { String::new() } else { format!("{:016x}", span.parent) };
         // `STATUS_CODE_ERROR`, else unset.
-        let status = if span.has_failed { json!({ "code": 2 }) } else { json!({}) };
+        let status = span.error.as_ref().map_or(json!({}), |error| json!({ "code": 2, "message": error }));
         json!({
             "traceId": format!("{:032x}", span.trace), "spanId": format!("{:016x}", span.id), "parentSpanId": parent,
             "name": span.name, "kind": kind, "startTimeUnixNano": span.began_unix_ns.to_string(),
@@ -107,21 +117,59 @@ fn traces(spans: &[Span], program: &str) -> Value {
         })
     };
     let all: Vec<Value> = spans.iter().map(span).collect();
-    let resource = [attribute("service.name", program), attribute("process.pid", &std::process::id().to_string())];
     json!({
         "resourceSpans": [{
-            "resource": { "attributes": resource }, "scopeSpans": [{ "scope": scope(), "spans": all }],
+            "resource": resource(program), "scopeSpans": [{ "scope": scope(), "spans": all }],
         }],
     })
+}
+
+/// `ExportLogsServiceRequest`.
+fn logs(lines: &[LogLine], program: &str) -> Value {
+    let line = |line: &LogLine| {
+        // The first of the four numbers that a severity has.
+        let (severity, number) = match line.level {
+            0 => ("DEBUG", 5),
+            1 => ("INFO", 9),
+            2 => ("WARN", 13),
+            _ => ("ERROR", 17),
+        };
+        let attributes: Vec<Value> = line.fields.iter().map(|(key, value)| attribute(key, value)).collect();
+        let mut record = json!({
+            "timeUnixNano": line.at_unix_ns.to_string(), "observedTimeUnixNano": line.at_unix_ns.to_string(),
+            "severityNumber": number, "severityText": severity, "body": { "stringValue": line.text },
+            "attributes": attributes,
+        });
+        if let Some((trace, span)) = line.span {
+            record["traceId"] = json!(format!("{trace:032x}"));
+            record["spanId"] = json!(format!("{span:016x}"));
+        }
+        record
+    };
+    let all: Vec<Value> = lines.iter().map(line).collect();
+    json!({
+        "resourceLogs": [{
+            "resource": resource(program), "scopeLogs": [{ "scope": scope(), "logRecords": all }],
+        }],
+    })
+}
+
+/// What sends.
+fn resource(program: &str) -> Value {
+    let attributes = [
+        attribute("service.name", program),
+        attribute("process.pid", &std::process::id().to_string()),
+        attribute("telemetry.sdk.language", "stark"),
+    ];
+    json!({ "attributes": attributes })
 }
 
 /// `ExportMetricsServiceRequest`. Its 64-bit numbers are strings in JSON.
 fn payload(stats: &Stats, now: u64) -> Value {
     let began = now.saturating_sub(stats.uptime_ns).to_string();
     let now = now.to_string();
-    let attributes = |labels: &Labels| -> Vec<Value> {
-        labels.iter().map(|(key, value)| json!({ "key": key, "value": { "stringValue": value } })).collect()
-    };
+    let attributes =
+        |labels: &Labels| -> Vec<Value> { labels.iter().map(|(key, value)| attribute(key, value)).collect() };
     let numbers = |points: &[(Labels, f64)]| -> Vec<Value> {
         let point = |(labels, value): &(Labels, f64)| {
             json!({
@@ -161,14 +209,9 @@ fn payload(stats: &Stats, now: u64) -> Value {
         Kind::Histogram(points) => !points.is_empty(),
     };
     let all: Vec<Value> = metrics(stats).iter().filter(|metric| has_points(metric)).map(metric).collect();
-    let resource = [
-        ("service.name", stats.program.clone()),
-        ("process.pid", stats.pid.to_string()),
-        ("telemetry.sdk.language", "stark".to_string()),
-    ];
     json!({
         "resourceMetrics": [{
-            "resource": { "attributes": attributes(&resource.to_vec()) },
+            "resource": resource(&stats.program),
             "scopeMetrics": [{ "scope": scope(), "metrics": all }],
         }],
     })
