@@ -87,6 +87,11 @@ pub fn open(index: usize) -> Result<Arc<OpenCl>> {
     Ok(device)
 }
 
+/// The devices that were opened, in that order, by number.
+pub fn opened() -> Vec<(usize, Arc<OpenCl>)> {
+    OPENED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// The device that a name of the command line means: `opencl` or `opencl:N`. `None` when it means no OpenCL device.
 pub fn by_name(name: &str) -> Option<Result<Arc<OpenCl>>> {
     let rest = name.strip_prefix("opencl")?;

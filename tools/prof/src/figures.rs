@@ -1,6 +1,7 @@
 //! Figures that more than one view shows.
 
 use stark_profile::Profile;
+use stark_profile::model::DeviceGauge;
 use std::collections::HashMap;
 
 /// The durations of a model's calls, ascending.
@@ -91,6 +92,67 @@ impl DeviceUse {
     }
 }
 
+/// What a device other than the processor did between two readings, over time.
+#[derive(Debug, PartialEq)]
+pub struct DeviceWork {
+    pub name: String,
+    pub kernels: u64,
+    pub busy_ns: u64,
+    pub uploaded: u64,
+    pub downloaded: u64,
+    /// Bytes of tensors on it, at most.
+    pub peak: u64,
+    /// A point for each reading after the first, in the middle of the time since the one before.
+    pub points: Vec<DevicePoint>,
+}
+
+#[derive(Debug, PartialEq)]
+pub struct DevicePoint {
+    pub at: u64,
+    /// Of the time, in which kernels ran.
+    pub busy_share: f64,
+    /// Bytes a second.
+    pub uploads: f64,
+    pub downloads: f64,
+    pub used: u64,
+}
+
+impl DeviceWork {
+    pub fn of(profile: &Profile) -> Vec<DeviceWork> {
+        let work = |(device, name): (usize, &String)| {
+            let readings: Vec<&DeviceGauge> =
+                profile.device_gauges.iter().filter(|gauge| gauge.device as usize == device).collect();
+            let (first, last) = (*readings.first()?, *readings.last()?);
+            let since = |of: fn(&DeviceGauge) -> u64| of(last).saturating_sub(of(first));
+            Some(DeviceWork {
+                name: name.clone(),
+                kernels: since(|r| r.kernels),
+                busy_ns: since(|r| r.busy_ns),
+                uploaded: since(|r| r.uploaded),
+                downloaded: since(|r| r.downloaded),
+                peak: last.peak,
+                points: readings.windows(2).map(|pair| DevicePoint::between(pair[0], pair[1])).collect(),
+            })
+        };
+        profile.devices.iter().enumerate().filter_map(work).collect()
+    }
+}
+
+impl DevicePoint {
+    fn between(a: &DeviceGauge, b: &DeviceGauge) -> DevicePoint {
+        let nanos = b.at.saturating_sub(a.at).max(1) as f64;
+        let rate = |of: fn(&DeviceGauge) -> u64| of(b).saturating_sub(of(a)) as f64 / nanos;
+        DevicePoint {
+            at: a.at / 2 + b.at / 2,
+            // Kernels that began before the first reading are counted when they end.
+            busy_share: rate(|r| r.busy_ns).min(1.0),
+            uploads: rate(|r| r.uploaded) * 1e9,
+            downloads: rate(|r| r.downloaded) * 1e9,
+            used: b.used,
+        }
+    }
+}
+
 /// When tensors took most, and which actors held them then.
 #[derive(Debug, PartialEq)]
 pub struct MemoryPeak {
@@ -140,6 +202,27 @@ mod tests {
     fn a_percentile_of_nothing_is_nothing() {
         assert_eq!(percentile(&[], 0.5), 0);
         assert_eq!((percentile(&[1, 2, 3, 4], 0.5), percentile(&[1, 2, 3, 4], 1.0)), (2, 4));
+    }
+
+    #[test]
+    fn what_a_device_did_is_the_difference_of_its_readings() {
+        let reading = |at, busy_ns, uploaded, used| DeviceGauge {
+            at,
+            device: 0,
+            kernels: busy_ns / 100,
+            busy_ns,
+            uploaded,
+            downloaded: 0,
+            used,
+            peak: 95,
+        };
+        let device_gauges =
+            vec![reading(0, 500, 1000, 10), reading(1000, 1000, 1000, 90), reading(3000, 1000, 3000, 20)];
+        let profile = Profile { devices: vec!["opencl".to_string()], device_gauges, ..Profile::default() };
+        let work = &DeviceWork::of(&profile)[0];
+        assert_eq!((work.kernels, work.busy_ns, work.uploaded, work.peak), (5, 500, 2000, 95));
+        let shares: Vec<(u64, f64, f64)> = work.points.iter().map(|p| (p.at, p.busy_share, p.uploads)).collect();
+        assert_eq!(shares, [(500, 0.5, 0.0), (2000, 0.0, 1e9)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One page that holds the whole report, without anything to fetch.
 
 use crate::batch::Study;
-use crate::figures::{DeviceUse, MemoryPeak, N_BUCKETS, actor_name, latencies, percentile};
+use crate::figures::{DevicePoint, DeviceUse, DeviceWork, MemoryPeak, N_BUCKETS, actor_name, latencies, percentile};
 use crate::flame::Width;
 use crate::plot::{Chart, Line};
 use crate::text::{bytes, duration};
@@ -49,6 +49,7 @@ pub fn page(profile: &Profile, target_ms: f64) -> String {
                 (allocations(profile))
                 (models(profile))
                 (devices(profile))
+                (device_work(profile))
                 (batches(profile, target_ms))
                 (actors(profile))
                 (memory(profile))
@@ -213,6 +214,32 @@ fn devices(profile: &Profile) -> Markup {
     }
 }
 
+/// What devices say of themselves: when their kernels ran, and what was copied.
+fn device_work(profile: &Profile) -> Markup {
+    let chart = |title, y, lines| Chart { title, x: "s", y, lines, marks: Vec::new(), limit: None, filled: true }.svg();
+    let line = |name: &str, work: &DeviceWork, of: fn(&DevicePoint) -> f64| Line {
+        name: name.to_string(),
+        points: thinned(work.points.iter().map(|point| (point.at as f64 / 1e9, of(point))).collect()),
+    };
+    const MIB: f64 = (1 << 20) as f64;
+    html! {
+        @for work in DeviceWork::of(profile) {
+            h2 { "Device " (work.name) " by its own count" }
+            p {
+                (work.kernels) " kernels in " (duration(work.busy_ns)) "; " (bytes(work.uploaded)) " copied to it, "
+                (bytes(work.downloaded)) " from it; tensors held at most " (bytes(work.peak)) "."
+            }
+            @if !work.points.is_empty() {
+                (chart("kernels over time", "busy %", vec![line(&work.name, &work, |p| p.busy_share * 100.0)]))
+                (chart("transfers over time", "MiB/s", vec![
+                    line("to the device", &work, |p| p.uploads / MIB),
+                    line("from the device", &work, |p| p.downloads / MIB),
+                ]))
+            }
+        }
+    }
+}
+
 fn batches(profile: &Profile, target_ms: f64) -> Markup {
     match batch::study(profile, None, target_ms) {
         Ok(study) => {
@@ -294,6 +321,10 @@ fn memory(profile: &Profile) -> Markup {
     let second = |ns: u64| ns as f64 / 1e9;
     let all = profile.gauges.iter().map(|g| (second(g.at), mib(g.tensor_bytes))).collect();
     let mut lines = vec![Line { name: "all tensors (cpu)".to_string(), points: thinned(all) }];
+    for work in DeviceWork::of(profile) {
+        let points = work.points.iter().map(|point| (second(point.at), mib(point.used))).collect();
+        lines.push(Line { name: format!("on {}", work.name), points: thinned(points) });
+    }
     let mut actors: BTreeMap<u64, Vec<(f64, f64)>> = BTreeMap::new();
     for memory in profile.memory.iter() {
         actors.entry(memory.actor).or_default().push((second(memory.at), mib(memory.bytes)));

@@ -1,6 +1,6 @@
 //! The report for the terminal.
 
-use crate::figures::{DeviceUse, MemoryPeak, latencies, percentile};
+use crate::figures::{DeviceUse, DeviceWork, MemoryPeak, latencies, percentile};
 use crate::tree::{Site, Tree, label, sites};
 use stark_profile::Profile;
 use stark_profile::model::EventKind;
@@ -127,6 +127,18 @@ fn models(out: &mut String, profile: &Profile) {
             duration(device.longest_gap.1),
             duration(device.longest_gap.0),
             device.max_depth
+        );
+    }
+    for work in DeviceWork::of(profile) {
+        let _ = writeln!(
+            out,
+            "\ndevice {} by its own count: {} kernels in {}, {} copied to it, {} from it, tensors at most {}",
+            work.name,
+            work.kernels,
+            duration(work.busy_ns),
+            bytes(work.uploaded),
+            bytes(work.downloaded),
+            bytes(work.peak)
         );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Spans of one track never overlap, so every viewer can show them.
 
-use crate::figures::actor_name;
+use crate::figures::{DevicePoint, DeviceWork, actor_name};
 use stark_profile::Profile;
 use stark_profile::model::EventKind;
 use std::collections::{BTreeMap, HashMap};
@@ -145,6 +145,16 @@ fn counters(profile: &Profile) -> Vec<Counter> {
         points: profile.gauges.iter().map(|g| (g.at, of(g))).collect(),
     };
     let mut counters = vec![gauge("tasks", |g| g.tasks), gauge("tensor bytes", |g| g.tensor_bytes)];
+    for work in DeviceWork::of(profile) {
+        let mut add = |what: &str, of: fn(&DevicePoint) -> u64| {
+            let points = work.points.iter().map(|point| (point.at, of(point))).collect();
+            counters.push(Counter { name: format!("{} {what}", work.name), points });
+        };
+        add("busy %", |p| (p.busy_share * 100.0).round() as u64);
+        add("bytes/s to it", |p| p.uploads as u64);
+        add("bytes/s from it", |p| p.downloads as u64);
+        add("tensor bytes", |p| p.used);
+    }
     let mut actors: BTreeMap<u64, (Vec<(u64, u64)>, Vec<(u64, u64)>)> = BTreeMap::new();
     for memory in &profile.memory {
         let (bytes, queued) = actors.entry(memory.actor).or_default();

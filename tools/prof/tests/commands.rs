@@ -587,3 +587,39 @@ fn a_limit_of_entries_is_kept_and_told() {
     assert!(text(&succeed(&["report", &file])).contains("entries came after the limit"));
     assert!(std::fs::metadata(&file).expect("it is there").len() < 10_000);
 }
+
+/// Where there is no OpenCL this says so and passes: that is a normal state.
+#[test]
+fn a_device_is_recorded_with_its_kernels_and_transfers() {
+    let devices = Command::new(stark()).arg("devices").output().expect("stark starts");
+    if !text(&devices.stdout).lines().any(|line| line.starts_with("opencl ")) {
+        eprintln!("no OpenCL device, nothing was recorded");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (program, file) = (folder.path().join("device.stark"), folder.path().join("device.starkprof"));
+    let model = root().join("tests/data/models/digits_mlp.pt");
+    let source = format!(
+        "fn main():
+    let model = load_model(\"{}\", device = \"opencl\")
+    for _ in 0..200:
+        let y: Tensor<Float32> = model.predict(zeros([32, 64]))
+        assert(y.to_device(\"cpu\").shape()[0] == 32)
+",
+        model.display()
+    );
+    std::fs::write(&program, source).expect("written");
+    let (program, file) = (program.display().to_string(), file.display().to_string());
+    let out = call(&["run", "-o", &file, &program]);
+    let report = text(&out.stderr);
+    assert!(out.status.success(), "{report}");
+    assert!(report.contains(" on opencl: 200 calls (0 failed), 6400 rows"), "{report}");
+    let own = report.lines().find(|line| line.starts_with("device opencl by its own count: ")).expect(&report);
+    let kernels: u64 = own.split([' ', ':']).filter_map(|word| word.parse().ok()).next().expect(own);
+    assert!(kernels >= 600 && own.contains(" copied to it") && !own.contains(" 0 B copied to it"), "{own}");
+    let page = text(&succeed(&["report", &file, "--format", "html"]));
+    assert!(page.contains("transfers over time") && page.contains("on opencl"));
+    let chrome: Value = serde_json::from_slice(&succeed(&["report", &file, "--format", "chrome"])).expect("JSON");
+    let events = chrome["traceEvents"].as_array().or(chrome.as_array()).expect("events");
+    assert!(events.iter().any(|event| event["ph"] == "C" && event["name"] == "opencl bytes/s to it"));
+}

@@ -6,7 +6,7 @@
 use crate::Profile;
 
 pub const MAGIC: [u8; 8] = *b"STARKPRF";
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The most bytes that a recording may unpack to, against files made to fill the memory.
 pub const MAX_CONTENT: u64 = 2 << 30;
 const HEADER: usize = 24;

@@ -41,6 +41,9 @@ pub struct Profile {
     pub batches: Vec<Batch>,
     pub memory: Vec<Memory>,
     pub gauges: Vec<Gauge>,
+    /// Names of devices other than the processor.
+    pub devices: Vec<String>,
+    pub device_gauges: Vec<DeviceGauge>,
     /// Of a trace: names of operators and functions that events mention.
     pub names: Vec<String>,
     pub events: Vec<Event>,
@@ -185,6 +188,22 @@ pub struct Gauge {
     pub tensor_bytes: u64,
 }
 
+/// A device other than the processor at one moment: what it did since it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceGauge {
+    pub at: u64,
+    pub device: u32,
+    pub kernels: u64,
+    /// Nanoseconds in which its kernels ran.
+    pub busy_ns: u64,
+    /// Bytes that were copied to it, and from it.
+    pub uploaded: u64,
+    pub downloaded: u64,
+    /// Bytes that tensors hold there now, and held at most.
+    pub used: u64,
+    pub peak: u64,
+}
+
 /// Something that a trace noted. What `what` and `id` mean depends on the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -266,6 +285,10 @@ impl Profile {
         }
         for (i, gauge) in self.gauges.iter().enumerate() {
             moment("gauge", i, gauge.at, 0)?;
+        }
+        for (i, gauge) in self.device_gauges.iter().enumerate() {
+            moment("device gauge", i, gauge.at, gauge.busy_ns)?;
+            within("device gauge", i, gauge.device, self.devices.len())?;
         }
         for (i, event) in self.events.iter().enumerate() {
             moment("event", i, event.at, event.dur)?;

@@ -51,6 +51,22 @@ pub struct Stats {
     pub workers: Vec<Vec<(String, u64)>>,
     pub actors: Vec<Actor>,
     pub models: Vec<ModelStats>,
+    /// Devices other than the processor that were used: their names and counters.
+    pub devices: Vec<(String, DeviceStats)>,
+}
+
+/// What a device did since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeviceStats {
+    pub kernels: u64,
+    pub busy_ns: u64,
+    pub uploads: u64,
+    pub uploaded_bytes: u64,
+    pub downloads: u64,
+    pub downloaded_bytes: u64,
+    /// What tensors hold now, and held at most.
+    pub used_bytes: u64,
+    pub peak_bytes: u64,
 }
 
 /// What a model did since the program began.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
 /// Names the protocol with its version.
-pub const HELLO: [u8; 8] = *b"STARKOB2";
+pub const HELLO: [u8; 8] = *b"STARKOB3";
 pub const MAX_REQUEST: usize = 1 << 16;
 pub const MAX_ANSWER: usize = 1 << 30;
 

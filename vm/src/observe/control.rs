@@ -1,10 +1,10 @@
 //! Beginning and ending a recording: one at a time in a process.
 
-use super::{MODE, RECORD, TICKS, TRACE, recorder, status};
+use super::{MODE, RECORD, TICKS, TRACE, models, recorder, status};
 use crate::program::Program;
 use parking_lot::Mutex;
 use stark_profile::Profile;
-use stark_profile::model::{Gauge, MAX_RATE_HZ, Memory, RecordOptions};
+use stark_profile::model::{DeviceGauge, Gauge, MAX_RATE_HZ, Memory, RecordOptions};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -143,6 +143,8 @@ impl Recording {
         MODE.fetch_and(!(RECORD | TRACE), Relaxed);
         GENERATION.fetch_add(1, Relaxed);
         let program = self.program;
+        // Much may have happened since the clock looked.
+        device_gauges();
         let profile = recorder::end().map(|mut profile| {
             let info = &mut profile.info;
             info.program = program.options.name.clone();
@@ -176,6 +178,7 @@ fn clock(program: &'static Program, rate_hz: u32, generation: u64) {
         n_ticks = due;
         if elapsed >= next_gauge {
             gauge(program);
+            device_gauges();
             // Large states take long to look through: then less often, so that it stays a hundredth of the time.
             next_gauge = elapsed + pause.max((began.elapsed() - elapsed) * 100);
             pause = (pause * 2).min(GAUGE_EVERY);
@@ -198,5 +201,22 @@ fn gauge(program: &'static Program) {
             let (actor, bytes, queued) = (cell.id(), cell.tensor_bytes(), cell.n_queued() as u64);
             recorder::memory(Memory { at, actor, bytes, queued });
         }
+    }
+}
+
+fn device_gauges() {
+    let at = recorder::now();
+    for (name, done) in models::devices() {
+        let reading = DeviceGauge {
+            at,
+            device: 0,
+            kernels: done.kernels,
+            busy_ns: done.busy_ns,
+            uploaded: done.uploaded_bytes,
+            downloaded: done.downloaded_bytes,
+            used: done.used_bytes,
+            peak: done.peak_bytes,
+        };
+        recorder::device(&name, reading);
     }
 }

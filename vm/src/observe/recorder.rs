@@ -9,8 +9,8 @@ use crate::load::Func;
 use parking_lot::Mutex;
 use stark_profile::Profile;
 use stark_profile::model::{
-    Actor, Allocation, Batch, Event, EventKind, Frame, Gauge, MAX_STACK, Memory, Model, ModelCall, Operator, Sample,
-    StackFrame,
+    Actor, Allocation, Batch, DeviceGauge, Event, EventKind, Frame, Gauge, MAX_STACK, Memory, Model, ModelCall,
+    Operator, Sample, StackFrame,
 };
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -40,7 +40,8 @@ struct Tables {
     /// By function and instruction; a native by its name's address.
     frames: HashMap<(usize, u32), u32>,
     stacks: HashMap<Vec<StackFrame>, u32>,
-    models: HashMap<String, u32>,
+    /// By file and device.
+    models: HashMap<(String, String), u32>,
     /// By model, operator and line.
     operators: HashMap<(u32, &'static str, u32), OperatorStats>,
     /// By stack.
@@ -174,6 +175,18 @@ pub(super) fn gauge(gauge: Gauge) {
     with_tables(|tables| tables.profile.gauges.push(gauge));
 }
 
+/// What the device `name` did so far; `reading.device` is not set yet.
+pub(super) fn device(name: &str, reading: DeviceGauge) {
+    with_tables(|tables| {
+        let devices = &mut tables.profile.devices;
+        let device = devices.iter().position(|device| device == name).unwrap_or_else(|| {
+            devices.push(name.to_string());
+            devices.len() - 1
+        });
+        tables.profile.device_gauges.push(DeviceGauge { device: device as u32, ..reading });
+    });
+}
+
 /// A call of the model in `file`; `model` in `call` is not set yet.
 pub(super) fn call(file: &str, device: &str, call: ModelCall, ops: &[stark_models::observe::OpRun]) {
     with_tables(|tables| {
@@ -275,12 +288,13 @@ impl Tables {
     }
 
     fn model(&mut self, file: &str, device: &str) -> u32 {
-        if let Some(&id) = self.models.get(file) {
+        let key = (file.to_string(), device.to_string());
+        if let Some(&id) = self.models.get(&key) {
             return id;
         }
         let id = self.profile.models.len() as u32;
         self.profile.models.push(Model { file: file.to_string(), device: device.to_string(), ops: Vec::new() });
-        self.models.insert(file.to_string(), id);
+        self.models.insert(key, id);
         id
     }
 

@@ -107,6 +107,7 @@ pub fn stats() -> Option<Stats> {
         workers: scheduler.metrics().iter().map(counters).collect(),
         actors: actors(program),
         models: models::stats(),
+        devices: models::devices(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The figures of a program as both exports tell them: named, with labels.
 
 use stark_profile::model::Actor;
-use stark_profile::status::{ModelStats, Stats};
+use stark_profile::status::{DeviceStats, ModelStats, Stats};
 use std::collections::BTreeMap;
 
 pub struct Metric {
@@ -54,6 +54,7 @@ pub fn metrics(stats: &Stats) -> Vec<Metric> {
     }
     actors(&mut add, &stats.actors);
     models(&mut add, &stats.models);
+    devices(&mut add, &stats.devices);
     all
 }
 
@@ -104,4 +105,21 @@ fn models(add: &mut impl FnMut(&str, &'static str, &str, Kind), models: &[ModelS
     let busy = devices.into_iter().map(|(device, ns)| (vec![("device", device.to_string())], seconds(ns))).collect();
     let help = "Time in which a device worked for models, summed over what ran at once.";
     add("stark_device_busy_seconds_total", "s", help, Kind::Counter(busy));
+}
+
+/// Devices other than the processor, as they count themselves.
+fn devices(add: &mut impl FnMut(&str, &'static str, &str, Kind), devices: &[(String, DeviceStats)]) {
+    let points = |of: fn(&DeviceStats) -> f64| -> Vec<(Labels, f64)> {
+        devices.iter().map(|(name, stats)| (vec![("device", name.clone())], of(stats))).collect()
+    };
+    let counter = |of| Kind::Counter(points(of));
+    add("stark_device_kernels_total", "1", "Kernels that ran.", counter(|d| d.kernels as f64));
+    add("stark_device_kernel_seconds_total", "s", "Time in which kernels ran.", counter(|d| seconds(d.busy_ns)));
+    add("stark_device_uploads_total", "1", "Copies to the device.", counter(|d| d.uploads as f64));
+    add("stark_device_uploaded_bytes_total", "By", "Bytes copied to the device.", counter(|d| d.uploaded_bytes as f64));
+    add("stark_device_downloads_total", "1", "Copies from the device.", counter(|d| d.downloads as f64));
+    let downloaded = counter(|d| d.downloaded_bytes as f64);
+    add("stark_device_downloaded_bytes_total", "By", "Bytes copied from the device.", downloaded);
+    let held = Kind::Gauge(points(|d| d.used_bytes as f64));
+    add("stark_device_tensor_bytes", "By", "Bytes that tensors hold on the device.", held);
 }
