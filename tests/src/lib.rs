@@ -9,3 +9,4 @@ pub mod cases;
 pub mod diagnostics;
 pub mod http;
 pub mod process;
+pub mod session;

@@ -111,6 +111,9 @@ enum Command {
     Top {
         #[arg(value_name = "PID")]
         pid: u32,
+        /// Print one picture of two seconds, for a log or a pipe
+        #[arg(long)]
+        once: bool,
     },
 }
 
@@ -191,7 +194,8 @@ fn perform(command: Command) -> Result<i32, String> {
             let name = figures::actor_name(&profile, study.actor);
             print(study.render(&name).as_bytes(), None)
         }
-        Command::Top { pid } => top::run(pid).map(|()| 0),
+        Command::Top { pid, once: true } => print(top::picture(pid)?.as_bytes(), None),
+        Command::Top { pid, once: false } => top::run(pid).map(|()| 0),
     }
 }
 

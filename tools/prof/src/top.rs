@@ -4,12 +4,14 @@ use crate::figures::percentile;
 use crate::record;
 use crate::text::{bytes, duration};
 use crate::tree::{Tree, label};
-use ratatui::Frame;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Cell;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Paragraph, Row, Table};
+use ratatui::{Frame, Terminal};
 use stark_profile::model::RecordOptions;
 use stark_profile::status::{State, Stats, Tasks};
 use stark_profile::wire::{Answer, Request};
@@ -79,6 +81,21 @@ pub fn run(pid: u32) -> Result<(), String> {
     };
     ratatui::restore();
     ended
+}
+
+/// Columns and lines of a picture that goes to no terminal.
+const PICTURE: (u16, u16) = (110, 44);
+
+/// What [`run`] shows of process `pid` after two looks, as text.
+pub fn picture(pid: u32) -> Result<String, String> {
+    let before = look(pid)?.stats;
+    let now = look(pid)?;
+    let mut terminal = Terminal::new(TestBackend::new(PICTURE.0, PICTURE.1)).map_err(|e| e.to_string())?;
+    terminal.draw(|frame| draw(frame, &now, Some(&before))).map_err(|e| e.to_string())?;
+    let buffer = terminal.backend().buffer();
+    let rows = buffer.content.chunks(usize::from(PICTURE.0));
+    let line = |row: &[Cell]| row.iter().map(Cell::symbol).collect::<String>().trim_end().to_string() + "\n";
+    Ok(rows.map(line).collect())
 }
 
 fn is_quit() -> std::io::Result<bool> {
@@ -236,8 +253,6 @@ fn task_table(tasks: &Tasks) -> Table<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ratatui::Terminal;
-    use ratatui::backend::TestBackend;
     use stark_profile::status::TaskStatus;
 
     #[test]
