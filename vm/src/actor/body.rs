@@ -6,7 +6,7 @@
 //! there to see it.
 
 use super::batch;
-use super::cell::{ActorCell, Ended, Envelope, Reply, Rows};
+use super::cell::{ActorCell, Ended, Envelope, Message, Reply, Rows};
 use super::inbox::{Ready, Taken};
 use super::supervisor::Verdict;
 use crate::conc::tasks::Promise;
@@ -161,7 +161,7 @@ impl ActorBody {
         let outcome = self.work(machine, cx);
         if outcome == Outcome::Park {
             // Not only when half of the mailbox is free: what the handler waits for may be what such a sender does next.
-            self.cell.inbox.let_in();
+            self.cell.inbox.let_in(&self.ready);
         }
         self.deadline = machine.task().deadline.take();
         self.lent = machine.task().actor.take();
@@ -250,7 +250,10 @@ impl ActorBody {
         let func: &'static Func = machine.code.funcs[func.index()];
         let state = self.state.take().expect("a state is there unless a call has it");
         self.before = keep.then(|| Box::new(state.clone()));
-        machine.start(func, std::iter::once(state).chain(args));
+        let mut call = machine.begin(func);
+        call.give(state);
+        args.into_iter().for_each(|arg| call.give(arg));
+        call.go();
     }
 
     fn has_witness(&self) -> bool {
@@ -372,7 +375,10 @@ impl ActorBody {
         self.handling = Handling::begin(machine.task(), self.cell.id(), handler, envelope.sent.into_iter());
         self.doing = Doing::Message(One { handler, reply: envelope.reply, sent: envelope.sent });
         let keep = self.has_witness();
-        self.call(machine, handler.func, envelope.message.unpack(), keep);
+        match envelope.message {
+            Message::One(parcel) => self.call(machine, handler.func, [parcel.unpack()], keep),
+            Message::Arguments(parcel) => self.call(machine, handler.func, parcel.unpack().into_fields(), keep),
+        }
         Next::Begun
     }
 

@@ -38,27 +38,31 @@ fn now(program: &Program) -> Instant {
 }
 
 /// One actor, as everybody but itself sees it.
+///
+/// What senders write with each message lies at one end, what its own worker writes at the other: with both in one cache line
+/// each would wait for the other's core.
+#[repr(C)]
 pub(crate) struct ActorCell {
-    id: u64,
-    /// As it was given; `None` for one without, which is called after its type and its number.
-    name: Option<Box<str>>,
-    pub(super) info: &'static TypeInfo,
-    program: &'static Program,
     pub(super) inbox: Inbox<Envelope, Me, Parcel>,
-    control: AtomicU8,
-    task: OnceLock<TaskRef<TaskBody>>,
-    pub(super) stats: Mutex<ActorStats>,
-    /// Messages worked on. Beside the other figures, so that counting one needs no lock; written by its own worker alone.
-    n_requests: AtomicU64,
     /// Counts messages to it, roughly, for which of them are measured.
     n_sent: AtomicU32,
-    /// Messages being worked on.
-    pub(super) n_in_flight: AtomicUsize,
-    /// Bytes of tensors in its state when it was last looked at.
-    tensor_bytes: AtomicU64,
+    control: AtomicU8,
+    task: OnceLock<TaskRef<TaskBody>>,
+    id: u64,
+    pub(super) info: &'static TypeInfo,
+    program: &'static Program,
+    /// As it was given; `None` for one without, which is called after its type and its number.
+    name: Option<Box<str>>,
+    pub(super) supervisor: Option<(Arc<Supervisor>, usize)>,
     /// `None` while nobody watches it and nothing has ended it.
     end: Mutex<Option<Box<End>>>,
-    pub(super) supervisor: Option<(Arc<Supervisor>, usize)>,
+    pub(super) stats: Mutex<ActorStats>,
+    /// Bytes of tensors in its state when it was last looked at.
+    tensor_bytes: AtomicU64,
+    /// Messages worked on. Beside the other figures, so that counting one needs no lock; written by its own worker alone.
+    n_requests: AtomicU64,
+    /// Messages being worked on.
+    pub(super) n_in_flight: AtomicUsize,
 }
 
 /// How an actor ended, for those who watch it.
@@ -194,10 +198,9 @@ impl Message {
         if arguments.as_ref().n_fields() != 1 {
             return pack(arguments).map(Message::Arguments);
         }
-        match arguments.into_fields().pop() {
-            Some(argument) => pack(argument).map(Message::One),
-            None => Err(Fault::internal("a tuple of one has one field")),
-        }
+        let argument = arguments.as_ref().field(0).to_owned();
+        drop(arguments);
+        pack(argument).map(Message::One)
     }
 
     /// The handler's arguments, charged to the current heap.

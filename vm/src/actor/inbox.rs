@@ -46,10 +46,20 @@ enum Phase {
 /// costs more than the message. A guess; 32 and 128 are as fast.
 const BURST: usize = 64;
 
+/// While more are ready, so many are worked off until senders hear of the room: telling them costs a cache line that they use,
+/// too.
+const COARSE: usize = 16;
+
+/// An actor that was behind by fewer messages than this gives the memory of its mailbox back when it waits. A guess: mailboxes
+/// of actors that nobody hurries are as good as free, and those of busy ones are not allocated again and again.
+const KEPT: usize = 32;
+
 /// `M` is the message, `W` a task that waits for room, `P` what its waits bring elsewhere.
 #[derive(Debug)]
 pub struct Inbox<M, W, P> {
     state: Mutex<State<M, W>>,
+    capacity: usize,
+    overflow: Overflow,
     /// Messages in the actor's `Ready`. Written by the actor alone: as it works them off there is room for others.
     n_ready: AtomicUsize,
     /// Senders may wait. Written under the lock; read without it by the actor alone, whose last visit came after the
@@ -63,10 +73,8 @@ struct State<M, W> {
     queue: VecDeque<M>,
     /// Behind a pointer: most mailboxes are never full.
     senders: Option<Box<VecDeque<(Entry<W>, M)>>>,
-    capacity: usize,
     /// How many messages may still be sent past the senders that wait.
     credit: usize,
-    overflow: Overflow,
     phase: Phase,
     /// The actor has found nothing to do: the next message wakes it.
     is_awaited: bool,
@@ -80,11 +88,13 @@ pub struct Ready<M> {
     queue: VecDeque<M>,
     /// When so many are left, it is time to see who waits for room.
     half: usize,
+    /// The most that were taken out together since the actor last waited.
+    peak: usize,
 }
 
 impl<M> Default for Ready<M> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), half: 0 }
+        Self { queue: VecDeque::new(), half: 0, peak: 0 }
     }
 }
 
@@ -141,15 +151,15 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         let state = State {
             queue: VecDeque::new(),
             senders: None,
-            capacity: capacity.max(1),
             credit: 0,
-            overflow,
             phase: Phase::Open,
             is_awaited: false,
             is_credit_old: false,
         };
         Self {
             state: Mutex::new(state),
+            capacity: capacity.max(1),
+            overflow,
             n_ready: AtomicUsize::new(0),
             crowded: AtomicBool::new(false),
             marker: PhantomData,
@@ -162,7 +172,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         if state.phase != Phase::Open {
             return Push::Closed(message);
         }
-        if state.room(self.n_ready.load(Relaxed)) > 0 && (state.senders.is_none() || state.credit > 0) {
+        if self.room(&state) > 0 && (state.senders.is_none() || state.credit > 0) {
             state.credit = state.credit.saturating_sub(1);
             if state.queue.capacity() == 0 {
                 // One place, not four: most actors that are asked never have two messages.
@@ -171,7 +181,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             state.queue.push_back(message);
             return if std::mem::take(&mut state.is_awaited) { Push::Wake } else { Push::Queued };
         }
-        match state.overflow {
+        match self.overflow {
             Overflow::Wait => {
                 state.senders.get_or_insert_default().push_back((entry(), message));
                 self.crowded.store(true, Relaxed);
@@ -190,8 +200,13 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     #[inline]
     pub fn next(&self, ready: &mut Ready<M>) -> Taken<M> {
         let Some(message) = ready.queue.pop_front() else { return self.visit(ready) };
-        self.n_ready.store(ready.queue.len(), Relaxed);
-        if ready.queue.len() == ready.half && self.crowded.load(Relaxed) {
+        let n_ready = ready.queue.len();
+        // A sender that waits for a place a little longer than it must loses nothing; one that is refused does.
+        if n_ready < COARSE || n_ready.is_multiple_of(COARSE) || self.overflow == Overflow::Reject {
+            self.n_ready.store(n_ready, Relaxed);
+        }
+        if n_ready == ready.half && self.crowded.load(Relaxed) {
+            self.n_ready.store(n_ready, Relaxed);
             self.serve();
         }
         Taken::Message(message)
@@ -205,21 +220,25 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             if state.credit > 0 && !std::mem::replace(&mut state.is_credit_old, true) {
                 return Taken::Soon;
             }
-            state.refill(0, BURST, &mut let_in);
+            self.refill(&mut state, BURST, &mut let_in);
             self.crowded.store(state.senders.is_some(), Relaxed);
         }
         let taken = match state.queue.pop_front() {
-            // What it does not need now is for others.
+            // What it does not need now is for others, unless it will need as much again soon.
             None => {
-                ready.queue = VecDeque::new();
+                if std::mem::take(&mut ready.peak) < KEPT {
+                    ready.queue = VecDeque::new();
+                    state.queue = VecDeque::new();
+                }
                 state.end()
             }
             Some(message) => {
                 // Where the oldest gives way to the newest, they stay within reach.
-                if !state.queue.is_empty() && state.overflow != Overflow::DropOldest {
+                if !state.queue.is_empty() && self.overflow != Overflow::DropOldest {
                     std::mem::swap(&mut ready.queue, &mut state.queue);
                     self.n_ready.store(ready.queue.len(), Relaxed);
                     ready.half = ready.queue.len() / 2;
+                    ready.peak = ready.peak.max(ready.queue.len());
                 }
                 Taken::Message(message)
             }
@@ -234,9 +253,8 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     fn serve(&self) {
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
-        let n_ready = self.n_ready.load(Relaxed);
-        if state.room(n_ready) >= state.capacity.div_ceil(2) {
-            state.refill(n_ready, BURST, &mut let_in);
+        if self.room(&state) >= self.capacity.div_ceil(2) {
+            self.refill(&mut state, BURST, &mut let_in);
             self.crowded.store(state.senders.is_some(), Relaxed);
         }
         drop(state);
@@ -249,7 +267,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     pub fn take(&self, choose: impl Fn(&VecDeque<M>, bool) -> Choice) -> Taken<M> {
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
-        let taken = state.take(choose, &mut let_in);
+        let taken = self.choose(&mut state, choose, &mut let_in);
         self.crowded.store(state.senders.is_some(), Relaxed);
         drop(state);
         let_in.into_iter().for_each(Waiter::wake_by);
@@ -257,13 +275,14 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     }
 
     /// Lets all senders in that wait although there is room: the actor is about to wait for something else than a message.
-    pub fn let_in(&self) {
+    pub fn let_in(&self, ready: &Ready<M>) {
         if !self.crowded.load(Relaxed) {
             return;
         }
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
-        state.refill(self.n_ready.load(Relaxed), 1, &mut let_in);
+        self.n_ready.store(ready.queue.len(), Relaxed);
+        self.refill(&mut state, 1, &mut let_in);
         self.crowded.store(state.senders.is_some(), Relaxed);
         drop(state);
         let_in.into_iter().for_each(Waiter::wake_by);
@@ -325,75 +344,73 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     }
 }
 
-impl<M, W> State<M, W> {
-    /// Places that are free, when the actor has `n_ready` messages besides.
-    fn room(&self, n_ready: usize) -> usize {
-        self.capacity.saturating_sub(n_ready + self.queue.len())
+impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
+    /// Places that are free.
+    fn room(&self, state: &State<M, W>) -> usize {
+        self.capacity.saturating_sub(self.n_ready.load(Relaxed) + state.queue.len())
     }
 
-    /// The queue is empty and nobody waits for room.
-    fn end(&mut self) -> Taken<M> {
-        self.queue = VecDeque::new();
-        if self.phase != Phase::Open {
-            return Taken::Ended;
+    fn choose(
+        &self,
+        state: &mut State<M, W>,
+        choose: impl Fn(&VecDeque<M>, bool) -> Choice,
+        let_in: &mut SmallVec<[W; 8]>,
+    ) -> Taken<M> {
+        if state.queue.is_empty() && !self.refill(state, 1, let_in) {
+            state.queue = VecDeque::new();
+            return state.end();
         }
-        self.is_awaited = true;
-        Taken::Nothing
-    }
-
-    fn take<P>(&mut self, choose: impl Fn(&VecDeque<M>, bool) -> Choice, let_in: &mut SmallVec<[W; 8]>) -> Taken<M>
-    where
-        W: Waiter<P>,
-    {
-        if self.queue.is_empty() {
-            self.refill(0, 1, let_in);
-        }
-        if self.queue.is_empty() {
-            return self.end();
-        }
-        let stopping = self.phase != Phase::Open;
-        let mut choice = choose(&self.queue, stopping);
-        if choice.n == 0 && self.refill(0, 1, let_in) {
+        let stopping = state.phase != Phase::Open;
+        let mut choice = choose(&state.queue, stopping);
+        if choice.n == 0 && self.refill(state, 1, let_in) {
             // A batch wants more, and more was waiting.
-            choice = choose(&self.queue, stopping);
+            choice = choose(&state.queue, stopping);
         }
         if choice.n == 0 {
-            self.is_awaited = true;
+            state.is_awaited = true;
             return choice.later.map_or(Taken::Nothing, Taken::Later);
         }
-        let n = choice.n.min(self.queue.len());
-        let taken = match self.queue.pop_front() {
+        let n = choice.n.min(state.queue.len());
+        let taken = match state.queue.pop_front() {
             Some(message) if n == 1 => Taken::Message(message),
-            first => Taken::Messages(first.into_iter().chain(self.queue.drain(..n - 1)).collect()),
+            first => Taken::Messages(first.into_iter().chain(state.queue.drain(..n - 1)).collect()),
         };
-        if self.queue.len() <= self.capacity / 2 {
-            self.refill(0, 1, let_in);
+        if state.queue.len() <= self.capacity / 2 {
+            self.refill(state, 1, let_in);
         }
         taken
     }
 
     /// Lets waiting senders in, one for each `burst` of places that are free; the caller wakes them when the lock is free.
-    fn refill<P>(&mut self, n_ready: usize, burst: usize, let_in: &mut SmallVec<[W; 8]>) -> bool
-    where
-        W: Waiter<P>,
-    {
-        let before = self.queue.len();
-        let n_most = self.room(n_ready).div_ceil(burst);
-        while self.queue.len() < before + n_most {
-            let Some(senders) = &mut self.senders else { break };
+    fn refill(&self, state: &mut State<M, W>, burst: usize, let_in: &mut SmallVec<[W; 8]>) -> bool {
+        let before = state.queue.len();
+        let n_most = self.room(state).div_ceil(burst);
+        while state.queue.len() < before + n_most {
+            let Some(senders) = &mut state.senders else { break };
             let Some((entry, message)) = senders.pop_front() else { break };
             // One that has gone another way takes its message along.
             if entry.end(Fired::Sent).is_ok() {
-                self.queue.push_back(message);
+                state.queue.push_back(message);
                 let_in.push(entry.task);
             }
         }
-        if self.senders.as_ref().is_some_and(|senders| senders.is_empty()) {
-            self.senders = None;
+        if state.senders.as_ref().is_some_and(|senders| senders.is_empty()) {
+            state.senders = None;
         }
-        self.credit = self.room(n_ready);
-        self.is_credit_old = false;
-        self.queue.len() > before
+        state.credit = self.room(state);
+        state.is_credit_old = false;
+        state.queue.len() > before
+    }
+}
+
+impl<M, W> State<M, W> {
+    /// Nothing is there and nobody waits for room.
+    fn end(&mut self) -> Taken<M> {
+        if self.phase != Phase::Open {
+            return Taken::Ended;
+        }
+        self.is_awaited = true;
+        Taken::Nothing
     }
 }
 
@@ -467,18 +484,18 @@ mod tests {
         // There is room, but somebody waits for it.
         assert_eq!(inbox.push(6, || waits[1].clone()), Push::Waits);
         assert_eq!((tasks[0].n_wakes(), inbox.len()), (0, 5));
-        assert_eq!(inbox.next(&mut ready), messages(&[2]));
-        assert_eq!((tasks[0].n_wakes(), tasks[1].n_wakes()), (1, 0));
-        assert_eq!(inbox.push(7, no_entry), Push::Queued);
+        assert_eq!((inbox.next(&mut ready), inbox.next(&mut ready)), (messages(&[2]), messages(&[3])));
+        assert_eq!(tasks.each_ref().map(MockTask::n_wakes), [1, 0, 0]);
+        assert_eq!((inbox.push(7, no_entry), inbox.push(8, no_entry)), (Push::Queued, Push::Queued));
         // There is none left.
-        assert_eq!(inbox.push(8, || waits[2].clone()), Push::Waits);
-        for message in [3, 4, 5, 7] {
+        assert_eq!(inbox.push(9, || waits[2].clone()), Push::Waits);
+        for message in [4, 5, 7, 8, 6] {
             assert_eq!(inbox.next(&mut ready), messages(&[message]));
         }
         assert_eq!(tasks.each_ref().map(MockTask::n_wakes), [1, 1, 0]);
         // The second has room for more, so the third is let in when it had its turn.
-        assert_eq!((inbox.next(&mut ready), inbox.next(&mut ready)), (messages(&[6]), Taken::Soon));
-        assert_eq!((inbox.next(&mut ready), inbox.next(&mut ready)), (messages(&[8]), Taken::Nothing));
+        assert_eq!(inbox.next(&mut ready), Taken::Soon);
+        assert_eq!((inbox.next(&mut ready), inbox.next(&mut ready)), (messages(&[9]), Taken::Nothing));
     }
 
     #[test]
@@ -490,9 +507,9 @@ mod tests {
         let task = MockTask::new();
         let wait = task.entry();
         assert_eq!(inbox.push(5, || wait.clone()), Push::Waits);
-        inbox.let_in();
+        inbox.let_in(&ready);
         assert_eq!((inbox.next(&mut ready), task.n_wakes()), (messages(&[1]), 0));
-        inbox.let_in();
+        inbox.let_in(&ready);
         assert_eq!((task.n_wakes(), inbox.len()), (1, 4));
     }
 

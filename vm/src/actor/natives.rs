@@ -255,7 +255,8 @@ fn handler_of(cx: &NativeCx<'_>, cell: &ActorCell) -> Result<(u32, &'static Hand
 }
 
 /// The message in argument 2, checked against what the handler takes.
-fn message(cx: &mut NativeCx<'_>, cell: &ActorCell) -> Result<Envelope, Fault> {
+fn message(cx: &mut NativeCx<'_>) -> Result<Envelope, Fault> {
+    let cell = actor(cx);
     let (number, handler) = handler_of(cx, cell)?;
     let given = cx.arg(2);
     let fits = match &handler.batch {
@@ -273,13 +274,13 @@ fn message(cx: &mut NativeCx<'_>, cell: &ActorCell) -> Result<Envelope, Fault> {
         return Err(Fault::value("the value is lent elsewhere"));
     }
     let rows = match &handler.batch {
-        Some(batch) => batch::rows_of(batch, given.field(0)),
-        None => Ok(None),
+        Some(batch) => batch::rows_of(batch, given.field(0))?,
+        None => None,
     };
     // How long a batch may gather counts from when its first message was sent.
     let sent = if handler.batch.is_some() { Some(cell.now()) } else { cell.stamp() };
     let message = Message::pack(cx.take(2))?;
-    Ok(Envelope { handler: number, message, reply: Reply::Nowhere, sent, deadline: None, rows: rows? })
+    Ok(Envelope { handler: number, message, reply: Reply::Nowhere, sent, deadline: None, rows })
 }
 
 /// When an ask with the timeout in argument `arg` (below zero: none) is given up: no later than the ask that the asking
@@ -359,9 +360,8 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let mut room = match cx.resumed::<Room>() {
         Some(room) => room,
         None => {
-            let cell = actor(cx).clone();
-            let envelope = message(cx, &cell)?;
-            match post(cx, &cell, envelope)? {
+            let envelope = message(cx)?;
+            match post(cx, actor(cx), envelope)? {
                 Sent::Done => return cx.return_unit(),
                 Sent::Waits(room) => Box::new(room),
             }
@@ -383,25 +383,25 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
     let mut asking = match cx.resumed::<Asking>() {
         Some(asking) => *asking,
         None => {
-            let cell = actor(cx).clone();
-            let (_, handler) = handler_of(cx, &cell)?;
+            let cell = actor(cx);
+            let (_, handler) = handler_of(cx, cell)?;
             if !Io::of(cx, handler).output.same_as(cx.ret_type().opaque_arg(0)) {
                 return Err(Fault::internal(format!("`{}` answers with another type", handler.name)));
             }
-            let deadline = deadline(cx, &cell, 3);
-            let envelope = match message(cx, &cell) {
+            let deadline = deadline(cx, cell, 3);
+            let envelope = match message(cx) {
                 Ok(envelope) => envelope,
                 // A message of a wrong shape fails its future alone.
                 Err(fault) if fault.kind() == Some(FaultKind::ShapeError) => {
-                    let promise = Promise::ask(&cell, None);
+                    let promise = Promise::ask(actor(cx), None);
                     promise.fail(fault);
                     return cx.return_opaque(FutureObj::of(promise));
                 }
                 Err(fault) => return Err(fault),
             };
-            let promise = Promise::ask(&cell, deadline);
+            let promise = Promise::ask(actor(cx), deadline);
             let envelope = Envelope { reply: Reply::Ask(promise.clone()), deadline, ..envelope };
-            match post(cx, &cell, envelope) {
+            match post(cx, actor(cx), envelope) {
                 Ok(Sent::Done) => return cx.return_opaque(FutureObj::of(promise)),
                 Ok(Sent::Waits(room)) => Asking { promise, room },
                 Err(fault) => {
