@@ -64,7 +64,7 @@ pub(super) fn choose(
     let max = batch.max_size as usize;
     let (mut n, mut n_rows, mut shape, mut complete) = (0, 0, None, stopping);
     for envelope in queue {
-        let rows = envelope.rows.as_ref();
+        let rows = envelope.rows();
         let (row, more) = (rows.map(|r| &r.shape), rows.and_then(|r| r.n).unwrap_or(1));
         let joins = envelope.handler == first.handler && shape.as_ref().is_none_or(|shape| *shape == row);
         if !joins || (n > 0 && n_rows + more > max) {
@@ -82,8 +82,9 @@ pub(super) fn choose(
     if complete || batch.max_delay_ns <= 0 {
         return Choice { n, later: None };
     }
-    let until = first.sent + Duration::from_nanos(batch.max_delay_ns as u64);
-    if now() >= until { Choice { n, later: None } } else { Choice { n: 0, later: Some(until) } }
+    // Messages for a handler of batches are all stamped.
+    let until = first.sent().map(|sent| sent + Duration::from_nanos(batch.max_delay_ns as u64));
+    if until.is_none_or(|until| now() >= until) { Choice { n, later: None } } else { Choice { n: 0, later: until } }
 }
 
 /// One input for the handler from those of several messages. `info` is its parameter's type.

@@ -1,13 +1,15 @@
 //! The life of an actor: hooks, handlers, and what a failure leads to.
 //!
-//! A turn goes on until the mailbox is empty, a handler waits, or the budget is spent. A message that fails leaves no
+//! A turn goes on until the mailbox is empty, a handler waits, or the budget is spent. A task that asks and waits for the
+//! answer may give an actor that has nothing to do its message itself and run it inside its own turn (`take_call`, `called`).
+//! A message that fails leaves no
 //! trace in the state as far as anybody can see it afterwards: `Resume`, `on_error`, `on_stop` and the parts of a split
 //! batch get the state from before it, of which a copy is kept (shared until it is written) only where one of them is
 //! there to see it.
 
 use super::batch;
-use super::cell::{ActorCell, Ended, Envelope, Reply, Rows};
-use super::inbox::Taken;
+use super::cell::{ActorCell, Ended, Envelope, Message, Reply, Rows, refused};
+use super::inbox::{Ready, Taken};
 use super::supervisor::Verdict;
 use crate::conc::tasks::Promise;
 use crate::fault::Fault;
@@ -28,7 +30,7 @@ use std::time::Instant;
 
 /// What a message costs beside what its handler does, in reductions: taking it, answering it. A guess from the length of
 /// the code; it keeps an actor with an endless mailbox from holding its worker.
-const MESSAGE_COST: i64 = 50;
+const MESSAGE_COST: i64 = 20;
 
 /// What becomes of an actor whose handler failed. In the order of the library's `Policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,10 @@ pub(crate) struct ActorBody {
     /// Of the ask that is worked on.
     deadline: Option<Instant>,
     policy: Policy,
+    /// One of its handlers answers batches.
+    batches: bool,
+    /// Messages taken out of the mailbox together.
+    ready: Ready<Envelope>,
     /// The state, until the first turn.
     begin: Option<Box<Parcel>>,
     /// `None` while a call has it, and after one that failed with nobody to see the state.
@@ -62,11 +68,17 @@ pub(crate) struct ActorBody {
     timer: Option<TimerKey>,
     /// For a profile.
     handling: Handling,
+    /// What the caller waits for instead of an answer.
+    promised: Option<Arc<Promise>>,
 }
 
 enum Doing {
     /// Nothing: the mailbox is next.
     Idle,
+    /// Nothing yet: this message is next, which did not come through the mailbox.
+    Called(Envelope),
+    /// Nothing: this answer waits for the caller. The actor still waits for a message, as before it was called.
+    Answered(Parcel),
     /// `on_start` runs.
     Start,
     /// A handler runs for one message, which is nearly always so.
@@ -77,6 +89,13 @@ enum Doing {
     Tell(After),
     /// `on_stop` runs; nothing more is taken.
     Stop,
+}
+
+/// What became of a message that was given to the actor directly.
+pub(crate) enum Called {
+    Answer(Parcel),
+    /// The handler waits, or has failed.
+    Promised(Arc<Promise>),
 }
 
 /// What follows a failure.
@@ -91,7 +110,7 @@ enum After {
 struct One {
     handler: &'static HandlerDesc,
     reply: Reply,
-    sent: Instant,
+    sent: Option<Instant>,
 }
 
 /// Messages worked on together, or one that failed.
@@ -110,16 +129,18 @@ struct Item {
     input: Option<Value>,
     rows: Option<Box<Rows>>,
     reply: Reply,
-    sent: Instant,
+    sent: Option<Instant>,
 }
 
 impl ActorBody {
     pub(super) fn new(cell: Arc<ActorCell>, policy: Policy, state: Parcel) -> ActorBody {
         ActorBody {
+            batches: cell.desc().handlers.iter().any(|handler| handler.batch.is_some()),
             cell,
             lent: None,
             deadline: None,
             policy,
+            ready: Ready::default(),
             begin: Some(Box::new(state)),
             state: None,
             first: None,
@@ -127,6 +148,7 @@ impl ActorBody {
             doing: Doing::Idle,
             timer: None,
             handling: Handling::default(),
+            promised: None,
         }
     }
 
@@ -148,13 +170,71 @@ impl ActorBody {
         self.begin.is_none() && matches!(self.doing, Doing::Idle) && self.cell.inbox.is_empty()
     }
 
+    /// Takes the message in `envelope`, whose reply is `Caller`, for the next turn; `called` is asked after it. `false`: it does
+    /// not wait for a message.
+    pub fn take_call(&mut self, envelope: &mut Option<Envelope>) -> bool {
+        // It has found its mailbox empty and parked. What has come in since then, and is about to wake it, comes next.
+        let waits =
+            self.begin.is_none() && matches!(self.doing, Doing::Idle) && self.ready.is_empty() && self.timer.is_none();
+        if waits
+            && !self.batches
+            && let Some(envelope) = envelope.take()
+        {
+            self.doing = Doing::Called(envelope);
+            return true;
+        }
+        false
+    }
+
+    pub fn called(&mut self) -> Called {
+        match std::mem::replace(&mut self.doing, Doing::Idle) {
+            Doing::Answered(answer) => Called::Answer(answer),
+            doing => {
+                self.doing = doing;
+                self.promise_caller();
+                Called::Promised(self.promised.take().unwrap_or_else(|| {
+                    let promise = Promise::ask(&self.cell, None);
+                    promise.fail(self.cell.gone());
+                    promise
+                }))
+            }
+        }
+    }
+
+    /// A message that was given directly cannot be answered in this turn: from now on it is an ask like others.
+    fn promise_caller(&mut self) {
+        let reply = match &mut self.doing {
+            Doing::Message(one) => &mut one.reply,
+            Doing::Called(envelope) => &mut envelope.reply,
+            _ => return,
+        };
+        if matches!(reply, Reply::Caller) {
+            let promise = Promise::ask(&self.cell, None);
+            *reply = Reply::Ask(promise.clone());
+            self.promised = Some(promise);
+        }
+    }
+
+    fn answer_caller(&mut self, value: Value) {
+        match Parcel::pack(value) {
+            Ok(answer) => self.doing = Doing::Answered(answer),
+            Err(_) => {
+                let promise = Promise::ask(&self.cell, None);
+                promise.fail(refused());
+                self.promised = Some(promise);
+            }
+        }
+    }
+
     pub fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
         // Not counted anew for every turn.
         machine.task().actor = self.lent.take().or_else(|| Some(self.cell.clone()));
         machine.task().deadline = self.deadline;
         let outcome = self.work(machine, cx);
-        // Not only when half of the mailbox is free: what the handler waits for may be what such a sender does next.
-        self.cell.inbox.let_in();
+        if outcome == Outcome::Park {
+            // Not only when half of the mailbox is free: what the handler waits for may be what such a sender does next.
+            self.cell.inbox.let_in(&self.ready);
+        }
         self.deadline = machine.task().deadline.take();
         self.lent = machine.task().actor.take();
         outcome
@@ -174,25 +254,24 @@ impl ActorBody {
         }
         let mut budget = i64::from(cx.budget());
         loop {
+            if matches!(self.doing, Doing::Answered(_)) {
+                return self.park(machine, cx, budget, WaitReason::Mailbox);
+            }
             if self.cell.is_killed() {
                 return self.kill(machine);
             }
             if self.cell.take_restart() {
                 self.restart_by_order(machine);
             }
-            if matches!(self.doing, Doing::Idle) {
+            if matches!(self.doing, Doing::Idle | Doing::Called(_)) {
                 match self.next(machine, cx) {
                     Next::Begun => {}
                     Next::Again => {
                         budget -= MESSAGE_COST;
                         continue;
                     }
-                    Next::Park(reason) => {
-                        machine.give_back_stack();
-                        cx.set_spent(spent(cx, budget));
-                        cx.wait_for(reason, self.cell.id());
-                        return Outcome::Park;
-                    }
+                    Next::Park(reason) => return self.park(machine, cx, budget, reason),
+                    Next::Yield => return Outcome::Yield,
                     Next::Ended => return Outcome::Done,
                 }
             }
@@ -234,6 +313,13 @@ impl ActorBody {
         }
     }
 
+    fn park(&self, machine: &mut Machine, cx: &Context<'_, TaskBody>, budget: i64, reason: WaitReason) -> Outcome {
+        machine.give_back_stack();
+        cx.set_spent(spent(cx, budget));
+        cx.wait_for(reason, self.cell.id());
+        Outcome::Park
+    }
+
     // --- beginning calls -------------------------------------------------------------------------------------------
 
     /// Calls `func` with the state and `args`; `keep`: somebody will see the state if it fails.
@@ -241,7 +327,10 @@ impl ActorBody {
         let func: &'static Func = machine.code.funcs[func.index()];
         let state = self.state.take().expect("a state is there unless a call has it");
         self.before = keep.then(|| Box::new(state.clone()));
-        machine.start(func, std::iter::once(state).chain(args));
+        let mut call = machine.begin(func);
+        call.give(state);
+        args.into_iter().for_each(|arg| call.give(arg));
+        call.go();
     }
 
     fn has_witness(&self) -> bool {
@@ -273,6 +362,11 @@ impl ActorBody {
         }
     }
 
+    /// Nothing more is taken, what waits fails.
+    fn close(&mut self, reason: Ended) {
+        self.cell.close(reason, std::mem::take(&mut self.ready));
+    }
+
     fn end(&mut self) -> Life {
         observe::actor_ended(&self.cell);
         self.cell.announce();
@@ -282,10 +376,11 @@ impl ActorBody {
     }
 
     fn kill(&mut self, machine: &mut Machine) -> Outcome {
+        self.promise_caller();
         machine.abandon();
         let gave = std::mem::replace(&mut self.doing, Doing::Idle);
         self.handling.fail(|| "its actor was killed".to_string());
-        self.cell.close(Ended::Killed);
+        self.close(Ended::Killed);
         gave.fail_open(&self.cell, || self.cell.gone());
         let _ = self.end();
         Outcome::Done
@@ -293,10 +388,11 @@ impl ActorBody {
 
     /// Ends after a panic in a turn: what is known of the state is not to be trusted.
     pub fn break_off(&mut self, machine: &mut Machine, error: Value) -> Outcome {
+        self.promise_caller();
         self.report(machine, &error, "");
         self.handling.fail(|| summary(machine, &error));
         let doing = std::mem::replace(&mut self.doing, Doing::Idle);
-        self.cell.close(Parcel::pack(error).map_or(Ended::Stopped, Ended::Failed));
+        self.close(Parcel::pack(error).map_or(Ended::Stopped, Ended::Failed));
         doing.fail_open(&self.cell, || self.cell.gone());
         let _ = self.end();
         Outcome::Done
@@ -309,6 +405,7 @@ impl ActorBody {
         }
         let Some(first) = self.first.as_deref().cloned() else { return };
         machine.abandon();
+        self.promise_caller();
         let doing = std::mem::replace(&mut self.doing, Doing::Idle);
         let text = format!("actor {} was begun again by its supervisor", self.cell.name());
         self.handling.fail(|| text.clone());
@@ -320,7 +417,15 @@ impl ActorBody {
     /// The next message, or what else there is to do.
     fn next(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Next {
         let desc = self.cell.desc();
-        let taken = self.cell.inbox.take(|queue, stopping| batch::choose(desc, queue, stopping, || cx.now()));
+        if let Doing::Called(envelope) = std::mem::replace(&mut self.doing, Doing::Idle) {
+            return self.begin_message(machine, &desc.handlers[envelope.handler as usize], envelope);
+        }
+        let inbox = &self.cell.inbox;
+        let taken = if self.batches {
+            inbox.take(|queue, stopping| batch::choose(desc, queue, stopping, || cx.now()))
+        } else {
+            inbox.next(&mut self.ready)
+        };
         let envelopes = match taken {
             Taken::Message(envelope) => {
                 let handler = &desc.handlers[envelope.handler as usize];
@@ -331,12 +436,13 @@ impl ActorBody {
             }
             Taken::Messages(envelopes) => envelopes,
             Taken::Nothing => return Next::Park(WaitReason::Mailbox),
+            Taken::Soon => return Next::Yield,
             Taken::Later(at) => {
                 self.timer = Some(cx.sleep_until(at, cx.task().clone()));
                 return Next::Park(WaitReason::Batch);
             }
             Taken::Ended => {
-                self.cell.close(Ended::Stopped);
+                self.close(Ended::Stopped);
                 return match self.stop(machine) {
                     Life::Over => Next::Ended,
                     Life::GoesOn => Next::Begun,
@@ -351,11 +457,14 @@ impl ActorBody {
             return Next::Again;
         }
         self.cell.n_in_flight.store(1, Relaxed);
-        machine.task().deadline = envelope.deadline;
-        self.handling = Handling::begin(machine.task(), self.cell.id(), handler, std::iter::once(envelope.sent));
-        self.doing = Doing::Message(One { handler, reply: envelope.reply, sent: envelope.sent });
+        machine.task().deadline = envelope.deadline();
+        self.handling = Handling::begin(machine.task(), self.cell.id(), handler, envelope.sent().into_iter());
+        self.doing = Doing::Message(One { handler, sent: envelope.sent(), reply: envelope.reply });
         let keep = self.has_witness();
-        self.call(machine, handler.func, envelope.message.unpack(), keep);
+        match envelope.message {
+            Message::One(parcel) => self.call(machine, handler.func, [parcel.unpack()], keep),
+            Message::Arguments(parcel) => self.call(machine, handler.func, parcel.unpack().into_fields(), keep),
+        }
         Next::Begun
     }
 
@@ -366,10 +475,10 @@ impl ActorBody {
         let handler = &self.cell.desc().handlers[first.handler as usize];
         self.cell.n_in_flight.store(envelopes.len(), Relaxed);
         let items = envelopes.into_iter().map(|envelope| Item {
+            sent: envelope.sent(),
             input: envelope.message.unpack().pop(),
-            rows: envelope.rows,
+            rows: envelope.extra.and_then(|extra| extra.rows),
             reply: envelope.reply,
-            sent: envelope.sent,
         });
         let items: Vec<Item> = items.collect();
         let current = 0..items.len();
@@ -391,8 +500,12 @@ impl ActorBody {
         match batch::join(batch, info, &parts) {
             Ok(input) => {
                 self.cell.stats.lock().count_batch(items.len());
-                self.handling =
-                    Handling::begin(machine.task(), self.cell.id(), job.handler, items.iter().map(|item| item.sent));
+                self.handling = Handling::begin(
+                    machine.task(),
+                    self.cell.id(),
+                    job.handler,
+                    items.iter().filter_map(|item| item.sent),
+                );
                 // A part of a larger batch that fails alone leaves the state to the parts behind it.
                 let keep = job.items.len() > 1 || self.has_witness();
                 let func = job.handler.func;
@@ -412,11 +525,16 @@ impl ActorBody {
 
     fn returned(&mut self, machine: &mut Machine, value: Value) -> Life {
         match std::mem::replace(&mut self.doing, Doing::Idle) {
-            Doing::Idle | Doing::Start => Life::GoesOn,
+            Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => Life::GoesOn,
             Doing::Tell(after) => self.after(machine, after),
             Doing::Stop => self.end(),
-            Doing::Message(one) => {
-                one.answer(&self.cell, value);
+            Doing::Message(One { reply, sent, .. }) => {
+                self.cell.count(sent.map(|sent| self.cell.now().saturating_duration_since(sent)), false);
+                self.cell.n_in_flight.store(0, Relaxed);
+                match reply {
+                    Reply::Caller => self.answer_caller(value),
+                    reply => reply.answer(value),
+                }
                 Life::GoesOn
             }
             Doing::Batch(job) => match job.answer(&self.cell, value) {
@@ -432,8 +550,9 @@ impl ActorBody {
 
     /// A call failed; the state is as before it, or nobody will look at it.
     fn failed(&mut self, machine: &mut Machine, error: Value) -> Life {
+        self.promise_caller();
         match std::mem::replace(&mut self.doing, Doing::Idle) {
-            Doing::Idle | Doing::Start => self.failure(machine, error, None),
+            Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => self.failure(machine, error, None),
             Doing::Tell(after) => {
                 self.report(machine, &error, "`on_error` of ");
                 self.after(machine, after)
@@ -482,7 +601,7 @@ impl ActorBody {
         let starting = of.is_none();
         let verdict = match &self.cell.supervisor {
             Some((supervisor, child)) => {
-                let now = self.cell.program().scheduler().map_or_else(Instant::now, |s| s.now());
+                let now = self.cell.now();
                 Some((supervisor.clone(), supervisor.failed(*child, now)))
             }
             None => None,
@@ -500,17 +619,17 @@ impl ActorBody {
         match &after {
             After::End => {
                 let reason = Parcel::pack(error.clone()).map_or(Ended::Stopped, Ended::Failed);
-                self.cell.close(reason);
+                self.close(reason);
             }
             After::Restart => self.cell.stats.lock().count_restart(),
             After::Resume => {}
         }
         let mut heard = false;
         if let Some(job) = of {
-            let now = self.now();
+            let now = self.cell.now();
             for (i, error) in &job.failed {
                 let (item, text) = (&job.items[*i], summary(machine, error));
-                self.cell.stats.lock().count(now.saturating_duration_since(item.sent), true);
+                self.cell.count(item.sent.map(|sent| now.saturating_duration_since(sent)), true);
                 heard |= !matches!(item.reply, Reply::Nowhere);
                 item.reply.fail(self.cell.failed(error, &text));
             }
@@ -557,10 +676,6 @@ impl ActorBody {
         self.cell.program().eprint(&format!("{text}  in {what}actor {}\n", self.cell.name()));
     }
 
-    fn now(&self) -> Instant {
-        self.cell.program().scheduler().map_or_else(Instant::now, |s| s.now())
-    }
-
     /// Bytes of the tensors in the state; `None` while a call has it.
     pub fn tensor_bytes(&self) -> Option<u64> {
         let state = self.state.as_ref()?;
@@ -599,20 +714,12 @@ impl Doing {
     fn fail_open(self, cell: &ActorCell, fault: impl Fn() -> Fault) {
         match self {
             Doing::Message(one) => one.reply.fail(fault()),
+            Doing::Called(envelope) => return envelope.reply.fail(fault()),
             // One that was answered does not change any more.
             Doing::Batch(job) => job.items.iter().for_each(|item| item.reply.fail(fault())),
-            Doing::Idle | Doing::Start | Doing::Tell(_) | Doing::Stop => return,
+            Doing::Idle | Doing::Answered(_) | Doing::Start | Doing::Tell(_) | Doing::Stop => return,
         }
         cell.n_in_flight.store(0, Relaxed);
-    }
-}
-
-impl One {
-    fn answer(self, cell: &ActorCell, value: Value) {
-        let now = cell.program().scheduler().map_or_else(Instant::now, |s| s.now());
-        cell.stats.lock().count(now.saturating_duration_since(self.sent), false);
-        cell.n_in_flight.store(0, Relaxed);
-        self.reply.answer(value);
     }
 }
 
@@ -628,10 +735,9 @@ impl Job {
         let Some(batch) = &self.handler.batch else { return Ok(()) };
         let parts: Vec<_> = items.iter().map(|item| item.rows.as_deref()).collect();
         let answers = batch::split(batch, &value, &parts)?;
-        let now = cell.program().scheduler().map_or_else(Instant::now, |s| s.now());
-        {
-            let mut stats = cell.stats.lock();
-            items.iter().for_each(|item| stats.count(now.saturating_duration_since(item.sent), false));
+        let now = cell.now();
+        for item in items {
+            cell.count(item.sent.map(|sent| now.saturating_duration_since(sent)), false);
         }
         cell.n_in_flight.fetch_sub(items.len().min(cell.n_in_flight.load(Relaxed)), Relaxed);
         for (item, answer) in items.iter().zip(answers) {
@@ -656,5 +762,7 @@ enum Next {
     /// Look again.
     Again,
     Park(WaitReason),
+    /// Look again when others have had their turns.
+    Yield,
     Ended,
 }

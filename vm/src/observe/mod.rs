@@ -73,6 +73,12 @@ pub(crate) fn is_recording() -> bool {
     MODE.load(Relaxed) & RECORD != 0
 }
 
+/// Whether anybody looks.
+#[inline]
+pub(crate) fn is_on() -> bool {
+    MODE.load(Relaxed) != 0
+}
+
 fn is_tracing() -> bool {
     MODE.load(Relaxed) & TRACE != 0
 }
@@ -236,6 +242,12 @@ pub(crate) fn actor_ended(cell: &ActorCell) {
 /// A message is named by its receiver and the moment it was sent.
 fn message_id(actor: u64, sent: Instant) -> u64 {
     recorder::since_began(sent).wrapping_mul(4096).wrapping_add(actor & 4095)
+}
+
+/// Whether messages are known by the moment they were sent.
+#[inline]
+pub(crate) fn follows_messages() -> bool {
+    MODE.load(Relaxed) & (TRACE | SPANS) != 0
 }
 
 /// The task sent a message.
