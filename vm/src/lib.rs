@@ -9,6 +9,7 @@ pub mod conc;
 pub mod fault;
 pub mod heap;
 mod interp;
+pub mod jit;
 mod lend;
 mod load;
 mod mapped;

@@ -84,6 +84,9 @@ fn carried() -> Option<(PathBuf, Result<Bundle, BundleError>)> {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = start::jit_from_environment() {
+        return ExitCode::from(commands::refuse(error) as u8);
+    }
     if let Some((program, bundle)) = carried() {
         let status = match bundle {
             Ok(bundle) => commands::run::standalone(bundle, &program),

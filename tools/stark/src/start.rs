@@ -5,6 +5,7 @@ use crate::load;
 use stark_bundle::{Assets, Bundle, PublicKey};
 use stark_bytecode::VerifiedModule;
 use stark_vm::capabilities::{self, Needs};
+use stark_vm::jit::Jit;
 use stark_vm::natives::Capability;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,19 @@ pub struct Policy {
 pub struct Ready {
     pub module: VerifiedModule,
     pub assets: Option<Arc<Assets>>,
+}
+
+/// Says which functions become machine code in this process.
+pub fn jit(wanted: Jit) -> Result<(), String> {
+    stark_vm::jit::set(wanted).map_err(|reason| format!("--jit {wanted}: {reason}"))
+}
+
+/// The same, as the environment wants it.
+pub fn jit_from_environment() -> Result<(), String> {
+    match std::env::var("STARK_JIT") {
+        Ok(text) => jit(text.parse().map_err(|error| format!("STARK_JIT: {error}"))?),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Checks a file that was read before anything of it runs; `shown` is what messages call it.

@@ -68,7 +68,7 @@ pub struct StrObj {
 pub(crate) struct Packed(u64);
 
 impl Packed {
-    const PAYLOAD: u32 = 17;
+    pub const PAYLOAD: u32 = 17;
 
     /// The variant without a payload.
     #[inline(always)]

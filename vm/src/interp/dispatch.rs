@@ -2,7 +2,8 @@
 
 use super::Exit;
 use super::machine::Machine;
-use super::ops::{arith, call, compare, control, fused, object, place, task};
+use super::ops::{arith, call, compare, compiled, control, fused, object, place, task};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A handler. `ip` points behind `word`.
 pub(crate) type Handler =
@@ -49,6 +50,24 @@ define_ops! {
         at_reg at_field at_payload at_index at_key load_at load_at_ref store_at store_at_ref take_at_ref
     }
     task { spawn spawn_closure load_global load_global_ref store_global }
+    compiled { compiled }
+}
+
+/// The opcode in a first word.
+pub(crate) fn op_of(word: u64) -> Op {
+    debug_assert!(((word & 0xffff) as usize) < HANDLERS.len());
+    // SAFETY: the decoder and the JIT compiler write only `Op` numbers into the low 16 bits of a first word.
+    unsafe { std::mem::transmute::<u16, Op>(word as u16) }
+}
+
+/// The first word of an instruction, which compiling its function may change at any time.
+///
+/// # Safety
+/// `ip` points at one.
+#[inline(always)]
+pub(crate) unsafe fn first_word(ip: *const u64) -> u64 {
+    // SAFETY: the words of a function are atomic and never freed.
+    unsafe { AtomicU64::from_ptr(ip.cast_mut()).load(Relaxed) }
 }
 
 /// Goes on at `ip`.
@@ -60,7 +79,7 @@ define_ops! {
 pub(crate) unsafe fn next(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64) -> Exit {
     // SAFETY: the decoder writes only `Op` numbers into the low 16 bits of a first word.
     unsafe {
-        let word = *ip;
+        let word = first_word(ip);
         let handler = *HANDLERS.as_ptr().add((word & 0xffff) as usize);
         handler(m, ip.add(1), regs, budget, word)
     }
@@ -106,7 +125,7 @@ pub(crate) unsafe fn enter(m: *mut Machine) -> Exit {
         #[cfg(not(stark_tail_calls))]
         loop {
             let (ip, regs, budget) = ((*m).ip, (*m).regs, (*m).budget);
-            let word = *ip;
+            let word = first_word(ip);
             let exit = HANDLERS[(word & 0xffff) as usize](m, ip.add(1), regs, budget, word);
             if exit != Exit::Next {
                 return exit;

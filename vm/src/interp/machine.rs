@@ -8,6 +8,7 @@ use super::dispatch::enter;
 use super::unwind::{Calls, Failed};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{self, meter};
+use crate::jit;
 use crate::load::{CodeSpace, Func, LINK};
 use crate::natives::Flow;
 use crate::observe;
@@ -133,6 +134,7 @@ pub struct Machine {
     cancel_delivered: bool,
     /// `ip` and `regs` say where the code stands, also while it runs: a panic can be thrown there as an error.
     pub(crate) is_saved: bool,
+    pub(crate) jit: jit::Link,
     pub(crate) task: TaskCx,
     stack: Box<[u64]>,
     state: State,
@@ -170,6 +172,7 @@ impl Machine {
             resume,
             cancel_delivered: false,
             is_saved: false,
+            jit: jit::Link::default(),
             task: TaskCx::new(program),
             stack,
             state,
@@ -324,6 +327,7 @@ impl Machine {
             }
             let turn = match exit {
                 Ok(Exit::Yield) => {
+                    jit::seen(self);
                     if !meter::is_over() {
                         return Turn::Yield;
                     }

@@ -17,7 +17,7 @@ mod ops;
 mod tests;
 mod unwind;
 
-pub(crate) use dispatch::Op;
+pub(crate) use dispatch::{HANDLERS, Op, first_word, op_of, save};
 pub(crate) use machine::Frames;
 pub use machine::{Machine, TaskEnd, Turn};
 pub(crate) use unwind::{Calls, place};

@@ -7,9 +7,10 @@
 
 use super::{CodeSpace, Func, FuncCode, LoadError};
 use crate::heap::Packed;
-use crate::interp::Op;
+use crate::interp::{Op, op_of};
 use crate::types::TypeInfo;
 use stark_bytecode::{Instr, Kind, Module, Reg, Target, TypeDesc};
+use std::sync::atomic::AtomicU64;
 
 /// A word from its parts.
 fn word(op: Op, a: usize, b: usize, c: usize) -> u64 {
@@ -65,8 +66,12 @@ pub(super) fn decode(func: &'static Func, space: &'static CodeSpace, module: &Mo
         decoder.words[at] = decoder.words[at] & 0xffff_ffff | (distance as u64) << 32;
     }
     let mut words = decoder.words;
-    super::fuse::fuse(func, &mut words, &decoder.starts);
-    Ok(FuncCode { words: words.into(), starts: decoder.starts.into() })
+    super::fuse::fuse(func, &mut words, &decoder.starts, &is_target);
+    Ok(FuncCode {
+        first_op: op_of(words[0]),
+        words: words.into_iter().map(AtomicU64::new).collect(),
+        starts: decoder.starts.into(),
+    })
 }
 
 impl Decoder<'_> {

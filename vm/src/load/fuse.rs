@@ -1,40 +1,43 @@
 //! Neighbouring instructions that run as one.
 //!
 //! Chosen from the inner loops of the benchmarks. Only the opcode of the first word changes: what the group's handler
-//! needs it finds in the words behind it, where each instruction still stands for whoever jumps there.
+//! needs it finds in the words behind it, where each instruction still stands by itself.
 
 use super::Func;
 use crate::interp::Op;
 use stark_bytecode::{Instr, Reg};
 
-/// Changes the first words of groups in the decoded `words` of `func`, whose instructions begin at `starts`.
-pub(super) fn fuse(func: &Func, words: &mut [u64], starts: &[u32]) {
+/// Changes the first words of groups in the decoded `words` of `func`, whose instructions begin at `starts`. Nothing jumps
+/// into a group (`is_target`): the JIT compiler may change the words that are jumped to, while others read the group's.
+pub(super) fn fuse(func: &Func, words: &mut [u64], starts: &[u32], is_target: &[bool]) {
     let code = &func.def.code;
     for pc in 0..code.len() {
-        if let Some(op) = group(func, &code[pc..]) {
+        let until_target = (pc + 1..code.len()).find(|&pc| is_target[pc]).unwrap_or(code.len());
+        if let Some(op) = group(func, pc, until_target) {
             let first = &mut words[starts[pc] as usize];
             *first = *first & !0xffff | op as u64;
         }
     }
 }
 
-/// The group that begins here.
-fn group(func: &Func, code: &[Instr]) -> Option<Op> {
+/// The group that begins at `pc` and ends before `end`.
+fn group(func: &Func, pc: usize, end: usize) -> Option<Op> {
     use Instr::*;
+    let is_forward = |at: usize| is_forward(&func.def.code, pc + at);
     let scalar = |reg: Reg| !func.registers[reg.index()].is_ref;
-    Some(match *code {
+    Some(match func.def.code[pc..end] {
         [LoadImm { dst: imm, .. }, LtInt { dst, lhs, rhs }, JumpIfNot { cond, .. }, ..]
-            if rhs == imm && lhs != imm && dst == cond && is_forward(func, code, 2) =>
+            if rhs == imm && lhs != imm && dst == cond && is_forward(2) =>
         {
             Op::imm_lt_int_jump_if_not
         }
         [GetTag { dst: tag, obj }, LoadImm { dst: imm, .. }, EqInt { dst, lhs, rhs }, JumpIfNot { cond, .. }, ..]
-            if !scalar(obj) && lhs == tag && rhs == imm && tag != imm && dst == cond && is_forward(func, code, 3) =>
+            if !scalar(obj) && lhs == tag && rhs == imm && tag != imm && dst == cond && is_forward(3) =>
         {
             Op::tag_jump_if_not
         }
         [AddIntImm { dst: sum, .. }, LtInt { dst, lhs, rhs }, JumpIf { cond, .. }, ..]
-            if lhs == sum && rhs != sum && dst == cond && !is_forward(func, code, 2) =>
+            if lhs == sum && rhs != sum && dst == cond && !is_forward(2) =>
         {
             Op::step_lt_int_jump_back_if
         }
@@ -58,10 +61,28 @@ fn group(func: &Func, code: &[Instr]) -> Option<Op> {
     })
 }
 
-/// Whether the jump at `code[at]` goes forward. `code` is the rest of the function's code.
-fn is_forward(func: &Func, code: &[Instr], at: usize) -> bool {
-    let pc = func.def.code.len() - code.len() + at;
-    match code[at] {
+/// What the first instruction of the group `op` is by itself; `op` when it is no group.
+pub(crate) fn alone(op: Op) -> Op {
+    match op {
+        Op::imm_lt_int_jump_if_not => Op::load_imm,
+        Op::tag_jump_if_not => Op::get_tag,
+        Op::step_lt_int_jump_back_if | Op::add_int_imm_arg => Op::add_int_imm,
+        Op::mul_float_mul | Op::mul_float_add | Op::mul_float_sub => Op::mul_float,
+        Op::vec_get_field => Op::vec_get_ref,
+        Op::at_reg_index_field
+        | Op::at_index_field_load
+        | Op::at_index_field_store
+        | Op::at_index_load
+        | Op::at_index_store
+        | Op::at_field_load
+        | Op::at_field_store => Op::at_reg,
+        _ => op,
+    }
+}
+
+/// Whether the jump at `code[at]`, `pc` of the function, goes forward.
+fn is_forward(code: &[Instr], pc: usize) -> bool {
+    match code[pc] {
         Instr::Jump { to } | Instr::JumpIf { to, .. } | Instr::JumpIfNot { to, .. } => to.index() > pc,
         _ => false,
     }

@@ -5,11 +5,13 @@
 //! process, so code, types and constants can be pointed at from every task without counting.
 
 mod decode;
-mod fuse;
+pub(crate) mod fuse;
 
 use crate::fault::FaultKind;
 use crate::fault::FaultTypes;
 use crate::heap;
+use crate::interp::Op;
+use crate::jit;
 use crate::mapped::Mapped;
 use crate::natives::cx::NativeSig;
 use crate::natives::scheme::Scheme;
@@ -20,7 +22,7 @@ use stark_bytecode::{FieldDesc, FuncId, Function, MethodId, Module, TypeDesc, Ty
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Slots between a frame's registers and its outgoing area, filled by a call: the callee's function, the distance to
 /// the caller's registers, and where the caller goes on.
@@ -52,10 +54,15 @@ pub(crate) struct Func {
     pub files: Arc<[Arc<str>]>,
     /// What it is over whole tensors, once that was asked.
     pub mapped: OnceLock<Mapped>,
+    /// Its machine code, once it ran long enough to be compiled.
+    pub native: jit::Native,
 }
 
 pub(crate) struct FuncCode {
-    pub words: Box<[u64]>,
+    /// Atomic because compiling the function changes the opcodes of words at which its machine code can be entered.
+    pub words: Box<[AtomicU64]>,
+    /// The opcode of the first word, which is also changed to have the function compiled.
+    pub first_op: Op,
     /// Where each instruction begins in `words`.
     pub starts: Box<[u32]>,
 }
@@ -71,12 +78,22 @@ impl Func {
 
     /// The instruction whose words contain `word`.
     pub fn pc_of(&self, word: *const u64) -> usize {
-        let offset = (word as usize - self.entry() as usize) / 8;
+        let offset = self.offset_of(word);
         self.code().starts.partition_point(|&start| start as usize <= offset).saturating_sub(1)
     }
 
+    /// The position of `word` in its words.
+    pub fn offset_of(&self, word: *const u64) -> usize {
+        (word as usize - self.entry() as usize) / 8
+    }
+
     pub fn address_of(&self, pc: usize) -> *const u64 {
-        &raw const self.code().words[self.code().starts[pc] as usize]
+        self.word_of(pc).as_ptr()
+    }
+
+    /// The first word of the instruction at `pc`.
+    pub fn word_of(&self, pc: usize) -> &AtomicU64 {
+        &self.code().words[self.code().starts[pc] as usize]
     }
 
     pub fn out_base(&self) -> usize {
@@ -234,9 +251,10 @@ fn load_behind(module: &Module, before: Option<&'static CodeSpace>) -> Result<&'
         if code.words.len() > i32::MAX as usize {
             return Err(LoadError::FunctionTooLarge { name: func.def.name.clone(), n_words: code.words.len() });
         }
-        func.entry.store(code.words.as_ptr().cast_mut(), Relaxed);
+        func.entry.store(code.words[0].as_ptr(), Relaxed);
         // A fresh function: nobody has set it.
         let _ = func.code.set(code);
+        jit::loaded(func);
     }
     Ok(space)
 }
@@ -316,5 +334,6 @@ fn prepare(id: FuncId, def: &Function, types: &'static Types, files: &Arc<[Arc<s
         hidden,
         files: files.clone(),
         mapped: OnceLock::new(),
+        native: jit::Native::default(),
     }
 }

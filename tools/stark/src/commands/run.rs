@@ -7,6 +7,7 @@ use crate::testing;
 use stark_bundle::{Assets, Bundle};
 use stark_bytecode::VerifiedModule;
 use stark_profile::model::{DEFAULT_MAX_ENTRIES, DEFAULT_RATE_HZ, RecordOptions};
+use stark_vm::jit::Jit;
 use stark_vm::schedule::Schedule;
 use stark_vm::{Choices, CodeSpace, Console, Ended, Runtime, StartError};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,9 @@ pub struct Args {
     /// With --seed: when the program fails, run it again and again to find the fewest switches between tasks that make it fail
     #[arg(long, requires = "seed")]
     shrink: bool,
+    /// Compile functions to machine code: off, on (those that run long) or always (each at its first call) (environment: STARK_JIT)
+    #[arg(long, value_name = "WHEN")]
+    jit: Option<Jit>,
     /// Largest heap of one task, as 500000, 64K, 512M or 2G; passing it throws OutOfMemoryError in that task
     #[arg(long, value_name = "SIZE", value_parser = size)]
     heap_limit: Option<u64>,
@@ -128,6 +132,7 @@ fn run(args: &Args) -> Result<i32, i32> {
         }
         None => Ready { module: target.verified()?, assets: target.assets()? },
     };
+    args.jit.map_or(Ok(()), start::jit).map_err(super::refuse)?;
     let mut options = options(args.workers)?;
     options.seed = args.seed;
     if let Some(schedule) = &args.schedule {

@@ -56,7 +56,7 @@ handlers! {
         }
         let caller = regs.sub(*regs.sub(2) as usize);
         // Every call is two words; the first names the register for the result.
-        let call_word = *back.sub(2);
+        let call_word = first_word(back.sub(2));
         set(caller, a(call_word), value);
         go!(m, back, caller, budget)
     }
@@ -68,7 +68,7 @@ handlers! {
             return finish(m, ip, regs, budget, value);
         }
         let caller = regs.sub(*regs.sub(2) as usize);
-        let call_word = *back.sub(2);
+        let call_word = first_word(back.sub(2));
         set_ref(caller, a(call_word), value);
         go!(m, back, caller, budget)
     }

@@ -1,7 +1,7 @@
 //! Neighbours that run as one.
 //!
-//! The loader only changes the first word of such a group (`load::fuse`): the others stay behind it as they were, so a
-//! jump into the middle finds them, and a fault names the instruction it belongs to. Every register that the group
+//! The loader only changes the first word of such a group (`load::fuse`): the others stay behind it as they were, and a
+//! fault names the instruction it belongs to. Every register that the group
 //! writes is written, in the same order.
 
 use super::object::{hole, out_of_range};
@@ -85,16 +85,16 @@ handlers! {
 
     /// `add_int_imm`, `lt_int` of the sum, and a jump back: the end of a counting loop.
     step_lt_int_jump_back_if(m, ip, regs, budget, w) {
-        // First: after a pause all of it runs again.
-        if is_spent(budget) {
-            return spent(m, ip, regs);
-        }
         let compare = *ip;
         let Some(sum) = int(regs, b(w)).checked_add(i64::from(c(w) as i16)) else {
             return super::arith::add_int_imm(m, ip, regs, budget, w);
         };
-        set(regs, a(w), sum as u64);
         let result = sum < int(regs, c(compare));
+        // Before anything is written: after a pause all of it runs again.
+        if result && is_spent(budget) {
+            return spent(m, ip, regs);
+        }
+        set(regs, a(w), sum as u64);
         set(regs, a(compare), u64::from(result));
         let target = *ip.add(1);
         let after = ip.add(2);

@@ -7,6 +7,7 @@
 pub(crate) mod arith;
 pub(crate) mod call;
 pub(crate) mod compare;
+pub(crate) mod compiled;
 pub(crate) mod control;
 pub(crate) mod fused;
 pub(crate) mod object;
@@ -14,7 +15,7 @@ pub(crate) mod place;
 pub(crate) mod task;
 
 use super::Exit;
-use super::dispatch::{next, save};
+use super::dispatch::{first_word, next, save};
 use super::machine::{Machine, Pending};
 use crate::fault::Fault;
 use crate::heap::{self, Header, sampled};
