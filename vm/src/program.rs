@@ -2,6 +2,7 @@
 
 use crate::actor::{ActorCell, Circles};
 use crate::fault::{Fault, FaultKind};
+use crate::inject::{Injecting, Suspensions};
 use crate::load::CodeSpace;
 use crate::natives::Capability;
 use crate::natives::rng::Rng;
@@ -27,6 +28,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// With a seed: whether the order of the tasks is drawn from it.
     pub choices: Choices,
+    /// With a seed: whether it is made to fail where a task waits.
+    pub injecting: Injecting,
     /// Bytes a task's values may take.
     pub heap_limit: usize,
     /// Bytes that all values, messages and tensors of the process may take together; `None`: no such limit.
@@ -53,6 +56,7 @@ impl Default for Options {
             n_workers: 0,
             seed: None,
             choices: Choices::Drawn,
+            injecting: Injecting::Nothing,
             // Far above what a reasonable task holds, below what a small machine has.
             heap_limit: 8 << 30,
             memory: None,
@@ -114,6 +118,7 @@ pub struct Program {
     pub(crate) tokenizer: Arc<Mutex<Option<Tokenizer>>>,
     /// Where random numbers come from, once one was drawn or a seed was given.
     pub(crate) rng: Arc<Mutex<Option<Rng>>>,
+    pub(crate) suspensions: Suspensions,
 }
 
 struct Output {
@@ -142,6 +147,7 @@ impl Program {
             circles: Arc::default(),
             tokenizer: Arc::default(),
             rng: Arc::default(),
+            suspensions: Suspensions::default(),
         }
     }
 
