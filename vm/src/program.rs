@@ -36,6 +36,10 @@ pub struct Options {
     pub memory: Option<usize>,
     /// Bytes a task's calls may take.
     pub stack_limit: usize,
+    /// Tasks and actors that may be alive at once.
+    pub max_tasks: usize,
+    /// Threads that wait for the outside world.
+    pub blocking_threads: usize,
     /// What the program may not do.
     pub denied: Vec<Capability>,
     /// The folder the program is in: its tokenizer may lie there.
@@ -61,6 +65,10 @@ impl Default for Options {
             heap_limit: 8 << 30,
             memory: None,
             stack_limit: 64 << 20,
+            // A parked one takes some 300 bytes: with all of them a program has passed what most machines have, and more would
+            // only be killed from outside.
+            max_tasks: 10_000_000,
+            blocking_threads: stark_scheduler::scheduler::DEFAULT_BLOCKING_LIMIT,
             denied: Vec::new(),
             dir: None,
             assets: None,

@@ -148,6 +148,7 @@ impl Runtime {
         let entry = code.funcs.get(function.index()).filter(|f| f.params().is_empty()).ok_or(StartError::NoEntry)?;
         let config = Config {
             n_workers: self.options.n_workers,
+            blocking_limit: self.options.blocking_threads,
             seed: self.options.seed,
             choices: self.options.choices.clone(),
             ..Config::default()

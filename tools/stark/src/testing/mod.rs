@@ -9,6 +9,7 @@ pub mod run;
 pub mod shrink;
 
 use crate::commands::{REFUSED, refuse};
+use crate::limits;
 use crate::load::{self, Target};
 use run::{Order, Outcome, Test};
 use stark_compiler::TestEntry;
@@ -107,9 +108,11 @@ fn test_file(file: &Path, settings: &Settings, counts: &mut Counts) -> Result<()
     let code = stark_vm::load(module).map_err(|e| refuse(format!("{}: {e}", file.display())))?;
     let dir = file.parent().map(Path::to_path_buf);
     let assets = target.assets()?;
+    let mut options = stark_vm::Options::default();
+    limits::set(&mut options, None, target.project.as_ref())?;
     let run = |test: &&TestEntry| {
-        let (dir, assets) = (dir.clone(), assets.clone());
-        let test = Test { code, entry: test.entry, dir, assets, timeout: settings.timeout };
+        let (dir, assets, options) = (dir.clone(), assets.clone(), options.clone());
+        let test = Test { code, entry: test.entry, dir, assets, timeout: settings.timeout, options };
         under_schedules(&test, settings)
     };
     println!("{}", file.display());

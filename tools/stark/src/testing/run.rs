@@ -25,6 +25,8 @@ pub struct Test {
     /// What the package names as its assets.
     pub assets: Option<Arc<Assets>>,
     pub timeout: Duration,
+    /// Its limits.
+    pub options: Options,
 }
 
 /// How it went.
@@ -73,7 +75,7 @@ impl Outcome {
 
 impl Test {
     pub fn run(&self, order: Order) -> Outcome {
-        let mut options = Options { dir: self.dir.clone(), assets: self.assets.clone(), ..Options::default() };
+        let mut options = Options { dir: self.dir.clone(), assets: self.assets.clone(), ..self.options.clone() };
         match order {
             Order::Threads(n_workers) => options.n_workers = n_workers,
             Order::Seed(seed, choices, injecting) => {
@@ -82,7 +84,7 @@ impl Test {
         }
         if !matches!(options.injecting, Injecting::Nothing) {
             // With a budget all memory is counted together; this one is never reached.
-            options.memory = Some(usize::MAX / 2);
+            options.memory.get_or_insert(usize::MAX / 2);
         }
         let runtime = Arc::new(Runtime::new(options));
         let bytes_before = stark_vm::bytes_in_use();
