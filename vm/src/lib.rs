@@ -8,6 +8,7 @@ pub mod capabilities;
 pub mod conc;
 pub mod fault;
 pub mod heap;
+pub mod inject;
 mod interp;
 pub mod jit;
 mod lend;
@@ -26,8 +27,8 @@ pub mod types;
 pub mod value;
 
 pub use fault::{Fault, FaultKind};
-pub use heap::{Opaque, Parcel, copies_on_write};
-pub use interp::{Machine, TaskEnd, Turn};
+pub use heap::{Opaque, Parcel, copies_on_write, meter::in_use as bytes_in_use};
+pub use interp::{Interrupt, Machine, TaskEnd, Turn};
 pub use load::{CodeSpace, LoadError, load};
 pub use mapped::mapped_functions;
 pub use program::{Console, Options};

@@ -2,6 +2,7 @@
 
 use crate::actor::{ActorCell, Circles};
 use crate::fault::{Fault, FaultKind};
+use crate::inject::{Injecting, Suspensions};
 use crate::load::CodeSpace;
 use crate::natives::Capability;
 use crate::natives::rng::Rng;
@@ -27,12 +28,18 @@ pub struct Options {
     pub seed: Option<u64>,
     /// With a seed: whether the order of the tasks is drawn from it.
     pub choices: Choices,
+    /// With a seed: whether it is made to fail where a task waits.
+    pub injecting: Injecting,
     /// Bytes a task's values may take.
     pub heap_limit: usize,
     /// Bytes that all values, messages and tensors of the process may take together; `None`: no such limit.
     pub memory: Option<usize>,
     /// Bytes a task's calls may take.
     pub stack_limit: usize,
+    /// Tasks and actors that may be alive at once.
+    pub max_tasks: usize,
+    /// Threads that wait for the outside world.
+    pub blocking_threads: usize,
     /// What the program may not do.
     pub denied: Vec<Capability>,
     /// The folder the program is in: its tokenizer may lie there.
@@ -53,10 +60,15 @@ impl Default for Options {
             n_workers: 0,
             seed: None,
             choices: Choices::Drawn,
+            injecting: Injecting::Nothing,
             // Far above what a reasonable task holds, below what a small machine has.
             heap_limit: 8 << 30,
             memory: None,
             stack_limit: 64 << 20,
+            // A parked one takes some 300 bytes: with all of them a program has passed what most machines have, and more would
+            // only be killed from outside.
+            max_tasks: 10_000_000,
+            blocking_threads: stark_scheduler::scheduler::DEFAULT_BLOCKING_LIMIT,
             denied: Vec::new(),
             dir: None,
             assets: None,
@@ -114,6 +126,7 @@ pub struct Program {
     pub(crate) tokenizer: Arc<Mutex<Option<Tokenizer>>>,
     /// Where random numbers come from, once one was drawn or a seed was given.
     pub(crate) rng: Arc<Mutex<Option<Rng>>>,
+    pub(crate) suspensions: Suspensions,
 }
 
 struct Output {
@@ -142,6 +155,7 @@ impl Program {
             circles: Arc::default(),
             tokenizer: Arc::default(),
             rng: Arc::default(),
+            suspensions: Suspensions::default(),
         }
     }
 

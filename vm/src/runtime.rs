@@ -1,5 +1,7 @@
 //! Running a whole program: load it, start its entry on the scheduler, wait for every task, say how it ended.
 
+use crate::heap::meter;
+use crate::inject::Log;
 use crate::interp::TaskEnd;
 use crate::load::{CodeSpace, LoadError, load};
 use crate::observe;
@@ -82,6 +84,7 @@ pub struct Runtime {
     stopped: AtomicBool,
     /// Of the run before.
     switches: Mutex<Vec<Taken>>,
+    suspensions: Mutex<Log>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -95,12 +98,23 @@ impl Runtime {
         if let Some(bytes) = options.memory {
             crate::heap::meter::set_budget(bytes);
         }
-        Runtime { options, running: Mutex::default(), stopped: AtomicBool::new(false), switches: Mutex::default() }
+        Runtime {
+            options,
+            running: Mutex::default(),
+            stopped: AtomicBool::new(false),
+            switches: Mutex::default(),
+            suspensions: Mutex::default(),
+        }
     }
 
     /// Where the twin did not just go on with the task that ran, in the run before; nothing when its choices are only drawn.
     pub fn switches(&self) -> Vec<Taken> {
         self.switches.lock().clone()
+    }
+
+    /// What `Options::injecting` asked for, of the run before.
+    pub fn take_suspensions(&self) -> Log {
+        std::mem::take(&mut self.suspensions.lock())
     }
 
     /// Ends the program that runs, from another thread: its tasks are dropped where they stand. Nothing runs here any
@@ -134,6 +148,7 @@ impl Runtime {
         let entry = code.funcs.get(function.index()).filter(|f| f.params().is_empty()).ok_or(StartError::NoEntry)?;
         let config = Config {
             n_workers: self.options.n_workers,
+            blocking_limit: self.options.blocking_threads,
             seed: self.options.seed,
             choices: self.options.choices.clone(),
             ..Config::default()
@@ -174,11 +189,15 @@ impl Runtime {
             }
         };
         *self.switches.lock() = scheduler.switches();
+        *self.suspensions.lock() = program.suspensions.take();
         *self.running.lock() = None;
         program.flush();
         if program.options.observed {
             observe::program_ended(program);
         }
+        // Tasks that are left are dropped, and what they held is counted, before anybody looks.
+        scheduler.shutdown();
+        meter::settle();
         Ok(ended)
     }
 

@@ -4,7 +4,8 @@ use crate::actor::{ActorBody, ActorCell, Called, Envelope};
 use crate::conc::tasks::{Alarm, Promise};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
-use crate::interp::{Calls, Frames, Machine, TaskEnd, Turn};
+use crate::inject::{self, Injecting};
+use crate::interp::{Calls, Frames, Interrupt, Machine, TaskEnd, Turn};
 use crate::lend::{self, Help};
 use crate::load::Func;
 use crate::observe;
@@ -15,7 +16,7 @@ use crate::trace::TraceFrame;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -103,12 +104,17 @@ impl TaskCx {
     }
 }
 
+/// In `TaskShared::interrupts`: cancelling was asked for,
+const CANCELLED: u8 = 1;
+/// the wait under way is to fail.
+const INJECTED: u8 = 2;
+
 /// What other threads may reach of a task while it runs.
 #[derive(Default)]
 pub struct TaskShared {
     /// Where the task waits.
     pub(crate) point: crate::conc::wait::WaitPoint<Parcel>,
-    cancelled: AtomicBool,
+    interrupts: AtomicU8,
     /// The actor that it runs.
     actor: OnceLock<Weak<ActorCell>>,
 }
@@ -117,7 +123,21 @@ impl TaskShared {
     /// Asks for a `CancelledError` at the task's next (or present) suspension. The caller wakes the task. Only the first
     /// request counts; answers whether this was it.
     pub fn cancel(&self) -> bool {
-        !self.cancelled.swap(true, Relaxed)
+        self.interrupts.fetch_or(CANCELLED, Relaxed) & CANCELLED == 0
+    }
+
+    /// Lets what the task waits for fail. The caller wakes the task.
+    pub(crate) fn inject_error(&self) {
+        self.interrupts.fetch_or(INJECTED, Relaxed);
+    }
+
+    /// Whether what it waits for is to fail, which is answered once.
+    pub(crate) fn take_injected(&self) -> Option<Interrupt> {
+        let set = self.interrupts.load(Relaxed) & INJECTED != 0;
+        set.then(|| {
+            self.interrupts.fetch_and(!INJECTED, Relaxed);
+            Interrupt::Injected
+        })
     }
 
     pub(crate) fn run_actor(&self, cell: &Arc<ActorCell>) {
@@ -130,7 +150,7 @@ impl TaskShared {
     }
 
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Relaxed)
+        self.interrupts.load(Relaxed) & CANCELLED != 0
     }
 }
 
@@ -245,6 +265,14 @@ impl TaskBody {
         self.frames.calls()
     }
 
+    pub(crate) fn program(&self) -> &'static Program {
+        self.program
+    }
+
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(self.role, Role::Call(_))
+    }
+
     pub(crate) fn heap_bytes(&self) -> usize {
         self.heap_bytes
     }
@@ -291,6 +319,14 @@ impl TaskBody {
         }
     }
 
+    /// The actor, when one of its calls is under way.
+    pub(crate) fn handling_actor(&self) -> Option<Arc<ActorCell>> {
+        match &self.role {
+            Role::Actor(actor) if actor.is_handling() => Some(actor.cell().clone()),
+            _ => None,
+        }
+    }
+
     /// Bytes of the tensors in an actor's state; `None` when there is none to look at.
     pub(crate) fn tensor_bytes(&self) -> Option<u64> {
         match &self.role {
@@ -325,7 +361,8 @@ impl Call {
             let error = machine.code.error_value(fault);
             return self.end(machine, TaskEnd::Failed(error));
         }
-        let turn = machine.run(cx.budget(), cancel);
+        let interrupt = cx.shared().take_injected().or(cancel.then_some(Interrupt::Cancel));
+        let turn = machine.run(cx.budget(), interrupt);
         observe::settle(machine.task(), || self.answers());
         // If it does not wait yet, it will be delivered when it does.
         self.cancel_delivered |= machine.has_delivered_cancel();
@@ -421,6 +458,9 @@ impl Task for TaskBody {
             turn.unwrap_or_else(|panic| fail(machine, role, panic))
         });
         observed.end(cx, outcome);
+        if outcome == Outcome::Park && !matches!(self.program.options.injecting, Injecting::Nothing) {
+            inject::suspended(self, cx);
+        }
         outcome
     }
 

@@ -1,10 +1,11 @@
 //! Packages: a folder with a `stark.toml`, the packages it depends on, and where each module's file lies.
 //!
 //! `manifest` reads one `stark.toml`; `project` follows its dependencies; `modules` says which file `import a.b` means
-//! in which package; `assets` finds what a bundle takes along; `lock` keeps what the dependencies were in `stark.lock`. Problems in a manifest are diagnostics
+//! in which package; `assets` finds what a bundle takes along; `limits` names what a run may be limited in; `lock` keeps what the dependencies were in `stark.lock`. Problems in a manifest are diagnostics
 //! with places, like problems in a program.
 
 mod assets;
+mod limits;
 mod manifest;
 mod project;
 
@@ -12,6 +13,7 @@ mod lock;
 mod modules;
 
 pub use assets::{AssetFile, MAX_ASSETS};
+pub use limits::{Limit, size};
 pub use lock::{LOCK_NAME, Lock};
 pub use manifest::{Asset, Dependency, MANIFEST_NAME, Manifest, is_package_name};
 pub use project::{Package, Project, Refusal};

@@ -1,5 +1,6 @@
 //! One `stark.toml`: what it may hold, and what is wrong with it.
 
+use crate::limits::Limit;
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
 use stark_syntax::source::{SourceId, Span};
@@ -21,6 +22,8 @@ pub struct Manifest {
     /// In the order of the text.
     pub dependencies: Vec<Dependency>,
     pub assets: Vec<Asset>,
+    /// Of a program that runs.
+    pub limits: Vec<(Limit, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -130,7 +133,16 @@ impl Reader<'_> {
                         }
                     }
                 }
-                other => self.unknown(&key.span(), MANIFEST_NAME, other, &["package", "dependencies", "assets"]),
+                "limits" => {
+                    if let Some(table) = self.table("[limits]", value) {
+                        for (name, value) in in_order(table) {
+                            self.limit(name.get_ref(), &name.span(), value, &mut manifest);
+                        }
+                    }
+                }
+                other => {
+                    self.unknown(&key.span(), MANIFEST_NAME, other, &["package", "dependencies", "assets", "limits"]);
+                }
             }
         }
         if !has_package {
@@ -218,6 +230,25 @@ impl Reader<'_> {
                 let problem = self.problem(at, format!("dependency `{name}` has no `path`"), "where is it?");
                 self.out.push(problem.help(format!("write `{name} = {{ path = \"../{name}\" }}`")));
             }
+        }
+    }
+
+    /// A number, or a text for one with a unit.
+    fn limit(&mut self, name: &str, at: &Range, value: &Spanned<DeValue<'_>>, manifest: &mut Manifest) {
+        let Some(limit) = Limit::ALL.into_iter().find(|limit| limit.name() == name) else {
+            return self.unknown(at, "[limits]", name, &Limit::ALL.map(Limit::name));
+        };
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.to_string(),
+            other => {
+                let what = format!("`{name}` is a number or a text such as \"512M\", this is {}", kind_of(other));
+                return self.error(&value.span(), what, "not a limit");
+            }
+        };
+        match limit.parse(&text) {
+            Ok(value) => manifest.limits.push((limit, value)),
+            Err(why) => self.error(&value.span(), format!("`{name}`: {why}"), "not a limit"),
         }
     }
 

@@ -6,6 +6,7 @@ mod bundle;
 mod commands;
 mod doc;
 mod host;
+mod limits;
 mod load;
 mod observe;
 mod repl;

@@ -226,6 +226,11 @@ impl ActorBody {
         }
     }
 
+    /// One of its calls is under way.
+    pub fn is_handling(&self) -> bool {
+        !matches!(self.doing, Doing::Idle)
+    }
+
     pub fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
         // Not counted anew for every turn.
         machine.task().actor = self.lent.take().or_else(|| Some(self.cell.clone()));
@@ -253,6 +258,7 @@ impl ActorBody {
             cx.cancel(timer);
         }
         let mut budget = i64::from(cx.budget());
+        let mut interrupt = cx.shared().take_injected();
         loop {
             if matches!(self.doing, Doing::Answered(_)) {
                 return self.park(machine, cx, budget, WaitReason::Mailbox);
@@ -278,7 +284,7 @@ impl ActorBody {
             if budget <= 0 {
                 return Outcome::Yield;
             }
-            let turn = machine.run(budget as u32, false);
+            let turn = machine.run(budget as u32, interrupt.take());
             observe::settle(machine.task(), || self.answers());
             match turn {
                 Turn::Yield => return Outcome::Yield,
@@ -707,6 +713,16 @@ impl ActorBody {
 
 fn holds_refs(info: &TypeInfo) -> bool {
     info.is_ref && !matches!(info.desc, TypeDesc::Str | TypeDesc::Bytes)
+}
+
+impl Drop for ActorBody {
+    /// Dropped where it stands: the program has ended. What waits in the mailbox is let go, since an envelope holds the
+    /// actor that holds it.
+    fn drop(&mut self) {
+        if !self.cell.inbox.is_dead() {
+            self.cell.close(Ended::Killed);
+        }
+    }
 }
 
 impl Doing {

@@ -242,30 +242,31 @@ impl FutureObj {
     }
 }
 
-/// Tasks and actors that may be alive at once. A parked one takes some 600 bytes: with all of them a program has passed
-/// what most machines have, and more would only be killed from outside.
-const MAX_TASKS: usize = 10_000_000;
-
 /// # Errors
 /// `OutOfMemoryError` when so many tasks are alive that no more may begin.
 pub(crate) fn room_for_task(program: &Program) -> Result<(), Fault> {
-    /// Counting takes the locks of all shards, so each worker looks only so often.
+    /// Counting takes the locks of all shards: far from the limit each worker looks only so often.
     const INTERVAL: u32 = 4096;
     thread_local! {
-        /// How many may begin on this thread before the next look.
-        static N_LEFT: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+        /// How many may begin on this thread, for the program at this address, before the next look.
+        static LEFT: std::cell::Cell<(usize, u32)> = const { std::cell::Cell::new((0, 0)) };
     }
-    let n_left = N_LEFT.get();
-    if n_left > 0 {
-        N_LEFT.set(n_left - 1);
+    let of = std::ptr::from_ref(program).addr();
+    if let (known, n_left @ 1..) = LEFT.get()
+        && known == of
+    {
+        LEFT.set((of, n_left - 1));
         return Ok(());
     }
-    let n_tasks = program.scheduler().map_or(0, |scheduler| scheduler.n_tasks());
-    if n_tasks >= MAX_TASKS {
-        let message = format!("{n_tasks} tasks are under way, the limit is {MAX_TASKS}");
+    let Some(scheduler) = program.scheduler() else { return Ok(()) };
+    let (n_tasks, limit) = (scheduler.n_tasks(), program.options.max_tasks);
+    if n_tasks >= limit {
+        let message = format!("{n_tasks} tasks are under way, the limit (max-tasks) is {limit}");
         return Err(Fault::new(FaultKind::OutOfMemoryError, message));
     }
-    N_LEFT.set(INTERVAL);
+    // Of what is left, all workers together are given half without a look.
+    let is_far = limit - n_tasks > 2 * INTERVAL as usize * scheduler.n_workers();
+    LEFT.set((of, if is_far { INTERVAL } else { 0 }));
     Ok(())
 }
 

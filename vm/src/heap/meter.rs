@@ -67,6 +67,18 @@ pub fn budget() -> Option<(usize, usize)> {
     has_budget().then(|| (BUDGET.load(Relaxed), heaps.saturating_add(stark_kernels::live_tensor_bytes())))
 }
 
+/// With a budget: bytes of all values, messages and tensors, once this thread's are `settle`d.
+pub fn in_use() -> usize {
+    budget().map_or(0, |(_, used)| used)
+}
+
+/// Counts what was given back on this thread outside any task.
+pub(crate) fn settle() {
+    if has_budget() {
+        count();
+    }
+}
+
 /// Makes `heap` current on this thread and returns the one that was.
 #[inline]
 pub fn swap(heap: Heap) -> Heap {

@@ -59,6 +59,24 @@ pub enum Turn {
     Done(TaskEnd),
 }
 
+/// What a call that waits gets instead of what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// `CancelledError`: where the task waits, or as soon as it does.
+    Cancel,
+    /// `IoError`: where the task waits, if it still does.
+    Injected,
+}
+
+impl Interrupt {
+    fn fault(self) -> Fault {
+        match self {
+            Interrupt::Cancel => Fault::new(FaultKind::CancelledError, "the task was cancelled"),
+            Interrupt::Injected => Fault::io("an injected failure"),
+        }
+    }
+}
+
 /// What went wrong at the current instruction.
 pub(crate) enum Pending {
     Fault(Fault),
@@ -200,7 +218,7 @@ impl Machine {
         let method = self.code.methods[self.code.error_message?.index()];
         let func = method.find(error.info().id)?;
         self.start(func, [error]);
-        match self.run(BUDGET, false) {
+        match self.run(BUDGET, None) {
             Turn::Done(TaskEnd::Returned(text)) => Some(text.as_str().to_string()),
             _ => {
                 self.abandon();
@@ -308,15 +326,16 @@ impl Machine {
         true
     }
 
-    /// Runs for at most `budget` reductions. `cancel` delivers a `CancelledError` where the task waits, or as soon as it does.
-    pub fn run(&mut self, budget: u32, cancel: bool) -> Turn {
+    /// Runs for at most `budget` reductions.
+    pub fn run(&mut self, budget: u32, interrupt: Option<Interrupt>) -> Turn {
         assert_ne!(self.state, State::Idle, "a call has been started");
         self.budget = i64::from(budget);
         self.cancel_delivered = false;
-        if cancel && self.state == State::Waiting {
-            if let Some(turn) = self.cancel_here() {
-                return turn;
-            }
+        if let Some(interrupt) = interrupt
+            && self.state == State::Waiting
+            && let Some(turn) = self.interrupt_here(interrupt)
+        {
+            return turn;
         }
         loop {
             self.state = State::Ready;
@@ -344,10 +363,10 @@ impl Machine {
                 Ok(Exit::Suspend) => {
                     self.state = State::Waiting;
                     // Once: a `finally` that cleans up may wait in the same turn.
-                    if !cancel || self.cancel_delivered {
+                    if interrupt != Some(Interrupt::Cancel) || self.cancel_delivered {
                         return Turn::Wait(self.wait.0, self.wait.1);
                     }
-                    self.cancel_here()
+                    self.interrupt_here(Interrupt::Cancel)
                 }
                 Ok(Exit::Return) => {
                     // SAFETY: the frame at `regs` is the first one and has dropped all but its `&mut` parameters.
@@ -401,10 +420,9 @@ impl Machine {
     }
 
     /// Raises at the call that waits, whose native is not called again.
-    fn cancel_here(&mut self) -> Option<Turn> {
-        self.cancel_delivered = true;
-        self.resume = None;
-        self.fault_before(Fault::new(FaultKind::CancelledError, "the task was cancelled"))
+    fn interrupt_here(&mut self, interrupt: Interrupt) -> Option<Turn> {
+        self.cancel_delivered |= interrupt == Interrupt::Cancel;
+        self.fault_before(interrupt.fault())
     }
 
     /// Raises at an instruction that has not begun; its arguments are dropped.

@@ -1,5 +1,6 @@
 //! `stark run FILE|FOLDER [ARGS]`
 
+use crate::limits::{self, Limits};
 use crate::load::Target;
 use crate::observe;
 use crate::start::{self, Policy, Ready};
@@ -35,12 +36,8 @@ pub struct Args {
     /// Compile functions to machine code: off, on (those that run long) or always (each at its first call) (environment: STARK_JIT)
     #[arg(long, value_name = "WHEN")]
     jit: Option<Jit>,
-    /// Largest heap of one task, as 500000, 64K, 512M or 2G; passing it throws OutOfMemoryError in that task
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    heap_limit: Option<u64>,
-    /// Memory of all values, messages and tensors together; who would pass it gets OutOfMemoryError, a model that does not fit is refused
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    memory: Option<u64>,
+    #[command(flatten)]
+    limits: Limits,
     /// Say on standard error, after the program has ended, what it cost
     #[arg(long)]
     stats: bool,
@@ -98,23 +95,6 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Bytes, with `K`, `M` or `G` for their 1024-folds.
-fn size(text: &str) -> Result<u64, String> {
-    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
-        Some(at) => text.split_at(at),
-        None => (text, ""),
-    };
-    let shift = match unit.to_ascii_uppercase().as_str() {
-        "" | "B" => 0,
-        "K" | "KB" | "KIB" => 10,
-        "M" | "MB" | "MIB" => 20,
-        "G" | "GB" | "GIB" => 30,
-        _ => return Err(format!("`{unit}` is no unit of memory; K, M and G are")),
-    };
-    let n: u64 = digits.parse().map_err(|_| "a size begins with a number, as in 512M".to_string())?;
-    n.checked_mul(1 << shift).filter(|n| *n > 0).ok_or_else(|| "a size is above 0 and fits 64 bits".into())
-}
-
 pub fn main(args: &Args) -> i32 {
     run(args).unwrap_or_else(|status| status)
 }
@@ -140,10 +120,7 @@ fn run(args: &Args) -> Result<i32, i32> {
         options.choices = Choices::Followed(schedule.switches.clone());
     }
     options.denied = policy.denied;
-    if let Some(limit) = args.heap_limit {
-        options.heap_limit = limit as usize;
-    }
-    options.memory = args.memory.map(|bytes| bytes as usize);
+    limits::set(&mut options, Some(&args.limits), target.project.as_ref())?;
     options.dir = target.file.parent().map(PathBuf::from);
     options.record = args.profile.as_ref().map(|_| RecordOptions {
         rate_hz: args.rate,
@@ -246,6 +223,7 @@ pub fn standalone(bundle: Bundle, program: &Path) -> i32 {
     let run = || {
         let ready = start::check(bundle, program, &Policy::default())?;
         let mut options = options(None)?;
+        limits::set(&mut options, None, None)?;
         options.dir = program.parent().map(PathBuf::from);
         let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
         let _server = attachable();

@@ -1,6 +1,7 @@
 //! `stark test [FILE|FOLDER…]`
 
-use crate::testing::{self, Settings};
+use crate::testing::{self, Faults, Settings};
+use stark_vm::inject::Injection;
 use stark_vm::schedule::Schedule;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use std::time::Duration;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  stark test                          the tests in this folder and below\n  \
     stark test greeter --filter greets  those whose name contains `greets`\n  \
-    stark test race.stark --schedules 100   each test under a hundred orders of its tasks\n\n\
+    stark test race.stark --schedules 100   each test under a hundred orders of its tasks\n  \
+    stark test race.stark --faults      each test with every failure at every place where a task waits\n\n\
     Each test runs in a virtual machine of its own, on one thread and in virtual time; the order of its tasks and its random\n\
     numbers follow from the seed. The statements at the top level of its file run before it, `main` does not.\n\n\
     Exit status: 0 all passed, 1 a test failed, 2 a file does not compile.")]
@@ -29,6 +31,12 @@ pub struct Args {
     /// Run under this schedule, as a failure has told it
     #[arg(long, value_name = "SCHEDULE", conflicts_with_all = ["seed", "schedules"])]
     schedule: Option<Schedule>,
+    /// Run each test again for every place where one of its tasks waits, with that task cancelled there, given an error, killed (an actor), and the whole test stopped
+    #[arg(long, conflicts_with = "schedule")]
+    faults: bool,
+    /// Run with this fault alone, as a failure has told it
+    #[arg(long, value_name = "FAULT", conflicts_with_all = ["schedule", "schedules", "faults"])]
+    fault: Option<Injection>,
     /// Tests that run at the same time; by default one for each core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -36,7 +44,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     timeout: f64,
     /// Run on this many threads and in real time instead, without a seed: for tests that need the network
-    #[arg(long, value_name = "N", conflicts_with_all = ["seed", "schedules", "schedule"], value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["seed", "schedules", "schedule", "faults", "fault"], value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
     /// Refuse when a dependency is not as stark.lock says
     #[arg(long)]
@@ -49,6 +57,13 @@ pub fn main(args: &Args) -> i32 {
         _ => return super::refuse(format!("--timeout must be a number of seconds above 0, it is {}", args.timeout)),
     };
     let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let faults = match args.fault {
+        _ if args.faults => Faults::All,
+        Some(injection) => Faults::One(injection),
+        None => Faults::None,
+    };
+    // What is in use is counted for the whole process.
+    let jobs = if faults == Faults::None { jobs } else { 1 };
     let here = [PathBuf::from(".")];
     testing::main(&Settings {
         paths: if args.paths.is_empty() { &here } else { &args.paths },
@@ -56,6 +71,7 @@ pub fn main(args: &Args) -> i32 {
         seed: args.seed,
         n_schedules: args.schedules,
         schedule: args.schedule.as_ref(),
+        faults,
         workers: args.workers.map(usize::from),
         jobs,
         timeout,

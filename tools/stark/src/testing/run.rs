@@ -2,6 +2,7 @@
 
 use stark_bundle::Assets;
 use stark_bytecode::FuncId;
+use stark_vm::inject::{Injecting, Log};
 use stark_vm::schedule::Taken;
 use stark_vm::{Choices, CodeSpace, Console, Ended, Options, Runtime, StartError};
 use std::io::Write;
@@ -24,11 +25,13 @@ pub struct Test {
     /// What the package names as its assets.
     pub assets: Option<Arc<Assets>>,
     pub timeout: Duration,
+    /// Its limits.
+    pub options: Options,
 }
 
 /// How it went.
 pub struct Outcome {
-    end: Result<Ended, String>,
+    pub end: Result<Ended, String>,
     /// What it printed, and its errors.
     pub text: String,
     /// More was printed than is kept.
@@ -36,12 +39,16 @@ pub struct Outcome {
     pub took: Duration,
     /// Where its schedule is no matter of course, when that was asked for.
     pub switches: Vec<Taken>,
+    /// Where its tasks waited and what happened to one, when that was asked for,
+    pub suspensions: Log,
+    /// and how much more memory is in use than before.
+    pub bytes_left: usize,
 }
 
 /// On what it runs.
 pub enum Order {
     Threads(usize),
-    Seed(u64, Choices),
+    Seed(u64, Choices, Injecting),
 }
 
 impl Outcome {
@@ -68,12 +75,19 @@ impl Outcome {
 
 impl Test {
     pub fn run(&self, order: Order) -> Outcome {
-        let mut options = Options { dir: self.dir.clone(), assets: self.assets.clone(), ..Options::default() };
+        let mut options = Options { dir: self.dir.clone(), assets: self.assets.clone(), ..self.options.clone() };
         match order {
             Order::Threads(n_workers) => options.n_workers = n_workers,
-            Order::Seed(seed, choices) => (options.seed, options.choices) = (Some(seed), choices),
+            Order::Seed(seed, choices, injecting) => {
+                (options.seed, options.choices, options.injecting) = (Some(seed), choices, injecting);
+            }
+        }
+        if !matches!(options.injecting, Injecting::Nothing) {
+            // With a budget all memory is counted together; this one is never reached.
+            options.memory.get_or_insert(usize::MAX / 2);
         }
         let runtime = Arc::new(Runtime::new(options));
+        let bytes_before = stark_vm::bytes_in_use();
         let (console, output) = captured();
         let (sender, receiver) = mpsc::channel();
         let begun = Instant::now();
@@ -99,9 +113,11 @@ impl Test {
             },
         };
         let took = begun.elapsed();
-        let switches = runtime.switches();
+        let (switches, suspensions) = (runtime.switches(), runtime.take_suspensions());
+        let bytes_left = stark_vm::bytes_in_use().saturating_sub(bytes_before);
         let output = output.lock().map(|mut o| std::mem::take(&mut *o)).unwrap_or_default();
-        Outcome { end, text: String::from_utf8_lossy(&output.kept).into_owned(), is_cut: output.is_cut, took, switches }
+        let text = String::from_utf8_lossy(&output.kept).into_owned();
+        Outcome { end, text, is_cut: output.is_cut, took, switches, suspensions, bytes_left }
     }
 }
 

@@ -1,0 +1,128 @@
+//! The limits of a run: each by its option, by the environment and by `stark.toml`, in this order; and a service that gets ten
+//! times more than it can answer (`tests/overload`).
+//!
+//! The overload in full: `target/release/stark run tests/overload/overload.stark 300000`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A package in a folder of its own.
+struct Package(PathBuf);
+
+impl Package {
+    fn new(name: &str, toml: &str, program: &str) -> Package {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("limits-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a writable folder");
+        std::fs::write(folder.join("stark.toml"), format!("[package]\nname = \"p\"\n{toml}")).expect("a file");
+        std::fs::write(folder.join("main.stark"), program).expect("a file");
+        Package(folder)
+    }
+
+    fn run(&self, variable: Option<(&str, &str)>, options: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stark"));
+        command.arg("run").args(options).arg(&self.0);
+        if let Some((name, value)) = variable {
+            command.env(name, value);
+        }
+        command.output().expect("stark runs")
+    }
+}
+
+impl Drop for Package {
+    fn drop(&mut self) {
+        // Whatever is left of it lies in the build's folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn printed(out: &Output) -> &str {
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    std::str::from_utf8(&out.stdout).expect("text")
+}
+
+const TASKS: &str = r#"
+async fn wait() -> Int:
+    sleep(10ms)
+    return 1
+
+actor Idle:
+    fn on_receive(n: Int) -> Int: return n
+
+async fn main():
+    let mut tasks = []
+    try:
+        for _ in 0..100000: tasks.push(wait())
+    catch e: OutOfMemoryError:
+        print(len(tasks), e.message())
+        try:
+            spawn_actor(Idle::new())
+        catch e: OutOfMemoryError: print("no actor either")
+    for t in tasks: await t
+    // When some have ended there is room again.
+    print(await wait())
+"#;
+
+#[test]
+fn more_tasks_than_may_be_are_refused_where_they_begin() {
+    let package = Package::new("tasks", "[limits]\nmax-tasks = 300\n", TASKS);
+    let expected = |limit: usize| {
+        let before = limit - 1;
+        format!("{before} {limit} tasks are under way, the limit (max-tasks) is {limit}\nno actor either\n1\n")
+    };
+    assert_eq!(printed(&package.run(None, &["--seed", "1"])), expected(300));
+    assert_eq!(printed(&package.run(Some(("STARK_MAX_TASKS", "200")), &["--seed", "1"])), expected(200));
+    let both = package.run(Some(("STARK_MAX_TASKS", "200")), &["--seed", "1", "--max-tasks", "100"]);
+    assert_eq!(printed(&both), expected(100));
+    let threads = package.run(None, &["--workers", "1"]);
+    assert_eq!(printed(&threads), expected(300));
+}
+
+#[test]
+fn heap_and_stack_are_limited_by_the_package_too() {
+    let program = "
+fn deep(n: Int) -> Int: return if n == 0: 0 else: 1 + deep(n - 1)
+
+fn main():
+    try: print(deep(100000))
+    catch e: StackOverflowError: print(e.message())
+    let mut xs = []
+    try:
+        for i in 0..10000000: xs.push(i)
+    catch e: OutOfMemoryError: print(\"too much\")
+";
+    let package = Package::new("bytes", "[limits]\nheap-limit = \"4M\"\nstack-limit = 100000\n", program);
+    let expected = "calls are nested too deep: the stack limit of 100000 bytes is reached\ntoo much\n";
+    assert_eq!(printed(&package.run(None, &[])), expected);
+    let enough = package.run(Some(("STARK_HEAP_LIMIT", "1G")), &["--stack-limit", "64M"]);
+    assert_eq!(printed(&enough), "100000\n");
+}
+
+#[test]
+fn what_is_no_limit_is_refused_with_its_place() {
+    let program = "print(1)\n";
+    let fails = |package: &Package, variable, options: &[&str], why: &str| {
+        let out = package.run(variable, options);
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(2) && said.contains(why), "{said}");
+    };
+    let plain = Package::new("plain", "", program);
+    fails(&plain, Some(("STARK_MAX_TASKS", "many")), &[], "STARK_MAX_TASKS: `many` is no whole number above 0");
+    fails(&plain, Some(("STARK_MEMORY", "5Q")), &[], "STARK_MEMORY: `Q` is no unit of memory");
+    fails(&plain, None, &["--blocking-threads", "0"], "`0` is no whole number above 0");
+    let wrong = Package::new("wrong", "[limits]\nmax-task = 5\nmemory = \"lots\"\nheap-limit = true\n", program);
+    fails(&wrong, None, &[], "[limits] has no key `max-task`");
+    fails(&wrong, None, &[], "did you mean `max-tasks`?");
+    fails(&wrong, None, &[], "`memory`: `lots` is no unit of memory");
+    fails(&wrong, None, &[], "stark.toml:6:14");
+}
+
+#[test]
+fn under_ten_times_the_load_the_rest_is_refused_at_once() {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/overload/overload.stark");
+    // In virtual time also how long each takes; on threads counts and memory.
+    for options in [&["--seed", "1"][..], &[]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stark"));
+        let out = command.arg("run").args(options).arg(&program).arg("10000").output().expect("stark runs");
+        assert_eq!(printed(&out).lines().count(), 4, "{}", String::from_utf8_lossy(&out.stderr));
+    }
+}
