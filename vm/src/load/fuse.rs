@@ -3,15 +3,15 @@
 //! Chosen from the inner loops of the benchmarks. Only the opcode of the first word changes: what the group's handler
 //! needs it finds in the words behind it, where each instruction still stands for whoever jumps there.
 
-use super::Func;
+use super::{CodeSpace, Func};
 use crate::interp::Op;
 use stark_bytecode::{Instr, Reg};
 
 /// Changes the first words of groups in the decoded `words` of `func`, whose instructions begin at `starts`.
-pub(super) fn fuse(func: &Func, words: &mut [u64], starts: &[u32]) {
+pub(super) fn fuse(func: &Func, space: &CodeSpace, words: &mut [u64], starts: &[u32]) {
     let code = &func.def.code;
     for pc in 0..code.len() {
-        if let Some(op) = group(func, &code[pc..]) {
+        if let Some(op) = group(func, space, &code[pc..]) {
             let first = &mut words[starts[pc] as usize];
             *first = *first & !0xffff | op as u64;
         }
@@ -19,7 +19,7 @@ pub(super) fn fuse(func: &Func, words: &mut [u64], starts: &[u32]) {
 }
 
 /// The group that begins here.
-fn group(func: &Func, code: &[Instr]) -> Option<Op> {
+fn group(func: &Func, space: &CodeSpace, code: &[Instr]) -> Option<Op> {
     use Instr::*;
     let scalar = |reg: Reg| !func.registers[reg.index()].is_ref;
     Some(match *code {
@@ -36,7 +36,11 @@ fn group(func: &Func, code: &[Instr]) -> Option<Op> {
         [AddIntImm { dst: sum, .. }, LtInt { dst, lhs, rhs }, JumpIf { cond, .. }, ..]
             if lhs == sum && rhs != sum && dst == cond && !is_forward(func, code, 2) =>
         {
-            Op::step_lt_int_jump_back_if
+            if space.counts {
+                Op::step_lt_int_jump_back_if
+            } else {
+                Op::step_lt_int_jump_uncounted_if
+            }
         }
         [AddIntImm { dst, .. }, Arg { src, .. }, ..] if dst == src => Op::add_int_imm_arg,
         [MulFloat { .. }, MulFloat { .. }, ..] => Op::mul_float_mul,
@@ -46,6 +50,11 @@ fn group(func: &Func, code: &[Instr]) -> Option<Op> {
             if item == obj && item == reg && !scalar(item) && scalar(dst) =>
         {
             Op::vec_get_field
+        }
+        [MakeVec { dst: list, .. }, ArgCopy { src, .. }, CallNative { native, .. }, DropRef { reg }, ..]
+            if src == list && reg == list && space.natives[native.index()].row.name == "str_join_parts" =>
+        {
+            Op::join_texts
         }
         [AtReg { .. }, AtIndex { .. }, AtField { .. }, LoadAt { dst }, ..] if scalar(dst) => Op::at_index_field_load,
         [AtReg { .. }, AtIndex { .. }, AtField { .. }, StoreAt { src }, ..] if scalar(src) => Op::at_index_field_store,
