@@ -23,9 +23,6 @@ struct Args {
     /// Runs of each program; the median counts
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// A stark command that does not count what its loops spend, to tell what counting costs
-    #[arg(long, default_value = "target/uncounted/release/stark")]
-    uncounted: PathBuf,
     /// Write the figures as JSON there
     #[arg(long)]
     json: Option<PathBuf>,
@@ -45,7 +42,7 @@ fn main() {
         .filter(|p| p.extension().is_some_and(|e| e == "stark"))
         .collect();
     programs.sort();
-    let peers = peers::all(&stark, &args.uncounted, home);
+    let peers = peers::all(&stark, home);
     for peer in peers.iter().filter(|p| !p.is_there()) {
         println!("skipped: {} ({} is not there)", peer.name, peer.command);
     }

@@ -41,7 +41,7 @@ const STARTS: &[&str] = &["hello"];
 /// A start takes milliseconds: the median of so many is one figure.
 const N_STARTS: usize = 21;
 
-pub fn all(stark: &Path, uncounted: &Path, home: &Path) -> Vec<Peer> {
+pub fn all(stark: &Path, home: &Path) -> Vec<Peer> {
     let compare = home.join("compare");
     let peer = |name, command: &str, args, ext, build| Peer {
         name,
@@ -64,11 +64,11 @@ pub fn all(stark: &Path, uncounted: &Path, home: &Path) -> Vec<Peer> {
         },
         Peer {
             name: "STARK uncounted",
-            command: Shown(std::path::absolute(uncounted).unwrap_or_else(|_| uncounted.to_path_buf())),
-            args: &["run"],
+            command: Shown(stark.to_path_buf()),
+            args: &["run", "--uncounted"],
             ext: "stark",
             folder: home.join("programs"),
-            build: None,
+            build: Some(build_stark),
             only: Some(&["loop"]),
         },
         peer("luajit -joff", "luajit", &["-joff"], "lua", None),

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_deque::{Injector, Stealer};
@@ -25,6 +26,8 @@ pub(crate) struct Core<T: Task> {
     pub(crate) injector: Injector<TaskRef<T>>,
     pub(crate) stealers: Vec<Stealer<TaskRef<T>>>,
     pub(crate) idle: Idle,
+    /// The workers' threads that have begun.
+    pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) metrics: Vec<WorkerMetrics>,
     /// Operations under way outside whose end will wake a task.
     n_external: AtomicUsize,
@@ -60,6 +63,7 @@ impl<T: Task> Core<T> {
             injector: Injector::new(),
             stealers,
             idle: Idle::new(n_workers),
+            threads: Mutex::new(Vec::new()),
             metrics: (0..n_workers).map(|_| WorkerMetrics::default()).collect(),
             n_external: AtomicUsize::new(0),
             blocking: BlockingPool::new(blocking_limit),
@@ -108,6 +112,11 @@ impl<T: Task> Core<T> {
         // In this order: an operation outside queues its task before it counts itself as over.
         (self.registry.n_live() == 0 || (self.n_external() == 0 && self.timers.next() == NEVER))
             && self.injector.is_empty()
+    }
+
+    /// Whether a task waits in some queue: everything that was published before the caller's last fence is seen.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.injector.is_empty() || self.stealers.iter().any(|stealer| !stealer.is_empty())
     }
 
     pub(crate) fn stop(&self) {

@@ -8,6 +8,9 @@
 //! looks for work once more. One of the two sees the other.
 //!
 //! One sleeper at a time, the keeper, sleeps no longer than the next timer.
+//!
+//! A worker is asleep before its thread begins, and its thread begins when it is woken first: a program of one task has one
+//! thread for it, however many cores there are. Only the first worker's thread begins with the scheduler.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst, fence};
 use std::time::Duration;
@@ -62,13 +65,29 @@ impl Sleepers {
 
 impl Idle {
     pub(crate) fn new(n_workers: usize) -> Self {
+        // The lowest number is woken first.
+        let stack: Vec<usize> = (1..n_workers).rev().collect();
         Self {
             n_workers,
-            n_searching: AtomicUsize::new(0),
-            n_sleeping: AtomicUsize::new(0),
-            sleepers: Mutex::new(Sleepers::default()),
+            // The first worker, whose thread begins with the scheduler.
+            n_searching: AtomicUsize::new(1),
+            n_sleeping: AtomicUsize::new(stack.len()),
+            sleepers: Mutex::new(Sleepers { stack, keeper: None }),
             quiet: Condvar::new(),
             parkers: (0..n_workers).map(|_| Parker::default()).collect(),
+        }
+    }
+
+    /// Has `begin` begin the worker's thread when it is woken first; `false` from it: the system gives no thread.
+    pub(crate) fn begin_with(&self, worker: usize, begin: Begin) {
+        self.parkers[worker].state.lock().begin = Some(begin);
+    }
+
+    /// No thread begins any more.
+    pub(crate) fn begin_no_more(&self) {
+        for parker in &self.parkers {
+            let begin = parker.state.lock().begin.take();
+            drop(begin);
         }
     }
 
@@ -97,7 +116,13 @@ impl Idle {
         // It begins as a searcher, so that the next `notify_one` leaves the others asleep.
         self.n_searching.fetch_add(1, SeqCst);
         drop(sleepers);
-        self.parkers[worker].unpark();
+        if !self.parkers[worker].unpark() {
+            // No thread for it now: it is the last to be tried again, and those who run come to the work in time.
+            let mut sleepers = self.lock();
+            sleepers.stack.insert(0, worker);
+            self.n_sleeping.fetch_add(1, SeqCst);
+            self.n_searching.fetch_sub(1, SeqCst);
+        }
     }
 
     /// `true`: the worker may search, and ends that with `end_search` or `park`.
@@ -109,10 +134,14 @@ impl Idle {
         true
     }
 
-    /// A searcher found something. `true`: it was the last one and owes the others a `notify_one`.
+    /// A searcher found something. `true`: it was the last one and owes the others a `notify_one` if there is more.
     #[must_use]
     pub(crate) fn end_search(&self) -> bool {
-        self.n_searching.fetch_sub(1, SeqCst) == 1
+        let was_last = self.n_searching.fetch_sub(1, SeqCst) == 1;
+        // Who adds work from here on sees that nobody searches; what was added before, the caller sees. Pairs with the
+        // fence in `notify_one`.
+        fence(SeqCst);
+        was_last
     }
 
     /// Goes to sleep until woken or, as the keeper, until the next timer. Answers whether the worker is a searcher now.
@@ -160,7 +189,11 @@ impl Idle {
         } else {
             parker.park()
         }
+        self.woken(worker)
+    }
 
+    /// The end of a sleep, and the beginning of a thread. Answers whether the worker is a searcher now.
+    pub(crate) fn woken(&self, worker: usize) -> bool {
         let mut sleepers = self.lock();
         if sleepers.remove(worker) {
             // The time is up, or `poke`: nobody counted this worker as a searcher.
@@ -168,7 +201,7 @@ impl Idle {
             return false;
         }
         drop(sleepers);
-        parker.take_token();
+        self.parkers[worker].take_token();
         true
     }
 
@@ -180,7 +213,8 @@ impl Idle {
         }
         // It looks at the timers again and goes back to sleep as the keeper.
         if let Some(&worker) = sleepers.stack.last() {
-            self.parkers[worker].unpark();
+            // Without a thread for it the timers are looked at by those who run.
+            let _ = self.parkers[worker].unpark();
         }
     }
 
@@ -193,41 +227,71 @@ impl Idle {
     pub(crate) fn wake_all(&self) {
         self.recheck();
         for parker in &self.parkers {
-            parker.unpark();
+            parker.give_token(&mut parker.state.lock());
         }
     }
 }
 
+/// Begins a worker's thread.
+pub(crate) type Begin = Box<dyn FnMut() -> bool + Send>;
+
 /// A token and a place to wait for it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Parker {
-    token: Mutex<bool>,
+    state: Mutex<ParkerState>,
     more: Condvar,
+}
+
+#[derive(Default)]
+struct ParkerState {
+    token: bool,
+    /// The worker's thread has not begun.
+    begin: Option<Begin>,
+}
+
+impl std::fmt::Debug for Parker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parker").finish_non_exhaustive()
+    }
 }
 
 impl Parker {
     fn park(&self) {
-        let mut token = self.token.lock();
-        while !*token {
-            self.more.wait(&mut token);
+        let mut state = self.state.lock();
+        while !state.token {
+            self.more.wait(&mut state);
         }
-        *token = false;
+        state.token = false;
     }
 
     fn park_for(&self, duration: Duration) {
-        let mut token = self.token.lock();
-        if !*token {
-            self.more.wait_for(&mut token, duration);
+        let mut state = self.state.lock();
+        if !state.token {
+            self.more.wait_for(&mut state, duration);
         }
-        *token = false;
+        state.token = false;
     }
 
     fn take_token(&self) {
-        *self.token.lock() = false;
+        self.state.lock().token = false;
     }
 
-    fn unpark(&self) {
-        *self.token.lock() = true;
+    /// `false`: the worker has no thread yet, and there is none for it.
+    #[must_use]
+    fn unpark(&self) -> bool {
+        let mut state = self.state.lock();
+        if let Some(begin) = &mut state.begin {
+            if !begin() {
+                return false;
+            }
+            state.begin = None;
+        }
+        self.give_token(&mut state);
+        true
+    }
+
+    fn give_token(&self, state: &mut ParkerState) {
+        state.token = true;
         self.more.notify_one();
     }
 }

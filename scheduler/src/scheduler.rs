@@ -2,9 +2,9 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use crossbeam_deque::Worker as LocalQueue;
+use parking_lot::Mutex;
 
 use crate::core::{Core, Handle, Home};
 use crate::schedule::Taken;
@@ -63,7 +63,8 @@ pub enum RunOutcome {
 pub struct Scheduler<T: Task> {
     /// For what is begun from outside: the last shard.
     home: Arc<Home<T>>,
-    threads: Vec<JoinHandle<()>>,
+    /// None on the twin.
+    n_workers: usize,
 }
 
 impl<T: Task> Scheduler<T> {
@@ -80,14 +81,27 @@ impl<T: Task> Scheduler<T> {
         let seed = config.seed.map(|seed| (seed, config.choices));
         let core = Arc::new(Core::new(n_workers, config.budget.max(1), config.blocking_limit, stealers, seed));
         let shard = if config.seed.is_some() { 0 } else { n_workers };
-        let mut scheduler = Self { home: Arc::new(Home { core, shard }), threads: Vec::new() };
-        if config.seed.is_none() {
-            for (index, queue) in queues.into_iter().enumerate() {
-                let core = Arc::clone(&scheduler.home.core);
-                let thread = std::thread::Builder::new()
-                    .name(format!("stark-worker-{index}"))
-                    .spawn(move || Worker::new(&core, index, queue).run())?;
-                scheduler.threads.push(thread);
+        let scheduler =
+            Self { home: Arc::new(Home { core, shard }), n_workers: if config.seed.is_some() { 0 } else { n_workers } };
+        for (index, queue) in queues.into_iter().enumerate().take(scheduler.n_workers) {
+            // Kept here, since a thread that does not begin would drop it.
+            let queue = Arc::new(Mutex::new(Some(queue)));
+            let core = Arc::clone(&scheduler.home.core);
+            let begin = move || {
+                let (theirs, queue) = (Arc::clone(&core), Arc::clone(&queue));
+                let work = move || {
+                    if let Some(queue) = queue.lock().take() {
+                        Worker::new(&theirs, index, queue).run();
+                    }
+                };
+                let thread = std::thread::Builder::new().name(format!("stark-worker-{index}")).spawn(work)?;
+                core.threads.lock().push(thread);
+                std::io::Result::Ok(())
+            };
+            if index == 0 {
+                begin()?;
+            } else {
+                scheduler.home.core.idle.begin_with(index, Box::new(move || begin().is_ok()));
             }
         }
         Ok(scheduler)
@@ -123,7 +137,7 @@ impl<T: Task> Scheduler<T> {
             if core.stopping() {
                 return RunOutcome::Stopped;
             }
-            if sleepers.n_asleep() == self.threads.len() && core.is_quiet() {
+            if sleepers.n_asleep() == self.n_workers && core.is_quiet() {
                 return match core.registry.n_live() {
                     0 => RunOutcome::Done,
                     _ => RunOutcome::Deadlock,
@@ -137,7 +151,7 @@ impl<T: Task> Scheduler<T> {
     /// wait; a seeded run is never looked at from outside.
     pub fn is_quiet(&self) -> bool {
         let sleepers = self.home.core.idle.lock();
-        !self.threads.is_empty() && sleepers.n_asleep() == self.threads.len() && self.home.core.is_quiet()
+        self.n_workers > 0 && sleepers.n_asleep() == self.n_workers && self.home.core.is_quiet()
     }
 
     /// The switches that the twin has made, unless its choices are only drawn.
@@ -153,18 +167,21 @@ impl<T: Task> Scheduler<T> {
 
 impl<T: Task> Drop for Scheduler<T> {
     fn drop(&mut self) {
-        self.home.core.stop();
-        for thread in self.threads.drain(..) {
+        let core = &self.home.core;
+        core.stop();
+        core.idle.begin_no_more();
+        let threads = std::mem::take(&mut *core.threads.lock());
+        for thread in threads {
             // A worker catches its panics; `wait` was the place to hear of them.
             let _ = thread.join();
         }
-        self.home.core.clear();
+        core.clear();
     }
 }
 
 impl<T: Task> std::fmt::Debug for Scheduler<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scheduler").field("n_workers", &self.threads.len()).finish_non_exhaustive()
+        f.debug_struct("Scheduler").field("n_workers", &self.n_workers).finish_non_exhaustive()
     }
 }
 

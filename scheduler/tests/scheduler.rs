@@ -71,6 +71,27 @@ fn a_run_ends_when_all_tasks_it_began_have_ended() {
 }
 
 #[test]
+fn a_worker_begins_when_there_is_work_for_it() {
+    let scheduler = workers(4);
+    assert_eq!(scheduler.run(once(|_| {}), ()), RunOutcome::Done);
+    let begun = |scheduler: &Scheduler<Turns>| scheduler.handle().metrics().iter().filter(|m| m.parks > 0).count();
+    assert_eq!(begun(&scheduler), 1);
+
+    // Each holds its worker until all four are there.
+    let barrier = Arc::new(std::sync::Barrier::new(4));
+    let outcome = scheduler.run(
+        once(move |cx| {
+            for _ in 0..4 {
+                let barrier = Arc::clone(&barrier);
+                cx.spawn(once(move |_| drop(barrier.wait())), ());
+            }
+        }),
+        (),
+    );
+    assert_eq!((outcome, begun(&scheduler)), (RunOutcome::Done, 4));
+}
+
+#[test]
 fn tasks_that_nobody_can_wake_are_a_deadlock_with_names_and_reasons() {
     everywhere(|scheduler| {
         let outcome = scheduler.run(

@@ -29,7 +29,7 @@ pub mod value;
 pub use fault::{Fault, FaultKind};
 pub use heap::{Opaque, Parcel, copies_on_write, meter::in_use as bytes_in_use};
 pub use interp::{Interrupt, Machine, TaskEnd, Turn};
-pub use load::{CodeSpace, LoadError, load};
+pub use load::{CodeSpace, LoadError, load, load_uncounted};
 pub use mapped::mapped_functions;
 pub use program::{Console, Options};
 pub use types::{TypeInfo, Types};

@@ -88,9 +88,8 @@ unsafe fn free(header: *mut Header) {
     // SAFETY: the count just fell to zero, so nobody else looks at the object; children are released exactly once,
     // from the worklist.
     unsafe {
-        // Tuples, options and the like of scalars, which are most of what is freed, lead nowhere.
-        if (*header).kind == ObjKind::Fields && (*header).info.layout((*header).variant).refs.is_empty() {
-            return dealloc_fields(header);
+        if is_leaf(header) {
+            return dealloc(header);
         }
         if FREEING.replace(true) {
             return free_later(header);
@@ -103,6 +102,7 @@ unsafe fn free(header: *mut Header) {
                 if is_object(child) {
                     let child = child as *mut Header;
                     match (*child).rc {
+                        1 if is_leaf(child) => dealloc(child),
                         1 => dead.push(child),
                         rc if rc < IMMORTAL => (*child).rc = rc - 1,
                         _ => {}
@@ -112,6 +112,19 @@ unsafe fn free(header: *mut Header) {
             dealloc(header);
         }
         FREEING.set(false);
+    }
+}
+
+/// Whether the object leads nowhere: texts, and tuples, options and the like of scalars, which are most of what is freed.
+#[inline]
+unsafe fn is_leaf(header: *const Header) -> bool {
+    // SAFETY: the header is live, and a `Fields` object's variant is one of its type.
+    unsafe {
+        match (*header).kind {
+            ObjKind::Str | ObjKind::Bytes => true,
+            ObjKind::Fields => (*header).info.layout((*header).variant).refs.is_empty(),
+            _ => false,
+        }
     }
 }
 

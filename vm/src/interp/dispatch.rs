@@ -2,7 +2,7 @@
 
 use super::Exit;
 use super::machine::Machine;
-use super::ops::{arith, call, compare, compiled, control, fused, object, place, task};
+use super::ops::{arith, call, compare, compiled, control, fused, map, object, place, task};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A handler. `ip` points behind `word`.
@@ -35,13 +35,14 @@ define_ops! {
         lt_int_jump_back_if le_int_jump_back_if lt_float_jump_back_if le_float_jump_back_if
     }
     fused {
-        imm_lt_int_jump_if_not tag_jump_if_not step_lt_int_jump_back_if add_int_imm_arg
+        imm_lt_int_jump_if_not tag_jump_if_not step_lt_int_jump_back_if step_lt_int_jump_uncounted_if add_int_imm_arg
         mul_float_mul mul_float_add mul_float_sub
         vec_get_field
         at_reg_index_field at_index_field_load at_index_field_store at_index_load at_index_store at_field_load at_field_store
     }
     control { jump jump_back jump_if jump_if_not jump_back_if jump_back_if_not return_scalar return_ref throw rethrow }
     call { call call_native call_native_ref call_closure call_dyn take_back_dyn }
+    map { map_get map_insert join_texts }
     object {
         make make_vec make_closure make_dyn make_dyn_ref is_type unbox unbox_ref get_field get_field_ref get_tag
         get_payload get_payload_ref vec_len vec_get vec_get_ref vec_set vec_set_ref vec_push vec_push_ref

@@ -5,6 +5,7 @@
 //! `take_back` become plain moves to and from the outgoing area, a return drops what the frame holds before it leaves.
 //! Where a comparison is followed by a jump on its result, the two run as one word pair.
 
+use super::held::Held;
 use super::{CodeSpace, Func, FuncCode, LoadError};
 use crate::heap::Packed;
 use crate::interp::{Op, op_of};
@@ -33,6 +34,7 @@ struct Decoder<'a> {
     jumps: Vec<(usize, usize, usize)>,
     /// The type at the cursor inside a chain.
     cursor: Option<&'static TypeInfo>,
+    held: Option<Held<'a>>,
 }
 
 pub(super) fn decode(func: &'static Func, space: &'static CodeSpace, module: &Module) -> Result<FuncCode, LoadError> {
@@ -46,8 +48,8 @@ pub(super) fn decode(func: &'static Func, space: &'static CodeSpace, module: &Mo
     for handler in &func.def.handlers {
         is_target[handler.target.index()] = true;
     }
-    let mut decoder =
-        Decoder { func, space, module, words: Vec::new(), starts: Vec::new(), jumps: Vec::new(), cursor: None };
+    let (words, starts, jumps, held) = (Vec::new(), Vec::new(), Vec::new(), Held::new(func));
+    let mut decoder = Decoder { func, space, module, words, starts, jumps, cursor: None, held };
     let mut pc = 0;
     while pc < code.len() {
         decoder.starts.push(decoder.words.len() as u32);
@@ -66,7 +68,7 @@ pub(super) fn decode(func: &'static Func, space: &'static CodeSpace, module: &Mo
         decoder.words[at] = decoder.words[at] & 0xffff_ffff | (distance as u64) << 32;
     }
     let mut words = decoder.words;
-    super::fuse::fuse(func, &mut words, &decoder.starts, &is_target);
+    super::fuse::fuse(func, space, &mut words, &decoder.starts, &is_target);
     Ok(FuncCode {
         first_op: op_of(words[0]),
         words: words.into_iter().map(AtomicU64::new).collect(),
@@ -102,6 +104,11 @@ impl Decoder<'_> {
         self.jumps.push((at, at + 1, target.index()));
     }
 
+    /// Whether the jump at `pc` goes backward, and so spends a reduction.
+    fn counts_jump(&self, pc: usize, to: Target) -> bool {
+        self.space.counts && to.index() <= pc
+    }
+
     /// A comparison and the conditional jump behind it, as one.
     fn fuse(&mut self, pc: usize) -> bool {
         let code = &self.func.def.code;
@@ -110,7 +117,7 @@ impl Decoder<'_> {
             Some(Instr::JumpIfNot { cond, to }) => (*cond, *to, false),
             _ => return false,
         };
-        let back = to.index() <= pc + 1;
+        let back = self.counts_jump(pc + 1, to);
         let (op, dst, lhs, rhs) = match (code[pc], if_true, back) {
             (Instr::LtInt { dst, lhs, rhs }, true, false) => (Op::lt_int_jump_if, dst, lhs, rhs),
             (Instr::LtInt { dst, lhs, rhs }, false, false) => (Op::lt_int_jump_if_not, dst, lhs, rhs),
@@ -138,19 +145,20 @@ impl Decoder<'_> {
         true
     }
 
-    /// Drops the references of the frame, but for `keep`, before a return.
-    fn drops(&mut self, keep: Option<Reg>) {
+    /// Drops the references of the frame, but for `keep`, before the return at `pc`.
+    fn drops(&mut self, pc: usize, keep: Option<Reg>) {
         let func = self.func;
-        if func.refs.len() > MAX_DROP_WORDS {
+        let may_hold = |reg: u16| self.held.as_ref().is_none_or(|held| held.may_hold(pc, reg));
+        let refs: Vec<u16> =
+            func.refs.iter().copied().filter(|&r| may_hold(r) && keep.is_none_or(|keep| keep.0 != r)).collect();
+        if refs.len() > MAX_DROP_WORDS {
             // The list is the function's: a copy for each return would let a small file fill the memory.
             self.push(Op::drop_list, keep.map_or(NO_REG, Reg::index), 0, 0);
             self.push_address(func);
             return;
         }
-        for &r in &func.refs {
-            if keep.is_none_or(|keep| keep.index() != usize::from(r)) {
-                self.push(Op::drop_ref, usize::from(r), 0, 0);
-            }
+        for r in refs {
+            self.push(Op::drop_ref, usize::from(r), 0, 0);
         }
     }
 
@@ -245,23 +253,23 @@ impl Decoder<'_> {
             Instr::NotBool { dst, src } => unary!(not_bool, dst, src),
 
             Instr::Jump { to } => {
-                let op = if to.index() <= pc { jump_back } else { jump };
+                let op = if self.counts_jump(pc, to) { jump_back } else { jump };
                 self.jump(op, 0, to);
             }
             Instr::JumpIf { cond, to } => {
-                let op = if to.index() <= pc { jump_back_if } else { jump_if };
+                let op = if self.counts_jump(pc, to) { jump_back_if } else { jump_if };
                 self.jump(op, cond.index(), to);
             }
             Instr::JumpIfNot { cond, to } => {
-                let op = if to.index() <= pc { jump_back_if_not } else { jump_if_not };
+                let op = if self.counts_jump(pc, to) { jump_back_if_not } else { jump_if_not };
                 self.jump(op, cond.index(), to);
             }
             Instr::ReturnScalar { src } => {
-                self.drops(None);
+                self.drops(pc, None);
                 self.push(return_scalar, src.index(), 0, 0);
             }
             Instr::ReturnRef { src } => {
-                self.drops(Some(src));
+                self.drops(pc, Some(src));
                 // A `&mut` parameter stays where it is for the caller: what is returned is taken out of it all the same.
                 self.push(return_ref, src.index(), 0, 0);
             }
@@ -280,7 +288,12 @@ impl Decoder<'_> {
                 if bound.row.name == "float_sqrt" && bound.sig.ret.desc == TypeDesc::Number(Kind::Float64) {
                     return self.push(sqrt_float, dst.index(), self.out(0), 0);
                 }
-                self.call(class(bound.sig.ret.is_ref, call_native, call_native_ref), dst, 0);
+                let op = match bound.row.name {
+                    "map_get" => map_get,
+                    "map_insert" => map_insert,
+                    _ => class(bound.sig.ret.is_ref, call_native, call_native_ref),
+                };
+                self.call(op, dst, 0);
                 self.push_address(bound);
             }
             Instr::CallClosure { dst, closure } => {

@@ -3,17 +3,17 @@
 //! Chosen from the inner loops of the benchmarks. Only the opcode of the first word changes: what the group's handler
 //! needs it finds in the words behind it, where each instruction still stands by itself.
 
-use super::Func;
+use super::{CodeSpace, Func};
 use crate::interp::Op;
 use stark_bytecode::{Instr, Reg};
 
 /// Changes the first words of groups in the decoded `words` of `func`, whose instructions begin at `starts`. Nothing jumps
 /// into a group (`is_target`): the JIT compiler may change the words that are jumped to, while others read the group's.
-pub(super) fn fuse(func: &Func, words: &mut [u64], starts: &[u32], is_target: &[bool]) {
+pub(super) fn fuse(func: &Func, space: &CodeSpace, words: &mut [u64], starts: &[u32], is_target: &[bool]) {
     let code = &func.def.code;
     for pc in 0..code.len() {
         let until_target = (pc + 1..code.len()).find(|&pc| is_target[pc]).unwrap_or(code.len());
-        if let Some(op) = group(func, pc, until_target) {
+        if let Some(op) = group(func, space, pc, until_target) {
             let first = &mut words[starts[pc] as usize];
             *first = *first & !0xffff | op as u64;
         }
@@ -21,7 +21,7 @@ pub(super) fn fuse(func: &Func, words: &mut [u64], starts: &[u32], is_target: &[
 }
 
 /// The group that begins at `pc` and ends before `end`.
-fn group(func: &Func, pc: usize, end: usize) -> Option<Op> {
+fn group(func: &Func, space: &CodeSpace, pc: usize, end: usize) -> Option<Op> {
     use Instr::*;
     let is_forward = |at: usize| is_forward(&func.def.code, pc + at);
     let scalar = |reg: Reg| !func.registers[reg.index()].is_ref;
@@ -39,7 +39,11 @@ fn group(func: &Func, pc: usize, end: usize) -> Option<Op> {
         [AddIntImm { dst: sum, .. }, LtInt { dst, lhs, rhs }, JumpIf { cond, .. }, ..]
             if lhs == sum && rhs != sum && dst == cond && !is_forward(2) =>
         {
-            Op::step_lt_int_jump_back_if
+            if space.counts {
+                Op::step_lt_int_jump_back_if
+            } else {
+                Op::step_lt_int_jump_uncounted_if
+            }
         }
         [AddIntImm { dst, .. }, Arg { src, .. }, ..] if dst == src => Op::add_int_imm_arg,
         [MulFloat { .. }, MulFloat { .. }, ..] => Op::mul_float_mul,
@@ -49,6 +53,11 @@ fn group(func: &Func, pc: usize, end: usize) -> Option<Op> {
             if item == obj && item == reg && !scalar(item) && scalar(dst) =>
         {
             Op::vec_get_field
+        }
+        [MakeVec { dst: list, .. }, ArgCopy { src, .. }, CallNative { native, .. }, DropRef { reg }, ..]
+            if src == list && reg == list && space.natives[native.index()].row.name == "str_join_parts" =>
+        {
+            Op::join_texts
         }
         [AtReg { .. }, AtIndex { .. }, AtField { .. }, LoadAt { dst }, ..] if scalar(dst) => Op::at_index_field_load,
         [AtReg { .. }, AtIndex { .. }, AtField { .. }, StoreAt { src }, ..] if scalar(src) => Op::at_index_field_store,
@@ -69,6 +78,7 @@ pub(crate) fn alone(op: Op) -> Op {
         Op::step_lt_int_jump_back_if | Op::add_int_imm_arg => Op::add_int_imm,
         Op::mul_float_mul | Op::mul_float_add | Op::mul_float_sub => Op::mul_float,
         Op::vec_get_field => Op::vec_get_ref,
+        Op::join_texts => Op::make_vec,
         Op::at_reg_index_field
         | Op::at_index_field_load
         | Op::at_index_field_store

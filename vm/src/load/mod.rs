@@ -6,6 +6,7 @@
 
 mod decode;
 pub(crate) mod fuse;
+mod held;
 
 use crate::fault::FaultKind;
 use crate::fault::FaultTypes;
@@ -135,6 +136,8 @@ impl BoundMethod {
 /// A loaded program's code.
 pub struct CodeSpace {
     pub(crate) types: &'static Types,
+    /// Whether its loops spend reductions.
+    pub(crate) counts: bool,
     pub(crate) funcs: Box<[&'static Func]>,
     pub(crate) natives: Box<[&'static BoundNative]>,
     pub(crate) methods: Box<[&'static BoundMethod]>,
@@ -185,18 +188,24 @@ impl std::error::Error for LoadError {}
 
 /// Loads a module.
 pub fn load(module: VerifiedModule) -> Result<&'static CodeSpace, LoadError> {
-    load_behind(&module.into_inner(), None)
+    load_behind(&module.into_inner(), None, true)
+}
+
+/// Loads a module whose loops spend nothing and so keep their worker for as long as they run: for measuring what it costs
+/// to count, and good for nothing else.
+pub fn load_uncounted(module: VerifiedModule) -> Result<&'static CodeSpace, LoadError> {
+    load_behind(&module.into_inner(), None, false)
 }
 
 /// Loads a module that begins with all of `before`'s (`Module::append`), whose code is taken over.
 pub(crate) fn load_more(module: VerifiedModule, before: &'static CodeSpace) -> Result<&'static CodeSpace, LoadError> {
-    load_behind(&module.into_inner(), Some(before))
+    load_behind(&module.into_inner(), Some(before), true)
 }
 
 /// For the VM's own tests, which build modules by hand.
 #[cfg(test)]
 pub(crate) fn load_unverified(module: Module) -> Result<&'static CodeSpace, LoadError> {
-    load_behind(&module, None)
+    load_behind(&module, None, true)
 }
 
 /// What was loaded before, then what the new rows give.
@@ -213,7 +222,11 @@ fn behind<T: Clone, R>(
     Ok(all.into())
 }
 
-fn load_behind(module: &Module, before: Option<&'static CodeSpace>) -> Result<&'static CodeSpace, LoadError> {
+fn load_behind(
+    module: &Module,
+    before: Option<&'static CodeSpace>,
+    counts: bool,
+) -> Result<&'static CodeSpace, LoadError> {
     let mut descs = module.types.clone();
     let (fault_types, dyn_error) = complete_faults(module, &mut descs);
     let types = Types::leak(&descs);
@@ -234,6 +247,7 @@ fn load_behind(module: &Module, before: Option<&'static CodeSpace>) -> Result<&'
     })?;
     let space: &'static CodeSpace = Box::leak(Box::new(CodeSpace {
         types,
+        counts,
         funcs,
         natives,
         methods,

@@ -3,7 +3,7 @@
 use super::support::{Outcome, answers, option, size, slice_range};
 use super::{NativeCx, NativeRow};
 use crate::fault::Fault;
-use crate::structural::stable_hash;
+use crate::structural::{self, stable_hash};
 use crate::value::{Value, ValueRef};
 use std::cmp::Ordering;
 
@@ -56,7 +56,11 @@ pub(super) const TABLE: &[NativeRow] = answers! {
 };
 
 fn value_show(cx: &NativeCx<'_>) -> Outcome {
-    Ok(Value::str(cx.arg(0).display()))
+    let value = cx.arg(0);
+    Ok(match structural::short_integer(value) {
+        Some(text) => Value::str(text),
+        None => Value::str(value.display()),
+    })
 }
 
 fn value_repr(cx: &NativeCx<'_>) -> Outcome {

@@ -38,9 +38,10 @@ pub(super) use answers;
 
 /// `Some(value)` or `None` of the result type.
 pub(super) fn option(cx: &NativeCx<'_>, value: Option<Value>) -> Value {
+    let variant = |known: Option<u16>| known.unwrap_or_else(|| panic!("{:?} is no Option", cx.ret_type()));
     match value {
-        Some(value) => Value::variant_named(cx.ret_type(), "Some", [value]),
-        None => Value::variant_named(cx.ret_type(), "None", []),
+        Some(value) => Value::variant(cx.ret_type(), variant(cx.sig.some), [value]),
+        None => Value::variant(cx.ret_type(), variant(cx.sig.none), []),
     }
 }
 

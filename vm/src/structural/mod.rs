@@ -14,6 +14,7 @@ pub(crate) use hash::hash_slot;
 pub use hash::stable_hash;
 pub use order::compare_floats;
 pub(crate) use order::compare_slots;
+pub(crate) use show::short_integer;
 pub use show::{display, quote, show, show_duration, show_float};
 
 use crate::heap::object::*;

@@ -3,6 +3,7 @@
 use super::parts;
 use crate::types::TypeInfo;
 use crate::value::ValueRef;
+use compact_str::{CompactString, ToCompactString};
 use half::{bf16, f16};
 use stark_bytecode::{FieldDesc, Kind, TypeDesc};
 use std::fmt::Write;
@@ -13,6 +14,16 @@ pub fn display(value: ValueRef<'_>, out: &mut String) {
         TypeDesc::Str => out.push_str(value.str()),
         TypeDesc::Tensor { .. } | TypeDesc::Opaque { .. } => value.opaque_dyn().show(false, out),
         _ => show(value, out),
+    }
+}
+
+/// An integer's digits without anything allocated: what most formatted texts are made of.
+pub(crate) fn short_integer(value: ValueRef<'_>) -> Option<CompactString> {
+    match value.info().desc {
+        TypeDesc::Number(kind) if kind.is_float() => None,
+        TypeDesc::Number(Kind::UInt64) => Some(value.bits().to_compact_string()),
+        TypeDesc::Number(_) => Some((value.bits() as i64).to_compact_string()),
+        _ => None,
     }
 }
 

@@ -80,6 +80,9 @@ pub struct Args {
     /// Largest size of one compressed asset in memory, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = stark_bundle::DEFAULT_ASSET_LIMIT)]
     asset_limit: u64,
+    /// For the benchmarks: loops do not count what they spend, so nothing interrupts them
+    #[arg(long, hide = true)]
+    uncounted: bool,
     /// The program, or a folder with a stark.toml
     #[arg(value_name = "FILE|FOLDER")]
     file: PathBuf,
@@ -135,7 +138,8 @@ fn run(args: &Args) -> Result<i32, i32> {
     let runtime = runtime(options, ready.assets, &args.file);
     let ended_by = args.profile.as_ref().and_then(|_| observe::end_on_signal(runtime.clone()).ok());
     let refused = |error: StartError| super::refuse(format!("{}: {error}", args.file.display()));
-    let code = stark_vm::load(ready.module).map_err(|error| refused(StartError::Load(error)))?;
+    let load = if args.uncounted { stark_vm::load_uncounted } else { stark_vm::load };
+    let code = load(ready.module).map_err(|error| refused(StartError::Load(error)))?;
     let ended = runtime.run_function(code, code.entry, args.args.clone(), Console::process()).map_err(refused)?;
     let status = ended.status();
     // What was done since the last time; the figures of a program that is over are of no use.

@@ -52,6 +52,35 @@ macro_rules! at_field {
     }};
 }
 
+/// `add_int_imm`, `lt_int` of the sum, and a jump back: the end of a counting loop.
+macro_rules! steps {
+    ($( $name:ident $counts:literal; )*) => { $( handlers! {
+        $name(m, ip, regs, budget, w) {
+            let compare = *ip;
+            let Some(sum) = int(regs, b(w)).checked_add(i64::from(c(w) as i16)) else {
+                return super::arith::add_int_imm(m, ip, regs, budget, w);
+            };
+            let result = sum < int(regs, c(compare));
+            // Before anything is written: after a pause all of it runs again.
+            if $counts && result && is_spent(budget) {
+                return spent(m, ip, regs);
+            }
+            set(regs, a(w), sum as u64);
+            set(regs, a(compare), u64::from(result));
+            let target = *ip.add(1);
+            let after = ip.add(2);
+            if !result {
+                return go!(m, after, regs, budget);
+            }
+            go!(m, after.offset(distance(target)), regs, if $counts { after_one(budget) } else { budget })
+        }
+    } )* };
+}
+steps! {
+    step_lt_int_jump_back_if true;
+    step_lt_int_jump_uncounted_if false;
+}
+
 handlers! {
     /// `load_imm`, `lt_int` with it on the right, and a jump forward.
     imm_lt_int_jump_if_not(m, ip, regs, budget, w) {
@@ -81,27 +110,6 @@ handlers! {
             return go!(m, ip, regs, budget);
         }
         go!(m, ip.offset(distance(target)), regs, budget)
-    }
-
-    /// `add_int_imm`, `lt_int` of the sum, and a jump back: the end of a counting loop.
-    step_lt_int_jump_back_if(m, ip, regs, budget, w) {
-        let compare = *ip;
-        let Some(sum) = int(regs, b(w)).checked_add(i64::from(c(w) as i16)) else {
-            return super::arith::add_int_imm(m, ip, regs, budget, w);
-        };
-        let result = sum < int(regs, c(compare));
-        // Before anything is written: after a pause all of it runs again.
-        if result && is_spent(budget) {
-            return spent(m, ip, regs);
-        }
-        set(regs, a(w), sum as u64);
-        set(regs, a(compare), u64::from(result));
-        let target = *ip.add(1);
-        let after = ip.add(2);
-        if !result {
-            return go!(m, after, regs, budget);
-        }
-        go!(m, after.offset(distance(target)), regs, after_one(budget))
     }
 
     /// `add_int_imm` and `arg` with the sum.

@@ -10,6 +10,7 @@ pub(crate) mod compare;
 pub(crate) mod compiled;
 pub(crate) mod control;
 pub(crate) mod fused;
+pub(crate) mod map;
 pub(crate) mod object;
 pub(crate) mod place;
 pub(crate) mod task;
@@ -87,20 +88,16 @@ unsafe fn fault(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, fa
     Exit::Fault
 }
 
-/// A build that does not count (the feature `uncounted`) tells what counting costs. Nothing ends a turn there: it is for
-/// that figure of the benchmarks alone.
-const COUNTS: bool = !cfg!(feature = "uncounted");
-
 /// Whether a call or a backward jump ends the turn.
 #[inline(always)]
 fn is_spent(budget: i64) -> bool {
-    COUNTS && budget <= 0
+    budget <= 0
 }
 
 /// What is left after a call or a backward jump.
 #[inline(always)]
 fn after_one(budget: i64) -> i64 {
-    if COUNTS { budget - 1 } else { budget }
+    budget - 1
 }
 
 /// Leaves because the budget is spent; the instruction will be run again from its start.
