@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use crate::cpu::arena;
+
 /// Runs independent pieces of one kernel.
 pub trait Parallel: Send + Sync {
     /// Calls `body(i)` once for each `i` in `0..n`, in any order and on any threads, and returns when all are done.
@@ -51,7 +53,8 @@ pub(crate) fn run(n: usize, body: &(dyn Fn(usize) + Sync)) {
     if n <= 1 || crate::device::is_reference() {
         return (0..n).for_each(body);
     }
-    match CURRENT.with_borrow(|current| current.clone()) {
+    // Whichever thread runs a piece: its scratch is not the run's own.
+    arena::aside(|| match CURRENT.with_borrow(|current| current.clone()) {
         Some(parallel) => {
             let given: Vec<AtomicBool> = (0..n).map(|_| false.into()).collect();
             parallel.run(n, &|i| {
@@ -62,7 +65,7 @@ pub(crate) fn run(n: usize, body: &(dyn Fn(usize) + Sync)) {
             });
         }
         _ => (0..n).for_each(body),
-    }
+    });
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Aligned storage of plain numbers, viewed as slices of any of them; a copy may lie in a device's memory.
 //!
-//! Invariant: `ptr` points at `capacity` initialised bytes, aligned to [`ALIGN`], owned by this buffer.
+//! Invariant: `ptr` points at `capacity` initialised bytes, aligned to [`ALIGN`], owned by this buffer, or its alone in
+//! a larger block that its home keeps alive.
 //! What a device computed is fetched when the host first looks; a write by the host drops the device's copy.
 //! Every [`Pod`] is valid for every bit pattern, so a view as another element type is odd but never unsound.
 
@@ -12,6 +13,8 @@ use std::sync::{Arc, OnceLock};
 
 use half::{bf16, f16};
 
+use super::arena::{self, Home, Taken};
+use super::slab;
 use crate::accelerator::{Memory, note_fault};
 use crate::error::{Result, TensorError};
 
@@ -52,6 +55,20 @@ fn tell(bytes: usize) {
     }
 }
 
+/// Counts `bytes` among those of all tensors, unless that would pass the limit.
+pub(super) fn reserve(bytes: usize) -> bool {
+    let before = LIVE_BYTES.fetch_add(bytes, Ordering::Relaxed);
+    let fits = before.saturating_add(bytes) <= max_tensor_bytes();
+    if !fits {
+        unreserve(bytes);
+    }
+    fits
+}
+
+pub(super) fn unreserve(bytes: usize) {
+    LIVE_BYTES.fetch_sub(bytes, Ordering::Relaxed);
+}
+
 pub fn max_tensor_bytes() -> usize {
     MAX_TENSOR_BYTES.load(Ordering::Relaxed)
 }
@@ -79,6 +96,8 @@ pub struct Buffer {
     ptr: NonNull<u8>,
     bytes: usize,
     capacity: usize,
+    /// Where it came from, when a run is watched or planned.
+    home: Option<Home>,
     /// The same bytes on a device.
     device: OnceLock<Arc<dyn Memory>>,
     /// Set when the bytes at `ptr` are those of the buffer: at once, unless a device computed them.
@@ -98,21 +117,50 @@ impl Buffer {
 
     /// `n` numbers that the caller overwrites, each of them: until then they are whatever was there before.
     pub fn for_overwrite<T: Pod>(n: usize) -> Result<Buffer> {
-        let bytes = n.checked_mul(size_of::<T>()).unwrap_or(usize::MAX);
-        match Buffer::recycled(bytes) {
-            Some(buffer) => Ok(buffer),
-            None => Buffer::fresh(bytes),
-        }
+        Ok(Buffer::take(n.checked_mul(size_of::<T>()).unwrap_or(usize::MAX))?.0)
     }
 
     pub fn zeroed_bytes(bytes: usize) -> Result<Buffer> {
-        match Buffer::recycled(bytes) {
-            Some(mut buffer) => {
-                buffer.as_mut_slice::<u8>().fill(0);
-                Ok(buffer)
-            }
-            None => Buffer::fresh(bytes),
+        let (mut buffer, is_zeroed) = Buffer::take(bytes)?;
+        if !is_zeroed {
+            buffer.as_mut_slice::<u8>().fill(0);
         }
+        Ok(buffer)
+    }
+
+    /// `n` zeros of `T` that stay for long and are read in every run: weights.
+    pub fn lasting<T: Pod>(n: usize) -> Result<Buffer> {
+        let bytes = n.checked_mul(size_of::<T>()).unwrap_or(usize::MAX);
+        if bytes < LASTING {
+            return Buffer::zeroed::<T>(n);
+        }
+        let too_large = TensorError::TooLarge { bytes, limit: max_tensor_bytes() };
+        let capacity = bytes.checked_next_multiple_of(ALIGN).filter(|&n| reserve(n)).ok_or(too_large.clone())?;
+        let Some((ptr, slab)) = slab::take(bytes) else {
+            unreserve(capacity);
+            return Err(too_large);
+        };
+        tell(capacity);
+        Ok(Buffer::on_host(ptr, bytes, capacity, Some(Home::Lasting(slab))))
+    }
+
+    /// A buffer of any bytes, and whether they are zeros.
+    fn take(bytes: usize) -> Result<(Buffer, bool)> {
+        let home = match arena::take(bytes) {
+            Taken::Placed(ptr, home) => {
+                let capacity = bytes.next_multiple_of(ALIGN);
+                tell(capacity);
+                return Ok((Buffer::on_host(ptr, bytes, capacity, Some(home)), false));
+            }
+            Taken::Watched(home) => Some(home),
+            Taken::No => None,
+        };
+        let (mut buffer, is_zeroed) = match Buffer::recycled(bytes) {
+            Some(buffer) => (buffer, false),
+            None => (Buffer::fresh(bytes)?, true),
+        };
+        buffer.home = home;
+        Ok((buffer, is_zeroed))
     }
 
     fn recycled(bytes: usize) -> Option<Buffer> {
@@ -121,7 +169,7 @@ impl Buffer {
         }
         let limit = max_tensor_bytes();
         let (ptr, capacity) = KEPT.try_with(|kept| kept.borrow_mut().take(bytes)).ok().flatten()?;
-        let buffer = Buffer::on_host(ptr, bytes, capacity);
+        let buffer = Buffer::on_host(ptr, bytes, capacity, None);
         // From here on the buffer counts, and gives its count back when it is dropped.
         let before = LIVE_BYTES.fetch_add(capacity, Ordering::Relaxed);
         tell(capacity);
@@ -136,7 +184,7 @@ impl Buffer {
         }
         let capacity = bytes.next_multiple_of(ALIGN);
         if capacity == 0 {
-            return Ok(Buffer::on_host(dangling(), bytes, capacity));
+            return Ok(Buffer::on_host(dangling(), bytes, capacity, None));
         }
         let layout = Layout::from_size_align(capacity, ALIGN).map_err(|_| too_large.clone())?;
         // Relaxed: it is a count, nothing is read because of it.
@@ -147,7 +195,7 @@ impl Buffer {
             Some(ptr) => {
                 advise_huge(ptr, capacity);
                 tell(capacity);
-                Ok(Buffer::on_host(ptr, bytes, capacity))
+                Ok(Buffer::on_host(ptr, bytes, capacity, None))
             }
             None => {
                 LIVE_BYTES.fetch_sub(capacity, Ordering::Relaxed);
@@ -166,8 +214,8 @@ impl Buffer {
         self.bytes
     }
 
-    fn on_host(ptr: NonNull<u8>, bytes: usize, capacity: usize) -> Buffer {
-        Buffer { ptr, bytes, capacity, device: OnceLock::new(), fetched: OnceLock::from(()) }
+    fn on_host(ptr: NonNull<u8>, bytes: usize, capacity: usize, home: Option<Home>) -> Buffer {
+        Buffer { ptr, bytes, capacity, home, device: OnceLock::new(), fetched: OnceLock::from(()) }
     }
 
     /// What a device holds. The host's place for it is set aside now, so that a later fetch needs no memory.
@@ -231,6 +279,8 @@ impl Buffer {
     }
 }
 
+/// Weights of fewer bytes than this are cached anyway, and would share a large page with others for nothing.
+const LASTING: usize = 32 << 10;
 /// Blocks of these sizes are kept for the next tensor: smaller ones the allocator gives quickly, larger ones are rare.
 const RECYCLED_SIZES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 20;
 /// What each thread keeps at most: blocks, and bytes of all together.
@@ -313,7 +363,13 @@ fn dangling() -> NonNull<u8> {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.capacity > 0 {
+        let home = self.home.take();
+        if let Some(Home::Lasting(_)) = home {
+            unreserve(self.capacity);
+            return;
+        }
+        let owns = home.is_none_or(|home| home.leave());
+        if owns && self.capacity > 0 {
             LIVE_BYTES.fetch_sub(self.capacity, Ordering::Relaxed);
             let keep = |kept: &RefCell<Kept>| kept.borrow_mut().put(self.ptr, self.capacity);
             if RECYCLED_SIZES.contains(&self.capacity) && KEPT.try_with(keep).unwrap_or(false) {

@@ -1,35 +1,38 @@
-//! Windows over images whose channels lie side by side (`[n, h, w, c]`): convolutions with packed weights, depthwise
-//! ones, and pooling.
+//! Windows over images whose channels lie side by side (`[n, h, w, c]`): convolutions with packed weights.
 //!
-//! A position of the result is a row: what its window sees is a few runs of memory, all channels of neighbouring
-//! pixels, and the weights are a packed matrix with a row for each of these numbers. A window of one pixel is a row
-//! as it lies. Loops over channels are the innermost ones, so they are vectors whatever the size of the image.
+//! The weights are a packed matrix with a row for each number that a window sees. A window's numbers are a few runs
+//! of memory, all channels of neighbouring pixels of a line, and so are its neighbour's, one step further: a tile of
+//! windows is read where the image lies, or its copy with a border of zeros ([`super::frame`]). Nothing is gathered.
+//! A window of one pixel is a row of a plain product.
 //!
 //! Pieces are cut by sizes alone and share no sum, so results do not depend on the number of cores.
 
 use super::activation::Activation;
 use super::buffer::Buffer;
 use super::convolve::Plan;
-use super::gemm::{Mat, batches};
-use super::panels::{Finish, MAX_ROWS, Panels, Piece, Target, product};
-use super::simd::{Kernel, dispatch};
+use super::depthwise;
+use super::frame::{Frame, Images, Lines, Part};
+use super::gemm::Mat;
+use super::panels::{Panels, product};
+use super::simd::{Kernel, dispatch, level};
+use super::tile::{self, Finish, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
 use crate::error::Result;
 use crate::parallel;
 
-/// Gathered bytes that stay in the second-level cache of one core beside a part of the weights.
-const GATHERED: usize = 384 << 10;
-/// Rows below which the weights are read too often for the work that is done with them.
-const FEWEST_ROWS: usize = 4 * MAX_ROWS;
+/// Numbers of a frame that stay in the second-level cache of one core beside a panel of weights: 512 KiB.
+const FRAME: usize = 128 << 10;
+/// Rows of a panel that are multiplied before the next tile: 320 KiB, which stay in the second-level cache.
+const DEEP: usize = 2560;
 /// Multiplications in a piece that is worth handing to another core.
 const PIECE: usize = 1 << 20;
-/// Floats between gathered rows, beyond their length, when rows a multiple of 4 KiB apart would share cache sets.
-const PAD: usize = 16;
+/// Pieces that are enough for the cores there may be.
+const MANY: usize = 32;
 
 /// The weights of a convolution, packed.
 pub enum Filter {
     /// For each group a matrix with a row for each number that a window sees, in the order height, width, channel.
     Groups(Vec<Panels>),
-    /// One channel in, one out: the numbers of all channels for each place of the window.
+    /// One channel in, one out.
     Depthwise(Buffer),
 }
 
@@ -38,11 +41,7 @@ impl Filter {
     pub fn pack(weights: &[f32], groups: usize, o: usize, c: usize, taps: usize) -> Result<Filter> {
         assert!(weights.len() == groups * o * c * taps, "weights are whole");
         if c == 1 && o == 1 && groups > 1 {
-            let mut turned = Buffer::for_overwrite::<f32>(weights.len())?;
-            for (i, x) in turned.as_mut_slice::<f32>().iter_mut().enumerate() {
-                *x = weights[i % groups * taps + i / groups];
-            }
-            return Ok(Filter::Depthwise(turned));
+            return Ok(Filter::Depthwise(depthwise::pack(weights, groups, taps)?));
         }
         let mut rows = Buffer::for_overwrite::<f32>(o * c * taps)?;
         let packed = (0..groups).map(|g| {
@@ -75,83 +74,138 @@ pub struct After<'a> {
     pub activation: Activation,
 }
 
-/// The convolution that `plan` says, of whole tensors with channels last.
-pub fn forward(plan: &Plan, x: &[f32], filter: &Filter, after: After, out: &mut [f32]) -> Result<()> {
+/// The convolution that `plan` says; the result has channels last.
+pub fn forward(plan: &Plan, x: Images, filter: &Filter, after: After, out: &mut [f32]) -> Result<()> {
     let (channels, outputs) = (plan.c * plan.groups, plan.o * plan.groups);
     let positions = plan.n * plan.positions();
-    assert!(x.len() == plan.n * plan.plane[0] * plan.plane[1] * channels && out.len() == positions * outputs);
+    assert!(out.len() == positions * outputs, "the result is whole");
     assert!(after.bias.is_none_or(|b| b.len() == outputs) && after.added.is_none_or(|a| a.len() == out.len()));
     if out.is_empty() {
         return Ok(());
     }
+    let [h, w] = plan.plane;
+    let lies_packed = x.strides == [h * w * channels, w * channels, channels, 1];
     match filter {
-        Filter::Depthwise(weights) => {
-            let weights = weights.as_slice::<f32>();
-            assert!(weights.len() == outputs * plan.kernel[0] * plan.kernel[1], "the weights are of this convolution");
-            let cost = plan.out[1] * weights.len();
-            batches(out, plan.n * plan.out[0], cost, |row, out| {
-                let after = After { added: after.added.map(|a| &a[row * out.len()..][..out.len()]), ..after };
-                dispatch(Depthwise { plan, x, weights, row, after, out });
-            });
-            Ok(())
-        }
+        Filter::Depthwise(weights) => depthwise(plan, x, weights.as_slice(), after, out),
         Filter::Groups(panels) => {
             assert!(panels.len() == plan.groups, "the weights are of this convolution");
             assert!(panels.iter().all(|p| p.rows() == plan.columns() && p.cols() == plan.o));
             match &panels[..] {
-                [only] if plan.is_pointwise() => {
-                    let a = Mat::new(x, positions, channels, channels, 1);
+                [only] if plan.is_pointwise() && lies_packed => {
+                    let a = Mat::new(x.data, positions, channels, channels, 1);
                     let finish = Finish {
                         per_column: after.bias,
                         added: after.added,
                         activation: after.activation,
                         per_row: None,
                     };
-                    product(out, a, only.view(), finish);
-                    Ok(())
+                    product(out, a, only.view(), finish)
                 }
-                panels => gathered(plan, x, panels, after, out),
+                panels => direct(plan, x, lies_packed, panels, after, out),
             }
         }
     }
 }
 
-fn gathered(plan: &Plan, x: &[f32], panels: &[Panels], after: After, out: &mut [f32]) -> Result<()> {
-    let (columns, positions, outputs) = (plan.columns(), plan.n * plan.positions(), plan.o * plan.groups);
-    let stride = if columns * size_of::<f32>() % 4096 == 0 { columns + PAD } else { columns };
-    let by_cache = (GATHERED / (stride.max(1) * size_of::<f32>())).max(FEWEST_ROWS);
-    let by_work = PIECE.div_ceil((columns * plan.o).max(1));
-    let together = by_cache.min(by_work.max(positions.div_ceil(32))).next_multiple_of(MAX_ROWS).min(positions);
-    let chunks = positions.div_ceil(together);
-    let n_pieces = chunks * plan.groups;
-    let base = &Target::new(out, outputs);
-    let failed = std::sync::Mutex::new(None);
-    parallel::run(n_pieces, &|i| {
-        let (chunk, group) = (i / plan.groups, i % plan.groups);
-        let first = chunk * together;
-        let n = together.min(positions - first);
-        let mut scratch = match Buffer::for_overwrite::<f32>(n * stride) {
-            Ok(scratch) => scratch,
-            Err(error) => return drop(failed.lock().map(|mut failed| *failed = Some(error))),
+/// How the lines of a result are cut: whole images together while they are small, else lines of one.
+struct Cut {
+    images: usize,
+    lines: usize,
+    per_image: usize,
+    n: usize,
+}
+
+impl Cut {
+    /// `line`: multiplications behind a line of the result. `frame`: numbers that some lines of an image need at hand.
+    fn new(plan: &Plan, line: usize, frame: impl Fn(usize) -> usize) -> Cut {
+        let oh = plan.out[0];
+        let by_work = PIECE.div_ceil(line.max(1)).max((plan.n * oh).div_ceil(MANY));
+        if by_work >= oh && frame(oh) <= FRAME {
+            let images = (by_work / oh).min(FRAME / frame(oh).max(1)).clamp(1, plan.n);
+            return Cut { images, lines: oh, per_image: 1, n: plan.n.div_ceil(images) };
+        }
+        let mut lines = by_work.min(oh);
+        while lines > 1 && frame(lines) > FRAME {
+            lines = lines.div_ceil(2);
+        }
+        let per_image = oh.div_ceil(lines);
+        // As equal as can be.
+        let lines = oh.div_ceil(per_image);
+        let per_image = oh.div_ceil(lines);
+        Cut { images: 1, lines, per_image, n: plan.n * per_image }
+    }
+
+    fn part(&self, plan: &Plan, i: usize) -> Part {
+        let image = i / self.per_image * self.images;
+        let line = i % self.per_image * self.lines;
+        Part { images: image..(image + self.images).min(plan.n), lines: line..(line + self.lines).min(plan.out[0]) }
+    }
+}
+
+fn depthwise(plan: &Plan, x: Images, weights: &[f32], after: After, out: &mut [f32]) -> Result<()> {
+    let padded = plan.groups.next_multiple_of(depthwise::BLOCK);
+    let pixel = padded.min(depthwise::TOGETHER);
+    let taps = plan.kernel[0] * plan.kernel[1];
+    assert!(weights.len() == padded * taps, "the weights are of this convolution");
+    let cut = Cut::new(plan, plan.out[1] * padded * taps, |lines| Frame::new(plan, lines, pixel).len());
+    let target = &Target::new(out, plan.groups);
+    pieces(cut.n, |i| {
+        let part = cut.part(plan, i);
+        // Of some channels of one image at a time.
+        let mut scratch = Buffer::for_overwrite::<f32>(Frame::new(plan, part.lines.len(), pixel).len())?;
+        let scratch = scratch.as_mut_slice();
+        dispatch(depthwise::Piece { plan, x, weights, after, part, scratch, target });
+        Ok(())
+    })
+}
+
+fn direct(plan: &Plan, x: Images, lies_packed: bool, filter: &[Panels], after: After, out: &mut [f32]) -> Result<()> {
+    let outputs = plan.o * plan.groups;
+    // Without padding windows see nothing but the image, which can stay where it is.
+    let in_place = lies_packed && plan.windows.iter().all(|w| w.padding == 0);
+    let line = plan.out[1] * plan.columns() * plan.o;
+    let cut = Cut::new(plan, line, |lines| if in_place { 0 } else { Frame::new(plan, lines, plan.c).len() });
+    // Few lines leave the columns to be cut; every piece makes its own frame, so it has several panels.
+    let panels = plan.o.div_ceil(WIDTH);
+    let col_pieces = (MANY / 2 / (cut.n * plan.groups)).clamp(1, panels.div_ceil(2));
+    let cols = panels.div_ceil(col_pieces);
+    let col_pieces = panels.div_ceil(cols);
+    let target = Target::new(out, outputs);
+    pieces(cut.n * plan.groups * col_pieces, |i| {
+        let (rest, col) = (i / col_pieces, i % col_pieces);
+        let (part, group) = (cut.part(plan, rest / plan.groups), rest % plan.groups);
+        let from = group * plan.o;
+        let finish = Finish {
+            per_column: after.bias.map(|b| &b[from..from + plan.o]),
+            added: after.added.map(|a| &a[from..]),
+            activation: after.activation,
+            ..Finish::default()
         };
-        let scratch = scratch.as_mut_slice::<f32>();
-        dispatch(Gather { plan, x, group, first, stride, rows: scratch });
-        let place = first * outputs + group * plan.o;
-        let b = panels[group].view();
-        dispatch(Piece {
-            a: Mat::new(scratch, n, columns, stride, 1),
-            b,
-            finish: Finish {
-                per_column: after.bias.map(|b| &b[group * plan.o..(group + 1) * plan.o]),
-                added: after.added.map(|a| &a[place..]),
-                activation: after.activation,
-                ..Finish::default()
-            },
-            // Rows of the piece are positions from `first` on, its columns the channels of the group.
-            target: &base.from(place),
-            rows: 0..n,
-            panels: 0..panels[group].n_panels(),
+        let frame = Frame::new(plan, part.lines.len(), plan.c);
+        let n = if in_place { 0 } else { frame.len() * part.images.len() };
+        let mut scratch = Buffer::for_overwrite::<f32>(n)?;
+        dispatch(Direct {
+            plan,
+            x,
+            group,
+            filter: &filter[group],
+            panels: col * cols..((col + 1) * cols).min(panels),
+            finish,
+            part,
+            frame: (!in_place).then_some((frame, scratch.as_mut_slice())),
+            target: &target.from(from),
         });
+        Ok(())
+    })
+}
+
+/// Runs pieces that may lack memory.
+fn pieces(n: usize, piece: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+    let failed = std::sync::Mutex::new(None);
+    parallel::run(n, &|i| {
+        if let Err(error) = piece(i) {
+            drop(failed.lock().map(|mut failed| *failed = Some(error)));
+        }
     });
     match failed.into_inner() {
         Ok(Some(error)) => Err(error),
@@ -159,157 +213,121 @@ fn gathered(plan: &Plan, x: &[f32], panels: &[Panels], after: After, out: &mut [
     }
 }
 
-/// The places of a window along one axis, from `start`, that lie inside `n` pixels: the first and the one after the
-/// last, and the pixel of the first.
-#[inline(always)]
-fn inside(at: usize, window: stark_shapes::Conv, kernel: usize, n: usize) -> (usize, usize, usize) {
-    let start = at * window.stride;
-    let low = window.padding.saturating_sub(start).div_ceil(window.dilation);
-    let high = (n + window.padding).saturating_sub(start).div_ceil(window.dilation).min(kernel);
-    let low = low.min(high);
-    // A window that sees padding alone has no first pixel.
-    let first = if low < high { start + low * window.dilation - window.padding } else { 0 };
-    (low, high, first)
-}
-
-/// Fills rows with what the windows of positions from `first` on see; zeros where they see padding.
-struct Gather<'a> {
+/// Some lines and panels of the result. Whoever makes one promises that nobody else writes them.
+struct Direct<'a> {
     plan: &'a Plan,
-    x: &'a [f32],
+    x: Images<'a>,
     group: usize,
-    first: usize,
-    stride: usize,
-    rows: &'a mut [f32],
+    filter: &'a Panels,
+    panels: std::ops::Range<usize>,
+    finish: Finish<'a>,
+    part: Part,
+    frame: Option<(Frame, &'a mut [f32])>,
+    target: &'a Target,
 }
 
-impl Kernel for Gather<'_> {
+impl Kernel for Direct<'_> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        let Gather { plan, x, group, first, stride, rows } = self;
-        let ([h, w], [kh, kw], [wy, wx]) = (plan.plane, plan.kernel, plan.windows);
-        let (c, all) = (plan.c, plan.c * plan.groups);
-        let columns = plan.columns();
-        let (mut image, rest) = (first / plan.positions(), first % plan.positions());
-        let (mut y, mut z) = (rest / plan.out[1], rest % plan.out[1]);
-        // Neighbouring pixels of a window are one run of memory.
-        let joined = wx.dilation == 1 && plan.groups == 1;
-        for row in rows.chunks_exact_mut(stride) {
-            let (top, bottom, sy) = inside(y, wy, kh, h);
-            let (left, right, sx) = inside(z, wx, kw, w);
-            let row = &mut row[..columns];
-            if bottom - top < kh || right - left < kw {
-                row.fill(0.0);
+        let Direct { plan, x, group, filter, panels, finish, part, frame, target } = self;
+        let ([kh, kw], [wy, wx]) = (plan.kernel, plan.windows);
+        let channels = group * plan.c..(group + 1) * plan.c;
+        let seen = match frame {
+            Some((frame, scratch)) => frame.fill(scratch, plan, x, &part, channels),
+            None => {
+                let [image, line, pixel, _] = x.strides;
+                let first = part.images.start * image + part.lines.start * wy.stride * line + channels.start;
+                Lines::in_place(&x.data[first..], image, line, pixel, wy.stride)
             }
-            if left < right {
-                for ky in top..bottom {
-                    let line = (image * h + sy + (ky - top) * wy.dilation) * w + sx;
-                    let to = &mut row[(ky * kw + left) * c..(ky * kw + right) * c];
-                    if joined {
-                        copy(to, &x[line * all..]);
-                    } else {
-                        for (k, to) in to.chunks_exact_mut(c).enumerate() {
-                            copy(to, &x[(line + k * wx.dilation) * all + group * c..]);
+        };
+        // Neighbouring pixels of a line are one run when nothing lies between them.
+        let joined = wx.dilation == 1 && seen.pixel == plan.c;
+        let (per_line, depth) = if joined { (1, kw * plan.c) } else { (kw, plan.c) };
+        let runs: smallvec::SmallVec<[usize; 64]> = (0..kh * per_line)
+            .map(|i| seen.tap(i / per_line * wy.dilation) + i % per_line * wx.dilation * seen.pixel)
+            .collect();
+        let (level, n_runs) = (level(), runs.len());
+        let n_lines = part.lines.len();
+        let strips = Strips::new(plan, &seen, n_lines, tallest(level));
+        let height = tile::height(strips.positions, tallest(level));
+        let step = wx.stride * seen.pixel;
+        // Sums are kept between parts of a deep window.
+        let together = (DEEP / depth).clamp(1, runs.len());
+        let n_tiles = part.images.len() * strips.n * strips.positions.div_ceil(height);
+        let mut kept: Vec<Tile> = Vec::new();
+        if together < runs.len() {
+            kept.resize(n_tiles, [[0.0; WIDTH]; MAX_ROWS]);
+        }
+        let mut fresh: Tile = [[0.0; WIDTH]; MAX_ROWS];
+        for j in panels {
+            let n = WIDTH.min(plan.o - j * WIDTH);
+            for first_run in (0..runs.len()).step_by(together) {
+                let runs = &runs[first_run..(first_run + together).min(n_runs)];
+                let b = &filter.panel(j)[first_run * depth * WIDTH..][..runs.len() * depth * WIDTH];
+                let is_last = first_run + together >= n_runs;
+                let mut tiles = kept.iter_mut();
+                for (i, image) in part.images.clone().enumerate() {
+                    for s in 0..strips.n {
+                        let strip = i * seen.image + s * seen.line;
+                        let row = (image * plan.out[0] + part.lines.start + s) * plan.out[1];
+                        for at in (0..strips.positions).step_by(height) {
+                            let n_rows = height.min(strips.positions - at);
+                            let tile = tiles.next().unwrap_or(&mut fresh);
+                            let rows = Rows { data: &seen.data[strip + at * step..], step, runs, depth };
+                            // SAFETY: `level` names features that were detected.
+                            unsafe { tile::multiply(level, rows, n_rows, b, tile, n <= WIDTH / 2, first_run > 0) };
+                            if !is_last {
+                                continue;
+                            }
+                            for (from, to, n_real) in strips.real(at, n_rows, plan.out[1]) {
+                                let sums = &mut tile[from..from + n_real];
+                                // SAFETY: the lines and panels of the result are this piece's, as its maker promises.
+                                unsafe { tile::store(level, sums, target, row + to, j * WIDTH, n, &finish) };
+                            }
                         }
                     }
                 }
             }
-            z += 1;
-            if z == plan.out[1] {
-                (z, y) = (0, y + 1);
-                if y == plan.out[0] {
-                    (y, image) = (0, image + 1);
-                }
-            }
         }
     }
 }
 
-/// Short runs by hand: a call costs more than it moves.
-#[inline(always)]
-fn copy(to: &mut [f32], from: &[f32]) {
-    let from = &from[..to.len()];
-    if to.len() >= 64 {
-        to.copy_from_slice(from);
-        return;
-    }
-    let (wide, rest) = to.as_chunks_mut::<8>();
-    let (wide_from, rest_from) = from.as_chunks::<8>();
-    for (o, x) in wide.iter_mut().zip(wide_from) {
-        *o = *x;
-    }
-    for (o, x) in rest.iter_mut().zip(rest_from) {
-        *o = *x;
-    }
+/// How tiles lie over lines: each line by itself, or all of an image's in one strip, where a window without stride
+/// goes over the zeros between lines for nothing but leaves no tile half full.
+struct Strips {
+    n: usize,
+    /// Positions of a strip, and from one line of the result to the next in it.
+    positions: usize,
+    pitch: usize,
 }
 
-/// One row of positions of a depthwise convolution; `row` counts those of all images.
-struct Depthwise<'a> {
-    plan: &'a Plan,
-    x: &'a [f32],
-    weights: &'a [f32],
-    row: usize,
-    after: After<'a>,
-    out: &'a mut [f32],
-}
-
-impl Kernel for Depthwise<'_> {
-    type Out = ();
+impl Strips {
     #[inline(always)]
-    fn run(mut self) {
-        let c = self.plan.groups;
-        let mut at = 0;
-        while at + 64 <= c {
-            self.block::<64>(at);
-            at += 64;
+    fn new(plan: &Plan, seen: &Lines, n_lines: usize, tallest: usize) -> Strips {
+        let width = plan.out[1];
+        let single = Strips { n: n_lines, positions: width, pitch: width };
+        // Positions from one line of the result to the next, when that is a whole number.
+        let (step, line) = (plan.windows[1].stride * seen.pixel, seen.line);
+        let pitch = line / step;
+        if line % step != 0 || pitch < width {
+            return single;
         }
-        while at + 16 <= c {
-            self.block::<16>(at);
-            at += 16;
-        }
-        while at + 8 <= c {
-            self.block::<8>(at);
-            at += 8;
-        }
-        while at < c {
-            self.block::<1>(at);
-            at += 1;
-        }
-        let Depthwise { after, out, .. } = self;
-        if let Some(added) = after.added {
-            out.iter_mut().zip(added).for_each(|(o, x)| *o += *x);
-        }
-        after.activation.apply(out);
+        let whole = Strips { n: 1, positions: (n_lines - 1) * pitch + width, pitch };
+        // A tile costs about as much as six more rows of it (measured with lines of 7 and 14).
+        let cost = |s: &Strips| s.n * (s.positions + 6 * s.positions.div_ceil(tallest));
+        if cost(&whole) < cost(&single) { whole } else { single }
     }
-}
 
-impl Depthwise<'_> {
-    /// Channels `at..at + N` of all positions of the row.
+    /// Of `n` positions from `at` on those that are in the result, as runs: which of the `n`, which of the result's
+    /// positions, and how many.
     #[inline(always)]
-    fn block<const N: usize>(&mut self, at: usize) {
-        let (plan, x, weights) = (self.plan, self.x, self.weights);
-        let ([h, w], [kh, kw], [wy, wx]) = (plan.plane, plan.kernel, plan.windows);
-        let c = plan.groups;
-        let (image, y) = (self.row / plan.out[0], self.row % plan.out[0]);
-        let (top, bottom, sy) = inside(y, wy, kh, h);
-        let bias: [f32; N] = match self.after.bias {
-            Some(bias) => std::array::from_fn(|i| bias[at + i]),
-            None => [0.0; N],
-        };
-        for (z, out) in self.out.chunks_exact_mut(c).enumerate() {
-            let (left, right, sx) = inside(z, wx, kw, w);
-            let mut sums = bias;
-            for ky in top..bottom {
-                let line = (image * h + sy + (ky - top) * wy.dilation) * w + sx;
-                for kx in left..right {
-                    let x = &x[(line + (kx - left) * wx.dilation) * c + at..][..N];
-                    let k = &weights[(ky * kw + kx) * c + at..][..N];
-                    for i in 0..N {
-                        sums[i] += x[i] * k[i];
-                    }
-                }
-            }
-            out[at..at + N].copy_from_slice(&sums);
-        }
+    fn real(&self, at: usize, n: usize, width: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+        let pitch = self.pitch;
+        (at / pitch..=(at + n - 1) / pitch).filter_map(move |y| {
+            let from = at.max(y * pitch);
+            let to = (at + n).min(y * pitch + width);
+            (from < to).then(|| (from - at, y * width + from - y * pitch, to - from))
+        })
     }
 }

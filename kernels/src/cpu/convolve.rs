@@ -8,8 +8,9 @@ use stark_shapes::Conv;
 use super::activation::Activation;
 use super::buffer::Buffer;
 use super::gemm::Mat;
-use super::panels::{Finish, PanelView, Piece, Target, WIDTH};
+use super::panels::{PanelView, Piece};
 use super::simd::{Kernel, dispatch};
+use super::tile::{Finish, Target, WIDTH};
 use crate::error::Result;
 use crate::parallel;
 

@@ -93,8 +93,7 @@ fn in_panels(out: &mut [f32], a: Mat<f32>, b: Mat<f32>) -> bool {
     }
     let Ok(mut packed) = super::buffer::Buffer::zeroed::<f32>(panels * WIDTH * k) else { return false };
     fill(packed.as_mut_slice(), b);
-    product(out, a, PanelView::new(packed.as_slice(), k, n), Finish::default());
-    true
+    product(out, a, PanelView::new(packed.as_slice(), k, n), Finish::default()).is_ok()
 }
 
 impl Product for f64 {

@@ -1,28 +1,25 @@
 //! `f32` matrix products with the right factor in panels of 32 columns.
 //!
-//! A panel holds 32 columns, row after row, so the innermost loop reads two vectors and multiplies them by one
-//! number of each of up to 14 rows: 28 sums stay in registers. The left factor is read where it lies. What
-//! follows a product (bias, a sum with another tensor, an activation) is done while a tile is still in the
-//! cache. Weights of a model are packed once, when it is loaded.
+//! A panel holds 32 columns, row after row: what a tile ([`super::tile`]) multiplies by. The left factor is read
+//! where it lies. Weights of a model are packed once, when it is loaded.
 //!
 //! Pieces for several cores are cut by sizes alone, and no sum is shared between pieces, so results do not
 //! depend on the number of cores.
 
-use super::activation::Activation;
 use super::buffer::Buffer;
 use super::gemm::Mat;
-use super::simd::{Kernel, Level, dispatch, level};
+use super::simd::{Kernel, dispatch, level};
+use super::split::{CHUNK, fill_chunks};
+use super::tile::{self, Depth, Tile, tallest};
 use crate::error::Result;
 use crate::parallel;
 
-/// Columns of a panel: two vectors of 512 bits.
-pub const WIDTH: usize = 32;
-/// Rows of the largest tile: with 28 sums, two columns and a factor it fills the 32 registers.
-pub const MAX_ROWS: usize = 14;
-/// Rows of the right factor that are multiplied before the next tile: 64 KiB of a panel, which stay close.
-const DEPTH: usize = 512;
+pub use super::tile::{Finish, MAX_ROWS, Target, WIDTH};
+
 /// A piece of this many multiplications is worth handing to another core (some 10 µs).
 const PIECE: usize = 1 << 20;
+/// The most rows of a piece.
+const TOGETHER: usize = 16 * MAX_ROWS;
 /// The most pieces of one product.
 const MAX_PIECES: usize = 64;
 /// Floats between rows of a copied left factor, beyond its length: rows a multiple of 4 KiB apart share cache sets.
@@ -39,7 +36,7 @@ impl Panels {
     pub fn pack(b: Mat<f32>) -> Result<Panels> {
         let (rows, cols) = (b.rows(), b.cols());
         let n = rows.saturating_mul(cols.div_ceil(WIDTH)).saturating_mul(WIDTH);
-        let mut data = Buffer::zeroed::<f32>(n)?;
+        let mut data = Buffer::lasting::<f32>(n)?;
         fill(data.as_mut_slice(), b);
         Ok(Panels { data, rows, cols })
     }
@@ -59,8 +56,9 @@ impl Panels {
         (0..self.rows).flat_map(|row| (0..self.cols).map(move |col| data[at(row, col)])).collect()
     }
 
-    pub fn n_panels(&self) -> usize {
-        self.cols.div_ceil(WIDTH)
+    /// Columns from `j · WIDTH` on, row after row.
+    pub fn panel(&self, j: usize) -> &[f32] {
+        &self.data.as_slice()[j * self.rows * WIDTH..(j + 1) * self.rows * WIDTH]
     }
 
     pub fn n_bytes(&self) -> usize {
@@ -138,38 +136,41 @@ impl<'a> PanelView<'a> {
     }
 }
 
-/// What is done with each sum before it is stored: `activation(sum + bias + added)`.
-#[derive(Clone, Copy, Default)]
-pub struct Finish<'a> {
-    /// One number for each column.
-    pub per_column: Option<&'a [f32]>,
-    /// One number for each row.
-    pub per_row: Option<&'a [f32]>,
-    /// As large as the result, row-major.
-    pub added: Option<&'a [f32]>,
-    pub activation: Activation,
-}
-
 /// `out = finish(a · b)`, row-major. The left factor's rows must be contiguous.
-pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) {
+pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Result<()> {
     let (m, n) = (a.rows(), b.cols);
     assert!(out.len() == m * n && a.cols() == b.rows, "matrix sizes agree");
     if m == 0 || n == 0 {
-        return;
+        return Ok(());
     }
     assert!(a.col_stride() == 1 || a.cols() <= 1, "rows of the left factor are contiguous");
     assert!(finish.per_column.is_none_or(|x| x.len() == n) && finish.per_row.is_none_or(|x| x.len() == m));
     assert!(finish.added.is_none_or(|x| x.len() == m * n), "what is added is as large as the result");
+    let mut copied;
+    let a = match aliases(a) {
+        false => a,
+        true => {
+            let step = a.cols() + PAD;
+            copied = Buffer::for_overwrite::<f32>(m * step)?;
+            fill_chunks(copied.as_mut_slice::<f32>(), step * (CHUNK / step).max(1), |start, rows| {
+                for (i, row) in rows.chunks_mut(step).enumerate() {
+                    let from = a.place(start / step + i, 0);
+                    row[..a.cols()].copy_from_slice(&a.data()[from..from + a.cols()]);
+                }
+            });
+            Mat::new(copied.as_slice(), m, a.cols(), step, 1)
+        }
+    };
     let panels = n.div_ceil(WIDTH);
     let pieces = (m.saturating_mul(n).saturating_mul(b.rows.max(1)) / PIECE).clamp(1, MAX_PIECES);
-    // Rows first: a piece then reads a part of `a` and all of `b`. Few rows leave the columns to be cut.
-    let row_pieces = pieces.min(m.div_ceil(2 * MAX_ROWS));
+    // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
+    let row_pieces = pieces.min(m.div_ceil(TOGETHER));
     let rows = m.div_ceil(row_pieces).next_multiple_of(if row_pieces > 1 { MAX_ROWS } else { 1 });
     let row_pieces = m.div_ceil(rows);
     let col_pieces = (pieces / row_pieces).clamp(1, panels);
     let cols = panels.div_ceil(col_pieces);
     let col_pieces = panels.div_ceil(cols);
-    let target = Target { out: out.as_mut_ptr(), stride: n };
+    let target = Target::new(out, n);
     let (target, n_pieces) = (&target, row_pieces * col_pieces);
     parallel::run(n_pieces, &|i| {
         let first_row = i / col_pieces * rows;
@@ -184,31 +185,16 @@ pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) {
         };
         dispatch(piece);
     });
+    Ok(())
 }
 
-/// Where results go.
-pub struct Target {
-    out: *mut f32,
-    stride: usize,
+/// Whether the rows of a tile share sets of the cache, and drive each other out.
+fn aliases(a: Mat<f32>) -> bool {
+    a.rows() > 1 && a.row_stride() * size_of::<f32>() % 4096 == 0
 }
 
-// SAFETY: pieces write disjoint rows and columns, each handed to one thread.
-unsafe impl Sync for Target {}
-
-impl Target {
-    /// Rows of `stride` numbers each.
-    pub(super) fn new(out: &mut [f32], stride: usize) -> Target {
-        Target { out: out.as_mut_ptr(), stride }
-    }
-
-    /// The same rows, seen from a later number on.
-    pub(super) fn from(&self, place: usize) -> Target {
-        Target { out: self.out.wrapping_add(place), stride: self.stride }
-    }
-}
-
-/// A part of a product for one thread. Whoever makes one promises that `target` has room for its rows and
-/// columns, and that nobody else writes them.
+/// A part of a product for one thread. Whoever makes one promises that nobody else writes its rows and columns of
+/// `target`.
 pub(super) struct Piece<'a> {
     pub(super) a: Mat<'a, f32>,
     pub(super) b: PanelView<'a>,
@@ -223,292 +209,36 @@ impl Kernel for Piece<'_> {
     #[inline(always)]
     fn run(self) {
         let level = level();
-        let tallest = match level {
-            Level::Avx512 => MAX_ROWS,
-            Level::Avx2 => 6,
-            Level::Portable => 4,
-        };
         let depth = self.b.rows;
         let m = self.rows.len();
-        let height = m.div_ceil(m.div_ceil(tallest).max(1)).max(1);
+        let height = tile::height(m, tallest(level));
         let tiles = m.div_ceil(height);
-        // Sums of a deep product are kept between its parts.
-        let in_parts = depth > DEPTH + DEPTH / 2;
-        let stride = self.a.row_stride();
-        // See `PAD`.
-        let aliases = stride * size_of::<f32>() % 4096 == 0 && m > 1;
-        let mut copied = Vec::new();
-        if aliases {
-            let padded = depth + PAD;
-            copied.resize(m * padded, 0.0);
-            for (i, row) in copied.chunks_mut(padded).enumerate() {
-                let from = self.a.place(self.rows.start + i, 0);
-                row[..depth].copy_from_slice(&self.a.data()[from..from + depth]);
-            }
+        // The depth is the outermost loop, so that a part of the left factor stays in the cache for all panels. Sums
+        // are kept between its parts.
+        let parts = Depth::parts(1, depth);
+        let mut kept: Vec<Tile> = Vec::new();
+        if parts.len() > 1 {
+            kept.resize(tiles * self.panels.len(), [[0.0; WIDTH]; MAX_ROWS]);
         }
-        let (left, stride) = match aliases {
-            true => (&copied[..], depth + PAD),
-            false => (&self.a.data()[self.a.place(self.rows.start, 0).min(self.a.data().len())..], stride),
-        };
-        // The depth is the outermost loop, so that a part of the left factor stays in the cache for all panels.
-        let mut kept: Vec<[f32; MAX_ROWS * WIDTH]> = Vec::new();
-        if in_parts {
-            kept.resize(tiles * self.panels.len(), [0.0; MAX_ROWS * WIDTH]);
-        }
-        let mut from = 0;
-        loop {
-            let part = if depth - from > DEPTH + DEPTH / 2 { DEPTH } else { depth - from };
-            let is_last = from + part >= depth;
+        let mut fresh = [[0.0; WIDTH]; MAX_ROWS];
+        let step = self.a.row_stride();
+        let left = &self.a.data()[self.a.place(self.rows.start, 0).min(self.a.data().len())..];
+        for part in &parts {
             for j in self.panels.clone() {
-                let b = &self.b.panel(j)[from * WIDTH..(from + part) * WIDTH];
-                let narrow = self.b.cols - j * WIDTH <= WIDTH / 2;
+                let b = part.panel(self.b.panel(j), depth);
+                let n = WIDTH.min(self.b.cols - j * WIDTH);
                 for t in 0..tiles {
-                    let (top, rows) = (t * height, height.min(m - t * height));
-                    let mut fresh = [0.0; MAX_ROWS * WIDTH];
-                    let tile = if in_parts { &mut kept[(j - self.panels.start) * tiles + t] } else { &mut fresh };
-                    let first = top * stride + from;
-                    assert!(part == 0 || first + (rows - 1) * stride + part <= left.len(), "tiles lie inside");
-                    // SAFETY: the assertion covers the reads of `left`, `b` has `part` rows of `WIDTH`, the tile
-                    // has room for `rows <= MAX_ROWS` of them, and `level` names features that were detected.
-                    unsafe { multiply(level, rows, part, left.as_ptr().add(first), stride, b.as_ptr(), tile, narrow) };
-                    if is_last {
-                        self.store(tile, top, rows, j);
-                    }
-                }
-            }
-            if is_last {
-                return;
-            }
-            from += part;
-        }
-    }
-}
-
-impl Piece<'_> {
-    #[inline(always)]
-    fn store(&self, tile: &mut [f32; MAX_ROWS * WIDTH], top: usize, rows: usize, j: usize) {
-        let first = j * WIDTH;
-        let n = WIDTH.min(self.b.cols - first);
-        let activation = self.finish.activation;
-        for (i, sums) in tile.as_chunks_mut::<WIDTH>().0[..rows].iter_mut().enumerate() {
-            let row = self.rows.start + top + i;
-            if let Some(bias) = self.finish.per_column {
-                for (x, b) in sums.iter_mut().zip(&bias[first..first + n]) {
-                    *x += *b;
-                }
-            }
-            if let Some(bias) = self.finish.per_row {
-                let b = bias[row];
-                sums.iter_mut().for_each(|x| *x += b);
-            }
-            let at = row * self.target.stride + first;
-            if let Some(added) = self.finish.added {
-                for (x, b) in sums.iter_mut().zip(&added[at..at + n]) {
-                    *x += *b;
-                }
-            }
-            activation.apply(sums);
-            // SAFETY: `row` and the columns from `first` on belong to this piece, which one thread has, and lie
-            // inside the result, whose size `product` checked.
-            let out = unsafe { std::slice::from_raw_parts_mut(self.target.out.add(at), n) };
-            out.copy_from_slice(&sums[..n]);
-        }
-    }
-}
-
-/// `tile += a · b` for `rows` rows; when the panel is `narrow`, for the first half of its columns at least.
-///
-/// # Safety
-/// `a` has `rows` rows of `depth` numbers `stride` apart, `b` has `depth` rows of [`WIDTH`], `rows <= MAX_ROWS`,
-/// and the features of `level` are there.
-#[inline(always)]
-unsafe fn multiply(
-    level: Level,
-    rows: usize,
-    depth: usize,
-    a: *const f32,
-    stride: usize,
-    b: *const f32,
-    tile: &mut [f32; MAX_ROWS * WIDTH],
-    narrow: bool,
-) {
-    macro_rules! by_rows {
-        ($f:ident: $($rows:literal $chains:literal),*) => {
-            match rows {
-                // SAFETY: as the caller promises.
-                $( $rows => unsafe { $f::<$rows, $chains>(depth, a, stride, b, tile.as_mut_ptr()) }, )*
-                _ => unreachable!("a tile has at most {MAX_ROWS} rows"),
-            }
-        };
-    }
-    match level {
-        // Few rows have few sums to interleave, so the depth is cut into chains.
-        #[cfg(target_arch = "x86_64")]
-        // Half a panel is one vector.
-        Level::Avx512 if narrow => {
-            by_rows!(half_avx512: 1 4, 2 4, 3 2, 4 2, 5 1, 6 1, 7 1, 8 1, 9 1, 10 1, 11 1, 12 1, 13 1, 14 1)
-        }
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => {
-            by_rows!(tile_avx512: 1 4, 2 4, 3 2, 4 2, 5 1, 6 1, 7 1, 8 1, 9 1, 10 1, 11 1, 12 1, 13 1, 14 1)
-        }
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => by_rows!(tile_avx2: 1 4, 2 2, 3 1, 4 1, 5 1, 6 1),
-        _ => {
-            for i in 0..rows {
-                // SAFETY: as the caller promises.
-                unsafe { row_portable(depth, a.add(i * stride), b, tile.as_mut_ptr().add(i * WIDTH)) }
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As [`multiply`], for one row.
-unsafe fn row_portable(depth: usize, a: *const f32, b: *const f32, tile: *mut f32) {
-    // SAFETY: as the caller promises.
-    let (a, b) = unsafe { (std::slice::from_raw_parts(a, depth), std::slice::from_raw_parts(b, depth * WIDTH)) };
-    // SAFETY: the tile has room for a row.
-    let sums = unsafe { &mut *tile.cast::<[f32; WIDTH]>() };
-    for (x, row) in a.iter().zip(b.as_chunks::<WIDTH>().0) {
-        for (sum, y) in sums.iter_mut().zip(row) {
-            *sum += *x * *y;
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-use x86::{half_avx512, tile_avx2, tile_avx512};
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
-
-    use super::WIDTH;
-
-    /// # Safety
-    /// As `multiply`, for `R` rows.
-    #[target_feature(enable = "avx512f")]
-    pub unsafe fn tile_avx512<const R: usize, const CHAINS: usize>(
-        depth: usize,
-        a: *const f32,
-        stride: usize,
-        b: *const f32,
-        tile: *mut f32,
-    ) {
-        // SAFETY: as the caller promises.
-        unsafe { vectors_avx512::<R, CHAINS, 2>(depth, a, stride, b, tile) }
-    }
-
-    /// # Safety
-    /// As `multiply`, for `R` rows of a narrow panel.
-    #[target_feature(enable = "avx512f")]
-    pub unsafe fn half_avx512<const R: usize, const CHAINS: usize>(
-        depth: usize,
-        a: *const f32,
-        stride: usize,
-        b: *const f32,
-        tile: *mut f32,
-    ) {
-        // SAFETY: as the caller promises.
-        unsafe { vectors_avx512::<R, CHAINS, 1>(depth, a, stride, b, tile) }
-    }
-
-    /// # Safety
-    /// As `multiply`, for `R` rows and the first `V` vectors of the panel.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn vectors_avx512<const R: usize, const CHAINS: usize, const V: usize>(
-        depth: usize,
-        a: *const f32,
-        stride: usize,
-        b: *const f32,
-        tile: *mut f32,
-    ) {
-        let mut sums = [[[_mm512_setzero_ps(); V]; R]; CHAINS];
-        let mut k = 0;
-        // SAFETY: `k` stays below `depth`, rows below `R`; the caller promises that much of `a`, `b` and `tile`.
-        unsafe {
-            while k + CHAINS <= depth {
-                for c in 0..CHAINS {
-                    let at = b.add((k + c) * WIDTH);
-                    let mut y = [_mm512_setzero_ps(); V];
-                    for v in 0..V {
-                        y[v] = _mm512_loadu_ps(at.add(v * 16));
-                    }
-                    for r in 0..R {
-                        let x = _mm512_set1_ps(*a.add(r * stride + k + c));
-                        for v in 0..V {
-                            sums[c][r][v] = _mm512_fmadd_ps(x, y[v], sums[c][r][v]);
-                        }
-                    }
-                }
-                k += CHAINS;
-            }
-            while k < depth {
-                let at = b.add(k * WIDTH);
-                let mut y = [_mm512_setzero_ps(); V];
-                for v in 0..V {
-                    y[v] = _mm512_loadu_ps(at.add(v * 16));
-                }
-                for r in 0..R {
-                    let x = _mm512_set1_ps(*a.add(r * stride + k));
-                    for v in 0..V {
-                        sums[0][r][v] = _mm512_fmadd_ps(x, y[v], sums[0][r][v]);
-                    }
-                }
-                k += 1;
-            }
-            for r in 0..R {
-                for v in 0..V {
-                    let at = tile.add(r * WIDTH + v * 16);
-                    let mut sum = _mm512_loadu_ps(at);
-                    for chain in &sums {
-                        sum = _mm512_add_ps(sum, chain[r][v]);
-                    }
-                    _mm512_storeu_ps(at, sum);
-                }
-            }
-        }
-    }
-
-    /// # Safety
-    /// As `multiply`, for `R` rows.
-    #[target_feature(enable = "avx2,fma")]
-    pub unsafe fn tile_avx2<const R: usize, const CHAINS: usize>(
-        depth: usize,
-        a: *const f32,
-        stride: usize,
-        b: *const f32,
-        tile: *mut f32,
-    ) {
-        // 16 registers hold the sums of half a panel.
-        for part in 0..2 {
-            let mut sums = [[[_mm256_setzero_ps(); 2]; R]; CHAINS];
-            let mut k = 0;
-            // SAFETY: as in `tile_avx512`.
-            unsafe {
-                while k < depth {
-                    let n = CHAINS.min(depth - k);
-                    for c in 0..n {
-                        let at = b.add((k + c) * WIDTH + part * 16);
-                        let (low, high) = (_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8)));
-                        for r in 0..R {
-                            let x = _mm256_set1_ps(*a.add(r * stride + k + c));
-                            sums[c][r][0] = _mm256_fmadd_ps(x, low, sums[c][r][0]);
-                            sums[c][r][1] = _mm256_fmadd_ps(x, high, sums[c][r][1]);
-                        }
-                    }
-                    k += n;
-                }
-                for r in 0..R {
-                    for half in 0..2 {
-                        let at = tile.add(r * WIDTH + part * 16 + half * 8);
-                        let mut sum = _mm256_loadu_ps(at);
-                        for chain in &sums {
-                            sum = _mm256_add_ps(sum, chain[r][half]);
-                        }
-                        _mm256_storeu_ps(at, sum);
+                    let (top, n_rows) = (t * height, height.min(m - t * height));
+                    let tile = kept.get_mut((j - self.panels.start) * tiles + t).unwrap_or(&mut fresh);
+                    let rows = part.rows(&left[(top * step).min(left.len())..], step, &[0]);
+                    // SAFETY: `level` names features that were detected.
+                    unsafe { tile::multiply(level, rows, n_rows, b, tile, n <= WIDTH / 2, !part.is_first) };
+                    if part.is_last {
+                        let row = self.rows.start + top;
+                        // SAFETY: the rows and columns of a piece are its own, as its maker promises.
+                        unsafe {
+                            tile::store(level, &mut tile[..n_rows], self.target, row, j * WIDTH, n, &self.finish)
+                        };
                     }
                 }
             }
@@ -519,6 +249,7 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::activation::Activation;
 
     fn numbers(n: usize, seed: u32) -> Vec<f32> {
         let mut state = seed;
@@ -545,46 +276,12 @@ mod tests {
                         activation: Activation::Relu,
                         ..Finish::default()
                     };
-                    product(&mut out, Mat::new(&a, m, k, k, 1), packed.view(), finish);
+                    product(&mut out, Mat::new(&a, m, k, k, 1), packed.view(), finish).unwrap();
                     for (i, got) in out.iter().enumerate() {
                         let (row, col) = (i / n, i % n);
                         let sum: f64 = (0..k).map(|x| f64::from(a[row * k + x]) * f64::from(b[x * n + col])).sum();
                         let want = (sum + f64::from(bias[col]) + f64::from(added[i])).max(0.0);
                         assert!((f64::from(*got) - want).abs() < 1e-4, "{m} {n} {k} at {i}: {got} {want}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_instruction_set_that_is_here_gives_the_same_tiles() {
-        for rows in 1..=MAX_ROWS {
-            for depth in [1, 4, 9, 64] {
-                let (a, b) = (numbers(rows * depth, 1), numbers(depth * WIDTH, 2));
-                let tile = |level| {
-                    let tallest = if level == Level::Avx2 { 6 } else { MAX_ROWS };
-                    let mut out = vec![0.0f32; MAX_ROWS * WIDTH];
-                    for top in (0..rows).step_by(tallest) {
-                        let mut tile = [1.0; MAX_ROWS * WIDTH];
-                        let n = tallest.min(rows - top);
-                        // SAFETY: `a` has `rows` rows of `depth`, `b` as many rows of a panel, and `levels` are here.
-                        unsafe {
-                            multiply(level, n, depth, a.as_ptr().add(top * depth), depth, b.as_ptr(), &mut tile, false)
-                        };
-                        out[top * WIDTH..(top + n) * WIDTH].copy_from_slice(&tile[..n * WIDTH]);
-                    }
-                    out
-                };
-                let plain = tile(Level::Portable);
-                let levels = match level() {
-                    Level::Avx512 => &[Level::Avx2, Level::Avx512][..],
-                    Level::Avx2 => &[Level::Avx2],
-                    Level::Portable => &[],
-                };
-                for &level in levels {
-                    for (x, y) in tile(level).iter().zip(&plain) {
-                        assert!((x - y).abs() < 1e-4, "{level:?} {rows} {depth}: {x} {y}");
                     }
                 }
             }

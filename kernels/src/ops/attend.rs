@@ -92,7 +92,7 @@ pub(crate) fn attend(
                 }
                 let scores = &mut scores.as_mut_slice::<f32>()[..n * s];
                 let queries = Mat::new(&qd[qa + query * qs[b]..], n, e, qs[b], qs[b + 1]);
-                product(scores, queries, PanelView::new(keys.as_slice(), e, s), Finish::default());
+                product(scores, queries, PanelView::new(keys.as_slice(), e, s), Finish::default())?;
                 let mut sums = [0.0f32; MAX_QUERIES];
                 let mask_row = mask_row.as_mut_slice::<f32>();
                 for (row, scores) in scores.chunks_mut(s).enumerate() {
@@ -106,7 +106,7 @@ pub(crate) fn attend(
                     let seen = if causal { (query + row + 1).min(s) } else { s };
                     sums[row] = dispatch(Weights { scores, added, scale, seen });
                 }
-                product(out, Mat::new(scores, n, s, s, 1), PanelView::new(values.as_slice(), s, w), Finish::default());
+                product(out, Mat::new(scores, n, s, s, 1), PanelView::new(values.as_slice(), s, w), Finish::default())?;
                 for (out, sum) in out.chunks_mut(w).zip(sums) {
                     if sum == 0.0 {
                         out.fill(unseen);

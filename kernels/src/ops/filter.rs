@@ -7,6 +7,7 @@ use crate::cpu::activation::Activation;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::channels::{self, After, Filter};
 use crate::cpu::convolve::Plan;
+use crate::cpu::frame::Images;
 use crate::error::{Result, TensorError};
 use crate::tensor::Tensor;
 
@@ -76,7 +77,9 @@ pub fn conv2d_packed(
         return super::packed::activate(super::elementwise::add(&out, added)?, activation);
     }
     let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, groups);
-    let pixels = x.pixels().contiguous()?;
+    let pixels = x.pixels();
+    let strides = [0, 1, 2, 3].map(|i| pixels.strides()[i]);
+    let images = Images { data: pixels.storage::<f32>(), strides };
     let bias = bias.map(Tensor::contiguous).transpose()?;
     let added = added.map(|a| a.pixels().contiguous()).transpose()?;
     let mut buffer = Buffer::for_overwrite::<f32>(rules::numel(&shape)?)?;
@@ -85,7 +88,7 @@ pub fn conv2d_packed(
         added: added.as_ref().map(|a| a.slice_of::<f32>()),
         activation,
     };
-    channels::forward(&plan, pixels.slice_of::<f32>(), &weight.filter, after, buffer.as_mut_slice::<f32>())?;
+    channels::forward(&plan, images, &weight.filter, after, buffer.as_mut_slice::<f32>())?;
     Ok(Tensor::from_buffer(buffer, DType::F32, &[shape[0], shape[2], shape[3], shape[1]]).planes())
 }
 

@@ -108,7 +108,7 @@ pub fn linear_packed(
         ..Finish::default()
     };
     let a = Mat::new(rows.slice_of::<f32>(), m, k, k, 1);
-    product(buffer.as_mut_slice::<f32>(), a, weight.panels.view(), finish);
+    product(buffer.as_mut_slice::<f32>(), a, weight.panels.view(), finish)?;
     Ok(Tensor::from_buffer(buffer, DType::F32, &shape))
 }
 

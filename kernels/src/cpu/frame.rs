@@ -1,0 +1,135 @@
+//! Images with a border of zeros: copies in which no window reaches outside.
+//!
+//! A piece of a convolution copies the lines that its windows see, channels side by side, with zeros around them, and
+//! from there on reads at a constant step. The zeros to the right of a line are those to the left of the next one.
+
+use super::convolve::Plan;
+use super::tile::copy;
+
+/// Images wherever they lie: the numbers from one image, line, pixel and channel to the next.
+#[derive(Clone, Copy)]
+pub struct Images<'a> {
+    pub data: &'a [f32],
+    pub strides: [usize; 4],
+}
+
+/// What the windows of some lines of the result see, pixels side by side: the numbers from one image to the next, from
+/// one line of the result to the next, and from one pixel to the next.
+#[derive(Clone, Copy)]
+pub struct Lines<'a> {
+    pub data: &'a [f32],
+    pub image: usize,
+    pub line: usize,
+    pub pixel: usize,
+    stride: usize,
+    /// From a line to the one below it, up to the next line of the result.
+    below: usize,
+}
+
+impl<'a> Lines<'a> {
+    /// An image where it lies, `stride` lines for each line of the result.
+    pub fn in_place(data: &'a [f32], image: usize, line: usize, pixel: usize, stride: usize) -> Lines<'a> {
+        Lines { data, image, line: stride * line, pixel, stride, below: line }
+    }
+
+    /// From the first line that a window sees to the `y`th.
+    #[inline(always)]
+    pub fn tap(&self, y: usize) -> usize {
+        y / self.stride * self.line + y % self.stride * self.below
+    }
+}
+
+/// What a piece of a convolution computes: lines `lines` of images `images`, all positions of each.
+#[derive(Clone)]
+pub struct Part {
+    pub images: std::ops::Range<usize>,
+    pub lines: std::ops::Range<usize>,
+}
+
+/// The size of the frame for some lines of the result: those that their windows see, each `pitch` pixels long, with
+/// `pixel` numbers for a pixel. When windows move by several lines, those of equal remainder lie together, so that
+/// neighbours in the result are neighbours in the frame.
+#[derive(Clone, Copy)]
+pub struct Frame {
+    stride: usize,
+    /// Lines of each remainder.
+    lines: usize,
+    pitch: usize,
+    pixel: usize,
+}
+
+impl Frame {
+    pub fn new(plan: &Plan, n_lines: usize, pixel: usize) -> Frame {
+        let ([wy, wx], [kh, kw]) = (plan.windows, plan.kernel);
+        // What windows see beyond the last pixel; the zeros there serve the next line's first windows, too.
+        let last = (plan.out[1] - 1) * wx.stride + (kw - 1) * wx.dilation + 1;
+        let right = last.saturating_sub(plan.plane[1] + wx.padding);
+        let pitch = (plan.plane[1] + wx.padding.max(right)).next_multiple_of(wx.stride);
+        let lines = (n_lines.max(1) - 1) * wy.stride + (kh - 1) * wy.dilation + 1;
+        Frame { stride: wy.stride, lines: lines.div_ceil(wy.stride), pitch, pixel }
+    }
+
+    /// Numbers of one image, with what the last line's windows see beyond it.
+    pub fn len(&self) -> usize {
+        (self.lines * self.stride + 1) * self.pitch * self.pixel
+    }
+
+    /// Copies channels `channels` of what the windows of `part` see.
+    #[inline(always)]
+    pub fn fill<'a>(
+        &self,
+        scratch: &'a mut [f32],
+        plan: &Plan,
+        x: Images,
+        part: &Part,
+        channels: std::ops::Range<usize>,
+    ) -> Lines<'a> {
+        let Frame { stride, lines, pitch, pixel } = *self;
+        let [wy, wx] = plan.windows;
+        let first = part.lines.start * stride;
+        for (image, frame) in part.images.clone().zip(scratch.chunks_exact_mut(self.len())) {
+            for (i, line) in frame.chunks_exact_mut(pitch * pixel).enumerate() {
+                let y = (first + i % lines * stride + i / lines).checked_sub(wy.padding);
+                let Some(y) = y.filter(|&y| i < lines * stride && y < plan.plane[0]) else {
+                    line.fill(0.0);
+                    continue;
+                };
+                let (left, rest) = line.split_at_mut(wx.padding * pixel);
+                let (pixels, right) = rest.split_at_mut(plan.plane[1] * pixel);
+                left.fill(0.0);
+                right.fill(0.0);
+                let from = &x.data[image * x.strides[0] + y * x.strides[1] + channels.start * x.strides[3]..];
+                copy_line(pixels, from, channels.len(), pixel, x.strides[2], x.strides[3]);
+            }
+        }
+        let line = pitch * pixel;
+        Lines { data: scratch, image: self.len(), line, pixel, stride, below: lines * line }
+    }
+}
+
+/// `c` channels of each pixel.
+#[inline(always)]
+fn copy_line(to: &mut [f32], from: &[f32], c: usize, pixel: usize, step: usize, channel: usize) {
+    if channel == 1 || c == 1 {
+        if step == c && pixel == c {
+            return to.copy_from_slice(&from[..to.len()]);
+        }
+        for (x, to) in to.chunks_exact_mut(pixel).enumerate() {
+            let (to, beyond) = to.split_at_mut(c);
+            copy(to, &from[x * step..]);
+            beyond.iter_mut().for_each(|x| *x = 0.0);
+        }
+        return;
+    }
+    let n = to.len() / pixel;
+    if pixel != c {
+        to.fill(0.0);
+    }
+    for k in 0..c {
+        let from = &from[k * channel..][..(n - 1) * step + 1];
+        match step {
+            1 => to[k..].iter_mut().step_by(pixel).zip(from).for_each(|(o, x)| *o = *x),
+            _ => to[k..].iter_mut().step_by(pixel).zip(from.iter().step_by(step)).for_each(|(o, x)| *o = *x),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Memory that lasts: the weights of models, side by side in large pages.
+//!
+//! A model reads all its weights once in every run, tens of megabytes that no second-level cache holds. In pages of 4 KiB
+//! the processor looks up an address every 32 rows of a panel, and its own prefetching ends with each page.
+
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use memmap2::MmapMut;
+
+use super::buffer::ALIGN;
+
+/// Bytes of a slab. Only what is written takes memory, in pages of 2 MiB where the system has them.
+const SLAB: usize = 32 << 20;
+
+/// Memory whose parts are handed out once each, and given back to the system together when nobody holds one.
+///
+/// Invariant: `next` never falls, so parts do not overlap; `ptr` points at the zeros of `map`.
+pub struct Slab {
+    map: MmapMut,
+    ptr: NonNull<u8>,
+    next: AtomicUsize,
+}
+
+// SAFETY: each part is used by its one owner; the rest is not touched.
+unsafe impl Send for Slab {}
+// SAFETY: as above.
+unsafe impl Sync for Slab {}
+
+impl Slab {
+    /// Zeroed memory in large pages; `None` when the system has none left.
+    pub fn new(bytes: usize) -> Option<Slab> {
+        let mut map = MmapMut::map_anon(bytes.max(1)).ok()?;
+        // A system without large pages serves small ones.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
+        let ptr = NonNull::new(map.as_mut_ptr())?;
+        Some(Slab { map, ptr, next: AtomicUsize::new(0) })
+    }
+
+    /// All of it, for an owner of the whole.
+    pub fn start(&self) -> NonNull<u8> {
+        self.ptr
+    }
+
+    fn part(&self, bytes: usize) -> Option<NonNull<u8>> {
+        let size = bytes.checked_next_multiple_of(ALIGN)?;
+        let room = |next: usize| next.checked_add(size).filter(|&end| end <= self.map.len());
+        // Relaxed: what is handed out is the number alone; the memory was zeroed by the system before.
+        let from = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
+        // SAFETY: `from + size` lies inside the map.
+        Some(unsafe { self.ptr.add(from) })
+    }
+}
+
+/// Zeroed bytes, aligned to [`ALIGN`], and what keeps them.
+pub fn take(bytes: usize) -> Option<(NonNull<u8>, Arc<Slab>)> {
+    static CURRENT: Mutex<Weak<Slab>> = Mutex::new(Weak::new());
+    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(slab) = current.upgrade() {
+        if let Some(ptr) = slab.part(bytes) {
+            return Some((ptr, slab));
+        }
+    }
+    let slab = Arc::new(Slab::new(SLAB.max(bytes.checked_next_multiple_of(ALIGN)?))?);
+    let ptr = slab.part(bytes)?;
+    *current = Arc::downgrade(&slab);
+    Some((ptr, slab))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_aligned_zeroed_and_apart() {
+        let parts: Vec<_> = [1, 100, 5 << 20, 40 << 20, 64].iter().map(|&n| (n, take(n).unwrap())).collect();
+        for (i, (n, (ptr, _slab))) in parts.iter().enumerate() {
+            assert_eq!(ptr.as_ptr().addr() % ALIGN, 0);
+            // SAFETY: the part has `n` initialised bytes that nobody else has.
+            let bytes = unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr(), *n) };
+            assert!(bytes.iter().all(|x| *x == 0), "part {i} is fresh");
+            bytes.fill(i as u8 + 1);
+        }
+        for (i, (n, (ptr, _slab))) in parts.iter().enumerate() {
+            // SAFETY: as above.
+            let bytes = unsafe { std::slice::from_raw_parts(ptr.as_ptr(), *n) };
+            assert!(bytes.iter().all(|x| *x == i as u8 + 1), "part {i} is its owner's alone");
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! Tiles: up to 14 rows times a panel of 32 columns, summed in registers; the heart of every product and convolution.
+//!
+//! The innermost loop reads two vectors of the panel and multiplies them by one number of each row. A row is read
+//! where it lies, in runs: a matrix has one run a row, a window over an image one for each of its lines. What
+//! follows the sums (bias, a sum with another tensor, an activation) is done while the tile is in the cache.
+
+use smallvec::SmallVec;
+
+use super::activation::Activation;
+use super::lanes::{Lanes, Portable};
+use super::simd::Level;
+
+/// Columns of a panel: two vectors of 512 bits.
+pub const WIDTH: usize = 32;
+/// Rows of the largest tile: with 28 sums, two columns and a factor it fills the 32 registers.
+pub const MAX_ROWS: usize = 14;
+
+/// How far before their use the numbers of a panel are asked for: 8 KiB, some 300 ns. Processors do so by themselves, but
+/// no further than the end of a page; reading 40 MiB of weights this way, in large pages, took a sixth of the time.
+const AHEAD: usize = 2048;
+/// Numbers of a line of the cache.
+const LINE: usize = 16;
+
+/// The sums of a tile, row after row.
+pub type Tile = [[f32; WIDTH]; MAX_ROWS];
+
+/// Rows of a left factor, `step` numbers apart from the start of `data` on. The numbers of a row are those of its
+/// runs: `depth` neighbours at each of these places from the row's own.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    pub data: &'a [f32],
+    pub step: usize,
+    pub runs: &'a [usize],
+    pub depth: usize,
+}
+
+/// A part of the depth: some runs, or a part of one, that all tiles of a piece are multiplied with before the next
+/// part, while its rows of the panel are in the cache.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Depth {
+    runs: std::ops::Range<usize>,
+    from: usize,
+    n: usize,
+    pub is_first: bool,
+    pub is_last: bool,
+}
+
+/// Rows of a panel that are multiplied before the next tile: 32 KiB, which stay in the first-level cache.
+const DEPTH: usize = 256;
+/// Sums are taken up again once in this many rows at most.
+const UNCUT: usize = 640;
+
+impl Depth {
+    /// The parts of `n_runs` runs of `depth` numbers.
+    pub fn parts(n_runs: usize, depth: usize) -> SmallVec<[Depth; 16]> {
+        let whole = Depth { runs: 0..n_runs, from: 0, n: depth, is_first: true, is_last: true };
+        if n_runs * depth <= UNCUT {
+            return SmallVec::from_elem(whole, 1);
+        }
+        let mut parts: SmallVec<[Depth; 16]> = SmallVec::new();
+        let together = (DEPTH / depth).max(1);
+        // As equal as can be, whole lines of the cache.
+        let n = if depth <= UNCUT { depth } else { depth.div_ceil(depth.div_ceil(DEPTH)).next_multiple_of(16) };
+        for run in (0..n_runs).step_by(together) {
+            for from in (0..depth).step_by(n) {
+                let runs = run..(run + together).min(n_runs);
+                parts.push(Depth { runs, from, n: n.min(depth - from), is_first: false, is_last: false });
+            }
+        }
+        if let Some(first) = parts.first_mut() {
+            first.is_first = true;
+        }
+        if let Some(last) = parts.last_mut() {
+            last.is_last = true;
+        }
+        parts
+    }
+
+    /// The rows of a panel for `runs` of `depth` numbers.
+    #[inline(always)]
+    pub fn panel<'a>(&self, panel: &'a [f32], depth: usize) -> &'a [f32] {
+        let first = self.runs.start * depth + self.from;
+        let n = if self.n == depth { self.runs.len() * depth } else { self.n };
+        &panel[first * WIDTH..(first + n) * WIDTH]
+    }
+
+    #[inline(always)]
+    pub fn rows<'a>(&self, data: &'a [f32], step: usize, runs: &'a [usize]) -> Rows<'a> {
+        Rows { data: &data[self.from.min(data.len())..], step, runs: &runs[self.runs.clone()], depth: self.n }
+    }
+}
+
+/// The most rows of a tile that pay on `level`, as its registers allow.
+pub fn tallest(level: Level) -> usize {
+    match level {
+        Level::Avx512 => MAX_ROWS,
+        Level::Avx2 => 6,
+        Level::Portable => 4,
+    }
+}
+
+/// Rows of the tiles that `m` rows are cut into: as equal as can be.
+pub fn height(m: usize, tallest: usize) -> usize {
+    m.div_ceil(m.div_ceil(tallest).max(1)).max(1)
+}
+
+/// The first `n` rows times the panel `b`, over the tile or, when `add`, onto it. Of a `narrow` panel the first half
+/// of its columns is enough.
+///
+/// # Safety
+/// The features of `level` were detected.
+#[inline(always)]
+pub unsafe fn multiply(level: Level, rows: Rows, n: usize, b: &[f32], tile: &mut Tile, narrow: bool, add: bool) {
+    let Rows { data, step, runs, depth } = rows;
+    let last = runs.iter().copied().max().unwrap_or(0);
+    assert!((1..=MAX_ROWS).contains(&n) && b.len() >= runs.len() * depth * WIDTH, "a tile has rows and a panel");
+    assert!(depth == 0 || runs.is_empty() || last + (n - 1) * step + depth <= data.len(), "rows lie inside");
+    let job = &Job { a: data.as_ptr(), step, runs, depth, b: b.as_ptr(), tile: tile.as_mut_ptr().cast(), add };
+    macro_rules! by_rows {
+        ($f:ident: $($rows:literal $chains:literal),*) => {
+            match n {
+                // SAFETY: the assertions cover all reads; the tile has room for `n` rows; the caller detected the
+                // features.
+                $( $rows => unsafe { $f::<$rows, $chains>(job) }, )*
+                _ => unreachable!("a tile has at most {MAX_ROWS} rows"),
+            }
+        };
+    }
+    match level {
+        // Few rows have few sums to interleave, so the depth is cut into chains. Half a panel is one vector.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 if narrow => {
+            by_rows!(avx512_half: 1 4, 2 4, 3 2, 4 2, 5 1, 6 1, 7 1, 8 1, 9 1, 10 1, 11 1, 12 1, 13 1, 14 1)
+        }
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => {
+            by_rows!(avx512: 1 4, 2 4, 3 2, 4 2, 5 1, 6 1, 7 1, 8 1, 9 1, 10 1, 11 1, 12 1, 13 1, 14 1)
+        }
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => by_rows!(avx2: 1 4, 2 2, 3 1, 4 1, 5 1, 6 1),
+        _ => {
+            let _ = narrow;
+            for i in 0..n {
+                // SAFETY: as above, one row at a time; it needs no feature.
+                unsafe { sums::<Portable, 1, 1, { WIDTH / Portable::N }>(job, i, 0) }
+            }
+        }
+    }
+}
+
+/// What [`multiply`] was given.
+struct Job<'a> {
+    a: *const f32,
+    step: usize,
+    runs: &'a [usize],
+    depth: usize,
+    b: *const f32,
+    tile: *mut f32,
+    add: bool,
+}
+
+/// # Safety
+/// As [`sums`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512<const R: usize, const CHAINS: usize>(job: &Job) {
+    // SAFETY: as the caller promises.
+    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 2>(job, 0, 0) }
+}
+
+/// # Safety
+/// As [`sums`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512_half<const R: usize, const CHAINS: usize>(job: &Job) {
+    // SAFETY: as the caller promises.
+    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 1>(job, 0, 0) }
+}
+
+/// # Safety
+/// As [`sums`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<const R: usize, const CHAINS: usize>(job: &Job) {
+    // SAFETY: as the caller promises: two passes of 16 columns, whose sums fit the 16 registers.
+    unsafe {
+        sums::<std::arch::x86_64::__m256, R, CHAINS, 2>(job, 0, 0);
+        sums::<std::arch::x86_64::__m256, R, CHAINS, 2>(job, 0, 16);
+    }
+}
+
+/// `R` rows from row `first` on, times `V` vectors of the panel from column `column` on.
+///
+/// # Safety
+/// The job's pointers are good for that many rows, runs and columns, and the features of `L` were detected.
+#[inline(always)]
+unsafe fn sums<L: Lanes, const R: usize, const CHAINS: usize, const V: usize>(job: &Job, first: usize, column: usize) {
+    let &Job { step, depth, add, .. } = job;
+    // SAFETY: `k` stays below `depth`, rows below `R`, the panel moves on by a row for each number of a row; the
+    // caller promises that much of all three.
+    unsafe {
+        let mut sums = [[[L::splat(0.0); V]; R]; CHAINS];
+        let mut b = job.b.add(column);
+        for run in job.runs {
+            let a = job.a.add(first * step + run);
+            let mut k = 0;
+            while k + CHAINS <= depth {
+                for chain in &mut sums {
+                    let mut y = [L::splat(0.0); V];
+                    for v in 0..V {
+                        y[v] = L::load(b.add(v * L::N));
+                    }
+                    for line in 0..(V * L::N).div_ceil(LINE) {
+                        L::prefetch(b.wrapping_add(AHEAD + line * LINE));
+                    }
+                    for r in 0..R {
+                        let x = L::splat(*a.add(r * step + k));
+                        for v in 0..V {
+                            chain[r][v] = x.mul_add(y[v], chain[r][v]);
+                        }
+                    }
+                    b = b.add(WIDTH);
+                    k += 1;
+                }
+            }
+            while k < depth {
+                let mut y = [L::splat(0.0); V];
+                for v in 0..V {
+                    y[v] = L::load(b.add(v * L::N));
+                }
+                for r in 0..R {
+                    let x = L::splat(*a.add(r * step + k));
+                    for v in 0..V {
+                        sums[0][r][v] = x.mul_add(y[v], sums[0][r][v]);
+                    }
+                }
+                b = b.add(WIDTH);
+                k += 1;
+            }
+        }
+        let tile = job.tile.add(first * WIDTH + column);
+        for r in 0..R {
+            for v in 0..V {
+                let at = tile.add(r * WIDTH + v * L::N);
+                let mut sum = sums[0][r][v];
+                for chain in &sums[1..] {
+                    sum = sum.add(chain[r][v]);
+                }
+                if add {
+                    sum = sum.add(L::load(at));
+                }
+                sum.store(at);
+            }
+        }
+    }
+}
+
+/// What is done with each sum before it is stored: `activation(sum + bias + added)`.
+#[derive(Clone, Copy, Default)]
+pub struct Finish<'a> {
+    /// One number for each column.
+    pub per_column: Option<&'a [f32]>,
+    /// One number for each row.
+    pub per_row: Option<&'a [f32]>,
+    /// As large as the result, row-major.
+    pub added: Option<&'a [f32]>,
+    pub activation: Activation,
+}
+
+/// Where results go: rows of `stride` numbers each.
+pub struct Target {
+    out: *mut f32,
+    stride: usize,
+    len: usize,
+}
+
+// SAFETY: pieces write disjoint rows and columns, each handed to one thread.
+unsafe impl Sync for Target {}
+
+impl Target {
+    pub fn new(out: &mut [f32], stride: usize) -> Target {
+        Target { out: out.as_mut_ptr(), stride, len: out.len() }
+    }
+
+    /// The same rows, seen from a later number on.
+    pub fn from(&self, place: usize) -> Target {
+        assert!(place <= self.len, "a target lies inside the result");
+        Target { out: self.out.wrapping_add(place), stride: self.stride, len: self.len - place }
+    }
+}
+
+/// Stores some rows of a tile as rows from `row` on of the target, in `n` columns from `column` on.
+///
+/// # Safety
+/// Nobody else reads or writes that part of the target meanwhile, and the features of `level` were detected.
+#[inline(always)]
+pub unsafe fn store(
+    level: Level,
+    sums: &mut [[f32; WIDTH]],
+    target: &Target,
+    row: usize,
+    column: usize,
+    n: usize,
+    finish: &Finish,
+) {
+    let at = row * target.stride + column;
+    let rows = sums.len();
+    assert!(rows > 0 && n <= WIDTH && at + (rows - 1) * target.stride + n <= target.len, "a tile fits its target");
+    let mut bias = [0.0; WIDTH];
+    if let Some(all) = finish.per_column {
+        copy(&mut bias[..n], &all[column..]);
+    }
+    let work = Store {
+        sums,
+        out: target.out.wrapping_add(at),
+        stride: target.stride,
+        n,
+        bias: &bias,
+        shifts: finish.per_row.map(|shifts| &shifts[row..row + rows]),
+        added: finish.added.map(|added| &added[at..at + (rows - 1) * target.stride + n]),
+    };
+    // SAFETY: the rows lie inside the target and are ours alone; the features were detected.
+    unsafe {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => store_avx512(work, finish.activation),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => store_avx2(work, finish.activation),
+            _ => work.run::<Portable>(finish.activation),
+        }
+    }
+}
+
+/// # Safety
+/// As [`Store::run`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn store_avx512(work: Store, activation: Activation) {
+    // SAFETY: as the caller promises.
+    unsafe { work.run::<std::arch::x86_64::__m512>(activation) }
+}
+
+/// # Safety
+/// As [`Store::run`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn store_avx2(work: Store, activation: Activation) {
+    // SAFETY: as the caller promises.
+    unsafe { work.run::<std::arch::x86_64::__m256>(activation) }
+}
+
+struct Store<'a> {
+    sums: &'a mut [[f32; WIDTH]],
+    out: *mut f32,
+    stride: usize,
+    n: usize,
+    bias: &'a [f32; WIDTH],
+    shifts: Option<&'a [f32]>,
+    added: Option<&'a [f32]>,
+}
+
+impl Store<'_> {
+    /// # Safety
+    /// Rows of `n` numbers, `stride` apart from `out` on, are the caller's alone to write, as many as there are sums,
+    /// and the features of `L` were detected.
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(mut self, activation: Activation) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let (zero, three) = (L::splat(0.0), L::splat(3.0));
+            let (six, sixth) = (L::splat(6.0), L::splat(1.0 / 6.0));
+            match activation {
+                Activation::None => self.vectors(|x: L| x),
+                Activation::Relu => self.vectors(|x: L| x.at_least(zero)),
+                Activation::Relu6 => self.vectors(|x: L| x.at_least(zero).at_most(six)),
+                Activation::HardSigmoid => self.vectors(|x: L| x.add(three).at_least(zero).at_most(six).mul(sixth)),
+                Activation::HardSwish => {
+                    self.vectors(|x: L| x.mul(x.add(three).at_least(zero).at_most(six)).mul(sixth));
+                }
+                // Functions of many steps go over the whole tile, before it is stored.
+                _ => {
+                    let (out, stride, n) = (self.out, self.stride, self.n);
+                    for i in 0..self.sums.len() {
+                        let row = self.sums[i].as_mut_ptr();
+                        self.row(i, row, &|x: L| x);
+                    }
+                    self.sums.iter_mut().for_each(|sums| activation.apply(sums));
+                    for (i, sums) in self.sums.iter().enumerate() {
+                        copy(std::slice::from_raw_parts_mut(out.add(i * stride), n), sums);
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Store::run`].
+    #[inline(always)]
+    unsafe fn vectors<L: Lanes>(&mut self, f: impl Fn(L) -> L) {
+        for i in 0..self.sums.len() {
+            // SAFETY: as the caller promises.
+            unsafe { self.row(i, self.out.add(i * self.stride), &f) };
+        }
+    }
+
+    /// # Safety
+    /// The features of `L` were detected, and `n` numbers may be written at `out`.
+    #[inline(always)]
+    unsafe fn row<L: Lanes>(&self, i: usize, out: *mut f32, f: &impl Fn(L) -> L) {
+        let added = self.added.map(|added| &added[i * self.stride..][..self.n]);
+        let mut at = 0;
+        // SAFETY: sums and bias are whole rows, what is added and the place at `out` have `n` numbers.
+        unsafe {
+            let shift = L::splat(self.shifts.map_or(0.0, |shifts| shifts[i]));
+            let sum = |at| L::load(self.sums[i].as_ptr().add(at)).add(L::load(self.bias.as_ptr().add(at))).add(shift);
+            while at + L::N <= self.n {
+                let x = match added {
+                    Some(added) => sum(at).add(L::load(added.as_ptr().add(at))),
+                    None => sum(at),
+                };
+                f(x).store(out.add(at));
+                at += L::N;
+            }
+            if at < self.n {
+                // A whole vector beside, of which some numbers count.
+                let mut whole = [0.0; WIDTH];
+                if let Some(added) = added {
+                    copy(&mut whole[..self.n - at], &added[at..]);
+                }
+                f(sum(at).add(L::load(whole.as_ptr()))).store(whole.as_mut_ptr());
+                copy(std::slice::from_raw_parts_mut(out.add(at), self.n - at), &whole);
+            }
+        }
+    }
+}
+
+/// Fills `to` from the start of `from`, short runs by hand: a call costs more than it moves.
+#[inline(always)]
+pub fn copy(to: &mut [f32], from: &[f32]) {
+    let from = &from[..to.len()];
+    let (wide, rest) = to.as_chunks_mut::<8>();
+    let (wide_from, rest_from) = from.as_chunks::<8>();
+    for (o, x) in wide.iter_mut().zip(wide_from) {
+        *o = *x;
+    }
+    for (o, x) in rest.iter_mut().zip(rest_from) {
+        *o = *x;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::simd::level;
+
+    fn numbers(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        };
+        (0..n).map(next).collect()
+    }
+
+    #[test]
+    fn the_parts_of_a_depth_are_all_of_it_once() {
+        for (n_runs, depth) in [(1, 0), (1, 1), (1, 641), (9, 64), (9, 128), (3, 1536), (9, 512), (7, 21), (1, 5000)] {
+            let parts = Depth::parts(n_runs, depth);
+            let mut next = 0;
+            for part in &parts {
+                assert_eq!(part.runs.start * depth + part.from, next);
+                next += if part.n == depth { part.runs.len() * depth } else { part.n };
+                assert_eq!(part.is_first, part == &parts[0]);
+            }
+            assert!(next == n_runs * depth && parts.last().unwrap().is_last, "{parts:?}");
+            assert_eq!(parts.iter().filter(|part| part.is_last).count(), 1);
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_that_is_here_gives_the_same_tiles() {
+        let levels = match level() {
+            Level::Avx512 => &[Level::Avx2, Level::Avx512][..],
+            Level::Avx2 => &[Level::Avx2],
+            Level::Portable => &[],
+        };
+        for rows in 1..=MAX_ROWS {
+            for (depth, runs) in [(1, &[0][..]), (4, &[0, 5]), (9, &[0]), (64, &[3, 70, 200]), (5, &[])] {
+                let step = 7;
+                let a = numbers(rows * step + 300, 1);
+                let b = numbers(runs.len() * depth * WIDTH, 2);
+                for narrow in [false, true] {
+                    for add in [false, true] {
+                        let tile = |level| {
+                            let mut out = [[1.0f32; WIDTH]; MAX_ROWS];
+                            for top in (0..rows).step_by(tallest(level)) {
+                                let mut tile = [[1.0; WIDTH]; MAX_ROWS];
+                                let n = tallest(level).min(rows - top);
+                                let left = Rows { data: &a[top * step..], step, runs, depth };
+                                // SAFETY: `levels` are here, and portable code everywhere.
+                                unsafe { multiply(level, left, n, &b, &mut tile, narrow, add) };
+                                out[top..top + n].copy_from_slice(&tile[..n]);
+                            }
+                            out
+                        };
+                        let plain = tile(Level::Portable);
+                        let columns = if narrow { WIDTH / 2 } else { WIDTH };
+                        for &level in levels {
+                            for (x, y) in tile(level).iter().zip(&plain).take(rows) {
+                                for (x, y) in x[..columns].iter().zip(y) {
+                                    assert!((x - y).abs() < 1e-4, "{level:?} {rows} {depth} {runs:?}: {x} {y}");
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
