@@ -37,6 +37,7 @@ const MODULES: &[&str] = &[
     "csv",
     "regex",
     "encoding",
+    "image",
     "path",
     "deque",
     "heap",

@@ -11,6 +11,7 @@ mod device;
 mod element;
 mod error;
 pub mod fused;
+pub mod npy;
 pub mod ops;
 mod parallel;
 mod print;

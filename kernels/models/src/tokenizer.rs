@@ -113,6 +113,8 @@ impl Tokenizer {
                 Pad { id: inner.token_to_id(token).unwrap_or(0), type_id: 0, token: token.to_string() }
             }
         };
+        // A template may name special tokens that the file does not have; encoding would be the first to say so.
+        guarded(|| inner.encode("", true).map_err(|e| e.to_string())).map_err(fail)?;
         // Padding is done here, so that one text alone never gets any.
         inner.with_padding(None);
         Ok(Tokenizer(Arc::new(Loaded { file: name.to_string(), inner, pad })))

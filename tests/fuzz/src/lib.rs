@@ -4,6 +4,7 @@
 
 mod archive;
 mod bundle;
+mod image;
 mod model;
 mod profile;
 mod source;
@@ -27,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     target("bytecode", "bytecode", model::bytecode),
     target("bundle", "bundle", bundle::bundle),
     target("profile", "profile", profile::profile),
+    target("image", "image", image::image),
     target("zip", "zip", model::zip),
     target("pickle", "pickle", model::pickle),
     target("torchscript", "torchscript", model::torchscript),

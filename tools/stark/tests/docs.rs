@@ -23,6 +23,7 @@ fn main() {
     let mut pages = files(&root.join("docs/language"), "md");
     pages.push(root.join("docs/library.md"));
     pages.push(root.join("docs/cookbook.md"));
+    pages.push(root.join("docs/images.md"));
     for page in pages {
         let text = std::fs::read_to_string(&page).expect("a page can be read");
         let stem = page.file_stem().unwrap_or_default().to_string_lossy().into_owned();

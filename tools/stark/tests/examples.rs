@@ -68,6 +68,14 @@ fn main() {
         }),
     );
     let repository = root.clone();
+    add("the image classifier reads digits", false, Box::new(move |_| pictures(&repository, &[])));
+    let repository = root.clone();
+    add(
+        "the image classifier reads digits by a convolutional model",
+        true,
+        Box::new(move |models| pictures(&repository, &["digits", &models.join("digits_cnn.onnx").to_string_lossy()])),
+    );
+    let repository = root.clone();
     add("the generator tells the reference stories", true, Box::new(move |models| stories(&repository, models)));
     libtest_mimic::run(&args, trials).exit();
 }
@@ -110,6 +118,21 @@ fn pipeline(root: &Path, models: &Path, [embedder, classifier, tokenizer, cases]
 fn digits(root: &Path, models: &Path, file: &str, input: &str, right: usize) -> Result<(), Failed> {
     let path = models.join(file).to_string_lossy().into_owned();
     expect(root, &["run", "examples/digits.stark", &path, input], &format!("{right} of 360 digits read correctly"))
+}
+
+/// Each picture shows the digit that its name says.
+fn pictures(root: &Path, given: &[&str]) -> Result<(), Failed> {
+    let stark = PathBuf::from(env!("CARGO_BIN_EXE_stark"));
+    let command = [&["run", "examples/image_classifier.stark"], given].concat();
+    let got = run(&stark, &command, root, &[("NO_COLOR", "1")], "", TIME_LIMIT);
+    let is_right = |line: &str| {
+        let digit = line.split_once("digit_").and_then(|(_, rest)| rest.chars().next());
+        digit.is_some_and(|digit| line.contains(&format!(": class {digit} (")))
+    };
+    if got.status != Some(0) || got.stdout.lines().count() != 10 || !got.stdout.lines().all(is_right) {
+        return Err(format!("{}{}", got.stdout, got.stderr).into());
+    }
+    Ok(())
 }
 
 /// Runs in the repository's folder and looks for `line` in the last line of the output.

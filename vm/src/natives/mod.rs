@@ -44,6 +44,7 @@ mod errors;
 mod file;
 mod format;
 pub mod http;
+mod image;
 mod io;
 mod json;
 mod log;
@@ -168,6 +169,7 @@ const TABLES: &[&[NativeRow]] = &[
     tensor::TABLE,
     tensor_ops::TABLE,
     http::TABLE,
+    image::TABLE,
     model::TABLE,
     tensor_nn::TABLE,
     crate::mapped::TABLE,

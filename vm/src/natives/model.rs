@@ -4,7 +4,6 @@
 
 use super::support::{Outcome, answers, texts};
 use super::tensor::{device_of, dtype_of_code, ints, sizes_of, tensor, value_of};
-use super::text::json_quote;
 use super::{NativeCx, NativeRow, asset};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Opaque;
@@ -28,6 +27,8 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     device_stats "(String) -> Map<String, Int>";
     tensors_load "(String) -> Map<String, Tensor>" Assets;
     tensors_save "<E>(String, Map<String, Tensor<E>>) -> ()" Files;
+    npy_load "(String) -> Tensor" Assets;
+    npy_save "<E>(String, Tensor<E>) -> ()" Files;
     use_tokenizer "(String) -> ()" Assets;
     tokenizer_load "(String) -> Tokenizer" Assets;
     tokenize "(String) -> Tensor<Int64>" Tokenizer;
@@ -174,10 +175,7 @@ fn device_stats(cx: &NativeCx<'_>) -> Outcome {
 
 fn tensors_load(cx: &NativeCx<'_>) -> Outcome {
     let path = cx.str(0);
-    let bytes = match asset::open(cx, path) {
-        Some(bytes) => bytes?,
-        None => FileBytes::open(Path::new(path)).map_err(|e| Fault::io(format!("cannot read {path}: {e}")))?,
-    };
+    let bytes = open_file(cx, path)?;
     let file = SafeTensors::parse(&bytes, path).map_err(model_fault)?;
     let mut map = Value::map(cx.ret_type());
     let tensor_type = cx.ret_type().map_value();
@@ -188,45 +186,37 @@ fn tensors_load(cx: &NativeCx<'_>) -> Outcome {
     Ok(map)
 }
 
-/// How the header of a safetensors file spells a dtype.
-fn safetensors_name(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F16 => "F16",
-        DType::BF16 => "BF16",
-        DType::F32 => "F32",
-        DType::F64 => "F64",
-        DType::I8 => "I8",
-        DType::U8 => "U8",
-        DType::I16 => "I16",
-        DType::I32 => "I32",
-        DType::I64 => "I64",
-        DType::Bool => "BOOL",
+fn tensors_save(cx: &NativeCx<'_>) -> Outcome {
+    let tensors: Vec<(&str, &Tensor)> =
+        cx.map(1).iter().map(|(name, value)| (name.str(), value.opaque::<Tensor>())).collect();
+    cx.reserve(tensors.iter().map(|(_, t)| t.n_bytes()).sum())?;
+    let content = stark_kernels::safetensors::write(tensors, &[]).map_err(super::tensor::fault)?;
+    write_file(cx.str(0), content)
+}
+
+fn npy_load(cx: &NativeCx<'_>) -> Outcome {
+    let path = cx.str(0);
+    let bytes = open_file(cx, path)?;
+    cx.reserve(bytes.len())?;
+    let t = stark_kernels::npy::parse(&bytes).map_err(|e| Fault::io(format!("{path}: {e}")))?;
+    value_of(cx.ret_type(), t)
+}
+
+fn npy_save(cx: &NativeCx<'_>) -> Outcome {
+    let t = super::tensor::tensor(cx, 1);
+    cx.reserve(t.n_bytes())?;
+    write_file(cx.str(0), stark_kernels::npy::write(t).map_err(super::tensor::fault)?)
+}
+
+/// An asset of the program, or a file.
+fn open_file(cx: &NativeCx<'_>, path: &str) -> Result<FileBytes, Fault> {
+    match asset::open(cx, path) {
+        Some(bytes) => bytes,
+        None => FileBytes::open(Path::new(path)).map_err(|e| Fault::io(format!("cannot read {path}: {e}"))),
     }
 }
 
-fn tensors_save(cx: &NativeCx<'_>) -> Outcome {
-    let path = cx.str(0);
-    let (mut header, mut data) = (String::from("{"), Vec::new());
-    for (name, value) in cx.map(1).iter() {
-        let t = value.opaque::<Tensor>();
-        let bytes = t.to_bytes().map_err(super::tensor::fault)?;
-        if header.len() > 1 {
-            header.push(',');
-        }
-        header += &format!(
-            "{}:{{\"dtype\":\"{}\",\"shape\":{:?},\"data_offsets\":[{},{}]}}",
-            json_quote(name.str()),
-            safetensors_name(t.dtype()),
-            t.shape(),
-            data.len(),
-            data.len() + bytes.len()
-        );
-        data.extend_from_slice(&bytes);
-    }
-    header.push('}');
-    // The data begins at a multiple of eight bytes; blanks are allowed behind the header.
-    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-    let content = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
+fn write_file(path: &str, content: Vec<u8>) -> Outcome {
     std::fs::write(path, content).map_err(|e| Fault::io(format!("cannot write {path}: {e}")))?;
     Ok(Value::unit())
 }

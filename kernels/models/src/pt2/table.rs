@@ -146,7 +146,9 @@ pub fn find(name: &str) -> Option<(&'static OpRow, bool)> {
 pub fn place(name: &str, row: &OpRow, arg: &str) -> Option<usize> {
     let renamed = RENAMED.iter().find(|(operator, from, _)| *operator == name && *from == arg).map(|(_, _, to)| *to);
     let position = |wanted: &str| row.args.iter().position(|a| a.name == wanted);
-    position(arg).or_else(|| renamed.and_then(position))
+    // What an in-place form changes comes first and is always called `self`.
+    let changed = (arg == "self" && name.ends_with('_')).then_some(0);
+    position(arg).or_else(|| renamed.and_then(position)).or(changed)
 }
 
 pub fn is_without_effect(arg: &str) -> bool {
@@ -248,6 +250,8 @@ mod tests {
         for (name, in_place) in [("aten.relu_", true), ("aten.relu", false), ("_operator.mul", false)] {
             assert_eq!(find(name).map(|(_, in_place)| in_place), Some(in_place), "{name}");
         }
+        let (row, _) = find("aten.dropout_").expect("a row");
+        assert_eq!(place("aten.dropout_", row, "self"), Some(0));
         assert!(find("aten.no_such_op").is_none() && find("other.relu").is_none());
     }
 

@@ -24,7 +24,7 @@ pub struct Options {
 }
 
 pub fn show(path: &Path, options: &Options) -> Result<String, String> {
-    let load = |passes: &[_]| Model::load_with(path, passes).map_err(|e| format!("{}: {e}", path.display()));
+    let load = |passes: &[_]| Model::load_with(path, passes).map_err(|e| e.to_string());
     let model = load(&stark_models::opt::Pass::ALL)?;
     if options.dot {
         let plan = plan(&model, &options.shapes)?;
