@@ -727,7 +727,7 @@ impl Drop for ActorBody {
     /// actor that holds it.
     fn drop(&mut self) {
         if !self.cell.inbox.is_dead() {
-            self.cell.close(Ended::Killed);
+            self.close(Ended::Killed);
         }
     }
 }
