@@ -12,8 +12,7 @@ use crate::seeded::Choices;
 use crate::task::{Task, TaskRef};
 use crate::worker::Worker;
 
-/// Reductions a turn may spend: some tens of microseconds of interpreted code, so a timer beside hot loops is late by
-/// about that.
+/// Reductions a turn may spend: some tens of microseconds of interpreted code. Turns are shorter when a timer is near.
 pub const DEFAULT_BUDGET: u32 = 10_000;
 /// Threads of the blocking pool, as in Tokio.
 pub const DEFAULT_BLOCKING_LIMIT: usize = 512;

@@ -27,8 +27,10 @@ const GLOBAL_INTERVAL: u32 = 61;
 /// The clock is read this often while turns are short and timers are pending. A guess: reading costs as much as half a
 /// short turn.
 const CLOCK_INTERVAL: u32 = 16;
-/// With timers pending a turn has this part of its budget: some ten microseconds instead of some hundred, against which
-/// ending one turn and beginning the next costs little. A guess; `timer` in the benchmarks shows what it brings.
+/// So long before a timer is due, turns become short: longer than a whole turn of interpreted code takes.
+const NEAR_NS: u64 = 300_000;
+/// A short turn has this part of the budget: some ten microseconds instead of some hundred. A guess; `timer` in the
+/// benchmarks shows what it brings.
 const TIMER_SHARE: u32 = 8;
 /// So many turns in a row may come from the slot while others wait in the queue. A guess; Tokio's is 3.
 const MAX_LIFO_RUN: u32 = 8;
@@ -46,6 +48,8 @@ pub(crate) struct Worker<T: Task> {
     /// A turn is under way inside another one.
     nested: Cell<bool>,
     tick: Cell<u32>,
+    /// Whether one was, when the clock was read last.
+    timer_is_near: Cell<bool>,
     rng: RefCell<Rng>,
     due: RefCell<Vec<TaskRef<T>>>,
 }
@@ -135,6 +139,7 @@ impl<T: Task> Worker<T> {
             lifo_run: Cell::new(0),
             nested: Cell::new(false),
             tick: Cell::new(0),
+            timer_is_near: Cell::new(false),
             rng: RefCell::new(Rng::new(index as u64)),
             due: RefCell::new(Vec::new()),
         }
@@ -189,10 +194,10 @@ impl<T: Task> Worker<T> {
         self.after(turn, || task)
     }
 
-    /// What a turn may spend: less while a timer is pending, since nobody notices in the middle of a turn that it is due.
+    /// What a turn may spend: less when a timer is near, since nobody notices in the middle of a turn that it is due.
     fn budget(&self) -> u32 {
         let budget = self.core().budget;
-        if self.core().timers.next() == NEVER { budget } else { (budget / TIMER_SHARE).max(1) }
+        if self.timer_is_near.get() { (budget / TIMER_SHARE).max(1) } else { budget }
     }
 
     /// Whether the task at `addr` is in the slot and may have a turn inside the one under way.
@@ -338,9 +343,11 @@ impl<T: Task> Worker<T> {
         let timers = &self.core().timers;
         let next = timers.next();
         if next == NEVER {
+            self.timer_is_near.set(false);
             return false;
         }
         let now = self.core().now();
+        self.timer_is_near.set(next.saturating_sub(now) < NEAR_NS);
         if next > now {
             return false;
         }
