@@ -98,6 +98,42 @@ fn main():
 }
 
 #[test]
+fn whatever_grows_without_end_ends_its_own_task() {
+    let program = "
+async fn lists() -> Int:
+    let mut xs = [[0]]
+    while len(xs) > 0: xs.push([i for i in 0..1000])
+    return 0
+
+async fn texts() -> Int:
+    let mut s = \"x\"
+    while len(s) > 0: s = s + s
+    return 0
+
+async fn maps() -> Int:
+    let mut m: Map<Int, String> = {}
+    while true: m[len(m)] = f\"{len(m)} and more text to hold\"
+    return 0
+
+async fn at_once() -> Int: return len([0 for _ in 0..10000000000])
+
+async fn repeated() -> Int: return len(\"ab\".repeat(100000000000))
+
+async fn queued() -> Int:
+    let ch: Channel<Int> = channel(unbounded = true)
+    while true: ch.send(1)
+    return 0
+
+async fn main():
+    for job in [lists(), texts(), maps(), at_once(), repeated(), queued()]:
+        try: print(await job)
+        catch e: OutOfMemoryError: print(\"too much\")
+";
+    let package = Package::new("grows", "", program);
+    assert_eq!(printed(&package.run(None, &["--heap-limit", "20M"])), "too much\n".repeat(6));
+}
+
+#[test]
 fn what_is_no_limit_is_refused_with_its_place() {
     let program = "print(1)\n";
     let fails = |package: &Package, variable, options: &[&str], why: &str| {
