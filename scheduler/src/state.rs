@@ -66,6 +66,7 @@ impl State {
         Self(AtomicU8::new(NOTIFIED))
     }
 
+    #[inline]
     pub fn wake(&self) -> OnWake {
         // Release: what the waker wrote is seen by the turn that this wake causes or joins.
         match self.0.fetch_or(NOTIFIED, AcqRel) {
@@ -75,6 +76,7 @@ impl State {
     }
 
     /// `Scheduled` to `Running`, by the worker that took the task from a queue.
+    #[inline]
     pub fn begin_run(&self) {
         // A swap, not a store: it acquires from every wake that was absorbed while the task was queued.
         let before = self.0.swap(RUNNING, AcqRel);
@@ -82,6 +84,7 @@ impl State {
     }
 
     /// `Running` to `Idle`, or to `Scheduled` when a wake came during the turn.
+    #[inline]
     pub fn park(&self) -> AfterTurn {
         match self.0.compare_exchange(RUNNING, 0, AcqRel, Acquire) {
             Ok(_) => AfterTurn::Parked,
@@ -93,11 +96,13 @@ impl State {
     }
 
     /// `Running` to `Scheduled`: the worker puts the task on a queue.
+    #[inline]
     pub fn yield_now(&self) {
         self.0.swap(NOTIFIED, AcqRel);
     }
 
     /// `Running` to `Done`. Later wakes find nothing to do.
+    #[inline]
     pub fn finish(&self) {
         self.0.swap(DONE, AcqRel);
     }
@@ -117,6 +122,7 @@ impl State {
         self.0.compare_exchange(NOTIFIED, RUNNING, AcqRel, Relaxed).is_ok()
     }
 
+    #[inline]
     pub fn read(&self) -> TaskState {
         match self.0.load(Acquire) {
             0 => TaskState::Idle,

@@ -82,8 +82,9 @@ pub(super) fn choose(
     if complete || batch.max_delay_ns <= 0 {
         return Choice { n, later: None };
     }
-    let until = first.sent + Duration::from_nanos(batch.max_delay_ns as u64);
-    if now() >= until { Choice { n, later: None } } else { Choice { n: 0, later: Some(until) } }
+    // Messages for a handler of batches are all stamped.
+    let until = first.sent.map(|sent| sent + Duration::from_nanos(batch.max_delay_ns as u64));
+    if until.is_none_or(|until| now() >= until) { Choice { n, later: None } } else { Choice { n: 0, later: until } }
 }
 
 /// One input for the handler from those of several messages. `info` is its parameter's type.

@@ -6,8 +6,8 @@
 //! there to see it.
 
 use super::batch;
-use super::cell::{ActorCell, Ended, Envelope, Reply, Rows};
-use super::inbox::Taken;
+use super::cell::{ActorCell, Ended, Envelope, Message, Reply, Rows};
+use super::inbox::{Ready, Taken};
 use super::supervisor::Verdict;
 use crate::conc::tasks::Promise;
 use crate::fault::Fault;
@@ -28,7 +28,7 @@ use std::time::Instant;
 
 /// What a message costs beside what its handler does, in reductions: taking it, answering it. A guess from the length of
 /// the code; it keeps an actor with an endless mailbox from holding its worker.
-const MESSAGE_COST: i64 = 50;
+const MESSAGE_COST: i64 = 20;
 
 /// What becomes of an actor whose handler failed. In the order of the library's `Policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,10 @@ pub(crate) struct ActorBody {
     /// Of the ask that is worked on.
     deadline: Option<Instant>,
     policy: Policy,
+    /// One of its handlers answers batches.
+    batches: bool,
+    /// Messages taken out of the mailbox together.
+    ready: Ready<Envelope>,
     /// The state, until the first turn.
     begin: Option<Box<Parcel>>,
     /// `None` while a call has it, and after one that failed with nobody to see the state.
@@ -91,7 +95,7 @@ enum After {
 struct One {
     handler: &'static HandlerDesc,
     reply: Reply,
-    sent: Instant,
+    sent: Option<Instant>,
 }
 
 /// Messages worked on together, or one that failed.
@@ -110,16 +114,18 @@ struct Item {
     input: Option<Value>,
     rows: Option<Box<Rows>>,
     reply: Reply,
-    sent: Instant,
+    sent: Option<Instant>,
 }
 
 impl ActorBody {
     pub(super) fn new(cell: Arc<ActorCell>, policy: Policy, state: Parcel) -> ActorBody {
         ActorBody {
+            batches: cell.desc().handlers.iter().any(|handler| handler.batch.is_some()),
             cell,
             lent: None,
             deadline: None,
             policy,
+            ready: Ready::default(),
             begin: Some(Box::new(state)),
             state: None,
             first: None,
@@ -153,8 +159,10 @@ impl ActorBody {
         machine.task().actor = self.lent.take().or_else(|| Some(self.cell.clone()));
         machine.task().deadline = self.deadline;
         let outcome = self.work(machine, cx);
-        // Not only when half of the mailbox is free: what the handler waits for may be what such a sender does next.
-        self.cell.inbox.let_in();
+        if outcome == Outcome::Park {
+            // Not only when half of the mailbox is free: what the handler waits for may be what such a sender does next.
+            self.cell.inbox.let_in(&self.ready);
+        }
         self.deadline = machine.task().deadline.take();
         self.lent = machine.task().actor.take();
         outcome
@@ -193,6 +201,7 @@ impl ActorBody {
                         cx.wait_for(reason, self.cell.id());
                         return Outcome::Park;
                     }
+                    Next::Yield => return Outcome::Yield,
                     Next::Ended => return Outcome::Done,
                 }
             }
@@ -241,7 +250,10 @@ impl ActorBody {
         let func: &'static Func = machine.code.funcs[func.index()];
         let state = self.state.take().expect("a state is there unless a call has it");
         self.before = keep.then(|| Box::new(state.clone()));
-        machine.start(func, std::iter::once(state).chain(args));
+        let mut call = machine.begin(func);
+        call.give(state);
+        args.into_iter().for_each(|arg| call.give(arg));
+        call.go();
     }
 
     fn has_witness(&self) -> bool {
@@ -273,6 +285,11 @@ impl ActorBody {
         }
     }
 
+    /// Nothing more is taken, what waits fails.
+    fn close(&mut self, reason: Ended) {
+        self.cell.close(reason, std::mem::take(&mut self.ready));
+    }
+
     fn end(&mut self) -> Life {
         observe::actor_ended(&self.cell);
         self.cell.announce();
@@ -284,7 +301,7 @@ impl ActorBody {
     fn kill(&mut self, machine: &mut Machine) -> Outcome {
         machine.abandon();
         let gave = std::mem::replace(&mut self.doing, Doing::Idle);
-        self.cell.close(Ended::Killed);
+        self.close(Ended::Killed);
         gave.fail_open(&self.cell, || self.cell.gone());
         let _ = self.end();
         Outcome::Done
@@ -294,7 +311,7 @@ impl ActorBody {
     pub fn break_off(&mut self, machine: &mut Machine, error: Value) -> Outcome {
         self.report(machine, &error, "");
         let doing = std::mem::replace(&mut self.doing, Doing::Idle);
-        self.cell.close(Parcel::pack(error).map_or(Ended::Stopped, Ended::Failed));
+        self.close(Parcel::pack(error).map_or(Ended::Stopped, Ended::Failed));
         doing.fail_open(&self.cell, || self.cell.gone());
         let _ = self.end();
         Outcome::Done
@@ -317,7 +334,12 @@ impl ActorBody {
     /// The next message, or what else there is to do.
     fn next(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Next {
         let desc = self.cell.desc();
-        let taken = self.cell.inbox.take(|queue, stopping| batch::choose(desc, queue, stopping, || cx.now()));
+        let inbox = &self.cell.inbox;
+        let taken = if self.batches {
+            inbox.take(|queue, stopping| batch::choose(desc, queue, stopping, || cx.now()))
+        } else {
+            inbox.next(&mut self.ready)
+        };
         let envelopes = match taken {
             Taken::Message(envelope) => {
                 let handler = &desc.handlers[envelope.handler as usize];
@@ -328,12 +350,13 @@ impl ActorBody {
             }
             Taken::Messages(envelopes) => envelopes,
             Taken::Nothing => return Next::Park(WaitReason::Mailbox),
+            Taken::Soon => return Next::Yield,
             Taken::Later(at) => {
                 self.timer = Some(cx.sleep_until(at, cx.task().clone()));
                 return Next::Park(WaitReason::Batch);
             }
             Taken::Ended => {
-                self.cell.close(Ended::Stopped);
+                self.close(Ended::Stopped);
                 return match self.stop(machine) {
                     Life::Over => Next::Ended,
                     Life::GoesOn => Next::Begun,
@@ -349,10 +372,13 @@ impl ActorBody {
         }
         self.cell.n_in_flight.store(1, Relaxed);
         machine.task().deadline = envelope.deadline;
-        self.handling = Handling::begin(machine.task(), self.cell.id(), handler, std::iter::once(envelope.sent));
+        self.handling = Handling::begin(machine.task(), self.cell.id(), handler, envelope.sent.into_iter());
         self.doing = Doing::Message(One { handler, reply: envelope.reply, sent: envelope.sent });
         let keep = self.has_witness();
-        self.call(machine, handler.func, envelope.message.unpack(), keep);
+        match envelope.message {
+            Message::One(parcel) => self.call(machine, handler.func, [parcel.unpack()], keep),
+            Message::Arguments(parcel) => self.call(machine, handler.func, parcel.unpack().into_fields(), keep),
+        }
         Next::Begun
     }
 
@@ -388,8 +414,12 @@ impl ActorBody {
         match batch::join(batch, info, &parts) {
             Ok(input) => {
                 self.cell.stats.lock().count_batch(items.len());
-                self.handling =
-                    Handling::begin(machine.task(), self.cell.id(), job.handler, items.iter().map(|item| item.sent));
+                self.handling = Handling::begin(
+                    machine.task(),
+                    self.cell.id(),
+                    job.handler,
+                    items.iter().filter_map(|item| item.sent),
+                );
                 // A part of a larger batch that fails alone leaves the state to the parts behind it.
                 let keep = job.items.len() > 1 || self.has_witness();
                 let func = job.handler.func;
@@ -479,7 +509,7 @@ impl ActorBody {
         let starting = of.is_none();
         let verdict = match &self.cell.supervisor {
             Some((supervisor, child)) => {
-                let now = self.cell.program().scheduler().map_or_else(Instant::now, |s| s.now());
+                let now = self.cell.now();
                 Some((supervisor.clone(), supervisor.failed(*child, now)))
             }
             None => None,
@@ -497,17 +527,17 @@ impl ActorBody {
         match &after {
             After::End => {
                 let reason = Parcel::pack(error.clone()).map_or(Ended::Stopped, Ended::Failed);
-                self.cell.close(reason);
+                self.close(reason);
             }
             After::Restart => self.cell.stats.lock().count_restart(),
             After::Resume => {}
         }
         let mut heard = false;
         if let Some(job) = of {
-            let now = self.now();
+            let now = self.cell.now();
             for (i, error) in &job.failed {
                 let (item, text) = (&job.items[*i], summary(machine, error));
-                self.cell.stats.lock().count(now.saturating_duration_since(item.sent), true);
+                self.cell.count(item.sent.map(|sent| now.saturating_duration_since(sent)), true);
                 heard |= !matches!(item.reply, Reply::Nowhere);
                 item.reply.fail(self.cell.failed(error, &text));
             }
@@ -552,10 +582,6 @@ impl ActorBody {
     fn report(&mut self, machine: &mut Machine, error: &Value, what: &str) {
         let text = describe(machine, error);
         self.cell.program().eprint(&format!("{text}  in {what}actor {}\n", self.cell.name()));
-    }
-
-    fn now(&self) -> Instant {
-        self.cell.program().scheduler().map_or_else(Instant::now, |s| s.now())
     }
 
     /// Bytes of the tensors in the state; `None` while a call has it.
@@ -606,8 +632,7 @@ impl Doing {
 
 impl One {
     fn answer(self, cell: &ActorCell, value: Value) {
-        let now = cell.program().scheduler().map_or_else(Instant::now, |s| s.now());
-        cell.stats.lock().count(now.saturating_duration_since(self.sent), false);
+        cell.count(self.sent.map(|sent| cell.now().saturating_duration_since(sent)), false);
         cell.n_in_flight.store(0, Relaxed);
         self.reply.answer(value);
     }
@@ -625,10 +650,9 @@ impl Job {
         let Some(batch) = &self.handler.batch else { return Ok(()) };
         let parts: Vec<_> = items.iter().map(|item| item.rows.as_deref()).collect();
         let answers = batch::split(batch, &value, &parts)?;
-        let now = cell.program().scheduler().map_or_else(Instant::now, |s| s.now());
-        {
-            let mut stats = cell.stats.lock();
-            items.iter().for_each(|item| stats.count(now.saturating_duration_since(item.sent), false));
+        let now = cell.now();
+        for item in items {
+            cell.count(item.sent.map(|sent| now.saturating_duration_since(sent)), false);
         }
         cell.n_in_flight.fetch_sub(items.len().min(cell.n_in_flight.load(Relaxed)), Relaxed);
         for (item, answer) in items.iter().zip(answers) {
@@ -653,5 +677,7 @@ enum Next {
     /// Look again.
     Again,
     Park(WaitReason),
+    /// Look again when others have had their turns.
+    Yield,
     Ended,
 }

@@ -1,9 +1,9 @@
 //! What others may reach of an actor: its mailbox, its controls, its statistics; references, messages and answers.
 
-use super::inbox::{Inbox, Overflow};
+use super::inbox::{Inbox, Overflow, Ready};
 use super::supervisor::Supervisor;
 use crate::conc::stats::ActorStats;
-use crate::conc::tasks::{Me, Promise};
+use crate::conc::tasks::{Me, Promise, pack};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::program::Program;
@@ -15,35 +15,54 @@ use smallvec::{SmallVec, smallvec};
 use stark_bytecode::{ActorDesc, TypeDesc};
 use stark_scheduler::TaskRef;
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// End at once.
 const KILL: u8 = 1;
 /// Begin again from the first state, by the supervisor's order.
 const RESTART: u8 = 2;
 
+/// The latencies of so many messages of an actor are all measured, so that those that get few have exact figures,
+const MEASURED_FIRST: u32 = 64;
+/// then those of every so manyth. A prime: messages that come in rounds fall in step with nothing.
+const MEASURED_EVERY: u32 = 17;
+
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
+fn now(program: &Program) -> Instant {
+    program.scheduler().map_or_else(Instant::now, |scheduler| scheduler.now())
+}
+
 /// One actor, as everybody but itself sees it.
+///
+/// What senders write with each message lies at one end, what its own worker writes at the other: with both in one cache line
+/// each would wait for the other's core.
+#[repr(C)]
 pub(crate) struct ActorCell {
-    id: u64,
-    /// As it was given; `None` for one without, which is called after its type and its number.
-    name: Option<Box<str>>,
-    pub(super) info: &'static TypeInfo,
-    program: &'static Program,
     pub(super) inbox: Inbox<Envelope, Me, Parcel>,
+    /// Counts messages to it, roughly, for which of them are measured.
+    n_sent: AtomicU32,
     control: AtomicU8,
     task: OnceLock<TaskRef<TaskBody>>,
-    pub(super) stats: Mutex<ActorStats>,
-    /// Messages being worked on.
-    pub(super) n_in_flight: AtomicUsize,
-    /// Bytes of tensors in its state when it was last looked at.
-    tensor_bytes: AtomicU64,
+    id: u64,
+    pub(super) info: &'static TypeInfo,
+    program: &'static Program,
+    /// As it was given; `None` for one without, which is called after its type and its number.
+    name: Option<Box<str>>,
+    pub(super) supervisor: Option<(Arc<Supervisor>, usize)>,
     /// `None` while nobody watches it and nothing has ended it.
     end: Mutex<Option<Box<End>>>,
-    pub(super) supervisor: Option<(Arc<Supervisor>, usize)>,
+    pub(super) stats: Mutex<ActorStats>,
+    /// Bytes of tensors in its state when it was last looked at.
+    tensor_bytes: AtomicU64,
+    /// Messages worked on. Beside the other figures, so that counting one needs no lock; written by its own worker alone.
+    n_requests: AtomicU64,
+    /// Messages being worked on.
+    pub(super) n_in_flight: AtomicUsize,
 }
 
 /// How an actor ended, for those who watch it.
@@ -68,7 +87,8 @@ pub(crate) struct Envelope {
     pub handler: u32,
     pub message: Message,
     pub reply: Reply,
-    pub sent: Instant,
+    /// `None`: not one of those whose latency is measured.
+    pub sent: Option<Instant>,
     pub deadline: Option<Instant>,
     /// For a handler that joins tensors.
     pub rows: Option<Box<Rows>>,
@@ -172,6 +192,17 @@ fn refused() -> Fault {
 }
 
 impl Message {
+    /// The tuple of a handler's arguments. A single one leaves it here, so that the worker that made the tuple frees it.
+    #[inline]
+    pub fn pack(arguments: Value) -> Result<Message, Fault> {
+        if arguments.as_ref().n_fields() != 1 {
+            return pack(arguments).map(Message::Arguments);
+        }
+        let argument = arguments.as_ref().field(0).to_owned();
+        drop(arguments);
+        pack(argument).map(Message::One)
+    }
+
     /// The handler's arguments, charged to the current heap.
     pub fn unpack(self) -> SmallVec<[Value; 2]> {
         match self {
@@ -191,7 +222,7 @@ pub(super) struct Config {
 impl ActorCell {
     pub(super) fn new(program: &'static Program, info: &'static TypeInfo, config: Config) -> Arc<ActorCell> {
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        let now = program.scheduler().map_or_else(Instant::now, |s| s.now());
+        let now = now(program);
         Arc::new(ActorCell {
             id,
             name: (!config.name.is_empty()).then(|| config.name.into_boxed_str()),
@@ -201,6 +232,8 @@ impl ActorCell {
             control: AtomicU8::new(0),
             task: OnceLock::new(),
             stats: Mutex::new(ActorStats::new(now)),
+            n_requests: AtomicU64::new(0),
+            n_sent: AtomicU32::new(0),
             n_in_flight: AtomicUsize::new(0),
             tensor_bytes: AtomicU64::new(0),
             end: Mutex::new(None),
@@ -221,6 +254,33 @@ impl ActorCell {
 
     pub fn program(&self) -> &'static Program {
         self.program
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        now(self.program)
+    }
+
+    /// When a message that is sent now is sent, if it is one whose latency is measured: reading the clock twice costs as much
+    /// as half of the message.
+    pub(super) fn stamp(&self) -> Option<Instant> {
+        // Senders at the same time may count as one: a sample needs no more.
+        let n = self.n_sent.load(Relaxed);
+        self.n_sent.store(n.wrapping_add(1), Relaxed);
+        (n < MEASURED_FIRST || n.is_multiple_of(MEASURED_EVERY) || crate::observe::follows_messages())
+            .then(|| self.now())
+    }
+
+    /// A message was worked on; `latency` is the time since it was sent, if it is measured.
+    pub(super) fn count(&self, latency: Option<Duration>, failed: bool) {
+        self.n_requests.store(self.n_requests.load(Relaxed) + 1, Relaxed);
+        if latency.is_some() || failed {
+            self.stats.lock().count(latency, failed);
+        }
+    }
+
+    /// Messages worked on since it was begun.
+    pub(super) fn n_requests(&self) -> u64 {
+        self.n_requests.load(Relaxed)
     }
 
     pub(super) fn desc(&self) -> &'static ActorDesc {
@@ -297,7 +357,7 @@ impl ActorCell {
         stark_profile::model::Actor {
             id: self.id,
             name: self.name().into_owned(),
-            requests: stats.n_requests,
+            requests: self.n_requests(),
             errors: rare.n_errors,
             restarts: rare.n_restarts,
             queued: self.inbox.len() as u64,
@@ -349,9 +409,9 @@ impl ActorCell {
     }
 
     /// Nothing more is taken, what waits fails, the name is free. The first reason counts.
-    pub(super) fn close(&self, reason: Ended) {
+    pub(super) fn close(&self, reason: Ended, ready: Ready<Envelope>) {
         self.end.lock().get_or_insert_default().reason.get_or_insert(reason);
-        for envelope in self.inbox.close() {
+        for envelope in self.inbox.close(ready) {
             envelope.reply.fail(self.gone());
         }
         if let Some(name) = self.name.as_deref() {

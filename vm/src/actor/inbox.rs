@@ -1,17 +1,20 @@
 //! The mailbox: many senders, one actor, bounded.
 //!
 //! What happens at the bound is the actor's choice: senders wait (and are served in order as room comes), are refused,
-//! or displace the oldest message. Every operation either succeeds at once or leaves an entry, under one lock. The actor
-//! looks at the whole queue before it takes, because a batching handler decides by what waits.
+//! or displace the oldest message. Every operation either succeeds at once or leaves an entry, under one lock.
 //!
-//! Senders that wait are let in together, when half of the queue is free, and woken after the lock is: one by one each
-//! would be woken for a single message and wait again, and every message would cost a turn of its sender. Until then
-//! further senders wait behind them, so nobody overtakes. At the end of its turn the actor lets in all that have room
-//! (`let_in`): a handler may wait for something that such a sender does next.
+//! The actor takes out everything that waits with one visit (`next`) and works it off without the lock: those messages are
+//! `Ready`, still count as waiting, and a sender wakes the actor only when it has found nothing. An actor that batches looks
+//! at the whole queue before it takes (`take`), because it decides by what waits.
+//!
+//! Senders that wait are let in a few at a time, when half of the mailbox is free, and may then go on past those that still
+//! wait, for as many messages as there is room (`credit`): if all of them were woken, each would find room for one message
+//! and wait again, and every message would cost a turn of its sender. Where a handler waits all that have room are let in
+//! (`let_in`): it may wait for something that such a sender does next.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -39,11 +42,27 @@ enum Phase {
     Dead,
 }
 
+/// For each sender that is let in so much room is left: it goes on sending, and one that waits again after a single message
+/// costs more than the message. A guess; 32 and 128 are as fast.
+const BURST: usize = 64;
+
+/// While more are ready, so many are worked off until senders hear of the room: telling them costs a cache line that they use,
+/// too.
+const COARSE: usize = 16;
+
+/// An actor that was behind by fewer messages than this gives the memory of its mailbox back when it waits. A guess: mailboxes
+/// of actors that nobody hurries are as good as free, and those of busy ones are not allocated again and again.
+const KEPT: usize = 32;
+
 /// `M` is the message, `W` a task that waits for room, `P` what its waits bring elsewhere.
 #[derive(Debug)]
 pub struct Inbox<M, W, P> {
     state: Mutex<State<M, W>>,
-    /// Senders may wait. Written under the lock; read without it by the actor alone, whose last `take` came after the
+    capacity: usize,
+    overflow: Overflow,
+    /// Messages in the actor's `Ready`. Written by the actor alone: as it works them off there is room for others.
+    n_ready: AtomicUsize,
+    /// Senders may wait. Written under the lock; read without it by the actor alone, whose last visit came after the
     /// wait of every sender that there has been room for since.
     crowded: AtomicBool,
     marker: PhantomData<fn(P)>,
@@ -54,18 +73,46 @@ struct State<M, W> {
     queue: VecDeque<M>,
     /// Behind a pointer: most mailboxes are never full.
     senders: Option<Box<VecDeque<(Entry<W>, M)>>>,
-    capacity: usize,
-    overflow: Overflow,
+    /// How many messages may still be sent past the senders that wait.
+    credit: usize,
     phase: Phase,
+    /// The actor has found nothing to do: the next message wakes it.
+    is_awaited: bool,
+    /// Senders that were let in have had a turn to use their credit.
+    is_credit_old: bool,
+}
+
+/// Messages that the actor has taken out together and not begun on.
+#[derive(Debug)]
+pub struct Ready<M> {
+    queue: VecDeque<M>,
+    /// When so many are left, it is time to see who waits for room.
+    half: usize,
+    /// The most that were taken out together since the actor last waited.
+    peak: usize,
+}
+
+impl<M> Default for Ready<M> {
+    fn default() -> Self {
+        Self { queue: VecDeque::new(), half: 0, peak: 0 }
+    }
+}
+
+impl<M> Ready<M> {
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
 }
 
 /// What became of a message.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Push<M> {
-    /// In the queue: wake the actor.
+    /// In the queue of an actor that waits for it: wake the actor.
+    Wake,
+    /// In the queue of an actor that will see it.
     Queued,
-    /// In the queue instead of the oldest, which is here: wake the actor.
+    /// In the queue instead of the oldest, which is here.
     Displaced(M),
     /// The entry waits; it is fired with `Sent` or `Closed`.
     Waits,
@@ -89,7 +136,10 @@ pub enum Taken<M> {
     Message(M),
     /// More than one.
     Messages(Vec<M>),
+    /// The next message wakes the actor.
     Nothing,
+    /// Nothing yet: those that were let in have their turn first, then look again.
+    Soon,
     Later(Instant),
     /// It was told to stop and nothing is left.
     Ended,
@@ -98,9 +148,22 @@ pub enum Taken<M> {
 impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     /// `capacity` is at least 1.
     pub fn new(capacity: usize, overflow: Overflow) -> Self {
-        let state =
-            State { queue: VecDeque::new(), senders: None, capacity: capacity.max(1), overflow, phase: Phase::Open };
-        Self { state: Mutex::new(state), crowded: AtomicBool::new(false), marker: PhantomData }
+        let state = State {
+            queue: VecDeque::new(),
+            senders: None,
+            credit: 0,
+            phase: Phase::Open,
+            is_awaited: false,
+            is_credit_old: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            capacity: capacity.max(1),
+            overflow,
+            n_ready: AtomicUsize::new(0),
+            crowded: AtomicBool::new(false),
+            marker: PhantomData,
+        }
     }
 
     /// Puts a message in, or leaves it with the entry that `entry` makes, to wait for room.
@@ -109,16 +172,16 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         if state.phase != Phase::Open {
             return Push::Closed(message);
         }
-        // Not past those that wait, who are let in together.
-        if state.queue.len() < state.capacity && state.senders.is_none() {
+        if self.room(&state) > 0 && (state.senders.is_none() || state.credit > 0) {
+            state.credit = state.credit.saturating_sub(1);
             if state.queue.capacity() == 0 {
                 // One place, not four: most actors that are asked never have two messages.
                 state.queue.reserve_exact(1);
             }
             state.queue.push_back(message);
-            return Push::Queued;
+            return if std::mem::take(&mut state.is_awaited) { Push::Wake } else { Push::Queued };
         }
-        match state.overflow {
+        match self.overflow {
             Overflow::Wait => {
                 state.senders.get_or_insert_default().push_back((entry(), message));
                 self.crowded.store(true, Relaxed);
@@ -133,24 +196,93 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         }
     }
 
+    /// Takes the next message, in most cases one of those in `ready`.
+    #[inline]
+    pub fn next(&self, ready: &mut Ready<M>) -> Taken<M> {
+        let Some(message) = ready.queue.pop_front() else { return self.visit(ready) };
+        let n_ready = ready.queue.len();
+        // A sender that waits for a place a little longer than it must loses nothing; one that is refused does.
+        if n_ready < COARSE || n_ready.is_multiple_of(COARSE) || self.overflow == Overflow::Reject {
+            self.n_ready.store(n_ready, Relaxed);
+        }
+        if n_ready == ready.half && self.crowded.load(Relaxed) {
+            self.n_ready.store(n_ready, Relaxed);
+            self.serve();
+        }
+        Taken::Message(message)
+    }
+
+    /// Takes everything that waits.
+    fn visit(&self, ready: &mut Ready<M>) -> Taken<M> {
+        let mut let_in = SmallVec::new();
+        let mut state = self.state.lock();
+        if state.queue.is_empty() && state.senders.is_some() {
+            if state.credit > 0 && !std::mem::replace(&mut state.is_credit_old, true) {
+                return Taken::Soon;
+            }
+            self.refill(&mut state, BURST, &mut let_in);
+            self.crowded.store(state.senders.is_some(), Relaxed);
+        }
+        let taken = match state.queue.pop_front() {
+            // What it does not need now is for others, unless it will need as much again soon.
+            None => {
+                if std::mem::take(&mut ready.peak) < KEPT {
+                    ready.queue = VecDeque::new();
+                    state.queue = VecDeque::new();
+                }
+                state.end()
+            }
+            Some(message) => {
+                // Where the oldest gives way to the newest, they stay within reach.
+                if !state.queue.is_empty() && self.overflow != Overflow::DropOldest {
+                    std::mem::swap(&mut ready.queue, &mut state.queue);
+                    self.n_ready.store(ready.queue.len(), Relaxed);
+                    ready.half = ready.queue.len() / 2;
+                    ready.peak = ready.peak.max(ready.queue.len());
+                }
+                Taken::Message(message)
+            }
+        };
+        drop(state);
+        let_in.into_iter().for_each(Waiter::wake_by);
+        taken
+    }
+
+    /// Lets some of the senders in that wait, if half of the mailbox is free.
+    #[cold]
+    fn serve(&self) {
+        let mut let_in = SmallVec::new();
+        let mut state = self.state.lock();
+        if self.room(&state) >= self.capacity.div_ceil(2) {
+            self.refill(&mut state, BURST, &mut let_in);
+            self.crowded.store(state.senders.is_some(), Relaxed);
+        }
+        drop(state);
+        let_in.into_iter().for_each(Waiter::wake_by);
+    }
+
     /// Takes as many messages as `choose` says after a look at the queue, which is not empty then. Waiting senders move up.
     ///
     /// `choose` is also told whether the actor is stopping: nothing more will come.
     pub fn take(&self, choose: impl Fn(&VecDeque<M>, bool) -> Choice) -> Taken<M> {
         let mut let_in = SmallVec::new();
-        let taken = self.state.lock().take(choose, &mut let_in);
+        let mut state = self.state.lock();
+        let taken = self.choose(&mut state, choose, &mut let_in);
+        self.crowded.store(state.senders.is_some(), Relaxed);
+        drop(state);
         let_in.into_iter().for_each(Waiter::wake_by);
         taken
     }
 
-    /// Lets senders in that wait although there is room: the actor goes about something else than taking.
-    pub fn let_in(&self) {
+    /// Lets all senders in that wait although there is room: the actor is about to wait for something else than a message.
+    pub fn let_in(&self, ready: &Ready<M>) {
         if !self.crowded.load(Relaxed) {
             return;
         }
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
-        state.refill(&mut let_in);
+        self.n_ready.store(ready.queue.len(), Relaxed);
+        self.refill(&mut state, 1, &mut let_in);
         self.crowded.store(state.senders.is_some(), Relaxed);
         drop(state);
         let_in.into_iter().for_each(Waiter::wake_by);
@@ -167,10 +299,12 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     }
 
     /// The end: gives back what was queued, and what senders waited with.
-    pub fn close(&self) -> Vec<M> {
+    pub fn close(&self, ready: Ready<M>) -> Vec<M> {
+        let mut left: Vec<M> = ready.queue.into();
         let mut state = self.state.lock();
         state.phase = Phase::Dead;
-        let mut left: Vec<M> = std::mem::take(&mut state.queue).into();
+        self.n_ready.store(0, Relaxed);
+        left.extend(std::mem::take(&mut state.queue));
         let senders = std::mem::take(&mut state.senders);
         drop(state);
         for (entry, message) in senders.into_iter().flat_map(|senders| *senders) {
@@ -200,65 +334,83 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.state.lock().queue.is_empty()
+        self.n_ready.load(Relaxed) == 0 && self.state.lock().queue.is_empty()
     }
 
     /// Messages that wait, those without room included.
     pub fn len(&self) -> usize {
         let state = self.state.lock();
-        state.queue.len() + state.senders.as_ref().map_or(0, |senders| senders.len())
+        self.n_ready.load(Relaxed) + state.queue.len() + state.senders.as_ref().map_or(0, |senders| senders.len())
     }
 }
 
-impl<M, W> State<M, W> {
-    fn take<P>(&mut self, choose: impl Fn(&VecDeque<M>, bool) -> Choice, let_in: &mut SmallVec<[W; 8]>) -> Taken<M>
-    where
-        W: Waiter<P>,
-    {
-        if self.queue.is_empty() {
-            // The actor is about to wait: what it does not need now is for others.
-            self.queue = VecDeque::new();
-            return if self.phase == Phase::Open { Taken::Nothing } else { Taken::Ended };
+impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
+    /// Places that are free.
+    fn room(&self, state: &State<M, W>) -> usize {
+        self.capacity.saturating_sub(self.n_ready.load(Relaxed) + state.queue.len())
+    }
+
+    fn choose(
+        &self,
+        state: &mut State<M, W>,
+        choose: impl Fn(&VecDeque<M>, bool) -> Choice,
+        let_in: &mut SmallVec<[W; 8]>,
+    ) -> Taken<M> {
+        if state.queue.is_empty() && !self.refill(state, 1, let_in) {
+            state.queue = VecDeque::new();
+            return state.end();
         }
-        let stopping = self.phase != Phase::Open;
-        let mut choice = choose(&self.queue, stopping);
-        if choice.n == 0 && self.refill(let_in) {
+        let stopping = state.phase != Phase::Open;
+        let mut choice = choose(&state.queue, stopping);
+        if choice.n == 0 && self.refill(state, 1, let_in) {
             // A batch wants more, and more was waiting.
-            choice = choose(&self.queue, stopping);
+            choice = choose(&state.queue, stopping);
         }
         if choice.n == 0 {
+            state.is_awaited = true;
             return choice.later.map_or(Taken::Nothing, Taken::Later);
         }
-        let n = choice.n.min(self.queue.len());
-        let taken = match self.queue.pop_front() {
+        let n = choice.n.min(state.queue.len());
+        let taken = match state.queue.pop_front() {
             Some(message) if n == 1 => Taken::Message(message),
-            first => Taken::Messages(first.into_iter().chain(self.queue.drain(..n - 1)).collect()),
+            first => Taken::Messages(first.into_iter().chain(state.queue.drain(..n - 1)).collect()),
         };
-        if self.queue.len() <= self.capacity / 2 {
-            self.refill(let_in);
+        if state.queue.len() <= self.capacity / 2 {
+            self.refill(state, 1, let_in);
         }
         taken
     }
 
-    /// Lets waiting senders in, as many as have room; the caller wakes them when the lock is free.
-    fn refill<P>(&mut self, let_in: &mut SmallVec<[W; 8]>) -> bool
-    where
-        W: Waiter<P>,
-    {
-        let before = self.queue.len();
-        while self.queue.len() < self.capacity {
-            let Some(senders) = &mut self.senders else { break };
-            let Some((entry, message)) = senders.pop_front() else {
-                self.senders = None;
-                break;
-            };
+    /// Lets waiting senders in, one for each `burst` of places that are free; the caller wakes them when the lock is free.
+    fn refill(&self, state: &mut State<M, W>, burst: usize, let_in: &mut SmallVec<[W; 8]>) -> bool {
+        let before = state.queue.len();
+        let n_most = self.room(state).div_ceil(burst);
+        while state.queue.len() < before + n_most {
+            let Some(senders) = &mut state.senders else { break };
+            let Some((entry, message)) = senders.pop_front() else { break };
             // One that has gone another way takes its message along.
             if entry.end(Fired::Sent).is_ok() {
-                self.queue.push_back(message);
+                state.queue.push_back(message);
                 let_in.push(entry.task);
             }
         }
-        self.queue.len() > before
+        if state.senders.as_ref().is_some_and(|senders| senders.is_empty()) {
+            state.senders = None;
+        }
+        state.credit = self.room(state);
+        state.is_credit_old = false;
+        state.queue.len() > before
+    }
+}
+
+impl<M, W> State<M, W> {
+    /// Nothing is there and nobody waits for room.
+    fn end(&mut self) -> Taken<M> {
+        if self.phase != Phase::Open {
+            return Taken::Ended;
+        }
+        self.is_awaited = true;
+        Taken::Nothing
     }
 }
 
@@ -298,37 +450,67 @@ mod tests {
     }
 
     #[test]
-    fn senders_are_let_in_together_and_in_order() {
-        let inbox = Box3::new(4, Overflow::Wait);
+    fn the_first_message_and_no_other_wakes_the_actor() {
+        let (inbox, mut ready) = (Box3::new(4, Overflow::Wait), Ready::default());
+        // A new actor has its first turn before it.
+        assert_eq!(inbox.push(1, no_entry), Push::Queued);
+        assert_eq!((inbox.next(&mut ready), inbox.next(&mut ready)), (messages(&[1]), Taken::Nothing));
+        assert_eq!((inbox.push(2, no_entry), inbox.push(3, no_entry)), (Push::Wake, Push::Queued));
+        assert_eq!((inbox.next(&mut ready), inbox.push(4, no_entry)), (messages(&[2]), Push::Queued));
+    }
+
+    #[test]
+    fn messages_taken_along_still_wait() {
+        let (inbox, mut ready) = (Box3::new(3, Overflow::Reject), Ready::default());
+        for message in 1..=3 {
+            assert_eq!(inbox.push(message, no_entry), Push::Queued);
+        }
+        assert_eq!((inbox.next(&mut ready), inbox.len(), inbox.is_empty()), (messages(&[1]), 2, false));
+        assert_eq!((inbox.push(4, no_entry), inbox.push(5, no_entry)), (Push::Queued, Push::Refused(5)));
+        assert_eq!((inbox.next(&mut ready), inbox.push(6, no_entry)), (messages(&[2]), Push::Queued));
+        assert_eq!(inbox.close(ready), [3, 4, 6]);
+    }
+
+    #[test]
+    fn a_few_senders_are_let_in_and_go_on_past_those_that_wait() {
+        let (inbox, mut ready) = (Box3::new(4, Overflow::Wait), Ready::default());
         for message in 1..=4 {
             assert_eq!(inbox.push(message, no_entry), Push::Queued);
         }
         let tasks = [MockTask::new(), MockTask::new(), MockTask::new()];
-        let waits = [tasks[0].entry(), tasks[1].entry(), tasks[2].entry()];
+        let waits = tasks.each_ref().map(MockTask::entry);
         assert_eq!(inbox.push(5, || waits[0].clone()), Push::Waits);
-        assert_eq!(take(&inbox, 1), messages(&[1]));
+        assert_eq!(inbox.next(&mut ready), messages(&[1]));
         // There is room, but somebody waits for it.
         assert_eq!(inbox.push(6, || waits[1].clone()), Push::Waits);
         assert_eq!((tasks[0].n_wakes(), inbox.len()), (0, 5));
-        assert_eq!(take(&inbox, 1), messages(&[2]));
-        assert_eq!((tasks[0].n_wakes(), tasks[1].n_wakes()), (1, 1));
-        assert_eq!(inbox.push(7, || waits[2].clone()), Push::Waits);
-        assert_eq!((take(&inbox, 2), take(&inbox, 9)), (messages(&[3, 4]), messages(&[5, 6, 7])));
+        assert_eq!((inbox.next(&mut ready), inbox.next(&mut ready)), (messages(&[2]), messages(&[3])));
+        assert_eq!(tasks.each_ref().map(MockTask::n_wakes), [1, 0, 0]);
+        assert_eq!((inbox.push(7, no_entry), inbox.push(8, no_entry)), (Push::Queued, Push::Queued));
+        // There is none left.
+        assert_eq!(inbox.push(9, || waits[2].clone()), Push::Waits);
+        for message in [4, 5, 7, 8, 6] {
+            assert_eq!(inbox.next(&mut ready), messages(&[message]));
+        }
+        assert_eq!(tasks.each_ref().map(MockTask::n_wakes), [1, 1, 0]);
+        // The second has room for more, so the third is let in when it had its turn.
+        assert_eq!(inbox.next(&mut ready), Taken::Soon);
+        assert_eq!((inbox.next(&mut ready), inbox.next(&mut ready)), (messages(&[9]), Taken::Nothing));
     }
 
     #[test]
-    fn at_the_end_of_a_turn_whoever_has_room_is_let_in() {
-        let inbox = Box3::new(4, Overflow::Wait);
+    fn before_the_actor_waits_whoever_has_room_is_let_in() {
+        let (inbox, mut ready) = (Box3::new(4, Overflow::Wait), Ready::default());
         for message in 1..=4 {
             assert_eq!(inbox.push(message, no_entry), Push::Queued);
         }
         let task = MockTask::new();
         let wait = task.entry();
         assert_eq!(inbox.push(5, || wait.clone()), Push::Waits);
-        inbox.let_in();
-        assert_eq!((take(&inbox, 1), task.n_wakes()), (messages(&[1]), 0));
-        inbox.let_in();
-        assert_eq!((task.n_wakes(), take(&inbox, 9)), (1, messages(&[2, 3, 4, 5])));
+        inbox.let_in(&ready);
+        assert_eq!((inbox.next(&mut ready), task.n_wakes()), (messages(&[1]), 0));
+        inbox.let_in(&ready);
+        assert_eq!((task.n_wakes(), inbox.len()), (1, 4));
     }
 
     #[test]
@@ -349,9 +531,11 @@ mod tests {
         let inbox = Box3::new(2, Overflow::Reject);
         assert_eq!((inbox.push(1, no_entry), inbox.push(2, no_entry)), (Push::Queued, Push::Queued));
         assert_eq!(inbox.push(3, no_entry), Push::Refused(3));
-        let inbox = Box3::new(2, Overflow::DropOldest);
+        let (inbox, mut ready) = (Box3::new(2, Overflow::DropOldest), Ready::default());
         assert_eq!((inbox.push(1, no_entry), inbox.push(2, no_entry)), (Push::Queued, Push::Queued));
-        assert_eq!((inbox.push(3, no_entry), take(&inbox, 2)), (Push::Displaced(1), messages(&[2, 3])));
+        assert_eq!((inbox.push(3, no_entry), inbox.next(&mut ready)), (Push::Displaced(1), messages(&[2])));
+        // What the actor has not begun on can still give way.
+        assert_eq!((inbox.push(4, no_entry), inbox.push(5, no_entry)), (Push::Queued, Push::Displaced(3)));
     }
 
     #[test]
@@ -367,7 +551,7 @@ mod tests {
         let inbox = Box3::new(1, Overflow::Wait);
         let wait = a.entry();
         assert_eq!((inbox.push(1, no_entry), inbox.push(2, || wait.clone())), (Push::Queued, Push::Waits));
-        assert_eq!((inbox.close(), a.fired(&wait)), (vec![1, 2], Some(Fired::Closed)));
+        assert_eq!((inbox.close(Ready::default()), a.fired(&wait)), (vec![1, 2], Some(Fired::Closed)));
         assert!(inbox.is_dead());
     }
 

@@ -195,13 +195,13 @@ fn actor_name(cx: &mut NativeCx<'_>) -> NativeResult {
 fn actor_stats(cx: &mut NativeCx<'_>) -> NativeResult {
     let cell = actor(cx).clone();
     let tensor_bytes = cell.tensor_bytes();
-    let now = cx.task.program().scheduler().map_or_else(Instant::now, |s| s.now());
-    let stats = cell.stats.lock().clone();
+    let now = cell.now();
+    let (stats, n_requests) = (cell.stats.lock().clone(), cell.n_requests());
     let (latency, rare) = (stats.latency(), stats.rare());
     let info = cx.ret_type();
     let TypeDesc::Struct { fields, .. } = &info.desc else { return Err(Fault::internal("ModelStats is a struct")) };
     let values = fields.iter().map(|field| match field.name.as_str() {
-        "requests" => Ok(Value::int(stats.n_requests as i64)),
+        "requests" => Ok(Value::int(n_requests as i64)),
         "errors" => Ok(Value::int(rare.n_errors as i64)),
         "in_flight" => Ok(Value::int(cell.n_in_flight.load(Relaxed) as i64)),
         "queued" => Ok(Value::int(cell.inbox.len() as i64)),
@@ -209,7 +209,7 @@ fn actor_stats(cx: &mut NativeCx<'_>) -> NativeResult {
         "p50_ms" => Ok(Value::float(latency.p50_ms)),
         "p95_ms" => Ok(Value::float(latency.p95_ms)),
         "p99_ms" => Ok(Value::float(latency.p99_ms)),
-        "throughput_per_s" => Ok(Value::float(stats.throughput(now))),
+        "throughput_per_s" => Ok(Value::float(stats.throughput(n_requests, now))),
         "batches" => Ok(Value::int(rare.n_batches as i64)),
         "mean_batch_size" => Ok(Value::float(stats.mean_batch_size())),
         "tensor_bytes" => Ok(Value::int(tensor_bytes as i64)),
@@ -255,7 +255,8 @@ fn handler_of(cx: &NativeCx<'_>, cell: &ActorCell) -> Result<(u32, &'static Hand
 }
 
 /// The message in argument 2, checked against what the handler takes.
-fn message(cx: &mut NativeCx<'_>, cell: &ActorCell) -> Result<Envelope, Fault> {
+fn message(cx: &mut NativeCx<'_>) -> Result<Envelope, Fault> {
+    let cell = actor(cx);
     let (number, handler) = handler_of(cx, cell)?;
     let given = cx.arg(2);
     let fits = match &handler.batch {
@@ -273,21 +274,19 @@ fn message(cx: &mut NativeCx<'_>, cell: &ActorCell) -> Result<Envelope, Fault> {
         return Err(Fault::value("the value is lent elsewhere"));
     }
     let rows = match &handler.batch {
-        Some(batch) => batch::rows_of(batch, given.field(0)),
-        None => Ok(None),
+        Some(batch) => batch::rows_of(batch, given.field(0))?,
+        None => None,
     };
-    let message = Message::Arguments(pack(cx.take(2))?);
-    Ok(Envelope { handler: number, message, reply: Reply::Nowhere, sent: now(cx), deadline: None, rows: rows? })
-}
-
-fn now(cx: &NativeCx<'_>) -> Instant {
-    cx.task.program().scheduler().map_or_else(Instant::now, |s| s.now())
+    // How long a batch may gather counts from when its first message was sent.
+    let sent = if handler.batch.is_some() { Some(cell.now()) } else { cell.stamp() };
+    let message = Message::pack(cx.take(2))?;
+    Ok(Envelope { handler: number, message, reply: Reply::Nowhere, sent, deadline: None, rows })
 }
 
 /// When an ask with the timeout in argument `arg` (below zero: none) is given up: no later than the ask that the asking
 /// handler works on.
-fn deadline(cx: &NativeCx<'_>, arg: usize) -> Option<Instant> {
-    let own = u64::try_from(cx.int(arg)).ok().map(|ns| now(cx) + Duration::from_nanos(ns));
+fn deadline(cx: &NativeCx<'_>, cell: &ActorCell, arg: usize) -> Option<Instant> {
+    let own = u64::try_from(cx.int(arg)).ok().map(|ns| cell.now() + Duration::from_nanos(ns));
     match (own, cx.task.deadline) {
         (Some(own), Some(outer)) => Some(own.min(outer)),
         (own, outer) => own.or(outer),
@@ -326,7 +325,9 @@ fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<
     // Counted only if it has to wait.
     let me = cx.task.me().ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))?;
     let mut waiting = None;
-    crate::observe::sent(cx.task, cell.id(), envelope.sent);
+    if let Some(sent) = envelope.sent {
+        crate::observe::sent(cx.task, cell.id(), sent);
+    }
     let overloaded = |what: &str| {
         Fault::new(FaultKind::OverloadedError, format!("the mailbox of actor {} is full: {what}", cell.name()))
     };
@@ -336,11 +337,9 @@ fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<
         waiting = Some((me, entry.ticket));
         entry
     }) {
-        Push::Queued => cell.wake(),
-        Push::Displaced(oldest) => {
-            cell.wake();
-            oldest.reply.fail(overloaded("a newer message took the place of this one"));
-        }
+        Push::Wake => cell.wake(),
+        Push::Queued => {}
+        Push::Displaced(oldest) => oldest.reply.fail(overloaded("a newer message took the place of this one")),
         Push::Waits => {
             let Some((me, ticket)) = waiting else { unreachable!("a push that waits has made an entry") };
             return Ok(Sent::Waits(Room { cell: cell.clone(), me, ticket, ended: false }));
@@ -361,9 +360,8 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let mut room = match cx.resumed::<Room>() {
         Some(room) => room,
         None => {
-            let cell = actor(cx).clone();
-            let envelope = message(cx, &cell)?;
-            match post(cx, &cell, envelope)? {
+            let envelope = message(cx)?;
+            match post(cx, actor(cx), envelope)? {
                 Sent::Done => return cx.return_unit(),
                 Sent::Waits(room) => Box::new(room),
             }
@@ -385,25 +383,25 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
     let mut asking = match cx.resumed::<Asking>() {
         Some(asking) => *asking,
         None => {
-            let cell = actor(cx).clone();
-            let (_, handler) = handler_of(cx, &cell)?;
+            let cell = actor(cx);
+            let (_, handler) = handler_of(cx, cell)?;
             if !Io::of(cx, handler).output.same_as(cx.ret_type().opaque_arg(0)) {
                 return Err(Fault::internal(format!("`{}` answers with another type", handler.name)));
             }
-            let deadline = deadline(cx, 3);
-            let envelope = match message(cx, &cell) {
+            let deadline = deadline(cx, cell, 3);
+            let envelope = match message(cx) {
                 Ok(envelope) => envelope,
                 // A message of a wrong shape fails its future alone.
                 Err(fault) if fault.kind() == Some(FaultKind::ShapeError) => {
-                    let promise = Promise::ask(&cell, None);
+                    let promise = Promise::ask(actor(cx), None);
                     promise.fail(fault);
                     return cx.return_opaque(FutureObj::of(promise));
                 }
                 Err(fault) => return Err(fault),
             };
-            let promise = Promise::ask(&cell, deadline);
+            let promise = Promise::ask(actor(cx), deadline);
             let envelope = Envelope { reply: Reply::Ask(promise.clone()), deadline, ..envelope };
-            match post(cx, &cell, envelope) {
+            match post(cx, actor(cx), envelope) {
                 Ok(Sent::Done) => return cx.return_opaque(FutureObj::of(promise)),
                 Ok(Sent::Waits(room)) => Asking { promise, room },
                 Err(fault) => {
@@ -484,7 +482,7 @@ fn begin_batch(cx: &mut NativeCx<'_>) -> Result<Option<BatchAsking>, Fault> {
     }
     // The inputs move into their messages.
     drop(cx.take(2));
-    let (deadline, sent) = (deadline(cx, 3), now(cx));
+    let (deadline, sent) = (deadline(cx, &cell, 3), Some(cell.now()));
     let promise = Promise::ask(&cell, deadline);
     let all = Arc::new(BatchAnswer::new(promise.clone(), list, inputs.len()));
     let mut left = VecDeque::with_capacity(inputs.len());

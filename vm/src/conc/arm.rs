@@ -109,7 +109,7 @@ impl Arm {
                 let (look, back) = match channel.send(message, entry) {
                     Send::Sent => (Look::Ready(Event::Sent), None),
                     Send::Full(message) | Send::TooMuch(message) => (Look::Waits, Some(message)),
-                    Send::Waits => (Look::Waits, None),
+                    Send::Waits | Send::Offered(_) => (Look::Waits, None),
                     Send::Closed(message) => (Look::Ready(Event::Closed), Some(message)),
                     Send::Lost(message) => (Look::Lost, Some(message)),
                 };

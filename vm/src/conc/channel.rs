@@ -3,11 +3,15 @@
 //! A message goes straight to a receiver that waits; so while receivers wait the queue is empty, and while senders wait
 //! it is full. A waiting sender's message stays with its entry until a receiver makes room. Every operation either
 //! succeeds at once or leaves an entry, under one lock, so nothing slips between looking and waiting.
+//!
+//! Two tasks of one worker need no wait to meet: the one that would wait gives the other a turn inside its own (it lends),
+//! and looks again. So that the other gets on meanwhile, a receiver that lends is room for one message more, and what a
+//! sender that lends has brought can be taken as if it was in the queue.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use super::wait::{Entry, Fired, Miss, Waiter, Weigh, meet};
@@ -22,6 +26,11 @@ pub struct Channel<P, W> {
 #[derive(Debug)]
 struct State<P, W> {
     queue: VecDeque<P>,
+    /// Receivers that lend: each takes a message as soon as it looks again.
+    n_lending: usize,
+    /// What senders that lend have brought, behind the queue, with numbers to find it again.
+    offers: VecDeque<(u64, P)>,
+    n_offers: u64,
     /// What the messages in the queue take.
     bytes: usize,
     /// `None`: unbounded.
@@ -33,6 +42,16 @@ struct State<P, W> {
     /// the one on the other side.
     last_receiver: usize,
     last_sender: usize,
+}
+
+/// What a task does that finds no message or no room.
+#[derive(Debug)]
+pub enum Instead<W> {
+    /// It waits for this channel, with an entry that no other arm can end before.
+    Wait(Entry<W>),
+    /// It gives the task on the other side a turn and calls `*_after_lending` then.
+    Lend,
+    Leave,
 }
 
 /// What a look for a message gave.
@@ -55,6 +74,8 @@ pub enum Send<P> {
     Full(P),
     /// It waits with its entry.
     Waits,
+    /// It can be taken, while its sender lends. Under this number it is found again.
+    Offered(u64),
     Closed(P),
     /// What is queued would take more than the limit.
     TooMuch(P),
@@ -72,6 +93,9 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     pub fn new(capacity: Option<usize>) -> Self {
         let state = State {
             queue: VecDeque::new(),
+            n_lending: 0,
+            offers: VecDeque::new(),
+            n_offers: 0,
             bytes: 0,
             capacity,
             closed: false,
@@ -89,23 +113,36 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
 
     /// Takes a message, or leaves `entry` to wait for one.
     pub fn recv(&self, entry: Option<&Entry<W>>) -> Recv<P> {
-        self.recv_or(entry, |_| entry.cloned())
+        self.recv_or(self.state.lock(), entry, |_| entry.cloned().map_or(Instead::Leave, Instead::Wait))
     }
 
-    /// Takes a message. When there is none, `wait` may begin a wait and give its entry, which no other arm can end before
-    /// this channel does. It is told the address of the task that most likely sends next.
-    pub fn recv_or_wait(&self, wait: impl FnOnce(usize) -> Option<Entry<W>>) -> Recv<P> {
-        self.recv_or(None, wait)
+    /// Takes a message. When there is none, `instead` says what the caller does; it is told the address of the task that
+    /// most likely sends next.
+    #[inline]
+    pub fn recv_or_else(&self, instead: impl FnOnce(usize) -> Instead<W>) -> Recv<P> {
+        self.recv_or(self.state.lock(), None, instead)
     }
 
-    fn recv_or(&self, entry: Option<&Entry<W>>, wait: impl FnOnce(usize) -> Option<Entry<W>>) -> Recv<P> {
+    /// As `recv_or_else`, after the turn that was lent.
+    pub fn recv_after_lending(&self, instead: impl FnOnce(usize) -> Instead<W>) -> Recv<P> {
+        let mut state = self.state.lock();
+        state.n_lending -= 1;
+        self.recv_or(state, None, instead)
+    }
+
+    #[inline]
+    fn recv_or(
+        &self,
+        mut state: MutexGuard<'_, State<P, W>>,
+        entry: Option<&Entry<W>>,
+        instead: impl FnOnce(usize) -> Instead<W>,
+    ) -> Recv<P> {
         // Dropped after the lock is free: a drop may be long.
         let mut gone = Vec::new();
-        let mut state = self.state.lock();
-        if !state.queue.is_empty() && !claims(entry) {
+        if !state.is_empty() && !claims(entry) {
             return Recv::Lost;
         }
-        if let Some(message) = state.queue.pop_front() {
+        if let Some(message) = state.pop() {
             state.bytes -= message.weight();
             if !state.senders.is_empty() {
                 let let_in = state.refill(&mut gone);
@@ -137,31 +174,45 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         if state.closed {
             return if claims(entry) { Recv::Closed } else { Recv::Lost };
         }
-        let entry = wait(state.last_sender);
-        state.receivers.extend(entry);
+        match instead(state.last_sender) {
+            Instead::Wait(entry) => state.receivers.push_back(entry),
+            Instead::Lend => state.n_lending += 1,
+            Instead::Leave => {}
+        }
         Recv::Waits
     }
 
     /// Gives a message, or leaves it with `entry` to wait for room.
     pub fn send(&self, message: P, entry: Option<&Entry<W>>) -> Send<P> {
-        self.send_or(message, usize::MAX, entry, |_| entry.cloned())
+        let instead = |_| entry.cloned().map_or(Instead::Leave, Instead::Wait);
+        self.send_or(self.state.lock(), message, usize::MAX, entry, instead)
     }
 
-    /// Gives a message unless what is queued would take more than `limit` bytes then. When there is no room, `wait` may
-    /// begin a wait and give its entry, which no other arm can end before this channel does. It is told the address of the
-    /// task that most likely receives next.
-    pub fn send_or_wait(&self, message: P, limit: usize, wait: impl FnOnce(usize) -> Option<Entry<W>>) -> Send<P> {
-        self.send_or(message, limit, None, wait)
+    /// Gives a message unless what is queued would take more than `limit` bytes then. When there is no room, `instead` says
+    /// what the caller does; it is told the address of the task that most likely receives next.
+    #[inline]
+    pub fn send_or_else(&self, message: P, limit: usize, instead: impl FnOnce(usize) -> Instead<W>) -> Send<P> {
+        self.send_or(self.state.lock(), message, limit, None, instead)
     }
 
+    /// As `send_or_else`, for what was offered as number `offer` during the turn that was lent.
+    pub fn send_after_lending(&self, offer: u64, limit: usize, instead: impl FnOnce(usize) -> Instead<W>) -> Send<P> {
+        let mut state = self.state.lock();
+        let Some(place) = state.offers.iter().position(|(number, _)| *number == offer) else { return Send::Sent };
+        let Some((_, message)) = state.offers.remove(place) else { return Send::Sent };
+        state.bytes -= message.weight();
+        self.send_or(state, message, limit, None, instead)
+    }
+
+    #[inline]
     fn send_or(
         &self,
+        mut state: MutexGuard<'_, State<P, W>>,
         mut message: P,
         limit: usize,
         entry: Option<&Entry<W>>,
-        wait: impl FnOnce(usize) -> Option<Entry<W>>,
+        instead: impl FnOnce(usize) -> Instead<W>,
     ) -> Send<P> {
-        let mut state = self.state.lock();
         if state.closed {
             return if claims(entry) { Send::Closed(message) } else { Send::Lost(message) };
         }
@@ -186,21 +237,33 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
                 }
             }
         }
-        if state.has_room() {
-            let bytes = state.bytes.saturating_add(message.weight());
-            if bytes > limit {
-                return Send::TooMuch(message);
+        let has_room = state.has_room();
+        if !has_room {
+            match instead(state.last_receiver) {
+                Instead::Wait(entry) => {
+                    state.senders.push_back((entry, message));
+                    return Send::Waits;
+                }
+                Instead::Lend => {}
+                Instead::Leave => return Send::Full(message),
             }
-            if !claims(entry) {
-                return Send::Lost(message);
-            }
-            state.bytes = bytes;
+        }
+        let bytes = state.bytes.saturating_add(message.weight());
+        if bytes > limit {
+            return Send::TooMuch(message);
+        }
+        if !claims(entry) {
+            return Send::Lost(message);
+        }
+        state.bytes = bytes;
+        if has_room {
             state.queue.push_back(message);
             return Send::Sent;
         }
-        let Some(entry) = wait(state.last_receiver) else { return Send::Full(message) };
-        state.senders.push_back((entry, message));
-        Send::Waits
+        let number = state.n_offers;
+        state.n_offers += 1;
+        state.offers.push_back((number, message));
+        Send::Offered(number)
     }
 
     /// A message was handed to a receiver that will not take it (it was cancelled): the next receiver gets it, or it is
@@ -253,11 +316,13 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     /// Closed, and everything has been received: no message will come.
     pub fn is_drained(&self) -> bool {
         let state = self.state.lock();
-        state.closed && state.queue.is_empty()
+        state.closed && state.is_empty()
     }
 
     pub fn len(&self) -> usize {
-        self.state.lock().queue.len()
+        let state = self.state.lock();
+        // What is as good as received is not here any more.
+        state.queue.len().saturating_sub(state.n_lending)
     }
 
     /// Bytes of the messages that nobody has received yet, about.
@@ -276,8 +341,26 @@ fn claims<P, W: Waiter<P>>(entry: Option<&Entry<W>>) -> bool {
 }
 
 impl<P: std::marker::Send + Weigh, W: Waiter<P>> State<P, W> {
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.offers.is_empty()
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<P> {
+        let message = self.queue.pop_front();
+        if self.offers.is_empty() {
+            return message;
+        }
+        let offer = self.offers.pop_front().map(|(_, offer)| offer);
+        if message.is_none() {
+            return offer;
+        }
+        self.queue.extend(offer);
+        message
+    }
+
     fn has_room(&self) -> bool {
-        self.capacity.is_none_or(|capacity| self.queue.len() < capacity)
+        self.capacity.is_none_or(|capacity| self.queue.len() < capacity.saturating_add(self.n_lending))
     }
 
     /// A place in the queue may be free: the first sender that still waits gets it. Gives whom to wake when the lock is free;
@@ -337,6 +420,45 @@ mod tests {
         assert_eq!(ch.recv(None), Recv::Message(1));
         assert_eq!(a.fired(&wait), Some(Fired::Sent));
         assert_eq!((ch.recv(None), ch.recv(None)), (Recv::Message(2), Recv::Waits));
+    }
+
+    #[test]
+    fn a_receiver_that_lends_is_room_for_a_message() {
+        let ch = Ch::new(Some(0));
+        assert_eq!(ch.recv_or_else(|_| Instead::Lend), Recv::Waits);
+        assert_eq!((ch.send(1, None), ch.len(), ch.send(2, None)), (Send::Sent, 0, Send::Full(2)));
+        assert_eq!(ch.recv_after_lending(|_| Instead::Leave), Recv::Message(1));
+        assert_eq!((ch.send(3, None), ch.recv(None)), (Send::Full(3), Recv::Waits));
+        // One that gets nothing is no room any more.
+        assert_eq!(ch.recv_or_else(|_| Instead::Lend), Recv::Waits);
+        assert_eq!((ch.recv_after_lending(|_| Instead::Leave), ch.send(4, None)), (Recv::Waits, Send::Full(4)));
+    }
+
+    #[test]
+    fn what_a_sender_offers_is_taken_or_comes_back() {
+        for capacity in 0..3 {
+            let ch = Ch::new(Some(capacity));
+            let fill = |ch: &Ch| (0..capacity as u32).for_each(|i| assert_eq!(ch.send(i, None), Send::Sent));
+            let offer = |message| match ch.send_or_else(message, usize::MAX, |_| Instead::Lend) {
+                Send::Offered(number) => number,
+                other => panic!("{other:?}"),
+            };
+            fill(&ch);
+            let number = offer(7);
+            assert_eq!((ch.len(), ch.bytes()), (capacity, 4 * capacity + 4));
+            // Nobody wanted it.
+            assert_eq!(ch.send_after_lending(number, usize::MAX, |_| Instead::Leave), Send::Full(7));
+            assert_eq!((ch.len(), ch.bytes()), (capacity, 4 * capacity));
+            // Somebody took one: it, or its place is free.
+            let number = offer(8);
+            assert_eq!(ch.recv(None), Recv::Message(if capacity == 0 { 8 } else { 0 }));
+            assert_eq!(ch.send_after_lending(number, usize::MAX, |_| Instead::Leave), Send::Sent);
+            assert_eq!(ch.len(), capacity);
+            // Closed before anybody took it.
+            let number = offer(9);
+            ch.close();
+            assert_eq!(ch.send_after_lending(number, usize::MAX, |_| Instead::Leave), Send::Closed(9));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Channels as natives.
 
 use super::arm::{Arm, Chan, Event, closed, one};
-use super::channel::{Recv, Send};
+use super::channel::{Instead, Recv, Send};
 use super::tasks::{Me, me, pack};
 use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
@@ -87,9 +87,12 @@ impl OneWait {
         Entry { task: self.me.clone(), ticket: self.ticket, arm: 0 }
     }
 
-    fn begin(cx: &NativeCx<'_>) -> Result<OneWait, Fault> {
-        let me = me(cx)?;
-        Ok(OneWait { channel: channel(cx, 0), ticket: me.point().open(), me, over: false })
+    /// Begins one for the channel in the first argument, and keeps it in `begun`.
+    fn instead(cx: &NativeCx<'_>, begun: &mut Option<Box<OneWait>>) -> Instead<Me> {
+        let Ok(me) = me(cx) else { return Instead::Leave };
+        let wait =
+            begun.insert(Box::new(OneWait { channel: channel(cx, 0), ticket: me.point().open(), me, over: false }));
+        Instead::Wait(wait.entry())
     }
 
     /// After a wake-up, which may mean nothing.
@@ -119,31 +122,25 @@ fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             let message = pack(cx.take(1))?;
             let limit = cx.task.program().options.heap_limit;
-            let mut begun = None;
-            let mut wait = || {
-                let wait = OneWait::begin(cx).ok()?;
-                let entry = wait.entry();
-                begun = Some(Box::new(wait));
-                Some(entry)
-            };
             let channel = &cx.opaque::<ChannelObj>(0).0;
-            let mut partner = None;
-            let mut sent = channel.send_or_wait(message, limit, |receiver| {
-                partner = Some(receiver).filter(|&receiver| cx.task.can_lend(receiver));
-                if partner.is_some() { None } else { wait() }
-            });
-            sent = match (sent, partner) {
-                (Send::Full(message), Some(receiver)) => {
-                    cx.task.lend_turn(receiver);
-                    channel.send_or_wait(message, limit, |_| wait())
+            let mut begun = None;
+            let mut partner = 0;
+            let mut sent = channel.send_or_else(message, limit, |receiver| {
+                if cx.task.can_lend(receiver) {
+                    partner = receiver;
+                    return Instead::Lend;
                 }
-                (sent, _) => sent,
-            };
+                OneWait::instead(cx, &mut begun)
+            });
+            if let Send::Offered(number) = sent {
+                cx.task.lend_turn(partner);
+                sent = channel.send_after_lending(number, limit, |_| OneWait::instead(cx, &mut begun));
+            }
             match sent {
                 Send::Sent => return cx.return_unit(),
                 Send::Closed(_) => return Err(closed()),
                 Send::TooMuch(_) => return Err(too_much(cx, channel)),
-                Send::Full(_) | Send::Waits | Send::Lost(_) => {}
+                Send::Full(_) | Send::Waits | Send::Offered(_) | Send::Lost(_) => {}
             }
             begun.ok_or_else(no_scheduler)?
         }
@@ -164,22 +161,19 @@ fn receive(cx: &mut NativeCx<'_>) -> Result<Result<Option<Parcel>, Flow>, Fault>
     let mut wait = match cx.resumed::<OneWait>() {
         Some(wait) => wait,
         None => {
-            let mut begun = None;
-            let mut wait = || {
-                let wait = OneWait::begin(cx);
-                let entry = wait.as_ref().map(OneWait::entry).ok();
-                begun = wait.ok().map(Box::new);
-                entry
-            };
             let channel = &cx.opaque::<ChannelObj>(0).0;
+            let mut begun = None;
             let mut partner = None;
-            let mut received = channel.recv_or_wait(|sender| {
-                partner = Some(sender).filter(|&sender| cx.task.can_lend(sender));
-                if partner.is_some() { None } else { wait() }
+            let mut received = channel.recv_or_else(|sender| {
+                if cx.task.can_lend(sender) {
+                    partner = Some(sender);
+                    return Instead::Lend;
+                }
+                OneWait::instead(cx, &mut begun)
             });
             if let Some(sender) = partner {
                 cx.task.lend_turn(sender);
-                received = channel.recv_or_wait(|_| wait());
+                received = channel.recv_after_lending(|_| OneWait::instead(cx, &mut begun));
             }
             match received {
                 Recv::Message(message) => return Ok(Ok(Some(message))),
@@ -239,11 +233,11 @@ fn channel_try_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let message = pack(cx.take(1))?;
     let limit = cx.task.program().options.heap_limit;
     let channel = &cx.opaque::<ChannelObj>(0).0;
-    match channel.send_or_wait(message, limit, |_| None) {
+    match channel.send_or_else(message, limit, |_| Instead::Leave) {
         Send::Sent => cx.return_bool(true),
         Send::Closed(_) => Err(closed()),
         Send::TooMuch(_) => Err(too_much(cx, channel)),
-        Send::Full(_) | Send::Waits | Send::Lost(_) => cx.return_bool(false),
+        Send::Full(_) | Send::Waits | Send::Offered(_) | Send::Lost(_) => cx.return_bool(false),
     }
 }
 

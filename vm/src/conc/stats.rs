@@ -70,10 +70,9 @@ impl Histogram {
     }
 }
 
-/// The counters of one actor. They outlive its restarts.
+/// What is counted of one actor. It outlives its restarts.
 #[derive(Debug, Clone)]
 pub struct ActorStats {
-    pub n_requests: u64,
     begun: Instant,
     latencies: Histogram,
     /// `None` while all of them are 0: most actors of many never need it.
@@ -101,16 +100,17 @@ pub struct Latency {
 
 impl ActorStats {
     pub fn new(now: Instant) -> Self {
-        Self { n_requests: 0, begun: now, latencies: Histogram::default(), rare: None }
+        Self { begun: now, latencies: Histogram::default(), rare: None }
     }
 
-    /// A message was worked on; `latency` is the time since it was sent.
-    pub fn count(&mut self, latency: Duration, failed: bool) {
-        self.n_requests += 1;
+    /// A message was worked on; `latency` is the time since it was sent, if it is measured.
+    pub fn count(&mut self, latency: Option<Duration>, failed: bool) {
         if failed {
             self.rare_mut().n_errors += 1;
         }
-        self.latencies.add(latency);
+        if let Some(latency) = latency {
+            self.latencies.add(latency);
+        }
     }
 
     pub fn count_batch(&mut self, n_messages: usize) {
@@ -144,10 +144,10 @@ impl ActorStats {
         }
     }
 
-    /// Requests a second since the actor was begun.
-    pub fn throughput(&self, now: Instant) -> f64 {
+    /// `n_requests` a second since the actor was begun.
+    pub fn throughput(&self, n_requests: u64, now: Instant) -> f64 {
         let seconds = now.saturating_duration_since(self.begun).as_secs_f64();
-        if seconds > 0.0 { self.n_requests as f64 / seconds } else { 0.0 }
+        if seconds > 0.0 { n_requests as f64 / seconds } else { 0.0 }
     }
 
     pub fn mean_batch_size(&self) -> f64 {
@@ -164,7 +164,7 @@ mod tests {
     fn percentiles_are_right_within_a_seventh() {
         let mut stats = ActorStats::new(Instant::now());
         for ms in 1..=100 {
-            stats.count(Duration::from_millis(ms), false);
+            stats.count(Some(Duration::from_millis(ms)), false);
         }
         let latency = stats.latency();
         for (found, right) in [(latency.p50_ms, 50.0), (latency.p95_ms, 95.0), (latency.p99_ms, 99.0)] {
@@ -177,7 +177,7 @@ mod tests {
     fn any_latency_has_a_bucket() {
         for latency in [Duration::ZERO, Duration::from_nanos(999), Duration::MAX] {
             let mut stats = ActorStats::new(Instant::now());
-            stats.count(latency, false);
+            stats.count(Some(latency), false);
             assert!(stats.latency().p50_ms > 0.0);
         }
     }

@@ -225,6 +225,13 @@ impl Machine {
 
     /// Begins a call of `func`. No call may be under way; there are as many `args` as parameters, of their types.
     pub(crate) fn start(&mut self, func: &'static Func, args: impl IntoIterator<Item = Value>) {
+        let mut call = self.begin(func);
+        args.into_iter().for_each(|arg| call.give(arg));
+        call.go();
+    }
+
+    /// Begins a call of `func`, whose arguments follow one by one. No call may be under way.
+    pub(crate) fn begin(&mut self, func: &'static Func) -> Begin<'_> {
         assert_eq!(self.state, State::Idle, "one call at a time");
         self.finals.clear();
         let needed = LINK + func.frame_size;
@@ -233,16 +240,7 @@ impl Machine {
         }
         self.stack[..LINK].copy_from_slice(&[func as *const Func as u64, 0, 0]);
         self.stack[LINK..LINK + func.n_regs].fill(0);
-        let mut args = args.into_iter();
-        for (i, info) in func.params().iter().enumerate() {
-            let arg = args.next().unwrap_or_else(|| panic!("too few arguments of {func:?}"));
-            self.stack[LINK + i] = arg.into_slot(info);
-        }
-        assert!(args.next().is_none(), "too many arguments of {func:?}");
-        // SAFETY: the stack has `LINK` slots and a frame behind them.
-        self.regs = unsafe { self.stack.as_mut_ptr().add(LINK) };
-        self.ip = func.entry();
-        self.state = State::Ready;
+        Begin { machine: self, func, n_given: 0 }
     }
 
     /// No call is under way and none will be for a while: the stack is for others. The next call gets another.
@@ -468,6 +466,34 @@ impl Machine {
         }
         self.state = State::Idle;
         self.finals.clear();
+    }
+}
+
+/// A call that has not all of its arguments yet.
+pub(crate) struct Begin<'a> {
+    machine: &'a mut Machine,
+    func: &'static Func,
+    n_given: usize,
+}
+
+impl Begin<'_> {
+    /// The next argument, which is of its parameter's type.
+    #[inline]
+    pub fn give(&mut self, arg: Value) {
+        let info = self.func.params()[self.n_given];
+        self.machine.stack[LINK + self.n_given] = arg.into_slot(info);
+        self.n_given += 1;
+    }
+
+    /// All of them are there.
+    #[inline]
+    pub fn go(self) {
+        let Begin { machine, func, n_given } = self;
+        assert_eq!(n_given, func.params().len(), "arguments of {func:?}");
+        // SAFETY: the stack has `LINK` slots and a frame behind them.
+        machine.regs = unsafe { machine.stack.as_mut_ptr().add(LINK) };
+        machine.ip = func.entry();
+        machine.state = State::Ready;
     }
 }
 

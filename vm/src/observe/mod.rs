@@ -226,6 +226,12 @@ fn message_id(actor: u64, sent: Instant) -> u64 {
     recorder::since_began(sent).wrapping_mul(4096).wrapping_add(actor & 4095)
 }
 
+/// Whether messages are known by the moment they were sent.
+#[inline]
+pub(crate) fn follows_messages() -> bool {
+    MODE.load(Relaxed) & (TRACE | SPANS) != 0
+}
+
 /// The task sent a message.
 #[inline]
 pub(crate) fn sent(cx: &TaskCx, actor: u64, sent: Instant) {
