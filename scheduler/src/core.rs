@@ -225,6 +225,20 @@ impl<T: Task> Handle<T> {
         worker::run_next(&self.home.core, addr, budget)
     }
 
+    /// Gives `task`, if it is parked, a turn of at most `budget` inside the turn of the task that calls. `before` looks at its
+    /// body first and may refuse (`false`); what `after` makes of it then is answered, with how much of the budget was used.
+    ///
+    /// `None`: nothing has happened. As for `run_next`, turns are nested once, and never under a seed.
+    pub fn run_parked<R>(
+        &self,
+        task: &TaskRef<T>,
+        budget: u32,
+        before: impl FnOnce(&mut T) -> bool,
+        after: impl FnOnce(&mut T) -> R,
+    ) -> Option<(u32, R)> {
+        worker::run_parked(task, budget, before, after)
+    }
+
     /// Runs `job` where holding a thread hurts nobody. It is counted like [`Handle::external`] until it returns.
     ///
     /// Under a seed it runs here and now.

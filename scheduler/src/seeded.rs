@@ -139,13 +139,13 @@ impl<T: Task> Seeded<T> {
                     let again = self.notes().then(|| task.clone());
                     let (turn, spent) = task.take_turn(handle, 0, budget);
                     if let Some(task) = again {
-                        self.state.lock().note_turn(task, matches!(turn, Turn::Yielded(_)), spent);
+                        self.state.lock().note_turn(task, matches!(turn, Turn::Yielded), spent);
                     }
                     match turn {
                         Turn::Parked => {}
                         Turn::Done => metrics.finished.add(1),
-                        Turn::Notified(task) => self.push(task),
-                        Turn::Yielded(task) => {
+                        Turn::Notified => self.push(task),
+                        Turn::Yielded => {
                             metrics.yields.add(1);
                             self.push(task);
                         }

@@ -80,11 +80,11 @@ unsafe impl<T: Task> Send for TaskCell<T> {}
 pub struct TaskRef<T: Task>(Arc<TaskCell<T>>);
 
 /// What a worker does with a task after its turn.
-pub(crate) enum Turn<T: Task> {
+pub(crate) enum Turn {
     /// Queue it: it yielded.
-    Yielded(TaskRef<T>),
+    Yielded,
     /// Queue it: it was woken while it ran.
-    Notified(TaskRef<T>),
+    Notified,
     Parked,
     Done,
     /// The body panicked; it is gone like a done one.
@@ -193,34 +193,71 @@ impl<T: Task> TaskRef<T> {
     }
 
     /// One turn, by the worker that took the task from a queue. Answers also how much of the budget it has used.
-    pub(crate) fn take_turn(self, handle: &Handle<T>, worker: usize, budget: u32) -> (Turn<T>, u32) {
+    pub(crate) fn take_turn(&self, handle: &Handle<T>, worker: usize, budget: u32) -> (Turn, u32) {
         self.0.state.begin_run();
-        self.0.wait.clear();
-        let mut cx = Context::new(handle, &self, worker, budget);
-        // SAFETY: `begin_run` made this thread the one that holds `Running`; `cx` gives no way to the body.
-        let slot = unsafe { &mut *self.0.body.get() };
-        let Some(body) = slot.as_mut() else { unreachable!("a done task is never queued") };
-        let outcome = catch_unwind(AssertUnwindSafe(|| body.run(&mut cx)));
-        let spent = cx.spent();
-        let turn = match outcome {
-            Ok(Outcome::Yield) => {
-                self.0.state.yield_now();
-                Turn::Yielded(self)
+        let (turn, spent, _) = self.turn(handle, worker, budget, |body, cx| {
+            self.0.wait.clear();
+            (body.run(cx), ())
+        });
+        (turn, spent)
+    }
+
+    /// A turn of a parked task, with a look at its body before (`false`: it will not have one) and after. `None`: it is not
+    /// parked.
+    pub(crate) fn take_turn_parked<R>(
+        &self,
+        handle: &Handle<T>,
+        worker: usize,
+        budget: u32,
+        before: impl FnOnce(&mut T) -> bool,
+        after: impl FnOnce(&mut T) -> R,
+    ) -> Option<(Turn, u32, Option<R>)> {
+        if !self.0.state.claim_idle() {
+            return None;
+        }
+        let (turn, spent, seen) = self.turn(handle, worker, budget, |body, cx| {
+            if !before(body) {
+                return (Outcome::Park, None);
             }
-            Ok(Outcome::Park) => match self.0.state.park() {
-                AfterTurn::Parked => Turn::Parked,
-                AfterTurn::RunAgain => Turn::Notified(self),
+            self.0.wait.clear();
+            (body.run(cx), Some(after(body)))
+        });
+        Some((turn, spent, seen.flatten()))
+    }
+
+    /// What `work` does with the body is a turn. The caller has moved the state to `Running`.
+    fn turn<R>(
+        &self,
+        handle: &Handle<T>,
+        worker: usize,
+        budget: u32,
+        work: impl FnOnce(&mut T, &mut Context<'_, T>) -> (Outcome, R),
+    ) -> (Turn, u32, Option<R>) {
+        let mut cx = Context::new(handle, self, worker, budget);
+        // SAFETY: this thread is the one that moved the state to `Running`; `cx` gives no way to the body.
+        let slot = unsafe { &mut *self.0.body.get() };
+        let Some(body) = slot.as_mut() else { unreachable!("a done task has no turns") };
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(body, &mut cx)));
+        let spent = cx.spent();
+        let (turn, seen) = match outcome {
+            Ok((Outcome::Yield, seen)) => {
+                self.0.state.yield_now();
+                (Turn::Yielded, Some(seen))
+            }
+            Ok((Outcome::Park, seen)) => match self.0.state.park() {
+                AfterTurn::Parked => (Turn::Parked, Some(seen)),
+                AfterTurn::RunAgain => (Turn::Notified, Some(seen)),
             },
-            Ok(Outcome::Done) => match self.end(slot) {
-                Ok(()) => Turn::Done,
-                Err(panic) => Turn::Panicked(panic),
+            Ok((Outcome::Done, seen)) => match self.end(slot) {
+                Ok(()) => (Turn::Done, Some(seen)),
+                Err(panic) => (Turn::Panicked(panic), Some(seen)),
             },
             Err(panic) => {
                 let _ = self.end(slot);
-                Turn::Panicked(panic)
+                (Turn::Panicked(panic), None)
             }
         };
-        (turn, spent)
+        (turn, spent, seen)
     }
 
     /// Drops the body. The state stays `Running` until it is gone, so destructors may wake this task without harm.

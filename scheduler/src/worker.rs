@@ -3,7 +3,8 @@
 //! The task woken last waits in a slot of its own and is next: whoever answers a message runs on the same core while
 //! the message is in its cache (Go's `runnext`, Tokio's LIFO slot). The slot is not for stealing, so a long turn gives
 //! it up first (`hand_over`). A task that is about to wait for that very task may run it inside its own turn
-//! (`run_next`): neither of the two then goes through a queue.
+//! (`run_next`), and one that calls a parked task may do so at once (`run_parked`): neither of the two then goes through a
+//! queue.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -107,6 +108,16 @@ pub(crate) fn run_next<T: Task>(core: &Arc<Core<T>>, addr: usize, budget: u32) -
     with_here(core, |worker| worker.run_next(addr, budget)).flatten()
 }
 
+/// Gives a parked task a turn inside the one under way, with a look at its body before and after.
+pub(crate) fn run_parked<T: Task, R>(
+    task: &TaskRef<T>,
+    budget: u32,
+    before: impl FnOnce(&mut T) -> bool,
+    after: impl FnOnce(&mut T) -> R,
+) -> Option<(u32, R)> {
+    with_here(task.core(), |worker| worker.run_parked(task, budget, before, after)).flatten()
+}
+
 pub(crate) fn hand_over<T: Task>(core: &Arc<Core<T>>) {
     with_here(core, Worker::hand_over);
 }
@@ -172,7 +183,7 @@ impl<T: Task> Worker<T> {
     /// Gives a task its turn. `true`: it took all of its budget.
     fn turn(&self, task: TaskRef<T>) -> bool {
         let (turn, _) = task.take_turn(&self.handle, self.index, self.core().budget);
-        self.after(turn)
+        self.after(turn, || task)
     }
 
     /// Whether the task at `addr` is in the slot and may have a turn inside the one under way.
@@ -196,22 +207,41 @@ impl<T: Task> Worker<T> {
         self.nested.set(true);
         let (turn, spent) = next.take_turn(&self.handle, self.index, budget.min(self.core().budget));
         self.nested.set(false);
-        self.after(turn);
+        self.after(turn, || next);
         Some(spent)
     }
 
-    /// Deals with how a turn ended. `true`: it took all of its budget.
-    fn after(&self, turn: Turn<T>) -> bool {
+    fn run_parked<R>(
+        &self,
+        task: &TaskRef<T>,
+        budget: u32,
+        before: impl FnOnce(&mut T) -> bool,
+        after: impl FnOnce(&mut T) -> R,
+    ) -> Option<(u32, R)> {
+        if self.nested.get() {
+            return None;
+        }
+        let budget = budget.min(self.core().budget);
+        self.nested.set(true);
+        let turn = task.take_turn_parked(&self.handle, self.index, budget, before, after);
+        self.nested.set(false);
+        let (turn, spent, seen) = turn?;
+        self.after(turn, || task.clone());
+        Some((spent, seen?))
+    }
+
+    /// Deals with how a turn of `task` ended. `true`: it took all of its budget.
+    fn after(&self, turn: Turn, task: impl FnOnce() -> TaskRef<T>) -> bool {
         self.metrics().runs.add(1);
         match turn {
             Turn::Parked => {}
             Turn::Done => self.metrics().finished.add(1),
             // Woken by what it did itself or by another core: to the end of the queue, so that two tasks that wake
             // each other all the time leave room for the rest.
-            Turn::Notified(task) => self.requeue(task),
-            Turn::Yielded(task) => {
+            Turn::Notified => self.requeue(task()),
+            Turn::Yielded => {
                 self.metrics().yields.add(1);
-                self.requeue(task);
+                self.requeue(task());
                 return true;
             }
             Turn::Panicked(panic) => self.core().fail(panic),

@@ -1,6 +1,6 @@
 //! A task: an interpreter, its heap, and what is to be done with its result. The scheduler's unit of work.
 
-use crate::actor::{ActorBody, ActorCell};
+use crate::actor::{ActorBody, ActorCell, Called, Envelope};
 use crate::conc::tasks::{Alarm, Promise};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
@@ -81,6 +81,20 @@ impl TaskCx {
         let spent = self.program.scheduler().and_then(|scheduler| scheduler.run_next(addr, lendable));
         self.lendable.set(lendable.saturating_sub(spent.unwrap_or(0)));
         spent.is_some()
+    }
+
+    /// Has `actor`, if it waits for a message, work on `envelope` here and now. `None`: nothing has happened.
+    pub(crate) fn call_actor(&self, actor: &ActorCell, envelope: &mut Option<Envelope>) -> Option<Called> {
+        let lendable = self.lendable.get();
+        // What is observed has a promise, by which a profile knows who awaits the handler.
+        if lendable == 0 || observe::is_on() {
+            return None;
+        }
+        let scheduler = self.program.scheduler()?;
+        let (spent, called) =
+            scheduler.run_parked(actor.task()?, lendable, |body| body.take_call(envelope), TaskBody::called)?;
+        self.lendable.set(lendable.saturating_sub(spent));
+        Some(called)
     }
 
     /// The worker that gives the current turn.
@@ -258,6 +272,22 @@ impl TaskBody {
         match &self.role {
             Role::Actor(actor) if actor.is_idle() => Some(actor.cell().clone()),
             _ => None,
+        }
+    }
+
+    /// Gives an actor that waits for a message the one in `envelope`, for its next turn.
+    fn take_call(&mut self, envelope: &mut Option<Envelope>) -> bool {
+        match &mut self.role {
+            Role::Actor(actor) => actor.take_call(envelope),
+            _ => false,
+        }
+    }
+
+    /// What became of it in that turn.
+    fn called(&mut self) -> Called {
+        match &mut self.role {
+            Role::Actor(actor) => actor.called(),
+            _ => unreachable!("only an actor takes calls"),
         }
     }
 

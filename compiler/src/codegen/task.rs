@@ -6,6 +6,17 @@ use crate::hir::{Callee, Expr, ExprKind, MessageKind, ParamMode, SelectKind, Ty}
 use stark_bytecode::{Instr, Reg};
 use std::rc::Rc;
 
+/// What a message to an actor gives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Nothing,
+    Future,
+    /// The answer itself: the future is awaited at once.
+    Answer,
+    /// One future of many answers.
+    Futures,
+}
+
 impl<'p> FnBuilder<'_, 'p> {
     pub fn task_expr(&mut self, expr: &'p Expr, dst: Reg) {
         match &expr.kind {
@@ -16,6 +27,9 @@ impl<'p> FnBuilder<'_, 'p> {
                     && self.call_awaited(callee, args, dst)
                 {
                     return;
+                }
+                if let ExprKind::Message { actor, handler, kind: MessageKind::Ask, args, timeout } = &value.kind {
+                    return self.message(actor, *handler, Wanted::Answer, args, timeout.as_deref(), &expr.ty, dst);
                 }
                 let src = self.owned_temp(value);
                 self.emit(Instr::AwaitTask { dst, src });
@@ -55,7 +69,12 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.guarded(code, |f| f.into(body, dst));
             }
             ExprKind::Message { actor, handler, kind, args, timeout } => {
-                self.message(actor, *handler, *kind, args, timeout.as_deref(), &expr.ty, dst);
+                let wanted = match kind {
+                    MessageKind::Ask => Wanted::Future,
+                    MessageKind::Send => Wanted::Nothing,
+                    MessageKind::BatchAsk => Wanted::Futures,
+                };
+                self.message(actor, *handler, wanted, args, timeout.as_deref(), &expr.ty, dst);
             }
             _ => {}
         }
@@ -91,7 +110,7 @@ impl<'p> FnBuilder<'_, 'p> {
         &mut self,
         actor: &'p Expr,
         handler: u32,
-        kind: MessageKind,
+        wanted: Wanted,
         args: &'p [Expr],
         timeout: Option<&'p Expr>,
         ty: &'p Ty,
@@ -108,8 +127,8 @@ impl<'p> FnBuilder<'_, 'p> {
                 register
             }
         };
-        match kind {
-            MessageKind::BatchAsk => {
+        match wanted {
+            Wanted::Futures => {
                 let inputs_ty = self.ty(&args[0].ty);
                 let inputs = self.operand(&args[0]);
                 let Ty::Adt(_, item) = &inputs_ty else { return };
@@ -125,21 +144,29 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.native_into("actor_batch_ask", &types, &values, &ret, dst);
                 self.done(inputs);
             }
-            MessageKind::Ask | MessageKind::Send => {
+            Wanted::Nothing | Wanted::Future | Wanted::Answer => {
                 let message_ty = Ty::Tuple(args.iter().map(|a| self.ty(&a.ty)).collect());
                 let message = self.temp(&message_ty);
                 self.push_all(&args.iter().collect::<Vec<_>>());
                 self.emit(Instr::Make { dst: message });
                 let mut values =
                     vec![(reference.register, actor_ty.clone()), (handler, Ty::INT), (message, message_ty.clone())];
-                if kind == MessageKind::Ask {
-                    let Ty::Adt(_, output) = &ret else { return };
+                let mut types = vec![actor_ty, message_ty];
+                let (name, ret) = match (wanted, &ret) {
+                    (Wanted::Answer, output) => {
+                        types.push(output.clone());
+                        ("actor_call", &ret)
+                    }
+                    (Wanted::Future, Ty::Adt(_, output)) => {
+                        types.push(output[0].clone());
+                        ("actor_ask", &ret)
+                    }
+                    _ => ("actor_send", &Ty::Unit),
+                };
+                if wanted != Wanted::Nothing {
                     values.push((timeout, Ty::Duration));
-                    let types = [actor_ty, message_ty, output[0].clone()];
-                    self.native_taking("actor_ask", &types, &values, &[2], &ret, dst);
-                } else {
-                    self.native_taking("actor_send", &[actor_ty, message_ty], &values, &[2], &Ty::Unit, dst);
                 }
+                self.native_taking(name, &types, &values, &[2], ret, dst);
                 self.recycle(message);
             }
         }

@@ -64,7 +64,7 @@ pub(super) fn choose(
     let max = batch.max_size as usize;
     let (mut n, mut n_rows, mut shape, mut complete) = (0, 0, None, stopping);
     for envelope in queue {
-        let rows = envelope.rows.as_ref();
+        let rows = envelope.rows();
         let (row, more) = (rows.map(|r| &r.shape), rows.and_then(|r| r.n).unwrap_or(1));
         let joins = envelope.handler == first.handler && shape.as_ref().is_none_or(|shape| *shape == row);
         if !joins || (n > 0 && n_rows + more > max) {
@@ -83,7 +83,7 @@ pub(super) fn choose(
         return Choice { n, later: None };
     }
     // Messages for a handler of batches are all stamped.
-    let until = first.sent.map(|sent| sent + Duration::from_nanos(batch.max_delay_ns as u64));
+    let until = first.sent().map(|sent| sent + Duration::from_nanos(batch.max_delay_ns as u64));
     if until.is_none_or(|until| now() >= until) { Choice { n, later: None } } else { Choice { n: 0, later: until } }
 }
 

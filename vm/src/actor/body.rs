@@ -1,12 +1,14 @@
 //! The life of an actor: hooks, handlers, and what a failure leads to.
 //!
-//! A turn goes on until the mailbox is empty, a handler waits, or the budget is spent. A message that fails leaves no
+//! A turn goes on until the mailbox is empty, a handler waits, or the budget is spent. A task that asks and waits for the
+//! answer may give an actor that has nothing to do its message itself and run it inside its own turn (`take_call`, `called`).
+//! A message that fails leaves no
 //! trace in the state as far as anybody can see it afterwards: `Resume`, `on_error`, `on_stop` and the parts of a split
 //! batch get the state from before it, of which a copy is kept (shared until it is written) only where one of them is
 //! there to see it.
 
 use super::batch;
-use super::cell::{ActorCell, Ended, Envelope, Message, Reply, Rows};
+use super::cell::{ActorCell, Ended, Envelope, Message, Reply, Rows, refused};
 use super::inbox::{Ready, Taken};
 use super::supervisor::Verdict;
 use crate::conc::tasks::Promise;
@@ -66,11 +68,17 @@ pub(crate) struct ActorBody {
     timer: Option<TimerKey>,
     /// For a profile.
     handling: Handling,
+    /// What the caller waits for instead of an answer.
+    promised: Option<Arc<Promise>>,
 }
 
 enum Doing {
     /// Nothing: the mailbox is next.
     Idle,
+    /// Nothing yet: this message is next, which did not come through the mailbox.
+    Called(Envelope),
+    /// Nothing: this answer waits for the caller. The actor still waits for a message, as before it was called.
+    Answered(Parcel),
     /// `on_start` runs.
     Start,
     /// A handler runs for one message, which is nearly always so.
@@ -81,6 +89,13 @@ enum Doing {
     Tell(After),
     /// `on_stop` runs; nothing more is taken.
     Stop,
+}
+
+/// What became of a message that was given to the actor directly.
+pub(crate) enum Called {
+    Answer(Parcel),
+    /// The handler waits, or has failed.
+    Promised(Arc<Promise>),
 }
 
 /// What follows a failure.
@@ -133,6 +148,7 @@ impl ActorBody {
             doing: Doing::Idle,
             timer: None,
             handling: Handling::default(),
+            promised: None,
         }
     }
 
@@ -152,6 +168,62 @@ impl ActorBody {
     /// It has begun and waits for its next message.
     pub fn is_idle(&self) -> bool {
         self.begin.is_none() && matches!(self.doing, Doing::Idle) && self.cell.inbox.is_empty()
+    }
+
+    /// Takes the message in `envelope`, whose reply is `Caller`, for the next turn; `called` is asked after it. `false`: it does
+    /// not wait for a message.
+    pub fn take_call(&mut self, envelope: &mut Option<Envelope>) -> bool {
+        // It has found its mailbox empty and parked. What has come in since then, and is about to wake it, comes next.
+        let waits =
+            self.begin.is_none() && matches!(self.doing, Doing::Idle) && self.ready.is_empty() && self.timer.is_none();
+        if waits
+            && !self.batches
+            && let Some(envelope) = envelope.take()
+        {
+            self.doing = Doing::Called(envelope);
+            return true;
+        }
+        false
+    }
+
+    pub fn called(&mut self) -> Called {
+        match std::mem::replace(&mut self.doing, Doing::Idle) {
+            Doing::Answered(answer) => Called::Answer(answer),
+            doing => {
+                self.doing = doing;
+                self.promise_caller();
+                Called::Promised(self.promised.take().unwrap_or_else(|| {
+                    let promise = Promise::ask(&self.cell, None);
+                    promise.fail(self.cell.gone());
+                    promise
+                }))
+            }
+        }
+    }
+
+    /// A message that was given directly cannot be answered in this turn: from now on it is an ask like others.
+    fn promise_caller(&mut self) {
+        let reply = match &mut self.doing {
+            Doing::Message(one) => &mut one.reply,
+            Doing::Called(envelope) => &mut envelope.reply,
+            _ => return,
+        };
+        if matches!(reply, Reply::Caller) {
+            let promise = Promise::ask(&self.cell, None);
+            *reply = Reply::Ask(promise.clone());
+            self.promised = Some(promise);
+        }
+    }
+
+    fn answer_caller(&mut self, value: Value) {
+        match Parcel::pack(value) {
+            Ok(answer) => self.doing = Doing::Answered(answer),
+            Err(_) => {
+                let promise = Promise::ask(&self.cell, None);
+                promise.fail(refused());
+                self.promised = Some(promise);
+            }
+        }
     }
 
     pub fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
@@ -182,25 +254,23 @@ impl ActorBody {
         }
         let mut budget = i64::from(cx.budget());
         loop {
+            if matches!(self.doing, Doing::Answered(_)) {
+                return self.park(machine, cx, budget, WaitReason::Mailbox);
+            }
             if self.cell.is_killed() {
                 return self.kill(machine);
             }
             if self.cell.take_restart() {
                 self.restart_by_order(machine);
             }
-            if matches!(self.doing, Doing::Idle) {
+            if matches!(self.doing, Doing::Idle | Doing::Called(_)) {
                 match self.next(machine, cx) {
                     Next::Begun => {}
                     Next::Again => {
                         budget -= MESSAGE_COST;
                         continue;
                     }
-                    Next::Park(reason) => {
-                        machine.give_back_stack();
-                        cx.set_spent(spent(cx, budget));
-                        cx.wait_for(reason, self.cell.id());
-                        return Outcome::Park;
-                    }
+                    Next::Park(reason) => return self.park(machine, cx, budget, reason),
                     Next::Yield => return Outcome::Yield,
                     Next::Ended => return Outcome::Done,
                 }
@@ -241,6 +311,13 @@ impl ActorBody {
                 }
             }
         }
+    }
+
+    fn park(&self, machine: &mut Machine, cx: &Context<'_, TaskBody>, budget: i64, reason: WaitReason) -> Outcome {
+        machine.give_back_stack();
+        cx.set_spent(spent(cx, budget));
+        cx.wait_for(reason, self.cell.id());
+        Outcome::Park
     }
 
     // --- beginning calls -------------------------------------------------------------------------------------------
@@ -299,6 +376,7 @@ impl ActorBody {
     }
 
     fn kill(&mut self, machine: &mut Machine) -> Outcome {
+        self.promise_caller();
         machine.abandon();
         let gave = std::mem::replace(&mut self.doing, Doing::Idle);
         self.close(Ended::Killed);
@@ -309,6 +387,7 @@ impl ActorBody {
 
     /// Ends after a panic in a turn: what is known of the state is not to be trusted.
     pub fn break_off(&mut self, machine: &mut Machine, error: Value) -> Outcome {
+        self.promise_caller();
         self.report(machine, &error, "");
         let doing = std::mem::replace(&mut self.doing, Doing::Idle);
         self.close(Parcel::pack(error).map_or(Ended::Stopped, Ended::Failed));
@@ -324,6 +403,7 @@ impl ActorBody {
         }
         let Some(first) = self.first.as_deref().cloned() else { return };
         machine.abandon();
+        self.promise_caller();
         let doing = std::mem::replace(&mut self.doing, Doing::Idle);
         let text = format!("actor {} was begun again by its supervisor", self.cell.name());
         doing.fail_open(&self.cell, || self.cell.refusal(&text));
@@ -334,6 +414,9 @@ impl ActorBody {
     /// The next message, or what else there is to do.
     fn next(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Next {
         let desc = self.cell.desc();
+        if let Doing::Called(envelope) = std::mem::replace(&mut self.doing, Doing::Idle) {
+            return self.begin_message(machine, &desc.handlers[envelope.handler as usize], envelope);
+        }
         let inbox = &self.cell.inbox;
         let taken = if self.batches {
             inbox.take(|queue, stopping| batch::choose(desc, queue, stopping, || cx.now()))
@@ -371,9 +454,9 @@ impl ActorBody {
             return Next::Again;
         }
         self.cell.n_in_flight.store(1, Relaxed);
-        machine.task().deadline = envelope.deadline;
-        self.handling = Handling::begin(machine.task(), self.cell.id(), handler, envelope.sent.into_iter());
-        self.doing = Doing::Message(One { handler, reply: envelope.reply, sent: envelope.sent });
+        machine.task().deadline = envelope.deadline();
+        self.handling = Handling::begin(machine.task(), self.cell.id(), handler, envelope.sent().into_iter());
+        self.doing = Doing::Message(One { handler, sent: envelope.sent(), reply: envelope.reply });
         let keep = self.has_witness();
         match envelope.message {
             Message::One(parcel) => self.call(machine, handler.func, [parcel.unpack()], keep),
@@ -389,10 +472,10 @@ impl ActorBody {
         let handler = &self.cell.desc().handlers[first.handler as usize];
         self.cell.n_in_flight.store(envelopes.len(), Relaxed);
         let items = envelopes.into_iter().map(|envelope| Item {
+            sent: envelope.sent(),
             input: envelope.message.unpack().pop(),
-            rows: envelope.rows,
+            rows: envelope.extra.and_then(|extra| extra.rows),
             reply: envelope.reply,
-            sent: envelope.sent,
         });
         let items: Vec<Item> = items.collect();
         let current = 0..items.len();
@@ -439,11 +522,16 @@ impl ActorBody {
 
     fn returned(&mut self, machine: &mut Machine, value: Value) -> Life {
         match std::mem::replace(&mut self.doing, Doing::Idle) {
-            Doing::Idle | Doing::Start => Life::GoesOn,
+            Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => Life::GoesOn,
             Doing::Tell(after) => self.after(machine, after),
             Doing::Stop => self.end(),
-            Doing::Message(one) => {
-                one.answer(&self.cell, value);
+            Doing::Message(One { reply, sent, .. }) => {
+                self.cell.count(sent.map(|sent| self.cell.now().saturating_duration_since(sent)), false);
+                self.cell.n_in_flight.store(0, Relaxed);
+                match reply {
+                    Reply::Caller => self.answer_caller(value),
+                    reply => reply.answer(value),
+                }
                 Life::GoesOn
             }
             Doing::Batch(job) => match job.answer(&self.cell, value) {
@@ -459,8 +547,9 @@ impl ActorBody {
 
     /// A call failed; the state is as before it, or nobody will look at it.
     fn failed(&mut self, machine: &mut Machine, error: Value) -> Life {
+        self.promise_caller();
         match std::mem::replace(&mut self.doing, Doing::Idle) {
-            Doing::Idle | Doing::Start => self.failure(machine, error, None),
+            Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => self.failure(machine, error, None),
             Doing::Tell(after) => {
                 self.report(machine, &error, "`on_error` of ");
                 self.after(machine, after)
@@ -622,19 +711,12 @@ impl Doing {
     fn fail_open(self, cell: &ActorCell, fault: impl Fn() -> Fault) {
         match self {
             Doing::Message(one) => one.reply.fail(fault()),
+            Doing::Called(envelope) => return envelope.reply.fail(fault()),
             // One that was answered does not change any more.
             Doing::Batch(job) => job.items.iter().for_each(|item| item.reply.fail(fault())),
-            Doing::Idle | Doing::Start | Doing::Tell(_) | Doing::Stop => return,
+            Doing::Idle | Doing::Answered(_) | Doing::Start | Doing::Tell(_) | Doing::Stop => return,
         }
         cell.n_in_flight.store(0, Relaxed);
-    }
-}
-
-impl One {
-    fn answer(self, cell: &ActorCell, value: Value) {
-        cell.count(self.sent.map(|sent| cell.now().saturating_duration_since(sent)), false);
-        cell.n_in_flight.store(0, Relaxed);
-        self.reply.answer(value);
     }
 }
 

@@ -87,11 +87,43 @@ pub(crate) struct Envelope {
     pub handler: u32,
     pub message: Message,
     pub reply: Reply,
-    /// `None`: not one of those whose latency is measured.
+    /// What most messages do without.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What only some messages carry.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// When it was sent, if it is one of those whose latency is measured.
     pub sent: Option<Instant>,
+    /// When its ask is given up.
     pub deadline: Option<Instant>,
     /// For a handler that joins tensors.
     pub rows: Option<Box<Rows>>,
+}
+
+// A mailbox is written by one core and read by another: a message is one cache line.
+const _: () = assert!(size_of::<Envelope>() <= 64);
+
+impl Extra {
+    pub fn boxed(self) -> Option<Box<Extra>> {
+        let is_needed = self.sent.is_some() || self.deadline.is_some() || self.rows.is_some();
+        is_needed.then(|| Box::new(self))
+    }
+}
+
+impl Envelope {
+    pub fn sent(&self) -> Option<Instant> {
+        self.extra.as_ref()?.sent
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.extra.as_ref()?.deadline
+    }
+
+    pub fn rows(&self) -> Option<&Rows> {
+        self.extra.as_ref()?.rows.as_deref()
+    }
 }
 
 /// How a tensor takes part in a batch.
@@ -115,6 +147,8 @@ pub(crate) enum Message {
 pub(crate) enum Reply {
     Nowhere,
     Ask(Arc<Promise>),
+    /// To the task whose turn the actor's turn is part of: the actor's body keeps the answer for it.
+    Caller,
     /// Number `.1` of a `batch_ask`.
     Item(Arc<BatchAnswer>, u32),
 }
@@ -153,7 +187,7 @@ impl Reply {
     /// Whether somebody still waits for the answer; a message nobody waits for is not worked on.
     pub fn is_wanted(&self) -> bool {
         match self {
-            Reply::Nowhere => true,
+            Reply::Nowhere | Reply::Caller => true,
             Reply::Ask(promise) => !promise.cell.is_done(),
             Reply::Item(all, _) => !all.promise.cell.is_done(),
         }
@@ -162,7 +196,7 @@ impl Reply {
     /// What it is answered through.
     pub fn promise(&self) -> Option<&Arc<Promise>> {
         match self {
-            Reply::Nowhere => None,
+            Reply::Nowhere | Reply::Caller => None,
             Reply::Ask(promise) => Some(promise),
             Reply::Item(all, _) => Some(&all.promise),
         }
@@ -171,7 +205,7 @@ impl Reply {
     /// The current heap pays for packing.
     pub fn answer(&self, value: Value) {
         match (self, Parcel::pack(value)) {
-            (Reply::Nowhere, _) => {}
+            (Reply::Nowhere | Reply::Caller, _) => {}
             (Reply::Item(all, i), Ok(parcel)) => all.put(*i as usize, parcel),
             (Reply::Ask(promise), Ok(parcel)) => promise.finish(Ok(parcel)),
             (_, Err(_)) => self.fail(refused()),
@@ -180,14 +214,14 @@ impl Reply {
 
     pub fn fail(&self, fault: Fault) {
         match self {
-            Reply::Nowhere => {}
+            Reply::Nowhere | Reply::Caller => {}
             Reply::Ask(promise) => promise.fail(fault),
             Reply::Item(all, _) => all.promise.fail(fault),
         }
     }
 }
 
-fn refused() -> Fault {
+pub(super) fn refused() -> Fault {
     Fault::value("the answer holds a value that cannot be copied and is still held by the actor")
 }
 
@@ -304,7 +338,12 @@ impl ActorCell {
         }
     }
 
-    /// The address of its task, when it has had a turn or is about to.
+    /// Its task, when it has had a turn or is about to.
+    pub(crate) fn task(&self) -> Option<&TaskRef<TaskBody>> {
+        self.task.get()
+    }
+
+    /// The address of its task.
     pub(crate) fn task_addr(&self) -> Option<usize> {
         self.task.get().map(TaskRef::addr)
     }

@@ -21,6 +21,6 @@ mod supervisor;
 
 pub(crate) mod natives;
 
-pub(crate) use body::ActorBody;
-pub(crate) use cell::ActorCell;
+pub(crate) use body::{ActorBody, Called};
+pub(crate) use cell::{ActorCell, Envelope};
 pub(crate) use circle::{Circles, Edge, wait_for};

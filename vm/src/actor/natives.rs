@@ -1,12 +1,12 @@
 //! Actors and supervisors as natives.
 
 use super::batch;
-use super::body::{ActorBody, Policy};
-use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Message, Reply};
+use super::body::{ActorBody, Called, Policy};
+use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Extra, Message, Reply};
 use super::inbox::{Overflow, Push};
 use super::supervisor::{Supervisor, SupervisorObj};
 use crate::conc::restart::Strategy;
-use crate::conc::tasks::{FutureObj, Me, Promise, pack, room_for_task};
+use crate::conc::tasks::{AwaitOne, FutureObj, Me, Promise, await_one, pack, room_for_task};
 use crate::conc::wait::{Entry, Fired, Waiter};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
@@ -26,6 +26,8 @@ pub(crate) const TABLE: &[NativeRow] = natives! {
     actor_ref_as "<A, I, O>(ActorRef<A>) -> ModelActorRef<I, O>";
     actor_monitor "<R>(R) -> Future<ExitReason>";
     actor_ask "<R, M, O>(R, Int, M, Duration) -> Future<O>" [suspends];
+    /// `await r.ask(x)` in one.
+    actor_call "<R, M, O>(R, Int, M, Duration) -> O" [suspends];
     actor_send "<R, M>(R, Int, M) -> ()" [suspends];
     actor_batch_ask "<R, I, O>(R, Int, Vec<I>, Duration) -> Future<Vec<O>>" [suspends];
     actor_stats "<R>(R) -> ModelStats";
@@ -255,7 +257,7 @@ fn handler_of(cx: &NativeCx<'_>, cell: &ActorCell) -> Result<(u32, &'static Hand
 }
 
 /// The message in argument 2, checked against what the handler takes.
-fn message(cx: &mut NativeCx<'_>) -> Result<Envelope, Fault> {
+fn message(cx: &mut NativeCx<'_>, reply: Reply, deadline: Option<Instant>) -> Result<Envelope, Fault> {
     let cell = actor(cx);
     let (number, handler) = handler_of(cx, cell)?;
     let given = cx.arg(2);
@@ -280,7 +282,7 @@ fn message(cx: &mut NativeCx<'_>) -> Result<Envelope, Fault> {
     // How long a batch may gather counts from when its first message was sent.
     let sent = if handler.batch.is_some() { Some(cell.now()) } else { cell.stamp() };
     let message = Message::pack(cx.take(2))?;
-    Ok(Envelope { handler: number, message, reply: Reply::Nowhere, sent, deadline: None, rows })
+    Ok(Envelope { handler: number, message, reply, extra: Extra { sent, deadline, rows }.boxed() })
 }
 
 /// When an ask with the timeout in argument `arg` (below zero: none) is given up: no later than the ask that the asking
@@ -325,7 +327,7 @@ fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<
     // Counted only if it has to wait.
     let me = cx.task.me().ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))?;
     let mut waiting = None;
-    if let Some(sent) = envelope.sent {
+    if let Some(sent) = envelope.sent() {
         crate::observe::sent(cx.task, cell.id(), sent);
     }
     let overloaded = |what: &str| {
@@ -360,7 +362,7 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let mut room = match cx.resumed::<Room>() {
         Some(room) => room,
         None => {
-            let envelope = message(cx)?;
+            let envelope = message(cx, Reply::Nowhere, None)?;
             match post(cx, actor(cx), envelope)? {
                 Sent::Done => return cx.return_unit(),
                 Sent::Waits(room) => Box::new(room),
@@ -379,43 +381,100 @@ struct Asking {
     room: Room,
 }
 
+/// An ask that is in the mailbox, or waits for room there.
+type Asked = Result<Arc<Promise>, Asking>;
+
+/// Puts the ask in `envelope` into the mailbox.
+fn ask(cx: &NativeCx<'_>, envelope: Envelope, deadline: Option<Instant>) -> Result<Asked, Fault> {
+    let promise = Promise::ask(actor(cx), deadline);
+    let envelope = Envelope { reply: Reply::Ask(promise.clone()), ..envelope };
+    match post(cx, actor(cx), envelope) {
+        Ok(Sent::Done) => Ok(Ok(promise)),
+        Ok(Sent::Waits(room)) => Ok(Err(Asking { promise, room })),
+        Err(fault) => {
+            // Ends the keeper of its deadline.
+            promise.cancel();
+            Err(fault)
+        }
+    }
+}
+
+impl Asking {
+    /// After a wake-up.
+    fn go_on(mut self) -> Asked {
+        if has_room(&mut self.room) || self.promise.cell.is_done() { Ok(self.promise.clone()) } else { Err(self) }
+    }
+
+    fn suspend(self, cx: &mut NativeCx<'_>) -> NativeResult {
+        cx.suspend(WaitReason::MailboxRoom, self.room.cell.id(), self)
+    }
+}
+
+/// Whether the handler answers with `output`.
+fn check_output(cx: &NativeCx<'_>, output: &'static TypeInfo) -> Result<(), Fault> {
+    let (_, handler) = handler_of(cx, actor(cx))?;
+    if Io::of(cx, handler).output.same_as(output) {
+        return Ok(());
+    }
+    Err(Fault::internal(format!("`{}` answers with another type", handler.name)))
+}
+
 fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
-    let mut asking = match cx.resumed::<Asking>() {
-        Some(asking) => *asking,
+    let asked = match cx.resumed::<Asking>() {
+        Some(asking) => asking.go_on(),
         None => {
-            let cell = actor(cx);
-            let (_, handler) = handler_of(cx, cell)?;
-            if !Io::of(cx, handler).output.same_as(cx.ret_type().opaque_arg(0)) {
-                return Err(Fault::internal(format!("`{}` answers with another type", handler.name)));
-            }
-            let deadline = deadline(cx, cell, 3);
-            let envelope = match message(cx) {
-                Ok(envelope) => envelope,
+            check_output(cx, cx.ret_type().opaque_arg(0))?;
+            let deadline = deadline(cx, actor(cx), 3);
+            match message(cx, Reply::Nowhere, deadline) {
+                Ok(envelope) => ask(cx, envelope, deadline)?,
                 // A message of a wrong shape fails its future alone.
                 Err(fault) if fault.kind() == Some(FaultKind::ShapeError) => {
                     let promise = Promise::ask(actor(cx), None);
                     promise.fail(fault);
-                    return cx.return_opaque(FutureObj::of(promise));
+                    Ok(promise)
                 }
                 Err(fault) => return Err(fault),
-            };
-            let promise = Promise::ask(actor(cx), deadline);
-            let envelope = Envelope { reply: Reply::Ask(promise.clone()), deadline, ..envelope };
-            match post(cx, actor(cx), envelope) {
-                Ok(Sent::Done) => return cx.return_opaque(FutureObj::of(promise)),
-                Ok(Sent::Waits(room)) => Asking { promise, room },
-                Err(fault) => {
-                    // Ends the keeper of its deadline.
-                    promise.cancel();
-                    return Err(fault);
-                }
             }
         }
     };
-    if has_room(&mut asking.room) || asking.promise.cell.is_done() {
-        return cx.return_opaque(FutureObj::of(asking.promise.clone()));
+    match asked {
+        Ok(promise) => cx.return_opaque(FutureObj::of(promise)),
+        Err(asking) => asking.suspend(cx),
     }
-    cx.suspend(WaitReason::MailboxRoom, asking.room.cell.id(), asking)
+}
+
+/// Asks and waits for the answer. Nobody else holds the future, so mostly there is none: an actor that has nothing to do
+/// answers within this turn.
+fn actor_call(cx: &mut NativeCx<'_>) -> NativeResult {
+    if let Some(wait) = cx.resumed::<AwaitOne>() {
+        return wait.go_on(cx);
+    }
+    let asked = match cx.resumed::<Asking>() {
+        Some(asking) => asking.go_on(),
+        None => {
+            check_output(cx, cx.ret_type())?;
+            let deadline = deadline(cx, actor(cx), 3);
+            let mut envelope = Some(message(cx, Reply::Caller, deadline)?);
+            // An actor that waits for another is an edge between the two, and a deadline is kept also while the handler works.
+            let called = match (deadline, &cx.task.actor) {
+                (None, None) => cx.task.call_actor(actor(cx), &mut envelope),
+                _ => None,
+            };
+            match (called, envelope) {
+                (Some(Called::Answer(answer)), _) => {
+                    let answer = answer.unpack();
+                    return cx.return_value(answer);
+                }
+                (Some(Called::Promised(promise)), _) => Ok(promise),
+                (None, Some(envelope)) => ask(cx, envelope, deadline)?,
+                (None, None) => return Err(Fault::internal("an actor took a message and had no turn")),
+            }
+        }
+    };
+    match asked {
+        Ok(promise) => await_one(cx, &promise, Some(FutureObj::of(promise.clone()))),
+        Err(asking) => asking.suspend(cx),
+    }
 }
 
 /// A `batch_ask` on its way into the mailbox.
@@ -499,7 +558,8 @@ fn begin_batch(cx: &mut NativeCx<'_>) -> Result<Option<BatchAsking>, Fault> {
             None => None,
         };
         let message = Message::One(pack(input)?);
-        left.push_back(Envelope { handler: number, message, reply: Reply::Item(all.clone(), i), sent, deadline, rows });
+        let extra = Extra { sent, deadline, rows }.boxed();
+        left.push_back(Envelope { handler: number, message, reply: Reply::Item(all.clone(), i), extra });
     }
     Ok(Some(BatchAsking { promise, left, cell, room: None }))
 }

@@ -390,11 +390,13 @@ pub(crate) static AWAIT: NativeRow = NativeRow {
 };
 
 /// A wait for one promise, without a time limit.
-struct AwaitOne {
+pub(crate) struct AwaitOne {
     promise: Arc<Promise>,
     me: Me,
     /// Of an actor's handler that waits for another actor's answer.
     _edge: Option<Edge>,
+    /// The only handle, where the program has none.
+    _future: Option<FutureObj>,
 }
 
 impl Drop for AwaitOne {
@@ -403,34 +405,46 @@ impl Drop for AwaitOne {
     }
 }
 
-fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
-    let wait = match cx.resumed::<AwaitOne>() {
-        Some(wait) => wait,
-        None => {
-            let promise = cx.opaque::<FutureObj>(0).promise();
-            if promise.cell.is_done() {
-                let result = promise.cell.take();
-                return answer(cx, result);
-            }
-            let edge = wait_for(cx.task, std::slice::from_ref(promise))?;
-            if promise.worker().is_some_and(|task| cx.task.lend_turn(task)) && promise.cell.is_done() {
-                let result = promise.cell.take();
-                return answer(cx, result);
-            }
-            let me = me(cx)?;
-            // One that is done by now is found by the look below.
-            let _ = promise.cell.watch(Watcher::Task(me.clone()));
-            Box::new(AwaitOne { promise: promise.clone(), me, _edge: edge })
+impl AwaitOne {
+    /// Its turn to look at the result.
+    pub(crate) fn go_on(self: Box<Self>, cx: &mut NativeCx<'_>) -> NativeResult {
+        if self.promise.cell.is_done() {
+            return deliver(cx, &self.promise);
         }
-    };
-    if wait.promise.cell.is_done() {
-        return deliver(cx, &wait.promise);
+        let (reason, detail) = match &self.promise.asked {
+            Some(actor) => (WaitReason::Ask, actor.id()),
+            None => (WaitReason::Future, self.promise.runner_id()),
+        };
+        cx.suspend_again(reason, detail, self)
     }
-    let (reason, detail) = match &wait.promise.asked {
-        Some(actor) => (WaitReason::Ask, actor.id()),
-        None => (WaitReason::Future, wait.promise.runner_id()),
-    };
-    cx.suspend_again(reason, detail, wait)
+}
+
+/// Answers with the result of `promise`, waits for it, or runs who makes it. `future`: the only handle on it.
+pub(crate) fn await_one(cx: &mut NativeCx<'_>, promise: &Arc<Promise>, future: Option<FutureObj>) -> NativeResult {
+    if !promise.cell.is_done() {
+        let edge = wait_for(cx.task, std::slice::from_ref(promise))?;
+        if !(promise.worker().is_some_and(|task| cx.task.lend_turn(task)) && promise.cell.is_done()) {
+            let me = me(cx)?;
+            // One that is done by now is found by the look that follows.
+            let _ = promise.cell.watch(Watcher::Task(me.clone()));
+            return Box::new(AwaitOne { promise: promise.clone(), me, _edge: edge, _future: future }).go_on(cx);
+        }
+    }
+    deliver(cx, promise)
+}
+
+fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
+    if let Some(wait) = cx.resumed::<AwaitOne>() {
+        return wait.go_on(cx);
+    }
+    let promise = cx.opaque::<FutureObj>(0).promise();
+    if promise.cell.is_done() {
+        // Not counted anew, as for a wait.
+        let result = promise.cell.take();
+        return answer(cx, result);
+    }
+    let promise = promise.clone();
+    await_one(cx, &promise, None)
 }
 
 pub(crate) const TABLE: &[NativeRow] = natives! {

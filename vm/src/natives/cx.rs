@@ -222,10 +222,16 @@ impl NativeCx<'_> {
 
     // --- suspending ----------------------------------------------------------------------------------------
 
-    /// The state given to `suspend`, when this call is the continuation of one.
+    /// The state given to `suspend`, when this call is the continuation of one with a `T`.
     #[inline]
     pub fn resumed<T: Any>(&mut self) -> Option<Box<T>> {
-        self.resume.take()?.downcast().ok()
+        match self.resume.take()?.downcast() {
+            Ok(state) => Some(state),
+            Err(other) => {
+                self.resume = Some(other);
+                None
+            }
+        }
     }
 
     /// Waits for a wake-up. The native is called again with the same arguments and finds `state` in `resumed`.

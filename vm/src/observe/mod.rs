@@ -69,6 +69,12 @@ pub(crate) fn is_recording() -> bool {
     MODE.load(Relaxed) & RECORD != 0
 }
 
+/// Whether anybody looks.
+#[inline]
+pub(crate) fn is_on() -> bool {
+    MODE.load(Relaxed) != 0
+}
+
 fn is_tracing() -> bool {
     MODE.load(Relaxed) & TRACE != 0
 }
