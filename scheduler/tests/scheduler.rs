@@ -467,3 +467,37 @@ fn under_a_seed_no_turn_is_lent() {
     );
     assert_eq!(outcome, RunOutcome::Done);
 }
+
+#[test]
+fn a_parked_task_is_run_within_a_turn_and_no_other() {
+    let scheduler = workers(1);
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&log);
+    let outcome = scheduler.run(
+        once(move |cx| {
+            let mut n = 0;
+            let task = cx.spawn(
+                turns(move |cx| {
+                    n += 1;
+                    seen.lock().push(n);
+                    cx.set_spent(n);
+                    cx.wait_for(WaitReason::Mailbox, 7);
+                    if n < 3 { Outcome::Park } else { Outcome::Done }
+                }),
+                (),
+            );
+            // Queued: it will have its turn by itself.
+            assert_eq!(cx.run_parked(&task, 10, |_| true, |_| ()), None);
+            assert_eq!(cx.run_next(task.addr(), 10), Some(1));
+            // Its body refuses: nothing has happened, and it still says what it waits for.
+            assert_eq!(cx.run_parked(&task, 10, |_| false, |_| ()), None);
+            assert_eq!(task.wait(), (WaitReason::Mailbox, 7));
+            assert_eq!(cx.run_parked(&task, 10, |_| true, |_| "looked"), Some((2, "looked")));
+            assert_eq!(cx.run_parked(&task, 10, |_| true, |_| "at the last"), Some((3, "at the last")));
+            assert!(task.is_done());
+            assert_eq!(cx.run_parked(&task, 10, |_| true, |_| ()), None);
+        }),
+        (),
+    );
+    assert_eq!((outcome, log.lock().clone()), (RunOutcome::Done, vec![1, 2, 3]));
+}

@@ -8,7 +8,7 @@
 //! there to see it.
 
 use super::batch;
-use super::cell::{ActorCell, Ended, Envelope, Message, Reply, Rows, refused};
+use super::cell::{ActorCell, Ended, Envelope, Extra, Message, Reply, Rows, refused};
 use super::inbox::{Ready, Taken};
 use super::supervisor::Verdict;
 use crate::conc::tasks::Promise;
@@ -48,15 +48,11 @@ pub(crate) struct ActorBody {
     cell: Arc<ActorCell>,
     /// The cell again, for the machine during a turn.
     lent: Option<Arc<ActorCell>>,
-    /// Of the ask that is worked on.
-    deadline: Option<Instant>,
     policy: Policy,
     /// One of its handlers answers batches.
     batches: bool,
     /// Messages taken out of the mailbox together.
     ready: Ready<Envelope>,
-    /// The state, until the first turn.
-    begin: Option<Box<Parcel>>,
     /// `None` while a call has it, and after one that failed with nobody to see the state.
     state: Option<Value>,
     /// What a restart begins with.
@@ -73,6 +69,8 @@ pub(crate) struct ActorBody {
 }
 
 enum Doing {
+    /// Nothing yet: this is the state to begin with.
+    Begin(Box<Parcel>),
     /// Nothing: the mailbox is next.
     Idle,
     /// Nothing yet: this message is next, which did not come through the mailbox.
@@ -110,7 +108,7 @@ enum After {
 struct One {
     handler: &'static HandlerDesc,
     reply: Reply,
-    sent: Option<Instant>,
+    extra: Option<Box<Extra>>,
 }
 
 /// Messages worked on together, or one that failed.
@@ -138,14 +136,12 @@ impl ActorBody {
             batches: cell.desc().handlers.iter().any(|handler| handler.batch.is_some()),
             cell,
             lent: None,
-            deadline: None,
             policy,
             ready: Ready::default(),
-            begin: Some(Box::new(state)),
             state: None,
             first: None,
             before: None,
-            doing: Doing::Idle,
+            doing: Doing::Begin(Box::new(state)),
             timer: None,
             handling: Handling::default(),
             promised: None,
@@ -167,15 +163,14 @@ impl ActorBody {
 
     /// It has begun and waits for its next message.
     pub fn is_idle(&self) -> bool {
-        self.begin.is_none() && matches!(self.doing, Doing::Idle) && self.cell.inbox.is_empty()
+        matches!(self.doing, Doing::Idle) && self.cell.inbox.is_empty()
     }
 
     /// Takes the message in `envelope`, whose reply is `Caller`, for the next turn; `called` is asked after it. `false`: it does
     /// not wait for a message.
     pub fn take_call(&mut self, envelope: &mut Option<Envelope>) -> bool {
         // It has found its mailbox empty and parked. What has come in since then, and is about to wake it, comes next.
-        let waits =
-            self.begin.is_none() && matches!(self.doing, Doing::Idle) && self.ready.is_empty() && self.timer.is_none();
+        let waits = matches!(self.doing, Doing::Idle) && self.ready.is_empty() && self.timer.is_none();
         if waits
             && !self.batches
             && let Some(envelope) = envelope.take()
@@ -229,22 +224,31 @@ impl ActorBody {
     pub fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
         // Not counted anew for every turn.
         machine.task().actor = self.lent.take().or_else(|| Some(self.cell.clone()));
-        machine.task().deadline = self.deadline;
+        machine.task().deadline = self.deadline();
         let outcome = self.work(machine, cx);
         if outcome == Outcome::Park {
             // Not only when half of the mailbox is free: what the handler waits for may be what such a sender does next.
             self.cell.inbox.let_in(&self.ready);
         }
-        self.deadline = machine.task().deadline.take();
         self.lent = machine.task().actor.take();
         outcome
     }
 
+    /// Of the ask that is worked on.
+    fn deadline(&self) -> Option<Instant> {
+        match &self.doing {
+            Doing::Message(one) => one.extra.as_ref()?.deadline,
+            _ => None,
+        }
+    }
+
     fn work(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
-        if let Some(state) = self.begin.take() {
+        if matches!(self.doing, Doing::Begin(_))
+            && let Doing::Begin(state) = std::mem::replace(&mut self.doing, Doing::Idle)
+        {
             self.cell.set_task(cx.task());
             let state = state.unpack();
-            if self.policy == Policy::Restart || self.cell.supervisor.is_some() {
+            if self.policy == Policy::Restart || self.cell.supervisor().is_some() {
                 self.first = Some(Box::new(state.clone()));
             }
             self.start(machine, state);
@@ -456,7 +460,7 @@ impl ActorBody {
         self.cell.n_in_flight.store(1, Relaxed);
         machine.task().deadline = envelope.deadline();
         self.handling = Handling::begin(machine.task(), self.cell.id(), handler, envelope.sent().into_iter());
-        self.doing = Doing::Message(One { handler, sent: envelope.sent(), reply: envelope.reply });
+        self.doing = Doing::Message(One { handler, reply: envelope.reply, extra: envelope.extra });
         let keep = self.has_witness();
         match envelope.message {
             Message::One(parcel) => self.call(machine, handler.func, [parcel.unpack()], keep),
@@ -470,7 +474,7 @@ impl ActorBody {
         envelopes.retain(|envelope| envelope.reply.is_wanted());
         let Some(first) = envelopes.first() else { return Next::Again };
         let handler = &self.cell.desc().handlers[first.handler as usize];
-        self.cell.n_in_flight.store(envelopes.len(), Relaxed);
+        self.cell.n_in_flight.store(envelopes.len() as u32, Relaxed);
         let items = envelopes.into_iter().map(|envelope| Item {
             sent: envelope.sent(),
             input: envelope.message.unpack().pop(),
@@ -522,10 +526,11 @@ impl ActorBody {
 
     fn returned(&mut self, machine: &mut Machine, value: Value) -> Life {
         match std::mem::replace(&mut self.doing, Doing::Idle) {
-            Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => Life::GoesOn,
+            Doing::Begin(_) | Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => Life::GoesOn,
             Doing::Tell(after) => self.after(machine, after),
             Doing::Stop => self.end(),
-            Doing::Message(One { reply, sent, .. }) => {
+            Doing::Message(One { reply, extra, .. }) => {
+                let sent = extra.and_then(|extra| extra.sent);
                 self.cell.count(sent.map(|sent| self.cell.now().saturating_duration_since(sent)), false);
                 self.cell.n_in_flight.store(0, Relaxed);
                 match reply {
@@ -549,7 +554,9 @@ impl ActorBody {
     fn failed(&mut self, machine: &mut Machine, error: Value) -> Life {
         self.promise_caller();
         match std::mem::replace(&mut self.doing, Doing::Idle) {
-            Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => self.failure(machine, error, None),
+            Doing::Begin(_) | Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => {
+                self.failure(machine, error, None)
+            }
             Doing::Tell(after) => {
                 self.report(machine, &error, "`on_error` of ");
                 self.after(machine, after)
@@ -596,10 +603,10 @@ impl ActorBody {
     fn failure(&mut self, machine: &mut Machine, error: Value, of: Option<Box<Job>>) -> Life {
         let text = summary(machine, &error);
         let starting = of.is_none();
-        let verdict = match &self.cell.supervisor {
+        let verdict = match self.cell.supervisor() {
             Some((supervisor, child)) => {
                 let now = self.cell.now();
-                Some((supervisor.clone(), supervisor.failed(*child, now)))
+                Some((supervisor.clone(), supervisor.failed(child, now)))
             }
             None => None,
         };
@@ -714,7 +721,7 @@ impl Doing {
             Doing::Called(envelope) => return envelope.reply.fail(fault()),
             // One that was answered does not change any more.
             Doing::Batch(job) => job.items.iter().for_each(|item| item.reply.fail(fault())),
-            Doing::Idle | Doing::Answered(_) | Doing::Start | Doing::Tell(_) | Doing::Stop => return,
+            Doing::Begin(_) | Doing::Idle | Doing::Answered(_) | Doing::Start | Doing::Tell(_) | Doing::Stop => return,
         }
         cell.n_in_flight.store(0, Relaxed);
     }
@@ -722,7 +729,8 @@ impl Doing {
 
 impl Job {
     fn failed(one: One, error: Value) -> Job {
-        let item = Item { input: None, rows: None, reply: one.reply, sent: one.sent };
+        let sent = one.extra.and_then(|extra| extra.sent);
+        let item = Item { input: None, rows: None, reply: one.reply, sent };
         Job { handler: one.handler, items: vec![item], current: 0..1, rest: Vec::new(), failed: vec![(0, error)] }
     }
 
@@ -736,7 +744,7 @@ impl Job {
         for item in items {
             cell.count(item.sent.map(|sent| now.saturating_duration_since(sent)), false);
         }
-        cell.n_in_flight.fetch_sub(items.len().min(cell.n_in_flight.load(Relaxed)), Relaxed);
+        cell.n_in_flight.fetch_sub((items.len() as u32).min(cell.n_in_flight.load(Relaxed)), Relaxed);
         for (item, answer) in items.iter().zip(answers) {
             item.reply.answer(answer);
         }
@@ -763,3 +771,6 @@ enum Next {
     Yield,
     Ended,
 }
+
+// A million actors may be parked.
+const _: () = assert!(size_of::<ActorBody>() <= 224 && size_of::<ActorCell>() <= 256);

@@ -15,9 +15,7 @@ use smallvec::{SmallVec, smallvec};
 use stark_bytecode::{ActorDesc, TypeDesc};
 use stark_scheduler::TaskRef;
 use std::borrow::Cow;
-use std::sync::atomic::{
-    AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
-};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -51,9 +49,7 @@ pub(crate) struct ActorCell {
     id: u64,
     pub(super) info: &'static TypeInfo,
     program: &'static Program,
-    /// As it was given; `None` for one without, which is called after its type and its number.
-    name: Option<Box<str>>,
-    pub(super) supervisor: Option<(Arc<Supervisor>, usize)>,
+    origin: Option<Box<Origin>>,
     /// `None` while nobody watches it and nothing has ended it.
     end: Mutex<Option<Box<End>>>,
     pub(super) stats: Mutex<ActorStats>,
@@ -62,7 +58,14 @@ pub(crate) struct ActorCell {
     /// Messages worked on. Beside the other figures, so that counting one needs no lock; written by its own worker alone.
     n_requests: AtomicU64,
     /// Messages being worked on.
-    pub(super) n_in_flight: AtomicUsize,
+    pub(super) n_in_flight: AtomicU32,
+}
+
+/// What most actors do without.
+struct Origin {
+    /// Empty: the actor is called after its type and its number.
+    name: Box<str>,
+    supervisor: Option<(Arc<Supervisor>, usize)>,
 }
 
 /// How an actor ended, for those who watch it.
@@ -259,7 +262,8 @@ impl ActorCell {
         let now = now(program);
         Arc::new(ActorCell {
             id,
-            name: (!config.name.is_empty()).then(|| config.name.into_boxed_str()),
+            origin: (!config.name.is_empty() || config.supervisor.is_some())
+                .then(|| Box::new(Origin { name: config.name.into_boxed_str(), supervisor: config.supervisor })),
             info,
             program,
             inbox: Inbox::new(config.capacity, config.overflow),
@@ -268,10 +272,9 @@ impl ActorCell {
             stats: Mutex::new(ActorStats::new(now)),
             n_requests: AtomicU64::new(0),
             n_sent: AtomicU32::new(0),
-            n_in_flight: AtomicUsize::new(0),
+            n_in_flight: AtomicU32::new(0),
             tensor_bytes: AtomicU64::new(0),
             end: Mutex::new(None),
-            supervisor: config.supervisor,
         })
     }
 
@@ -279,8 +282,17 @@ impl ActorCell {
         self.id
     }
 
+    /// The name it was given.
+    fn given_name(&self) -> Option<&str> {
+        self.origin.as_ref().map(|origin| &*origin.name).filter(|name| !name.is_empty())
+    }
+
+    pub(super) fn supervisor(&self) -> Option<(&Arc<Supervisor>, usize)> {
+        self.origin.as_ref()?.supervisor.as_ref().map(|(supervisor, child)| (supervisor, *child))
+    }
+
     pub fn name(&self) -> Cow<'_, str> {
-        match &self.name {
+        match self.given_name() {
             Some(name) => Cow::Borrowed(name),
             None => Cow::Owned(format!("{}#{}", self.info.name(), self.id)),
         }
@@ -453,15 +465,15 @@ impl ActorCell {
         for envelope in self.inbox.close(ready) {
             envelope.reply.fail(self.gone());
         }
-        if let Some(name) = self.name.as_deref() {
+        if let Some(name) = self.given_name() {
             let mut names = self.program.actors.lock();
             // Only its own entry: after it has ended the name may be another's.
             if names.get(name).is_some_and(|cell| std::ptr::eq(cell.as_ptr(), self)) {
                 names.remove(name);
             }
         }
-        if let Some((supervisor, child)) = &self.supervisor {
-            supervisor.forget(*child);
+        if let Some((supervisor, child)) = self.supervisor() {
+            supervisor.forget(child);
         }
     }
 

@@ -14,7 +14,7 @@
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -48,11 +48,11 @@ const BURST: usize = 64;
 
 /// While more are ready, so many are worked off until senders hear of the room: telling them costs a cache line that they use,
 /// too.
-const COARSE: usize = 16;
+const COARSE: u32 = 16;
 
 /// An actor that was behind by fewer messages than this gives the memory of its mailbox back when it waits. A guess: mailboxes
 /// of actors that nobody hurries are as good as free, and those of busy ones are not allocated again and again.
-const KEPT: usize = 32;
+const KEPT: u32 = 32;
 
 /// `M` is the message, `W` a task that waits for room, `P` what its waits bring elsewhere.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub struct Inbox<M, W, P> {
     capacity: usize,
     overflow: Overflow,
     /// Messages in the actor's `Ready`. Written by the actor alone: as it works them off there is room for others.
-    n_ready: AtomicUsize,
+    n_ready: AtomicU32,
     /// Senders may wait. Written under the lock; read without it by the actor alone, whose last visit came after the
     /// wait of every sender that there has been room for since.
     crowded: AtomicBool,
@@ -74,7 +74,7 @@ struct State<M, W> {
     /// Behind a pointer: most mailboxes are never full.
     senders: Option<Box<VecDeque<(Entry<W>, M)>>>,
     /// How many messages may still be sent past the senders that wait.
-    credit: usize,
+    credit: u32,
     phase: Phase,
     /// The actor has found nothing to do: the next message wakes it.
     is_awaited: bool,
@@ -87,9 +87,9 @@ struct State<M, W> {
 pub struct Ready<M> {
     queue: VecDeque<M>,
     /// When so many are left, it is time to see who waits for room.
-    half: usize,
+    half: u32,
     /// The most that were taken out together since the actor last waited.
-    peak: usize,
+    peak: u32,
 }
 
 impl<M> Default for Ready<M> {
@@ -99,6 +99,11 @@ impl<M> Default for Ready<M> {
 }
 
 impl<M> Ready<M> {
+    fn len(&self) -> u32 {
+        // They were in a mailbox, whose memory a program has not for more.
+        u32::try_from(self.queue.len()).unwrap_or(u32::MAX)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
@@ -160,7 +165,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             state: Mutex::new(state),
             capacity: capacity.max(1),
             overflow,
-            n_ready: AtomicUsize::new(0),
+            n_ready: AtomicU32::new(0),
             crowded: AtomicBool::new(false),
             marker: PhantomData,
         }
@@ -200,7 +205,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     #[inline]
     pub fn next(&self, ready: &mut Ready<M>) -> Taken<M> {
         let Some(message) = ready.queue.pop_front() else { return self.visit(ready) };
-        let n_ready = ready.queue.len();
+        let n_ready = ready.len();
         // A sender that waits for a place a little longer than it must loses nothing; one that is refused does.
         if n_ready < COARSE || n_ready.is_multiple_of(COARSE) || self.overflow == Overflow::Reject {
             self.n_ready.store(n_ready, Relaxed);
@@ -236,9 +241,9 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
                 // Where the oldest gives way to the newest, they stay within reach.
                 if !state.queue.is_empty() && self.overflow != Overflow::DropOldest {
                     std::mem::swap(&mut ready.queue, &mut state.queue);
-                    self.n_ready.store(ready.queue.len(), Relaxed);
-                    ready.half = ready.queue.len() / 2;
-                    ready.peak = ready.peak.max(ready.queue.len());
+                    self.n_ready.store(ready.len(), Relaxed);
+                    ready.half = ready.len() / 2;
+                    ready.peak = ready.peak.max(ready.len());
                 }
                 Taken::Message(message)
             }
@@ -281,7 +286,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         }
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
-        self.n_ready.store(ready.queue.len(), Relaxed);
+        self.n_ready.store(ready.len(), Relaxed);
         self.refill(&mut state, 1, &mut let_in);
         self.crowded.store(state.senders.is_some(), Relaxed);
         drop(state);
@@ -340,14 +345,18 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     /// Messages that wait, those without room included.
     pub fn len(&self) -> usize {
         let state = self.state.lock();
-        self.n_ready.load(Relaxed) + state.queue.len() + state.senders.as_ref().map_or(0, |senders| senders.len())
+        self.n_ready() + state.queue.len() + state.senders.as_ref().map_or(0, |senders| senders.len())
     }
 }
 
 impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
+    fn n_ready(&self) -> usize {
+        self.n_ready.load(Relaxed) as usize
+    }
+
     /// Places that are free.
     fn room(&self, state: &State<M, W>) -> usize {
-        self.capacity.saturating_sub(self.n_ready.load(Relaxed) + state.queue.len())
+        self.capacity.saturating_sub(self.n_ready() + state.queue.len())
     }
 
     fn choose(
@@ -397,7 +406,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         if state.senders.as_ref().is_some_and(|senders| senders.is_empty()) {
             state.senders = None;
         }
-        state.credit = self.room(state);
+        state.credit = u32::try_from(self.room(state)).unwrap_or(u32::MAX);
         state.is_credit_old = false;
         state.queue.len() > before
     }

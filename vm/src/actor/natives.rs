@@ -89,8 +89,8 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
         }
         names.insert(name, Arc::downgrade(&cell));
     }
-    if let Some((supervisor, child)) = &cell.supervisor {
-        supervisor.adopt(*child, &cell);
+    if let Some((supervisor, child)) = cell.supervisor() {
+        supervisor.adopt(child, &cell);
     }
     let body = ActorBody::new(cell.clone(), spawn.policy, state);
     let task = scheduler.spawn(TaskBody::actor(program, body), TaskShared::default());

@@ -77,41 +77,35 @@ fn too_much(cx: &NativeCx<'_>, channel: &Chan) -> Fault {
 /// A wait for one channel and nothing else, without a time limit: what nearly every `send` and `recv` that waits is.
 struct OneWait {
     channel: Arc<Chan>,
-    me: Me,
+    /// `None`: it is over.
+    me: Option<Me>,
     ticket: u64,
-    over: bool,
 }
 
 impl OneWait {
-    fn entry(&self) -> Entry<Me> {
-        Entry { task: self.me.clone(), ticket: self.ticket, arm: 0 }
-    }
-
     /// Begins one for the channel in the first argument, and keeps it in `begun`.
     fn instead(cx: &NativeCx<'_>, begun: &mut Option<Box<OneWait>>) -> Instead<Me> {
         let Ok(me) = me(cx) else { return Instead::Leave };
-        let wait =
-            begun.insert(Box::new(OneWait { channel: channel(cx, 0), ticket: me.point().open(), me, over: false }));
-        Instead::Wait(wait.entry())
+        let entry = Entry { ticket: me.point().open(), task: me.clone(), arm: 0 };
+        *begun = Some(Box::new(OneWait { channel: channel(cx, 0), ticket: entry.ticket, me: Some(me) }));
+        Instead::Wait(entry)
     }
 
     /// After a wake-up, which may mean nothing.
     fn take(&mut self) -> Option<Fired<Parcel>> {
-        let (_, fired) = self.me.point().take(self.ticket)?;
-        self.over = true;
+        let (_, fired) = self.me.as_ref()?.point().take(self.ticket)?;
+        self.me = None;
         Some(fired)
     }
 }
 
 impl Drop for OneWait {
     fn drop(&mut self) {
-        if self.over {
-            return;
-        }
-        match self.me.point().close(self.ticket) {
+        let Some(me) = self.me.take() else { return };
+        match me.point().close(self.ticket) {
             Some((_, Fired::Message(message))) => self.channel.give_back(message),
             Some(_) => {}
-            None => self.channel.forget(&self.entry()),
+            None => self.channel.forget(&Entry { task: me, ticket: self.ticket, arm: 0 }),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What an actor knows about its own work: `ref.get_stats()`.
 
+use smallvec::SmallVec;
 use std::time::{Duration, Instant};
 
 /// Latencies in buckets, four to a factor of two: a percentile is right within a seventh.
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 /// its usual ones at the front, since each hit moves a bucket a place forward.
 #[derive(Debug, Clone, Default)]
 struct Histogram {
-    buckets: Vec<Bucket>,
+    buckets: SmallVec<[Bucket; 2]>,
     total_us: f64,
 }
 
@@ -43,10 +44,7 @@ impl Histogram {
                 self.buckets[i].count = self.buckets[i].count.saturating_add(1);
                 self.buckets.swap(i, i.saturating_sub(1));
             }
-            None => {
-                self.buckets.reserve_exact(1);
-                self.buckets.push(Bucket { number, count: 1 });
-            }
+            None => self.buckets.push(Bucket { number, count: 1 }),
         }
         self.total_us += latency.as_secs_f64() * 1e6;
     }
