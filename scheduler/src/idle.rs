@@ -8,11 +8,12 @@
 //! looks for work once more. One of the two sees the other.
 //!
 //! One sleeper at a time, the keeper, sleeps no longer than the next timer.
+//! Checked by the models in `idle/models.rs`.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst, fence};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, fence};
 
 #[derive(Debug)]
 pub(crate) struct Idle {
@@ -68,7 +69,7 @@ impl Idle {
             n_sleeping: AtomicUsize::new(0),
             sleepers: Mutex::new(Sleepers::default()),
             quiet: Condvar::new(),
-            parkers: (0..n_workers).map(|_| Parker::default()).collect(),
+            parkers: (0..n_workers).map(|_| Parker::new()).collect(),
         }
     }
 
@@ -199,17 +200,21 @@ impl Idle {
 }
 
 /// A token and a place to wait for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Parker {
     token: Mutex<bool>,
     more: Condvar,
 }
 
 impl Parker {
+    fn new() -> Self {
+        Self { token: Mutex::new(false), more: Condvar::new() }
+    }
+
     fn park(&self) {
         let mut token = self.token.lock();
         while !*token {
-            self.more.wait(&mut token);
+            token = self.more.wait(token);
         }
         *token = false;
     }
@@ -217,7 +222,7 @@ impl Parker {
     fn park_for(&self, duration: Duration) {
         let mut token = self.token.lock();
         if !*token {
-            self.more.wait_for(&mut token, duration);
+            token = self.more.wait_for(token, duration);
         }
         *token = false;
     }
@@ -231,3 +236,6 @@ impl Parker {
         self.more.notify_one();
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use parking_lot::Mutex;
+use super::sync::Mutex;
 use smallvec::SmallVec;
 
 use super::wait::{Entry, Fired, Miss, Waiter, Weigh, meet};
