@@ -11,11 +11,13 @@
 //!
 //! A worker is asleep before its thread begins, and its thread begins when it is woken first: a program of one task has one
 //! thread for it, however many cores there are. Only the first worker's thread begins with the scheduler.
+//!
+//! Checked by the models in `idle/models.rs`.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst, fence};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, fence};
 
 #[derive(Debug)]
 pub(crate) struct Idle {
@@ -74,7 +76,7 @@ impl Idle {
             n_sleeping: AtomicUsize::new(stack.len()),
             sleepers: Mutex::new(Sleepers { stack, keeper: None }),
             quiet: Condvar::new(),
-            parkers: (0..n_workers).map(|_| Parker::default()).collect(),
+            parkers: (0..n_workers).map(|_| Parker::new()).collect(),
         }
     }
 
@@ -236,7 +238,6 @@ impl Idle {
 pub(crate) type Begin = Box<dyn FnMut() -> bool + Send>;
 
 /// A token and a place to wait for it.
-#[derive(Default)]
 struct Parker {
     state: Mutex<ParkerState>,
     more: Condvar,
@@ -256,10 +257,14 @@ impl std::fmt::Debug for Parker {
 }
 
 impl Parker {
+    fn new() -> Self {
+        Self { state: Mutex::new(ParkerState::default()), more: Condvar::new() }
+    }
+
     fn park(&self) {
         let mut state = self.state.lock();
         while !state.token {
-            self.more.wait(&mut state);
+            state = self.more.wait(state);
         }
         state.token = false;
     }
@@ -267,7 +272,7 @@ impl Parker {
     fn park_for(&self, duration: Duration) {
         let mut state = self.state.lock();
         if !state.token {
-            self.more.wait_for(&mut state, duration);
+            state = self.more.wait_for(state, duration);
         }
         state.token = false;
     }
@@ -295,3 +300,6 @@ impl Parker {
         self.more.notify_one();
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

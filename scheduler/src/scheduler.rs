@@ -142,7 +142,7 @@ impl<T: Task> Scheduler<T> {
                     _ => RunOutcome::Deadlock,
                 };
             }
-            core.idle.quiet.wait(&mut sleepers);
+            sleepers = core.idle.quiet.wait(sleepers);
         }
     }
 

@@ -1,7 +1,7 @@
 //! std or the model checker: the only place that chooses.
 //!
-//! `state` and `mailbox` are written against these names, so that `RUSTFLAGS="--cfg loom" cargo test` explores their
-//! interleavings. Everything else uses std and parking_lot directly.
+//! `state`, `mailbox`, `idle` and `timer` are written against these names, so that `RUSTFLAGS="--cfg loom" cargo test`
+//! explores their interleavings. Everything else uses std and parking_lot directly.
 #![allow(unsafe_code)]
 
 #[cfg(loom)]
@@ -10,15 +10,19 @@ pub(crate) use loom::{
     hint::spin_loop,
     sync::Arc,
     sync::Mutex as RawMutex,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8},
+    sync::MutexGuard,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, fence},
 };
 
 #[cfg(not(loom))]
 pub(crate) use std::{
     hint::spin_loop,
     sync::Arc,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, fence},
 };
+
+#[cfg(not(loom))]
+pub(crate) use parking_lot::MutexGuard;
 
 /// The one order of all `SeqCst` accesses. std's accesses have it by themselves; loom knows it of fences only and takes
 /// `SeqCst` accesses for `AcqRel` ones, so its models need a fence in each place that leans on that order.
@@ -44,7 +48,7 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// A lock for cold paths, with one interface under both.
+/// A lock, with one interface under both.
 #[derive(Debug)]
 pub(crate) struct Mutex<T> {
     #[cfg(not(loom))]
@@ -62,11 +66,65 @@ impl<T> Mutex<T> {
         Self { inner }
     }
 
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         #[cfg(not(loom))]
-        let mut guard = self.inner.lock();
+        return self.inner.lock();
         #[cfg(loom)]
-        let mut guard = self.inner.lock().expect("a model panicked under the lock");
-        f(&mut guard)
+        return self.inner.lock().expect("a model panicked under the lock");
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut self.lock())
+    }
+}
+
+/// A condition to wait for under a lock.
+#[derive(Debug)]
+pub(crate) struct Condvar {
+    #[cfg(not(loom))]
+    inner: parking_lot::Condvar,
+    #[cfg(loom)]
+    inner: loom::sync::Condvar,
+}
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        #[cfg(not(loom))]
+        let inner = parking_lot::Condvar::new();
+        #[cfg(loom)]
+        let inner = loom::sync::Condvar::new();
+        Self { inner }
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.inner.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.inner.notify_all();
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.inner.wait(&mut guard);
+        guard
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.inner.wait(guard).expect("a model panicked under the lock")
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) fn wait_for<'a, T>(&self, mut guard: MutexGuard<'a, T>, time: std::time::Duration) -> MutexGuard<'a, T> {
+        self.inner.wait_for(&mut guard, time);
+        guard
+    }
+
+    /// In a model all times are short.
+    #[cfg(loom)]
+    pub(crate) fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, _: std::time::Duration) -> MutexGuard<'a, T> {
+        guard
     }
 }

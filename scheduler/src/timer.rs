@@ -7,9 +7,9 @@
 //!
 //! Times are nanoseconds since the scheduler's epoch.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
-use parking_lot::Mutex;
+use crate::sync::{AtomicU64, Mutex};
 
 /// No deadline.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -207,7 +207,10 @@ impl<P> TimerHeap<P> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod models;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::rng::Rng;

@@ -57,6 +57,7 @@ fn crates_import_only_what_the_architecture_allows() {
         ("tools/fmt", &["stark-syntax"]),
         ("vm/profile", &[]),
         ("tools/prof", &["stark-profile"]),
+        ("tests/loom", &[]),
         (
             "vm",
             &[

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use parking_lot::{Mutex, MutexGuard};
+use super::sync::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use super::wait::{Entry, Fired, Miss, Waiter, Weigh, meet};

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use parking_lot::Mutex;
+use super::sync::Mutex;
 
 use super::wait::{Entry, Fired, Waiter};
 

@@ -2,6 +2,9 @@
 //!
 //! The bottom knows neither values nor the interpreter: `wait` (how a task waits for one of several things), `channel`,
 //! `broadcast`, `result` and `lock` (what it may wait for), `stats` and `restart` (what actors and supervisors count).
+//! `sync` swaps in the model checker for the first of these.
+
+mod sync;
 
 pub mod wait;
 

@@ -1,9 +1,9 @@
 //! The result of a task or an ask: set once, taken once, waited for by whoever holds the future.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 
-use parking_lot::Mutex;
+use super::sync::{AtomicBool, AtomicUsize, Mutex};
 use smallvec::SmallVec;
 
 use super::wait::{Entry, Fired, Waiter};

@@ -11,7 +11,7 @@
 //! Locks: a channel or cell is locked before a point, two points in the order of their addresses, and nothing else is
 //! locked under a point.
 
-use parking_lot::Mutex;
+use super::sync::Mutex;
 
 /// A task that can wait: a handle on it and the way to its point.
 pub trait Waiter<P>: Clone + PartialEq + Send {

@@ -1,0 +1,148 @@
+//! Every interleaving of adding work and going to sleep, up to three preemptions. A wake that is lost is a deadlock here.
+//! Run with `RUSTFLAGS="--cfg loom" cargo test --release -p stark-scheduler`.
+
+use super::Idle;
+use crate::sync::{Arc, AtomicBool, AtomicUsize};
+use crate::timer::{NEVER, Timers};
+use loom::thread;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+/// What is left to do, in the place of the queues.
+struct Pool {
+    idle: Idle,
+    work: AtomicUsize,
+    done: AtomicUsize,
+    stopping: AtomicBool,
+}
+
+impl Pool {
+    fn new(n_workers: usize) -> Arc<Pool> {
+        Arc::new(Pool {
+            idle: Idle::new(n_workers),
+            work: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    fn add(&self) {
+        self.work.fetch_add(1, SeqCst);
+        self.idle.notify_one();
+    }
+
+    fn take(&self) -> bool {
+        self.work.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok()
+    }
+
+    /// A worker's loop, which ends when `total` pieces of work were done.
+    fn work(&self, worker: usize, total: usize) {
+        // As in `Worker`: the first begins as a searcher, the others asleep.
+        let mut searching = worker == 0 || {
+            self.idle.parkers[worker].park();
+            self.idle.woken(worker)
+        };
+        while !self.stopping.load(SeqCst) {
+            if !searching {
+                searching = self.idle.begin_search();
+            }
+            if self.take() {
+                if std::mem::take(&mut searching) && self.idle.end_search() {
+                    self.idle.notify_one();
+                }
+                if self.done.fetch_add(1, SeqCst) + 1 == total {
+                    self.stopping.store(true, SeqCst);
+                    self.idle.wake_all();
+                }
+                continue;
+            }
+            let more = || self.work.load(SeqCst) > 0 || self.stopping.load(SeqCst);
+            searching = self.idle.park(worker, searching, || NEVER, more, |_| Duration::ZERO);
+        }
+    }
+}
+
+fn model(check: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(check);
+}
+
+#[test]
+fn work_that_is_added_while_the_only_worker_goes_to_sleep_is_done() {
+    model(|| {
+        let pool = Pool::new(1);
+        let worker = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.work(0, 2))
+        };
+        pool.add();
+        pool.add();
+        worker.join().unwrap();
+        assert_eq!(pool.done.load(SeqCst), 2);
+    });
+}
+
+#[test]
+fn of_two_workers_one_is_woken_for_each_piece() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(|| {
+        let pool = Pool::new(2);
+        let other = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.work(1, 2))
+        };
+        let adder = {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                pool.add();
+                pool.add();
+            })
+        };
+        pool.work(0, 2);
+        other.join().unwrap();
+        adder.join().unwrap();
+        assert_eq!(pool.done.load(SeqCst), 2);
+    });
+}
+
+#[test]
+fn who_waits_for_quiet_hears_of_the_last_one_that_falls_asleep() {
+    model(|| {
+        let pool = Pool::new(1);
+        let worker = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.work(0, 1))
+        };
+        let mut sleepers = pool.idle.lock();
+        while sleepers.n_asleep() < 1 {
+            sleepers = pool.idle.quiet.wait(sleepers);
+        }
+        drop(sleepers);
+        pool.add();
+        worker.join().unwrap();
+    });
+}
+
+/// A timer that a thread outside sets reaches a worker that has just gone to sleep without one.
+#[test]
+fn somebody_keeps_a_timer_that_was_set_from_outside() {
+    model(|| {
+        let (idle, timers) = (Arc::new(Idle::new(1)), Arc::new(Timers::new(1)));
+        let worker = {
+            let (idle, timers) = (idle.clone(), timers.clone());
+            thread::spawn(move || {
+                let (mut due, mut searching) = (Vec::new(), true);
+                while due.is_empty() {
+                    searching = idle.park(0, searching, || timers.next(), || false, |_| Duration::ZERO);
+                    timers.expire(5, &mut due);
+                }
+                due
+            })
+        };
+        timers.insert(0, 5, "due");
+        idle.keep_timer(5);
+        assert_eq!(worker.join().unwrap(), ["due"]);
+    });
+}
