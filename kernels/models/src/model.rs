@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stark_kernels::accelerator::Accelerator;
+use stark_kernels::cpu::arena::MemoryPlan;
 use stark_kernels::{DType, Tensor};
 
 use crate::error::ModelError;
@@ -11,6 +12,7 @@ use crate::exec::Observer;
 use crate::format::Beside;
 use crate::graph::Graph;
 use crate::mapped::FileBytes;
+use crate::memory::Plans;
 use crate::opt::{Pass, optimise};
 use crate::place::{fetch, place_constants, place_input};
 use crate::value::Value;
@@ -28,6 +30,7 @@ struct Loaded {
     imported: Imported,
     /// What it runs on beside the processor.
     accelerator: Option<Arc<dyn Accelerator>>,
+    plans: Plans,
 }
 
 /// What an importer makes of a file.
@@ -164,7 +167,7 @@ impl Model {
             let placed = place_constants(&mut imported.graph, accelerator);
             placed.map_err(|e| ModelError::Device { file: file.clone(), reason: e.to_string() })?;
         }
-        Ok(Model(Arc::new(Loaded { imported, file, accelerator })))
+        Ok(Model(Arc::new(Loaded { imported, file, accelerator, plans: Plans::default() })))
     }
 
     /// What the model runs on beside the processor.
@@ -266,6 +269,13 @@ impl Model {
         self.flatten(self.run_observed(given, exec::DEFAULT_STEP_BUDGET, Some(observer))?)
     }
 
+    /// Where the buffers of a run on `inputs` lie in one block of memory, once the model ran on such shapes.
+    pub fn memory_plan(&self, inputs: &[Tensor]) -> Option<Arc<MemoryPlan>> {
+        let given = inputs.iter().cloned().map(|t| Some(Value::Tensor(t)));
+        let given = given.chain(std::iter::repeat_with(|| None)).take(self.0.imported.inputs.len());
+        self.0.plans.of(&self.complete(given.collect()).ok()?)
+    }
+
     fn run(&self, given: Vec<Option<Value>>, step_budget: u64) -> Result<Value, ModelError> {
         self.run_observed(given, step_budget, None)
     }
@@ -276,6 +286,20 @@ impl Model {
         step_budget: u64,
         observer: Option<&'o mut Observer<'o>>,
     ) -> Result<Value, ModelError> {
+        let values = self.complete(given)?;
+        self.check(&values)?;
+        let (file, graph) = (&self.0.file, &self.0.imported.graph);
+        let Some(accelerator) = &self.0.accelerator else {
+            return self.0.plans.run(values, |values| exec::run(file, graph, values, step_budget, false, observer));
+        };
+        let failed = |reason: String| ModelError::Device { file: file.clone(), reason };
+        let placed = values.into_iter().map(|value| place_input(value, accelerator)).collect::<Result<_, _>>();
+        let values = placed.map_err(|e| failed(e.to_string()))?;
+        fetch(exec::run(file, graph, values, step_budget, true, observer)?).map_err(failed)
+    }
+
+    /// The inputs as the graph takes them, those that were left out among them.
+    fn complete(&self, given: Vec<Option<Value>>) -> Result<Vec<Value>, ModelError> {
         let first = given.iter().flatten().find_map(|value| match value {
             Value::Tensor(t) => Some(t.clone()),
             _ => None,
@@ -302,15 +326,7 @@ impl Model {
                 },
             });
         }
-        self.check(&values)?;
-        let (file, graph) = (&self.0.file, &self.0.imported.graph);
-        let Some(accelerator) = &self.0.accelerator else {
-            return exec::run(file, graph, values, step_budget, false, observer);
-        };
-        let failed = |reason: String| ModelError::Device { file: file.clone(), reason };
-        let placed = values.into_iter().map(|value| place_input(value, accelerator)).collect::<Result<_, _>>();
-        let values = placed.map_err(|e| failed(e.to_string()))?;
-        fetch(exec::run(file, graph, values, step_budget, true, observer)?).map_err(failed)
+        Ok(values)
     }
 
     /// Holds the values against what the file states about its inputs.

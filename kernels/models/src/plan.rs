@@ -1,11 +1,14 @@
-//! What a model does with memory and time on inputs of some shapes: one run, watched instruction by instruction.
+//! What a model does with memory and time on inputs of some shapes: one run, watched instruction by instruction, after
+//! another that warmed it up.
 //!
 //! Weights are not counted here, they are there anyway; what is counted are the storages of the tensors alive between the
 //! operators, each once however many views look at it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use stark_kernels::cpu::arena::MemoryPlan;
 use stark_kernels::{DType, Tensor};
 
 use crate::error::ModelError;
@@ -17,6 +20,8 @@ use crate::value::Value;
 #[derive(Debug, Default)]
 pub struct Plan {
     pub steps: Vec<Step>,
+    /// Where later runs on such inputs have their buffers.
+    pub memory: Option<Arc<MemoryPlan>>,
 }
 
 /// An operator that ran.
@@ -33,9 +38,10 @@ pub struct Step {
 }
 
 impl Plan {
-    /// Runs `model` once on `inputs`.
+    /// Runs `model` on `inputs`.
     pub fn of(model: &Model, inputs: &[Tensor]) -> Result<Plan, ModelError> {
-        let mut plan = Plan::default();
+        model.predict(inputs)?;
+        let mut plan = Plan { steps: Vec::new(), memory: model.memory_plan(inputs) };
         let weights: HashMap<usize, usize> = storages(&model.graph().consts);
         model.predict_observed(inputs, &mut |instr, slots, elapsed| {
             let Some(operator) = operator_of(instr) else { return };

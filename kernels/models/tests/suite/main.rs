@@ -3,6 +3,7 @@
 
 mod common;
 mod hostile;
+mod memory;
 mod onnx_models;
 mod onnx_nodes;
 mod outputs;

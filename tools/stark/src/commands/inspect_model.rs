@@ -12,12 +12,15 @@ use std::time::Duration;
 /// What else is asked for.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Runs a model once on zeros of this shape, to see memory and time: NAME=1x64, once an input whose shape the file leaves open
+    /// Runs a model on zeros of this shape, to see memory and time: NAME=1x64, once an input whose shape the file leaves open
     #[arg(long = "shape", value_name = "NAME=DIMS")]
     shapes: Vec<String>,
     /// Writes the graph that runs as Graphviz, as in `stark inspect m.pt --dot | dot -Tsvg`
     #[arg(long)]
     dot: bool,
+    /// Writes where the buffers of a run lie as an SVG: time to the right, places in memory upwards
+    #[arg(long, conflicts_with = "dot")]
+    memory: bool,
     /// Shows each operator of the run, in order, with its result, memory and time
     #[arg(long)]
     steps: bool,
@@ -29,6 +32,13 @@ pub fn show(path: &Path, options: &Options) -> Result<String, String> {
     if options.dot {
         let plan = plan(&model, &options.shapes)?;
         return Ok(dot(&path.display().to_string(), &model, plan.as_ref()));
+    }
+    if options.memory {
+        let plan = plan(&model, &options.shapes)?;
+        let plan =
+            plan.ok_or_else(|| format!("give the open shapes to see the memory of a run: {}", wanted(&model)))?;
+        let memory = plan.memory.ok_or("the buffers of this model have no fixed places")?;
+        return Ok(super::memory_picture::svg(&memory));
     }
     let mut out = format!("{}\n", path.display());
     for (what, rows) in [("input", model.inputs()), ("output", model.outputs().to_vec())] {
@@ -105,7 +115,14 @@ fn run(out: &mut String, plan: &Plan, steps: bool) {
         format!("{} in {} tensors at most, in step {at}, {}", bytes(peak.live_bytes), peak.n_live, peak.operator),
     );
     line(out, "", sparkline(plan));
-    line(out, "time", format!("{} the first time", time(plan.elapsed())));
+    if let Some(memory) = &plan.memory {
+        let blocks = memory.blocks();
+        let apart: usize = blocks.iter().filter(|block| block.offset.is_some()).map(|block| block.bytes).sum();
+        let n = blocks.iter().filter(|block| block.offset.is_some()).count();
+        let (whole, apart) = (bytes(memory.bytes()), bytes(apart));
+        line(out, "plan", format!("{n} buffers at fixed places in {whole}; each by itself they would take {apart}"));
+    }
+    line(out, "time", format!("{} in the second run", time(plan.elapsed())));
     if steps {
         line(out, "steps", format!("{:<44} {:<26} {:>10} {:>10}", "", "result", "memory", "time"));
         for (i, step) in plan.steps.iter().enumerate() {
@@ -306,7 +323,7 @@ fn grouped(n: usize) -> String {
     out
 }
 
-fn bytes(n: usize) -> String {
+pub fn bytes(n: usize) -> String {
     match n {
         0..1024 => format!("{n} B"),
         1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),

@@ -17,6 +17,7 @@ mod inspect_model;
 pub mod keygen;
 pub mod lsp;
 pub mod man;
+mod memory_picture;
 pub mod model;
 pub mod new;
 pub mod ps;
