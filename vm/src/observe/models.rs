@@ -10,14 +10,17 @@ use stark_profile::model::{Event, EventKind, ModelCall};
 use stark_profile::status::ModelStats;
 use std::time::Instant;
 
-/// Models run on the processor.
-pub(super) const DEVICE: &str = "cpu";
+/// Where a model runs, as `--device` takes it.
+fn device(model: &Model) -> &str {
+    model.accelerator().map_or("cpu", |accelerator| accelerator.name())
+}
 
-/// Models by file that are counted; the others go uncounted, so that a program that loads ever new files does not grow.
+/// Models by file and device that are counted; the others go uncounted, so that a program that loads ever new files does not grow.
 const MAX_MODELS: usize = 1000;
 
 struct Counted {
     file: String,
+    device: String,
     calls: u64,
     errors: u64,
     rows: u64,
@@ -52,7 +55,7 @@ pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<V
     let ops = if recorded { stark_models::observe::end() } else { Vec::new() };
     let dur = begun.elapsed().as_nanos() as u64;
     let rows = inputs.first().and_then(|input| input.shape().first()).map_or(1, |&n| n as u64);
-    count(model.file(), rows, dur, result.is_err());
+    count(model, rows, dur, result.is_err());
     if spans::is_on() {
         let task = cx.me().map_or(0, |me| me.id().0);
         spans::predicted(task, begun, model.file(), rows, result.is_err());
@@ -61,7 +64,7 @@ pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<V
         let (at, task) = (recorder::since_began(begun), cx.me().map_or(0, |me| me.id().0));
         let worker = cx.worker() as u32;
         let call = ModelCall { model: 0, at, dur, task, worker, rows, failed: result.is_err() };
-        recorder::call(model.file(), DEVICE, call, &ops);
+        recorder::call(model.file(), device(model), call, &ops);
         if is_tracing() {
             for op in &ops {
                 let (at, dur) = (recorder::since_began(op.begun), op.dur.as_nanos() as u64);
@@ -73,14 +76,16 @@ pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<V
     result
 }
 
-fn count(file: &str, rows: u64, dur: u64, failed: bool) {
+fn count(model: &Model, rows: u64, dur: u64, failed: bool) {
+    let (file, device) = (model.file(), device(model));
     let mut counted = COUNTED.lock();
-    let at = match counted.iter().position(|model| model.file == file) {
+    let at = match counted.iter().position(|model| model.file == file && model.device == device) {
         Some(at) => at,
         None if counted.len() == MAX_MODELS => return,
         None => {
             let latencies = histogram();
-            counted.push(Counted { file: file.to_string(), calls: 0, errors: 0, rows: 0, busy_ns: 0, latencies });
+            let (file, device) = (file.to_string(), device.to_string());
+            counted.push(Counted { file, device, calls: 0, errors: 0, rows: 0, busy_ns: 0, latencies });
             counted.len() - 1
         }
     };
@@ -95,7 +100,7 @@ fn count(file: &str, rows: u64, dur: u64, failed: bool) {
 pub(super) fn stats() -> Vec<ModelStats> {
     let stats = |model: &Counted| ModelStats {
         file: model.file.clone(),
-        device: DEVICE.to_string(),
+        device: model.device.clone(),
         calls: model.calls,
         errors: model.errors,
         rows: model.rows,
