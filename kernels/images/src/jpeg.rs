@@ -43,7 +43,19 @@ pub(crate) fn size(bytes: &[u8]) -> Result<(usize, usize), ImageError> {
 /// The pixels, and how many channels they have.
 pub(crate) fn decode(bytes: &[u8], header: &Header) -> Result<(Vec<u8>, usize), ImageError> {
     let mut file = Cursor::new(bytes);
-    read(&mut file, header).map_err(|why| broken(&file, &why))
+    let read = read(&mut file, header).map_err(|why| broken(&file, &why))?;
+    if !has_end(bytes) {
+        let at = bytes.len() as u64;
+        return Err(ImageError::Broken { format: Format::Jpeg, at, why: "it ends too early".to_string() });
+    }
+    Ok(read)
+}
+
+/// Whether the mark of the end stands behind the last mark of a scan. The decoder takes a file that was cut in its last rows for whole;
+/// neither mark can be in the data of a scan, and a preview in the head has its marks before those of the image.
+fn has_end(bytes: &[u8]) -> bool {
+    let last = |mark: [u8; 2]| bytes.windows(2).rposition(|pair| pair == mark);
+    last([0xff, 0xd9]) > last([0xff, 0xda])
 }
 
 fn read(file: &mut Cursor<&[u8]>, header: &Header) -> Result<(Vec<u8>, usize), DecodeErrors> {

@@ -120,6 +120,18 @@ fn a_device_computes_or_is_said_to_be_absent() {
     assert!(err.contains("is not `opencl` or `opencl:N`"), "{err}");
 }
 
+/// Inputs of zeros, of tiny values and of one sign among them: each chooses another scale and zero point.
+#[test]
+fn linear_layers_of_int8_give_pytorchs_results() {
+    let (model, cases) = (fixture("quantised_linear.pt"), fixture("quantised_linear.io.safetensors"));
+    for device in ["cpu", "reference"] {
+        let (status, out, err) =
+            stark(&["model", "verify", &model, &cases, "--atol", "1e-5", "--rtol", "1e-4", "--device", device]);
+        assert_eq!(status, Some(0), "{out}{err}");
+        assert!(out.contains("4 cases"), "{out}");
+    }
+}
+
 #[test]
 fn devices_are_listed() {
     let (status, out, _) = stark(&["devices"]);

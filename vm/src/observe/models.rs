@@ -11,7 +11,12 @@ use stark_profile::model::{Event, EventKind, ModelCall};
 use stark_profile::status::{DeviceStats, ModelStats};
 use std::time::Instant;
 
-/// Models by file that are counted; the others go uncounted, so that a program that loads ever new files does not grow.
+/// Where a model runs, as `--device` takes it.
+fn device(model: &Model) -> &str {
+    model.accelerator().map_or("cpu", |accelerator| accelerator.name())
+}
+
+/// Models by file and device that are counted; the others go uncounted, so that a program that loads ever new files does not grow.
 const MAX_MODELS: usize = 1000;
 
 struct Counted {
@@ -51,8 +56,7 @@ pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<V
     let ops = if recorded { stark_models::observe::end() } else { Vec::new() };
     let dur = begun.elapsed().as_nanos() as u64;
     let rows = inputs.first().and_then(|input| input.shape().first()).map_or(1, |&n| n as u64);
-    let device = model.accelerator().map_or("cpu", |accelerator| accelerator.name());
-    count(model.file(), device, rows, dur, result.is_err());
+    count(model, rows, dur, result.is_err());
     if spans::is_on() {
         let task = cx.me().map_or(0, |me| me.id().0);
         spans::predicted(task, begun, model.file(), rows, result.as_ref().err().map(ToString::to_string));
@@ -61,7 +65,7 @@ pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<V
         let (at, task) = (recorder::since_began(begun), cx.me().map_or(0, |me| me.id().0));
         let worker = cx.worker() as u32;
         let call = ModelCall { model: 0, at, dur, task, worker, rows, failed: result.is_err() };
-        recorder::call(model.file(), device, call, &ops);
+        recorder::call(model.file(), device(model), call, &ops);
         if is_tracing() {
             for op in &ops {
                 let (at, dur) = (recorder::since_began(op.begun), op.dur.as_nanos() as u64);
@@ -73,7 +77,8 @@ pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<V
     result
 }
 
-fn count(file: &str, device: &str, rows: u64, dur: u64, failed: bool) {
+fn count(model: &Model, rows: u64, dur: u64, failed: bool) {
+    let (file, device) = (model.file(), device(model));
     let mut counted = COUNTED.lock();
     let at = match counted.iter().position(|model| model.file == file && model.device == device) {
         Some(at) => at,

@@ -9,6 +9,7 @@
 pub(crate) mod args;
 pub(crate) mod math;
 pub(crate) mod nn;
+pub(crate) mod quant;
 pub(crate) mod rest;
 pub(crate) mod scalar;
 mod table;

@@ -384,6 +384,23 @@ pub fn lstm(a: &Args<'_>) -> OpResult {
     Value::tuple(std::iter::once(out).chain(last).map(Value::Tensor).collect())
 }
 
+/// Layers of Elman's kind: one activation, no gates.
+fn rnn(a: &Args<'_>, activation: fn(&Tensor) -> stark_kernels::Result<Tensor>) -> OpResult {
+    let layers = Recurrent::read(a)?;
+    let states = [a.tensor(1)?.into_owned()];
+    let step = |x: &Tensor, h: &Tensor, _: &[Tensor]| Ok(vec![activation(&k::add(x, h)?)?]);
+    let (out, last) = layers.run(&*a.tensor(0)?, &states, step).map_err(say)?;
+    Value::tuple(std::iter::once(out).chain(last).map(Value::Tensor).collect())
+}
+
+pub fn rnn_tanh(a: &Args<'_>) -> OpResult {
+    rnn(a, k::tanh)
+}
+
+pub fn rnn_relu(a: &Args<'_>) -> OpResult {
+    rnn(a, k::relu)
+}
+
 pub fn gru(a: &Args<'_>) -> OpResult {
     let layers = Recurrent::read(a)?;
     let states = [a.tensor(1)?.into_owned()];

@@ -3,7 +3,7 @@
 
 use super::Default::*;
 use super::Traits::{Effect, Picks, Pure};
-use super::{ArgRow, Args, OpResult, OpRow, math, nn, rest, scalar, tensor, window};
+use super::{ArgRow, Args, OpResult, OpRow, math, nn, quant, rest, scalar, tensor, window};
 
 macro_rules! default {
     () => {
@@ -264,6 +264,8 @@ rows! {
     "torch.dot"(self, tensor) Pure nn::matmul;
     "torch.addmm"(self, mat1, mat2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
     "torch.baddbmm"(self, batch1, batch2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
+    "ops.quantized.linear_dynamic"(x, packed, reduce_range = Bool(false)) Pure |a| quant::linear_dynamic(a, false);
+    "ops.quantized.linear_relu_dynamic"(x, packed, reduce_range = Bool(false)) Pure |a| quant::linear_dynamic(a, true);
     "torch.linear"(input, weight, bias = None) Pure nn::linear;
     "torch.einsum"(equation, operands) Pure |a| crate::onnx::einsum(a, 1, 0);
 
@@ -322,6 +324,8 @@ rows! {
     "torch._native_multi_head_attention"(query, key, value, embed_dim, num_head, qkv_weight, qkv_bias, proj_weight, proj_bias, mask = None, need_weights = Bool(true), average_attn_weights = Bool(true), mask_type = None) Picks nn::native_attention;
     "torch.lstm"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::lstm;
     "torch.gru"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::gru;
+    "torch.rnn_tanh"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::rnn_tanh;
+    "torch.rnn_relu"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::rnn_relu;
     "torch.gru_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::gru_cell;
     "torch.lstm_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::lstm_cell;
 }

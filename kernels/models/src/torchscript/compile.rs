@@ -270,6 +270,11 @@ impl<'a> Compiler<'a> {
         let state = if in_constants { &mut self.constants } else { &mut self.data };
         let cv = match state.pickle.node(id) {
             Node::Object { .. } if in_constants => return self.refuse("a constant is an object"),
+            // Of PyTorch's own classes, those of packed weights, the state is all there is.
+            Node::Object { class, state: Some(state) } if class.starts_with("__torch__.torch.classes.") => {
+                let state = *state;
+                self.nested(|this| this.from_state(in_constants, state))?
+            }
             Node::Object { .. } => Cv::Object(id),
             Node::Tuple(items) => {
                 let items = items.clone();
@@ -278,9 +283,9 @@ impl<'a> Compiler<'a> {
                 self.tuple(items, None)?
             }
             _ => match state.value(id)? {
-                Some(value @ (Value::Tensor(_) | Value::Complex(_) | Value::List(_) | Value::Dict(_))) => {
-                    Cv::Const(self.constant(value))
-                }
+                Some(
+                    value @ (Value::Tensor(_) | Value::Complex(_) | Value::List(_) | Value::Dict(_) | Value::Tuple(_)),
+                ) => Cv::Const(self.constant(value)),
                 Some(value) => Cv::Plain(value),
                 None => return self.refuse("a list of modules is used as a value"),
             },

@@ -96,9 +96,11 @@ impl<'a> State<'a> {
         Ok(Some(out))
     }
 
+    /// A quantised tensor is its whole numbers, their scale and their zero point.
     fn tensor(&mut self, tensor: &TensorRef) -> Result<Value, ModelError> {
-        if tensor.quantised.is_some() {
-            return Err(self.storage_error(&tensor.storage, "quantised tensors (int8) are not supported".into()));
+        if let Some((scale, zero)) = tensor.quantised {
+            let plain = self.tensor(&TensorRef { quantised: None, ..tensor.clone() })?;
+            return Value::tuple(vec![plain, Value::Float(scale), Value::Int(zero)]).map_err(|e| self.refuse(e));
         }
         let whole = match self.storages.get(&tensor.storage.key) {
             Some(whole) => whole.clone(),
@@ -153,7 +155,7 @@ impl<'a> State<'a> {
             StorageType::I64 => DType::I64,
             StorageType::I32 => DType::I32,
             StorageType::I16 => DType::I16,
-            StorageType::I8 => DType::I8,
+            StorageType::I8 | StorageType::QI8 => DType::I8,
             StorageType::U8 => DType::U8,
             StorageType::Bool => DType::Bool,
             StorageType::C64 => {
@@ -162,7 +164,6 @@ impl<'a> State<'a> {
                 };
                 return Ok(Value::Complex(Arc::new((flat(&part(0), DType::F32)?, flat(&part(4), DType::F32)?))));
             }
-            StorageType::QI8 => return Err(self.storage_error(storage, "quantised storage is not supported".into())),
         };
         Ok(Value::Tensor(flat(bytes, dtype)?))
     }
