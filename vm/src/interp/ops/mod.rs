@@ -89,7 +89,7 @@ unsafe fn fault(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, fa
 
 /// A build that does not count (the feature `uncounted`) tells what counting costs. Nothing ends a turn there: it is for
 /// that figure of the benchmarks alone.
-const COUNTS: bool = !cfg!(feature = "uncounted");
+pub(crate) const COUNTS: bool = !cfg!(feature = "uncounted");
 
 /// Whether a call or a backward jump ends the turn.
 #[inline(always)]
