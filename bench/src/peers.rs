@@ -36,6 +36,9 @@ pub enum Outcome {
     Failed(String),
 }
 
+/// STARK without machine code.
+pub const INTERPRETED: &str = "STARK --jit off";
+
 /// Of these the whole process counts, from a compiled file where there is one.
 const STARTS: &[&str] = &["hello"];
 /// A start takes milliseconds: the median of so many is one figure.
@@ -63,9 +66,19 @@ pub fn all(stark: &Path, home: &Path) -> Vec<Peer> {
             only: None,
         },
         Peer {
+            name: INTERPRETED,
+            command: Shown(stark.to_path_buf()),
+            args: &["run", "--jit", "off"],
+            ext: "stark",
+            folder: home.join("programs"),
+            build: Some(build_stark),
+            only: Some(crate::goals::SINGLE),
+        },
+        Peer {
             name: "STARK uncounted",
             command: Shown(stark.to_path_buf()),
-            args: &["run", "--uncounted"],
+            // What runs long is found where budgets end, and here none does.
+            args: &["run", "--uncounted", "--jit", "always"],
             ext: "stark",
             folder: home.join("programs"),
             build: Some(build_stark),

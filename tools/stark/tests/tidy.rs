@@ -91,6 +91,7 @@ fn unsafe_code_stays_in_its_rooms() {
         "vm/src/heap/",
         "vm/src/structural/mod.rs",
         "vm/src/interp/",
+        "vm/src/jit/",
         "scheduler/src/",
         "kernels/src/cpu/",
         "kernels/models/src/mapped.rs",

@@ -1,5 +1,6 @@
 //! Cranelift, set up for this machine.
 
+use super::Stats;
 use super::layout::VecLayout;
 use super::memory::Memory;
 use super::plan::Plan;
@@ -21,6 +22,7 @@ pub(super) struct Compiler {
     frontend: FunctionBuilderContext,
     vec: VecLayout,
     memory: Memory,
+    pub stats: Stats,
 }
 
 impl Compiler {
@@ -48,7 +50,14 @@ impl Compiler {
         let mut memory = Memory::default();
         // Asked once: where the system refuses, functions would be compiled in vain.
         memory.publish(&[0xc3])?;
-        Ok(Compiler { isa, context: Context::new(), frontend: FunctionBuilderContext::new(), vec, memory })
+        Ok(Compiler {
+            isa,
+            context: Context::new(),
+            frontend: FunctionBuilderContext::new(),
+            vec,
+            memory,
+            stats: Stats::default(),
+        })
     }
 
     /// Forgets what a compilation that failed has left.
@@ -71,6 +80,8 @@ impl Compiler {
             return None;
         }
         let address = self.memory.publish(code).ok()?;
+        self.stats.functions += 1;
+        self.stats.bytes += code.len();
         // SAFETY: the code was made with the signature that `Run` states, and is never freed or changed.
         let run = unsafe { std::mem::transmute::<*const u8, Run>(address) };
         Some((run, plan.entries))

@@ -38,6 +38,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering::*};
+use std::sync::mpsc::{self, Sender};
+use std::time::{Duration, Instant};
 
 /// Whether functions become machine code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -88,14 +90,16 @@ fn is(jit: Jit) -> bool {
 }
 
 /// Heat at which a function is compiled. A guess: two turns' worth of reductions, a fifth of a millisecond in the
-/// interpreter, where compiling takes one.
+/// interpreter, where compiling takes some.
 const HOT: u32 = 20_000;
 /// What it counts for to be seen where a budget of 10,000 was spent.
 const SEEN: u32 = 10_000;
 /// What a call from machine code counts for, which is left for it.
 const CALLED: u32 = 400;
-/// It is not compiled: it cannot be, or nothing can.
-const NEVER: u32 = u32::MAX;
+/// It waits for being compiled.
+const QUEUED: u32 = u32::MAX - 1;
+/// It was compiled, or cannot be.
+const DONE: u32 = u32::MAX;
 
 /// What a function knows of its machine code.
 #[derive(Default)]
@@ -117,9 +121,25 @@ pub(crate) struct Code {
 
 const NO_ENTRY: u16 = u16::MAX;
 
+/// What was compiled since the process began.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    pub functions: usize,
+    pub bytes: usize,
+    pub time: Duration,
+}
+
+/// What was compiled since the process began.
+pub fn stats() -> Stats {
+    match COMPILER.get() {
+        Some(Ok(compiler)) => compiler.lock().stats,
+        _ => Stats::default(),
+    }
+}
+
 static COMPILER: OnceLock<Result<Mutex<compiler::Compiler>, String>> = OnceLock::new();
 
-/// Made when the first function is hot: programs that end before never pay for it.
+/// Made when the first function is compiled: programs that end before never pay for it.
 fn compiler() -> &'static Result<Mutex<compiler::Compiler>, String> {
     COMPILER.get_or_init(|| compiler::Compiler::new().map(Mutex::new))
 }
@@ -142,36 +162,53 @@ pub(crate) fn seen(machine: &mut Machine) {
 
 fn heat(func: &'static Func, space: &'static CodeSpace, by: u32) {
     let heat = func.native.heat.load(Relaxed);
-    if heat == NEVER {
+    if heat >= QUEUED {
         return;
     }
-    // Lost counts of other workers do not matter.
-    let heat = (heat + by).min(HOT);
-    func.native.heat.store(heat, Relaxed);
-    if heat == HOT {
-        compile(func, space);
+    let hotter = if heat + by < HOT { heat + by } else { QUEUED };
+    // When another worker was faster its count stands, and this one is lost: it does not matter.
+    let is_ours = func.native.heat.compare_exchange(heat, hotter, Relaxed, Relaxed).is_ok();
+    if hotter == QUEUED
+        && is_ours
+        && let Some(queue) = queue()
+    {
+        // The thread ends with the process.
+        let _ = queue.send((func, space));
     }
 }
 
-/// Compiles `func` if it can be and nobody is about to.
+/// To the thread that compiles: no worker, whose tasks would wait, ever does. `None` when the system gives no thread.
+fn queue() -> Option<&'static Sender<(&'static Func, &'static CodeSpace)>> {
+    type Queue = OnceLock<Option<Sender<(&'static Func, &'static CodeSpace)>>>;
+    static QUEUE: Queue = OnceLock::new();
+    let begin = || {
+        let (sender, hot) = mpsc::channel();
+        let compile_all = move || {
+            for (func, space) in hot {
+                compile(func, space);
+            }
+        };
+        std::thread::Builder::new().name("stark-jit".into()).spawn(compile_all).ok().map(|_| sender)
+    };
+    QUEUE.get_or_init(begin).as_ref()
+}
+
+/// Compiles `func`, unless that was tried before.
 #[cold]
 #[inline(never)]
 fn compile(func: &'static Func, space: &'static CodeSpace) -> Option<&'static Code> {
-    let Ok(compiler) = compiler() else {
-        func.native.heat.store(NEVER, Relaxed);
-        return None;
-    };
-    // Another worker compiles: this one goes on in the interpreter and asks again.
-    let mut compiler = compiler.try_lock()?;
-    if func.native.heat.load(Relaxed) == NEVER {
+    let compiler = compiler().as_ref().ok()?;
+    let mut compiler = compiler.lock();
+    if func.native.heat.swap(DONE, Relaxed) == DONE {
         return code_of(func);
     }
+    let began = Instant::now();
     let compiled = panics::catch(|| compiler.compile(func, space));
+    compiler.stats.time += began.elapsed();
     if compiled.is_err() {
         // A bug: the function stays in the interpreter, and the next is compiled by a compiler in a known state.
         compiler.reset();
     }
-    func.native.heat.store(NEVER, Relaxed);
     let (run, entry_pcs) = compiled.ok().flatten()?;
     let code = func.code();
     let mut entries = vec![NO_ENTRY; code.words.len()];

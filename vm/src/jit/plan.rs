@@ -169,7 +169,10 @@ impl Plan {
             let is_stop = match self.how[pc] {
                 How::Step => true,
                 How::Leave => !is_inside,
-                _ => matches!(code[pc], Instr::Call { .. } | Instr::VecPush { .. }),
+                _ => {
+                    use Instr::*;
+                    matches!(code[pc], Call { .. } | CallClosure { .. } | CallDyn { .. } | VecPush { .. })
+                }
             };
             if is_stop {
                 is_entry[pc + 1] = true;
@@ -322,6 +325,7 @@ fn how(func: &Func, space: &CodeSpace, instr: &Instr) -> How {
         EqFloat { .. } | NeFloat { .. } | LtFloat { .. } | LeFloat { .. } | NotBool { .. } => How::Inline,
         Jump { .. } | JumpIf { .. } | JumpIfNot { .. } | ReturnScalar { .. } | ReturnRef { .. } => How::Inline,
         Arg { .. } | ArgCopy { .. } | ArgMove { .. } | Call { .. } => How::Inline,
+        CallClosure { .. } | CallDyn { .. } => How::Inline,
         TakeBack { dst, out } => {
             let boxes = matches!(func.registers[dst.index()].desc, TypeDesc::Dyn { .. }) && func.hidden.is_some();
             if boxes && out.index() == 0 { How::Step } else { How::Inline }
@@ -334,7 +338,7 @@ fn how(func: &Func, space: &CodeSpace, instr: &Instr) -> How {
             let is_bare = !info.is_ref || info.layout(variant.0).types.is_empty();
             if is_bare { How::Inline } else { How::Step }
         }
-        Throw { .. } | Rethrow { .. } | CallClosure { .. } | CallDyn { .. } => How::Leave,
+        Throw { .. } | Rethrow { .. } => How::Leave,
         // Chains are dealt with whole.
         AtReg { .. } | AtField { .. } | AtPayload { .. } | AtIndex { .. } | AtKey { .. } => How::Leave,
         LoadAt { .. } | StoreAt { .. } | TakeAt { .. } => How::Leave,

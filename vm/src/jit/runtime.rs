@@ -5,11 +5,13 @@
 
 use super::{CALLED, NO_ENTRY, code_of, compile, heat, original};
 use crate::heap;
+use crate::heap::object::{ClosureObj, DynObj};
 use crate::interp::{Exit, HANDLERS, Machine, Op, first_word, op_of, save};
-use crate::load::Func;
+use crate::load::{BoundMethod, Func};
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Bytes of the native stack that calls of compiled functions may take on a thread, in all. The rest of a thread's two
 /// megabytes is for natives, and for tasks that run inside another's turn.
@@ -20,7 +22,7 @@ pub(super) const LEFT: i64 = i64::MIN;
 pub(super) const LEFT_BELOW: i64 = -1 << 30;
 
 /// Machine code of a function: of which frame, with how much budget, from which of its entries on.
-pub(super) type Run = unsafe extern "sysv64" fn(m: *mut Machine, regs: *mut u64, budget: i64, entry: u64) -> Back;
+pub(super) type Run = unsafe extern "C" fn(m: *mut Machine, regs: *mut u64, budget: i64, entry: u64) -> Back;
 
 /// What a function came back with: the budget, or `LEFT`, and its result.
 #[repr(C)]
@@ -161,7 +163,7 @@ unsafe fn guarded<R>(m: *mut Machine, work: impl FnOnce() -> R) -> Option<R> {
 }
 
 /// Does the instruction whose first word, `word`, is just before `ip`. 0 when it is done; else the code must be left.
-pub(super) unsafe extern "sysv64" fn step(
+pub(super) unsafe extern "C" fn step(
     m: *mut Machine,
     ip: *const u64,
     regs: *mut u64,
@@ -184,14 +186,84 @@ pub(super) unsafe extern "sysv64" fn step(
     }
 }
 
+/// Whether machine code may call `func` with the frame at `callee`: the address of its machine code, and its link and nulls
+/// are in place; else 0, and nothing has changed.
+unsafe fn prepare(m: *mut Machine, callee: *mut u64, func: &'static Func) -> usize {
+    // SAFETY: the callers' promise; the frame's end was compared with the stack's.
+    unsafe {
+        let address = func.native.address.load(Relaxed);
+        if address == 0 {
+            heat(func, (*m).code, CALLED);
+            return 0;
+        }
+        if callee.wrapping_add(func.frame_size) > (*m).stack_end {
+            return 0;
+        }
+        *callee.sub(3) = std::ptr::from_ref(func) as u64;
+        for slot in func.zero.clone() {
+            *callee.add(slot) = 0;
+        }
+        address
+    }
+}
+
+/// Prepares a call of `closure` whose arguments are in place. 0 when the interpreter must make it.
+pub(super) unsafe extern "C" fn closure(m: *mut Machine, callee: *mut u64, closure: *const ClosureObj) -> usize {
+    // SAFETY: machine code calls this at a `call_closure`, with the closure that is in its register.
+    unsafe {
+        let func: &'static Func = (&(*m).code.funcs)[(*closure).func as usize];
+        let address = prepare(m, callee, func);
+        if address != 0 {
+            let first = func.params().len() - func.captures.len();
+            for (i, (&bits, ty)) in (&(*closure).captures).iter().zip((*closure).types).enumerate() {
+                if ty.is_ref {
+                    heap::retain(bits);
+                }
+                *callee.add(first + i) = bits;
+            }
+        }
+        address
+    }
+}
+
+/// Prepares a call of `method` of the dynamic value at `callee`, which is taken out of its box; its type goes to `hidden` if
+/// it is put back later. 0 when the interpreter must make the call.
+pub(super) unsafe extern "C" fn dynamic(
+    m: *mut Machine,
+    callee: *mut u64,
+    method: *const BoundMethod,
+    hidden: *mut u64,
+) -> usize {
+    // SAFETY: machine code calls this at a `call_dyn`, with the arguments in place.
+    unsafe {
+        let object = *callee as *mut DynObj;
+        let inner = (*object).inner;
+        let Some(func) = (*method).find(inner.id) else { return 0 };
+        let address = prepare(m, callee, func);
+        if address != 0 {
+            let value = (*object).value;
+            if inner.is_ref {
+                heap::retain(value);
+            }
+            // At most the box is freed, for which no code of others runs: the value has another owner.
+            heap::release(object as u64);
+            *callee = value;
+            if (&(*method).inout).first() == Some(&0) {
+                *hidden = std::ptr::from_ref(inner) as u64;
+            }
+        }
+        address
+    }
+}
+
 /// Frees the object at `bits`, whose last owner this is. 0 when it is done; else the code must be left.
-pub(super) unsafe extern "sysv64" fn free(m: *mut Machine, bits: u64) -> u64 {
+pub(super) unsafe extern "C" fn free(m: *mut Machine, bits: u64) -> u64 {
     // SAFETY: machine code has taken the slot out of the frame.
     u64::from(unsafe { guarded(m, || heap::release(bits)) }.is_none())
 }
 
 /// Drops the references of a frame that is left, but for register `keep`. 0 when it is done; else the code must be left.
-pub(super) unsafe extern "sysv64" fn drop_frame(m: *mut Machine, regs: *mut u64, func: *const Func, keep: u64) -> u64 {
+pub(super) unsafe extern "C" fn drop_frame(m: *mut Machine, regs: *mut u64, func: *const Func, keep: u64) -> u64 {
     // SAFETY: machine code calls this with the frame of `func`.
     unsafe {
         let dropped = guarded(m, || {

@@ -70,7 +70,7 @@ pub(super) fn decode(func: &'static Func, space: &'static CodeSpace, module: &Mo
     let mut words = decoder.words;
     super::fuse::fuse(func, space, &mut words, &decoder.starts, &is_target);
     Ok(FuncCode {
-        first_op: op_of(words[0]),
+        first_op: words.first().map_or(Op::copy, |&word| op_of(word)),
         words: words.into_iter().map(AtomicU64::new).collect(),
         starts: decoder.starts.into(),
     })

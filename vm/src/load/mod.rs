@@ -265,7 +265,7 @@ fn load_behind(
         if code.words.len() > i32::MAX as usize {
             return Err(LoadError::FunctionTooLarge { name: func.def.name.clone(), n_words: code.words.len() });
         }
-        func.entry.store(code.words[0].as_ptr(), Relaxed);
+        func.entry.store(code.words.as_ptr().cast_mut().cast(), Relaxed);
         // A fresh function: nobody has set it.
         let _ = func.code.set(code);
         jit::loaded(func);

@@ -151,6 +151,9 @@ fn run(args: &Args) -> Result<i32, i32> {
     }
     if args.stats {
         eprintln!("stats: {} values copied because they were changed while shared", stark_vm::copies_on_write());
+        let jit = stark_vm::jit::stats();
+        let ms = jit.time.as_secs_f64() * 1000.0;
+        eprintln!("stats: {} functions compiled to {} bytes of machine code in {ms:.1} ms", jit.functions, jit.bytes);
         for line in stark_vm::mapped_functions() {
             eprintln!("stats: parallel_tensor_map of {line}");
         }

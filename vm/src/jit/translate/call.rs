@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::load::LINK;
+use stark_bytecode::MethodId;
+
+const _: () = assert!(LINK == 3, "the link's slots are written one by one");
 
 impl Translator<'_> {
     pub(super) fn calling(&mut self, pc: usize, instr: Instr) {
@@ -33,48 +36,91 @@ impl Translator<'_> {
                 self.set_ref(pc, dst, bits);
             }
             Call { dst, func } => self.call_func(pc, dst, self.space.funcs[func.index()]),
+            CallClosure { dst, closure } => self.call_closure(pc, dst, closure),
+            CallDyn { dst, method } => self.call_dyn(pc, dst, method),
             ReturnScalar { src } => self.return_value(pc, src, None),
             ReturnRef { src } => self.return_value(pc, src, Some(src)),
-            _ => unreachable!("no call: {instr:?}"),
+            _ => self.object(pc, instr),
         }
     }
 
-    /// Into the callee's machine code, on the native stack. Left to the interpreter when there is none, when the budget is
-    /// spent, and when one of the stacks is full.
+    /// Into the callee's machine code. Left to the interpreter when there is none, when the budget is spent, and when one of
+    /// the stacks is full.
     fn call_func(&mut self, pc: usize, dst: Reg, callee: &'static Func) {
-        let budget = self.builder.use_var(self.budget);
-        let is_spent = self.builder.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, budget, 0);
-        self.exit_if(is_spent, pc);
+        self.may_call(pc);
         let known = self.address(callee.native.address.as_ptr());
         let address = self.builder.ins().load(I64, MemFlagsData::trusted(), known, 0);
         let is_none = self.is_eq(address, 0);
         self.exit_if(is_none, pc);
-        let out = self.out(0);
-        let frame = self.builder.ins().iadd_imm_s(self.regs, out as i64 * 8);
+        let (out, frame) = (self.out(0), self.callee_frame());
         let end = self.builder.ins().iadd_imm_s(frame, callee.frame_size as i64 * 8);
         let stack_end = self.builder.ins().load(I64, MemFlagsData::trusted(), self.m, layout::STACK_END);
         let is_full = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, stack_end);
         self.exit_if(is_full, pc);
-        let here = self.builder.ins().get_stack_pointer(I64);
-        let native_end = self.builder.ins().load(I64, MemFlagsData::trusted(), self.m, layout::NATIVE_END);
-        let is_deep = self.builder.ins().icmp(IntCC::UnsignedLessThan, here, native_end);
-        self.exit_if(is_deep, pc);
-
-        // The link, as the interpreter's call writes it: whoever looks at the calls under way finds it.
-        let words = [
-            self.address(std::ptr::from_ref(callee)),
-            self.int_const(out as i64),
-            self.address(self.func.address_of(pc).wrapping_add(2)),
-        ];
-        for (i, word) in words.into_iter().enumerate() {
-            self.set_slot(out - LINK + i, word);
-        }
+        let callee_address = self.address(std::ptr::from_ref(callee));
+        self.set_slot(out - LINK, callee_address);
         let null = self.int_const(0);
         for slot in callee.zero.clone() {
             self.set_slot(out + slot, null);
         }
+        self.enter(pc, dst, address, frame);
+    }
+
+    /// As `call_func`, of the closure in a register.
+    fn call_closure(&mut self, pc: usize, dst: Reg, closure: Reg) {
+        self.may_call(pc);
+        let closure = self.slot(closure.index());
+        let frame = self.callee_frame();
+        let address = self.call(runtime::closure as *const u8, &[self.m, frame, closure]);
+        self.enter_if_some(pc, dst, address, frame);
+    }
+
+    /// As `call_func`, of what implements a method for the dynamic value in the first outgoing slot.
+    fn call_dyn(&mut self, pc: usize, dst: Reg, method: MethodId) {
+        self.may_call(pc);
+        let method = self.address(std::ptr::from_ref(self.space.methods[method.index()]));
+        let frame = self.callee_frame();
+        let hidden = self.func.hidden.expect("functions with dynamic calls have it");
+        let hidden = self.builder.ins().iadd_imm_s(self.regs, hidden as i64 * 8);
+        let address = self.call(runtime::dynamic as *const u8, &[self.m, frame, method, hidden]);
+        self.enter_if_some(pc, dst, address, frame);
+    }
+
+    fn enter_if_some(&mut self, pc: usize, dst: Reg, address: Value, frame: Value) {
+        let is_none = self.is_eq(address, 0);
+        self.exit_if(is_none, pc);
+        self.enter(pc, dst, address, frame);
+    }
+
+    /// The callee's registers: the outgoing area.
+    fn callee_frame(&mut self) -> Value {
+        let offset = self.out(0) as i64 * 8;
+        self.builder.ins().iadd_imm_s(self.regs, offset)
+    }
+
+    /// Leaves when the budget is spent or the native stack is full.
+    fn may_call(&mut self, pc: usize) {
+        let budget = self.builder.use_var(self.budget);
+        let is_spent = self.builder.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, budget, 0);
+        self.exit_if(is_spent, pc);
+        let here = self.builder.ins().get_stack_pointer(I64);
+        let native_end = self.builder.ins().load(I64, MemFlagsData::trusted(), self.m, layout::NATIVE_END);
+        let is_deep = self.builder.ins().icmp(IntCC::UnsignedLessThan, here, native_end);
+        self.exit_if(is_deep, pc);
+    }
+
+    /// Calls the machine code at `address`, whose function is in its frame's link, with the arguments and nulls in place.
+    fn enter(&mut self, pc: usize, dst: Reg, address: Value, frame: Value) {
+        // The rest of the link, as the interpreter writes it: whoever looks at the calls under way finds it.
+        let out = self.out(0);
+        let distance = self.int_const(out as i64);
+        self.set_slot(out - 2, distance);
+        let back = self.address(self.func.address_of(pc).wrapping_add(2));
+        self.set_slot(out - 1, back);
+        let budget = self.builder.use_var(self.budget);
         let rest = self.builder.ins().iadd_imm_s(budget, -1);
-        let call = self.builder.ins().call_indirect(self.run_sig, address, &[self.m, frame, rest, null]);
+        let entry = self.int_const(0);
+        let call = self.builder.ins().call_indirect(self.run_sig, address, &[self.m, frame, rest, entry]);
         let [rest, value] = *self.builder.inst_results(call) else { unreachable!("two results") };
         let has_left = self.builder.ins().icmp_imm_s(IntCC::SignedLessThan, rest, runtime::LEFT_BELOW);
         let unwind = self.unwind(pc);
@@ -96,7 +142,7 @@ impl Translator<'_> {
             let func = self.address(std::ptr::from_ref(self.func));
             let keep = self.int_const(keep.map_or(i64::MAX, |reg| i64::from(reg.0)));
             let args = [self.m, self.regs, func, keep];
-            let left = self.call(self.drop_sig, runtime::drop_frame as *const u8, &args);
+            let left = self.call(runtime::drop_frame as *const u8, &args);
             let unwind = self.unwind(pc);
             self.branch_off(left, unwind);
         } else {

@@ -59,8 +59,8 @@ pub(super) fn translate(
     let [m, regs, budget_in, entry] = *builder.block_params(first) else { unreachable!("four parameters") };
     let budget = builder.declare_var(I64);
     builder.def_var(budget, budget_in);
-    let mut sig = |n_params, n_returns| builder.import_signature(signature(CallConv::SystemV, n_params, n_returns));
-    let (run_sig, step_sig, free_sig, drop_sig) = (sig(4, 2), sig(5, 1), sig(2, 1), sig(4, 1));
+    let run_sig = builder.import_signature(run_signature(CallConv::SystemV));
+    let sigs = [0, 1, 2, 3, 4, 5].map(|n| builder.import_signature(signature(CallConv::SystemV, n, 1)));
     let vars = func.registers.iter().map(|info| {
         let is_float = matches!(info.desc, TypeDesc::Number(kind) if kind.is_float());
         (!info.is_ref).then(|| builder.declare_var(if is_float { F64 } else { I64 }))
@@ -83,9 +83,7 @@ pub(super) fn translate(
         object,
         items,
         run_sig,
-        step_sig,
-        free_sig,
-        drop_sig,
+        sigs,
     };
     translator.entries(entry);
     translator.code();
@@ -121,9 +119,8 @@ struct Translator<'a> {
     object: MemFlagsData,
     items: MemFlagsData,
     run_sig: SigRef,
-    step_sig: SigRef,
-    free_sig: SigRef,
-    drop_sig: SigRef,
+    /// Of the functions in `runtime`, by the number of their parameters.
+    sigs: [SigRef; 6],
 }
 
 impl Translator<'_> {
@@ -374,7 +371,7 @@ impl Translator<'_> {
         let budget = self.builder.use_var(self.budget);
         let ip = self.address(self.func.address_of(pc).wrapping_add(1));
         let word = self.int_const(word as i64);
-        let left = self.call(self.step_sig, runtime::step as *const u8, &[self.m, ip, self.regs, budget, word]);
+        let left = self.call(runtime::step as *const u8, &[self.m, ip, self.regs, budget, word]);
         let unwind = self.unwind(pc);
         self.branch_off(left, unwind);
         for operand in operands() {
@@ -385,9 +382,9 @@ impl Translator<'_> {
     }
 
     /// Calls one of the functions in `runtime`.
-    fn call(&mut self, sig: SigRef, function: *const u8, args: &[Value]) -> Value {
+    fn call(&mut self, function: *const u8, args: &[Value]) -> Value {
         let function = self.address(function);
-        let call = self.builder.ins().call_indirect(sig, function, args);
+        let call = self.builder.ins().call_indirect(self.sigs[args.len()], function, args);
         self.builder.inst_results(call)[0]
     }
 
@@ -397,28 +394,8 @@ impl Translator<'_> {
             Jump { to } => self.jump(pc, to.index(), None),
             JumpIf { cond, to } => self.jump(pc, to.index(), Some((cond, true))),
             JumpIfNot { cond, to } => self.jump(pc, to.index(), Some((cond, false))),
-            ReturnScalar { .. }
-            | ReturnRef { .. }
-            | Arg { .. }
-            | ArgCopy { .. }
-            | ArgMove { .. }
-            | Call { .. }
-            | TakeBack { .. } => self.calling(pc, instr),
-            Copy { .. } | LoadImm { .. } | LoadScalar { .. } | CallNative { .. } => self.number(pc, instr),
-            CopyRef { .. }
-            | MoveRef { .. }
-            | DropRef { .. }
-            | LoadStr { .. }
-            | LoadBytes { .. }
-            | MakeVariant { .. }
-            | GetField { .. }
-            | GetTag { .. }
-            | GetPayload { .. }
-            | VecLen { .. }
-            | VecGet { .. }
-            | VecSet { .. }
-            | VecPush { .. } => self.object(pc, instr),
-            _ => self.number(pc, instr),
+            // Calls, else references, else numbers.
+            _ => self.calling(pc, instr),
         }
     }
 
@@ -448,6 +425,9 @@ impl Translator<'_> {
 
     /// Takes one from the budget, or leaves. A jump that runs as one with the comparison before it is left before that.
     fn spend(&mut self, pc: usize) {
+        if !self.space.counts {
+            return;
+        }
         let pc = if self.plan.is_second[pc] { pc - 1 } else { pc };
         let budget = self.builder.use_var(self.budget);
         let is_spent = self.builder.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, budget, 0);

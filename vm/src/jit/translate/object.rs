@@ -65,7 +65,7 @@ impl Translator<'_> {
         self.builder.ins().jump(done, &[]);
 
         self.builder.switch_to_block(last);
-        let left = self.call(self.free_sig, runtime::free as *const u8, &[self.m, bits]);
+        let left = self.call(runtime::free as *const u8, &[self.m, bits]);
         let unwind = self.unwind(pc);
         self.builder.ins().brif(left, unwind, &[], done, &[]);
         self.builder.switch_to_block(done);
@@ -160,7 +160,7 @@ impl Translator<'_> {
                 self.store(pc, src, self.items, item, 0);
             }
             VecPush { vec, src } => self.push(pc, vec, src),
-            _ => unreachable!("no reference: {instr:?}"),
+            _ => self.number(pc, instr),
         }
     }
 
