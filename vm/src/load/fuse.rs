@@ -75,7 +75,7 @@ pub(crate) fn alone(op: Op) -> Op {
     match op {
         Op::imm_lt_int_jump_if_not => Op::load_imm,
         Op::tag_jump_if_not => Op::get_tag,
-        Op::step_lt_int_jump_back_if | Op::add_int_imm_arg => Op::add_int_imm,
+        Op::step_lt_int_jump_back_if | Op::step_lt_int_jump_uncounted_if | Op::add_int_imm_arg => Op::add_int_imm,
         Op::mul_float_mul | Op::mul_float_add | Op::mul_float_sub => Op::mul_float,
         Op::vec_get_field => Op::vec_get_ref,
         Op::join_texts => Op::make_vec,
