@@ -485,7 +485,8 @@ mod tests {
             Level::Portable => &[],
         };
         for rows in 1..=MAX_ROWS {
-            for (depth, runs) in [(1, &[0][..]), (4, &[0, 5][..]), (9, &[0][..]), (64, &[3, 70, 200][..]), (5, &[][..])] {
+            for (depth, runs) in [(1, &[0][..]), (4, &[0, 5][..]), (9, &[0][..]), (64, &[3, 70, 200][..]), (5, &[][..])]
+            {
                 let step = 7;
                 let a = numbers(rows * step + 300, 1);
                 let b = numbers(runs.len() * depth * WIDTH, 2);

@@ -163,13 +163,7 @@ unsafe fn guarded<R>(m: *mut Machine, work: impl FnOnce() -> R) -> Option<R> {
 }
 
 /// Does the instruction whose first word, `word`, is just before `ip`. 0 when it is done; else the code must be left.
-pub(super) unsafe extern "C" fn step(
-    m: *mut Machine,
-    ip: *const u64,
-    regs: *mut u64,
-    budget: i64,
-    word: u64,
-) -> u64 {
+pub(super) unsafe extern "C" fn step(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, word: u64) -> u64 {
     // SAFETY: machine code calls this for instructions that are followed by an entry, with the operands in the frame.
     unsafe {
         (*m).jit.is_stepping = true;
