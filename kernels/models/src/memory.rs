@@ -1,4 +1,5 @@
-//! Memory plans of a model: one for each set of input shapes, found on the first run with them.
+//! Memory plans of a model: one for each set of input shapes, found on the first run with them, or on the second where there
+//! are many.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +11,9 @@ use crate::value::Value;
 
 /// Sets of input shapes whose plans a model keeps; the one that was not used for longest goes.
 pub const MAX_PLANS: usize = 16;
+/// So many are planned when they are first seen. Further ones when they are seen again: a model that keeps what it has said
+/// runs on shapes that grow with each step and never come again.
+const MAX_AT_ONCE: usize = 4;
 /// Runs that went another way than their plan before shapes are given up: the model's way depends on its values.
 const MAX_MISSES: u32 = 3;
 
@@ -36,11 +40,20 @@ impl Plans {
             let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let at = entries.iter().rposition(|entry| entry.key == key);
             // The last one is the one used last.
-            at.map(|at| {
+            let known = at.map(|at| {
                 let last = entries.len() - 1;
                 entries[at..].rotate_left(1);
                 (entries[last].plan.clone(), entries[last].n_misses)
-            })
+            });
+            if known.is_none() && entries.len() >= MAX_AT_ONCE {
+                if entries.len() >= MAX_PLANS {
+                    entries.remove(0);
+                }
+                entries.push(Entry { key, plan: None, n_misses: 0 });
+                drop(entries);
+                return work();
+            }
+            known
         };
         match known {
             Some((Some(plan), _)) => {
