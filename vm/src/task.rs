@@ -87,13 +87,14 @@ impl TaskCx {
     /// Has `actor`, if it waits for a message, work on `envelope` here and now. `None`: nothing has happened.
     pub(crate) fn call_actor(&self, actor: &ActorCell, envelope: &mut Option<Envelope>) -> Option<Called> {
         let lendable = self.lendable.get();
-        // What is observed has a promise, by which a profile knows who awaits the handler.
-        if lendable == 0 || observe::is_on() {
+        // Messages that are followed go through the mailbox.
+        if lendable == 0 || observe::follows_messages() {
             return None;
         }
         let scheduler = self.program.scheduler()?;
-        let (spent, called) =
-            scheduler.run_parked(actor.task()?, lendable, |body| body.take_call(envelope), TaskBody::called)?;
+        let task = actor.task()?;
+        let turn = || scheduler.run_parked(task, lendable, |body| body.take_call(envelope), TaskBody::called);
+        let (spent, called) = observe::call(turn)?;
         self.lendable.set(lendable.saturating_sub(spent));
         Some(called)
     }

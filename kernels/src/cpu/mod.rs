@@ -19,3 +19,14 @@ pub mod slab;
 pub mod split;
 pub mod threads;
 pub mod tile;
+
+/// Numbers between -0.5 and 0.5 for the tests of kernels.
+#[cfg(test)]
+fn numbers(n: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..n).map(next).collect()
+}

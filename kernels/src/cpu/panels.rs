@@ -250,15 +250,7 @@ impl Kernel for Piece<'_> {
 mod tests {
     use super::*;
     use crate::cpu::activation::Activation;
-
-    fn numbers(n: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        let next = |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-        };
-        (0..n).map(next).collect()
-    }
+    use crate::cpu::numbers;
 
     #[test]
     fn products_of_every_height_width_and_depth_match_plain_sums() {

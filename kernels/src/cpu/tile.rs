@@ -451,16 +451,8 @@ pub fn copy(to: &mut [f32], from: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::numbers;
     use crate::cpu::simd::level;
-
-    fn numbers(n: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        let next = |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-        };
-        (0..n).map(next).collect()
-    }
 
     #[test]
     fn the_parts_of_a_depth_are_all_of_it_once() {

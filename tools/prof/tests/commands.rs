@@ -623,3 +623,41 @@ fn a_device_is_recorded_with_its_kernels_and_transfers() {
     let events = chrome["traceEvents"].as_array().or(chrome.as_array()).expect("events");
     assert!(events.iter().any(|event| event["ph"] == "C" && event["name"] == "opencl bytes/s to it"));
 }
+
+/// An awaited ask of an idle actor runs within the turn that asks: its time still stands under the line that asked.
+#[test]
+fn the_time_of_an_actor_that_is_called_stands_under_its_caller() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (program, file) = (folder.path().join("called.stark"), folder.path().join("called.starkprof"));
+    let source = "
+actor Worker:
+    fn on_receive(n: Int) -> Int:
+        let mut x = 0
+        for i in 0..n: x = (x * 31 + i) % 1000003
+        return x
+
+fn request(worker: ActorRef<Worker>) -> Int:
+    return worker.ask(50000).await
+
+fn main():
+    let worker = spawn_actor(Worker::new())
+    for _ in 0..2000: request(worker)
+";
+    std::fs::write(&program, source).expect("written");
+    let (program, file) = (program.display().to_string(), file.display().to_string());
+    succeed(&["run", "-o", &file, &program]);
+    let scope: Value = serde_json::from_slice(&succeed(&["report", &file, "--format", "speedscope"])).expect("JSON");
+    let frames = scope["shared"]["frames"].as_array().expect("frames");
+    let name = |frame: &Value| frames[frame.as_u64().expect("a number") as usize]["name"].as_str().expect("a name");
+    let profiles = scope["profiles"].as_array().expect("profiles").iter().filter(|p| p["unit"] == "seconds");
+    let stacks: Vec<Vec<&str>> = profiles
+        .flat_map(|profile| profile["samples"].as_array().expect("samples"))
+        .map(|stack| stack.as_array().expect("a stack").iter().map(name).collect())
+        .collect();
+    let in_handler: Vec<_> = stacks.iter().filter(|stack| stack.iter().any(|f| f.contains("on_receive"))).collect();
+    assert!(!in_handler.is_empty(), "{stacks:?}");
+    for stack in in_handler {
+        let at = |what: &str| stack.iter().position(|frame| frame.contains(what));
+        assert!(at("main") < at("request") && at("request") < at("on_receive") && at("main").is_some(), "{stack:?}");
+    }
+}

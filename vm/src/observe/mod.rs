@@ -35,7 +35,7 @@ use parking_lot::Mutex;
 use stark_bytecode::HandlerDesc;
 use stark_profile::model::{Batch, Event, EventKind};
 use stark_scheduler::{Context, Outcome, TaskRef, TaskState};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -67,16 +67,17 @@ static TICKS: AtomicU32 = AtomicU32::new(0);
 thread_local! {
     /// The ticks that this worker has accounted for.
     static SEEN: Cell<u32> = const { Cell::new(0) };
+    /// Turns of this worker that are inside one another.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// The innermost is that of an actor that is called: who awaits its answer is not written anywhere.
+    static IS_CALL: Cell<bool> = const { Cell::new(false) };
+    /// Where called actors were seen, until their caller says where it stands.
+    static CALLED: RefCell<Vec<Seen>> = const { RefCell::new(Vec::new()) };
+    static HAS_CALLED: Cell<bool> = const { Cell::new(false) };
 }
 
 pub(crate) fn is_recording() -> bool {
     MODE.load(Relaxed) & RECORD != 0
-}
-
-/// Whether anybody looks.
-#[inline]
-pub(crate) fn is_on() -> bool {
-    MODE.load(Relaxed) != 0
 }
 
 fn is_tracing() -> bool {
@@ -95,9 +96,12 @@ static SEEN_AT: Mutex<Option<HashMap<u64, Calls>>> = Mutex::new(None);
 /// Where a task was seen.
 pub(crate) struct Seen {
     at: u64,
+    task: u64,
     what: What,
     calls: Calls,
     native: Option<&'static str>,
+    /// Where the caller of the actor stood that was seen within a turn of its caller.
+    caller: Option<Calls>,
 }
 
 enum What {
@@ -120,16 +124,42 @@ pub(crate) fn look(cx: &mut TaskCx, calls: Calls, native: Option<&'static str>) 
         places.insert(task, calls.clone());
     }
     if mode & RECORD != 0 {
-        cx.seen.push(Seen { at: recorder::now(), what: What::Ticks(weight), calls, native });
+        let what = What::Ticks(weight);
+        cx.seen.push(Seen { at: recorder::now(), task, what, calls, native, caller: None });
     }
 }
 
 /// What `sampled` has found was allocated in `calls`, or in `native` called from there.
 pub(crate) fn allocated(cx: &mut TaskCx, calls: Calls, native: Option<&'static str>) {
     let found = sampled::take();
-    if is_recording() {
-        cx.seen.push(Seen { at: recorder::now(), what: What::Allocated(found), calls, native });
+    if let (true, Some(me)) = (is_recording(), cx.me()) {
+        let (at, task, what) = (recorder::now(), me.id().0, What::Allocated(found));
+        cx.seen.push(Seen { at, task, what, calls, native, caller: None });
     }
+}
+
+/// Whether an actor was seen in a turn inside the one under way.
+#[inline]
+pub(crate) fn has_called() -> bool {
+    HAS_CALLED.get()
+}
+
+/// The actors that were seen were called from `calls`.
+#[cold]
+#[inline(never)]
+pub(crate) fn called(cx: &mut TaskCx, calls: Calls) {
+    HAS_CALLED.set(false);
+    let seen = CALLED.take();
+    cx.seen.extend(seen.into_iter().map(|seen| Seen { caller: Some(calls.clone()), ..seen }));
+}
+
+/// Runs `turn`, a turn of an actor that is called.
+#[inline]
+pub(crate) fn call<R>(turn: impl FnOnce() -> R) -> R {
+    IS_CALL.set(true);
+    let out = turn();
+    IS_CALL.set(false);
+    out
 }
 
 /// The machine came back: keeps where it was seen, under whoever awaits the answer that it works on.
@@ -146,9 +176,13 @@ pub(crate) fn settle(cx: &mut TaskCx, answers: impl FnOnce() -> Option<Arc<Promi
 #[cold]
 fn keep(cx: &mut TaskCx, answers: Option<Arc<Promise>>) {
     let seen = std::mem::take(&mut cx.seen);
-    let Some(task) = cx.me().map(|me| me.id().0) else { return };
+    if IS_CALL.get() {
+        HAS_CALLED.set(true);
+        return CALLED.with_borrow_mut(|called| called.extend(seen));
+    }
     let awaiters = answers.map(|promise| chain::awaiters(&promise)).unwrap_or_default();
-    for Seen { at, what, calls, native } in seen {
+    for Seen { at, task, what, calls, native, caller } in seen {
+        let awaiters: Vec<_> = caller.into_iter().chain(awaiters.iter().cloned()).collect();
         let stack = recorder::Stack { calls: &calls, native, awaiters: &awaiters };
         match what {
             What::Ticks(weight) => recorder::sample(at, task, cx.worker(), weight, stack),
@@ -162,22 +196,29 @@ pub(crate) struct Turn {
     /// When it began, if turns are noted.
     begun: Option<u64>,
     has_spans: bool,
+    /// Ticks that the turn around this one has not accounted for.
+    owed: u32,
 }
 
 impl Turn {
     #[inline]
     pub fn begin() -> Turn {
+        let (ticks, depth) = (TICKS.load(Relaxed), DEPTH.get());
         // What ticked while the worker slept is nobody's.
-        SEEN.set(TICKS.load(Relaxed));
+        let owed = if depth > 0 { ticks.wrapping_sub(SEEN.get()) } else { 0 };
+        SEEN.set(ticks);
+        DEPTH.set(depth + 1);
         let mode = MODE.load(Relaxed);
         if (mode & RECORD != 0) != sampled::is_on() {
             sampled::switch(mode & RECORD != 0);
         }
-        Turn { begun: (mode & TRACE != 0).then(recorder::now), has_spans: mode & SPANS != 0 }
+        Turn { begun: (mode & TRACE != 0).then(recorder::now), has_spans: mode & SPANS != 0, owed }
     }
 
     #[inline]
     pub fn end(self, cx: &Context<'_, TaskBody>, outcome: Outcome) {
+        DEPTH.set(DEPTH.get() - 1);
+        SEEN.set(SEEN.get().wrapping_sub(self.owed));
         if let Some(begun) = self.begun {
             self::turn_ended(begun, cx, outcome);
         }

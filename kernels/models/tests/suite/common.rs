@@ -30,6 +30,25 @@ pub fn folders() -> Vec<PathBuf> {
     std::iter::once(small()).chain(large()).collect()
 }
 
+/// Calls `check` with the name and format of each model file that is there, its path, and the inputs of its first case.
+pub fn each_model(mut check: impl FnMut(&str, &Path, Vec<Tensor>)) {
+    for root in folders() {
+        let manifest = json(&root.join("manifest.json"));
+        for (name, entry) in manifest["models"].as_object().expect("models") {
+            let files = entry["files"].as_object().expect("files");
+            for (format, file) in files.iter().filter(|(format, _)| !["io", "safetensors"].contains(&format.as_str())) {
+                let Some(path) = file.as_str().map(|file| root.join(file)).filter(|path| path.exists()) else {
+                    continue;
+                };
+                let io = Tensors::read(&root.join(entry["files"]["io"].as_str().expect("io")));
+                let inputs = io.metadata("inputs");
+                let given = inputs.split(',').map(|input| io.get(&format!("case0.in.{input}"))).collect();
+                check(&format!("{name} ({format})"), &path, given);
+            }
+        }
+    }
+}
+
 pub fn json(path: &Path) -> Json {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))

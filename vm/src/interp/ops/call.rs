@@ -157,6 +157,9 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
         ret = cx.ret;
         machine.resume = cx.resume.take();
     }
+    if observe::has_called() {
+        note_called(machine);
+    }
     if observe::is_due() {
         look(machine, native);
     }
@@ -204,6 +207,14 @@ unsafe fn look(machine: &mut Machine, native: &'static BoundNative) {
     // `run_native` has saved `ip` behind the first word of the call.
     let calls = Machine::calls(machine.ip.sub(1), machine.regs);
     observe::look(&mut machine.task, calls, Some(native.row.name));
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn note_called(machine: &mut Machine) {
+    // As above.
+    let calls = Machine::calls(machine.ip.sub(1), machine.regs);
+    observe::called(&mut machine.task, calls);
 }
 
 #[cold]
