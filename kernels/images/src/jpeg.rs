@@ -51,11 +51,26 @@ pub(crate) fn decode(bytes: &[u8], header: &Header) -> Result<(Vec<u8>, usize), 
     Ok(read)
 }
 
-/// Whether the mark of the end stands behind the last mark of a scan. The decoder takes a file that was cut in its last rows for whole;
-/// neither mark can be in the data of a scan, and a preview in the head has its marks before those of the image.
+/// Whether the image has its mark of the end: the decoder takes a file that was cut in its last rows for whole. Goes from
+/// mark to mark, over segments by their length (a preview lies in one) and over the data of scans, in which a mark cannot be;
+/// what stands behind the end is nobody's business.
 fn has_end(bytes: &[u8]) -> bool {
-    let last = |mark: [u8; 2]| bytes.windows(2).rposition(|pair| pair == mark);
-    last([0xff, 0xd9]) > last([0xff, 0xda])
+    const END: u8 = 0xd9;
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    loop {
+        // Fill bytes, and after a scan its data; 0xff 0 is a number, and restarts belong to the data.
+        let Some(at) =
+            rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff))
+        else {
+            return false;
+        };
+        if rest[at + 1] == END {
+            return true;
+        }
+        let Some(&[high, low]) = rest.get(at + 2..).and_then(|rest| rest.first_chunk()) else { return false };
+        let Some(behind) = rest.get(at + 2 + usize::from(u16::from_be_bytes([high, low]))..) else { return false };
+        rest = behind;
+    }
 }
 
 fn read(file: &mut Cursor<&[u8]>, header: &Header) -> Result<(Vec<u8>, usize), DecodeErrors> {

@@ -106,6 +106,18 @@ fn views_and_any_number_of_channels_are_resized() {
     assert!(same.shares_storage_with(&image));
 }
 
+/// Photos carry films and makers' notes there.
+#[test]
+fn what_stands_behind_the_end_of_a_jpeg_file_is_nobodys_business() {
+    for (name, bytes) in images(".jpg") {
+        let alone = decode(&bytes, 3).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for behind in [&[0xff, 0xda, 1][..], &[0xff, 0xd9, 0xff, 0xd8, 0xff], &[7; 1000]] {
+            let more = decode(&[&bytes[..], behind].concat(), 3).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(differences(&more, &alone), (0, 0.0), "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_cut_file_is_refused_with_its_place() {
     for (name, bytes) in [images(".png"), images(".jpg")].concat() {

@@ -32,7 +32,7 @@ struct Entry {
 
 impl Plans {
     /// Runs `work` on `inputs`: in planned memory when it ran on such shapes before.
-    pub fn run<R>(&self, inputs: Vec<Value>, work: impl FnOnce(Vec<Value>) -> R) -> R {
+    pub fn run<R, E>(&self, inputs: Vec<Value>, work: impl FnOnce(Vec<Value>) -> Result<R, E>) -> Result<R, E> {
         let key = key(&inputs);
         let work = || work(inputs);
         let Some(key) = key else { return work() };
@@ -58,7 +58,7 @@ impl Plans {
         match known {
             Some((Some(plan), _)) => {
                 let (out, n_missed) = arena::run(&plan, work);
-                if n_missed > 0 {
+                if n_missed > 0 && out.is_ok() {
                     self.change(&key, |entry| {
                         entry.n_misses += 1;
                         // It is watched again.
@@ -70,6 +70,10 @@ impl Plans {
             Some((None, n_misses)) if n_misses >= MAX_MISSES => work(),
             _ => {
                 let (out, plan) = arena::watch(work);
+                // One that failed took less than others will.
+                if out.is_err() {
+                    return out;
+                }
                 self.change(&key, |entry| match plan {
                     Some(plan) => entry.plan = Some(Arc::new(plan)),
                     None => entry.n_misses = MAX_MISSES,

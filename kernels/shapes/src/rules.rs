@@ -44,12 +44,11 @@ pub fn axes(axes: &[i64], rank: usize) -> Result<Shape<usize>, ShapeError> {
 
 /// Product of the dimensions.
 pub fn numel(shape: &[usize]) -> Result<usize, ShapeError> {
-    // A zero anywhere makes the tensor empty, whatever the other dimensions are.
-    if shape.contains(&0) {
-        return Ok(0);
-    }
-    let product = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    match product.filter(|&n| n <= isize::MAX as usize) {
+    // A zero anywhere makes the tensor empty, whatever the other dimensions are; each is still a number that programs have.
+    let is_empty = shape.contains(&0) && shape.iter().all(|&d| d <= isize::MAX as usize);
+    let product =
+        shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| (1..=isize::MAX as usize).contains(&n));
+    match product.or(is_empty.then_some(0)) {
         Some(n) => Ok(n),
         None => refuse!("shape {} has more elements than fit in memory", show(shape)),
     }

@@ -14,16 +14,28 @@
 use std::cell::RefCell;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::buffer::{ALIGN, reserve, unreserve};
+use super::buffer::{ALIGN, max_tensor_bytes, reserve, unreserve};
 use super::slab::Slab;
 
 /// A run that takes more buffers is not planned: finding places takes time by the square of their number.
 pub const MAX_BLOCKS: usize = 1024;
-/// Blocks that a plan keeps for its next runs at most; more runs at once allocate theirs.
-const MAX_IDLE: usize = 8;
+/// Bytes of the blocks that all plans keep for their next runs, when no run has them, at most: this or an eighth of what
+/// tensors may take. More runs at once allocate theirs. They do not count as tensors.
+pub const MAX_IDLE_BYTES: usize = 128 << 20;
+
+static IDLE_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+fn may_keep(bytes: usize) -> bool {
+    let limit = MAX_IDLE_BYTES.min(max_tensor_bytes() / 8);
+    let fits = IDLE_BYTES.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= limit;
+    if !fits {
+        IDLE_BYTES.fetch_sub(bytes, Ordering::Relaxed);
+    }
+    fits
+}
 
 /// A buffer of the watched run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +119,7 @@ impl MemoryPlan {
         self.bytes
     }
 
-    /// Runs in this plan, and buffers that came from elsewhere against it in all of them.
+    /// Runs in this plan, and how often they went against it.
     pub fn runs(&self) -> (u64, u64) {
         (self.n_runs.load(Ordering::Relaxed), self.n_missed.load(Ordering::Relaxed))
     }
@@ -125,6 +137,9 @@ impl MemoryPlan {
             return None;
         }
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if idle.is_some() {
+            IDLE_BYTES.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
         let arena = idle.or_else(|| Arena::new(self.bytes, self.blocks.len()).map(Arc::new));
         match &arena {
             Some(arena) => arena.counts.store(true, Ordering::Relaxed),
@@ -133,16 +148,22 @@ impl MemoryPlan {
         arena
     }
 
-    fn take_back(&self, mut arena: Arc<Arena>) {
-        // A buffer that outlives its run keeps the memory, which counts until that is dropped too.
-        if let Some(own) = Arc::get_mut(&mut arena) {
-            unreserve(own.bytes);
-            *own.counts.get_mut() = false;
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < MAX_IDLE {
-                idle.push(arena);
-            }
+    /// `false`: a buffer outlives the run against the plan. It keeps the memory, which counts until that is dropped too.
+    fn take_back(&self, mut arena: Arc<Arena>) -> bool {
+        let Some(own) = Arc::get_mut(&mut arena) else { return false };
+        unreserve(own.bytes);
+        *own.counts.get_mut() = false;
+        if may_keep(self.bytes) {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
         }
+        true
+    }
+}
+
+impl Drop for MemoryPlan {
+    fn drop(&mut self) {
+        let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
+        IDLE_BYTES.fetch_sub(idle.len() * self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -348,7 +369,8 @@ pub fn watch<R>(work: impl FnOnce() -> R) -> (R, Option<MemoryPlan>) {
     }
 }
 
-/// Runs `work` in the places of `plan`, and says how many of its buffers came from elsewhere against the plan.
+/// Runs `work` in the places of `plan`, and says how often it went against the plan: buffers that came from elsewhere, and
+/// whether one outlives the run that should not.
 pub fn run<R>(plan: &Arc<MemoryPlan>, work: impl FnOnce() -> R) -> (R, usize) {
     let Some(arena) = plan.lend() else { return (work(), 0) };
     let planned = Planned { plan: plan.clone(), arena, next: 0, is_lost: false, n_missed: 0 };
@@ -356,10 +378,10 @@ pub fn run<R>(plan: &Arc<MemoryPlan>, work: impl FnOnce() -> R) -> (R, usize) {
     let out = work();
     match restore.leave() {
         Some(Run::Planned(planned)) => {
-            plan.take_back(planned.arena);
+            let n_missed = planned.n_missed + usize::from(!plan.take_back(planned.arena));
             plan.n_runs.fetch_add(1, Ordering::Relaxed);
-            plan.n_missed.fetch_add(planned.n_missed as u64, Ordering::Relaxed);
-            (out, planned.n_missed)
+            plan.n_missed.fetch_add(n_missed as u64, Ordering::Relaxed);
+            (out, n_missed)
         }
         _ => (out, 0),
     }
@@ -440,7 +462,7 @@ mod tests {
         let plan = Arc::new(plan.unwrap());
         let (kept, missed) = run(&plan, || Buffer::from_slice(&[7u8; 500]).unwrap());
         let (other, _) = run(&plan, || Buffer::from_slice(&[8u8; 500]).unwrap());
-        assert_eq!(missed, 0);
+        assert_eq!(missed, 1, "it was watched to be dropped");
         assert!(kept.as_slice::<u8>().iter().all(|x| *x == 7) && other.as_slice::<u8>().iter().all(|x| *x == 8));
         drop(plan);
         assert_eq!(kept.as_slice::<u8>()[499], 7);

@@ -364,7 +364,8 @@ fn dangling() -> NonNull<u8> {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let home = self.home.take();
-        if let Some(Home::Lasting(_)) = home {
+        if let Some(Home::Lasting(slab)) = home {
+            slab.give_back(self.ptr, self.capacity);
             unreserve(self.capacity);
             return;
         }

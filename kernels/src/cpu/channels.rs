@@ -182,7 +182,7 @@ fn direct(plan: &Plan, x: Images, lies_packed: bool, filter: &[Panels], after: A
             ..Finish::default()
         };
         let frame = Frame::new(plan, part.lines.len(), plan.c);
-        let n = if in_place { 0 } else { frame.len() * part.images.len() };
+        let n = if in_place { 0 } else { frame.len().saturating_mul(part.images.len()) };
         let mut scratch = Buffer::for_overwrite::<f32>(n)?;
         dispatch(Direct {
             plan,

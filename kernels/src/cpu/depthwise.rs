@@ -112,9 +112,11 @@ impl Sums<'_> {
         let ([kh, kw], wx) = (self.plan.kernel, self.plan.windows[1]);
         let Lines { data, pixel, .. } = self.seen;
         let last = self.taps.iter().copied().max().unwrap_or(0);
-        let last = last + ((kw - 1) * wx.dilation + (n - 1) * wx.stride) * pixel;
+        // A sum that is too large to count lies outside, too.
+        let right = ((kw - 1).saturating_mul(wx.dilation)).saturating_add((n - 1).saturating_mul(wx.stride));
+        let end = right.saturating_mul(pixel).saturating_add(last).saturating_add(self.at).saturating_add(BLOCK);
         let weights = self.plan.groups.next_multiple_of(BLOCK);
-        assert!(self.at + last + BLOCK <= data.len(), "windows lie inside their frame");
+        assert!(end <= data.len(), "windows lie inside their frame");
         assert!(self.channel + (kh * kw - 1) * weights + BLOCK <= self.weights.len(), "the weights are whole");
         assert!(self.taps.len() == kh && column + BLOCK <= WIDTH && n <= tallest(level));
         macro_rules! by_positions {

@@ -59,19 +59,25 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Sizes from a model's file may be any; what is too much to count is more than any memory has.
     pub fn new(plan: &Plan, n_lines: usize, pixel: usize) -> Frame {
         let ([wy, wx], [kh, kw]) = (plan.windows, plan.kernel);
+        let span = |n: usize, stride: usize, k: usize, dilation: usize| {
+            ((n.max(1) - 1).saturating_mul(stride)).saturating_add((k - 1).saturating_mul(dilation)).saturating_add(1)
+        };
         // What windows see beyond the last pixel; the zeros there serve the next line's first windows, too.
-        let last = (plan.out[1] - 1) * wx.stride + (kw - 1) * wx.dilation + 1;
-        let right = last.saturating_sub(plan.plane[1] + wx.padding);
-        let pitch = (plan.plane[1] + wx.padding.max(right)).next_multiple_of(wx.stride);
-        let lines = (n_lines.max(1) - 1) * wy.stride + (kh - 1) * wy.dilation + 1;
+        let last = span(plan.out[1], wx.stride, kw, wx.dilation);
+        let right = last.saturating_sub(plan.plane[1].saturating_add(wx.padding));
+        let pitch = plan.plane[1].saturating_add(wx.padding.max(right));
+        let pitch = pitch.checked_next_multiple_of(wx.stride).unwrap_or(usize::MAX);
+        let lines = span(n_lines, wy.stride, kh, wy.dilation);
         Frame { stride: wy.stride, lines: lines.div_ceil(wy.stride), pitch, pixel }
     }
 
     /// Numbers of one image, with what the last line's windows see beyond it.
     pub fn len(&self) -> usize {
-        (self.lines * self.stride + 1) * self.pitch * self.pixel
+        let lines = self.lines.saturating_mul(self.stride).saturating_add(1);
+        lines.saturating_mul(self.pitch).saturating_mul(self.pixel)
     }
 
     /// Copies channels `channels` of what the windows of `part` see.
@@ -127,9 +133,11 @@ fn copy_line(to: &mut [f32], from: &[f32], c: usize, pixel: usize, step: usize, 
     }
     for k in 0..c {
         let from = &from[k * channel..][..(n - 1) * step + 1];
+        let to = to[k..].iter_mut().step_by(pixel);
         match step {
-            1 => to[k..].iter_mut().step_by(pixel).zip(from).for_each(|(o, x)| *o = *x),
-            _ => to[k..].iter_mut().step_by(pixel).zip(from.iter().step_by(step)).for_each(|(o, x)| *o = *x),
+            1 => to.zip(from).for_each(|(o, x)| *o = *x),
+            // An expanded image has a step of 0.
+            _ => to.enumerate().for_each(|(i, o)| *o = from[i * step]),
         }
     }
 }

@@ -14,7 +14,11 @@ use super::buffer::ALIGN;
 /// Bytes of a slab. Only what is written takes memory, in pages of 2 MiB where the system has them.
 const SLAB: usize = 32 << 20;
 
-/// Memory whose parts are handed out once each, and given back to the system together when nobody holds one.
+/// The largest page that a system counts by (64 KiB, on some ARM systems).
+const PAGE: usize = 64 << 10;
+
+/// Memory whose parts are handed out once each. Addresses are given back to the system together when nobody holds a part,
+/// pages with their part.
 ///
 /// Invariant: `next` never falls, so parts do not overlap; `ptr` points at the zeros of `map`.
 pub struct Slab {
@@ -42,6 +46,20 @@ impl Slab {
     /// All of it, for an owner of the whole.
     pub fn start(&self) -> NonNull<u8> {
         self.ptr
+    }
+
+    /// The owner of the part at `ptr` needs it no more: its pages go back to the system, and it is not handed out again.
+    pub fn give_back(&self, ptr: NonNull<u8>, bytes: usize) {
+        let from = ptr.as_ptr().addr() - self.ptr.as_ptr().addr();
+        let (first, end) = (from.next_multiple_of(PAGE), (from + bytes) / PAGE * PAGE);
+        #[cfg(unix)]
+        if first < end {
+            // SAFETY: these pages lie inside the part, which nobody reads or writes any more. It may be refused: then they
+            // go with the slab.
+            let _ = unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, first, end - first) };
+        }
+        #[cfg(not(unix))]
+        let _ = (first, end);
     }
 
     fn part(&self, bytes: usize) -> Option<NonNull<u8>> {

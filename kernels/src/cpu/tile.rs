@@ -114,7 +114,9 @@ pub unsafe fn multiply(level: Level, rows: Rows, n: usize, b: &[f32], tile: &mut
     let Rows { data, step, runs, depth } = rows;
     let last = runs.iter().copied().max().unwrap_or(0);
     assert!((1..=MAX_ROWS).contains(&n) && b.len() >= runs.len() * depth * WIDTH, "a tile has rows and a panel");
-    assert!(depth == 0 || runs.is_empty() || last + (n - 1) * step + depth <= data.len(), "rows lie inside");
+    // A sum that is too large to count lies outside, too.
+    let end = (n - 1).saturating_mul(step).saturating_add(last).saturating_add(depth);
+    assert!(depth == 0 || runs.is_empty() || end <= data.len(), "rows lie inside");
     let job = &Job { a: data.as_ptr(), step, runs, depth, b: b.as_ptr(), tile: tile.as_mut_ptr().cast(), add };
     macro_rules! by_rows {
         ($f:ident: $($rows:literal $chains:literal),*) => {

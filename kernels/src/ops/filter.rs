@@ -120,7 +120,7 @@ mod tests {
             strides in (1usize..4, 1usize..4),
             paddings in (0usize..5, 0usize..5),
             dilations in (1usize..4, 1usize..4),
-            (with_bias, with_added, turned) in (any::<bool>(), any::<bool>(), any::<bool>()),
+            (with_bias, with_added, turned, expanded) in any::<(bool, bool, bool, bool)>(),
             activation in 0usize..11,
             seed in any::<u32>(),
         ) {
@@ -130,7 +130,8 @@ mod tests {
                 Conv { stride: strides.1, padding: paddings.1, dilation: dilations.1 },
             ];
             let random = |shape: &[usize], add: u64| randn(shape, u64::from(seed) + add, DType::F32).unwrap();
-            let x = random(&[n, c * groups, h, w], 0);
+            let x = random(&[n, c * groups, h, if expanded { 1 } else { w }], 0);
+            let x = if expanded { x.expand(&[n, c * groups, h, w]).unwrap() } else { x };
             let weight = random(&[o * groups, c, kh, kw], 1);
             let bias = with_bias.then(|| random(&[o * groups], 2));
             let Ok(shape) = rules::conv(x.shape(), weight.shape(), None, &windows, groups) else { return Ok(()) };
@@ -168,5 +169,21 @@ mod tests {
         assert!(conv2d_packed(&one, &packed, None, windows, None, Activation::None).is_err());
         let narrow = randn(&[2, 2, 5, 5], 1, DType::F32).unwrap();
         assert!(conv2d_packed(&narrow, &packed, None, windows, None, Activation::None).is_err());
+    }
+
+    /// Sizes in a model's file may be any.
+    #[test]
+    fn strides_and_paddings_beyond_all_memory_are_right_or_an_error() {
+        let ones = |shape: &[usize]| Tensor::from_slice(&vec![1.0f32; shape.iter().product()], shape).unwrap();
+        let window = |stride, padding| Conv { stride, padding, dilation: 1 };
+        for (groups, c, kernel) in [(1, 4, 1), (1, 4, 3), (4, 1, 1), (4, 1, 3)] {
+            let (x, weight) = (ones(&[1, 4, 8, 8]), ones(&[4, c, kernel, kernel]));
+            let packed = PackedFilter::new(&weight, groups).unwrap();
+            let run = |windows| conv2d_packed(&x, &packed, None, windows, None, Activation::None);
+            let far = run([window(1 << 62, 0), window(1 << 62, 0)]).unwrap();
+            assert_eq!((far.shape(), far.to_scalars()[0].to_f64()), (&[1, 4, 1, 1][..], (c * kernel * kernel) as f64));
+            assert_eq!(run([window(1 << 62, 0), window(1, 0)]).unwrap().shape(), [1, 4, 1, 9 - kernel]);
+            assert!(run([window(1 << 40, 1 << 40), window(1 << 40, 1 << 40)]).is_err());
+        }
     }
 }

@@ -519,8 +519,9 @@ fn ordered(x: &Tensor, axis: i64, descending: bool, k: usize) -> Result<(Tensor,
         let data = rows.slice_of::<T>();
         let mut values = Buffer::zeroed::<T>(total)?;
         let mut places = Buffer::zeroed::<i64>(total)?;
-        let mut order: Vec<usize> = Vec::with_capacity(n);
-        if k > 0 {
+        let mut order: Vec<usize> = Vec::new();
+        if total > 0 {
+            order.reserve_exact(n);
             let outs = values.as_mut_slice::<T>().chunks_mut(k).zip(places.as_mut_slice::<i64>().chunks_mut(k));
             for (row, (value, place)) in data.chunks(n).zip(outs) {
                 order.clear();

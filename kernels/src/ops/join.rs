@@ -108,8 +108,13 @@ pub fn flip(x: &Tensor, axes: &[i64]) -> Result<Tensor> {
     if axes.is_empty() {
         return Ok(x.clone());
     }
+    let axes = rules::axes(axes, x.rank())?;
+    // Without elements an axis may have any size.
+    if x.numel() == 0 {
+        return Ok(x.clone());
+    }
     let mut out = x.clone();
-    for at in rules::axes(axes, x.rank())? {
+    for at in axes {
         if let Some(&n) = x.shape().get(at) {
             out = take(&out, at, &(0..n).rev().collect::<Vec<_>>(), &[n])?;
         }
@@ -133,7 +138,7 @@ pub fn roll(x: &Tensor, shifts: &[i64], axes: &[i64]) -> Result<Tensor> {
     for (&axis, &shift) in axes.iter().zip(shifts) {
         let n = out.size(axis)?;
         let at = rules::axis(axis, x.rank())?;
-        if n > 0 {
+        if x.numel() > 0 {
             let by = shift.rem_euclid(n as i64) as usize;
             out = take(&out, at, &(0..n).map(|i| (i + n - by) % n).collect::<Vec<_>>(), &[n])?;
         }
