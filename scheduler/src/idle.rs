@@ -124,6 +124,14 @@ impl Idle {
             sleepers.stack.insert(0, worker);
             self.n_sleeping.fetch_add(1, SeqCst);
             self.n_searching.fetch_sub(1, SeqCst);
+            if let Some((keeper, _)) = sleepers.keeper {
+                // It was passed over, and may be the only one with a thread.
+                let _ = self.parkers[keeper].unpark();
+            }
+            // While the worker was not counted, nobody could tell that all are asleep.
+            if sleepers.n_asleep() == self.n_workers {
+                self.quiet.notify_all();
+            }
         }
     }
 

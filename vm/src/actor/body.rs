@@ -169,8 +169,8 @@ impl ActorBody {
     /// Takes the message in `envelope`, whose reply is `Caller`, for the next turn; `called` is asked after it. `false`: it does
     /// not wait for a message.
     pub fn take_call(&mut self, envelope: &mut Option<Envelope>) -> bool {
-        // It has found its mailbox empty and parked. What has come in since then, and is about to wake it, comes next.
-        let waits = matches!(self.doing, Doing::Idle) && self.ready.is_empty() && self.timer.is_none();
+        // It has found its mailbox empty and parked; what has come in since then, the caller's own messages among it, goes first.
+        let waits = self.ready.is_empty() && self.timer.is_none() && self.is_idle();
         if waits
             && !self.batches
             && let Some(envelope) = envelope.take()
@@ -270,7 +270,8 @@ impl ActorBody {
             if self.cell.is_killed() {
                 return self.kill(machine);
             }
-            if self.cell.take_restart() {
+            // A message that is given directly begins first, as one in the mailbox would wait: the wake-up is on its way.
+            if !matches!(self.doing, Doing::Called(_)) && self.cell.take_restart() {
                 self.restart_by_order(machine);
             }
             if matches!(self.doing, Doing::Idle | Doing::Called(_)) {

@@ -14,7 +14,7 @@
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst, fence};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -62,8 +62,7 @@ pub struct Inbox<M, W, P> {
     overflow: Overflow,
     /// Messages in the actor's `Ready`. Written by the actor alone: as it works them off there is room for others.
     n_ready: AtomicU32,
-    /// Senders may wait. Written under the lock; read without it by the actor alone, whose last visit came after the
-    /// wait of every sender that there has been room for since.
+    /// Senders may wait. Written under the lock, read without it by the actor alone (`made_room`).
     crowded: AtomicBool,
     marker: PhantomData<fn(P)>,
 }
@@ -177,7 +176,14 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         if state.phase != Phase::Open {
             return Push::Closed(message);
         }
-        if self.room(&state) > 0 && (state.senders.is_none() || state.credit > 0) {
+        let mut is_let_in = self.has_room(&state);
+        if !is_let_in && self.overflow == Overflow::Wait {
+            // Pairs with the fence in `made_room`: the actor sees that somebody waits, or this sees the room.
+            self.crowded.store(true, Relaxed);
+            fence(SeqCst);
+            is_let_in = self.has_room(&state);
+        }
+        if is_let_in {
             state.credit = state.credit.saturating_sub(1);
             if state.queue.capacity() == 0 {
                 // One place, not four: most actors that are asked never have two messages.
@@ -189,7 +195,6 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         match self.overflow {
             Overflow::Wait => {
                 state.senders.get_or_insert_default().push_back((entry(), message));
-                self.crowded.store(true, Relaxed);
                 Push::Waits
             }
             Overflow::Reject => Push::Refused(message),
@@ -210,8 +215,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         if n_ready < COARSE || n_ready.is_multiple_of(COARSE) || self.overflow == Overflow::Reject {
             self.n_ready.store(n_ready, Relaxed);
         }
-        if n_ready == ready.half && self.crowded.load(Relaxed) {
-            self.n_ready.store(n_ready, Relaxed);
+        if n_ready == ready.half && self.made_room(n_ready) {
             self.serve();
         }
         Taken::Message(message)
@@ -281,12 +285,11 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
 
     /// Lets all senders in that wait although there is room: the actor is about to wait for something else than a message.
     pub fn let_in(&self, ready: &Ready<M>) {
-        if !self.crowded.load(Relaxed) {
+        if !self.made_room(ready.len()) {
             return;
         }
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
-        self.n_ready.store(ready.len(), Relaxed);
         self.refill(&mut state, 1, &mut let_in);
         self.crowded.store(state.senders.is_some(), Relaxed);
         drop(state);
@@ -352,6 +355,19 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
 impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     fn n_ready(&self) -> usize {
         self.n_ready.load(Relaxed) as usize
+    }
+
+    /// Tells senders how many messages are left in the actor's `Ready`. `true`: some may wait.
+    fn made_room(&self, n_ready: u32) -> bool {
+        self.n_ready.store(n_ready, Relaxed);
+        // Pairs with the one in `push`.
+        fence(SeqCst);
+        self.crowded.load(Relaxed)
+    }
+
+    /// Whether a sender may put a message in now.
+    fn has_room(&self, state: &State<M, W>) -> bool {
+        self.room(state) > 0 && (state.senders.is_none() || state.credit > 0)
     }
 
     /// Places that are free.
@@ -456,6 +472,18 @@ mod tests {
         assert_eq!((take(&inbox, 5), a.fired(&wait_a), b.fired(&wait_b)), (messages(&[1]), Some(Fired::Sent), None));
         assert_eq!((take(&inbox, 5), b.fired(&wait_b)), (messages(&[2]), Some(Fired::Sent)));
         assert_eq!((take(&inbox, 5), take(&inbox, 5)), (messages(&[3]), Taken::Nothing));
+    }
+
+    #[test]
+    fn before_a_handler_waits_senders_hear_of_all_room() {
+        let (inbox, mut ready) = (Box3::new(64, Overflow::Wait), Ready::default());
+        (0..64).for_each(|i| assert_eq!(inbox.push(i, no_entry), Push::Queued));
+        (0..8).for_each(|i| assert_eq!(inbox.next(&mut ready), messages(&[i])));
+        inbox.let_in(&ready);
+        assert_eq!(inbox.len(), 56);
+        (0..8).for_each(|i| assert_eq!(inbox.push(i, no_entry), Push::Queued));
+        let task = MockTask::new();
+        assert_eq!(inbox.push(8, || task.entry()), Push::Waits);
     }
 
     #[test]
