@@ -77,6 +77,14 @@ impl Fault {
         Fault(Box::new(FaultBody::Kind { kind, message: message.into(), fields, cause: None }))
     }
 
+    /// What it says, if it was made here.
+    pub(crate) fn message(&self) -> &str {
+        match &*self.0 {
+            FaultBody::Kind { message, .. } => message,
+            FaultBody::Thrown(_) | FaultBody::Exit(_) => "",
+        }
+    }
+
     /// The same fault, remembering where `error` was thrown, which led to it.
     pub(crate) fn caused_by(mut self, error: &Value) -> Fault {
         if let FaultBody::Kind { cause, .. } = &mut *self.0 {

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,13 @@ pub struct Options {
     pub observed: bool,
     /// It is recorded from its beginning; `observe::take_recording` gives what was.
     pub record: Option<RecordOptions>,
+}
+
+impl Options {
+    /// Bytes that the messages waiting in one channel may take: as much as a task may have, and no more than all may.
+    pub fn queue_limit(&self) -> usize {
+        self.heap_limit.min(self.memory.unwrap_or(usize::MAX))
+    }
 }
 
 impl Default for Options {
@@ -127,6 +135,8 @@ pub struct Program {
     /// Where random numbers come from, once one was drawn or a seed was given.
     pub(crate) rng: Arc<Mutex<Option<Rng>>>,
     pub(crate) suspensions: Suspensions,
+    /// The number of the next actor.
+    pub(crate) next_actor: AtomicU64,
 }
 
 struct Output {
@@ -156,6 +166,7 @@ impl Program {
             tokenizer: Arc::default(),
             rng: Arc::default(),
             suspensions: Suspensions::default(),
+            next_actor: AtomicU64::new(1),
         }
     }
 

@@ -55,6 +55,9 @@ pub fn size(text: &str) -> Result<u64, String> {
         Some(at) => text.split_at(at),
         None => (text, ""),
     };
+    if digits.is_empty() {
+        return Err("a size begins with a number, as in 512M".to_string());
+    }
     let shift = match unit.to_ascii_uppercase().as_str() {
         "" | "B" => 0,
         "K" | "KB" | "KIB" => 10,
@@ -62,6 +65,7 @@ pub fn size(text: &str) -> Result<u64, String> {
         "G" | "GB" | "GIB" => 30,
         _ => return Err(format!("`{unit}` is no unit of memory; K, M and G are")),
     };
-    let n: u64 = digits.parse().map_err(|_| "a size begins with a number, as in 512M".to_string())?;
-    n.checked_mul(1 << shift).filter(|n| *n > 0).ok_or_else(|| "a size is above 0 and fits 64 bits".into())
+    // Digits alone: what does not parse is too large.
+    let bytes = digits.parse().ok().and_then(|n: u64| n.checked_mul(1 << shift));
+    bytes.filter(|&n| n > 0).ok_or_else(|| format!("`{text}` is not a size: it is above 0 and below 2 to the 64th"))
 }

@@ -240,9 +240,13 @@ impl Reader<'_> {
         };
         let text = match value.get_ref() {
             DeValue::String(text) => text.to_string(),
-            DeValue::Integer(number) => number.to_string(),
+            // It may be written to base 16, too.
+            DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
+                Ok(value) => value.to_string(),
+                Err(_) => number.to_string(),
+            },
             other => {
-                let what = format!("`{name}` is a number or a text such as \"512M\", this is {}", kind_of(other));
+                let what = format!("`{name}` is a whole number or a text such as \"512M\", this is {}", kind_of(other));
                 return self.error(&value.span(), what, "not a limit");
             }
         };
@@ -333,7 +337,8 @@ fn in_order<'v, 'i>(table: &'v DeTable<'i>) -> Vec<(&'v Spanned<std::borrow::Cow
 fn kind_of(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a fraction",
         DeValue::Boolean(_) => "a truth value",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",

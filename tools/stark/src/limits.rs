@@ -40,10 +40,13 @@ impl Limits {
 pub fn set(options: &mut Options, given: Option<&Limits>, project: Option<&Project>) -> Result<(), i32> {
     let manifest = project.and_then(|project| project.root().manifest.as_ref());
     for limit in Limit::ALL {
-        let value = match (given.and_then(|given| given.given(limit)), std::env::var(limit.variable())) {
+        let value = match (given.and_then(|given| given.given(limit)), std::env::var_os(limit.variable())) {
             (Some(value), _) => Some(value),
-            (None, Ok(text)) => Some(limit.parse(&text).map_err(|why| refuse(format!("{}: {why}", limit.variable())))?),
-            (None, Err(_)) => manifest.and_then(|m| m.limits.iter().find(|(of, _)| *of == limit)).map(|(_, n)| *n),
+            (None, Some(text)) => {
+                let wrong = |why| refuse(format!("{}: {why}", limit.variable()));
+                Some(limit.parse(&text.to_string_lossy()).map_err(wrong)?)
+            }
+            (None, None) => manifest.and_then(|m| m.limits.iter().find(|(of, _)| *of == limit)).map(|(_, n)| *n),
         };
         let Some(value) = value else { continue };
         // More than there are addresses is as good as none.

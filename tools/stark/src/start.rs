@@ -32,9 +32,9 @@ pub fn jit(wanted: Jit) -> Result<(), String> {
 
 /// The same, as the environment wants it.
 pub fn jit_from_environment() -> Result<(), String> {
-    match std::env::var("STARK_JIT") {
-        Ok(text) => jit(text.parse().map_err(|error| format!("STARK_JIT: {error}"))?),
-        Err(_) => Ok(()),
+    match std::env::var_os("STARK_JIT") {
+        Some(text) => jit(text.to_string_lossy().parse().map_err(|error| format!("STARK_JIT: {error}"))?),
+        None => Ok(()),
     }
 }
 

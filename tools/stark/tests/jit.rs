@@ -95,6 +95,34 @@ fn what_runs_long_is_compiled_and_nothing_else() {
     assert!(compiled("always", "bench/programs/hello.stark") >= 1);
 }
 
+/// Workers enter a function by one of its entries while the thread that compiles it still marks the hundreds of others.
+#[test]
+fn code_is_entered_while_it_is_published() {
+    const N_FUNCTIONS: usize = 6;
+    let mut source = String::new();
+    for i in 0..N_FUNCTIONS {
+        let entries: String = (0..550).map(|k| format!("        s += [s, {k}].len()\n")).collect();
+        source += &format!(
+            "fn long{i}(n: Int) -> Int:\n    let mut s = n\n    if n > 0:\n{entries}    return [n, 1].len() + s\n\n"
+        );
+        source += &format!(
+            "fn many{i}(k: Int, n: Int) -> Int:\n    let mut t = 0\n    for _ in 0..k: t += long{i}(n)\n    return t\n\n"
+        );
+    }
+    for i in 0..N_FUNCTIONS {
+        source += &format!("let a{i} = spawn many{i}(400000, 0)\nlet b{i} = spawn many{i}(3000, 1)\n");
+        source += &format!("print(a{i}.join(), b{i}.join())\n");
+    }
+    let program = std::env::temp_dir().join(format!("stark-jit-published-{}.stark", std::process::id()));
+    std::fs::write(&program, source).expect("the folder for temporary files takes one");
+    let outs: Vec<String> = (0..4).map(|_| said(&run("on", &["--workers", "2"], &program))).collect();
+    let _ = std::fs::remove_file(&program);
+    let lines = "800000 3309000\n".repeat(N_FUNCTIONS);
+    for out in outs {
+        assert!(out.contains(&format!("--- stdout\n{lines}\n--- stderr\n")), "{out}");
+    }
+}
+
 #[test]
 fn a_wrong_setting_is_refused() {
     let program = root().join("bench/programs/hello.stark");

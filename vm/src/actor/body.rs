@@ -313,7 +313,10 @@ impl ActorBody {
                 }
                 Turn::Done(TaskEnd::Failed(error)) => {
                     budget = machine.budget - MESSAGE_COST;
-                    self.handling.fail(|| summary(machine, &error));
+                    match &self.doing {
+                        Doing::Batch(job) if job.current.len() > 1 => self.handling.split(|| summary(machine, &error)),
+                        _ => self.handling.fail(|| summary(machine, &error)),
+                    }
                     // Behind the clone the failed call may have left holes.
                     self.state = self.before.take().map(|state| *state);
                     if self.failed(machine, error) == Life::Over {
@@ -464,7 +467,7 @@ impl ActorBody {
     }
 
     fn begin_message(&mut self, machine: &mut Machine, handler: &'static HandlerDesc, envelope: Envelope) -> Next {
-        if !envelope.reply.is_wanted() {
+        if !envelope.is_wanted(&self.cell) {
             return Next::Again;
         }
         self.cell.n_in_flight.store(1, Relaxed);
@@ -481,7 +484,7 @@ impl ActorBody {
 
     /// The handler of all `envelopes`, which are at least one, answers batches.
     fn begin_batch(&mut self, machine: &mut Machine, mut envelopes: Vec<Envelope>) -> Next {
-        envelopes.retain(|envelope| envelope.reply.is_wanted());
+        envelopes.retain(|envelope| envelope.is_wanted(&self.cell));
         let Some(first) = envelopes.first() else { return Next::Again };
         let handler = &self.cell.desc().handlers[first.handler as usize];
         self.cell.n_in_flight.store(envelopes.len() as u32, Relaxed);

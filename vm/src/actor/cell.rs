@@ -6,6 +6,7 @@ use crate::conc::stats::ActorStats;
 use crate::conc::tasks::{Me, Promise, pack};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
+use crate::observe;
 use crate::program::Program;
 use crate::task::TaskBody;
 use crate::types::TypeInfo;
@@ -28,8 +29,6 @@ const RESTART: u8 = 2;
 const MEASURED_FIRST: u32 = 64;
 /// then those of every so manyth. A prime: messages that come in rounds fall in step with nothing.
 const MEASURED_EVERY: u32 = 17;
-
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 fn now(program: &Program) -> Instant {
     program.scheduler().map_or_else(Instant::now, |scheduler| scheduler.now())
@@ -116,6 +115,21 @@ impl Extra {
 }
 
 impl Envelope {
+    /// Whether anybody still waits for the answer, or none was asked for. If not, it is not worked on.
+    pub fn is_wanted(&self, cell: &ActorCell) -> bool {
+        let is_wanted = self.reply.is_wanted();
+        if !is_wanted {
+            observe::dropped(cell.id, self.sent(), || "nobody waits for the answer any more".to_string());
+        }
+        is_wanted
+    }
+
+    /// It will not be worked on.
+    pub fn fail(self, cell: &ActorCell, fault: Fault) {
+        observe::dropped(cell.id, self.sent(), || fault.message().to_string());
+        self.reply.fail(fault);
+    }
+
     pub fn sent(&self) -> Option<Instant> {
         self.extra.as_ref()?.sent
     }
@@ -258,7 +272,7 @@ pub(super) struct Config {
 
 impl ActorCell {
     pub(super) fn new(program: &'static Program, info: &'static TypeInfo, config: Config) -> Arc<ActorCell> {
-        let id = NEXT_ID.fetch_add(1, Relaxed);
+        let id = program.next_actor.fetch_add(1, Relaxed);
         let now = now(program);
         Arc::new(ActorCell {
             id,
@@ -312,8 +326,7 @@ impl ActorCell {
         // Senders at the same time may count as one: a sample needs no more.
         let n = self.n_sent.load(Relaxed);
         self.n_sent.store(n.wrapping_add(1), Relaxed);
-        (n < MEASURED_FIRST || n.is_multiple_of(MEASURED_EVERY) || crate::observe::follows_messages())
-            .then(|| self.now())
+        (n < MEASURED_FIRST || n.is_multiple_of(MEASURED_EVERY) || observe::follows_messages()).then(|| self.now())
     }
 
     /// A message was worked on; `latency` is the time since it was sent, if it is measured.
@@ -463,7 +476,7 @@ impl ActorCell {
     pub(super) fn close(&self, reason: Ended, ready: Ready<Envelope>) {
         self.end.lock().get_or_insert_default().reason.get_or_insert(reason);
         for envelope in self.inbox.close(ready) {
-            envelope.reply.fail(self.gone());
+            envelope.fail(self, self.gone());
         }
         if let Some(name) = self.given_name() {
             let mut names = self.program.actors.lock();

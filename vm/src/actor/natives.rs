@@ -341,13 +341,17 @@ fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<
     }) {
         Push::Wake => cell.wake(),
         Push::Queued => {}
-        Push::Displaced(oldest) => oldest.reply.fail(overloaded("a newer message took the place of this one")),
+        Push::Displaced(oldest) => oldest.fail(cell, overloaded("a newer message took the place of this one")),
         Push::Waits => {
             let Some((me, ticket)) = waiting else { unreachable!("a push that waits has made an entry") };
             return Ok(Sent::Waits(Room { cell: cell.clone(), me, ticket, ended: false }));
         }
-        Push::Refused(_) => return Err(overloaded("the message was refused")),
-        Push::Closed(envelope) => envelope.reply.fail(cell.gone()),
+        Push::Refused(envelope) => {
+            let fault = overloaded("the message was refused");
+            crate::observe::dropped(cell.id(), envelope.sent(), || fault.message().to_string());
+            return Err(fault);
+        }
+        Push::Closed(envelope) => envelope.fail(cell, cell.gone()),
     }
     Ok(Sent::Done)
 }

@@ -54,7 +54,7 @@ pub(crate) const TABLE: &[NativeRow] = natives! {
 };
 
 fn broadcast_new(cx: &mut NativeCx<'_>) -> NativeResult {
-    let max_bytes = cx.task.program().options.heap_limit;
+    let max_bytes = cx.task.program().options.queue_limit();
     match usize::try_from(cx.int(0)) {
         Ok(capacity) if capacity > 0 => cx.return_opaque(BroadcastObj(Arc::new(Broadcast::new(capacity, max_bytes)))),
         _ => Err(Fault::value(format!("a broadcast channel keeps 1 message or more, not {}", cx.int(0)))),

@@ -62,15 +62,15 @@ pub(super) fn duration(cx: &NativeCx<'_>, arg: usize) -> Duration {
 pub(super) fn packed(cx: &mut NativeCx<'_>, channel_arg: usize, arg: usize) -> Result<Parcel, Fault> {
     let message = pack(cx.take(arg))?;
     let channel = &cx.opaque::<ChannelObj>(channel_arg).0;
-    if channel.bytes().saturating_add(message.weight()) > cx.task.program().options.heap_limit {
+    if channel.bytes().saturating_add(message.weight()) > cx.task.program().options.queue_limit() {
         return Err(too_much(cx, channel));
     }
     Ok(message)
 }
 
 fn too_much(cx: &NativeCx<'_>, channel: &Chan) -> Fault {
-    let (waiting, limit) = (channel.bytes(), cx.task.program().options.heap_limit);
-    let text = format!("{waiting} bytes of messages wait in the channel, and a task's limit is {limit} bytes");
+    let (waiting, limit) = (channel.bytes(), cx.task.program().options.queue_limit());
+    let text = format!("{waiting} bytes of messages wait in the channel, and the limit is {limit} bytes");
     Fault::new(FaultKind::OutOfMemoryError, text)
 }
 
@@ -115,7 +115,7 @@ fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
         Some(wait) => wait,
         None => {
             let message = pack(cx.take(1))?;
-            let limit = cx.task.program().options.heap_limit;
+            let limit = cx.task.program().options.queue_limit();
             let channel = &cx.opaque::<ChannelObj>(0).0;
             let mut begun = None;
             let mut partner = 0;
@@ -225,7 +225,7 @@ fn channel_recv_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
 
 fn channel_try_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let message = pack(cx.take(1))?;
-    let limit = cx.task.program().options.heap_limit;
+    let limit = cx.task.program().options.queue_limit();
     let channel = &cx.opaque::<ChannelObj>(0).0;
     match channel.send_or_else(message, limit, |_| Instead::Leave) {
         Send::Sent => cx.return_bool(true),

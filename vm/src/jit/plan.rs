@@ -5,8 +5,10 @@ use crate::interp::{Op, op_of};
 use crate::load::{CodeSpace, Func};
 use stark_bytecode::{Instr, Operand, Reg, TypeDesc};
 
-/// A function with more instructions is not compiled: time and memory of compiling grow with them. Some 50 ms.
+/// A function with more instructions is not compiled: time and memory of compiling grow with them.
 const MAX_INSTRS: usize = 4000;
+/// Scalars that are read from the frame where the code is entered, summed over the entries. Half a second and 100 MB.
+const MAX_MOVED: usize = 8_000;
 /// Instructions times registers (the table of those that are live, in bits), and times handlers.
 const MAX_LIVE_BITS: usize = 1 << 22;
 
@@ -23,6 +25,8 @@ pub(super) enum How {
     Chain(usize),
     /// A number in a field of a vector's item: `vec_get`, `get_field`, `drop_ref`.
     ItemField,
+    /// The group `join_texts`, by its handler.
+    JoinTexts,
 }
 
 pub(super) struct Plan {
@@ -59,7 +63,8 @@ impl Plan {
         plan.choose(func, space);
         plan.find_entries(func);
         plan.find_live(func);
-        Some(plan)
+        let n_moved: usize = plan.entries.iter().map(|&pc| plan.live(pc).count()).sum();
+        (n_moved <= MAX_MOVED).then_some(plan)
     }
 
     /// The scalar registers that somebody may read after `pc` is reached and before they are written.
@@ -76,6 +81,7 @@ impl Plan {
         pc + match self.how[pc] {
             How::Chain(n) => n,
             How::ItemField => 3,
+            How::JoinTexts => 4,
             _ => 1,
         }
     }
@@ -117,6 +123,7 @@ impl Plan {
             let rest = &code[pc..];
             self.how[pc] = match rest[0] {
                 Instr::AtReg { .. } => self.chain(func, pc),
+                Instr::MakeVec { .. } if op_of(original(func, pc)) == Op::join_texts => How::JoinTexts,
                 Instr::VecGet { dst, .. } if is_ref(func, dst) && self.is_item_field(func, pc) => How::ItemField,
                 ref instr => how(func, space, instr),
             };
@@ -167,7 +174,7 @@ impl Plan {
             // A chain's instructions run as one; behind the last of them is a place to enter.
             let is_inside = matches!(code.get(pc + 1), Some(next) if is_chain_step(next));
             let is_stop = match self.how[pc] {
-                How::Step => true,
+                How::Step | How::JoinTexts => true,
                 How::Leave => !is_inside,
                 _ => {
                     use Instr::*;
@@ -175,7 +182,7 @@ impl Plan {
                 }
             };
             if is_stop {
-                is_entry[pc + 1] = true;
+                is_entry[self.after(pc)] = true;
             }
         }
         is_entry.truncate(code.len());

@@ -11,7 +11,7 @@ use crate::load::{BoundMethod, Func};
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Bytes of the native stack that calls of compiled functions may take on a thread, in all. The rest of a thread's two
 /// megabytes is for natives, and for tasks that run inside another's turn.
@@ -82,7 +82,9 @@ pub(crate) unsafe fn run(m: *mut Machine, ip: *const u64, regs: *mut u64, budget
     unsafe {
         let func = &*(*regs.sub(3) as *const Func);
         save(m, ip, regs, budget);
-        let Some(code) = code_of(func).or_else(|| compile(func, (*m).code)) else {
+        let code = code_of(func).or_else(|| compile(func, (*m).code));
+        // Until its address is known another thread marks its instructions, and a handler called by it might not stop.
+        let Some(code) = code.filter(|_| func.native.address.load(Acquire) != 0) else {
             (*m).jit.word = decoded(ip, regs);
             return Came::Left;
         };

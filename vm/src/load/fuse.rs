@@ -7,13 +7,17 @@ use super::{CodeSpace, Func};
 use crate::interp::Op;
 use stark_bytecode::{Instr, Reg};
 
+/// Instructions of the longest group.
+pub(crate) const MAX_GROUP: usize = 4;
+
 /// Changes the first words of groups in the decoded `words` of `func`, whose instructions begin at `starts`. Nothing jumps
 /// into a group (`is_target`): the JIT compiler may change the words that are jumped to, while others read the group's.
 pub(super) fn fuse(func: &Func, space: &CodeSpace, words: &mut [u64], starts: &[u32], is_target: &[bool]) {
     let code = &func.def.code;
     for pc in 0..code.len() {
-        let until_target = (pc + 1..code.len()).find(|&pc| is_target[pc]).unwrap_or(code.len());
-        if let Some(op) = group(func, space, pc, until_target) {
+        let longest = code.len().min(pc + MAX_GROUP);
+        let end = (pc + 1..longest).find(|&pc| is_target[pc]).unwrap_or(longest);
+        if let Some(op) = group(func, space, pc, end) {
             let first = &mut words[starts[pc] as usize];
             *first = *first & !0xffff | op as u64;
         }

@@ -304,6 +304,13 @@ pub(crate) fn sent(cx: &TaskCx, actor: u64, sent: Instant) {
     }
 }
 
+/// A message that was sent to `actor` will not be worked on.
+pub(crate) fn dropped(actor: u64, sent: Option<Instant>, why: impl FnOnce() -> String) {
+    if let (Some(sent), true) = (sent, spans::is_on()) {
+        spans::dropped(actor, sent, &why());
+    }
+}
+
 /// What an actor remembers of the messages it works on, for when it is done with them.
 #[derive(Default)]
 pub(crate) struct Handling(Option<Box<Begun>>);
@@ -343,7 +350,7 @@ impl Handling {
     #[inline]
     pub fn end(&mut self) {
         if let Some(begun) = self.0.take() {
-            begun.end(None);
+            begun.end(None, false);
         }
     }
 
@@ -351,18 +358,25 @@ impl Handling {
     #[inline]
     pub fn fail(&mut self, error: impl FnOnce() -> String) {
         if let Some(begun) = self.0.take() {
-            begun.end(Some(&error()));
+            begun.end(Some(&error()), false);
+        }
+    }
+
+    /// The handler threw at a batch, which is tried again in parts.
+    pub fn split(&mut self, error: impl FnOnce() -> String) {
+        if let Some(begun) = self.0.take() {
+            begun.end(Some(&error()), true);
         }
     }
 }
 
 impl Begun {
     #[cold]
-    fn end(self: Box<Begun>, error: Option<&str>) {
+    fn end(self: Box<Begun>, error: Option<&str>, again: bool) {
         let Begun { at, task, worker, actor, handler, sent, spans } = *self;
         let dur = recorder::now().saturating_sub(at);
         if !spans.is_empty() {
-            spans::answered(task, actor, sent.len(), spans, error);
+            spans::answered(task, actor, sent.len(), spans, error, again);
         }
         if handler.batch.is_some() && is_recording() {
             let arrivals = sent.iter().map(|&sent| recorder::since_began(sent)).collect();

@@ -14,8 +14,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Spans under way, and spans done that nobody has taken yet: of each at most so many, the others are lost.
 const MAX_SPANS: usize = 10_000;
-/// When there are too many under way, those that are older are given up: their messages were dropped, say.
+/// When there are too many under way, those that are older are given up: the task that waited for room with its message was
+/// cancelled, say.
 const MAX_AGE: Duration = Duration::from_secs(60);
+/// Looking for them takes a while, and most often there are few.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpanKind {
@@ -66,6 +69,7 @@ struct Tables {
     /// By receiver and moment of sending.
     messages: HashMap<(u64, Instant), Open>,
     done: Vec<Span>,
+    swept: Option<Instant>,
 }
 
 static TABLES: Mutex<Option<Tables>> = Mutex::new(None);
@@ -114,7 +118,10 @@ impl Tables {
             None => return None,
         };
         if self.tasks.len() + self.messages.len() >= MAX_SPANS {
-            self.messages.retain(|_, open| open.began.elapsed() < MAX_AGE);
+            if self.swept.is_none_or(|swept| swept.elapsed() >= SWEEP_EVERY) {
+                self.messages.retain(|_, open| open.began.elapsed() < MAX_AGE);
+                self.swept = Some(Instant::now());
+            }
             if self.tasks.len() + self.messages.len() >= MAX_SPANS {
                 return None;
             }
@@ -191,6 +198,16 @@ pub(super) fn sent(task: u64, actor: u64, sent: Instant) {
     });
 }
 
+/// A message will not be worked on.
+pub(super) fn dropped(actor: u64, sent: Instant, error: &str) {
+    with_tables(|tables| {
+        if let Some(mut open) = tables.messages.remove(&(actor, sent)) {
+            open.error = Some(error.to_string());
+            tables.close(open, Vec::new());
+        }
+    });
+}
+
 /// A sampled message that is being worked on.
 pub(super) struct Handled {
     sent: Instant,
@@ -217,15 +234,22 @@ pub(super) fn handled(task: u64, actor: u64, name: &str, sent: &[Instant]) -> Ve
     })
 }
 
-/// `n_messages` were worked on together. Of a batch that failed the messages are worked on again, in parts.
-pub(super) fn answered(task: u64, actor: u64, n_messages: usize, handled: Vec<Handled>, error: Option<&str>) {
+/// `n_messages` were worked on together. `again`: they are worked on again, in parts.
+pub(super) fn answered(
+    task: u64,
+    actor: u64,
+    n_messages: usize,
+    handled: Vec<Handled>,
+    error: Option<&str>,
+    again: bool,
+) {
     with_tables(|tables| {
         tables.active.remove(&task);
         for Handled { sent, mut message, mut work } in handled {
             let batch = (n_messages > 1).then(|| ("stark.batch", n_messages.to_string()));
             work.error = error.map(str::to_string);
             tables.close(work, [("stark.actor", actor.to_string())].into_iter().chain(batch).collect());
-            if error.is_some() && n_messages > 1 {
+            if again {
                 tables.messages.insert((actor, sent), message);
             } else {
                 message.error = error.map(str::to_string);

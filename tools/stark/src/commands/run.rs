@@ -143,8 +143,8 @@ fn run(args: &Args) -> Result<i32, i32> {
     let ended = runtime.run_function(code, code.entry, args.args.clone(), Console::process()).map_err(refused)?;
     let status = ended.status();
     // What was done since the last time; the figures of a program that is over are of no use.
-    if let Some(Err(reason)) = args.otlp.as_deref().map(|endpoint| observe::otlp::post_ended(endpoint, &name)) {
-        eprintln!("note: the last traces and lines of the log could not be sent: {reason}");
+    if let Some(endpoint) = args.otlp.as_deref() {
+        observe::otlp::post_last(endpoint, &name);
     }
     if args.shrink && status != 0 {
         shrink(args, code, &runtime, ended).map_err(refused)?;
@@ -194,7 +194,7 @@ fn shrink(args: &Args, code: &'static CodeSpace, first: &Runtime, failed: Ended)
 /// What the environment says, and the number of workers that was asked for.
 fn options(workers: Option<usize>) -> Result<stark_vm::Options, i32> {
     let mut options = stark_vm::Options::default();
-    let from_environment = std::env::var("STARK_WORKERS").ok();
+    let from_environment = std::env::var_os("STARK_WORKERS").map(|text| text.to_string_lossy().into_owned());
     match (workers, from_environment) {
         (Some(0), _) => return Err(super::refuse("--workers must be at least 1")),
         (Some(n), _) => options.n_workers = n,

@@ -34,10 +34,11 @@ pub fn export(endpoint: &str, program: &str, share: f64) -> Result<(), String> {
         let mut is_told = false;
         loop {
             std::thread::sleep(EVERY);
-            let posted = post_metrics(&endpoint).and_then(|()| post_ended(&endpoint, &program));
+            let metrics = post_metrics(&endpoint);
+            let posted = metrics.and(post_ended(&endpoint, &program));
             // Once is enough: the program has better things to say.
             if let (Err(reason), false) = (&posted, is_told) {
-                eprintln!("note: no metrics, traces and logs could be sent: {reason}");
+                eprintln!("note: not all metrics, traces and logs could be sent: {reason}");
             }
             is_told = posted.is_err();
         }
@@ -46,24 +47,27 @@ pub fn export(endpoint: &str, program: &str, share: f64) -> Result<(), String> {
     spawned.map(drop).map_err(|e| format!("the system gives no thread to send metrics: {e}"))
 }
 
+/// Sends what is left when a program is over.
+pub fn post_last(endpoint: &str, program: &str) {
+    if let Err(reason) = post_ended(endpoint, program) {
+        eprintln!("note: the last traces and lines of the log could not be sent: {reason}");
+    }
+}
+
 /// Sends the spans that ended and the lines that were written since the last time.
 ///
 /// # Errors
 /// Why they are lost.
-pub fn post_ended(endpoint: &str, program: &str) -> Result<(), String> {
+fn post_ended(endpoint: &str, program: &str) -> Result<(), String> {
     let spans = stark_vm::observe::take_spans();
-    if !spans.is_empty() {
-        post(endpoint, "traces", traces(&spans, program))?;
-    }
     let (lines, n_lost) = stark_vm::observe::take_log();
-    if !lines.is_empty() {
-        post(endpoint, "logs", logs(&lines, program))?;
-    }
+    // A collector may take one kind and not the other.
+    let sent_spans = if spans.is_empty() { Ok(()) } else { post(endpoint, "traces", traces(&spans, program)) };
+    let sent_lines = if lines.is_empty() { Ok(()) } else { post(endpoint, "logs", logs(&lines, program)) };
     if n_lost > 0 {
-        Err(format!("{n_lost} lines of the log were more than are kept until they are sent"))
-    } else {
-        Ok(())
+        eprintln!("note: {n_lost} lines of the log were not sent: more waited than are kept (10,000, or 16 MiB)");
     }
+    sent_spans.and(sent_lines)
 }
 
 fn post_metrics(endpoint: &str) -> Result<(), String> {

@@ -170,7 +170,7 @@ impl Translator<'_> {
             if is_reached {
                 match self.plan.how[pc] {
                     How::Inline => self.instr(pc, instr),
-                    How::Step => self.step(pc),
+                    How::Step | How::JoinTexts => self.step(pc),
                     How::Leave => {
                         let exit = self.exit(pc);
                         self.builder.ins().jump(exit, &[]);
@@ -366,8 +366,10 @@ impl Translator<'_> {
                 self.flush(reg.index());
             }
         }
-        let word = super::original(self.func, pc);
-        let word = word & !0xffff | alone(crate::interp::op_of(word)) as u64;
+        let mut word = super::original(self.func, pc);
+        if self.plan.how[pc] == How::Step {
+            word = word & !0xffff | alone(crate::interp::op_of(word)) as u64;
+        }
         let budget = self.builder.use_var(self.budget);
         let ip = self.address(self.func.address_of(pc).wrapping_add(1));
         let word = self.int_const(word as i64);
