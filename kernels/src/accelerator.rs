@@ -26,6 +26,8 @@ pub trait Memory: Send + Sync + Any {
     fn accelerator(&self) -> &Arc<dyn Accelerator>;
     /// Fills `into`, as long as the block, once all work queued before is done.
     fn read(&self, into: &mut [u8]) -> Result<(), String>;
+    /// Has `then` called, by any thread, once a `read` need not wait for work any more. `false`, and no call: it need not now.
+    fn when_done(&self, then: Box<dyn FnOnce() + Send>) -> bool;
 }
 
 /// What computes beside the processor.

@@ -189,6 +189,12 @@ impl Tensor {
         Ok(copy)
     }
 
+    /// Has `then` called, by any thread, once looking at elements need not wait for a device. `false`, and no call: it need
+    /// not now.
+    pub fn when_done(&self, then: impl FnOnce() + Send + 'static) -> bool {
+        self.buffer.to_fetch().is_some_and(|memory| memory.when_done(Box::new(then)))
+    }
+
     /// The same elements in the host's memory alone.
     pub fn to_host(mut self) -> Result<Tensor> {
         if self.memory().is_none() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stark_kernels::accelerator::Accelerator;
 use stark_kernels::cpu::arena::MemoryPlan;
-use stark_kernels::{DType, Tensor};
+use stark_kernels::{DType, Tensor, TensorError};
 
 use crate::error::ModelError;
 use crate::exec::Observer;
@@ -215,13 +215,32 @@ impl Model {
     /// Inputs named `attention_mask`, `token_type_ids` and `position_ids` that are not given are ones, zeros
     /// and positions in the shape of the first input. Outputs come flat, in the order of [`Model::outputs`].
     pub fn predict(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, ModelError> {
+        self.flatten(self.run(self.given(inputs)?, exec::DEFAULT_STEP_BUDGET)?)
+    }
+
+    /// As [`Model::predict`], without waiting: what a device computes may not be done yet, and is still there. [`Tensor::to_host`]
+    /// brings it.
+    pub fn predict_queued(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, ModelError> {
+        self.flatten(self.queue(self.given(inputs)?, exec::DEFAULT_STEP_BUDGET, None)?)
+    }
+
+    /// What brings a result of [`Model::predict_queued`].
+    ///
+    /// # Errors
+    /// When the device has failed at it.
+    pub fn fetch(&self, output: Tensor) -> Result<Tensor, ModelError> {
+        let failed = |e: TensorError| ModelError::Device { file: self.0.file.clone(), reason: e.to_string() };
+        output.to_host().map_err(failed)
+    }
+
+    fn given(&self, inputs: &[Tensor]) -> Result<Vec<Option<Value>>, ModelError> {
         if inputs.len() > self.0.imported.inputs.len() {
             let reason = format!("the model takes {} inputs, {} are given", self.0.imported.inputs.len(), inputs.len());
             return Err(ModelError::Input { file: self.0.file.clone(), input: "*".into(), reason });
         }
         let mut given: Vec<Option<Value>> = inputs.iter().cloned().map(|t| Some(Value::Tensor(t))).collect();
         given.resize_with(self.0.imported.inputs.len(), || None);
-        self.flatten(self.run(given, exec::DEFAULT_STEP_BUDGET)?)
+        Ok(given)
     }
 
     /// As [`Model::predict`], with inputs by name in any order.
@@ -286,6 +305,19 @@ impl Model {
         step_budget: u64,
         observer: Option<&'o mut Observer<'o>>,
     ) -> Result<Value, ModelError> {
+        let value = self.queue(given, step_budget, observer)?;
+        if self.0.accelerator.is_none() {
+            return Ok(value);
+        }
+        fetch(value).map_err(|reason| ModelError::Device { file: self.0.file.clone(), reason })
+    }
+
+    fn queue<'o>(
+        &self,
+        given: Vec<Option<Value>>,
+        step_budget: u64,
+        observer: Option<&'o mut Observer<'o>>,
+    ) -> Result<Value, ModelError> {
         let values = self.complete(given)?;
         self.check(&values)?;
         let (file, graph) = (&self.0.file, &self.0.imported.graph);
@@ -295,7 +327,7 @@ impl Model {
         let failed = |reason: String| ModelError::Device { file: file.clone(), reason };
         let placed = values.into_iter().map(|value| place_input(value, accelerator)).collect::<Result<_, _>>();
         let values = placed.map_err(|e| failed(e.to_string()))?;
-        fetch(exec::run(file, graph, values, step_budget, true, observer)?).map_err(failed)
+        exec::run(file, graph, values, step_budget, true, observer)
     }
 
     /// The inputs as the graph takes them, those that were left out among them.

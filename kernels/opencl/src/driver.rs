@@ -1,14 +1,15 @@
 //! All use of `ocl`: devices, memory, programs and the queue, as little as the backend needs.
 //!
-//! Invariant: one in-order queue a device. What was queued earlier is done before what is queued later starts, so a
-//! block may be given to the next kernel as soon as the last one that uses it is queued.
+//! Invariant: one in-order queue a device for kernels. What was queued earlier is done before what is queued later starts,
+//! so a block may be given to the next kernel as soon as the last one that uses it is queued. What a mark has been reached
+//! for is read over a queue of its own, beside the kernels that were queued after the mark.
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
+use std::ffi::{CString, c_void};
 
 use ocl::core::{
-    self, ArgVal, CommandQueue, Context, DeviceId, DeviceInfo as Ask, DeviceType, Event, Kernel, Mem, MemFlags,
-    ProfilingInfo, ProfilingInfoResult, Program, ProgramInfo, ProgramInfoResult,
+    self, ArgVal, CommandExecutionStatus, CommandQueue, Context, DeviceId, DeviceInfo as Ask, DeviceType, Event,
+    Kernel, Mem, MemFlags, ProfilingInfo, ProfilingInfoResult, Program, ProgramInfo, ProgramInfoResult,
 };
 
 use crate::{Error, Result};
@@ -90,6 +91,8 @@ pub struct Driver {
     device: DeviceId,
     context: Context,
     queue: CommandQueue,
+    /// For reads that need not wait for kernels.
+    transfers: CommandQueue,
 }
 
 /// One argument of a kernel.
@@ -120,8 +123,9 @@ impl Arg<'_> {
 impl Driver {
     pub fn open(info: &DeviceInfo) -> Result<Driver> {
         let context = core::create_context(None, &[info.id], None, None).map_err(|e| say("context", e))?;
-        let queue = core::create_command_queue(&context, info.id, Some(core::QUEUE_PROFILING_ENABLE));
-        Ok(Driver { device: info.id, queue: queue.map_err(|e| say("queue", e))?, context })
+        let queue = |properties| core::create_command_queue(&context, info.id, properties).map_err(|e| say("queue", e));
+        let (queue, transfers) = (queue(Some(core::QUEUE_PROFILING_ENABLE))?, queue(None)?);
+        Ok(Driver { device: info.id, queue, transfers, context })
     }
 
     /// Compiles, or loads what [`Driver::binary`] gave for the same device.
@@ -177,6 +181,49 @@ impl Driver {
         // SAFETY: the read is done when the call returns.
         let read =
             unsafe { core::enqueue_read_buffer(&self.queue, mem, true, 0, into, None::<Event>, None::<&mut Event>) };
+        read.map_err(|e| say("read", e))
+    }
+
+    /// What is reached when all that was queued before is done.
+    pub fn mark(&self) -> Result<Event> {
+        let mut mark = Event::null();
+        core::enqueue_marker_with_wait_list(&self.queue, None::<Event>, Some(&mut mark), None)
+            .map_err(|e| say("mark", e))?;
+        core::flush(&self.queue).map_err(|e| say("queue", e))?;
+        Ok(mark)
+    }
+
+    pub fn is_reached(mark: &Event) -> bool {
+        core::event_is_complete(mark).unwrap_or(false)
+    }
+
+    /// Has `then` called by a thread of the driver when `mark` is reached, or cannot be any more. `then` must not panic, and
+    /// must be short.
+    pub fn when_reached(mark: &Event, then: Box<dyn FnOnce() + Send>) -> Result<()> {
+        extern "C" fn reached(_: *mut c_void, _: i32, then: *mut c_void) {
+            // SAFETY: the pointer that was given below, with which this is called once.
+            let then = unsafe { Box::from_raw(then.cast::<Box<dyn FnOnce() + Send>>()) };
+            then();
+        }
+        let then = Box::into_raw(Box::new(then)).cast::<c_void>();
+        // SAFETY: `reached` has the signature that is asked for, and takes `then` over.
+        let set = unsafe { core::set_event_callback(mark, CommandExecutionStatus::Complete, Some(reached), then) };
+        if let Err(error) = set {
+            // SAFETY: nobody has taken it over.
+            drop(unsafe { Box::from_raw(then.cast::<Box<dyn FnOnce() + Send>>()) });
+            return Err(say("callback", error));
+        }
+        Ok(())
+    }
+
+    /// Reads what was there when `mark` was reached.
+    pub fn read_behind(&self, mark: &Event, mem: &Mem, into: &mut [u8]) -> Result<()> {
+        if into.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: the read is done when the call returns.
+        let read =
+            unsafe { core::enqueue_read_buffer(&self.transfers, mem, true, 0, into, Some(mark), None::<&mut Event>) };
         read.map_err(|e| say("read", e))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ocl::core::{Event, Kernel as ClKernel, Mem};
 use stark_kernels::accelerator::{Accelerator, Kernel, Memory, Statistics};
@@ -63,6 +63,9 @@ pub struct Block {
     size: usize,
     /// The bytes asked for.
     bytes: usize,
+    /// Behind the kernels that write it, once somebody has asked for it. Kernels write a block before its tensor is handed
+    /// out, and never after.
+    mark: OnceLock<Event>,
     /// Constants are packed for products once, by how the product sees them.
     packed: Option<Mutex<HashMap<PackKey, Arc<Block>>>>,
 }
@@ -113,7 +116,23 @@ impl Memory for Block {
         engine.counts.downloads.fetch_add(1, Relaxed);
         engine.counts.downloaded.fetch_add(into.len() as u64, Relaxed);
         let n = into.len().min(self.bytes);
-        engine.driver.read(self.mem(), &mut into[..n]).map_err(|e| e.to_string())
+        let read = match self.mark.get() {
+            Some(mark) => engine.driver.read_behind(mark, self.mem(), &mut into[..n]),
+            None => engine.driver.read(self.mem(), &mut into[..n]),
+        };
+        read.map_err(|e| e.to_string())
+    }
+
+    fn when_done(&self, then: Box<dyn FnOnce() + Send>) -> bool {
+        let mark = match self.mark.get() {
+            Some(mark) => mark,
+            None => match self.engine.driver.mark() {
+                Ok(mark) => self.mark.get_or_init(|| mark),
+                // A queue that is broken says so when it is read.
+                Err(_) => return false,
+            },
+        };
+        !Driver::is_reached(mark) && Driver::when_reached(mark, then).is_ok()
     }
 }
 
@@ -168,7 +187,7 @@ impl OpenCl {
     fn block(self: &Arc<Self>, (mem, size): (Mem, usize), bytes: usize, constant: bool) -> Arc<Block> {
         let device: Arc<dyn Accelerator> = self.clone();
         let packed = constant.then(Mutex::default);
-        Arc::new(Block { device, engine: self.clone(), mem: Some(mem), size, bytes, packed })
+        Arc::new(Block { device, engine: self.clone(), mem: Some(mem), size, bytes, mark: OnceLock::new(), packed })
     }
 
     /// Memory whose bytes the next kernel writes.

@@ -230,6 +230,11 @@ impl Buffer {
         self.device.get()
     }
 
+    /// The device that is to be asked before the bytes can be looked at here.
+    pub fn to_fetch(&self) -> Option<&Arc<dyn Memory>> {
+        if self.fetched.get().is_some() { None } else { self.device.get() }
+    }
+
     /// Remembers a device's copy of the bytes; the first one stays.
     pub fn set_device(&self, memory: Arc<dyn Memory>) {
         let _ = self.device.set(memory);

@@ -167,6 +167,8 @@ const TABLES: &[&[NativeRow]] = &[
     file::TABLE,
     log::TABLE,
     tensor::TABLE,
+    tensor::LOOKS,
+    model::PREDICT,
     tensor_ops::TABLE,
     http::TABLE,
     image::TABLE,

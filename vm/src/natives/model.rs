@@ -1,10 +1,11 @@
 //! Models, tokenizers and tensor files.
 //!
-//! A model's work runs on the calling worker; its kernels split over the others through the lent `Parallel`.
+//! A model's work runs on the calling worker; its kernels split over the others through the lent `Parallel`. What a device
+//! computes the task waits for, and its worker runs others.
 
-use super::support::{Outcome, answers, texts};
+use super::support::{Outcome, answers, texts, until_done};
 use super::tensor::{device_of, dtype_of_code, ints, sizes_of, tensor, value_of};
-use super::{NativeCx, NativeRow, asset};
+use super::{NativeCx, NativeResult, NativeRow, asset, natives};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Opaque;
 use crate::observe;
@@ -17,8 +18,6 @@ use std::path::Path;
 
 pub(super) const TABLE: &[NativeRow] = answers! {
     model_load "(String, String) -> Model" Assets;
-    model_predict "(Model, Vec<Tensor>) -> Vec<Tensor>";
-    model_predict_one "(Model, Tensor) -> Tensor";
     model_check "(Model, Vec<Vec<Int>>, Vec<Vec<Int>>) -> ()";
     model_inputs "(Model) -> Vec<String>";
     model_outputs "(Model) -> Vec<String>";
@@ -37,6 +36,11 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     tokenizer_decode "(Tokenizer, Tensor<Int64>) -> String";
     tokenizer_decode_vec "(Tokenizer, Vec<Int>) -> String";
     tokenizer_vocab_size "(Tokenizer) -> Int";
+};
+
+pub(super) const PREDICT: &[NativeRow] = natives! {
+    model_predict "(Model, Vec<Tensor>) -> Vec<Tensor>";
+    model_predict_one "(Model, Tensor) -> Tensor";
 };
 
 impl Opaque for Model {
@@ -96,24 +100,58 @@ fn model_load(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::opaque(cx.ret_type(), Box::new(model)))
 }
 
-fn model_predict(cx: &NativeCx<'_>) -> Outcome {
-    let inputs: Vec<Tensor> = cx.vec(1).iter().map(|t| t.opaque::<Tensor>().clone()).collect();
-    let outputs = observe::predict(cx.task, model(cx), &inputs).map_err(model_fault)?;
-    let elem = cx.ret_type().elem();
-    let values: Result<Vec<Value>, Fault> = outputs.into_iter().map(|t| value_of(elem, t)).collect();
-    Ok(Value::vec(cx.ret_type(), values?))
+/// What a device has still to compute.
+struct Predicted {
+    prediction: observe::Prediction,
+    result: Result<Vec<Tensor>, ModelError>,
 }
 
-fn model_predict_one(cx: &NativeCx<'_>) -> Outcome {
-    let input = tensor(cx, 1).clone();
-    let mut outputs = observe::predict(cx.task, model(cx), &[input]).map_err(model_fault)?;
-    match (outputs.pop(), outputs.len()) {
-        (Some(output), 0) => value_of(cx.ret_type(), output),
+/// Runs the model and answers with its outputs. While a device runs it, the task waits and not its thread.
+fn predict(
+    cx: &mut NativeCx<'_>,
+    inputs: impl FnOnce(&NativeCx<'_>) -> Vec<Tensor>,
+    answer: impl FnOnce(&mut NativeCx<'_>, Vec<Tensor>) -> NativeResult,
+) -> NativeResult {
+    let predicted = match cx.resumed::<Predicted>() {
+        Some(predicted) => predicted,
+        None => {
+            let (prediction, result) = observe::predict(model(cx), &inputs(cx));
+            Box::new(Predicted { prediction, result })
+        }
+    };
+    if let Ok(outputs) = &predicted.result
+        && let Some((reason, device)) = until_done(cx, outputs)
+    {
+        return cx.suspend_again(reason, device, predicted);
+    }
+    let Predicted { prediction, result } = *predicted;
+    let model = model(cx);
+    let result = result.and_then(|outputs| outputs.into_iter().map(|output| model.fetch(output)).collect());
+    prediction.end(cx.task, model, &result);
+    answer(cx, result.map_err(model_fault)?)
+}
+
+fn model_predict(cx: &mut NativeCx<'_>) -> NativeResult {
+    let inputs = |cx: &NativeCx<'_>| cx.vec(1).iter().map(|t| t.opaque::<Tensor>().clone()).collect();
+    predict(cx, inputs, |cx, outputs| {
+        let elem = cx.ret_type().elem();
+        let values: Result<Vec<Value>, Fault> = outputs.into_iter().map(|t| value_of(elem, t)).collect();
+        cx.return_vec(values?)
+    })
+}
+
+fn model_predict_one(cx: &mut NativeCx<'_>) -> NativeResult {
+    let input = |cx: &NativeCx<'_>| vec![tensor(cx, 1).clone()];
+    predict(cx, input, |cx, mut outputs| match (outputs.pop(), outputs.len()) {
+        (Some(output), 0) => {
+            let value = value_of(cx.ret_type(), output)?;
+            cx.return_value(value)
+        }
         (_, n) => Err(Fault::new(
             FaultKind::ModelError,
             format!("{} gives {} outputs where one is asked for", model(cx).file(), if n == 0 { 0 } else { n + 1 }),
         )),
-    }
+    })
 }
 
 /// The tensors that a type states, as `_model_check` in the library describes them.

@@ -6,10 +6,41 @@ use crate::task::WaitReason;
 use crate::value::Value;
 use compact_str::CompactString;
 use parking_lot::Mutex;
+use stark_kernels::Tensor;
 use std::sync::Arc;
 
 /// What most natives come to: a value of the declared result type, or a fault.
 pub(super) type Outcome = Result<Value, Fault>;
+
+/// Has the task woken when what a device computes for one of `tensors` is done: how to suspend until then. `None`: elements
+/// can be looked at now.
+///
+/// A native that waits for a device does not count as suspending: how long it takes depends on nobody but the device, as with
+/// a kernel on the processor. So it may be called under a guard.
+pub(super) fn until_done(cx: &NativeCx<'_>, tensors: &[Tensor]) -> Option<(WaitReason, u64)> {
+    let device = tensors.iter().find_map(|tensor| tensor.memory())?.accelerator().name();
+    let number = device.rsplit_once(':').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
+    // Under a seed nothing outside may choose who runs next.
+    let scheduler = cx.task.program().scheduler().filter(|_| cx.task.program().options.seed.is_none())?;
+    let me = cx.task.me()?;
+    let waits = tensors.iter().any(|tensor| {
+        let (me, external) = (me.clone(), scheduler.external());
+        tensor.when_done(move || {
+            me.wake();
+            drop(external);
+        })
+    });
+    waits.then_some((WaitReason::Device, number))
+}
+
+/// Answers with what `native` finds among the elements of the tensor in the first argument; the task waits until they are there.
+pub(super) fn when_done(cx: &mut NativeCx<'_>, native: fn(&NativeCx<'_>) -> Outcome) -> NativeResult {
+    if let Some((reason, device)) = until_done(cx, std::slice::from_ref(cx.opaque::<Tensor>(0))) {
+        return cx.suspend(reason, device, ());
+    }
+    let value = native(cx)?;
+    cx.return_value(value)
+}
 
 /// Rows like those of `natives!`, for functions from `&NativeCx` (or `&mut`) to `Outcome`.
 macro_rules! answers {

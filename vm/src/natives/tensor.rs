@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::support::{Outcome, answers, size};
+use super::support::{Outcome, answers, size, when_done};
 use super::system::seed_of;
-use super::{NativeCx, NativeRow};
+use super::{NativeCx, NativeResult, NativeRow, natives};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Opaque;
 use crate::types::TypeInfo;
@@ -32,13 +32,8 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     tensor_dtype "<E>(Tensor<E>) -> String";
     tensor_len "<E>(Tensor<E>) -> Int";
     tensor_device "<E>(Tensor<E>) -> String";
-    tensor_to_device "<E>(Tensor<E>, String) -> Tensor<E>";
     tensor_to "<E, F>(Tensor<E>) -> Tensor<F>";
     tensor_contiguous "<E>(Tensor<E>) -> Tensor<E>";
-    tensor_item "<E>(Tensor<E>) -> E";
-    tensor_at "<E>(Tensor<E>, Vec<Int>) -> E";
-    tensor_to_vec "<E>(Tensor<E>) -> Vec<E>";
-    tensor_to_nested "<E, V>(Tensor<E>) -> V";
     tensor_rows "<E>(Tensor<E>) -> Vec<Tensor<E>>";
     tensor_reshape "<E>(Tensor<E>, Vec<Int>) -> Tensor<E>";
     tensor_permute "<E>(Tensor<E>, Vec<Int>) -> Tensor<E>";
@@ -55,6 +50,15 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     tensor_index_set "<E>(&mut Tensor<E>, Vec<Int>, Tensor<E>) -> ()";
     tensor_index_fill "<E>(&mut Tensor<E>, Vec<Int>, E) -> ()";
     tensor_check "<F, T>(F, Int, Vec<Int>) -> T";
+};
+
+/// What looks at elements, which a device may still compute.
+pub(super) const LOOKS: &[NativeRow] = natives! {
+    tensor_to_device "<E>(Tensor<E>, String) -> Tensor<E>";
+    tensor_item "<E>(Tensor<E>) -> E";
+    tensor_at "<E>(Tensor<E>, Vec<Int>) -> E";
+    tensor_to_vec "<E>(Tensor<E>) -> Vec<E>";
+    tensor_to_nested "<E, V>(Tensor<E>) -> V";
 };
 
 impl Opaque for Tensor {
@@ -344,15 +348,22 @@ pub(super) fn device_of(name: &str) -> Result<Option<Arc<dyn Accelerator>>, Faul
 }
 
 /// Operations on the result run where it is.
-fn tensor_to_device(cx: &mut NativeCx<'_>) -> Outcome {
+fn tensor_to_device(cx: &mut NativeCx<'_>) -> NativeResult {
     let device = device_of(cx.str(1))?;
     let t = tensor(cx, 0);
-    match device {
-        Some(device) if t.memory().is_some_and(|memory| Arc::ptr_eq(memory.accelerator(), &device)) => Ok(cx.take(0)),
-        Some(device) => answer(cx, t.to_accelerator(&device, false)),
-        None if t.memory().is_none() => Ok(cx.take(0)),
-        None => answer(cx, t.clone().to_host()),
+    let is_there = match (&device, t.memory()) {
+        (Some(device), Some(memory)) => Arc::ptr_eq(memory.accelerator(), device),
+        (None, memory) => memory.is_none(),
+        (Some(_), None) => false,
+    };
+    if is_there {
+        let t = cx.take(0);
+        return cx.return_value(t);
     }
+    when_done(cx, |cx| match device_of(cx.str(1))? {
+        Some(device) => answer(cx, tensor(cx, 0).to_accelerator(&device, false)),
+        None => answer(cx, tensor(cx, 0).clone().to_host()),
+    })
 }
 
 fn tensor_to(cx: &NativeCx<'_>) -> Outcome {
@@ -363,23 +374,39 @@ fn tensor_contiguous(cx: &NativeCx<'_>) -> Outcome {
     answer(cx, tensor(cx, 0).contiguous())
 }
 
-fn tensor_item(cx: &NativeCx<'_>) -> Outcome {
+fn tensor_item(cx: &mut NativeCx<'_>) -> NativeResult {
+    when_done(cx, item)
+}
+
+fn item(cx: &NativeCx<'_>) -> Outcome {
     let x = tensor(cx, 0).item().map_err(fault)?;
     Ok(Value::scalar(cx.ret_type(), slot_of(cx.ret_type(), x)))
 }
 
-fn tensor_at(cx: &NativeCx<'_>) -> Outcome {
+fn tensor_at(cx: &mut NativeCx<'_>) -> NativeResult {
+    when_done(cx, at)
+}
+
+fn at(cx: &NativeCx<'_>) -> Outcome {
     let x = tensor(cx, 0).at(&ints(cx.arg(1))).map_err(fault)?;
     Ok(Value::scalar(cx.ret_type(), slot_of(cx.ret_type(), x)))
 }
 
-fn tensor_to_vec(cx: &NativeCx<'_>) -> Outcome {
+fn tensor_to_vec(cx: &mut NativeCx<'_>) -> NativeResult {
+    when_done(cx, to_vec)
+}
+
+fn to_vec(cx: &NativeCx<'_>) -> Outcome {
     let t = tensor(cx, 0);
     cx.reserve(t.numel().saturating_mul(8))?;
     Ok(Value::vec_of_scalars(cx.ret_type(), to_slots(t, cx.ret_type().elem())?))
 }
 
-fn tensor_to_nested(cx: &NativeCx<'_>) -> Outcome {
+fn tensor_to_nested(cx: &mut NativeCx<'_>) -> NativeResult {
+    when_done(cx, to_nested)
+}
+
+fn to_nested(cx: &NativeCx<'_>) -> Outcome {
     let t = tensor(cx, 0);
     let (mut leaf, mut depth) = (cx.ret_type(), 0);
     while matches!(leaf.desc, TypeDesc::Vec(_)) {

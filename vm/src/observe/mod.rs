@@ -49,7 +49,7 @@ pub use status::{stats, tasks};
 
 pub(crate) use control::{program_begins, program_ended};
 pub(crate) use logs::{log_is_kept, logged};
-pub(crate) use models::predict;
+pub(crate) use models::{Prediction, predict};
 
 /// Samples, calls of models and batches are noted.
 const RECORD: u8 = 1;

@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use stark_kernels::Tensor;
 use stark_kernels::accelerator::Accelerator;
+use stark_models::observe::OpRun;
 use stark_models::{Model, ModelError};
 use stark_profile::model::{Event, EventKind, ModelCall};
 use stark_profile::status::{DeviceStats, ModelStats};
@@ -45,23 +46,38 @@ pub(super) fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
     histogram.iter_recorded().map(|b| (b.value_iterated_to(), b.count_at_value())).collect()
 }
 
-/// `model.predict`, counted.
-pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, ModelError> {
+/// A `model.predict` under way: what is known of it when a device has its work.
+pub(crate) struct Prediction {
+    begun: Instant,
+    rows: u64,
+    /// While something is recorded.
+    ops: Option<Vec<OpRun>>,
+}
+
+/// Queues `model.predict`, or does it; [`Prediction::end`] when the results are there.
+pub(crate) fn predict(model: &Model, inputs: &[Tensor]) -> (Prediction, Result<Vec<Tensor>, ModelError>) {
     let recorded = is_recording();
     let begun = Instant::now();
     if recorded {
         stark_models::observe::begin();
     }
-    let result = model.predict(inputs);
-    let ops = if recorded { stark_models::observe::end() } else { Vec::new() };
-    let dur = begun.elapsed().as_nanos() as u64;
+    let result = model.predict_queued(inputs);
+    let ops = recorded.then(stark_models::observe::end);
     let rows = inputs.first().and_then(|input| input.shape().first()).map_or(1, |&n| n as u64);
-    count(model, rows, dur, result.is_err());
-    if spans::is_on() {
-        let task = cx.me().map_or(0, |me| me.id().0);
-        spans::predicted(task, begun, model.file(), rows, result.as_ref().err().map(ToString::to_string));
-    }
-    if recorded {
+    (Prediction { begun, rows, ops }, result)
+}
+
+impl Prediction {
+    /// Counts it, with the time from its beginning to now.
+    pub fn end(self, cx: &TaskCx, model: &Model, result: &Result<Vec<Tensor>, ModelError>) {
+        let Prediction { begun, rows, ops } = self;
+        let dur = begun.elapsed().as_nanos() as u64;
+        count(model, rows, dur, result.is_err());
+        if spans::is_on() {
+            let task = cx.me().map_or(0, |me| me.id().0);
+            spans::predicted(task, begun, model.file(), rows, result.as_ref().err().map(ToString::to_string));
+        }
+        let Some(ops) = ops else { return };
         let (at, task) = (recorder::since_began(begun), cx.me().map_or(0, |me| me.id().0));
         let worker = cx.worker() as u32;
         let call = ModelCall { model: 0, at, dur, task, worker, rows, failed: result.is_err() };
@@ -74,7 +90,6 @@ pub(crate) fn predict(cx: &TaskCx, model: &Model, inputs: &[Tensor]) -> Result<V
             }
         }
     }
-    result
 }
 
 fn count(model: &Model, rows: u64, dur: u64, failed: bool) {

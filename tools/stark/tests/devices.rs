@@ -1,0 +1,74 @@
+//! What waits for a device: the task, and not its worker. Where there is no OpenCL these say so and pass.
+
+use std::process::{Command, Output, Stdio};
+
+/// `None` without a device.
+fn run(options: &[&str], source: &str) -> Option<Output> {
+    static N: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let n = N.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let program = std::env::temp_dir().join(format!("stark-devices-{}-{n}.stark", std::process::id()));
+    std::fs::write(&program, source).expect("the folder for temporary files takes one");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stark"));
+    command.args(["run", "--no-attach"]).args(options).arg(&program).stdin(Stdio::null());
+    let out = command.output().expect("stark runs");
+    let _ = std::fs::remove_file(&program);
+    let errors = String::from_utf8_lossy(&out.stderr);
+    if errors.contains("OpenCL") {
+        println!("skipped: {errors}");
+        return None;
+    }
+    Some(out)
+}
+
+const SOURCE: &str = "
+shared let sums: SharedVec<Float32> = []
+
+fn sum_of(x: Tensor<Float32>) -> Float32: return x.sum().item()
+
+fn powers(start: Tensor<Float32>) -> Tensor<Float32>:
+    let mut x = start
+    for _ in 0..10: x = x.matmul(start)
+    return x
+
+async fn main():
+    let start = randn([700, 700], seed = 1) * 0.0378
+    let there = start.to_device(\"opencl\")
+    let task = spawn sum_of(powers(there))
+    let mut ticks = 0
+    while not task.is_done():
+        sleep(1ms)
+        ticks += 1
+    print(\"others ran:\", ticks > 2)
+    print(abs(task.join() - sum_of(powers(start))) < 0.01)
+
+    // Under a guard, cancelled, and left alone.
+    let x = powers(there)
+    let guarded = spawn:
+        sums.write().push(x.sum().item())
+    let cancelled = spawn sum_of(x)
+    cancelled.cancel()
+    try:
+        cancelled.join()
+        print(\"not cancelled\")
+    catch e: CancelledError:
+        print(\"cancelled\")
+    guarded.join()
+    print(len(sums.read()))
+    (spawn sum_of(powers(x))).detach()
+";
+
+#[test]
+fn a_worker_runs_others_while_a_task_waits_for_a_device() {
+    let Some(out) = run(&["--workers", "1"], SOURCE) else { return };
+    let (out, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert_eq!((&*out, &*errors), ("others ran: true\ntrue\ncancelled\n1\n", ""));
+}
+
+#[test]
+fn a_device_does_not_choose_who_runs_under_a_seed() {
+    let outputs = [0; 2].map(|_| run(&["--seed", "7"], SOURCE).map(|out| out.stdout));
+    let [Some(first), Some(second)] = outputs else { return };
+    let text = String::from_utf8_lossy(&first);
+    assert!(text.ends_with("true\ncancelled\n1\n"), "{text}");
+    assert_eq!(first, second);
+}
