@@ -16,7 +16,7 @@ use stark_shapes::{Conv, DType, Pool};
 
 use crate::cpu::activation::Activation;
 use crate::element::Scalar;
-use crate::error::Result;
+use crate::error::{Result, TensorError};
 use crate::fused::Program;
 use crate::ops::Average;
 use crate::tensor::Tensor;
@@ -40,6 +40,8 @@ pub trait Accelerator: Send + Sync {
     fn run(self: Arc<Self>, kernel: &Kernel<'_>) -> Result<Option<Tensor>>;
     /// An operation on the device's tensors was computed by the processor.
     fn note_host(&self, operation: &'static str);
+    /// Something was left to the processor since the device has no memory for it.
+    fn note_full(&self);
     fn statistics(&self) -> Statistics;
 }
 
@@ -55,6 +57,8 @@ pub struct Statistics {
     pub used_bytes: u64,
     pub peak_bytes: u64,
     pub kept_bytes: u64,
+    /// Kernels and tensors that were left to the processor since there was no memory for them.
+    pub n_full: u64,
     /// Nanoseconds in which kernels ran.
     pub busy_ns: u64,
     /// Operations that the processor computed, and how often, the most frequent first.
@@ -186,12 +190,25 @@ pub(crate) fn offer<'a>(
     operands: impl IntoIterator<Item = &'a Tensor>,
     kernel: impl FnOnce() -> Kernel<'a>,
 ) -> Result<Option<Tensor>> {
-    let Some(accelerator) = of(operands) else { return Ok(None) };
-    let out = accelerator.run(&kernel())?;
-    if out.is_some() {
-        N_QUEUED.set(N_QUEUED.get() + 1);
+    match of(operands) {
+        Some(accelerator) => run(accelerator, &kernel()),
+        None => Ok(None),
     }
-    Ok(out)
+}
+
+/// `None` when the processor has to do it: the accelerator has no such kernel, or no memory for what it would make.
+fn run(accelerator: Arc<dyn Accelerator>, kernel: &Kernel<'_>) -> Result<Option<Tensor>> {
+    match accelerator.clone().run(kernel) {
+        Ok(Some(out)) => {
+            N_QUEUED.set(N_QUEUED.get() + 1);
+            Ok(Some(out))
+        }
+        Err(TensorError::DeviceMemory(_)) => {
+            accelerator.note_full();
+            Ok(None)
+        }
+        other => other,
+    }
 }
 
 /// An element-by-element kernel, when an operand is on an accelerator.
@@ -201,11 +218,7 @@ pub(crate) fn map(name: &'static str, inputs: &[&Tensor], params: &[f64], dtype:
     for input in &inputs[1..] {
         shape = stark_shapes::rules::broadcast(&shape, input.shape())?;
     }
-    let out = accelerator.run(&Kernel::Map { name, inputs, params, shape: &shape, dtype })?;
-    if out.is_some() {
-        N_QUEUED.set(N_QUEUED.get() + 1);
-    }
-    Ok(out)
+    run(accelerator, &Kernel::Map { name, inputs, params, shape: &shape, dtype })
 }
 
 /// Runs an operation of a model: tells the accelerator of `operands` when the processor computed it.

@@ -21,6 +21,8 @@ pub enum TensorError {
     Unsupported(String),
     /// What a device beside the processor could not do.
     Device(String),
+    /// A device beside the processor has no memory for it.
+    DeviceMemory(String),
     /// A tensor file that breaks its format.
     Format(String),
 }
@@ -45,6 +47,7 @@ impl fmt::Display for TensorError {
             | TensorError::Argument(text)
             | TensorError::Unsupported(text)
             | TensorError::Device(text)
+            | TensorError::DeviceMemory(text)
             | TensorError::Format(text) => f.write_str(text),
         }
     }

@@ -14,9 +14,16 @@ fn is_for_device(tensor: &Tensor) -> bool {
     tensor.dtype().is_float() && tensor.rank() > 0 && tensor.numel() > 1
 }
 
-/// Moves the constants of `graph`, so that what is computed with them runs on `accelerator`.
+/// Moves the constants of `graph`, so that what is computed with them runs on `accelerator`. Those that its memory has no
+/// room for stay with the processor.
 pub fn place_constants(graph: &mut Graph, accelerator: &Arc<dyn Accelerator>) -> Result<(), TensorError> {
-    graph.consts.iter_mut().try_for_each(|value| place(value, accelerator))
+    graph.consts.iter_mut().try_for_each(|value| match place(value, accelerator) {
+        Err(TensorError::DeviceMemory(_)) => {
+            accelerator.note_full();
+            Ok(())
+        }
+        other => other,
+    })
 }
 
 fn place(value: &mut Value, accelerator: &Arc<dyn Accelerator>) -> Result<(), TensorError> {
@@ -31,9 +38,13 @@ fn place(value: &mut Value, accelerator: &Arc<dyn Accelerator>) -> Result<(), Te
 /// An input of a run, on the device when the device computes on it.
 pub fn place_input(value: Value, accelerator: &Arc<dyn Accelerator>) -> Result<Value, TensorError> {
     match value {
-        Value::Tensor(tensor) if is_for_device(&tensor) => {
-            Ok(Value::Tensor(tensor.to_accelerator(accelerator, false)?))
-        }
+        Value::Tensor(tensor) if is_for_device(&tensor) => match tensor.to_accelerator(accelerator, false) {
+            Err(TensorError::DeviceMemory(_)) => {
+                accelerator.note_full();
+                Ok(Value::Tensor(tensor))
+            }
+            placed => Ok(Value::Tensor(placed?)),
+        },
         other => Ok(other),
     }
 }

@@ -53,6 +53,7 @@ struct Counts {
     downloads: AtomicU64,
     downloaded: AtomicU64,
     busy_ns: AtomicU64,
+    full: AtomicU64,
 }
 
 /// A block of the device's memory.
@@ -341,6 +342,10 @@ impl Accelerator for OpenCl {
         *lock(&self.on_host).entry(operation).or_default() += 1;
     }
 
+    fn note_full(&self) {
+        self.counts.full.fetch_add(1, Relaxed);
+    }
+
     fn statistics(&self) -> Statistics {
         self.read_times(&mut lock(&self.events));
         let memory = self.pool.counts();
@@ -356,6 +361,7 @@ impl Accelerator for OpenCl {
             used_bytes: memory.used,
             peak_bytes: memory.peak,
             kept_bytes: memory.kept,
+            n_full: counts.full.load(Relaxed),
             busy_ns: counts.busy_ns.load(Relaxed),
             on_host,
         }

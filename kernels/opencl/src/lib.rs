@@ -65,7 +65,11 @@ impl std::error::Error for Error {}
 
 impl From<Error> for stark_kernels::TensorError {
     fn from(error: Error) -> Self {
-        stark_kernels::TensorError::Device(error.to_string())
+        let text = error.to_string();
+        match error {
+            Error::Memory { .. } => stark_kernels::TensorError::DeviceMemory(text),
+            _ => stark_kernels::TensorError::Device(text),
+        }
     }
 }
 

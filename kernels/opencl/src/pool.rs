@@ -56,9 +56,7 @@ impl Pool {
             state.counts.use_more(size);
             return Ok((mem, size));
         }
-        self.make_room(&mut state, size)?;
-        let mem = driver.allocate(size)?;
-        state.counts.use_more(size);
+        let mem = self.make(&mut state, size, || driver.allocate(size))?;
         Ok((mem, size))
     }
 
@@ -66,9 +64,7 @@ impl Pool {
     pub fn copy_of(&self, driver: &Driver, bytes: &[u8]) -> Result<(Mem, usize)> {
         let size = bytes.len().max(1);
         let mut state = self.state();
-        self.make_room(&mut state, size)?;
-        let mem = driver.copy_of(bytes)?;
-        state.counts.use_more(size);
+        let mem = self.make(&mut state, size, || driver.copy_of(bytes))?;
         Ok((mem, size))
     }
 
@@ -81,6 +77,22 @@ impl Pool {
             state.counts.kept += size as u64;
             state.kept.entry(size).or_default().push(mem);
         }
+    }
+
+    /// What `make` makes, of `size` bytes. When the device refuses although the limit does not, what is kept is let go first.
+    fn make(&self, state: &mut State, size: usize, make: impl Fn() -> Result<Mem>) -> Result<Mem> {
+        self.make_room(state, size)?;
+        let mem = match make() {
+            Ok(mem) => mem,
+            Err(_) => {
+                state.kept.clear();
+                state.counts.kept = 0;
+                let full = Error::Memory { bytes: size as u64, used: state.counts.used, limit: self.limit };
+                make().map_err(|_| full)?
+            }
+        };
+        state.counts.use_more(size);
+        Ok(mem)
     }
 
     fn make_room(&self, state: &mut State, size: usize) -> Result<()> {

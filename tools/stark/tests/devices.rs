@@ -1,15 +1,19 @@
-//! What waits for a device: the task, and not its worker. Where there is no OpenCL these say so and pass.
+//! Devices beside the processor as a program meets them: what waits for one is the task and not its worker, and what one has
+//! no memory for the processor does. Where there is no OpenCL these say so and pass.
 
 use std::process::{Command, Output, Stdio};
 
 /// `None` without a device.
-fn run(options: &[&str], source: &str) -> Option<Output> {
+fn run(options: &[&str], memory_mb: Option<&str>, source: &str) -> Option<Output> {
     static N: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let n = N.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let program = std::env::temp_dir().join(format!("stark-devices-{}-{n}.stark", std::process::id()));
     std::fs::write(&program, source).expect("the folder for temporary files takes one");
     let mut command = Command::new(env!("CARGO_BIN_EXE_stark"));
     command.args(["run", "--no-attach"]).args(options).arg(&program).stdin(Stdio::null());
+    if let Some(mb) = memory_mb {
+        command.env("STARK_OPENCL_MEMORY_MB", mb);
+    }
     let out = command.output().expect("stark runs");
     let _ = std::fs::remove_file(&program);
     let errors = String::from_utf8_lossy(&out.stderr);
@@ -59,16 +63,42 @@ async fn main():
 
 #[test]
 fn a_worker_runs_others_while_a_task_waits_for_a_device() {
-    let Some(out) = run(&["--workers", "1"], SOURCE) else { return };
+    let Some(out) = run(&["--workers", "1"], None, SOURCE) else { return };
     let (out, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert_eq!((&*out, &*errors), ("others ran: true\ntrue\ncancelled\n1\n", ""));
 }
 
 #[test]
 fn a_device_does_not_choose_who_runs_under_a_seed() {
-    let outputs = [0; 2].map(|_| run(&["--seed", "7"], SOURCE).map(|out| out.stdout));
+    let outputs = [0; 2].map(|_| run(&["--seed", "7"], None, SOURCE).map(|out| out.stdout));
     let [Some(first), Some(second)] = outputs else { return };
     let text = String::from_utf8_lossy(&first);
     assert!(text.ends_with("true\ncancelled\n1\n"), "{text}");
     assert_eq!(first, second);
+}
+
+#[test]
+fn what_a_device_has_no_memory_for_the_processor_does() {
+    let program = "
+fn chain(start: Tensor<Float32>) -> Tensor<Float32>:
+    let mut x = start
+    for i in 0..4: x = (x.matmul(start) + start).relu()
+    return x
+
+let start = randn([400, 400], seed = 1) * 0.05
+let there = start.to_device(\"opencl\")
+let kept = [chain(there) for _ in 0..3]
+let want = chain(start)
+print([(y.to_device(\"cpu\") - want).abs().max().item() < 0.01 for y in kept])
+print(device_stats(\"opencl\")[\"out_of_memory\"] > 0)
+try:
+    let _ = zeros<Float32>([1000, 1000]).to_device(\"opencl\")
+    print(\"moved\")
+catch e:
+    print(e)
+";
+    let Some(out) = run(&[], Some("2"), program) else { return };
+    let (out, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.starts_with("[true, true, true]\ntrue\n") && errors.is_empty(), "{out}{errors}");
+    assert!(out.contains("OpenCL: 4000000 bytes more than the") && out.contains("limit of 2097152 bytes"), "{out}");
 }

@@ -203,6 +203,7 @@ fn device_stats(cx: &NativeCx<'_>) -> Outcome {
         ("used_bytes", done.used_bytes),
         ("peak_bytes", done.peak_bytes),
         ("kept_bytes", done.kept_bytes),
+        ("out_of_memory", done.n_full),
         ("on_host", done.on_host.iter().map(|(_, n)| n).sum()),
     ];
     for (name, n) in counts {

@@ -85,7 +85,7 @@ pub(crate) fn fault(e: TensorError) -> Fault {
         TensorError::Shape(_) => FaultKind::ShapeError,
         TensorError::Index { .. } => FaultKind::IndexError,
         TensorError::TooLarge { .. } => FaultKind::OutOfMemoryError,
-        TensorError::Format(_) | TensorError::Device(_) => FaultKind::IoError,
+        TensorError::Format(_) | TensorError::Device(_) | TensorError::DeviceMemory(_) => FaultKind::IoError,
         TensorError::DType(_) | TensorError::Argument(_) | TensorError::Unsupported(_) => FaultKind::ValueError,
     };
     Fault::new(kind, e.to_string())

@@ -124,6 +124,9 @@ fn tell_device(before: &Statistics, after: &Statistics, n: usize) {
         "  device memory: {} bytes in use, {} at most, {} kept for the next run",
         after.used_bytes, after.peak_bytes, after.kept_bytes
     );
+    if after.n_full > 0 {
+        println!("  no device memory for {} kernels and tensors: the processor did them", after.n_full);
+    }
     for (operation, count) in &after.on_host {
         let earlier = before.on_host.iter().find(|(name, _)| name == operation).map_or(0, |(_, n)| *n);
         println!("  on the processor: {operation}, {:.1} times a run", (count - earlier) as f64 / n as f64);
