@@ -67,5 +67,5 @@ pub fn size(text: &str) -> Result<u64, String> {
     };
     // Digits alone: what does not parse is too large.
     let bytes = digits.parse().ok().and_then(|n: u64| n.checked_mul(1 << shift));
-    bytes.filter(|&n| n > 0).ok_or_else(|| format!("`{text}` is not a size: it is above 0 and below 2 to the 64th"))
+    bytes.filter(|&n| n > 0).ok_or_else(|| format!("`{text}` is not a size: it is above 0 and fits 64 bits"))
 }

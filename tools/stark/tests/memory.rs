@@ -91,8 +91,14 @@ async fn main():
 
 #[test]
 fn sizes_have_units() {
-    for (size, why) in [("5Q", "no unit"), ("M", "begins with a number"), ("0", "above 0"), ("99999999999G", "64 bits")]
-    {
+    for (size, why) in [
+        ("5Q", "no unit"),
+        ("M", "begins with a number"),
+        ("-5", "begins with a number"),
+        ("0", "above 0"),
+        ("99999999999G", "64 bits"),
+        ("99999999999999999999", "64 bits"),
+    ] {
         let out = run(size, "print(1)\n");
         assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains(why), "{size}");
     }
