@@ -82,7 +82,7 @@ fn what_a_device_has_no_memory_for_the_processor_does() {
     let program = "
 fn chain(start: Tensor<Float32>) -> Tensor<Float32>:
     let mut x = start
-    for i in 0..4: x = (x.matmul(start) + start).relu()
+    for _ in 0..4: x = (x.matmul(start) + start).relu()
     return x
 
 let start = randn([400, 400], seed = 1) * 0.05

@@ -7,6 +7,7 @@ use stark_kernels::{DType, Tensor};
 
 use super::attention::Found;
 use super::linear::Layer;
+use super::norm::Norm;
 use crate::graph::{Graph, Instr, Kind, Operand};
 use crate::onnx;
 use crate::ops::args::Then;
@@ -28,6 +29,7 @@ static LINEARS: [OpRow; 4] = [
     row!("Gemm", ["A", "B", "C", "added", "activation", "slope"], run_linear),
 ];
 static ACTIVATION: OpRow = row!("activation", ["input", "activation", "slope"], run_activation);
+static NORM: OpRow = row!("norm", ["input", "weight", "bias", "axis", "eps", "is_centred"], run_norm);
 static ATTENTION: OpRow = row!("attention", ["query", "key_t", "value", "mask", "scale", "axis"], run_attention);
 /// The convolutions of the importers, by their names: their own arguments, then these four.
 static CONVS: [OpRow; 3] = [
@@ -130,6 +132,14 @@ pub fn activation(graph: &mut Graph, x: Operand, activation: Activation) -> Fuse
     (&ACTIVATION, vec![x, name, slope])
 }
 
+pub fn norm(graph: &mut Graph, norm: &Norm) -> Fused {
+    let (weight, bias) = (optional(graph, norm.weight), optional(graph, norm.bias));
+    let numbers = [Value::Int(norm.axis), Value::Float(norm.eps), Value::Bool(norm.is_centred)];
+    let mut args = vec![norm.x, weight, bias];
+    args.extend(numbers.map(|number| constant(graph, number)));
+    (&NORM, args)
+}
+
 pub fn attention(graph: &mut Graph, found: &Found) -> Fused {
     let (mask, scale) = (optional(graph, found.mask), constant(graph, Value::Float(found.scale)));
     (&ATTENTION, vec![found.q, found.kt, found.v, mask, scale, found.axis])
@@ -204,6 +214,29 @@ fn run_activation(a: &Args<'_>) -> OpResult {
         (DType::F64, Activation::Gelu) => ok(k::gelu(&x)),
         _ => ok(k::activate(x.into_owned(), activation)),
     }
+}
+
+fn run_norm(a: &Args<'_>) -> OpResult {
+    let (x, weight, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
+    let (axis, eps, is_centred) = (a.int(3)?, a.float(4)?, a.bool(5)?);
+    let is_last = axis == -1 || usize::try_from(axis).is_ok_and(|axis| axis + 1 == x.rank());
+    let n = x.shape().last().copied().unwrap_or(0);
+    // Other weights broadcast.
+    let fits = [&weight, &bias].into_iter().flatten().all(|row| row.shape() == [n]);
+    if is_last && n > 0 && fits && x.dtype() == DType::F32 {
+        return ok(match is_centred {
+            true => k::layer_norm(&x, &[n], weight.as_deref(), bias.as_deref(), eps),
+            false => k::rms_norm(&x, &[n], weight.as_deref(), eps),
+        });
+    }
+    let whole = || {
+        let d = if is_centred { k::sub(&*x, &k::mean(&x, &[axis], true)?)? } else { x.clone().into_owned() };
+        let square = k::mean(&k::mul(&d, &d)?, &[axis], true)?;
+        let out = k::div(&d, &k::sqrt(&k::add(&square, eps)?)?)?;
+        let out = weight.as_deref().map_or(Ok(out.clone()), |weight| k::mul(&out, weight))?;
+        bias.as_deref().map_or(Ok(out.clone()), |bias| k::add(&out, bias))
+    };
+    ok(whole())
 }
 
 fn run_conv(a: &Args<'_>, conv: fn(&Args<'_>) -> OpResult) -> OpResult {

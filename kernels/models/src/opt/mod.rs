@@ -14,6 +14,7 @@ pub(crate) mod fused;
 mod gelu;
 mod in_place;
 mod linear;
+mod norm;
 mod uses;
 mod view;
 
@@ -31,6 +32,8 @@ pub enum Pass {
     Common,
     /// GELU spelled out with `erf` or `tanh` is one operator.
     Gelu,
+    /// Layer norm and RMS norm spelled out are one operator.
+    Norm,
     /// Scores, mask, softmax and sum are one operator that never holds all scores.
     Attention,
     /// Convolutions take up a batch norm, a sum and an activation that follow.
@@ -44,11 +47,12 @@ pub enum Pass {
 }
 
 impl Pass {
-    pub const ALL: [Pass; 9] = [
+    pub const ALL: [Pass; 10] = [
         Pass::InPlace,
         Pass::Fold,
         Pass::Common,
         Pass::Gelu,
+        Pass::Norm,
         Pass::Attention,
         Pass::Conv,
         Pass::Filter,
@@ -62,6 +66,7 @@ impl Pass {
             Pass::Fold => "fold",
             Pass::Common => "common",
             Pass::Gelu => "gelu",
+            Pass::Norm => "norm",
             Pass::Attention => "attention",
             Pass::Conv => "conv",
             Pass::Filter => "filter",
@@ -85,6 +90,7 @@ pub fn optimise(graph: &mut Graph, passes: &[Pass]) {
             Pass::Fold => fold::run(graph),
             Pass::Common => common::run(graph),
             Pass::Gelu => gelu::run(graph),
+            Pass::Norm => norm::run(graph),
             Pass::Attention => attention::run(graph),
             Pass::Conv => conv::run(graph),
             Pass::Filter => filter::run(graph),

@@ -21,6 +21,15 @@ pub enum View {
     },
     Erf(Operand),
     Pow(Operand, Operand),
+    Sub(Operand, Operand),
+    Sqrt(Operand),
+    Rsqrt(Operand),
+    Reciprocal(Operand),
+    /// Along one axis, which stays.
+    Mean {
+        x: Operand,
+        axis: i64,
+    },
     Softmax {
         x: Operand,
         axis: Operand,
@@ -61,6 +70,22 @@ pub fn number(graph: &Graph, operand: Operand) -> Option<f64> {
     match constant(graph, operand)? {
         Value::Tensor(t) if t.numel() != 1 || t.rank() > 0 => None,
         value => value.scalar().map(|x| x.to_f64()),
+    }
+}
+
+/// The axis, when a constant names exactly one.
+fn one_axis(graph: &Graph, operand: Operand) -> Option<i64> {
+    match constant(graph, operand)? {
+        Value::Int(axis) => Some(*axis),
+        Value::List(list) => match &**list.items() {
+            [Value::Int(axis)] => Some(*axis),
+            _ => None,
+        },
+        Value::Tensor(t) if t.dtype() == DType::I64 => match t.to_vec::<i64>().ok()?[..] {
+            [axis] => Some(axis),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -107,6 +132,13 @@ pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
         }
         "Erf" | "torch.erf" => Some(View::Erf(arg(0)?)),
         "Pow" | "torch.pow" => Some(View::Pow(arg(0)?, arg(1)?)),
+        "Sub" => Some(View::Sub(arg(0)?, arg(1)?)),
+        "torch.sub" if is(2, 1.0) => Some(View::Sub(arg(0)?, arg(1)?)),
+        "Sqrt" | "torch.sqrt" => Some(View::Sqrt(arg(0)?)),
+        "torch.rsqrt" => Some(View::Rsqrt(arg(0)?)),
+        "Reciprocal" | "torch.reciprocal" => Some(View::Reciprocal(arg(0)?)),
+        "ReduceMean" if is(2, 1.0) => Some(View::Mean { x: arg(0)?, axis: one_axis(graph, arg(1)?)? }),
+        "torch.mean" if is(2, 1.0) && is_none(3) => Some(View::Mean { x: arg(0)?, axis: one_axis(graph, arg(1)?)? }),
         "torch.softmax" if is_none(2) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),
         // Before version 13 it went over several axes together, by default from the second on.
         "Softmax" if is(1, -1.0) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),

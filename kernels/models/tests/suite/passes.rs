@@ -1,5 +1,6 @@
 //! The optimiser keeps results: every model with each pass alone, with all, and with none.
 
+use stark_kernels::DType;
 use stark_models::Model;
 use stark_models::opt::Pass;
 
@@ -27,4 +28,21 @@ fn every_pass_alone_and_all_together_keep_the_results() {
     });
     // Otherwise nothing was fused anywhere, and the comparison says nothing.
     assert!(n_fewer >= 10, "only {n_fewer} graphs became shorter");
+}
+
+#[test]
+fn norms_that_are_spelled_out_are_one_operator_each() {
+    let path = data().join("norms.onnx");
+    let plain = Model::load_with(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+    let fused = Model::load(&path).unwrap_or_else(|e| panic!("{e}"));
+    // Five norms and the tuple of their results. The two over the last axis have it under two names.
+    assert_eq!(fused.graph().body.len(), 6, "{:?}", fused.graph().body);
+    for (a, b) in [(2, 3), (1, 1), (0, 4), (5, 0), (3, 6)] {
+        let x = stark_kernels::ops::randn(&[a, b, 6], 7, DType::F32).unwrap_or_else(|e| panic!("{e}"));
+        let given = [x];
+        let (want, got) = (plain.predict(&given).unwrap(), fused.predict(&given).unwrap());
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            assert_close(got, want, CLOSE, CLOSE, &format!("output {i} of [{a}, {b}, 6]"));
+        }
+    }
 }
