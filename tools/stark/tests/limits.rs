@@ -150,7 +150,7 @@ fn what_is_no_limit_is_refused_with_its_place() {
     fails(&wrong, None, &[], "did you mean `max-tasks`?");
     fails(&wrong, None, &[], "`memory`: a size begins with a number, as in 512M");
     fails(&wrong, None, &[], "stark.toml:6:14");
-    let odd = Package::new("odd", "[limits]\nmemory = -0x10\nheap-limit = 1.5\nmax-tasks = 0x0\n", program);
+    let odd = Package::new("odd", "[limits]\nmemory = -16\nheap-limit = 1.5\nmax-tasks = 0x0\n", program);
     fails(&odd, None, &[], "this is a fraction");
     fails(&odd, None, &[], "`max-tasks`: `0` is no whole number above 0");
     let hexadecimal = Package::new("hexadecimal", "[limits]\nmemory = 0x8000_0000\n", program);
