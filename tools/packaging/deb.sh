@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes a Debian package of a built stark: the command, its man pages and completions.
+# Makes a Debian package of a built stark: the commands stark and stark-prof, man pages and completions.
 #
-#   cargo build --release -p stark
+#   cargo build --release -p stark -p stark-prof
 #   tools/packaging/deb.sh target/release/stark        writes stark_VERSION_ARCH.deb here
 #
 # Needs dpkg-deb. Equal binaries give equal packages: times come from SOURCE_DATE_EPOCH, else the last commit.
@@ -20,8 +20,10 @@ umask 022
 chmod 755 "$root"
 mkdir -p "$root/DEBIAN" "$root/usr/bin" "$root/usr/share/doc/stark" "$root/usr/share/bash-completion/completions" \
     "$root/usr/share/zsh/vendor-completions" "$root/usr/share/fish/vendor_completions.d"
-install -m 755 "$stark" "$root/usr/bin/stark"
-strip --strip-unneeded "$root/usr/bin/stark"
+profiler=$(dirname "$stark")/stark-prof
+[ -x "$profiler" ] || { echo "$profiler is missing: cargo build --release -p stark-prof" >&2; exit 1; }
+install -m 755 "$stark" "$profiler" "$root/usr/bin"
+strip --strip-unneeded "$root/usr/bin/stark" "$root/usr/bin/stark-prof"
 "$stark" man "$root/usr/share/man/man1"
 gzip -9n "$root"/usr/share/man/man1/*.1
 "$stark" completions bash > "$root/usr/share/bash-completion/completions/stark"
