@@ -119,6 +119,16 @@ impl<'a> Checker<'a> {
 
     /// `async:` and `spawn:`
     pub fn task_block(&mut self, block: &'a ast::Block, spawn: bool, span: Span, hint: Option<&Ty>) -> Expr {
+        self.task_of(spawn, span, hint, |c, item| c.value_block(block, Some(item)))
+    }
+
+    fn task_of(
+        &mut self,
+        spawn: bool,
+        span: Span,
+        hint: Option<&Ty>,
+        value: impl FnOnce(&mut Self, &Ty) -> Expr,
+    ) -> Expr {
         let item = match hint.and_then(|h| self.awaited(h)) {
             Some(item) => item,
             None => self.infer.fresh(VarKind::Any, span),
@@ -131,7 +141,7 @@ impl<'a> Checker<'a> {
             ..BodyCx::default()
         });
         let outer_guards = std::mem::take(&mut self.f.guards);
-        let value = self.value_block(block, Some(&item));
+        let value = value(self, &item);
         self.f.guards = outer_guards;
         let value = self.join_value(value, &item);
         if value.ty == Ty::Never && matches!(self.infer.shallow(&item), Ty::Infer(_)) {
@@ -206,6 +216,10 @@ impl<'a> Checker<'a> {
 
     /// `spawn f(args)`: the arguments here, the call in a new task.
     pub fn spawn_call(&mut self, call: &'a ast::Expr, span: Span) -> Expr {
+        if self.is_prediction(call) {
+            // No call of one function, so a block of its own; with names alone it makes no difference when they are read.
+            return self.task_of(true, span, None, |c, item| c.expr(call, Some(item)));
+        }
         let value = self.expr(call, None);
         let ty = value.ty.clone();
         if ty == Ty::Error {
@@ -248,12 +262,28 @@ impl<'a> Checker<'a> {
             }
             _ => {
                 self.report(
-                    Diagnostic::error(codes::NOT_CALLABLE, "`spawn` starts a call in a new task", span, "not a call")
-                        .help("`spawn:` and an indented block start a block"),
+                    Diagnostic::error(
+                        codes::NOT_CALLABLE,
+                        "`spawn` starts the call of a function in a new task",
+                        span,
+                        "not a function's call",
+                    )
+                    .help("`spawn:` and an indented block start a block"),
                 );
                 self.err(span)
             }
         }
+    }
+
+    /// Whether `call` is `model.predict(…)` of names and literals.
+    fn is_prediction(&mut self, call: &'a ast::Expr) -> bool {
+        let ast::ExprKind::Call { callee, args } = &call.kind else { return false };
+        let ast::ExprKind::Field { base, name } = &callee.kind else { return false };
+        if &*name.name != "predict" || !is_named(base) || !args.iter().all(|arg| is_named(&arg.value)) {
+            return false;
+        }
+        let model = self.expr(base, None);
+        matches!(self.infer.shallow(&model.ty), Ty::Adt(id, _) if id == self.program.lang.model)
     }
 
     pub fn scope_stmt(&mut self, name: &'a ast::Ident, body: &'a ast::Block, span: Span) -> Expr {
@@ -546,4 +576,13 @@ impl<'a> Checker<'a> {
         self.pop_frame();
         out
     }
+}
+
+/// A name, a field of one, or a literal: reading it does nothing else.
+fn is_named(expr: &ast::Expr) -> bool {
+    let mut expr = expr;
+    while let ast::ExprKind::Field { base, .. } = &expr.kind {
+        expr = base;
+    }
+    matches!(expr.kind, ast::ExprKind::Name(_) | ast::ExprKind::Literal(_))
 }
