@@ -211,44 +211,111 @@ pub fn attention(a: &Args<'_>) -> OpResult {
     ok(k::scaled_dot_product_attention(&*a.tensor(0)?, &*a.tensor(1)?, &*a.tensor(2)?, mask.as_deref(), options))
 }
 
-/// The fused self-attention of a transformer encoder layer. The weights of attention are not given.
-pub fn native_attention(a: &Args<'_>) -> OpResult {
-    let (query, key, value) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
-    let (width, heads) = (a.count(3)?, a.count(4)?);
-    if heads == 0 || width % heads != 0 {
-        return Err(format!("{width} numbers do not split into {heads} heads"));
-    }
-    let (weight, bias) = (a.tensor(5)?, a.tensor(6)?);
+/// The weights of `torch._native_multi_head_attention`: three linear layers in one, and the one behind.
+struct HeadWeights<'a> {
+    width: usize,
+    heads: usize,
+    /// `[3 * width, width]`
+    weight: &'a Tensor,
+    bias: &'a Tensor,
+    out_weight: &'a Tensor,
+    out_bias: &'a Tensor,
+}
+
+/// Attention of several heads over `[batch, length, width]`.
+fn multi_head(
+    [query, key, value]: [&Tensor; 3],
+    weights: &HeadWeights<'_>,
+    mask: Option<&Tensor>,
+) -> stark_kernels::Result<Tensor> {
+    let &HeadWeights { width, heads, .. } = weights;
     let part = |x: &Tensor, i: i64| -> stark_kernels::Result<Tensor> {
-        let weight = weight.narrow(0, i * width as i64, width)?;
-        let bias = bias.narrow(0, i * width as i64, width)?;
+        let weight = weights.weight.narrow(0, i * width as i64, width)?;
+        let bias = weights.bias.narrow(0, i * width as i64, width)?;
         let rows = k::linear(x, &weight, Some(&bias))?;
         let (batch, length) = (rows.size(0)?, rows.size(1)?);
         rows.reshape_to(&[batch, length, heads, width / heads])?.transpose(1, 2)
     };
-    // Masks here say what to leave out: 0 is [length, length], 1 is [batch, length].
-    let mask = match (a.opt_tensor(9)?, a.opt_int(12)?) {
-        (None, _) => None,
-        (Some(mask), kind) => {
-            let keep = match mask.dtype() {
-                DType::Bool => k::logical_not(&mask).map_err(say)?,
-                _ => mask.into_owned(),
-            };
-            Some(match (kind, keep.rank()) {
-                (Some(1), 2) => keep.unsqueeze(1).and_then(|m| m.unsqueeze(1)).map_err(say)?,
-                _ => keep,
-            })
-        }
+    let (q, key, v) = (part(query, 0)?, part(key, 1)?, part(value, 2)?);
+    let mixed = k::scaled_dot_product_attention(&q, &key, &v, mask, k::Attention::default())?;
+    let (batch, length) = (mixed.size(0)?, mixed.size(2)?);
+    let mixed = mixed.transpose(1, 2)?.reshape_to(&[batch, length, width])?;
+    k::linear(&mixed, weights.out_weight, Some(weights.out_bias))
+}
+
+/// What to keep, of a mask in argument `at` that says what to leave out. Kind 0 is `[length, length]`, 1 `[batch, length]`, 2
+/// `[batch, heads, length, length]`. One of floats is added, as -∞ and 0.
+fn kept(a: &Args<'_>, at: usize, kind: usize) -> Result<Option<Tensor>, String> {
+    let Some(mask) = a.opt_tensor(at)? else { return Ok(None) };
+    let keep = match mask.dtype() {
+        DType::Bool => k::logical_not(&mask).map_err(say)?,
+        _ => mask.into_owned(),
     };
-    let out = (|| {
-        let (q, key, v) = (part(&query, 0)?, part(&key, 1)?, part(&value, 2)?);
-        let mixed = k::scaled_dot_product_attention(&q, &key, &v, mask.as_ref(), k::Attention::default())?;
-        let (batch, length) = (mixed.size(0)?, mixed.size(2)?);
-        mixed.transpose(1, 2)?.reshape_to(&[batch, length, width])
-    })()
-    .map_err(say)?;
-    let out = k::linear(&out, &*a.tensor(7)?, Some(&*a.tensor(8)?)).map_err(say)?;
+    Ok(Some(match (a.opt_int(kind)?, keep.rank()) {
+        (Some(1), 2) => keep.unsqueeze(1).and_then(|m| m.unsqueeze(1)).map_err(say)?,
+        _ => keep,
+    }))
+}
+
+/// The width and the number of heads, in arguments `at` and the next.
+fn heads(a: &Args<'_>, at: usize) -> Result<(usize, usize), String> {
+    let (width, heads) = (a.count(at)?, a.count(at + 1)?);
+    if heads == 0 || width % heads != 0 {
+        return Err(format!("{width} numbers do not split into {heads} heads"));
+    }
+    Ok((width, heads))
+}
+
+/// The attention of a transformer layer in one operator. The weights of attention are not given.
+pub fn native_attention(a: &Args<'_>) -> OpResult {
+    let (query, key, value) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+    let (width, heads) = heads(a, 3)?;
+    let (weight, bias, out_weight, out_bias) = (a.tensor(5)?, a.tensor(6)?, a.tensor(7)?, a.tensor(8)?);
+    let (weight, bias, out_weight, out_bias) = (&*weight, &*bias, &*out_weight, &*out_bias);
+    let weights = HeadWeights { width, heads, weight, bias, out_weight, out_bias };
+    let out = multi_head([&query, &key, &value], &weights, kept(a, 9, 12)?.as_ref()).map_err(say)?;
     Value::tuple(vec![Value::Tensor(out), Value::None])
+}
+
+/// A whole layer of a transformer's encoder in one operator, as `nn.TransformerEncoderLayer` runs it without gradients.
+pub fn encoder_layer(a: &Args<'_>) -> OpResult {
+    let (width, heads) = heads(a, 1)?;
+    let (is_gelu, norms_first, eps) = (a.bool(7)?, a.bool(8)?, a.float(9)?);
+    let src = a.tensor(0)?;
+    let weights: Vec<_> =
+        [3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16, 17].map(|i| a.tensor(i)).into_iter().collect::<Result<_, _>>()?;
+    let [
+        weight,
+        bias,
+        out_weight,
+        out_bias,
+        norm_1,
+        norm_bias_1,
+        norm_2,
+        norm_bias_2,
+        ffn_1,
+        ffn_bias_1,
+        ffn_2,
+        ffn_bias_2,
+    ] = &weights[..]
+    else {
+        unreachable!("twelve were asked for")
+    };
+    let mask = kept(a, 18, 19)?;
+    let first = |x: &Tensor| k::layer_norm(x, &[width], Some(norm_1), Some(norm_bias_1), eps);
+    let second = |x: &Tensor| k::layer_norm(x, &[width], Some(norm_2), Some(norm_bias_2), eps);
+    let made = || {
+        let weights = HeadWeights { width, heads, weight, bias, out_weight, out_bias };
+        let x = if norms_first { first(&src)? } else { src.clone().into_owned() };
+        let x = k::add(&multi_head([&x, &x, &x], &weights, mask.as_ref())?, &*src)?;
+        let x = if norms_first { x } else { first(&x)? };
+        let inner = if norms_first { second(&x)? } else { x.clone() };
+        let inner = k::linear(&inner, ffn_1, Some(ffn_bias_1))?;
+        let inner = if is_gelu { k::gelu(&inner)? } else { k::relu(&inner)? };
+        let x = k::add(&k::linear(&inner, ffn_2, Some(ffn_bias_2))?, &x)?;
+        if norms_first { Ok(x) } else { second(&x) }
+    };
+    ok(made())
 }
 
 /// The gates of one step: `x @ w_ihᵀ + b_ih + h @ w_hhᵀ + b_hh`, as their two halves.

@@ -54,6 +54,9 @@ rows! {
     "ops.prim.is_quantized"(self) Pure |_| Ok(crate::value::Value::Bool(false));
     "ops.prim.is_nested"(self) Pure |_| Ok(crate::value::Value::Bool(false));
     "ops.prim.requires_grad"(self) Pure |_| Ok(crate::value::Value::Bool(false));
+    "ops.prim.type"(device) Pure |_| Ok(crate::value::Value::str("cpu"));
+    "torch.is_autocast_enabled"(device_type = None) Pure |_| Ok(crate::value::Value::Bool(false));
+    "torch.is_grad_enabled"() Pure |_| Ok(crate::value::Value::Bool(false));
     "ops.prim.shape"(self) Pure tensor::size;
     "ops.prim.ndim"(self) Pure tensor::dim;
     "torch.__is__"(a, b) Pure scalar::is;
@@ -322,6 +325,7 @@ rows! {
     "torch.upsample_bilinear2d"(input, output_size, align_corners, scale_factors = None, more = None) Pure window::upsample_bilinear;
     "torch.scaled_dot_product_attention"(query, key, value, attn_mask = None, dropout_p = Float(0.0), is_causal = Bool(false), scale = None, enable_gqa = Bool(false)) Pure nn::attention;
     "torch._native_multi_head_attention"(query, key, value, embed_dim, num_head, qkv_weight, qkv_bias, proj_weight, proj_bias, mask = None, need_weights = Bool(true), average_attn_weights = Bool(true), mask_type = None) Picks nn::native_attention;
+    "torch._transformer_encoder_layer_fwd"(src, embed_dim, num_heads, qkv_weight, qkv_bias, proj_weight, proj_bias, use_gelu, norm_first, eps, norm_weight_1, norm_bias_1, norm_weight_2, norm_bias_2, ffn_weight_1, ffn_bias_1, ffn_weight_2, ffn_bias_2, mask = None, mask_type = None) Pure nn::encoder_layer;
     "torch.lstm"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::lstm;
     "torch.gru"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::gru;
     "torch.rnn_tanh"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::rnn_tanh;
