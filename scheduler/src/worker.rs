@@ -337,7 +337,10 @@ impl<T: Task> Worker<T> {
             if let Some(task) = retry(|| core.injector.steal_batch_and_pop(&self.queue)) {
                 return Some(task);
             }
-            if round >= SEARCH_ROUNDS && (core.idle.is_last_awake() || core.now() >= until.min(core.timers.next())) {
+            // Reading the clock takes as long as a round.
+            if round.is_multiple_of(SEARCH_ROUNDS)
+                && (core.idle.is_last_awake() || core.now() >= until.min(core.timers.next()))
+            {
                 break;
             }
             std::hint::spin_loop();

@@ -18,6 +18,8 @@ pub enum Limit {
     Blocking,
 }
 
+const MAX_STACK: u64 = 32 << 30;
+
 impl Limit {
     pub const ALL: [Limit; 5] = [Limit::Heap, Limit::Memory, Limit::Stack, Limit::Tasks, Limit::Blocking];
 
@@ -40,7 +42,12 @@ impl Limit {
     /// What is wrong with `text`, as a phrase.
     pub fn parse(self, text: &str) -> Result<u64, String> {
         match self {
-            Limit::Heap | Limit::Memory | Limit::Stack => size(text),
+            Limit::Heap | Limit::Memory => size(text),
+            // A task knows its place in the stack by a number of 32 bits, in words.
+            Limit::Stack => match size(text)? {
+                n if n <= MAX_STACK => Ok(n),
+                _ => Err("a stack takes 32G at most".into()),
+            },
             Limit::Tasks | Limit::Blocking => match text.parse() {
                 Ok(n) if n > 0 => Ok(n),
                 _ => Err(format!("`{text}` is no whole number above 0")),
@@ -64,4 +71,16 @@ pub fn size(text: &str) -> Result<u64, String> {
     };
     let n: u64 = digits.parse().map_err(|_| "a size begins with a number, as in 512M".to_string())?;
     n.checked_mul(1 << shift).filter(|n| *n > 0).ok_or_else(|| "a size is above 0 and fits 64 bits".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_has_a_largest_size() {
+        assert_eq!(Limit::Stack.parse("32G"), Ok(MAX_STACK));
+        assert_eq!(Limit::Stack.parse("33G"), Err("a stack takes 32G at most".to_string()));
+        assert_eq!(Limit::Heap.parse("33G"), Ok(33 << 30));
+    }
 }

@@ -165,6 +165,16 @@ impl<P> State<P> {
             Phase::Open | Phase::Over => None,
         }
     }
+
+    fn close(&mut self) -> Option<(u32, Fired<P>)> {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Open => None,
+            phase => {
+                self.phase = phase;
+                self.take_fired()
+            }
+        }
+    }
 }
 
 impl<P> Default for WaitPoint<P> {
@@ -215,16 +225,18 @@ impl<P> WaitPoint<P> {
     /// Ends the wait `ticket` for good and gives what had ended it before, if anything.
     pub fn close(&self, ticket: u64) -> Option<(u32, Fired<P>)> {
         let mut state = self.0.lock();
-        if state.ticket != ticket {
-            return None;
-        }
-        match std::mem::replace(&mut state.phase, Phase::Over) {
-            Phase::Open => None,
-            phase => {
-                state.phase = phase;
-                state.take_fired()
-            }
-        }
+        if state.ticket == ticket { state.close() } else { None }
+    }
+
+    /// As `take`, of the wait that was begun last, for a task that is still in it.
+    pub fn take_last(&self) -> Option<(u32, Fired<P>)> {
+        self.0.lock().take_fired()
+    }
+
+    /// As `close`, of the wait that was begun last, with its ticket.
+    pub fn close_last(&self) -> (u64, Option<(u32, Fired<P>)>) {
+        let mut state = self.0.lock();
+        (state.ticket, state.close())
     }
 }
 
