@@ -14,7 +14,7 @@
 //!
 //! Checked by the models in `idle/models.rs`.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
 use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, fence};
@@ -133,6 +133,11 @@ impl Idle {
                 self.quiet.notify_all();
             }
         }
+    }
+
+    /// Whether all workers but the caller sleep. It may have changed when it is looked at.
+    pub(crate) fn is_last_awake(&self) -> bool {
+        self.n_sleeping.load(Relaxed) + 1 >= self.n_workers
     }
 
     /// `true`: the worker may search, and ends that with `end_search` or `park`.

@@ -8,19 +8,11 @@ use parking_lot::Mutex;
 use crate::task::{Task, TaskRef};
 
 #[derive(Debug)]
-enum Slot<T: Task> {
-    Live(TaskRef<T>),
-    /// The next free slot, `NONE` at the end of the list.
-    Free(u32),
-}
-
-const NONE: u32 = u32::MAX;
-
-#[derive(Debug)]
 pub(crate) struct Shard<T: Task> {
-    slots: Vec<Slot<T>>,
-    first_free: u32,
-    n_live: usize,
+    /// One word a task: a million may be parked.
+    slots: Vec<Option<TaskRef<T>>>,
+    /// The slots without a task.
+    free: Vec<u32>,
     /// Counts tasks ever begun in this shard, for ids.
     n_begun: u64,
 }
@@ -32,7 +24,7 @@ pub(crate) struct Registry<T: Task> {
 
 impl<T: Task> Registry<T> {
     pub(crate) fn new(n_shards: usize) -> Self {
-        let shard = || Mutex::new(Shard { slots: Vec::new(), first_free: NONE, n_live: 0, n_begun: 0 });
+        let shard = || Mutex::new(Shard { slots: Vec::new(), free: Vec::new(), n_begun: 0 });
         Self { shards: (0..n_shards).map(|_| shard()).collect() }
     }
 
@@ -41,44 +33,35 @@ impl<T: Task> Registry<T> {
         let mut shard = self.shards[shard_idx].lock();
         let id = shard.n_begun * self.shards.len() as u64 + shard_idx as u64 + 1;
         shard.n_begun += 1;
-        shard.n_live += 1;
-        let slot = shard.first_free;
-        if slot == NONE {
-            let slot = u32::try_from(shard.slots.len()).expect("fewer than four thousand million live tasks");
+        if let Some(slot) = shard.free.pop() {
             let task = make(id, slot);
-            shard.slots.push(Slot::Live(task.clone()));
+            shard.slots[slot as usize] = Some(task.clone());
             return task;
         }
+        let slot = u32::try_from(shard.slots.len()).expect("fewer than four thousand million live tasks");
         let task = make(id, slot);
-        let before = std::mem::replace(&mut shard.slots[slot as usize], Slot::Live(task.clone()));
-        let Slot::Free(next) = before else { unreachable!("the free list holds free slots only") };
-        shard.first_free = next;
+        shard.slots.push(Some(task.clone()));
         task
     }
 
     pub(crate) fn remove(&self, shard_idx: usize, slot: u32) {
         let mut shard = self.shards[shard_idx].lock();
-        let next = shard.first_free;
-        let before = std::mem::replace(&mut shard.slots[slot as usize], Slot::Free(next));
-        shard.first_free = slot;
-        shard.n_live -= 1;
+        let before = shard.slots[slot as usize].take();
+        shard.free.push(slot);
         drop(shard);
         // After the lock: the last reference may run a destructor.
         drop(before);
     }
 
     pub(crate) fn n_live(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().n_live).sum()
+        self.shards.iter().map(|shard| shard.lock()).map(|shard| shard.slots.len() - shard.free.len()).sum()
     }
 
     /// The tasks alive now, in order of their ids.
     pub(crate) fn list(&self) -> Vec<TaskRef<T>> {
         let mut tasks = Vec::new();
         for shard in &self.shards {
-            tasks.extend(shard.lock().slots.iter().filter_map(|slot| match slot {
-                Slot::Live(task) => Some(task.clone()),
-                Slot::Free(_) => None,
-            }));
+            tasks.extend(shard.lock().slots.iter().flatten().cloned());
         }
         tasks.sort_by_key(TaskRef::id);
         tasks
@@ -89,12 +72,8 @@ impl<T: Task> Registry<T> {
         let mut tasks = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock();
-            shard.first_free = NONE;
-            shard.n_live = 0;
-            tasks.extend(std::mem::take(&mut shard.slots).into_iter().filter_map(|slot| match slot {
-                Slot::Live(task) => Some(task),
-                Slot::Free(_) => None,
-            }));
+            shard.free = Vec::new();
+            tasks.extend(std::mem::take(&mut shard.slots).into_iter().flatten());
         }
         tasks
     }

@@ -11,6 +11,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use triomphe::Arc as Counted;
+
 use crate::context::Context;
 use crate::core::{Core, Handle, Home};
 use crate::state::{AfterTurn, OnWake, State};
@@ -77,7 +79,9 @@ unsafe impl<T: Task> Sync for TaskCell<T> {}
 unsafe impl<T: Task> Send for TaskCell<T> {}
 
 /// A handle on a task. Cheap to clone; does not keep the body alive beyond its end.
-pub struct TaskRef<T: Task>(Arc<TaskCell<T>>);
+///
+/// Nobody holds a task weakly, so its cell has no word to count that.
+pub struct TaskRef<T: Task>(Counted<TaskCell<T>>);
 
 /// What a worker does with a task after its turn.
 pub(crate) enum Turn {
@@ -95,7 +99,7 @@ impl<T: Task> TaskRef<T> {
     /// A new task, in the state `Scheduled`: the caller queues it.
     pub(crate) fn begin(home: &Arc<Home<T>>, body: T, shared: T::Shared) -> Self {
         home.core.registry.insert(home.shard, |id, slot| {
-            TaskRef(Arc::new(TaskCell {
+            TaskRef(Counted::new(TaskCell {
                 state: State::new(),
                 slot,
                 id,
@@ -130,7 +134,7 @@ impl<T: Task> TaskRef<T> {
 
     /// An address that is this task's alone while a handle on it exists.
     pub fn addr(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
+        Counted::as_ptr(&self.0).addr()
     }
 
     pub fn shared(&self) -> &T::Shared {
@@ -286,13 +290,13 @@ impl<T: Task> TaskRef<T> {
 
 impl<T: Task> Clone for TaskRef<T> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(Counted::clone(&self.0))
     }
 }
 
 impl<T: Task> PartialEq for TaskRef<T> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Counted::ptr_eq(&self.0, &other.0)
     }
 }
 

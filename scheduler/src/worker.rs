@@ -34,8 +34,11 @@ const NEAR_NS: u64 = 300_000;
 const TIMER_SHARE: u32 = 8;
 /// So many turns in a row may come from the slot while others wait in the queue. A guess; Tokio's is 3.
 const MAX_LIFO_RUN: u32 = 8;
-/// Rounds over the other workers' queues before going to sleep, as in Go.
-const SEARCH_ROUNDS: usize = 4;
+/// Rounds over the other workers' queues before going to sleep, as in Go,
+const SEARCH_ROUNDS: u32 = 4;
+/// and, while another worker is awake that may bring work, so long: about what going to sleep and being woken costs the two
+/// of them. Without it a worker that is a little faster than the one that feeds it sleeps after every task.
+const SEARCH_NS: u64 = 10_000;
 
 /// One worker, on its thread's stack.
 pub(crate) struct Worker<T: Task> {
@@ -321,17 +324,24 @@ impl<T: Task> Worker<T> {
     }
 
     fn search(&self) -> Option<TaskRef<T>> {
-        let stealers = &self.core().stealers;
-        for _ in 0..SEARCH_ROUNDS {
-            let first = self.rng.borrow_mut().below(stealers.len());
-            for victim in (first..stealers.len()).chain(0..first).filter(|&victim| victim != self.index) {
-                if let Some(task) = retry(|| stealers[victim].steal_batch_and_pop(&self.queue)) {
+        let core = self.core();
+        let until = core.now() + SEARCH_NS;
+        for round in 1_u32.. {
+            let first = self.rng.borrow_mut().below(core.stealers.len());
+            for victim in (first..core.stealers.len()).chain(0..first).filter(|&victim| victim != self.index) {
+                if let Some(task) = retry(|| core.stealers[victim].steal_batch_and_pop(&self.queue)) {
                     self.metrics().steals.add(1);
                     return Some(task);
                 }
             }
-            if let Some(task) = retry(|| self.core().injector.steal_batch_and_pop(&self.queue)) {
+            if let Some(task) = retry(|| core.injector.steal_batch_and_pop(&self.queue)) {
                 return Some(task);
+            }
+            // Reading the clock takes as long as a round.
+            if round.is_multiple_of(SEARCH_ROUNDS)
+                && (core.idle.is_last_awake() || core.now() >= until.min(core.timers.next()))
+            {
+                break;
             }
             std::hint::spin_loop();
         }

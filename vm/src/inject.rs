@@ -123,7 +123,7 @@ pub(crate) fn suspended(body: &mut TaskBody, cx: &Context<'_, TaskBody>) {
     drop(log);
     match failure {
         Failure::Cancel if body.is_call() => drop(cx.shared().cancel()),
-        Failure::Cancel => body.answers().iter().for_each(|promise| promise.cancel()),
+        Failure::Cancel => body.answers(cx.task()).iter().for_each(|promise| promise.cancel()),
         Failure::Throw => cx.shared().inject_error(),
         Failure::Kill => {
             if let Some(actor) = body.handling_actor().or_else(|| body.idle_actor()) {

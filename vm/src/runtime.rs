@@ -6,7 +6,7 @@ use crate::interp::TaskEnd;
 use crate::load::{CodeSpace, LoadError, load};
 use crate::observe;
 use crate::program::{Console, Options, Program};
-use crate::task::{EndCall, OnEnd, TaskBody, TaskCx, TaskShared};
+use crate::task::{EndCall, TaskBody, TaskCx, TaskShared};
 use parking_lot::Mutex;
 use stark_bytecode::{FuncId, VerifiedModule};
 use stark_scheduler::schedule::Taken;
@@ -173,7 +173,7 @@ impl Runtime {
             // Reported by the task itself, which could still call `message()`.
             TaskEnd::Failed(_) => has_failed.store(cx.program().exit(1), Relaxed),
         });
-        let main = TaskBody::new(program, entry, [], OnEnd::Call(Box::new(on_end))).reporting();
+        let main = TaskBody::new(program, entry, []).reporting_to(on_end);
         let mut outcome = scheduler.run(main, TaskShared::default());
         let ended = loop {
             program.flush();

@@ -1,7 +1,7 @@
 //! A task: an interpreter, its heap, and what is to be done with its result. The scheduler's unit of work.
 
 use crate::actor::{ActorBody, ActorCell, Called, Envelope};
-use crate::conc::tasks::{Alarm, Promise};
+use crate::conc::promise::{Alarm, Promise, PromiseRef};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
 use crate::inject::{self, Injecting};
@@ -17,7 +17,7 @@ use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 pub use stark_scheduler::WaitReason;
@@ -110,17 +110,49 @@ const CANCELLED: u8 = 1;
 /// the wait under way is to fail.
 const INJECTED: u8 = 2;
 
-/// What other threads may reach of a task while it runs.
+/// What other threads may reach of a task while it runs, and of its result for as long as somebody holds that.
 #[derive(Default)]
 pub struct TaskShared {
     /// Where the task waits.
     pub(crate) point: crate::conc::wait::WaitPoint<Parcel>,
+    purpose: Purpose,
     interrupts: AtomicU8,
+}
+
+/// What a task is there for, as others see it.
+#[derive(Default)]
+enum Purpose {
+    /// The task's result.
+    Promise(Promise),
     /// The actor that it runs.
-    actor: OnceLock<Weak<ActorCell>>,
+    Actor(Weak<ActorCell>),
+    #[default]
+    Nothing,
 }
 
 impl TaskShared {
+    /// Of a task whose result somebody waits for.
+    pub(crate) fn promising(promise: Promise) -> TaskShared {
+        TaskShared { purpose: Purpose::Promise(promise), ..TaskShared::default() }
+    }
+
+    pub(crate) fn of_actor(cell: &Arc<ActorCell>) -> TaskShared {
+        TaskShared { purpose: Purpose::Actor(Arc::downgrade(cell)), ..TaskShared::default() }
+    }
+
+    /// Of a task that was begun with one.
+    #[inline]
+    pub(crate) fn promise(&self) -> &Promise {
+        match &self.purpose {
+            Purpose::Promise(promise) => promise,
+            _ => unreachable!("only a task with a promise is referred to as one"),
+        }
+    }
+
+    fn has_promise(&self) -> bool {
+        matches!(self.purpose, Purpose::Promise(_))
+    }
+
     /// Asks for a `CancelledError` at the task's next (or present) suspension. The caller wakes the task. Only the first
     /// request counts; answers whether this was it.
     pub fn cancel(&self) -> bool {
@@ -141,13 +173,12 @@ impl TaskShared {
         })
     }
 
-    pub(crate) fn run_actor(&self, cell: &Arc<ActorCell>) {
-        let _ = self.actor.set(Arc::downgrade(cell));
-    }
-
     /// The actor that the task runs.
     pub(crate) fn actor(&self) -> Option<Arc<ActorCell>> {
-        self.actor.get()?.upgrade()
+        match &self.purpose {
+            Purpose::Actor(cell) => cell.upgrade(),
+            _ => None,
+        }
     }
 
     pub fn is_cancelled(&self) -> bool {
@@ -155,15 +186,8 @@ impl TaskShared {
     }
 }
 
-/// Behind a pointer of one word, which every task has room for.
+/// What is done with a task's end, on its worker and with its heap current.
 pub(crate) type EndCall = Box<dyn FnOnce(&mut TaskCx, TaskEnd) + Send>;
-
-/// What is done with a task's end, on its worker and with its heap current: packing the result for whoever waits.
-pub(crate) enum OnEnd {
-    /// It is the result of a spawned task.
-    Promise(Arc<Promise>),
-    Call(Box<EndCall>),
-}
 
 /// What the scheduler runs: the frames of an interpreter with their heap, and what they are for.
 ///
@@ -173,28 +197,28 @@ pub struct TaskBody {
     frames: Frames,
     /// Bytes that its values take, while it does not run.
     heap_bytes: usize,
-    /// Its own handle, from the first turn on.
-    me: Option<TaskRef<TaskBody>>,
     role: Role,
 }
+
+// With what every task has besides, it fills a size class of the allocator.
+const _: () = assert!(size_of::<TaskBody>() + size_of::<TaskShared>() <= 184);
 
 enum Role {
     Call(Call),
     Actor(Box<ActorBody>),
     Alarm(Box<Alarm>),
     Session(Box<SessionBody>),
-    Helper(Help),
+    Helper(Box<Help>),
     Ended,
 }
 
 /// One function, run to its end.
 struct Call {
-    on_end: Option<OnEnd>,
+    /// What is done then, and an error is told on standard error; `None`: it is for the task's promise.
+    on_end: Option<Box<EndCall>>,
     begun: bool,
     /// Cancelling is delivered once.
     cancel_delivered: bool,
-    /// An error that ends it is told on standard error.
-    reports: bool,
 }
 
 impl TaskBody {
@@ -203,12 +227,12 @@ impl TaskBody {
         program: &'static Program,
         func: &'static Func,
         args: impl IntoIterator<Item = Parcel>,
-        on_end: OnEnd,
     ) -> TaskBody {
-        let call = Call { on_end: Some(on_end), begun: false, cancel_delivered: false, reports: false };
-        let mut body = TaskBody::with_role(program, Role::Call(call));
-        body.with_machine(|machine, _| machine.start(func, args.into_iter().map(Parcel::unpack)));
-        body
+        let call = Call { on_end: None, begun: false, cancel_delivered: false };
+        let outside = meter::swap(Heap::with_limit(program.options.heap_limit));
+        let frames = Frames::start(func, args.into_iter().map(Parcel::unpack));
+        let heap_bytes = meter::swap(outside).bytes;
+        TaskBody { program, frames, heap_bytes, role: Role::Call(call) }
     }
 
     pub(crate) fn actor(program: &'static Program, actor: ActorBody) -> TaskBody {
@@ -225,11 +249,11 @@ impl TaskBody {
 
     /// One that helps with the pieces of another task's kernel, if it comes in time.
     pub(crate) fn helper(program: &'static Program, help: Help) -> TaskBody {
-        TaskBody::with_role(program, Role::Helper(help))
+        TaskBody::with_role(program, Role::Helper(Box::new(help)))
     }
 
     fn with_role(program: &'static Program, role: Role) -> TaskBody {
-        TaskBody { program, frames: Frames::default(), heap_bytes: 0, me: None, role }
+        TaskBody { program, frames: Frames::default(), heap_bytes: 0, role }
     }
 
     /// Calls `work` with a machine that goes on with the task's frames, the task's heap current.
@@ -237,9 +261,7 @@ impl TaskBody {
     fn with_machine<R>(&mut self, work: impl FnOnce(&mut Machine, &mut Role) -> R) -> R {
         let outside = meter::swap(Heap { bytes: self.heap_bytes, limit: self.program.options.heap_limit });
         let mut machine = Machine::with(self.program, std::mem::take(&mut self.frames));
-        machine.task.me = self.me.take();
         let result = work(&mut machine, &mut self.role);
-        self.me = machine.task.me.take();
         // A session goes on with another program.
         self.program = machine.task.program;
         self.frames = machine.take_frames();
@@ -248,10 +270,10 @@ impl TaskBody {
         result
     }
 
-    /// The same task, telling an error that ends it on standard error.
-    pub(crate) fn reporting(mut self) -> TaskBody {
+    /// The same task, telling an error that ends it on standard error, and the end to `on_end`.
+    pub(crate) fn reporting_to(mut self, on_end: EndCall) -> TaskBody {
         if let Role::Call(call) = &mut self.role {
-            call.reports = true;
+            call.on_end = Some(Box::new(on_end));
         }
         self
     }
@@ -278,11 +300,11 @@ impl TaskBody {
         self.heap_bytes
     }
 
-    /// What waits for its result, or for the answer that it works on.
-    pub(crate) fn answers(&self) -> Option<Arc<Promise>> {
+    /// Where its result goes, or the answer that it works on. `task` is its own handle.
+    pub(crate) fn answers(&self, task: &TaskRef<TaskBody>) -> Option<PromiseRef> {
         match &self.role {
-            Role::Call(call) => call.answers(),
-            Role::Actor(actor) => actor.answers(),
+            Role::Call(_) => promise_of(task),
+            Role::Actor(actor) => actor.answers().map(PromiseRef::Answer),
             _ => None,
         }
     }
@@ -353,6 +375,10 @@ pub(crate) fn summary(machine: &mut Machine, error: &Value) -> String {
     format!("{kind}: {message}")
 }
 
+fn promise_of(task: &TaskRef<TaskBody>) -> Option<PromiseRef> {
+    task.shared().has_promise().then(|| PromiseRef::Task(task.clone()))
+}
+
 impl Call {
     fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
         let cancel = !self.cancel_delivered && cx.shared().is_cancelled();
@@ -364,7 +390,7 @@ impl Call {
         }
         let interrupt = cx.shared().take_injected().or(cancel.then_some(Interrupt::Cancel));
         let turn = machine.run(cx.budget(), interrupt);
-        observe::settle(machine.task(), || self.answers());
+        observe::settle(machine.task(), || promise_of(cx.task()));
         // If it does not wait yet, it will be delivered when it does.
         self.cancel_delivered |= machine.has_delivered_cancel();
         cx.set_spent(spent(cx, machine.budget));
@@ -378,15 +404,8 @@ impl Call {
         }
     }
 
-    fn answers(&self) -> Option<Arc<Promise>> {
-        match &self.on_end {
-            Some(OnEnd::Promise(promise)) => Some(promise.clone()),
-            _ => None,
-        }
-    }
-
     fn end(&mut self, machine: &mut Machine, end: TaskEnd) -> Outcome {
-        if let (true, TaskEnd::Failed(error)) = (self.reports, &end) {
+        if let (true, TaskEnd::Failed(error)) = (self.on_end.is_some(), &end) {
             let text = describe(machine, error);
             machine.task().program().eprint(&text);
         }
@@ -395,11 +414,16 @@ impl Call {
                 observe::failed(me.id().0, || summary(machine, error));
             }
         }
+        let cx = machine.task();
         match self.on_end.take() {
-            Some(OnEnd::Promise(promise)) => promise.end(machine.task(), end),
-            Some(OnEnd::Call(call)) => call(machine.task(), end),
-            None => {}
+            Some(call) => call(cx, end),
+            None => {
+                if let Some(me) = cx.me().filter(|me| me.shared().has_promise()) {
+                    me.shared().promise().end(cx, end);
+                }
+            }
         }
+        machine.give_back_stack();
         Outcome::Done
     }
 }
@@ -441,7 +465,7 @@ impl Task for TaskBody {
         lend::workers_of(self.program);
         let observed = observe::Turn::begin();
         let outcome = self.with_machine(|machine, role| {
-            machine.task.me.get_or_insert_with(|| cx.task().clone());
+            machine.task.me = Some(cx.task().clone());
             machine.task.worker = cx.worker();
             // As much as the task itself may spend: whatever it waits for, its worker is back for others after twice that.
             machine.task.lendable.set(cx.budget());
@@ -480,6 +504,10 @@ impl Task for TaskBody {
 
 impl Drop for TaskBody {
     fn drop(&mut self) {
+        // A call that has come to its end has given everything back.
+        if self.frames.are_none() && matches!(self.role, Role::Call(_)) {
+            return;
+        }
         self.with_machine(|machine, role| {
             *role = Role::Ended;
             machine.abandon();

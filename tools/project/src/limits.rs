@@ -18,6 +18,8 @@ pub enum Limit {
     Blocking,
 }
 
+const MAX_STACK: u64 = 32 << 30;
+
 impl Limit {
     pub const ALL: [Limit; 5] = [Limit::Heap, Limit::Memory, Limit::Stack, Limit::Tasks, Limit::Blocking];
 
@@ -40,7 +42,12 @@ impl Limit {
     /// What is wrong with `text`, as a phrase.
     pub fn parse(self, text: &str) -> Result<u64, String> {
         match self {
-            Limit::Heap | Limit::Memory | Limit::Stack => size(text),
+            Limit::Heap | Limit::Memory => size(text),
+            // A task knows its place in the stack by a number of 32 bits, in words.
+            Limit::Stack => match size(text)? {
+                n if n <= MAX_STACK => Ok(n),
+                _ => Err("a stack takes 32G at most".into()),
+            },
             Limit::Tasks | Limit::Blocking => match text.parse() {
                 Ok(n) if n > 0 => Ok(n),
                 _ => Err(format!("`{text}` is no whole number above 0")),
@@ -68,4 +75,16 @@ pub fn size(text: &str) -> Result<u64, String> {
     // Digits alone: what does not parse is too large.
     let bytes = digits.parse().ok().and_then(|n: u64| n.checked_mul(1 << shift));
     bytes.filter(|&n| n > 0).ok_or_else(|| format!("`{text}` is not a size: it is above 0 and fits 64 bits"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_has_a_largest_size() {
+        assert_eq!(Limit::Stack.parse("32G"), Ok(MAX_STACK));
+        assert_eq!(Limit::Stack.parse("33G"), Err("a stack takes 32G at most".to_string()));
+        assert_eq!(Limit::Heap.parse("33G"), Ok(33 << 30));
+    }
 }

@@ -11,7 +11,7 @@ use super::batch;
 use super::cell::{ActorCell, Ended, Envelope, Extra, Message, Reply, Rows, refused};
 use super::inbox::{Ready, Taken};
 use super::supervisor::Verdict;
-use crate::conc::tasks::Promise;
+use crate::conc::promise::{Answer, PromiseRef};
 use crate::fault::Fault;
 use crate::heap::Parcel;
 use crate::interp::{Machine, TaskEnd, Turn};
@@ -65,7 +65,7 @@ pub(crate) struct ActorBody {
     /// For a profile.
     handling: Handling,
     /// What the caller waits for instead of an answer.
-    promised: Option<Arc<Promise>>,
+    promised: Option<Arc<Answer>>,
 }
 
 enum Doing {
@@ -93,7 +93,7 @@ enum Doing {
 pub(crate) enum Called {
     Answer(Parcel),
     /// The handler waits, or has failed.
-    Promised(Arc<Promise>),
+    Promised(Arc<Answer>),
 }
 
 /// What follows a failure.
@@ -153,7 +153,7 @@ impl ActorBody {
     }
 
     /// The answer that it works on; of a batch the first.
-    pub fn answers(&self) -> Option<Arc<Promise>> {
+    pub fn answers(&self) -> Option<Arc<Answer>> {
         match &self.doing {
             Doing::Message(one) => one.reply.promise().cloned(),
             Doing::Batch(job) => job.items.get(job.current.start)?.reply.promise().cloned(),
@@ -188,7 +188,7 @@ impl ActorBody {
                 self.doing = doing;
                 self.promise_caller();
                 Called::Promised(self.promised.take().unwrap_or_else(|| {
-                    let promise = Promise::ask(&self.cell, None);
+                    let promise = Answer::ask(&self.cell, None);
                     promise.fail(self.cell.gone());
                     promise
                 }))
@@ -204,7 +204,7 @@ impl ActorBody {
             _ => return,
         };
         if matches!(reply, Reply::Caller) {
-            let promise = Promise::ask(&self.cell, None);
+            let promise = Answer::ask(&self.cell, None);
             *reply = Reply::Ask(promise.clone());
             self.promised = Some(promise);
         }
@@ -214,7 +214,7 @@ impl ActorBody {
         match Parcel::pack(value) {
             Ok(answer) => self.doing = Doing::Answered(answer),
             Err(_) => {
-                let promise = Promise::ask(&self.cell, None);
+                let promise = Answer::ask(&self.cell, None);
                 promise.fail(refused());
                 self.promised = Some(promise);
             }
@@ -290,7 +290,7 @@ impl ActorBody {
                 return Outcome::Yield;
             }
             let turn = machine.run(budget as u32, interrupt.take());
-            observe::settle(machine.task(), || self.answers());
+            observe::settle(machine.task(), || self.answers().map(PromiseRef::Answer));
             match turn {
                 Turn::Yield => return Outcome::Yield,
                 Turn::Wait(reason, detail) => {

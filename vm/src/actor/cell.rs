@@ -2,8 +2,9 @@
 
 use super::inbox::{Inbox, Overflow, Ready};
 use super::supervisor::Supervisor;
+use crate::conc::promise::Answer;
 use crate::conc::stats::ActorStats;
-use crate::conc::tasks::{Me, Promise, pack};
+use crate::conc::tasks::{Me, pack};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::observe;
@@ -73,7 +74,7 @@ struct End {
     reason: Option<Ended>,
     /// The last hook has run.
     announced: bool,
-    monitors: Vec<(Arc<Promise>, &'static TypeInfo)>,
+    monitors: Vec<(Arc<Answer>, &'static TypeInfo)>,
 }
 
 /// The library's `ExitReason`.
@@ -163,7 +164,7 @@ pub(crate) enum Message {
 #[derive(Clone)]
 pub(crate) enum Reply {
     Nowhere,
-    Ask(Arc<Promise>),
+    Ask(Arc<Answer>),
     /// To the task whose turn the actor's turn is part of: the actor's body keeps the answer for it.
     Caller,
     /// Number `.1` of a `batch_ask`.
@@ -172,7 +173,7 @@ pub(crate) enum Reply {
 
 /// The answers of a `batch_ask`, until all are there.
 pub(crate) struct BatchAnswer {
-    promise: Arc<Promise>,
+    promise: Arc<Answer>,
     /// `Vec<O>`
     list: &'static TypeInfo,
     answers: Mutex<(usize, Vec<Option<Parcel>>)>,
@@ -180,7 +181,7 @@ pub(crate) struct BatchAnswer {
 
 impl BatchAnswer {
     /// `n` is at least 1.
-    pub fn new(promise: Arc<Promise>, list: &'static TypeInfo, n: usize) -> BatchAnswer {
+    pub fn new(promise: Arc<Answer>, list: &'static TypeInfo, n: usize) -> BatchAnswer {
         BatchAnswer { promise, list, answers: Mutex::new((n, (0..n).map(|_| None).collect())) }
     }
 
@@ -211,7 +212,7 @@ impl Reply {
     }
 
     /// What it is answered through.
-    pub fn promise(&self) -> Option<&Arc<Promise>> {
+    pub fn promise(&self) -> Option<&Arc<Answer>> {
         match self {
             Reply::Nowhere | Reply::Caller => None,
             Reply::Ask(promise) => Some(promise),
@@ -350,10 +351,8 @@ impl ActorCell {
     }
 
     /// The task that runs it; set by whichever of spawner and first turn is first.
-    pub(super) fn set_task(self: &Arc<Self>, task: &TaskRef<TaskBody>) {
-        if self.task.set(task.clone()).is_ok() {
-            task.shared().run_actor(self);
-        }
+    pub(super) fn set_task(&self, task: &TaskRef<TaskBody>) {
+        let _ = self.task.set(task.clone());
     }
 
     pub(super) fn wake(&self) {
@@ -464,7 +463,7 @@ impl ActorCell {
     }
 
     /// A future that is told how the actor ends. `reason` is the library's `ExitReason`.
-    pub(super) fn monitor(&self, promise: &Arc<Promise>, reason: &'static TypeInfo) {
+    pub(super) fn monitor(&self, promise: &Arc<Answer>, reason: &'static TypeInfo) {
         let mut end = self.end.lock();
         match &mut **end.get_or_insert_default() {
             End { announced: true, reason: Some(ended), .. } => tell(promise, reason, ended),
@@ -512,7 +511,7 @@ pub(super) fn is_exit_reason(info: &TypeInfo) -> bool {
         && matches!(fields("Failed"), Some(&[ty]) if is_error(ty))
 }
 
-fn tell(promise: &Arc<Promise>, info: &'static TypeInfo, ended: &mut Ended) {
+fn tell(promise: &Arc<Answer>, info: &'static TypeInfo, ended: &mut Ended) {
     let value = match ended {
         Ended::Stopped => Value::variant_named(info, "Stopped", []),
         Ended::Killed => Value::variant_named(info, "Killed", []),

@@ -6,7 +6,7 @@
 //! beyond them (a wait in a task that a handler began, a race) is left to timeouts and the deadlock report.
 
 use super::cell::ActorCell;
-use crate::conc::tasks::Promise;
+use crate::conc::promise::{Answer, PromiseRef};
 use crate::fault::{Fault, FaultKind};
 use crate::task::TaskCx;
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// All edges of a program, by the waiting actor's id.
 #[derive(Default)]
-pub(crate) struct Circles(Mutex<HashMap<u64, Vec<Arc<Promise>>>>);
+pub(crate) struct Circles(Mutex<HashMap<u64, Vec<Arc<Answer>>>>);
 
 /// One edge (or several); dropping it ends the wait.
 pub(crate) struct Edge(Arc<ActorCell>);
@@ -30,10 +30,15 @@ impl Drop for Edge {
 ///
 /// # Errors
 /// `DeadlockError`: one of them is the answer of an actor that waits, over any number of others, for this one.
-pub(crate) fn wait_for(cx: &TaskCx, promises: &[Arc<Promise>]) -> Result<Option<Edge>, Fault> {
+pub(crate) fn wait_for(cx: &TaskCx, promises: &[PromiseRef]) -> Result<Option<Edge>, Fault> {
     let Some(me) = &cx.actor else { return Ok(None) };
-    let asked: Vec<Arc<Promise>> =
-        promises.iter().filter(|p| p.asked.is_some() && !p.cell.is_done()).cloned().collect();
+    let asked: Vec<Arc<Answer>> = promises
+        .iter()
+        .filter_map(|promise| match promise {
+            PromiseRef::Answer(answer) if answer.asked().is_some() && !answer.cell.is_done() => Some(answer.clone()),
+            _ => None,
+        })
+        .collect();
     if asked.is_empty() {
         return Ok(None);
     }
@@ -53,11 +58,11 @@ pub(crate) fn wait_for(cx: &TaskCx, promises: &[Arc<Promise>]) -> Result<Option<
 
 /// The actors from the one that `promise` waits for to `goal`, over live edges.
 fn find_path(
-    edges: &HashMap<u64, Vec<Arc<Promise>>>,
-    promise: &Promise,
+    edges: &HashMap<u64, Vec<Arc<Answer>>>,
+    promise: &Answer,
     goal: &Arc<ActorCell>,
 ) -> Option<Vec<Arc<ActorCell>>> {
-    let first = promise.asked.clone()?;
+    let first = promise.asked()?.clone();
     // Each actor with the place in the list it was reached from.
     let mut seen: Vec<(Arc<ActorCell>, usize)> = vec![(first, 0)];
     let mut next = 0;
@@ -74,7 +79,7 @@ fn find_path(
             return Some(path);
         }
         for promise in edges.get(&here.id()).into_iter().flatten().filter(|p| !p.cell.is_done()) {
-            if let Some(cell) = &promise.asked
+            if let Some(cell) = promise.asked()
                 && !seen.iter().any(|(c, _)| Arc::ptr_eq(c, cell))
             {
                 seen.push((cell.clone(), next));

@@ -5,8 +5,9 @@ use super::body::{ActorBody, Called, Policy};
 use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Extra, Message, Reply};
 use super::inbox::{Overflow, Push};
 use super::supervisor::{Supervisor, SupervisorObj};
+use crate::conc::promise::{Answer, FutureObj, PromiseRef};
 use crate::conc::restart::Strategy;
-use crate::conc::tasks::{AwaitOne, FutureObj, Me, Promise, await_one, pack, room_for_task};
+use crate::conc::tasks::{AwaitOne, Me, await_one, pack, room_for_task};
 use crate::conc::wait::{Entry, Fired, Waiter};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
@@ -93,7 +94,7 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
         supervisor.adopt(child, &cell);
     }
     let body = ActorBody::new(cell.clone(), spawn.policy, state);
-    let task = scheduler.spawn(TaskBody::actor(program, body), TaskShared::default());
+    let task = scheduler.spawn(TaskBody::actor(program, body), TaskShared::of_actor(&cell));
     cell.set_task(&task);
     crate::observe::spawned(cx.task, &task, || cell.info.name());
     cx.return_opaque(ActorRef(cell))
@@ -168,9 +169,9 @@ fn actor_monitor(cx: &mut NativeCx<'_>) -> NativeResult {
     if !super::cell::is_exit_reason(cx.ret_type().opaque_arg(0)) {
         return Err(Fault::internal("ExitReason has not the variants that an actor ends with"));
     }
-    let promise = Promise::unbound();
+    let promise = Answer::unbound();
     actor(cx).monitor(&promise, cx.ret_type().opaque_arg(0));
-    cx.return_opaque(FutureObj::of(promise))
+    cx.return_opaque(FutureObj::of_answer(promise))
 }
 
 fn actor_stop(cx: &mut NativeCx<'_>) -> NativeResult {
@@ -381,16 +382,16 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
 
 /// An ask that waits for room.
 struct Asking {
-    promise: Arc<Promise>,
+    promise: Arc<Answer>,
     room: Room,
 }
 
 /// An ask that is in the mailbox, or waits for room there.
-type Asked = Result<Arc<Promise>, Asking>;
+type Asked = Result<Arc<Answer>, Asking>;
 
 /// Puts the ask in `envelope` into the mailbox.
 fn ask(cx: &NativeCx<'_>, envelope: Envelope, deadline: Option<Instant>) -> Result<Asked, Fault> {
-    let promise = Promise::ask(actor(cx), deadline);
+    let promise = Answer::ask(actor(cx), deadline);
     let envelope = Envelope { reply: Reply::Ask(promise.clone()), ..envelope };
     match post(cx, actor(cx), envelope) {
         Ok(Sent::Done) => Ok(Ok(promise)),
@@ -433,7 +434,7 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
                 Ok(envelope) => ask(cx, envelope, deadline)?,
                 // A message of a wrong shape fails its future alone.
                 Err(fault) if fault.kind() == Some(FaultKind::ShapeError) => {
-                    let promise = Promise::ask(actor(cx), None);
+                    let promise = Answer::ask(actor(cx), None);
                     promise.fail(fault);
                     Ok(promise)
                 }
@@ -442,7 +443,7 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
         }
     };
     match asked {
-        Ok(promise) => cx.return_opaque(FutureObj::of(promise)),
+        Ok(promise) => cx.return_opaque(FutureObj::of_answer(promise)),
         Err(asking) => asking.suspend(cx),
     }
 }
@@ -476,14 +477,17 @@ fn actor_call(cx: &mut NativeCx<'_>) -> NativeResult {
         }
     };
     match asked {
-        Ok(promise) => await_one(cx, &promise, Some(FutureObj::of(promise.clone()))),
+        Ok(promise) => {
+            let future = FutureObj::of_answer(promise.clone());
+            await_one(cx, PromiseRef::Answer(promise), Some(future))
+        }
         Err(asking) => asking.suspend(cx),
     }
 }
 
 /// A `batch_ask` on its way into the mailbox.
 struct BatchAsking {
-    promise: Arc<Promise>,
+    promise: Arc<Answer>,
     left: VecDeque<Envelope>,
     cell: Arc<ActorCell>,
     room: Option<Room>,
@@ -496,10 +500,10 @@ fn actor_batch_ask(cx: &mut NativeCx<'_>) -> NativeResult {
             Some(asking) => asking,
             None => {
                 // Nothing to ask: the answer is there.
-                let promise = Promise::ask(&actor(cx).clone(), None);
+                let promise = Answer::ask(&actor(cx).clone(), None);
                 let empty = Value::vec(cx.ret_type().opaque_arg(0), []);
                 promise.finish(Ok(pack(empty)?));
-                return cx.return_opaque(FutureObj::of(promise));
+                return cx.return_opaque(FutureObj::of_answer(promise));
             }
         },
     };
@@ -522,7 +526,7 @@ fn actor_batch_ask(cx: &mut NativeCx<'_>) -> NativeResult {
     if asking.room.is_some() && !asking.promise.cell.is_done() {
         return cx.suspend(WaitReason::MailboxRoom, asking.cell.id(), asking);
     }
-    cx.return_opaque(FutureObj::of(asking.promise))
+    cx.return_opaque(FutureObj::of_answer(asking.promise))
 }
 
 /// One message for each input; `None` when there are none.
@@ -546,7 +550,7 @@ fn begin_batch(cx: &mut NativeCx<'_>) -> Result<Option<BatchAsking>, Fault> {
     // The inputs move into their messages.
     drop(cx.take(2));
     let (deadline, sent) = (deadline(cx, &cell, 3), Some(cell.now()));
-    let promise = Promise::ask(&cell, deadline);
+    let promise = Answer::ask(&cell, deadline);
     let all = Arc::new(BatchAnswer::new(promise.clone(), list, inputs.len()));
     let mut left = VecDeque::with_capacity(inputs.len());
     for (i, input) in (0u32..).zip(inputs) {

@@ -9,8 +9,9 @@
 
 use super::broadcast::{Next, Subscription};
 use super::channel::{Channel, Recv, Send};
+use super::promise::PromiseRef;
 use super::result::{TaskResult, Watcher};
-use super::tasks::{Me, Promise, Timer, me};
+use super::tasks::{Me, Timer, me};
 use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
@@ -36,7 +37,7 @@ pub(super) enum Arm {
     /// The message moves to the channel while it waits there.
     Send(Arc<Chan>, Option<Parcel>),
     Next(Arc<Sub>),
-    Await(Arc<Promise>),
+    Await(PromiseRef),
 }
 
 /// What an arm gave.

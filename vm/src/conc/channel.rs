@@ -37,6 +37,8 @@ struct State<P, W> {
     capacity: Option<usize>,
     closed: bool,
     receivers: VecDeque<Entry<W>>,
+    /// So many receivers at most have gone another way and are still in the list.
+    n_gone: usize,
     senders: VecDeque<(Entry<W>, P)>,
     /// The addresses of the tasks that last waited here and were served; 0 at first. Whoever waits next most likely waits for
     /// the one on the other side.
@@ -100,6 +102,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
             capacity,
             closed: false,
             receivers: VecDeque::new(),
+            n_gone: 0,
             senders: VecDeque::new(),
             last_receiver: 0,
             last_sender: 0,
@@ -283,10 +286,8 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     /// A wait is over without this channel having ended it: forgets its entry, and the message that waited with it.
     pub fn forget(&self, entry: &Entry<W>) {
         let mut state = self.state.lock();
+        state.forget_receiver(entry);
         // From the back: an entry that is forgotten is mostly a young one.
-        if let Some(place) = state.receivers.iter().rposition(|waiting| waiting == entry) {
-            state.receivers.remove(place);
-        }
         let place = state.senders.iter().rposition(|(waiting, _)| waiting == entry);
         let gone = place.and_then(|place| state.senders.remove(place));
         // Dropped after the lock is free: a drop may be long.
@@ -345,6 +346,22 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> State<P, W> {
         self.queue.is_empty() && self.offers.is_empty()
     }
 
+    /// Mostly the youngest, or the oldest where all are ended one after the other. Any other is left until half of the list
+    /// has gone: looking for each would take time with the square of the list.
+    fn forget_receiver(&mut self, entry: &Entry<W>) {
+        if self.receivers.back() == Some(entry) {
+            self.receivers.pop_back();
+        } else if self.receivers.front() == Some(entry) {
+            self.receivers.pop_front();
+        } else {
+            self.n_gone += 1;
+            if 2 * self.n_gone > self.receivers.len() {
+                self.receivers.retain(|waiting| waiting.task.point().is_open(waiting.ticket));
+                self.n_gone = 0;
+            }
+        }
+    }
+
     #[inline]
     fn pop(&mut self) -> Option<P> {
         let message = self.queue.pop_front();
@@ -398,6 +415,23 @@ mod tests {
         assert_eq!(ch.bytes(), 8);
         assert_eq!((ch.recv(None), ch.recv(None), ch.recv(None)), (Recv::Message(1), Recv::Message(2), Recv::Waits));
         assert_eq!(ch.bytes(), 0);
+    }
+
+    #[test]
+    fn of_many_receivers_those_that_gave_up_take_no_room_and_no_message() {
+        let ch = Ch::new(Some(2));
+        let tasks: Vec<MockTask> = (0..100).map(|_| MockTask::new()).collect();
+        let waits: Vec<_> = tasks.iter().map(MockTask::entry).collect();
+        waits.iter().for_each(|wait| assert_eq!(ch.recv(Some(wait)), Recv::Waits));
+        // From the middle, every one but two.
+        for i in (0..100).map(|i| (i + 37) % 100).filter(|i| ![20, 60].contains(i)) {
+            assert_eq!(tasks[i].point().close(waits[i].ticket), None);
+            ch.forget(&waits[i]);
+        }
+        assert!(ch.state.lock().receivers.len() <= 4);
+        assert_eq!((ch.send(1, None), ch.send(2, None)), (Send::Sent, Send::Sent));
+        assert_eq!(tasks[20].fired(&waits[20]), Some(Fired::Message(1)));
+        assert_eq!(tasks[60].fired(&waits[60]), Some(Fired::Message(2)));
     }
 
     #[test]

@@ -77,9 +77,8 @@ fn too_much(cx: &NativeCx<'_>, channel: &Chan) -> Fault {
 /// A wait for one channel and nothing else, without a time limit: what nearly every `send` and `recv` that waits is.
 struct OneWait {
     channel: Arc<Chan>,
-    /// `None`: it is over.
+    /// `None`: it is over. Until then it is the wait that its task has begun last.
     me: Option<Me>,
-    ticket: u64,
 }
 
 impl OneWait {
@@ -87,13 +86,13 @@ impl OneWait {
     fn instead(cx: &NativeCx<'_>, begun: &mut Option<Box<OneWait>>) -> Instead<Me> {
         let Ok(me) = me(cx) else { return Instead::Leave };
         let entry = Entry { ticket: me.point().open(), task: me.clone(), arm: 0 };
-        *begun = Some(Box::new(OneWait { channel: channel(cx, 0), ticket: entry.ticket, me: Some(me) }));
+        *begun = Some(Box::new(OneWait { channel: channel(cx, 0), me: Some(me) }));
         Instead::Wait(entry)
     }
 
     /// After a wake-up, which may mean nothing.
     fn take(&mut self) -> Option<Fired<Parcel>> {
-        let (_, fired) = self.me.as_ref()?.point().take(self.ticket)?;
+        let (_, fired) = self.me.as_ref()?.point().take_last()?;
         self.me = None;
         Some(fired)
     }
@@ -102,10 +101,10 @@ impl OneWait {
 impl Drop for OneWait {
     fn drop(&mut self) {
         let Some(me) = self.me.take() else { return };
-        match me.point().close(self.ticket) {
-            Some((_, Fired::Message(message))) => self.channel.give_back(message),
-            Some(_) => {}
-            None => self.channel.forget(&Entry { task: me, ticket: self.ticket, arm: 0 }),
+        match me.point().close_last() {
+            (_, Some((_, Fired::Message(message)))) => self.channel.give_back(message),
+            (_, Some(_)) => {}
+            (ticket, None) => self.channel.forget(&Entry { task: me, ticket, arm: 0 }),
         }
     }
 }
@@ -136,7 +135,9 @@ fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
                 Send::TooMuch(_) => return Err(too_much(cx, channel)),
                 Send::Full(_) | Send::Waits | Send::Offered(_) | Send::Lost(_) => {}
             }
-            begun.ok_or_else(no_scheduler)?
+            // What may have ended it by now has woken the task, too: it looks in its next turn.
+            let wait = begun.ok_or_else(no_scheduler)?;
+            return cx.suspend_again(WaitReason::ChannelSend, wait.channel.id(), wait);
         }
     };
     match wait.take() {
@@ -174,7 +175,8 @@ fn receive(cx: &mut NativeCx<'_>) -> Result<Result<Option<Parcel>, Flow>, Fault>
                 Recv::Closed => return Ok(Ok(None)),
                 Recv::Waits | Recv::Lost => {}
             }
-            begun.ok_or_else(no_scheduler)?
+            let wait = begun.ok_or_else(no_scheduler)?;
+            return cx.suspend_again(WaitReason::ChannelRecv, wait.channel.id(), wait).map(Err);
         }
     };
     match wait.take() {

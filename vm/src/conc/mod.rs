@@ -20,6 +20,9 @@ pub mod stats;
 
 pub mod restart;
 
+/// Where a task, or whoever answers later, leaves its result.
+pub mod promise;
+
 /// Tasks as the language sees them.
 pub mod tasks;
 

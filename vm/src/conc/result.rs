@@ -1,28 +1,68 @@
 //! The result of a task or an ask: set once, taken once, waited for by whoever holds the future.
 
 use std::sync::Arc;
-use std::sync::atomic::{Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{Ordering::AcqRel, Ordering::Acquire};
 
 use super::sync::{AtomicBool, AtomicUsize, Mutex};
-use smallvec::SmallVec;
 
 use super::wait::{Entry, Fired, Waiter};
 
 /// A value, or the error it ended with.
 pub type TaskResult<P> = Result<P, P>;
 
+/// There is no result yet.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pending;
+
 #[derive(Debug)]
-pub struct ResultCell<P, W> {
-    state: Mutex<State<P, W>>,
-    /// Set with the result: whoever only asks whether it is there takes no lock.
-    done: AtomicBool,
-}
+pub struct ResultCell<P, W>(Mutex<State<P, W>>);
 
 #[derive(Debug)]
 enum State<P, W> {
-    Pending(SmallVec<[Watcher<P, W>; 1]>),
+    Pending(Watchers<P, W>),
     Ready(TaskResult<P>),
     Taken,
+}
+
+/// Nearly always one: every task has room for that, and no more.
+#[derive(Debug)]
+enum Watchers<P, W> {
+    Nobody,
+    One(Watcher<P, W>),
+    More(Box<Vec<Watcher<P, W>>>),
+}
+
+impl<P, W> Watchers<P, W> {
+    fn push(&mut self, watcher: Watcher<P, W>) {
+        *self = match std::mem::replace(self, Watchers::Nobody) {
+            Watchers::Nobody => Watchers::One(watcher),
+            Watchers::One(first) => Watchers::More(Box::new(vec![first, watcher])),
+            Watchers::More(mut all) => {
+                all.push(watcher);
+                Watchers::More(all)
+            }
+        };
+    }
+
+    fn as_slice(&self) -> &[Watcher<P, W>] {
+        match self {
+            Watchers::Nobody => &[],
+            Watchers::One(watcher) => std::slice::from_ref(watcher),
+            Watchers::More(all) => all,
+        }
+    }
+
+    fn remove_where(&mut self, is_gone: impl Fn(&Watcher<P, W>) -> bool) {
+        match self {
+            Watchers::Nobody => {}
+            Watchers::One(watcher) => {
+                if is_gone(watcher) {
+                    *self = Watchers::Nobody;
+                }
+            }
+            Watchers::More(all) => all.retain(|watcher| !is_gone(watcher)),
+        }
+    }
 }
 
 /// Who is told when the result is there.
@@ -38,56 +78,64 @@ pub enum Watcher<P, W> {
 
 impl<P: Send, W: Waiter<P>> Default for ResultCell<P, W> {
     fn default() -> Self {
-        Self { state: Mutex::new(State::Pending(SmallVec::new())), done: AtomicBool::new(false) }
+        Self(Mutex::new(State::Pending(Watchers::Nobody)))
     }
 }
 
 impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
     /// Sets the result and tells the watchers. `false`: it was set before, and stays.
     pub fn complete(&self, result: TaskResult<P>) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.0.lock();
         let State::Pending(watchers) = &mut *state else { return false };
-        let watchers = std::mem::take(watchers);
+        let watchers = std::mem::replace(watchers, Watchers::Nobody);
         let failed = result.is_err();
         *state = State::Ready(result);
-        // Release: pairs with the Acquire in `is_done`.
-        self.done.store(true, Release);
         drop(state);
-        for watcher in watchers {
-            watcher.tell(failed);
+        match watchers {
+            Watchers::Nobody => {}
+            Watchers::One(watcher) => watcher.tell(failed),
+            Watchers::More(all) => all.into_iter().for_each(|watcher| watcher.tell(failed)),
         }
         true
     }
 
     pub fn is_done(&self) -> bool {
-        self.done.load(Acquire)
+        !matches!(*self.0.lock(), State::Pending(_))
     }
 
     /// Whether the result has been taken: there is nothing more to wait for.
     pub fn is_taken(&self) -> bool {
-        matches!(*self.state.lock(), State::Taken)
+        matches!(*self.0.lock(), State::Taken)
     }
 
     /// Takes the result when it is there and was not taken before.
     pub fn take(&self) -> Option<TaskResult<P>> {
-        let mut state = self.state.lock();
+        self.take_or_wait().ok().flatten()
+    }
+
+    /// Takes the result; `None` when it was taken before.
+    ///
+    /// # Errors
+    /// When it is not there yet.
+    pub fn take_or_wait(&self) -> Result<Option<TaskResult<P>>, Pending> {
+        let mut state = self.0.lock();
+        if matches!(*state, State::Pending(_)) {
+            return Err(Pending);
+        }
         match std::mem::replace(&mut *state, State::Taken) {
-            State::Ready(result) => Some(result),
-            other => {
-                *state = other;
-                None
-            }
+            State::Ready(result) => Ok(Some(result)),
+            _ => Ok(None),
         }
     }
 
     /// Whether the result is there and is an error.
     pub fn is_failed(&self) -> bool {
-        matches!(*self.state.lock(), State::Ready(Err(_)))
+        matches!(*self.0.lock(), State::Ready(Err(_)))
     }
 
     /// Watches for the result. Gives the watcher back when it is there already.
     pub fn watch(&self, watcher: Watcher<P, W>) -> Result<(), Watcher<P, W>> {
-        match &mut *self.state.lock() {
+        match &mut *self.0.lock() {
             State::Pending(watchers) => {
                 watchers.push(watcher);
                 Ok(())
@@ -98,8 +146,8 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
 
     /// The task that has waited longest for the result.
     pub fn first_watcher(&self) -> Option<W> {
-        match &*self.state.lock() {
-            State::Pending(watchers) => watchers.first().map(|watcher| match watcher {
+        match &*self.0.lock() {
+            State::Pending(watchers) => watchers.as_slice().first().map(|watcher| match watcher {
                 Watcher::One(entry) => entry.task.clone(),
                 Watcher::Task(waiting) => waiting.clone(),
                 Watcher::All(gathering) => gathering.task.clone(),
@@ -110,14 +158,11 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
 
     /// A wait is over without this result having ended it: forgets its entries.
     pub fn forget(&self, task: &W) {
-        if self.is_done() {
-            return;
-        }
-        if let State::Pending(watchers) = &mut *self.state.lock() {
-            watchers.retain(|watcher| match watcher {
-                Watcher::One(entry) => entry.task != *task,
-                Watcher::Task(waiting) => waiting != task,
-                Watcher::All(gathering) => gathering.task != *task,
+        if let State::Pending(watchers) = &mut *self.0.lock() {
+            watchers.remove_where(|watcher| match watcher {
+                Watcher::One(entry) => entry.task == *task,
+                Watcher::Task(waiting) => waiting == task,
+                Watcher::All(gathering) => gathering.task == *task,
             });
         }
     }

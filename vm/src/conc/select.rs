@@ -7,7 +7,7 @@
 use super::arm::{Arm, Arms, Event, Progress, Wait, closed, look, wait};
 use super::broadcasts::subscription;
 use super::channels::{ChannelObj, channel, duration, packed};
-use super::tasks::FutureObj;
+use super::promise::FutureObj;
 use crate::fault::Fault;
 use crate::heap::{Opaque, Parcel};
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};

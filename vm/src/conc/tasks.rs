@@ -1,23 +1,22 @@
 //! Tasks as the language sees them: spawning, awaiting, cancelling, gathering, racing, scopes.
 
-use super::result::{Gathering, ResultCell, Watcher};
+use super::promise::{FutureObj, Promise, PromiseRef};
+use super::result::{Gathering, Pending, Watcher};
 use super::wait::{Entry, WaitPoint, Waiter};
-use crate::actor::{ActorCell, Edge, wait_for};
+use crate::actor::{Edge, wait_for};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
-use crate::interp::TaskEnd;
 use crate::load::Func;
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
 use crate::program::Program;
-use crate::task::{OnEnd, TaskBody, TaskCx, TaskShared, WaitReason};
+use crate::task::{TaskBody, TaskCx, TaskShared, WaitReason};
 use crate::types::TypeInfo;
 use crate::value::Value;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use stark_bytecode::TypeDesc;
-use stark_scheduler::{Outcome, TaskRef};
+use stark_scheduler::TaskRef;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::AcqRel, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A task that waits.
@@ -54,192 +53,6 @@ pub fn me(cx: &NativeCx<'_>) -> Result<Me, Fault> {
 #[inline]
 pub fn pack(value: Value) -> Result<Parcel, Fault> {
     Parcel::pack(value).map_err(|_| Fault::value("a value that cannot be copied is still held elsewhere"))
-}
-
-type Cell = ResultCell<Parcel, Me>;
-
-/// What a task, or whoever answers later, leaves its result in.
-pub struct Promise {
-    pub cell: Cell,
-    /// The task that runs for it; for an ask with a deadline the one that keeps the deadline.
-    task: Mutex<Option<TaskRef<TaskBody>>>,
-    /// A `Future`, not a `JoinHandle`.
-    is_future: bool,
-    /// Dropping the last handle cancels the task: a `Future` that was not detached.
-    owning: AtomicBool,
-    n_handles: AtomicU32,
-    /// `task` keeps the deadline of an ask. Set before anybody can answer.
-    has_alarm: AtomicBool,
-    /// The actor whose answer it is.
-    pub(crate) asked: Option<Arc<ActorCell>>,
-}
-
-impl Promise {
-    /// For a `Future` (`owning`: it cancels when nobody holds it any more) or a `JoinHandle`.
-    fn new(is_future: bool, owning: bool, asked: Option<Arc<ActorCell>>) -> Arc<Promise> {
-        Arc::new(Promise {
-            cell: Cell::default(),
-            task: Mutex::new(None),
-            is_future,
-            owning: AtomicBool::new(owning),
-            n_handles: AtomicU32::new(0),
-            has_alarm: AtomicBool::new(false),
-            asked,
-        })
-    }
-
-    /// For something that no task runs for; whoever finishes it lets nobody wait in vain.
-    pub(crate) fn unbound() -> Arc<Promise> {
-        Promise::new(true, false, None)
-    }
-
-    /// For the answer of `actor`, which fails with `TimeoutError` at the deadline.
-    pub(crate) fn ask(actor: &Arc<ActorCell>, deadline: Option<Instant>) -> Arc<Promise> {
-        let promise = Promise::new(true, true, Some(actor.clone()));
-        if let (Some(deadline), Some(scheduler)) = (deadline, actor.program().scheduler()) {
-            let alarm = TaskBody::alarm(actor.program(), Alarm { promise: promise.clone(), deadline, timer: None });
-            *promise.task.lock() = Some(scheduler.spawn(alarm, TaskShared::default()));
-            promise.has_alarm.store(true, Relaxed);
-        }
-        promise
-    }
-
-    /// Sets the result, unless there is one already.
-    pub(crate) fn finish(&self, result: super::result::TaskResult<Parcel>) {
-        self.cell.complete(result);
-        if self.has_alarm.load(Relaxed)
-            && let Some(alarm) = self.task.lock().take()
-        {
-            alarm.wake();
-        }
-    }
-
-    /// The task that works for it, for cancelling.
-    fn run_by(&self, runner: TaskRef<TaskBody>) {
-        let mut task = self.task.lock();
-        // One that has ended already is let go, with its memory.
-        if !self.cell.is_done() {
-            *task = Some(runner);
-        }
-    }
-
-    /// The task that works for it, 0 when none is known.
-    fn runner_id(&self) -> u64 {
-        self.task.lock().as_ref().map_or(0, |task| task.id().0)
-    }
-
-    /// The end of the task that runs for it.
-    pub(crate) fn end(&self, cx: &TaskCx, end: TaskEnd) {
-        let result = match end {
-            TaskEnd::Returned(value) => Parcel::pack(value).map(Ok),
-            TaskEnd::Failed(error) => Parcel::pack(error).map(Err),
-            TaskEnd::Exit(status) => {
-                cx.program().exit(status);
-                return;
-            }
-        };
-        if let Ok(result) = result {
-            self.cell.complete(result);
-        }
-        // What waits to be joined is the result, not the task.
-        drop(self.task.lock().take());
-    }
-
-    /// The address of the task whose turn makes the result, when it may have that turn inside the turn of one that waits. Not
-    /// when there is a deadline: that is to be kept also while the task works.
-    fn worker(&self) -> Option<usize> {
-        match &self.asked {
-            Some(_) if self.has_alarm.load(Relaxed) => None,
-            Some(actor) => actor.task_addr(),
-            None => self.task.lock().as_ref().map(TaskRef::addr),
-        }
-    }
-
-    /// Fails an ask.
-    pub(crate) fn fail(&self, fault: Fault) {
-        let Some(actor) = &self.asked else { return };
-        if let Ok(error) = Parcel::pack(actor.program().code.error_value(fault)) {
-            self.finish(Err(error));
-        }
-    }
-
-    /// A task hears of it at its next suspension; an ask that is not worked on yet never will be.
-    pub fn cancel(&self) {
-        if self.asked.is_some() {
-            self.fail(Fault::new(FaultKind::CancelledError, "the ask was cancelled"));
-        } else if let Some(task) = &*self.task.lock()
-            && task.shared().cancel()
-        {
-            task.wake();
-        }
-    }
-}
-
-/// What fails an ask at its deadline. A task of its own, so that every way of waiting for the answer sees it.
-pub(crate) struct Alarm {
-    promise: Arc<Promise>,
-    deadline: Instant,
-    timer: Option<stark_scheduler::TimerKey>,
-}
-
-impl Alarm {
-    /// Its turn.
-    pub fn ring(&mut self, cx: &stark_scheduler::Context<'_, TaskBody>) -> Outcome {
-        let over = self.promise.cell.is_done();
-        if !over && cx.now() < self.deadline {
-            self.timer.get_or_insert_with(|| cx.sleep_until(self.deadline, cx.task().clone()));
-            cx.wait_for(WaitReason::Sleep, 0);
-            return Outcome::Park;
-        }
-        if let Some(timer) = self.timer.take() {
-            cx.cancel(timer);
-        }
-        if !over {
-            let name = self.promise.asked.as_ref().map_or_else(Default::default, |actor| actor.name());
-            self.promise.fail(Fault::new(FaultKind::TimeoutError, format!("no answer of actor {name} in time")));
-        }
-        Outcome::Done
-    }
-}
-
-/// A handle on a promise: a `Future` or `JoinHandle`.
-pub struct FutureObj(Arc<Promise>);
-
-impl Clone for FutureObj {
-    fn clone(&self) -> FutureObj {
-        self.0.n_handles.fetch_add(1, Relaxed);
-        FutureObj(self.0.clone())
-    }
-}
-
-impl Drop for FutureObj {
-    fn drop(&mut self) {
-        let last = self.0.n_handles.fetch_sub(1, AcqRel) == 1;
-        if last && self.0.owning.load(Relaxed) && !self.0.cell.is_done() {
-            self.0.cancel();
-        }
-    }
-}
-
-impl Opaque for FutureObj {
-    fn type_name(&self) -> &'static str {
-        if self.0.is_future { "Future" } else { "JoinHandle" }
-    }
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
-    }
-}
-
-impl FutureObj {
-    /// The first handle on `promise`.
-    pub(crate) fn of(promise: Arc<Promise>) -> FutureObj {
-        promise.n_handles.fetch_add(1, Relaxed);
-        FutureObj(promise)
-    }
-
-    pub(super) fn promise(&self) -> &Arc<Promise> {
-        &self.0
-    }
 }
 
 /// # Errors
@@ -284,16 +97,17 @@ pub(crate) fn spawn(
     // Owned first: what fails below drops them.
     let args: SmallVec<[Value; 4]> = args.collect();
     room_for_task(cx.program())?;
-    let args = args.into_iter().map(pack).collect::<Result<SmallVec<[Parcel; 4]>, _>>()?;
+    let mut parcels: SmallVec<[Parcel; 4]> = SmallVec::new();
+    for arg in args {
+        parcels.push(pack(arg)?);
+    }
     let future = is_future(handle);
-    let promise = Promise::new(future, future, None);
     let scheduler = cx.program().scheduler().ok_or_else(|| Fault::internal("tasks need a scheduler"))?;
-    let body = TaskBody::new(cx.program(), func, args, OnEnd::Promise(promise.clone()));
-    let task = scheduler.spawn(body, TaskShared::default());
+    let body = TaskBody::new(cx.program(), func, parcels);
+    let task = scheduler.spawn(body, TaskShared::promising(Promise::new(future, future)));
     crate::observe::spawned(cx, &task, || func.def.name.clone());
     crate::observe::begun_for(cx, &task, &func.def.name);
-    promise.run_by(task);
-    Ok(Value::opaque(handle, Box::new(FutureObj::of(promise))))
+    Ok(Value::opaque(handle, Box::new(FutureObj::of(PromiseRef::Task(task)))))
 }
 
 /// The result of a promise as the native's answer.
@@ -315,7 +129,7 @@ fn answer(cx: &mut NativeCx<'_>, result: Option<super::result::TaskResult<Parcel
 
 /// A wait for one of several promises, perhaps until a moment.
 struct Wait {
-    promises: Vec<Arc<Promise>>,
+    promises: Vec<PromiseRef>,
     me: Me,
     deadline: Option<Instant>,
     timer: Option<Timer>,
@@ -344,7 +158,7 @@ impl Drop for Timer {
 }
 
 impl Wait {
-    fn begin(cx: &NativeCx<'_>, promises: Vec<Arc<Promise>>, timeout: Option<Duration>) -> Result<Wait, Fault> {
+    fn begin(cx: &NativeCx<'_>, promises: Vec<PromiseRef>, timeout: Option<Duration>) -> Result<Wait, Fault> {
         let me = me(cx)?;
         let ticket = me.point().open();
         for (arm, promise) in (0u32..).zip(&promises) {
@@ -360,7 +174,7 @@ impl Wait {
         Ok(wait)
     }
 
-    fn done(&self) -> Option<&Arc<Promise>> {
+    fn done(&self) -> Option<&PromiseRef> {
         self.promises.iter().find(|p| p.cell.is_done())
     }
 
@@ -392,7 +206,7 @@ pub(crate) static AWAIT: NativeRow = NativeRow {
 
 /// A wait for one promise, without a time limit.
 pub(crate) struct AwaitOne {
-    promise: Arc<Promise>,
+    promise: PromiseRef,
     me: Me,
     /// Of an actor's handler that waits for another actor's answer.
     _edge: Option<Edge>,
@@ -409,10 +223,14 @@ impl Drop for AwaitOne {
 impl AwaitOne {
     /// Its turn to look at the result.
     pub(crate) fn go_on(self: Box<Self>, cx: &mut NativeCx<'_>) -> NativeResult {
-        if self.promise.cell.is_done() {
-            return deliver(cx, &self.promise);
+        match self.promise.cell.take_or_wait() {
+            Ok(result) => answer(cx, result),
+            Err(Pending) => self.suspend(cx),
         }
-        let (reason, detail) = match &self.promise.asked {
+    }
+
+    fn suspend(self: Box<Self>, cx: &mut NativeCx<'_>) -> NativeResult {
+        let (reason, detail) = match self.promise.asked() {
             Some(actor) => (WaitReason::Ask, actor.id()),
             None => (WaitReason::Future, self.promise.runner_id()),
         };
@@ -421,17 +239,21 @@ impl AwaitOne {
 }
 
 /// Answers with the result of `promise`, waits for it, or runs who makes it. `future`: the only handle on it.
-pub(crate) fn await_one(cx: &mut NativeCx<'_>, promise: &Arc<Promise>, future: Option<FutureObj>) -> NativeResult {
-    if !promise.cell.is_done() {
-        let edge = wait_for(cx.task, std::slice::from_ref(promise))?;
-        if !(promise.worker().is_some_and(|task| cx.task.lend_turn(task)) && promise.cell.is_done()) {
-            let me = me(cx)?;
-            // One that is done by now is found by the look that follows.
-            let _ = promise.cell.watch(Watcher::Task(me.clone()));
-            return Box::new(AwaitOne { promise: promise.clone(), me, _edge: edge, _future: future }).go_on(cx);
-        }
+pub(crate) fn await_one(cx: &mut NativeCx<'_>, promise: PromiseRef, future: Option<FutureObj>) -> NativeResult {
+    if let Ok(result) = promise.cell.take_or_wait() {
+        return answer(cx, result);
     }
-    deliver(cx, promise)
+    let edge = wait_for(cx.task, std::slice::from_ref(&promise))?;
+    if promise.worker().is_some_and(|task| cx.task.lend_turn(task))
+        && let Ok(result) = promise.cell.take_or_wait()
+    {
+        return answer(cx, result);
+    }
+    let me = me(cx)?;
+    if promise.cell.watch(Watcher::Task(me.clone())).is_err() {
+        return deliver(cx, &promise);
+    }
+    Box::new(AwaitOne { promise, me, _edge: edge, _future: future }).suspend(cx)
 }
 
 fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
@@ -439,13 +261,12 @@ fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
         return wait.go_on(cx);
     }
     let promise = cx.opaque::<FutureObj>(0).promise();
-    if promise.cell.is_done() {
+    if let Ok(result) = promise.cell.take_or_wait() {
         // Not counted anew, as for a wait.
-        let result = promise.cell.take();
         return answer(cx, result);
     }
     let promise = promise.clone();
-    await_one(cx, &promise, None)
+    await_one(cx, promise, None)
 }
 
 pub(crate) const TABLE: &[NativeRow] = natives! {
@@ -478,7 +299,7 @@ fn handle_cancel(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn future_detach(cx: &mut NativeCx<'_>) -> NativeResult {
-    cx.opaque::<FutureObj>(0).promise().owning.store(false, Relaxed);
+    cx.opaque::<FutureObj>(0).promise().detach();
     cx.return_unit()
 }
 
@@ -491,12 +312,12 @@ fn handle_is_done(cx: &mut NativeCx<'_>) -> NativeResult {
     future_is_done(cx)
 }
 
-fn promises_of(cx: &NativeCx<'_>, arg: usize) -> Vec<Arc<Promise>> {
+fn promises_of(cx: &NativeCx<'_>, arg: usize) -> Vec<PromiseRef> {
     cx.vec(arg).iter().map(|f| f.opaque::<FutureObj>().promise().clone()).collect()
 }
 
 struct GatherWait {
-    promises: Vec<Arc<Promise>>,
+    promises: Vec<PromiseRef>,
     all: Arc<Gathering<Parcel, Me>>,
     me: Me,
     _edge: Option<Edge>,
@@ -556,7 +377,7 @@ fn futures_race(cx: &mut NativeCx<'_>) -> NativeResult {
         None => Wait::begin(cx, promises_of(cx, 0), None)?,
     };
     let Some(first) = wait.done().cloned() else { return cx.suspend(WaitReason::Future, 0, wait) };
-    for promise in wait.promises.iter().filter(|p| !Arc::ptr_eq(p, &first)) {
+    for promise in wait.promises.iter().filter(|p| !p.is_same(&first)) {
         promise.cancel();
     }
     deliver(cx, &first)
@@ -591,7 +412,7 @@ fn handle_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
 
 /// The tasks of a `scope`.
 #[derive(Clone, Default)]
-struct Group(Arc<Mutex<Vec<Arc<Promise>>>>);
+struct Group(Arc<Mutex<Vec<PromiseRef>>>);
 
 impl Opaque for Group {
     fn type_name(&self) -> &'static str {
@@ -642,7 +463,7 @@ fn group_end(cx: &mut NativeCx<'_>, throw: bool) -> NativeResult {
     let group = cx.opaque::<Group>(0).clone();
     loop {
         state.waits = None;
-        let promises: Vec<Arc<Promise>> = group.0.lock().clone();
+        let promises: Vec<PromiseRef> = group.0.lock().clone();
         let mut open = Vec::new();
         for promise in promises {
             if !promise.cell.is_done() {

@@ -58,10 +58,31 @@ pub struct WaitPoint<P>(Mutex<State<P>>);
 #[derive(Debug)]
 struct State<P> {
     ticket: u64,
-    open: bool,
-    /// Which arm has ended the wait, when `fired` says how.
-    arm: u32,
-    fired: Option<Fired<P>>,
+    phase: Phase<P>,
+}
+
+/// How the last wait stands, and which arm has ended it. What is fired is spread over the variants, so that the arm lies in
+/// the word of the tag: every task has a point.
+#[derive(Debug)]
+enum Phase<P> {
+    Open,
+    Message(u32, P),
+    Sent(u32),
+    Closed(u32),
+    Ready(u32),
+    /// What ended it was taken, or it was closed.
+    Over,
+}
+
+impl<P> Phase<P> {
+    fn fired(arm: u32, what: Fired<P>) -> Self {
+        match what {
+            Fired::Message(message) => Phase::Message(arm, message),
+            Fired::Sent => Phase::Sent(arm),
+            Fired::Closed => Phase::Closed(arm),
+            Fired::Ready => Phase::Ready(arm),
+        }
+    }
 }
 
 /// An entry in the list of something that can end a wait.
@@ -121,26 +142,44 @@ pub fn meet<P, W: Waiter<P>>(own: Option<&Entry<W>>, other: &Entry<W>, what: Fir
     if !theirs.is_open(other.ticket) {
         return Err(Miss::Other(what));
     }
-    mine.open = false;
-    theirs.open = false;
-    theirs.arm = other.arm;
-    theirs.fired = Some(what);
+    mine.phase = Phase::Over;
+    theirs.phase = Phase::fired(other.arm, what);
     Ok(())
 }
 
 impl<P> State<P> {
     fn is_open(&self, ticket: u64) -> bool {
-        self.ticket == ticket && self.open
+        self.ticket == ticket && matches!(self.phase, Phase::Open)
     }
 
+    /// What has ended the wait, unless it is open, which it stays.
     fn take_fired(&mut self) -> Option<(u32, Fired<P>)> {
-        Some((self.arm, self.fired.take()?))
+        if matches!(self.phase, Phase::Open) {
+            return None;
+        }
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Message(arm, message) => Some((arm, Fired::Message(message))),
+            Phase::Sent(arm) => Some((arm, Fired::Sent)),
+            Phase::Closed(arm) => Some((arm, Fired::Closed)),
+            Phase::Ready(arm) => Some((arm, Fired::Ready)),
+            Phase::Open | Phase::Over => None,
+        }
+    }
+
+    fn close(&mut self) -> Option<(u32, Fired<P>)> {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Open => None,
+            phase => {
+                self.phase = phase;
+                self.take_fired()
+            }
+        }
     }
 }
 
 impl<P> Default for WaitPoint<P> {
     fn default() -> Self {
-        Self(Mutex::new(State { ticket: 0, open: false, arm: 0, fired: None }))
+        Self(Mutex::new(State { ticket: 0, phase: Phase::Over }))
     }
 }
 
@@ -149,9 +188,13 @@ impl<P> WaitPoint<P> {
     pub fn open(&self) -> u64 {
         let mut state = self.0.lock();
         state.ticket += 1;
-        state.open = true;
-        state.fired = None;
+        state.phase = Phase::Open;
         state.ticket
+    }
+
+    /// Whether the wait `ticket` goes on.
+    pub fn is_open(&self, ticket: u64) -> bool {
+        self.0.lock().is_open(ticket)
     }
 
     fn fire(&self, ticket: u64, arm: u32, what: Fired<P>) -> Result<(), Fired<P>> {
@@ -159,16 +202,18 @@ impl<P> WaitPoint<P> {
         if !state.is_open(ticket) {
             return Err(what);
         }
-        state.open = false;
-        state.arm = arm;
-        state.fired = Some(what);
+        state.phase = Phase::fired(arm, what);
         Ok(())
     }
 
     /// The task itself found arm `arm` ready while it was still looking. `false`: another arm has fired in between.
     pub fn claim(&self, ticket: u64) -> bool {
         let mut state = self.0.lock();
-        state.ticket == ticket && std::mem::replace(&mut state.open, false)
+        let is_open = state.is_open(ticket);
+        if is_open {
+            state.phase = Phase::Over;
+        }
+        is_open
     }
 
     /// What ended the wait `ticket`, if anything did; the wait goes on otherwise.
@@ -180,11 +225,18 @@ impl<P> WaitPoint<P> {
     /// Ends the wait `ticket` for good and gives what had ended it before, if anything.
     pub fn close(&self, ticket: u64) -> Option<(u32, Fired<P>)> {
         let mut state = self.0.lock();
-        if state.ticket != ticket {
-            return None;
-        }
-        state.open = false;
-        state.take_fired()
+        if state.ticket == ticket { state.close() } else { None }
+    }
+
+    /// As `take`, of the wait that was begun last, for a task that is still in it.
+    pub fn take_last(&self) -> Option<(u32, Fired<P>)> {
+        self.0.lock().take_fired()
+    }
+
+    /// As `close`, of the wait that was begun last, with its ticket.
+    pub fn close_last(&self) -> (u64, Option<(u32, Fired<P>)>) {
+        let mut state = self.0.lock();
+        (state.ticket, state.close())
     }
 }
 

@@ -91,11 +91,15 @@ pub(crate) enum Pending {
 pub(crate) struct Frames {
     stack: Box<[u64]>,
     ip: *const u64,
-    regs: *mut u64,
     /// What the waiting native keeps.
     resume: Option<Box<dyn Any + Send>>,
+    /// The slot of the stack where the innermost frame begins.
+    regs: u32,
     state: State,
 }
+
+/// So that `Frames::regs` is a small number: 32 GiB.
+const MAX_STACK: usize = u32::MAX as usize;
 
 // SAFETY: the frames own every value on their stack; they are reached only through a machine, by one thread at a time,
 // and the addresses of code and types are valid everywhere.
@@ -103,24 +107,37 @@ unsafe impl Send for Frames {}
 
 impl Default for Frames {
     fn default() -> Frames {
-        Frames {
-            stack: Box::default(),
-            ip: std::ptr::null(),
-            regs: std::ptr::null_mut(),
-            resume: None,
-            state: State::Idle,
-        }
+        Frames { stack: Box::default(), ip: std::ptr::null(), resume: None, regs: 0, state: State::Idle }
     }
 }
 
 impl Frames {
+    /// Those of a call of `func` that has not begun; there are as many `args` as parameters, of their types. The heap that
+    /// pays must be current.
+    pub fn start(func: &'static Func, args: impl IntoIterator<Item = Value>) -> Frames {
+        let mut stack = new_stack(func.first_stack());
+        lay_out(&mut stack, func);
+        let mut n_given = 0;
+        for arg in args {
+            stack[LINK + n_given] = arg.into_slot(func.params()[n_given]);
+            n_given += 1;
+        }
+        assert_eq!(n_given, func.params().len(), "arguments of {func:?}");
+        Frames { stack, ip: func.entry(), resume: None, regs: LINK as u32, state: State::Ready }
+    }
+
+    /// There is no call under way, and no stack for one.
+    pub fn are_none(&self) -> bool {
+        self.stack.is_empty()
+    }
+
     /// The calls under way, innermost first.
     pub fn calls(&self) -> Calls {
         if self.state == State::Idle {
             return Calls::new();
         }
         // SAFETY: they stand at an instruction of the frame at `regs`.
-        unsafe { Machine::calls(self.ip, self.regs) }
+        unsafe { Machine::calls(self.ip, self.registers()) }
     }
 
     /// The calls under way.
@@ -129,7 +146,12 @@ impl Frames {
             return crate::trace::Trace::default();
         }
         // SAFETY: they stand at an instruction of the frame at `regs`.
-        unsafe { Machine::trace(self.ip, self.regs) }
+        unsafe { Machine::trace(self.ip, self.registers()) }
+    }
+
+    /// Of the innermost frame.
+    fn registers(&self) -> *mut u64 {
+        self.stack.as_ptr().wrapping_add(self.regs as usize).cast_mut()
     }
 }
 
@@ -174,7 +196,8 @@ impl Machine {
     /// A machine that goes on with `frames`.
     #[inline]
     pub(crate) fn with(program: &'static Program, frames: Frames) -> Machine {
-        let Frames { mut stack, ip, regs, resume, state } = frames;
+        let Frames { mut stack, ip, resume, regs, state } = frames;
+        let regs = if stack.is_empty() { std::ptr::null_mut() } else { stack[regs as usize..].as_mut_ptr() };
         Machine {
             stack_end: stack.as_mut_ptr_range().end,
             cursor: std::ptr::null_mut(),
@@ -201,12 +224,15 @@ impl Machine {
     /// What the task keeps; the machine has no call under way any more.
     #[inline]
     pub(crate) fn take_frames(&mut self) -> Frames {
+        // Of a stack that was given back there is none.
+        let regs = if self.regs.is_null() { 0 } else { self.offset() as u32 };
         self.stack_end = std::ptr::null_mut();
+        self.regs = std::ptr::null_mut();
         Frames {
             stack: std::mem::take(&mut self.stack),
             ip: self.ip,
-            regs: std::mem::replace(&mut self.regs, std::ptr::null_mut()),
             resume: self.resume.take(),
+            regs,
             state: std::mem::replace(&mut self.state, State::Idle),
         }
     }
@@ -255,12 +281,10 @@ impl Machine {
     pub(crate) fn begin(&mut self, func: &'static Func) -> Begin<'_> {
         assert_eq!(self.state, State::Idle, "one call at a time");
         self.finals.clear();
-        let needed = LINK + func.frame_size;
-        if self.stack.len() < needed {
-            self.resize(needed.max(func.first_stack.load(Relaxed)));
+        if self.stack.len() < LINK + func.frame_size {
+            self.resize(func.first_stack());
         }
-        self.stack[..LINK].copy_from_slice(&[func as *const Func as u64, 0, 0]);
-        self.stack[LINK..LINK + func.n_regs].fill(0);
+        lay_out(&mut self.stack, func);
         Begin { machine: self, func, n_given: 0 }
     }
 
@@ -278,10 +302,8 @@ impl Machine {
     }
 
     fn resize(&mut self, n: usize) {
-        let spare = if self.stack.is_empty() { SPARE.take() } else { Box::default() };
-        if spare.len() >= n {
-            meter::resize_stack(0, spare.len() * 8);
-            self.stack = spare;
+        if self.stack.is_empty() {
+            self.stack = new_stack(n);
             self.regs = self.stack.as_mut_ptr();
             self.stack_end = self.stack.as_mut_ptr_range().end;
             return;
@@ -312,7 +334,7 @@ impl Machine {
         // SAFETY: the link in front of a frame names its function.
         let func = unsafe { &*(*self.regs.sub(3) as *const Func) };
         let needed = self.offset() + func.frame_size + self.wanted + LINK;
-        let limit = self.task.program().options.stack_limit / 8;
+        let limit = (self.task.program().options.stack_limit / 8).min(MAX_STACK);
         if needed > limit {
             return false;
         }
@@ -489,6 +511,20 @@ impl Machine {
         self.state = State::Idle;
         self.finals.clear();
     }
+}
+
+/// One of at least `n` slots, charged to the current heap.
+fn new_stack(n: usize) -> Box<[u64]> {
+    let spare = SPARE.take();
+    let stack = if spare.len() >= n { spare } else { vec![0; n].into_boxed_slice() };
+    meter::resize_stack(0, stack.len() * 8);
+    stack
+}
+
+/// The first frame, of a call of `func`: its link, and registers that hold nothing.
+fn lay_out(stack: &mut [u64], func: &'static Func) {
+    stack[..LINK].copy_from_slice(&[func as *const Func as u64, 0, 0]);
+    stack[LINK..LINK + func.n_regs].fill(0);
 }
 
 /// A call that has not all of its arguments yet.

@@ -69,6 +69,11 @@ pub(crate) struct FuncCode {
 }
 
 impl Func {
+    /// Slots that the stack of a task begins with whose first call is one of this.
+    pub fn first_stack(&self) -> usize {
+        (LINK + self.frame_size).max(self.first_stack.load(Relaxed))
+    }
+
     pub fn code(&self) -> &FuncCode {
         self.code.get().expect("every function of a loaded module is decoded")
     }

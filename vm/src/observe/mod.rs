@@ -27,7 +27,7 @@ mod status;
 mod serve;
 
 use crate::actor::ActorCell;
-use crate::conc::tasks::Promise;
+use crate::conc::promise::PromiseRef;
 use crate::heap::sampled::{self, Allocated};
 use crate::interp::Calls;
 use crate::task::{TaskBody, TaskCx};
@@ -37,7 +37,6 @@ use stark_profile::model::{Batch, Event, EventKind};
 use stark_scheduler::{Context, Outcome, TaskRef, TaskState};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -167,14 +166,14 @@ pub(crate) fn call<R>(turn: impl FnOnce() -> R) -> R {
 /// Only here, and not with every call, is it asked who that is: counting a reference to a promise for each message
 /// would cost more than all the rest.
 #[inline]
-pub(crate) fn settle(cx: &mut TaskCx, answers: impl FnOnce() -> Option<Arc<Promise>>) {
+pub(crate) fn settle(cx: &mut TaskCx, answers: impl FnOnce() -> Option<PromiseRef>) {
     if !cx.seen.is_empty() {
         keep(cx, answers());
     }
 }
 
 #[cold]
-fn keep(cx: &mut TaskCx, answers: Option<Arc<Promise>>) {
+fn keep(cx: &mut TaskCx, answers: Option<PromiseRef>) {
     let seen = std::mem::take(&mut cx.seen);
     if IS_CALL.get() {
         HAS_CALLED.set(true);
