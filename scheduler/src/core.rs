@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_deque::{Injector, Stealer};
 use parking_lot::Mutex;
 
 use crate::blocking::{BlockingPool, Job};
@@ -14,6 +13,7 @@ use crate::idle::Idle;
 use crate::metrics::{Metrics, WorkerMetrics};
 use crate::registry::Registry;
 use crate::seeded::{Choices, Seeded};
+use crate::sync::queue::{Injector, Stealer};
 use crate::task::{Task, TaskRef};
 use crate::timer::{NEVER, TimerKey, Timers};
 use crate::worker;

@@ -85,6 +85,12 @@ impl Idle {
         self.parkers[worker].state.lock().begin = Some(begin);
     }
 
+    /// In a model, where threads begin at once: waits as a worker whose thread begins when it is woken first.
+    #[cfg(all(test, loom))]
+    pub(crate) fn begin_asleep(&self, worker: usize) {
+        self.parkers[worker].park();
+    }
+
     /// No thread begins any more.
     pub(crate) fn begin_no_more(&self) {
         for parker in &self.parkers {

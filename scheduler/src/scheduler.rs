@@ -3,12 +3,12 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use crossbeam_deque::Worker as LocalQueue;
 use parking_lot::Mutex;
 
 use crate::core::{Core, Handle, Home};
 use crate::schedule::Taken;
 use crate::seeded::Choices;
+use crate::sync::queue::LocalQueue;
 use crate::task::{Task, TaskRef};
 use crate::worker::Worker;
 

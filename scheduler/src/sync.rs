@@ -1,7 +1,8 @@
 //! std or the model checker: the only place that chooses.
 //!
-//! `state`, `mailbox`, `idle` and `timer` are written against these names, so that `RUSTFLAGS="--cfg loom" cargo test`
-//! explores their interleavings. Everything else uses std and parking_lot directly.
+//! `state`, `mailbox`, `idle`, `timer` and `worker` are written against these names, so that `RUSTFLAGS="--cfg loom" cargo
+//! test` explores their interleavings. Everything else uses std and parking_lot directly. The queues are crossbeam's, which
+//! has models of its own; in ours they are lists under a lock (`sync/queue.rs`).
 #![allow(unsafe_code)]
 
 #[cfg(loom)]
@@ -23,6 +24,15 @@ pub(crate) use std::{
 
 #[cfg(not(loom))]
 pub(crate) use parking_lot::MutexGuard;
+
+#[cfg(loom)]
+#[path = "sync/queue.rs"]
+pub(crate) mod queue;
+
+#[cfg(not(loom))]
+pub(crate) mod queue {
+    pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker as LocalQueue};
+}
 
 /// The one order of all `SeqCst` accesses. std's accesses have it by themselves; loom knows it of fences only and takes
 /// `SeqCst` accesses for `AcqRel` ones, so its models need a fence in each place that leans on that order.

@@ -5,6 +5,8 @@
 //! it up first (`hand_over`). A task that is about to wait for that very task may run it inside its own turn
 //! (`run_next`), and one that calls a parked task may do so at once (`run_parked`): neither of the two then goes through a
 //! queue.
+//!
+//! Checked by the models in `worker/models.rs`.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -13,11 +15,10 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_deque::{Steal, Worker as LocalQueue};
-
 use crate::core::{Core, Handle, Home};
 use crate::metrics::WorkerMetrics;
 use crate::rng::Rng;
+use crate::sync::queue::{LocalQueue, Steal};
 use crate::task::{Task, TaskRef, Turn};
 use crate::timer::NEVER;
 
@@ -35,10 +36,10 @@ const TIMER_SHARE: u32 = 8;
 /// So many turns in a row may come from the slot while others wait in the queue. A guess; Tokio's is 3.
 const MAX_LIFO_RUN: u32 = 8;
 /// Rounds over the other workers' queues before going to sleep, as in Go,
-const SEARCH_ROUNDS: u32 = 4;
+const SEARCH_ROUNDS: u32 = if cfg!(loom) { 1 } else { 4 };
 /// and, while another worker is awake that may bring work, so long: about what going to sleep and being woken costs the two
 /// of them. Without it a worker that is a little faster than the one that feeds it sleeps after every task.
-const SEARCH_NS: u64 = 10_000;
+const SEARCH_NS: u64 = if cfg!(loom) { 0 } else { 10_000 };
 
 /// One worker, on its thread's stack.
 pub(crate) struct Worker<T: Task> {
@@ -63,14 +64,22 @@ struct Here {
     worker: *const (),
 }
 
-thread_local! {
-    /// The worker whose loop is on this thread's stack, with its core to tell its type.
-    static HERE: Cell<Here> = const { Cell::new(Here { core: ptr::null(), worker: ptr::null() }) };
+const NOWHERE: Here = Here { core: ptr::null(), worker: ptr::null() };
+
+// The worker whose loop is on this thread's stack, with its core to tell its type.
+#[cfg(not(loom))]
+std::thread_local! {
+    static HERE: Cell<Here> = const { Cell::new(NOWHERE) };
+}
+// A model's threads are not the system's.
+#[cfg(loom)]
+loom::thread_local! {
+    static HERE: Cell<Here> = Cell::new(NOWHERE);
 }
 
 /// Calls `f` with this thread's worker, if it is one of `core`'s.
 fn with_here<T: Task, R>(core: &Arc<Core<T>>, f: impl FnOnce(&Worker<T>) -> R) -> Option<R> {
-    let here = HERE.get();
+    let here = HERE.with(Cell::get);
     if here.core != Arc::as_ptr(core).cast() {
         return None;
     }
@@ -80,7 +89,7 @@ fn with_here<T: Task, R>(core: &Arc<Core<T>>, f: impl FnOnce(&Worker<T>) -> R) -
 }
 
 pub(crate) fn is_here<T: Task>(core: &Arc<Core<T>>) -> bool {
-    HERE.get().core == Arc::as_ptr(core).cast()
+    HERE.with(Cell::get).core == Arc::as_ptr(core).cast()
 }
 
 /// Queues a task on this thread's worker. Gives it back when this thread is none of `core`'s.
@@ -92,7 +101,7 @@ pub(crate) fn push_here<T: Task>(core: &Arc<Core<T>>, task: TaskRef<T>) -> Optio
 
 /// Queues a task on this thread's worker, as `push_here`, for a caller that holds nothing but the task.
 pub(crate) fn push_local<T: Task>(task: TaskRef<T>) -> Option<TaskRef<T>> {
-    let here = HERE.get();
+    let here = HERE.with(Cell::get);
     if here.core != Arc::as_ptr(task.core()).cast() {
         return Some(task);
     }
@@ -151,9 +160,9 @@ impl<T: Task> Worker<T> {
     /// The whole life of the thread. A panic of the worker itself ends the run like one of a task.
     pub(crate) fn run(self) {
         let here = Here { core: Arc::as_ptr(self.core()).cast(), worker: ptr::from_ref(&self).cast() };
-        HERE.set(here);
+        HERE.with(|place| place.set(here));
         let outcome = catch_unwind(AssertUnwindSafe(|| self.work()));
-        HERE.set(Here { core: ptr::null(), worker: ptr::null() });
+        HERE.with(|place| place.set(NOWHERE));
         if let Err(panic) = outcome {
             self.core().fail(panic);
         }
@@ -413,3 +422,6 @@ fn retry<T>(mut attempt: impl FnMut() -> Steal<T>) -> Option<T> {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

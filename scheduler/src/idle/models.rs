@@ -39,7 +39,7 @@ impl Pool {
     fn work(&self, worker: usize, total: usize) {
         // As in `Worker`: the first begins as a searcher, the others asleep.
         let mut searching = worker == 0 || {
-            self.idle.parkers[worker].park();
+            self.idle.begin_asleep(worker);
             self.idle.woken(worker)
         };
         while !self.stopping.load(SeqCst) {

@@ -1,5 +1,7 @@
 //! What the fuzzers run: one function a target, for any bytes. None may panic, hang or ask for memory without bound.
 //!
+//! Beside them random programs (`program`), which run in the interpreter and as machine code (`tiers`).
+//!
 //! `libfuzzer/` wraps each function for `cargo fuzz`; `tests/corpus.rs` runs them over the kept corpus on every test run.
 
 mod archive;
@@ -7,7 +9,9 @@ mod bundle;
 mod image;
 mod model;
 mod profile;
+pub mod program;
 mod source;
+pub mod tiers;
 
 /// What runs on any bytes.
 pub struct Target {

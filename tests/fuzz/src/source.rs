@@ -60,3 +60,10 @@ pub fn check(data: &[u8]) {
         panic!("the compiler made a module that the verifier refuses: {error}");
     }
 }
+
+/// What the program compiles to, or the reports.
+pub(crate) fn module(text: &str) -> Result<stark_bytecode::Module, String> {
+    let (mut sources, id) = source_of(text);
+    let compiled = stark_compiler::compile(&mut sources, id, &NoFiles, &Options::default());
+    compiled.module.ok_or_else(|| render::terminal(&sources, &compiled.diagnostics, false))
+}

@@ -18,7 +18,9 @@ use stark_bundle::{Bundle, BundleError};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-// Many small objects that end on another thread than they began on: mimalloc's pattern.
+// Many small objects that end on another thread than they began on: mimalloc's pattern. Without the feature each comes
+// from the system, where a sanitizer sees it (tests/sanitize.sh).
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -10,9 +10,9 @@
 use super::batch;
 use super::cell::{ActorCell, Ended, Envelope, Extra, Message, Reply, Rows, refused};
 use super::inbox::{Ready, Taken};
-use super::supervisor::Verdict;
+use super::supervisor::{Supervisor, Verdict};
 use crate::conc::promise::{Answer, PromiseRef};
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
 use crate::interp::{Machine, TaskEnd, Turn};
 use crate::load::Func;
@@ -102,6 +102,14 @@ enum After {
     End,
     Restart,
     Resume,
+}
+
+/// What has failed.
+enum Of {
+    Start,
+    Messages(Box<Job>),
+    /// The children of a supervisor that it made, too often.
+    Children,
 }
 
 /// A message that is worked on alone.
@@ -271,8 +279,15 @@ impl ActorBody {
                 return self.kill(machine);
             }
             // A message that is given directly begins first, as one in the mailbox would wait: the wake-up is on its way.
-            if !matches!(self.doing, Doing::Called(_)) && self.cell.take_restart() {
-                self.restart_by_order(machine);
+            if !matches!(self.doing, Doing::Called(_)) {
+                if self.cell.take_restart() {
+                    self.restart_by_order(machine);
+                }
+                if let Some(error) = self.cell.take_failure()
+                    && self.fail_by_order(machine, error.unpack()) == Life::Over
+                {
+                    return Outcome::Done;
+                }
             }
             if matches!(self.doing, Doing::Idle | Doing::Called(_)) {
                 match self.next(machine, cx) {
@@ -383,6 +398,7 @@ impl ActorBody {
 
     fn end(&mut self) -> Life {
         observe::actor_ended(&self.cell);
+        self.cell.end_children();
         self.cell.announce();
         self.state = None;
         (self.first, self.before) = (None, None);
@@ -425,7 +441,25 @@ impl ActorBody {
         self.handling.fail(|| text.clone());
         doing.fail_open(&self.cell, || self.cell.refusal(&text));
         self.cell.stats.lock().count_restart();
+        self.cell.end_children();
         self.start(machine, first);
+    }
+
+    /// A supervisor that it made has given up: it fails, whatever it is at, and what is above decides.
+    fn fail_by_order(&mut self, machine: &mut Machine, error: Value) -> Life {
+        if matches!(self.doing, Doing::Stop | Doing::Tell(After::End)) {
+            return Life::GoesOn;
+        }
+        machine.abandon();
+        self.promise_caller();
+        let doing = std::mem::replace(&mut self.doing, Doing::Idle);
+        if let Some(before) = self.before.take() {
+            self.state = Some(*before);
+        }
+        let text = summary(machine, &error);
+        self.handling.fail(|| text.clone());
+        doing.fail_open(&self.cell, || self.cell.failed(&error, &text));
+        self.failure(machine, error, Of::Children)
     }
 
     /// The next message, or what else there is to do.
@@ -568,7 +602,7 @@ impl ActorBody {
         self.promise_caller();
         match std::mem::replace(&mut self.doing, Doing::Idle) {
             Doing::Begin(_) | Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => {
-                self.failure(machine, error, None)
+                self.failure(machine, error, Of::Start)
             }
             Doing::Tell(after) => {
                 self.report(machine, &error, "`on_error` of ");
@@ -581,7 +615,7 @@ impl ActorBody {
             Doing::Message(one) => {
                 self.cell.n_in_flight.store(0, Relaxed);
                 let job = Job::failed(one, error.clone());
-                self.failure(machine, error, Some(Box::new(job)))
+                self.failure(machine, error, Of::Messages(Box::new(job)))
             }
             Doing::Batch(mut job) => {
                 let (start, end) = (job.current.start, job.current.end);
@@ -607,15 +641,15 @@ impl ActorBody {
             None => Life::GoesOn,
             Some((_, error)) => {
                 let error = error.clone();
-                self.failure(machine, error, Some(job))
+                self.failure(machine, error, Of::Messages(job))
             }
         }
     }
 
     /// Decides what follows, answers those whose messages failed, lets `on_error` see it.
-    fn failure(&mut self, machine: &mut Machine, error: Value, of: Option<Box<Job>>) -> Life {
+    fn failure(&mut self, machine: &mut Machine, error: Value, of: Of) -> Life {
         let text = summary(machine, &error);
-        let starting = of.is_none();
+        let starting = matches!(of, Of::Start);
         let verdict = match self.cell.supervisor() {
             Some((supervisor, child)) => {
                 let now = self.cell.now();
@@ -641,8 +675,11 @@ impl ActorBody {
             After::Restart => self.cell.stats.lock().count_restart(),
             After::Resume => {}
         }
+        if let Some((supervisor, Verdict::GiveUp)) = &verdict {
+            self.fail_upward(machine, supervisor, &error, &text);
+        }
         let mut heard = false;
-        if let Some(job) = of {
+        if let Of::Messages(job) = of {
             let now = self.cell.now();
             for (i, error) in &job.failed {
                 let (item, text) = (&job.items[*i], summary(machine, error));
@@ -654,12 +691,6 @@ impl ActorBody {
         if !heard {
             self.report(machine, &error, "");
         }
-        if let Some((supervisor, Verdict::GiveUp)) = &verdict {
-            let name = self.cell.name();
-            let text =
-                format!("error: supervisor gives up: {}; actor {name} failed last: {text}\n", supervisor.limit());
-            self.cell.program().eprint(&text);
-        }
         match (self.cell.desc().on_error, &self.state) {
             (Some(hook), Some(_)) => {
                 self.doing = Doing::Tell(after);
@@ -667,6 +698,17 @@ impl ActorBody {
                 Life::GoesOn
             }
             _ => self.after(machine, after),
+        }
+    }
+
+    /// Its supervisor has given up: the actor that made that one fails, or at the top standard error is told.
+    fn fail_upward(&self, machine: &Machine, supervisor: &Arc<Supervisor>, error: &Value, text: &str) {
+        let (limit, name) = (supervisor.limit(), self.cell.name());
+        let text = format!("supervisor gives up: {limit}; actor {name} failed last: {text}");
+        let fault = Fault::with_fields(FaultKind::ActorError, text.clone(), vec![error.clone()]).caused_by(error);
+        let above = supervisor.above().zip(Parcel::pack(machine.code.error_value(fault)).ok());
+        if !above.is_some_and(|(above, error)| above.fail(supervisor, error)) {
+            self.cell.program().eprint(&format!("error: {text}\n"));
         }
     }
 
@@ -678,6 +720,7 @@ impl ActorBody {
             }
             After::Restart => match self.first.as_deref().cloned() {
                 Some(first) => {
+                    self.cell.end_children();
                     self.start(machine, first);
                     Life::GoesOn
                 }

@@ -18,13 +18,15 @@ use stark_bytecode::{ActorDesc, TypeDesc};
 use stark_scheduler::TaskRef;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 /// End at once.
 const KILL: u8 = 1;
 /// Begin again from the first state, by the supervisor's order.
 const RESTART: u8 = 2;
+/// Fail, as a supervisor of its own has given up.
+const FAIL: u8 = 4;
 
 /// The latencies of so many messages of an actor are all measured, so that those that get few have exact figures,
 const MEASURED_FIRST: u32 = 64;
@@ -50,7 +52,7 @@ pub(crate) struct ActorCell {
     pub(super) info: &'static TypeInfo,
     program: &'static Program,
     origin: Option<Box<Origin>>,
-    /// `None` while nobody watches it and nothing has ended it.
+    /// `None` while nobody watches it, nothing has ended it and it has no supervisors.
     end: Mutex<Option<Box<End>>>,
     pub(super) stats: Mutex<ActorStats>,
     /// Bytes of tensors in its state when it was last looked at.
@@ -75,6 +77,9 @@ struct End {
     /// The last hook has run.
     announced: bool,
     monitors: Vec<(Arc<Answer>, &'static TypeInfo)>,
+    /// Those that it made, and why one of them has given up.
+    supervisors: Vec<Weak<Supervisor>>,
+    given_up: Option<Parcel>,
 }
 
 /// The library's `ExitReason`.
@@ -397,6 +402,48 @@ impl ActorCell {
     /// Whether a restart was ordered since the last look.
     pub(super) fn take_restart(&self) -> bool {
         self.control.load(Acquire) & RESTART != 0 && self.control.fetch_and(!RESTART, AcqRel) & RESTART != 0
+    }
+
+    /// It made a supervisor.
+    pub(super) fn has_supervisor(&self, supervisor: &Arc<Supervisor>) {
+        let mut end = self.end.lock();
+        let supervisors = &mut end.get_or_insert_default().supervisors;
+        supervisors.retain(|one| one.strong_count() > 0);
+        supervisors.push(Arc::downgrade(supervisor));
+    }
+
+    /// A supervisor that it made has given up: it is to fail. `false`: it has ended already, or has begun again without that one.
+    pub(super) fn fail(&self, supervisor: &Arc<Supervisor>, error: Parcel) -> bool {
+        let mut end = self.end.lock();
+        let Some(end) = end.as_mut() else { return false };
+        let is_there = end.supervisors.iter().any(|one| std::ptr::eq(one.as_ptr(), Arc::as_ptr(supervisor)));
+        if is_there && end.reason.is_none() {
+            end.given_up.get_or_insert(error);
+            self.control.fetch_or(FAIL, AcqRel);
+            self.wake();
+        }
+        is_there && end.reason.is_none()
+    }
+
+    /// Why it is to fail, if that was ordered since the last look.
+    pub(super) fn take_failure(&self) -> Option<Parcel> {
+        if self.control.load(Acquire) & FAIL == 0 || self.control.fetch_and(!FAIL, AcqRel) & FAIL == 0 {
+            return None;
+        }
+        self.end.lock().as_mut()?.given_up.take()
+    }
+
+    /// Its life is over: ends the children of the supervisors that it made, at once unless it has stopped by itself.
+    pub(super) fn end_children(&self) {
+        let mut end = self.end.lock();
+        let Some(life) = end.as_mut() else { return };
+        let supervisors = std::mem::take(&mut life.supervisors);
+        life.given_up = None;
+        let has_stopped = matches!(life.reason, Some(Ended::Stopped));
+        drop(end);
+        for supervisor in supervisors.iter().filter_map(Weak::upgrade) {
+            if has_stopped { supervisor.stop() } else { supervisor.kill() }
+        }
     }
 
     /// Bytes of the tensors in its state. Of an actor that is running, what they were when it was last looked at.

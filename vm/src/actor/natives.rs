@@ -130,7 +130,8 @@ fn supervisor_new(cx: &mut NativeCx<'_>) -> NativeResult {
     let max_restarts = usize::try_from(cx.int(1))
         .map_err(|_| Fault::value(format!("a supervisor restarts {} times at most", cx.int(1))))?;
     let within = Duration::from_nanos(cx.int(2).max(0) as u64);
-    cx.return_opaque(SupervisorObj(Supervisor::new(strategy, max_restarts, within)))
+    let supervisor = Supervisor::new(cx.task.actor.as_ref(), strategy, max_restarts, within);
+    cx.return_opaque(SupervisorObj(supervisor))
 }
 
 fn supervisor_stop(cx: &mut NativeCx<'_>) -> NativeResult {

@@ -1,4 +1,7 @@
 //! Supervisors: who begins again when a child fails, and when it was too often.
+//!
+//! One that an actor makes is part of that actor: when it gives up the actor fails, and what is above decides about it;
+//! when the actor ends or begins again, its children end. So supervisors make a tree by their actors.
 
 use super::cell::ActorCell;
 use crate::conc::restart::{RestartLimit, Strategy};
@@ -9,6 +12,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Supervisor {
+    /// The actor that made it.
+    above: Option<Weak<ActorCell>>,
     strategy: Strategy,
     max_restarts: usize,
     within: Duration,
@@ -37,10 +42,25 @@ pub(super) enum Verdict {
 }
 
 impl Supervisor {
-    pub fn new(strategy: Strategy, max_restarts: usize, within: Duration) -> Arc<Supervisor> {
+    pub fn new(
+        above: Option<&Arc<ActorCell>>,
+        strategy: Strategy,
+        max_restarts: usize,
+        within: Duration,
+    ) -> Arc<Supervisor> {
         let limit = RestartLimit::new(max_restarts, within);
-        let state = State { children: BTreeMap::new(), n_begun: 0, limit, stopped: false };
-        Arc::new(Supervisor { strategy, max_restarts, within, state: Mutex::new(state) })
+        let state = Mutex::new(State { children: BTreeMap::new(), n_begun: 0, limit, stopped: false });
+        let supervisor =
+            Arc::new(Supervisor { above: above.map(Arc::downgrade), strategy, max_restarts, within, state });
+        if let Some(cell) = above {
+            cell.has_supervisor(&supervisor);
+        }
+        supervisor
+    }
+
+    /// The actor that fails when it gives up; `None` at the top.
+    pub fn above(&self) -> Option<Arc<ActorCell>> {
+        self.above.as_ref()?.upgrade()
     }
 
     /// The number of the next child; `None` when it was stopped.
@@ -91,11 +111,19 @@ impl Supervisor {
 
     /// Ends all children when their mailboxes are worked off, and takes no more.
     pub fn stop(&self) {
+        self.close().iter().for_each(|cell| cell.stop());
+    }
+
+    /// Ends all children at once, and takes no more.
+    pub fn kill(&self) {
+        self.close().iter().for_each(|cell| cell.kill());
+    }
+
+    /// Takes no more; the children there are.
+    fn close(&self) -> Vec<Arc<ActorCell>> {
         let mut state = self.state.lock();
         state.stopped = true;
-        let children: Vec<_> = state.children.values().filter_map(Weak::upgrade).collect();
-        drop(state);
-        children.iter().for_each(|cell| cell.stop());
+        state.children.values().filter_map(Weak::upgrade).collect()
     }
 
     /// What it does not go on after, in words.

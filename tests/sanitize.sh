@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# The runtime under a sanitizer: what programs do to memory, or what their threads do to each other.
+#
+#     tests/sanitize.sh address      # freed and foreign memory: unit tests, the corpus in both tiers, stress
+#     tests/sanitize.sh thread       # races: the scheduler's tests and what is concurrent, on four workers
+#
+# Needs the nightly toolchain; for threads its sources, too (rustup component add rust-src --toolchain nightly), as the
+# standard library is built with it: a lock that the sanitizer does not see orders nothing. STARK_CORPUS=FOLDER names
+# another corpus to run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+which="${1:-}"
+target="${CARGO_TARGET_DIR:-target}/sanitize"
+host="$(rustc -vV | sed -n 's/^host: //p')"
+reports="$target/reports"
+build=(--target "$host" --target-dir "$target")
+case "$which" in
+    address)
+        flags="-Zsanitizer=address"
+        # Code, programs and tables that live as long as the process are leaked on purpose, so a leak is no finding here;
+        # that values are given back is tested by counting (tests/faults, tools/stark/tests/memory.rs).
+        export ASAN_OPTIONS="detect_leaks=0:log_path=$reports/report"
+        tiers=(off always)
+        parts=("*")
+        crates=(-p stark-vm -p stark-scheduler)
+        ;;
+    thread)
+        # A fence is no order to the sanitizer; with this crossbeam uses accesses instead.
+        flags="-Zsanitizer=thread --cfg crossbeam_sanitize_thread"
+        export TSAN_OPTIONS="suppressions=$PWD/tests/sanitize.thread:log_path=$reports/report"
+        # Machine code is made without the sanitizer's calls: what it reads and writes would not be seen.
+        tiers=(off)
+        parts=("08-*" "09-*" "10-*" "11-*")
+        crates=(-p stark-scheduler)
+        build+=(-Zbuild-std)
+        ;;
+    *)
+        sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+        exit 2
+        ;;
+esac
+export RUSTUP_TOOLCHAIN=nightly RUSTFLAGS="$flags"
+rm -rf "$reports"
+mkdir -p "$reports"
+
+# Debug builds, for their assertions; without mimalloc, so that the sanitizer sees each object.
+cargo build "${build[@]}" -p stark --no-default-features
+stark="$target/$host/debug/stark"
+failed=0
+run() {
+    echo "== $*"
+    "$@" || { echo "FAILED: $*"; failed=1; }
+}
+# An instrumented program takes longer than the corpus allows.
+corpus() {
+    python3 -c 'import sys; sys.path.insert(0, sys.argv.pop(1)); import run; run.TIMEOUT = 300.0; sys.exit(run.main())' \
+        "$1" --stark "$stark" --filter "$2"
+}
+
+run cargo test "${build[@]}" "${crates[@]}" --lib --tests
+export STARK_WORKERS=4
+for tier in "${tiers[@]}"; do
+    export STARK_JIT="$tier"
+    for folder in tests/conformance ${STARK_CORPUS:-}; do
+        for part in "${parts[@]}"; do
+            run corpus "$folder" "$part"
+        done
+    done
+    run "$stark" run tests/chaos/chaos.stark 300 12 40 1 3
+    run "$stark" run tests/overload/overload.stark 2000
+    for program in tests/jit/*.stark; do
+        # What they print, and whether they end with an error, is the other tests' matter.
+        "$stark" run "$program" > /dev/null 2>&1 || true
+    done
+    for program in tests/faults/*.stark; do
+        run "$stark" test "$program" --faults --schedules 1
+    done
+done
+
+for report in "$reports"/*; do
+    [ -e "$report" ] || continue
+    failed=1
+    cat "$report"
+done
+exit $failed
