@@ -6,6 +6,7 @@ use stark_kernels::ops as k;
 use stark_kernels::{DType, Tensor};
 
 use super::attention::Found;
+use super::layer_norm;
 use super::linear::Layer;
 use crate::graph::{Graph, Instr, Kind, Operand};
 use crate::onnx;
@@ -28,6 +29,7 @@ static LINEARS: [OpRow; 4] = [
     row!("Gemm", ["A", "B", "C", "added", "activation", "slope"], run_linear),
 ];
 static ACTIVATION: OpRow = row!("activation", ["input", "activation", "slope"], run_activation);
+static LAYER_NORM: OpRow = row!("layer_norm", ["input", "weight", "bias", "eps"], run_layer_norm);
 static ATTENTION: OpRow = row!("attention", ["query", "key_t", "value", "mask", "scale", "axis"], run_attention);
 /// The convolutions of the importers, by their names: their own arguments, then these four.
 static CONVS: [OpRow; 3] = [
@@ -130,6 +132,11 @@ pub fn activation(graph: &mut Graph, x: Operand, activation: Activation) -> Fuse
     (&ACTIVATION, vec![x, name, slope])
 }
 
+pub fn layer_norm(graph: &mut Graph, found: &layer_norm::Found) -> Fused {
+    let eps = constant(graph, Value::Float(found.eps));
+    (&LAYER_NORM, vec![found.x, found.weight, found.bias, eps])
+}
+
 pub fn attention(graph: &mut Graph, found: &Found) -> Fused {
     let (mask, scale) = (optional(graph, found.mask), constant(graph, Value::Float(found.scale)));
     (&ATTENTION, vec![found.q, found.kt, found.v, mask, scale, found.axis])
@@ -204,6 +211,21 @@ fn run_activation(a: &Args<'_>) -> OpResult {
         (DType::F64, Activation::Gelu) => ok(k::gelu(&x)),
         _ => ok(k::activate(x.into_owned(), activation)),
     }
+}
+
+fn run_layer_norm(a: &Args<'_>) -> OpResult {
+    let (x, weight, bias, eps) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?, a.float(3)?);
+    if x.dtype() == DType::F32 && x.shape().last() == weight.shape().first() {
+        return ok(k::layer_norm(&x, weight.shape(), Some(&weight), Some(&bias), eps));
+    }
+    // Another dtype, or rows that the weight is spread over.
+    let whole = || {
+        let centred = k::sub(&*x, &k::mean(&x, &[-1], true)?)?;
+        let var = k::mean(&k::mul(&centred, &centred)?, &[-1], true)?;
+        let normal = k::div(&centred, &k::sqrt(&k::add(&var, eps)?)?)?;
+        k::add(&k::mul(&normal, &*weight)?, &*bias)
+    };
+    ok(whole())
 }
 
 fn run_conv(a: &Args<'_>, conv: fn(&Args<'_>) -> OpResult) -> OpResult {

@@ -13,6 +13,7 @@ mod fold;
 pub(crate) mod fused;
 mod gelu;
 mod in_place;
+mod layer_norm;
 mod linear;
 mod uses;
 mod view;
@@ -31,6 +32,8 @@ pub enum Pass {
     Common,
     /// GELU spelled out with `erf` or `tanh` is one operator.
     Gelu,
+    /// Layer norm spelled out with means is one operator.
+    LayerNorm,
     /// Scores, mask, softmax and sum are one operator that never holds all scores.
     Attention,
     /// Convolutions take up a batch norm, a sum and an activation that follow.
@@ -44,11 +47,12 @@ pub enum Pass {
 }
 
 impl Pass {
-    pub const ALL: [Pass; 9] = [
+    pub const ALL: [Pass; 10] = [
         Pass::InPlace,
         Pass::Fold,
         Pass::Common,
         Pass::Gelu,
+        Pass::LayerNorm,
         Pass::Attention,
         Pass::Conv,
         Pass::Filter,
@@ -62,6 +66,7 @@ impl Pass {
             Pass::Fold => "fold",
             Pass::Common => "common",
             Pass::Gelu => "gelu",
+            Pass::LayerNorm => "layer-norm",
             Pass::Attention => "attention",
             Pass::Conv => "conv",
             Pass::Filter => "filter",
@@ -85,6 +90,7 @@ pub fn optimise(graph: &mut Graph, passes: &[Pass]) {
             Pass::Fold => fold::run(graph),
             Pass::Common => common::run(graph),
             Pass::Gelu => gelu::run(graph),
+            Pass::LayerNorm => layer_norm::run(graph),
             Pass::Attention => attention::run(graph),
             Pass::Conv => conv::run(graph),
             Pass::Filter => filter::run(graph),
