@@ -2,12 +2,16 @@
 
     python bench/models/kernels.py STARK
 
-Needs torch. The best of three turns counts; a ratio above 1 means that STARK is faster.
+Needs torch, and a C compiler to measure what the core could do. The best of three turns counts; a ratio above 1 means that
+STARK is faster. Beside the ratios stand the limits: a copy of 1 MiB to 1 MiB, which every kernel of one pass contains, and
+for the product the fused multiplications and additions of 512 bits that the core can do, from registers alone.
 """
 
 import argparse
+import ctypes
 import pathlib
 import subprocess
+import tempfile
 import time
 
 import torch
@@ -22,6 +26,42 @@ def best_of(work, seconds=1.0):
     return best * 1e6
 
 
+# 24 sums of 16 numbers: enough for two units of four cycles each.
+PEAK = """
+#include <immintrin.h>
+__attribute__((target("avx512f"))) float rounds(long n) {
+    __m512 sums[24], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
+    #pragma GCC unroll 24
+    for (int i = 0; i < 24; i++) sums[i] = _mm512_set1_ps(i);
+    for (long k = 0; k < n; k++) {
+        #pragma GCC unroll 24
+        for (int i = 0; i < 24; i++) sums[i] = _mm512_fmadd_ps(sums[i], x, y);
+    }
+    float all = 0;
+    #pragma GCC unroll 24
+    for (int i = 0; i < 24; i++) all += _mm512_reduce_add_ps(sums[i]);
+    return all;
+}
+"""
+
+
+def peak():
+    """GFLOP/s of one core with 512 bits; None without AVX-512 or a compiler."""
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = pathlib.Path(folder, "peak.c"), pathlib.Path(folder, "peak.so")
+        source.write_text(PEAK)
+        try:
+            subprocess.run(["cc", "-O3", "-shared", "-fPIC", "-o", library, source], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        rounds = ctypes.CDLL(str(library)).rounds
+        rounds.argtypes, rounds.restype = [ctypes.c_long], ctypes.c_float
+        us = best_of(lambda: rounds(10_000), 0.5)
+        return 10_000 * 24 * 16 * 2 / us / 1e3
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("stark", type=pathlib.Path)
@@ -29,6 +69,7 @@ def main():
     torch.set_num_threads(1)
     x, gain = torch.randn(256, 1024), torch.randn(1024)
     a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
+    out = torch.empty_like(x)
     peers = {
         "exp": lambda: x.exp(),
         "softmax": lambda: x.softmax(-1),
@@ -46,15 +87,23 @@ def main():
                 ours[name].append(float(us))
             for name, work in peers.items():
                 theirs[name].append(best_of(work, 0.5))
-    print("| kernel | STARK | PyTorch | ratio |\n| --- | --- | --- | --- |")
+    with torch.inference_mode():
+        copy = best_of(lambda: out.copy_(x), 0.5)
+    limit = peak()
+    print("| kernel | STARK | PyTorch | ratio | of the limit, STARK | PyTorch |\n| --- | --- | --- | --- | --- | --- |")
     for name in peers:
         us, peer = min(ours[name]), min(theirs[name])
         if name.startswith("sgemm"):
-            rate = lambda us: f"{2 * 1024**3 / us / 1e3:.0f} GFLOP/s"
+            flop = 2 * 1024**3
+            rate = lambda us: f"{flop / us / 1e3:.0f} GFLOP/s"
+            share = lambda us: f"{flop / us / 1e3 / limit:.0%}" if limit else "-"
         else:
             # Read once, written once.
             rate = lambda us: f"{2 * 4 * 256 * 1024 / us / 1e3:.1f} GB/s"
-        print(f"| {name} | {rate(us)} | {rate(peer)} | {peer / us:.2f} |")
+            share = lambda us: f"{copy / us:.0%}"
+        print(f"| {name} | {rate(us)} | {rate(peer)} | {peer / us:.2f} | {share(us)} | {share(peer)} |")
+    product = f"{limit:.0f} GFLOP/s" if limit else "not measured"
+    print(f"\nLimits: a copy {2 * 4 * 256 * 1024 / copy / 1e3:.1f} GB/s, multiplications and additions {product}")
 
 
 main()

@@ -5,10 +5,11 @@
 //! chunk ends depends on sizes only, so results are the same on any number of cores.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cpu::arena;
+use crate::error::Result;
 
 /// Runs independent pieces of one kernel.
 pub trait Parallel: Send + Sync {
@@ -66,6 +67,17 @@ pub(crate) fn run(n: usize, body: &(dyn Fn(usize) + Sync)) {
         }
         _ => (0..n).for_each(body),
     });
+}
+
+/// [`run`] of pieces that may lack memory: the error of one of them, when there is any.
+pub(crate) fn run_all(n: usize, piece: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+    let failed = Mutex::new(None);
+    run(n, &|i| {
+        if let Err(error) = piece(i) {
+            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+    });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

@@ -498,6 +498,10 @@ impl Tensor {
             let mut buffer = Buffer::for_overwrite::<T>(self.numel())?;
             let from = self.storage::<T>();
             let walk = Walk::new(&self.shape, [&self.strides], [0]);
+            if let Some(matrix) = walk.transposed() {
+                transpose(buffer.as_mut_slice::<T>(), from, matrix);
+                return Ok(Tensor::from_buffer(buffer, self.dtype, &self.shape));
+            }
             let [step] = walk.inner();
             fill_chunks(buffer.as_mut_slice::<T>(), CHUNK, |start, piece| {
                 let mut done = 0;
@@ -525,6 +529,28 @@ impl Tensor {
         }
         with_elem!(self.dtype, A => with_elem!(dtype, B => convert::<A, B>(self)))
     }
+}
+
+/// Writes matrices row by row that lie column by column, one after the other.
+fn transpose<T: Pod>(out: &mut [T], from: &[T], [rows, columns]: [usize; 2]) {
+    // Rows that are written side by side: a line of the cache holds as many numbers of 32 bits.
+    const SIDE: usize = 16;
+    let chunk = columns * (CHUNK / columns.max(1)).max(1).next_multiple_of(SIDE);
+    fill_chunks(out, chunk, |start, mut piece| {
+        let mut at = start / columns;
+        while !piece.is_empty() {
+            let (matrix, row) = (at / rows, at % rows);
+            let n = SIDE.min(rows - row).min(piece.len() / columns);
+            let (lines, rest) = std::mem::take(&mut piece).split_at_mut(n * columns);
+            for column in 0..columns {
+                let numbers = &from[(matrix * columns + column) * rows + row..][..n];
+                for (line, x) in lines.chunks_exact_mut(columns).zip(numbers) {
+                    line[column] = *x;
+                }
+            }
+            (at, piece) = (at + n, rest);
+        }
+    });
 }
 
 fn convert<A: Elem, B: Elem>(x: &Tensor) -> Result<Tensor> {

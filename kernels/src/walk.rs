@@ -54,6 +54,19 @@ impl<const N: usize> Walk<N> {
         self.axes[self.axes.len() - 1].strides
     }
 
+    /// Rows and columns of each matrix, when this walks row by row over matrices that lie column by column, one after the
+    /// other from the start on.
+    pub fn transposed(&self) -> Option<[usize; 2]> {
+        let (stacks, [rows, columns]) = self.axes.split_last_chunk::<2>()?;
+        let lies_by_columns = rows.strides == [1; N] && columns.strides == [rows.size; N];
+        let one_by_one = match stacks {
+            [] => true,
+            [stack] => stack.strides == [rows.size * columns.size; N],
+            _ => false,
+        };
+        (lies_by_columns && one_by_one && self.start == [0; N]).then_some([rows.size, columns.size])
+    }
+
     /// Calls `row(first, length)` for runs along the innermost axis that cover elements `range` in order.
     #[inline(always)]
     pub fn rows(&self, range: Range<usize>, mut row: impl FnMut([usize; N], usize)) {
@@ -106,6 +119,24 @@ impl<const N: usize> Walk<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn matrices_by_columns_are_copied_by_rows() {
+        use crate::{DType, Tensor};
+        for [n, rows, columns] in [[3, 5, 7], [1, 40, 33], [2, 17, 4], [2, 300, 200], [4, 1, 6], [4, 6, 1], [0, 3, 2]] {
+            let numbers = (0..n * rows * columns).map(|i| (i % 251) as f32).collect();
+            let plain = Tensor::from_vec(numbers, &[n, columns, rows]).unwrap();
+            for dtype in [DType::F32, DType::U8, DType::F64, DType::F16] {
+                let turned = plain.to(dtype).unwrap().permute(&[0, 2, 1]).unwrap();
+                let copied = turned.copied().unwrap().to(DType::F32).unwrap().to_vec::<f32>().unwrap();
+                for (at, got) in copied.into_iter().enumerate() {
+                    let (matrix, row, column) = (at / columns / rows, at / columns % rows, at % columns);
+                    let want = ((matrix * columns + column) * rows + row) % 251;
+                    assert_eq!(got, want as f32, "{dtype} {n} {rows} {columns} at {at}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn neighbouring_axes_merge_and_ranges_join_up() {

@@ -1,6 +1,7 @@
 //! The functions that follow a layer, applied while its results are still in the cache.
 
-use super::math;
+use super::functions::{self, Function};
+use super::lanes::Lanes;
 
 /// What becomes of each number of a layer's result.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -19,32 +20,52 @@ pub enum Activation {
     HardSigmoid,
 }
 
+functions::function_types! {
+    Same {}: x => x;
+    // NaN stays NaN: only what is below 0 is changed.
+    Relu {}: x => x.at_least(x.all(0.0));
+    Relu6 {}: x => x.at_least(x.all(0.0)).at_most(x.all(6.0));
+    LeakyRelu { slope }: x => x.or_below(x, x.all(0.0), x.mul(slope));
+    HardSwish {}: x => x.mul(x.add(x.all(3.0)).at_least(x.all(0.0)).at_most(x.all(6.0))).mul(x.all(1.0 / 6.0));
+    HardSigmoid {}: x => x.add(x.all(3.0)).at_least(x.all(0.0)).at_most(x.all(6.0)).mul(x.all(1.0 / 6.0));
+}
+
+/// Work with a function of numbers.
+pub trait WithFunction {
+    /// # Safety
+    /// As whoever makes the work says.
+    unsafe fn with(self, f: impl Function);
+}
+
 impl Activation {
-    /// In place, for any number of values; vector code when it is inlined into a kernel.
+    /// Does `work` with the function that this is.
+    ///
+    /// # Safety
+    /// As for the work.
     #[inline(always)]
+    pub unsafe fn choose(self, work: impl WithFunction) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            match self {
+                Activation::None => work.with(Same {}),
+                Activation::Relu => work.with(Relu {}),
+                Activation::Relu6 => work.with(Relu6 {}),
+                Activation::LeakyRelu(slope) => work.with(LeakyRelu { slope }),
+                Activation::Gelu => work.with(functions::Gelu {}),
+                Activation::GeluTanh => work.with(functions::GeluTanh {}),
+                Activation::Silu => work.with(functions::Silu {}),
+                Activation::Sigmoid => work.with(functions::Sigmoid {}),
+                Activation::Tanh => work.with(functions::Tanh {}),
+                Activation::HardSwish => work.with(HardSwish {}),
+                Activation::HardSigmoid => work.with(HardSigmoid {}),
+            }
+        }
+    }
+
+    /// In place, for any number of values.
     pub fn apply(self, x: &mut [f32]) {
-        macro_rules! each {
-            ($x:ident => $f:expr) => {
-                x.iter_mut().for_each(|v| {
-                    let $x = *v;
-                    *v = $f;
-                })
-            };
-        }
-        match self {
-            Activation::None => {}
-            // NaN stays NaN: only what is below 0 is changed.
-            Activation::Relu => each!(x => if x < 0.0 { 0.0 } else { x }),
-            Activation::Relu6 => each!(x => clip(x, 0.0, 6.0)),
-            Activation::LeakyRelu(slope) => each!(x => if x < 0.0 { x * slope } else { x }),
-            Activation::Gelu => each!(x => math::gelu(x)),
-            Activation::GeluTanh => each!(x => math::gelu_tanh(x)),
-            Activation::Silu => each!(x => math::silu(x)),
-            Activation::Sigmoid => each!(x => math::sigmoid(x)),
-            Activation::Tanh => each!(x => math::tanh(x)),
-            Activation::HardSwish => each!(x => x * clip(x + 3.0, 0.0, 6.0) * (1.0 / 6.0)),
-            Activation::HardSigmoid => each!(x => clip(x + 3.0, 0.0, 6.0) * (1.0 / 6.0)),
-        }
+        // SAFETY: the numbers are the caller's to write.
+        unsafe { self.choose(InPlace(x)) }
     }
 
     /// The other way around from [`Activation::name`]; `slope` is that of `leaky_relu`.
@@ -82,8 +103,10 @@ impl Activation {
     }
 }
 
-#[inline(always)]
-fn clip(x: f32, low: f32, high: f32) -> f32 {
-    let x = if x < low { low } else { x };
-    if x > high { high } else { x }
+struct InPlace<'a>(&'a mut [f32]);
+
+impl WithFunction for InPlace<'_> {
+    unsafe fn with(self, f: impl Function) {
+        functions::each_in_place(f, self.0);
+    }
 }

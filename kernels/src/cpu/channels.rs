@@ -17,7 +17,7 @@ use super::panels::{Panels, product};
 use super::simd::{Kernel, dispatch, level};
 use super::tile::{self, Finish, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
 use crate::error::Result;
-use crate::parallel;
+use crate::parallel::run_all;
 
 /// Numbers of a frame that stay in the second-level cache of one core beside a panel of weights: 512 KiB.
 const FRAME: usize = 128 << 10;
@@ -149,7 +149,7 @@ fn depthwise(plan: &Plan, x: Images, weights: &[f32], after: After, out: &mut [f
     assert!(weights.len() == padded * taps, "the weights are of this convolution");
     let cut = Cut::new(plan, plan.out[1] * padded * taps, |lines| Frame::new(plan, lines, pixel).len());
     let target = &Target::new(out, plan.groups);
-    pieces(cut.n, |i| {
+    run_all(cut.n, |i| {
         let part = cut.part(plan, i);
         // Of some channels of one image at a time.
         let mut scratch = Buffer::for_overwrite::<f32>(Frame::new(plan, part.lines.len(), pixel).len())?;
@@ -171,7 +171,7 @@ fn direct(plan: &Plan, x: Images, lies_packed: bool, filter: &[Panels], after: A
     let cols = panels.div_ceil(col_pieces);
     let col_pieces = panels.div_ceil(cols);
     let target = Target::new(out, outputs);
-    pieces(cut.n * plan.groups * col_pieces, |i| {
+    run_all(cut.n * plan.groups * col_pieces, |i| {
         let (rest, col) = (i / col_pieces, i % col_pieces);
         let (part, group) = (cut.part(plan, rest / plan.groups), rest % plan.groups);
         let from = group * plan.o;
@@ -197,20 +197,6 @@ fn direct(plan: &Plan, x: Images, lies_packed: bool, filter: &[Panels], after: A
         });
         Ok(())
     })
-}
-
-/// Runs pieces that may lack memory.
-fn pieces(n: usize, piece: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
-    let failed = std::sync::Mutex::new(None);
-    parallel::run(n, &|i| {
-        if let Err(error) = piece(i) {
-            drop(failed.lock().map(|mut failed| *failed = Some(error)));
-        }
-    });
-    match failed.into_inner() {
-        Ok(Some(error)) => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Some lines and panels of the result. Whoever makes one promises that nobody else writes them.
@@ -281,7 +267,7 @@ impl Kernel for Direct<'_> {
                                 continue;
                             }
                             for (from, to, n_real) in strips.real(at, n_rows, plan.out[1]) {
-                                let sums = &mut tile[from..from + n_real];
+                                let sums = &tile[from..from + n_real];
                                 // SAFETY: the lines and panels of the result are this piece's, as its maker promises.
                                 unsafe { tile::store(level, sums, target, row + to, j * WIDTH, n, &finish) };
                             }

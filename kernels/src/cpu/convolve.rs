@@ -120,16 +120,12 @@ pub fn forward(
     let base = Target::new(out, positions);
     let base = &base;
     let n_pieces = stacks * chunks;
-    let failed = std::sync::Mutex::new(None);
-    parallel::run(n_pieces, &|i| {
+    parallel::run_all(n_pieces, |i| {
         let (stack, chunk) = (i / chunks, i % chunks);
         let group = stack % plan.groups;
         let first = chunk * together * WIDTH;
         let n = (together * WIDTH).min(positions - first);
-        let mut scratch = match Buffer::for_overwrite::<f32>(n.div_ceil(WIDTH) * WIDTH * columns) {
-            Ok(scratch) => scratch,
-            Err(error) => return drop(failed.lock().map(|mut failed| *failed = Some(error))),
-        };
+        let mut scratch = Buffer::for_overwrite::<f32>(n.div_ceil(WIDTH) * WIDTH * columns)?;
         let scratch = scratch.as_mut_slice::<f32>();
         dispatch(Gather { plan, source: &x[stack * from..(stack + 1) * from], first, n, panels: scratch });
         let weights = &weights[group * plan.o * columns..(group + 1) * plan.o * columns];
@@ -147,12 +143,8 @@ pub fn forward(
             target: &base.from(place),
             rows: 0..plan.o,
             panels: 0..n.div_ceil(WIDTH),
-        });
-    });
-    match failed.into_inner() {
-        Ok(Some(error)) => Err(error),
-        _ => Ok(()),
-    }
+        })
+    })
 }
 
 /// Fills panels with what the windows of positions `first..first + n` see; zeros where they see padding.

@@ -73,7 +73,7 @@ impl Kernel for Piece<'_> {
                                 unsafe { sums.run(level, positions, &mut tile, half) };
                             }
                             // SAFETY: the lines of the result are this piece's own, as its maker promises.
-                            unsafe { tile::store(level, &mut tile[..positions], target, row + z, block, n, &finish) };
+                            unsafe { tile::store(level, &tile[..positions], target, row + z, block, n, &finish) };
                         }
                     }
                 }

@@ -91,7 +91,7 @@ fn in_panels(out: &mut [f32], a: Mat<f32>, b: Mat<f32>) -> bool {
     if m < MIN_ROWS || a.col_stride != 1 || together < panels {
         return false;
     }
-    let Ok(mut packed) = super::buffer::Buffer::zeroed::<f32>(panels * WIDTH * k) else { return false };
+    let Ok(mut packed) = super::buffer::Buffer::for_overwrite::<f32>(panels * WIDTH * k) else { return false };
     fill(packed.as_mut_slice(), b);
     product(out, a, PanelView::new(packed.as_slice(), k, n), Finish::default()).is_ok()
 }

@@ -1,39 +1,68 @@
 //! Vectors of `f32` by name: a loop written over [`Lanes`] is compiled for each instruction set.
 //!
-//! For loops whose sums must stay in registers; others leave their vectors to the compiler ([`super::simd`]).
+//! For loops whose sums must stay in registers, and for functions that have instructions of their own; others leave their
+//! vectors to the compiler ([`super::simd`]).
 
 /// A vector of [`Lanes::N`] numbers.
 ///
 /// # Safety
-/// Whoever calls a method has detected the features of the vector's instruction set, and gives pointers at
-/// [`Lanes::N`] numbers.
+/// A vector exists only where the features of its instruction set were detected: whoever makes the first one
+/// ([`Lanes::splat`], [`Lanes::load`]) has done so, and what is done with it needs not ask again.
 pub unsafe trait Lanes: Copy {
     const N: usize;
+    /// Whether [`Lanes::look_up`] costs no more than a product.
+    const LOOKS_UP: bool = false;
+
+    /// # Safety
+    /// The features were detected.
     unsafe fn splat(x: f32) -> Self;
+    /// # Safety
+    /// The features were detected, and [`Lanes::N`] numbers are there.
     unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// [`Lanes::N`] numbers may be written there.
     unsafe fn store(self, to: *mut f32);
-    unsafe fn add(self, other: Self) -> Self;
-    unsafe fn mul(self, other: Self) -> Self;
+
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
     /// What is below `low` becomes it; NaN stays.
-    unsafe fn at_least(self, low: Self) -> Self;
+    fn at_least(self, low: Self) -> Self;
     /// What is above `high` becomes it; NaN stays.
-    unsafe fn at_most(self, high: Self) -> Self;
+    fn at_most(self, high: Self) -> Self;
     /// `self · x + y`.
-    unsafe fn mul_add(self, x: Self, y: Self) -> Self;
+    fn mul_add(self, x: Self, y: Self) -> Self;
+    /// `y - self · x`.
+    fn mul_from(self, x: Self, y: Self) -> Self;
+    fn abs(self) -> Self;
+    /// `other` where `key` is below `limit`, and `self` elsewhere.
+    fn or_below(self, key: Self, limit: Self, other: Self) -> Self;
+    /// `self · 2^n` for whole numbers `n` from -151 to 129.
+    fn scale(self, n: Self) -> Self;
+    /// The numbers of `table` at the places that the lowest five bits of each number's representation say.
+    fn look_up(self, table: &[f32; 32]) -> Self;
     /// Asks for the line of the cache at any address, which need not exist.
     fn prefetch(at: *const f32);
+
+    /// A vector of the same kind, all `x`.
+    #[inline(always)]
+    fn all(self, x: f32) -> Self {
+        // SAFETY: there is a vector.
+        unsafe { Self::splat(x) }
+    }
 }
 
 /// Plain loops, for the vectors that the target always has.
 pub type Portable = [f32; 8];
 
 // SAFETY: needs no feature.
-unsafe impl Lanes for Portable {
-    const N: usize = 8;
+unsafe impl<const K: usize> Lanes for [f32; K] {
+    const N: usize = K;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
-        [x; 8]
+        [x; K]
     }
 
     #[inline(always)]
@@ -49,32 +78,87 @@ unsafe impl Lanes for Portable {
     }
 
     #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
+    fn add(self, other: Self) -> Self {
         std::array::from_fn(|i| self[i] + other[i])
     }
 
     #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
+    fn sub(self, other: Self) -> Self {
+        std::array::from_fn(|i| self[i] - other[i])
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
         std::array::from_fn(|i| self[i] * other[i])
     }
 
     #[inline(always)]
-    unsafe fn at_least(self, low: Self) -> Self {
+    fn div(self, other: Self) -> Self {
+        std::array::from_fn(|i| self[i] / other[i])
+    }
+
+    #[inline(always)]
+    fn at_least(self, low: Self) -> Self {
         std::array::from_fn(|i| if self[i] < low[i] { low[i] } else { self[i] })
     }
 
     #[inline(always)]
-    unsafe fn at_most(self, high: Self) -> Self {
+    fn at_most(self, high: Self) -> Self {
         std::array::from_fn(|i| if self[i] > high[i] { high[i] } else { self[i] })
     }
 
     #[inline(always)]
-    unsafe fn mul_add(self, x: Self, y: Self) -> Self {
+    fn mul_add(self, x: Self, y: Self) -> Self {
         std::array::from_fn(|i| self[i] * x[i] + y[i])
     }
 
     #[inline(always)]
+    fn mul_from(self, x: Self, y: Self) -> Self {
+        std::array::from_fn(|i| y[i] - self[i] * x[i])
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self.map(f32::abs)
+    }
+
+    #[inline(always)]
+    fn or_below(self, key: Self, limit: Self, other: Self) -> Self {
+        std::array::from_fn(|i| if key[i] < limit[i] { other[i] } else { self[i] })
+    }
+
+    #[inline(always)]
+    fn scale(self, n: Self) -> Self {
+        // Adding 1.5 * 2^23 leaves a whole number in the low bits.
+        const MAGIC: f32 = 12_582_912.0;
+        // Two factors, because 2^k alone leaves the range of normal numbers before y * 2^k does.
+        let power = |k: i32| f32::from_bits((k.wrapping_add(127) as u32) << 23);
+        std::array::from_fn(|i| {
+            let k = (n[i] + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
+            self[i] * power(k >> 1) * power(k.wrapping_sub(k >> 1))
+        })
+    }
+
+    #[inline(always)]
+    fn look_up(self, table: &[f32; 32]) -> Self {
+        self.map(|x| table[(x.to_bits() & 31) as usize])
+    }
+
+    #[inline(always)]
     fn prefetch(_at: *const f32) {}
+}
+
+/// Asks for the line of a number into the second-level cache.
+#[inline(always)]
+pub fn prefetch(at: &f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: it reads nothing, and the instruction is there on every processor of this architecture.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(at).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -84,10 +168,17 @@ mod x86 {
     use super::Lanes;
 
     macro_rules! lanes {
-        ($Vector:ident, $n:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $mul:ident, $max:ident, $min:ident, $fma:ident) => {
-            // SAFETY: what the trait asks of a caller is what these instructions need.
+        ($Vector:ident, $n:literal, $looks_up:literal,
+            $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $div:ident $max:ident $min:ident
+            $fma:ident $fnma:ident;
+            abs($ax:ident) $abs:expr;
+            or_below($bx:ident, $key:ident, $limit:ident, $other:ident) $or_below:expr;
+            scale($sx:ident, $power:ident) $scale:expr;
+            look_up($lx:ident, $table:ident) $look_up:expr;) => {
+            // SAFETY: what the trait asks of whoever makes a vector is what these instructions need.
             unsafe impl Lanes for $Vector {
                 const N: usize = $n;
+                const LOOKS_UP: bool = $looks_up;
 
                 #[inline(always)]
                 unsafe fn splat(x: f32) -> Self {
@@ -108,33 +199,79 @@ mod x86 {
                 }
 
                 #[inline(always)]
-                unsafe fn add(self, other: Self) -> Self {
-                    // SAFETY: as the caller promises.
+                fn add(self, other: Self) -> Self {
+                    // SAFETY: there is a vector.
                     unsafe { $add(self, other) }
                 }
 
                 #[inline(always)]
-                unsafe fn mul(self, other: Self) -> Self {
-                    // SAFETY: as the caller promises.
+                fn sub(self, other: Self) -> Self {
+                    // SAFETY: there is a vector.
+                    unsafe { $sub(self, other) }
+                }
+
+                #[inline(always)]
+                fn mul(self, other: Self) -> Self {
+                    // SAFETY: there is a vector.
                     unsafe { $mul(self, other) }
                 }
 
                 #[inline(always)]
-                unsafe fn at_least(self, low: Self) -> Self {
-                    // SAFETY: as the caller promises. Where either is NaN the second operand is the result.
+                fn div(self, other: Self) -> Self {
+                    // SAFETY: there is a vector.
+                    unsafe { $div(self, other) }
+                }
+
+                #[inline(always)]
+                fn at_least(self, low: Self) -> Self {
+                    // SAFETY: there is a vector. Where either is NaN the second operand is the result.
                     unsafe { $max(low, self) }
                 }
 
                 #[inline(always)]
-                unsafe fn at_most(self, high: Self) -> Self {
+                fn at_most(self, high: Self) -> Self {
                     // SAFETY: as above.
                     unsafe { $min(high, self) }
                 }
 
                 #[inline(always)]
-                unsafe fn mul_add(self, x: Self, y: Self) -> Self {
-                    // SAFETY: as the caller promises.
+                fn mul_add(self, x: Self, y: Self) -> Self {
+                    // SAFETY: there is a vector.
                     unsafe { $fma(self, x, y) }
+                }
+
+                #[inline(always)]
+                fn mul_from(self, x: Self, y: Self) -> Self {
+                    // SAFETY: there is a vector.
+                    unsafe { $fnma(self, x, y) }
+                }
+
+                #[inline(always)]
+                fn abs(self) -> Self {
+                    let $ax = self;
+                    // SAFETY: there is a vector.
+                    unsafe { $abs }
+                }
+
+                #[inline(always)]
+                fn or_below(self, $key: Self, $limit: Self, $other: Self) -> Self {
+                    let $bx = self;
+                    // SAFETY: there is a vector.
+                    unsafe { $or_below }
+                }
+
+                #[inline(always)]
+                fn scale(self, $power: Self) -> Self {
+                    let $sx = self;
+                    // SAFETY: there is a vector.
+                    unsafe { $scale }
+                }
+
+                #[inline(always)]
+                fn look_up(self, $table: &[f32; 32]) -> Self {
+                    let $lx = self;
+                    // SAFETY: there is a vector, and places are below 32.
+                    unsafe { $look_up }
                 }
 
                 #[inline(always)]
@@ -146,27 +283,102 @@ mod x86 {
         };
     }
     lanes!(
-        __m256,
-        8,
-        _mm256_set1_ps,
-        _mm256_loadu_ps,
-        _mm256_storeu_ps,
-        _mm256_add_ps,
-        _mm256_mul_ps,
-        _mm256_max_ps,
-        _mm256_min_ps,
-        _mm256_fmadd_ps
+        __m256, 8, false,
+        _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps
+        _mm256_max_ps _mm256_min_ps _mm256_fmadd_ps _mm256_fnmadd_ps;
+        abs(x) _mm256_andnot_ps(_mm256_set1_ps(-0.0), x);
+        or_below(x, key, limit, other) _mm256_blendv_ps(x, other, _mm256_cmp_ps::<_CMP_LT_OQ>(key, limit));
+        scale(x, n) {
+            // Two factors, because 2^k alone leaves the range of normal numbers before x * 2^k does.
+            let k = _mm256_cvtps_epi32(n);
+            let half = _mm256_srai_epi32::<1>(k);
+            let (rest, bias) = (_mm256_sub_epi32(k, half), _mm256_set1_epi32(127));
+            let one = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(half, bias)));
+            let two = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(rest, bias)));
+            _mm256_mul_ps(_mm256_mul_ps(x, one), two)
+        };
+        look_up(x, table) {
+            let places = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(31));
+            _mm256_i32gather_ps::<4>(table.as_ptr(), places)
+        };
     );
     lanes!(
-        __m512,
-        16,
-        _mm512_set1_ps,
-        _mm512_loadu_ps,
-        _mm512_storeu_ps,
-        _mm512_add_ps,
-        _mm512_mul_ps,
-        _mm512_max_ps,
-        _mm512_min_ps,
-        _mm512_fmadd_ps
+        __m512, 16, true,
+        _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps
+        _mm512_max_ps _mm512_min_ps _mm512_fmadd_ps _mm512_fnmadd_ps;
+        abs(x) _mm512_abs_ps(x);
+        or_below(x, key, limit, other) _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(key, limit), other);
+        scale(x, n) _mm512_scalef_ps(x, n);
+        look_up(x, table) {
+            let (low, high) = (_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table.as_ptr().add(16)));
+            _mm512_permutex2var_ps(low, _mm512_castps_si512(x), high)
+        };
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::numbers;
+    use crate::cpu::simd::{Vectors, vectors};
+
+    /// What each function of the trait gives for three lists of 16 numbers.
+    struct All<'a>([&'a [f32]; 3]);
+
+    impl Vectors for All<'_> {
+        type Out = Vec<f32>;
+        #[inline(always)]
+        unsafe fn run<L: Lanes>(self) -> Vec<f32> {
+            let mut out = Vec::new();
+            for at in (0..16).step_by(L::N) {
+                // SAFETY: the features were detected by the caller; lists have 16 numbers, and so has the result.
+                unsafe {
+                    let [x, y, z] = self.0.map(|x| L::load(x.as_ptr().add(at)));
+                    let n = z.mul(x.all(100.0)).add(x.all(12_582_912.0)).sub(x.all(12_582_912.0));
+                    let table = std::array::from_fn(|i| i as f32);
+                    let all = [
+                        x.add(y),
+                        x.sub(y),
+                        x.mul(y),
+                        x.div(y),
+                        x.at_least(y),
+                        x.at_most(y),
+                        x.mul_add(y, z),
+                        x.mul_from(y, z),
+                        x.abs(),
+                        x.or_below(z, y, z),
+                        x.scale(n),
+                        x.look_up(&table),
+                        x.all(3.0),
+                    ];
+                    for vector in all {
+                        let mut numbers = [0.0; 16];
+                        vector.store(numbers.as_mut_ptr());
+                        out.extend(&numbers[..L::N]);
+                    }
+                }
+            }
+            // In the order of functions, whatever the width of a vector.
+            let functions = out.len() / 16;
+            let at = |f: usize, i: usize| out[(i / L::N * functions + f) * L::N + i % L::N];
+            (0..functions).flat_map(|f| (0..16).map(move |i| (f, i))).map(|(f, i)| at(f, i)).collect()
+        }
+    }
+
+    #[test]
+    fn every_vector_computes_what_plain_numbers_do() {
+        let (mut x, y, z) = (numbers(16, 1), numbers(16, 2), numbers(16, 3));
+        x[3] = f32::NAN;
+        x[5] = f32::INFINITY;
+        let lists = [&x[..], &y, &z];
+        let got = vectors(All(lists));
+        // SAFETY: single numbers need no feature.
+        let want = unsafe { All(lists).run::<[f32; 1]>() };
+        assert_eq!(got.len(), want.len());
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            let close = (got - want).abs() <= 1e-6 * want.abs().max(1e-30) || (got.is_nan() && want.is_nan());
+            // A product and a sum are rounded once or twice.
+            assert!(close || got == want || (got - want).abs() < 1e-7, "function {}: {got} {want}", i / 16);
+        }
+    }
 }

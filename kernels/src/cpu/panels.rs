@@ -8,9 +8,9 @@
 
 use super::buffer::Buffer;
 use super::gemm::Mat;
+use super::lanes::prefetch;
 use super::simd::{Kernel, dispatch, level};
-use super::split::{CHUNK, fill_chunks};
-use super::tile::{self, Depth, Tile, tallest};
+use super::tile::{self, Depth, LINE, Tile, tallest};
 use crate::error::Result;
 use crate::parallel;
 
@@ -70,20 +70,41 @@ impl Panels {
     }
 }
 
-/// Packs `b` into `data`, which has room for whole panels and zeros beyond the last column.
+/// Rows that are packed into all panels before the next ones, so that a line of them is read from memory once.
+const PACKED_ROWS: usize = 64;
+
+/// Packs `b` into `data`, which has room for whole panels; zeros follow the last column.
 pub fn fill(data: &mut [f32], b: Mat<f32>) {
     let (rows, cols) = (b.rows(), b.cols());
     if rows == 0 {
         return;
     }
-    for (j, panel) in data.chunks_mut(rows * WIDTH).enumerate() {
-        let n = WIDTH.min(cols - j * WIDTH);
-        if b.col_stride() == 1 {
-            for (k, row) in panel.chunks_mut(WIDTH).enumerate() {
-                let from = b.place(k, j * WIDTH);
-                row[..n].copy_from_slice(&b.data()[from..from + n]);
+    let width = |j: usize| WIDTH.min(cols - j * WIDTH);
+    if b.col_stride() == 1 {
+        for first in (0..rows).step_by(PACKED_ROWS) {
+            for (j, panel) in data.chunks_mut(rows * WIDTH).enumerate() {
+                let n = width(j);
+                let rows = panel.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate();
+                for (k, row) in rows.skip(first).take(PACKED_ROWS) {
+                    let from = &b.data()[b.place(k, j * WIDTH)..][..n];
+                    match from.first_chunk::<WIDTH>() {
+                        Some(from) => *row = *from,
+                        None => {
+                            row[..n].copy_from_slice(from);
+                            row[n..].fill(0.0);
+                        }
+                    }
+                }
             }
-        } else if b.row_stride() == 1 {
+        }
+        return;
+    }
+    for (j, panel) in data.chunks_mut(rows * WIDTH).enumerate() {
+        let n = width(j);
+        if n < WIDTH {
+            panel.fill(0.0);
+        }
+        if b.row_stride() == 1 {
             // A transposed matrix: its columns are rows in memory. Four at a time, so that a line is written once.
             for (quad, c) in (0..n).step_by(4).enumerate() {
                 let width = 4.min(n - c);
@@ -146,21 +167,6 @@ pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Re
     assert!(a.col_stride() == 1 || a.cols() <= 1, "rows of the left factor are contiguous");
     assert!(finish.per_column.is_none_or(|x| x.len() == n) && finish.per_row.is_none_or(|x| x.len() == m));
     assert!(finish.added.is_none_or(|x| x.len() == m * n), "what is added is as large as the result");
-    let mut copied;
-    let a = match aliases(a) {
-        false => a,
-        true => {
-            let step = a.cols() + PAD;
-            copied = Buffer::for_overwrite::<f32>(m * step)?;
-            fill_chunks(copied.as_mut_slice::<f32>(), step * (CHUNK / step).max(1), |start, rows| {
-                for (i, row) in rows.chunks_mut(step).enumerate() {
-                    let from = a.place(start / step + i, 0);
-                    row[..a.cols()].copy_from_slice(&a.data()[from..from + a.cols()]);
-                }
-            });
-            Mat::new(copied.as_slice(), m, a.cols(), step, 1)
-        }
-    };
     let panels = n.div_ceil(WIDTH);
     let pieces = (m.saturating_mul(n).saturating_mul(b.rows.max(1)) / PIECE).clamp(1, MAX_PIECES);
     // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
@@ -171,21 +177,19 @@ pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Re
     let cols = panels.div_ceil(col_pieces);
     let col_pieces = panels.div_ceil(cols);
     let target = Target::new(out, n);
-    let (target, n_pieces) = (&target, row_pieces * col_pieces);
-    parallel::run(n_pieces, &|i| {
+    let target = &target;
+    parallel::run_all(row_pieces * col_pieces, |i| {
         let first_row = i / col_pieces * rows;
         let first_panel = i % col_pieces * cols;
-        let piece = Piece {
+        dispatch(Piece {
             a,
             b,
             finish,
             target,
             rows: first_row..(first_row + rows).min(m),
             panels: first_panel..(first_panel + cols).min(panels),
-        };
-        dispatch(piece);
-    });
-    Ok(())
+        })
+    })
 }
 
 /// Whether the rows of a tile share sets of the cache, and drive each other out.
@@ -205,9 +209,9 @@ pub(super) struct Piece<'a> {
 }
 
 impl Kernel for Piece<'_> {
-    type Out = ();
+    type Out = Result<()>;
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> Result<()> {
         let level = level();
         let depth = self.b.rows;
         let m = self.rows.len();
@@ -216,33 +220,42 @@ impl Kernel for Piece<'_> {
         // The depth is the outermost loop, so that a part of the left factor stays in the cache for all panels. Sums
         // are kept between its parts.
         let parts = Depth::parts(1, depth);
-        let mut kept: Vec<Tile> = Vec::new();
-        if parts.len() > 1 {
-            kept.resize(tiles * self.panels.len(), [[0.0; WIDTH]; MAX_ROWS]);
-        }
+        let n_kept = if parts.len() > 1 { tiles * self.panels.len() } else { 0 };
+        let mut kept = Buffer::for_overwrite::<f32>(n_kept * size_of::<Tile>() / size_of::<f32>())?;
+        let kept = kept.as_mut_slice::<f32>().as_chunks_mut::<WIDTH>().0.as_chunks_mut::<MAX_ROWS>().0;
         let mut fresh = [[0.0; WIDTH]; MAX_ROWS];
         let step = self.a.row_stride();
         let left = &self.a.data()[self.a.place(self.rows.start, 0).min(self.a.data().len())..];
+        let is_copied = aliases(self.a);
+        let copy_step = parts.iter().map(Depth::len).max().unwrap_or(0) + PAD;
+        let mut copy = Buffer::for_overwrite::<f32>(if is_copied { m * copy_step } else { 0 })?;
+        let copy = copy.as_mut_slice::<f32>();
         for part in &parts {
+            let rows = part.rows(left, step, &[0]);
+            let rows = if is_copied { rows.copied(copy, copy_step, m) } else { rows };
             for j in self.panels.clone() {
                 let b = part.panel(self.b.panel(j), depth);
                 let n = WIDTH.min(self.b.cols - j * WIDTH);
+                let next = if j + 1 < self.panels.end { part.panel(self.b.panel(j + 1), depth) } else { &[] };
+                let share = next.len().div_ceil(tiles).next_multiple_of(LINE);
                 for t in 0..tiles {
                     let (top, n_rows) = (t * height, height.min(m - t * height));
                     let tile = kept.get_mut((j - self.panels.start) * tiles + t).unwrap_or(&mut fresh);
-                    let rows = part.rows(&left[(top * step).min(left.len())..], step, &[0]);
+                    // The next panel comes while this one is used.
+                    for at in (t * share..((t + 1) * share).min(next.len())).step_by(LINE) {
+                        prefetch(&next[at]);
+                    }
                     // SAFETY: `level` names features that were detected.
-                    unsafe { tile::multiply(level, rows, n_rows, b, tile, n <= WIDTH / 2, !part.is_first) };
+                    unsafe { tile::multiply(level, rows.from(top), n_rows, b, tile, n <= WIDTH / 2, !part.is_first) };
                     if part.is_last {
                         let row = self.rows.start + top;
                         // SAFETY: the rows and columns of a piece are its own, as its maker promises.
-                        unsafe {
-                            tile::store(level, &mut tile[..n_rows], self.target, row, j * WIDTH, n, &self.finish)
-                        };
+                        unsafe { tile::store(level, &tile[..n_rows], self.target, row, j * WIDTH, n, &self.finish) };
                     }
                 }
             }
         }
+        Ok(())
     }
 }
 

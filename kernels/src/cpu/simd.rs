@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use super::lanes::{Lanes, Portable};
+
 /// A loop that is worth compiling for wide vectors. `run` must be `#[inline(always)]`, and so must what it calls.
 pub trait Kernel {
     type Out;
@@ -72,4 +74,33 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
 #[cfg(not(target_arch = "x86_64"))]
 pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
     kernel.run()
+}
+
+/// A loop over vectors by name. `run` must be `#[inline(always)]`, and so must what it calls.
+pub trait Vectors {
+    type Out;
+    /// # Safety
+    /// The features of `L` were detected.
+    unsafe fn run<L: Lanes>(self) -> Self::Out;
+}
+
+/// Runs a loop over the widest vectors that are here.
+pub fn vectors<K: Vectors>(kernel: K) -> K::Out {
+    struct As<K, L>(K, std::marker::PhantomData<L>);
+
+    impl<K: Vectors, L: Lanes> Kernel for As<K, L> {
+        type Out = K::Out;
+        #[inline(always)]
+        fn run(self) -> K::Out {
+            // SAFETY: made below, for what `level` found.
+            unsafe { self.0.run::<L>() }
+        }
+    }
+    match level() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => dispatch(As(kernel, std::marker::PhantomData::<std::arch::x86_64::__m512>)),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => dispatch(As(kernel, std::marker::PhantomData::<std::arch::x86_64::__m256>)),
+        _ => dispatch(As(kernel, std::marker::PhantomData::<Portable>)),
+    }
 }

@@ -6,7 +6,8 @@
 
 use smallvec::SmallVec;
 
-use super::activation::Activation;
+use super::activation::{Activation, WithFunction};
+use super::functions::Function;
 use super::lanes::{Lanes, Portable};
 use super::simd::Level;
 
@@ -19,7 +20,7 @@ pub const MAX_ROWS: usize = 14;
 /// no further than the end of a page; reading 40 MiB of weights this way, in large pages, took a sixth of the time.
 const AHEAD: usize = 2048;
 /// Numbers of a line of the cache.
-const LINE: usize = 16;
+pub const LINE: usize = 16;
 
 /// The sums of a tile, row after row.
 pub type Tile = [[f32; WIDTH]; MAX_ROWS];
@@ -32,6 +33,26 @@ pub struct Rows<'a> {
     pub step: usize,
     pub runs: &'a [usize],
     pub depth: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Those from row `first` on.
+    #[inline(always)]
+    pub fn from(self, first: usize) -> Rows<'a> {
+        Rows { data: &self.data[(first * self.step).min(self.data.len())..], ..self }
+    }
+
+    /// The numbers of the only run of `n` rows, `step` apart in `to`.
+    #[inline(always)]
+    pub fn copied<'b>(self, to: &'b mut [f32], step: usize, n: usize) -> Rows<'b>
+    where
+        'a: 'b,
+    {
+        for (i, row) in to.chunks_mut(step).take(n).enumerate() {
+            row[..self.depth].copy_from_slice(&self.data[i * self.step..][..self.depth]);
+        }
+        Rows { data: to, step, runs: self.runs, depth: self.depth }
+    }
 }
 
 /// A part of the depth: some runs, or a part of one, that all tiles of a piece are multiplied with before the next
@@ -74,6 +95,11 @@ impl Depth {
             last.is_last = true;
         }
         parts
+    }
+
+    /// Numbers of a run.
+    pub fn len(&self) -> usize {
+        self.n
     }
 
     /// The rows of a panel for `runs` of `depth` numbers.
@@ -298,7 +324,7 @@ impl Target {
 #[inline(always)]
 pub unsafe fn store(
     level: Level,
-    sums: &mut [[f32; WIDTH]],
+    sums: &[[f32; WIDTH]],
     target: &Target,
     row: usize,
     column: usize,
@@ -328,31 +354,31 @@ pub unsafe fn store(
             Level::Avx512 => store_avx512(work, finish.activation),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => store_avx2(work, finish.activation),
-            _ => work.run::<Portable>(finish.activation),
+            _ => finish.activation.choose(By::<Portable>(work, std::marker::PhantomData)),
         }
     }
 }
 
 /// # Safety
-/// As [`Store::run`].
+/// The features were detected, and the rows of `work` are its own to write.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
 unsafe fn store_avx512(work: Store, activation: Activation) {
     // SAFETY: as the caller promises.
-    unsafe { work.run::<std::arch::x86_64::__m512>(activation) }
+    unsafe { activation.choose(By::<std::arch::x86_64::__m512>(work, std::marker::PhantomData)) }
 }
 
 /// # Safety
-/// As [`Store::run`].
+/// The features were detected, and the rows of `work` are its own to write.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn store_avx2(work: Store, activation: Activation) {
     // SAFETY: as the caller promises.
-    unsafe { work.run::<std::arch::x86_64::__m256>(activation) }
+    unsafe { activation.choose(By::<std::arch::x86_64::__m256>(work, std::marker::PhantomData)) }
 }
 
 struct Store<'a> {
-    sums: &'a mut [[f32; WIDTH]],
+    sums: &'a [[f32; WIDTH]],
     out: *mut f32,
     stride: usize,
     n: usize,
@@ -361,54 +387,26 @@ struct Store<'a> {
     added: Option<&'a [f32]>,
 }
 
+/// A store by vectors. Whoever makes one has detected the features of `L` and promises that rows of `n` numbers, `stride`
+/// apart from `out` on, are its own to write, as many as there are sums.
+struct By<'a, L>(Store<'a>, std::marker::PhantomData<L>);
+
+impl<L: Lanes> WithFunction for By<'_, L> {
+    #[inline(always)]
+    unsafe fn with(self, f: impl Function) {
+        let work = self.0;
+        for i in 0..work.sums.len() {
+            // SAFETY: as whoever made this promises.
+            unsafe { work.row::<L>(i, work.out.add(i * work.stride), f) };
+        }
+    }
+}
+
 impl Store<'_> {
-    /// # Safety
-    /// Rows of `n` numbers, `stride` apart from `out` on, are the caller's alone to write, as many as there are sums,
-    /// and the features of `L` were detected.
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(mut self, activation: Activation) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let (zero, three) = (L::splat(0.0), L::splat(3.0));
-            let (six, sixth) = (L::splat(6.0), L::splat(1.0 / 6.0));
-            match activation {
-                Activation::None => self.vectors(|x: L| x),
-                Activation::Relu => self.vectors(|x: L| x.at_least(zero)),
-                Activation::Relu6 => self.vectors(|x: L| x.at_least(zero).at_most(six)),
-                Activation::HardSigmoid => self.vectors(|x: L| x.add(three).at_least(zero).at_most(six).mul(sixth)),
-                Activation::HardSwish => {
-                    self.vectors(|x: L| x.mul(x.add(three).at_least(zero).at_most(six)).mul(sixth));
-                }
-                // Functions of many steps go over the whole tile, before it is stored.
-                _ => {
-                    let (out, stride, n) = (self.out, self.stride, self.n);
-                    for i in 0..self.sums.len() {
-                        let row = self.sums[i].as_mut_ptr();
-                        self.row(i, row, &|x: L| x);
-                    }
-                    self.sums.iter_mut().for_each(|sums| activation.apply(sums));
-                    for (i, sums) in self.sums.iter().enumerate() {
-                        copy(std::slice::from_raw_parts_mut(out.add(i * stride), n), sums);
-                    }
-                }
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`Store::run`].
-    #[inline(always)]
-    unsafe fn vectors<L: Lanes>(&mut self, f: impl Fn(L) -> L) {
-        for i in 0..self.sums.len() {
-            // SAFETY: as the caller promises.
-            unsafe { self.row(i, self.out.add(i * self.stride), &f) };
-        }
-    }
-
     /// # Safety
     /// The features of `L` were detected, and `n` numbers may be written at `out`.
     #[inline(always)]
-    unsafe fn row<L: Lanes>(&self, i: usize, out: *mut f32, f: &impl Fn(L) -> L) {
+    unsafe fn row<L: Lanes>(&self, i: usize, out: *mut f32, f: impl Function) {
         let added = self.added.map(|added| &added[i * self.stride..][..self.n]);
         let mut at = 0;
         // SAFETY: sums and bias are whole rows, what is added and the place at `out` have `n` numbers.
@@ -420,7 +418,7 @@ impl Store<'_> {
                     Some(added) => sum(at).add(L::load(added.as_ptr().add(at))),
                     None => sum(at),
                 };
-                f(x).store(out.add(at));
+                f.of(x).store(out.add(at));
                 at += L::N;
             }
             if at < self.n {
@@ -429,7 +427,7 @@ impl Store<'_> {
                 if let Some(added) = added {
                     copy(&mut whole[..self.n - at], &added[at..]);
                 }
-                f(sum(at).add(L::load(whole.as_ptr()))).store(whole.as_mut_ptr());
+                f.of(sum(at).add(L::load(whole.as_ptr()))).store(whole.as_mut_ptr());
                 copy(std::slice::from_raw_parts_mut(out.add(at), self.n - at), &whole);
             }
         }

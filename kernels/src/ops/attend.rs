@@ -6,9 +6,9 @@ use stark_shapes::{DType, Shape, rules};
 
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::Mat;
-use crate::cpu::math::{LANES, exp};
 use crate::cpu::panels::{Finish, PanelView, WIDTH, fill, product};
-use crate::cpu::simd::{Kernel, dispatch};
+use crate::cpu::rows::Weights;
+use crate::cpu::simd::vectors;
 use crate::cpu::split::fill_ranges;
 use crate::element::Bit;
 use crate::error::Result;
@@ -71,8 +71,8 @@ pub(crate) fn attend(
     let pieces: Vec<usize> = bounds.iter().copied().step_by(together).chain([n_heads * l * w]).collect();
     fill_ranges(out, &pieces, |piece, out| {
         let work = || -> Result<()> {
-            let mut keys = Buffer::zeroed::<f32>(e * s.next_multiple_of(WIDTH))?;
-            let mut values = Buffer::zeroed::<f32>(s * w.next_multiple_of(WIDTH))?;
+            let mut keys = Buffer::for_overwrite::<f32>(e * s.next_multiple_of(WIDTH))?;
+            let mut values = Buffer::for_overwrite::<f32>(s * w.next_multiple_of(WIDTH))?;
             let mut scores = Buffer::for_overwrite::<f32>(block * s)?;
             let mut mask_row = Buffer::for_overwrite::<f32>(if mask.is_some() { s } else { 0 })?;
             let mut packed = None;
@@ -104,7 +104,7 @@ pub(crate) fn attend(
                         &*mask_row
                     });
                     let seen = if causal { (query + row + 1).min(s) } else { s };
-                    sums[row] = dispatch(Weights { scores, added, scale, seen });
+                    sums[row] = vectors(Weights { scores, added, scale, seen });
                 }
                 product(out, Mat::new(scores, n, s, s, 1), PanelView::new(values.as_slice(), s, w), Finish::default())?;
                 for (out, sum) in out.chunks_mut(w).zip(sums) {
@@ -138,55 +138,5 @@ fn read_mask(mask: &Tensor, at: usize, step: usize, row: &mut [f32]) {
     } else {
         let added = mask.storage::<f32>();
         row.iter_mut().enumerate().for_each(|(j, x)| *x = added[at + j * step]);
-    }
-}
-
-/// Makes `exp(score - greatest)` of scores and gives their sum: 0 when none is seen.
-struct Weights<'a> {
-    scores: &'a mut [f32],
-    added: Option<&'a [f32]>,
-    scale: f32,
-    /// Keys from here on are not seen.
-    seen: usize,
-}
-
-impl Kernel for Weights<'_> {
-    type Out = f32;
-    #[inline(always)]
-    fn run(self) -> f32 {
-        let Weights { scores, added, scale, seen } = self;
-        let (scores, unseen) = scores.split_at_mut(seen);
-        unseen.fill(0.0);
-        match added {
-            Some(added) => {
-                for (x, a) in scores.iter_mut().zip(added) {
-                    *x = *x * scale + *a;
-                }
-            }
-            None => scores.iter_mut().for_each(|x| *x *= scale),
-        }
-        let top = crate::cpu::math::greatest(scores);
-        if top == f32::NEG_INFINITY {
-            scores.fill(0.0);
-            return 0.0;
-        }
-        let mut lanes = [0.0f32; LANES];
-        let (blocks, rest) = scores.as_chunks_mut::<LANES>();
-        for block in blocks {
-            for k in 0..LANES {
-                let y = exp(block[k] - top);
-                block[k] = y;
-                lanes[k] += y;
-            }
-        }
-        let mut sum = 0.0;
-        for x in rest {
-            *x = exp(*x - top);
-            sum += *x;
-        }
-        for lane in lanes {
-            sum += lane;
-        }
-        sum
     }
 }

@@ -5,11 +5,9 @@ use stark_shapes::{DType, Shape, ShapeError, rules, show};
 
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::{Mat, Product, batches, gemm_here};
-use crate::cpu::math::Real;
-use crate::cpu::simd::dispatch;
 use crate::element::Bit;
 use crate::error::{Result, TensorError};
-use crate::ops::norm::SoftmaxRow;
+use crate::ops::norm::Rows;
 use crate::ops::view::expanded_strides;
 use crate::tensor::{Tensor, check_bytes};
 use crate::walk::Walk;
@@ -126,7 +124,7 @@ fn by_parts(
     matmul(&weights, v)
 }
 
-fn attend<T: Product + Real>(
+fn attend<T: Product + Rows>(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
@@ -223,7 +221,7 @@ fn attend<T: Product + Real>(
                 if scores.iter().all(|x| *x == T::LOWEST) {
                     scores.fill(T::from_f64(if options.unseen_is_nan { f64::NAN } else { 0.0 }));
                 } else {
-                    dispatch(SoftmaxRow { x: scores, out: &mut weights });
+                    T::softmax(scores, &mut weights);
                     scores.copy_from_slice(&weights);
                 }
             }

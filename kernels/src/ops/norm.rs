@@ -4,8 +4,9 @@ use stark_shapes::{DType, ShapeError, rules, show};
 
 use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::Buffer;
-use crate::cpu::math::{Real, greatest, sum_by};
-use crate::cpu::simd::{Kernel, dispatch};
+use crate::cpu::math::{Real, sum_by};
+use crate::cpu::rows;
+use crate::cpu::simd::{Kernel, dispatch, vectors};
 use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::error::{Result, TensorError};
 use crate::tensor::Tensor;
@@ -17,22 +18,22 @@ macro_rules! per_row {
         match x.dtype() {
             DType::F32 => {
                 type $T = f32;
-                rows::<f32>(x, $n, $f)
+                each_row::<f32>(x, $n, $f)
             }
             DType::F64 => {
                 type $T = f64;
-                rows::<f64>(x, $n, $f)
+                each_row::<f64>(x, $n, $f)
             }
             DType::F16 | DType::BF16 => {
                 type $T = f32;
-                rows::<f32>(&x.to(DType::F32)?, $n, $f)?.to(x.dtype())
+                each_row::<f32>(&x.to(DType::F32)?, $n, $f)?.to(x.dtype())
             }
             other => Err(TensorError::dtype($name, other)),
         }
     }};
 }
 
-fn rows<T: Real>(x: &Tensor, n: usize, f: impl Fn(&[T], &mut [T]) + Sync) -> Result<Tensor> {
+fn each_row<T: Real>(x: &Tensor, n: usize, f: impl Fn(&[T], &mut [T]) + Sync) -> Result<Tensor> {
     let x = x.contiguous()?;
     let data = x.slice_of::<T>();
     let mut buffer = Buffer::for_overwrite::<T>(data.len())?;
@@ -75,62 +76,15 @@ fn device_rows(
     out.map(|out| out.to(x.dtype())).transpose()
 }
 
-pub(crate) struct SoftmaxRow<'a, T> {
-    pub x: &'a [T],
-    pub out: &'a mut [T],
+/// Rows of one width.
+pub(crate) trait Rows: Real {
+    fn softmax(x: &[Self], out: &mut [Self]);
+    fn log_softmax(x: &[Self], out: &mut [Self]);
+    fn normalise(row: Normalise<Self>);
 }
 
-impl<T: Real> Kernel for SoftmaxRow<'_, T> {
-    type Out = ();
-    #[inline(always)]
-    fn run(self) {
-        let top = greatest(self.x);
-        for (o, x) in self.out.iter_mut().zip(self.x) {
-            *o = (*x - top).exp();
-        }
-        let scale = T::from_f64(1.0 / sum_by(self.out, |x| x.to_f64()));
-        for o in self.out {
-            *o = *o * scale;
-        }
-    }
-}
-
-/// `exp(x)` scaled to sum 1 along `axis`. A row of only -∞ gives NaN.
-pub fn softmax(x: &Tensor, axis: i64) -> Result<Tensor> {
-    let x = x.to(x.dtype().to_float())?;
-    along(&x, axis, |x, n| match device_rows("softmax", x, n, None, None, 0.0)? {
-        Some(out) => Ok(out),
-        None => per_row!("softmax", x, n, T => |x: &[T], out: &mut [T]| dispatch(SoftmaxRow { x, out })),
-    })
-}
-
-struct LogSoftmaxRow<'a, T> {
-    x: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Real> Kernel for LogSoftmaxRow<'_, T> {
-    type Out = ();
-    #[inline(always)]
-    fn run(self) {
-        let top = greatest(self.x);
-        let log_sum = T::from_f64(sum_by(self.x, |x| (x - top).exp().to_f64()).ln());
-        for (o, x) in self.out.iter_mut().zip(self.x) {
-            *o = *x - top - log_sum;
-        }
-    }
-}
-
-/// The logarithm of [`softmax`], without its rounding to 0.
-pub fn log_softmax(x: &Tensor, axis: i64) -> Result<Tensor> {
-    let x = x.to(x.dtype().to_float())?;
-    along(&x, axis, |x, n| match device_rows("log_softmax", x, n, None, None, 0.0)? {
-        Some(out) => Ok(out),
-        None => per_row!("log_softmax", x, n, T => |x: &[T], out: &mut [T]| dispatch(LogSoftmaxRow { x, out })),
-    })
-}
-
-struct NormRow<'a, T> {
+/// A row, and what it is normalised by.
+pub(crate) struct Normalise<'a, T> {
     x: &'a [T],
     out: &'a mut [T],
     /// Subtract the mean?
@@ -140,38 +94,62 @@ struct NormRow<'a, T> {
     bias: Option<&'a [T]>,
 }
 
-impl<T: Real> Kernel for NormRow<'_, T> {
-    type Out = ();
-    #[inline(always)]
-    fn run(self) {
-        let n = self.x.len() as f64;
-        let mean = if self.centre { sum_by(self.x, |x| x.to_f64()) / n } else { 0.0 };
-        let var = sum_by(self.x, |x| (x.to_f64() - mean) * (x.to_f64() - mean)) / n;
-        let scale = T::from_f64(1.0 / (var + self.eps).sqrt());
-        let mean = T::from_f64(mean);
-        match (self.weight, self.bias) {
-            (Some(weight), Some(bias)) => {
-                for (((o, x), w), b) in self.out.iter_mut().zip(self.x).zip(weight).zip(bias) {
-                    *o = (*x - mean) * scale * *w + *b;
-                }
-            }
-            (Some(weight), None) => {
-                for ((o, x), w) in self.out.iter_mut().zip(self.x).zip(weight) {
-                    *o = (*x - mean) * scale * *w;
-                }
-            }
-            (None, bias) => {
-                for (o, x) in self.out.iter_mut().zip(self.x) {
-                    *o = (*x - mean) * scale;
-                }
-                if let Some(bias) = bias {
-                    for (o, b) in self.out.iter_mut().zip(bias) {
-                        *o += *b;
-                    }
-                }
-            }
-        }
+impl Rows for f32 {
+    fn softmax(x: &[f32], out: &mut [f32]) {
+        vectors(rows::Softmax { x, out });
     }
+
+    fn log_softmax(x: &[f32], out: &mut [f32]) {
+        vectors(rows::LogSoftmax { x, out });
+    }
+
+    fn normalise(row: Normalise<f32>) {
+        let Normalise { x, out, centre, eps, weight, bias } = row;
+        vectors(rows::Normalise { x, out, centre, eps, weight, bias });
+    }
+}
+
+impl Rows for f64 {
+    fn softmax(x: &[f64], out: &mut [f64]) {
+        let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        out.iter_mut().zip(x).for_each(|(o, x)| *o = (*x - top).exp());
+        let scale = 1.0 / sum_by(out, |x| x);
+        out.iter_mut().for_each(|o| *o *= scale);
+    }
+
+    fn log_softmax(x: &[f64], out: &mut [f64]) {
+        let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let log_sum = sum_by(x, |x| (x - top).exp()).ln();
+        out.iter_mut().zip(x).for_each(|(o, x)| *o = *x - top - log_sum);
+    }
+
+    fn normalise(row: Normalise<f64>) {
+        let Normalise { x, out, centre, eps, weight, bias } = row;
+        let n = x.len() as f64;
+        let mean = if centre { sum_by(x, |x| x) / n } else { 0.0 };
+        let scale = 1.0 / (sum_by(x, |x| (x - mean) * (x - mean)) / n + eps).sqrt();
+        out.iter_mut().zip(x).for_each(|(o, x)| *o = (*x - mean) * scale);
+        out.iter_mut().zip(weight.unwrap_or_default()).for_each(|(o, w)| *o *= *w);
+        out.iter_mut().zip(bias.unwrap_or_default()).for_each(|(o, b)| *o += *b);
+    }
+}
+
+/// `exp(x)` scaled to sum 1 along `axis`. A row of only -∞ gives NaN.
+pub fn softmax(x: &Tensor, axis: i64) -> Result<Tensor> {
+    let x = x.to(x.dtype().to_float())?;
+    along(&x, axis, |x, n| match device_rows("softmax", x, n, None, None, 0.0)? {
+        Some(out) => Ok(out),
+        None => per_row!("softmax", x, n, T => T::softmax),
+    })
+}
+
+/// The logarithm of [`softmax`], without its rounding to 0.
+pub fn log_softmax(x: &Tensor, axis: i64) -> Result<Tensor> {
+    let x = x.to(x.dtype().to_float())?;
+    along(&x, axis, |x, n| match device_rows("log_softmax", x, n, None, None, 0.0)? {
+        Some(out) => Ok(out),
+        None => per_row!("log_softmax", x, n, T => T::log_softmax),
+    })
 }
 
 /// A parameter in the dtype that rows of `x` compute in, row-major.
@@ -209,7 +187,7 @@ fn norm_rows(
     if let Some(out) = device_rows(device, x, n, w.as_ref(), b.as_ref(), eps)? {
         return Ok(out);
     }
-    per_row!("normalisation", x, n, T => |x: &[T], out: &mut [T]| dispatch(NormRow {
+    per_row!("normalisation", x, n, T => |x: &[T], out: &mut [T]| T::normalise(Normalise {
         x, out, centre, eps,
         weight: w.as_ref().map(|w| w.slice_of::<T>()),
         bias: b.as_ref().map(|b| b.slice_of::<T>()),

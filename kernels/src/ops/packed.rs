@@ -9,7 +9,6 @@ use crate::cpu::activation::Activation;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::Mat;
 use crate::cpu::panels::{Finish, Panels, product};
-use crate::cpu::simd::{Kernel, dispatch};
 use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::error::{Result, TensorError};
 use crate::tensor::Tensor;
@@ -112,16 +111,6 @@ pub fn linear_packed(
     Ok(Tensor::from_buffer(buffer, DType::F32, &shape))
 }
 
-struct Apply<'a>(Activation, &'a mut [f32]);
-
-impl Kernel for Apply<'_> {
-    type Out = ();
-    #[inline(always)]
-    fn run(self) {
-        self.0.apply(self.1);
-    }
-}
-
 /// `activation` of every element, in place when nobody else sees them.
 pub fn activate(x: Tensor, activation: Activation) -> Result<Tensor> {
     if activation == Activation::None {
@@ -139,7 +128,7 @@ pub fn activate(x: Tensor, activation: Activation) -> Result<Tensor> {
     if let Some(out) = accelerator::map(name, &[&x], &[slope.into()], DType::F32)? {
         return out.to(dtype);
     }
-    fill_chunks(x.make_mut::<f32>()?, CHUNK / 4, |_, piece| dispatch(Apply(activation, piece)));
+    fill_chunks(x.make_mut::<f32>()?, CHUNK / 4, |_, piece| activation.apply(piece));
     x.to(dtype)
 }
 

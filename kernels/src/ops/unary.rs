@@ -4,6 +4,7 @@ use stark_shapes::DType;
 
 use crate::accelerator;
 use crate::cpu::buffer::{Buffer, Pod};
+use crate::cpu::functions::{self, Erf, Exp, Gelu, GeluTanh, Sigmoid, Silu, Tanh};
 use crate::cpu::math;
 use crate::cpu::simd::{Kernel, dispatch};
 use crate::cpu::split::{CHUNK, fill_chunks};
@@ -20,24 +21,30 @@ struct Row<'a, A, R, F> {
 }
 
 /// A function of one number. A trait, not a closure, so that its body is always compiled into the vector loop.
-pub(crate) trait Map<A, R>: Copy + Sync {
+pub(crate) trait Map<A: Copy, R>: Copy + Sync {
     fn map(&self, x: A) -> R;
+
+    /// Of neighbours in memory, number by number.
+    #[inline(always)]
+    fn row(&self, x: &[A], out: &mut [R]) {
+        for (o, x) in out.iter_mut().zip(x) {
+            *o = self.map(*x);
+        }
+    }
 }
 
 impl<A: Pod, R: Pod, F: Map<A, R>> Kernel for Row<'_, A, R, F> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        for (o, x) in self.out.iter_mut().zip(self.x) {
-            *o = self.f.map(*x);
-        }
+        self.f.row(self.x, self.out);
     }
 }
 
 #[derive(Clone, Copy)]
 struct By<F>(F);
 
-impl<A, R, F: Fn(A) -> R + Copy + Sync> Map<A, R> for By<F> {
+impl<A: Copy, R, F: Fn(A) -> R + Copy + Sync> Map<A, R> for By<F> {
     #[inline(always)]
     fn map(&self, x: A) -> R {
         (self.0)(x)
@@ -111,10 +118,43 @@ macro_rules! float_ops {
     )* };
 }
 
+/// Functions that have vectors of their own for `f32`.
+macro_rules! vector_ops {
+    ($($(#[$doc:meta])* $name:ident $F:ident: $x:ident, $g:expr;)*) => { $(
+        impl Map<f32, f32> for $F {
+            #[inline(always)]
+            fn map(&self, x: f32) -> f32 {
+                math::$name(x)
+            }
+
+            fn row(&self, x: &[f32], out: &mut [f32]) {
+                functions::each(*self, x, out);
+            }
+        }
+
+        $(#[$doc])*
+        pub fn $name(x: &Tensor) -> Result<Tensor> {
+            float(stringify!($name), &[], x, $F {}, By(|$x: f64| $g))
+        }
+    )* };
+}
+
+vector_ops! {
+    exp Exp: x, x.exp();
+    tanh Tanh: x, x.tanh();
+    sigmoid Sigmoid: x, 1.0 / (1.0 + (-x).exp());
+    erf Erf: x, libm::erf(x);
+    /// `x · Φ(x)` with the exact error function.
+    gelu Gelu: x, 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2));
+    /// `gelu` by its tanh formula.
+    gelu_tanh GeluTanh: x, 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh());
+    /// `x · sigmoid(x)`.
+    silu Silu: x, x / (1.0 + (-x).exp());
+}
+
 const FRAC_1_SQRT_2: f64 = std::f64::consts::FRAC_1_SQRT_2;
 
 float_ops! {
-    exp: x, math::exp(x), x.exp();
     exp2: x, x.exp2(), x.exp2();
     expm1: x, x.exp_m1(), x.exp_m1();
     /// Natural logarithm.
@@ -133,15 +173,6 @@ float_ops! {
     atan: x, x.atan(), x.atan();
     sinh: x, x.sinh(), x.sinh();
     cosh: x, x.cosh(), x.cosh();
-    tanh: x, math::tanh(x), x.tanh();
-    sigmoid: x, math::sigmoid(x), 1.0 / (1.0 + (-x).exp());
-    erf: x, math::erf(x), libm::erf(x);
-    /// `x · Φ(x)` with the exact error function.
-    gelu: x, math::gelu(x), 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2));
-    /// `gelu` by its tanh formula.
-    gelu_tanh: x, math::gelu_tanh(x), 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh());
-    /// `x · sigmoid(x)`.
-    silu: x, math::silu(x), x / (1.0 + (-x).exp());
     /// `x · tanh(softplus(x))`.
     mish: x, x * if x > 20.0 { x } else { x.exp().ln_1p() }.tanh(), x * if x > 20.0 { x } else { x.exp().ln_1p() }.tanh();
     /// `clamp(x / 6 + 1/2, 0, 1)`; NaN stays.

@@ -10,6 +10,7 @@ use crate::value::Value;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum View {
     Add(Operand, Operand),
+    Sub(Operand, Operand),
     Mul(Operand, Operand),
     Div(Operand, Operand),
     MatMul(Operand, Operand),
@@ -21,7 +22,6 @@ pub enum View {
     },
     Erf(Operand),
     Pow(Operand, Operand),
-    Sub(Operand, Operand),
     Sqrt(Operand),
     Rsqrt(Operand),
     Reciprocal(Operand),
@@ -117,6 +117,8 @@ pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
     match row.name {
         "Add" => Some(View::Add(arg(0)?, arg(1)?)),
         "torch.add" if is(2, 1.0) => Some(View::Add(arg(0)?, arg(1)?)),
+        "Sub" => Some(View::Sub(arg(0)?, arg(1)?)),
+        "torch.sub" if is(2, 1.0) => Some(View::Sub(arg(0)?, arg(1)?)),
         "Mul" | "torch.mul" => Some(View::Mul(arg(0)?, arg(1)?)),
         "Div" => Some(View::Div(arg(0)?, arg(1)?)),
         "torch.div" if is_none(2) => Some(View::Div(arg(0)?, arg(1)?)),
@@ -132,13 +134,13 @@ pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
         }
         "Erf" | "torch.erf" => Some(View::Erf(arg(0)?)),
         "Pow" | "torch.pow" => Some(View::Pow(arg(0)?, arg(1)?)),
-        "Sub" => Some(View::Sub(arg(0)?, arg(1)?)),
-        "torch.sub" if is(2, 1.0) => Some(View::Sub(arg(0)?, arg(1)?)),
         "Sqrt" | "torch.sqrt" => Some(View::Sqrt(arg(0)?)),
         "torch.rsqrt" => Some(View::Rsqrt(arg(0)?)),
         "Reciprocal" | "torch.reciprocal" => Some(View::Reciprocal(arg(0)?)),
         "ReduceMean" if is(2, 1.0) => Some(View::Mean { x: arg(0)?, axis: one_axis(graph, arg(1)?)? }),
-        "torch.mean" if is(2, 1.0) && is_none(3) => Some(View::Mean { x: arg(0)?, axis: one_axis(graph, arg(1)?)? }),
+        "torch.mean" if is_none(3) && matches!(constant(graph, arg(2)?), Some(Value::Bool(true))) => {
+            Some(View::Mean { x: arg(0)?, axis: one_axis(graph, arg(1)?)? })
+        }
         "torch.softmax" if is_none(2) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),
         // Before version 13 it went over several axes together, by default from the second on.
         "Softmax" if is(1, -1.0) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),

@@ -385,3 +385,48 @@ fn einsum_multiplies_transposes_sums_and_takes_diagonals() {
         assert_eq!(run(&made, &[x.clone()]), [want], "{equation}");
     }
 }
+
+/// Layer norm as exporters spelled it before version 17, with the difference computed once or twice.
+#[test]
+fn layer_norm_spelled_with_means_is_one_operator() {
+    let mean = |x: &str, out: &str| {
+        let axes = AttributeProto { ints: vec![-1], ..attribute("axes", ATTR_INTS) };
+        node("ReduceMean", &[x], &[out], vec![axes, int("keepdims", 1)])
+    };
+    for again in ["d", "e"] {
+        let mut nodes = vec![mean("x", "m"), node("Sub", &["x", "m"], &["d"], vec![])];
+        if again == "e" {
+            nodes.push(node("Sub", &["x", "m"], &["e"], vec![]));
+        }
+        nodes.extend([
+            node("Pow", &[again, "two"], &["square"], vec![]),
+            mean("square", "var"),
+            node("Add", &["var", "eps"], &["sum"], vec![]),
+            node("Sqrt", &["sum"], &["root"], vec![]),
+            node("Div", &["d", "root"], &["normal"], vec![]),
+            node("Mul", &["weight", "normal"], &["scaled"], vec![]),
+            node("Add", &["scaled", "bias"], &["y"], vec![]),
+        ]);
+        let mut norm = graph(&[value("x", FLOAT, &[-1, -1])], &[value("y", FLOAT, &[-1, 3])], nodes);
+        norm.initializer = vec![
+            floats("two", &[], &[2.0]),
+            floats("eps", &[], &[0.5]),
+            floats("weight", &[3], &[1.0, 2.0, 3.0]),
+            floats("bias", &[3], &[0.0, 0.5, 1.0]),
+        ];
+        let made = model(norm);
+        assert_eq!(load(&made).unwrap_or_else(|e| panic!("{e}")).graph().body.len(), 1);
+        // Rows of three numbers, and rows of one, over which the weight is spread.
+        let rows = Tensor::from_slice(&[1.0f32, 2.0, 8.0], &[1, 3]).expect("a row");
+        let ones = Tensor::from_slice(&[7.0f32], &[1, 1]).expect("a row");
+        // The mean is 11/3, the variance 86/9.
+        let deviation = (86.0f64 / 9.0 + 0.5).sqrt();
+        let want = [1.0, 2.0, 8.0].map(|x| (x - 11.0 / 3.0) / deviation);
+        let want = [want[0], 2.0 * want[1] + 0.5, 3.0 * want[2] + 1.0];
+        for (x, want) in [(rows, want), (ones, [0.0, 0.5, 1.0])] {
+            for (got, want) in run(&made, &[x])[0].iter().zip(want) {
+                assert!((got - want).abs() < 1e-6, "{got} is not {want}");
+            }
+        }
+    }
+}

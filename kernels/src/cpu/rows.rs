@@ -1,0 +1,315 @@
+//! Rows of `f32` that are looked at as a whole: softmax, normalisation, the weights of attention.
+//!
+//! Sums run in several vectors side by side, and those of a block go on in `f64`: a long row loses no digits.
+
+use super::functions::{Function, MAX_LANES, SIDE, Scale, each_at, exp_below_0, function_types};
+use super::lanes::Lanes;
+use super::simd::Vectors;
+
+/// Numbers that are added up in `f32`: at most 64 in each of as many sums.
+const BLOCK: usize = 4096;
+
+function_types! {
+    Number {}: x => x;
+    Square { mean }: x => { let d = x.sub(mean); d.mul(d) };
+    Normal { mean, scale }: x => x.sub(mean).mul(scale);
+    /// e^(x - top), of numbers that are at most `top`.
+    Weight { top }: x => exp_below_0(x.sub(top));
+    LogWeight { top, log_sum }: x => x.sub(top).sub(log_sum);
+}
+
+/// One number of all, by pairs, whose results do not wait for each other.
+#[inline(always)]
+fn in_pairs(mut x: [f32; MAX_LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for k in 0..half {
+            x[k] = f(x[k], x[k + half]);
+        }
+    }
+    x[0]
+}
+
+/// The greatest of `x`, past NaN; -∞ when there is nothing.
+///
+/// # Safety
+/// The features of `L` were detected.
+#[inline(always)]
+unsafe fn greatest<L: Lanes>(x: &[f32]) -> f32 {
+    let (at, n) = (x.as_ptr(), x.len());
+    let mut i = 0;
+    // SAFETY: places stay below `n`; `all` has room for the vectors.
+    unsafe {
+        let mut tops = [L::splat(f32::NEG_INFINITY); SIDE];
+        while i + SIDE * L::N <= n {
+            for k in 0..SIDE {
+                tops[k] = L::load(at.add(i + k * L::N)).at_least(tops[k]);
+            }
+            i += SIDE * L::N;
+        }
+        while i + L::N <= n {
+            tops[0] = L::load(at.add(i)).at_least(tops[0]);
+            i += L::N;
+        }
+        let mut all = [f32::NEG_INFINITY; MAX_LANES];
+        tops[0].at_least(tops[1]).at_least(tops[2].at_least(tops[3])).store(all.as_mut_ptr());
+        x[i..].iter().fold(in_pairs(all, f32::max), |top, x| top.max(*x))
+    }
+}
+
+/// The sum of `f` of `n` numbers; each is written, too, where there is a place for it.
+///
+/// # Safety
+/// The features of `L` were detected; `n` numbers may be read at `from`, and written at `to`, which is the same place or
+/// one that does not overlap.
+#[inline(always)]
+unsafe fn sum<L: Lanes>(from: *const f32, to: Option<*mut f32>, n: usize, f: impl Function) -> f64 {
+    let mut total = 0.0;
+    for first in (0..n).step_by(BLOCK) {
+        let end = n.min(first + BLOCK);
+        let mut i = first;
+        // SAFETY: places stay below `n`; `last` is as long as the longest vector.
+        unsafe {
+            let mut sums = [L::splat(0.0); SIDE];
+            while i + SIDE * L::N <= end {
+                let mut y = sums;
+                for k in 0..SIDE {
+                    y[k] = f.of(L::load(from.add(i + k * L::N)));
+                }
+                for k in 0..SIDE {
+                    sums[k] = sums[k].add(y[k]);
+                    if let Some(to) = to {
+                        y[k].store(to.add(i + k * L::N));
+                    }
+                }
+                i += SIDE * L::N;
+            }
+            while i + L::N <= end {
+                let y = f.of(L::load(from.add(i)));
+                sums[0] = sums[0].add(y);
+                if let Some(to) = to {
+                    y.store(to.add(i));
+                }
+                i += L::N;
+            }
+            let mut last = [0.0f32; MAX_LANES];
+            if i < end {
+                let rest = end - i;
+                std::ptr::copy_nonoverlapping(from.add(i), last.as_mut_ptr(), rest);
+                f.of(L::load(last.as_ptr())).store(last.as_mut_ptr());
+                if let Some(to) = to {
+                    std::ptr::copy_nonoverlapping(last.as_ptr(), to.add(i), rest);
+                }
+                last[rest..].fill(0.0);
+                sums[0] = sums[0].add(L::load(last.as_ptr()));
+            }
+            last.fill(0.0);
+            sums[0].add(sums[1]).add(sums[2].add(sums[3])).store(last.as_mut_ptr());
+            total += f64::from(in_pairs(last, |a, b| a + b));
+        }
+    }
+    total
+}
+
+/// `exp(x)` scaled to sum 1. Only -∞, or anything that is NaN, gives NaN.
+pub struct Softmax<'a> {
+    pub x: &'a [f32],
+    pub out: &'a mut [f32],
+}
+
+impl Vectors for Softmax<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let n = self.x.len();
+        assert!(self.out.len() == n, "a row is as long as its result");
+        let out = self.out.as_mut_ptr();
+        // SAFETY: the features were detected by the caller; there are `n` numbers on both sides.
+        unsafe {
+            let sum = sum::<L>(self.x.as_ptr(), Some(out), n, Weight { top: greatest::<L>(self.x) });
+            each_at::<L>(out, out, n, Scale { by: (1.0 / sum) as f32 });
+        }
+    }
+}
+
+/// The logarithm of softmax, without its rounding to 0.
+pub struct LogSoftmax<'a> {
+    pub x: &'a [f32],
+    pub out: &'a mut [f32],
+}
+
+impl Vectors for LogSoftmax<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let n = self.x.len();
+        assert!(self.out.len() == n, "a row is as long as its result");
+        // SAFETY: the features were detected by the caller; there are `n` numbers on both sides.
+        unsafe {
+            let top = greatest::<L>(self.x);
+            let log_sum = sum::<L>(self.x.as_ptr(), None, n, Weight { top }).ln() as f32;
+            each_at::<L>(self.x.as_ptr(), self.out.as_mut_ptr(), n, LogWeight { top, log_sum });
+        }
+    }
+}
+
+/// `(x - mean) / sqrt(var + eps) · weight + bias`, without the mean unless `centre`.
+pub struct Normalise<'a> {
+    pub x: &'a [f32],
+    pub out: &'a mut [f32],
+    pub centre: bool,
+    pub eps: f64,
+    pub weight: Option<&'a [f32]>,
+    pub bias: Option<&'a [f32]>,
+}
+
+impl Vectors for Normalise<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let (x, n) = (self.x, self.x.len());
+        assert!(
+            self.out.len() == n && [self.weight, self.bias].iter().flatten().all(|p| p.len() == n),
+            "rows are whole"
+        );
+        // SAFETY: the features were detected by the caller; all rows have `n` numbers, and places stay below that.
+        unsafe {
+            let from = x.as_ptr();
+            let mean = if self.centre { (sum::<L>(from, None, n, Number {}) / n as f64) as f32 } else { 0.0 };
+            let var = sum::<L>(from, None, n, Square { mean }) / n as f64;
+            let normal = Normal { mean, scale: (1.0 / (var + self.eps).sqrt()) as f32 };
+            let out = self.out;
+            match (self.weight, self.bias) {
+                (Some(weight), Some(bias)) => {
+                    let mut i = 0;
+                    while i + L::N <= n {
+                        let (weight, bias) = (L::load(weight.as_ptr().add(i)), L::load(bias.as_ptr().add(i)));
+                        normal.of(L::load(from.add(i))).mul_add(weight, bias).store(out.as_mut_ptr().add(i));
+                        i += L::N;
+                    }
+                    for i in i..n {
+                        out[i] = (x[i] - mean) * normal.scale * weight[i] + bias[i];
+                    }
+                }
+                (weight, bias) => {
+                    each_at::<L>(from, out.as_mut_ptr(), n, normal);
+                    out.iter_mut().zip(weight.unwrap_or_default()).for_each(|(o, w)| *o *= *w);
+                    out.iter_mut().zip(bias.unwrap_or_default()).for_each(|(o, b)| *o += *b);
+                }
+            }
+        }
+    }
+}
+
+/// Makes `exp(score - greatest)` of a row of scores times `scale`, plus what is `added`, and gives their sum: 0 when none
+/// is seen.
+pub struct Weights<'a> {
+    pub scores: &'a mut [f32],
+    pub added: Option<&'a [f32]>,
+    pub scale: f32,
+    /// Scores from here on are not seen.
+    pub seen: usize,
+}
+
+impl Vectors for Weights<'_> {
+    type Out = f32;
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> f32 {
+        let (scores, unseen) = self.scores.split_at_mut(self.seen);
+        unseen.fill(0.0);
+        let (at, n) = (scores.as_mut_ptr(), scores.len());
+        // SAFETY: the features were detected by the caller; there are `n` scores.
+        unsafe {
+            each_at::<L>(at, at, n, Scale { by: self.scale });
+            if let Some(added) = self.added {
+                scores.iter_mut().zip(added).for_each(|(x, a)| *x += *a);
+            }
+            let top = greatest::<L>(scores);
+            if top == f32::NEG_INFINITY && !scores.iter().any(|x| x.is_nan()) {
+                scores.fill(0.0);
+                return 0.0;
+            }
+            sum::<L>(at, Some(at), n, Weight { top }) as f32
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::numbers;
+    use crate::cpu::simd::vectors;
+
+    fn close(got: &[f32], want: impl Iterator<Item = f64>, within: f64) {
+        let n = got.len();
+        for (i, (got, want)) in got.iter().zip(want).enumerate() {
+            let error = (f64::from(*got) - want).abs();
+            assert!(error <= within * want.abs().max(1.0), "{i} of {n}: {got} is not {want}");
+        }
+    }
+
+    #[test]
+    fn rows_of_any_length_match_their_definitions() {
+        for n in [1, 3, 15, 16, 17, 31, 64, 65, 100, 1000, 4096, 4099, 10_000] {
+            let x: Vec<f32> = numbers(n, 1).into_iter().map(|x| 20.0 * x + 3.0).collect();
+            let (weight, bias) = (numbers(n, 2), numbers(n, 3));
+            let wide: Vec<f64> = x.iter().copied().map(f64::from).collect();
+            let mut out = vec![0.0; n];
+
+            let top = wide.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = wide.iter().map(|x| (x - top).exp()).sum();
+            vectors(Softmax { x: &x, out: &mut out });
+            close(&out, wide.iter().map(|x| (x - top).exp() / sum), 1e-6);
+            vectors(LogSoftmax { x: &x, out: &mut out });
+            close(&out, wide.iter().map(|x| x - top - sum.ln()), 1e-6);
+
+            let mut scores = x.clone();
+            let seen = n.div_ceil(2);
+            let added: Vec<f32> = (0..n).map(|i| if i % 3 == 1 { f32::NEG_INFINITY } else { 0.5 }).collect();
+            let row = |i: usize| if i % 3 == 1 || i >= seen { f64::NEG_INFINITY } else { wide[i] * 0.25 + 0.5 };
+            let top = (0..n).map(row).fold(f64::NEG_INFINITY, f64::max);
+            let got = vectors(Weights { scores: &mut scores, added: Some(&added), scale: 0.25, seen });
+            close(&scores, (0..n).map(|i| (row(i) - top).exp()), 1e-6);
+            close(&[got], [(0..n).map(|i| (row(i) - top).exp()).sum()].into_iter(), 1e-5);
+
+            for (centre, weight, bias) in
+                [(true, Some(&weight[..]), Some(&bias[..])), (true, None, None), (false, Some(&weight), None)]
+            {
+                let mean = if centre { wide.iter().sum::<f64>() / n as f64 } else { 0.0 };
+                let var = wide.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n as f64;
+                let want = |i: usize| {
+                    let normal = (wide[i] - mean) / (var + 1e-5).sqrt();
+                    normal * weight.map_or(1.0, |w| f64::from(w[i])) + bias.map_or(0.0, |b| f64::from(b[i]))
+                };
+                vectors(Normalise { x: &x, out: &mut out, centre, eps: 1e-5, weight, bias });
+                close(&out, (0..n).map(want), 2e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn long_rows_far_from_zero_keep_their_digits() {
+        let n = 1 << 20;
+        let x: Vec<f32> = numbers(n, 7).into_iter().map(|x| 1000.0 + x).collect();
+        let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / n as f64;
+        let var = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / n as f64;
+        let mut out = vec![0.0; n];
+        vectors(Normalise { x: &x, out: &mut out, centre: true, eps: 0.0, weight: None, bias: None });
+        close(&out, x.iter().map(|x| (f64::from(*x) - mean) / var.sqrt()), 2e-4);
+    }
+
+    #[test]
+    fn rows_without_a_number_to_see() {
+        let none = [f32::NEG_INFINITY; 20];
+        let mut out = [0.0; 20];
+        vectors(Softmax { x: &none, out: &mut out });
+        assert!(out.iter().all(|x| x.is_nan()));
+        let mut scores = none;
+        assert_eq!(vectors(Weights { scores: &mut scores, added: None, scale: 1.0, seen: 20 }), 0.0);
+        assert_eq!(scores, [0.0; 20]);
+        let mut one = [1.0f32; 40];
+        one[33] = f32::NAN;
+        let mut out = [0.0; 40];
+        vectors(Softmax { x: &one, out: &mut out });
+        assert!(out.iter().all(|x| x.is_nan()));
+    }
+}
