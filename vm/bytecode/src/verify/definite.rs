@@ -2,7 +2,8 @@
 //!
 //! A forward dataflow over basic blocks; the state is the set of reference registers that surely hold a value. Paths meet in
 //! the intersection. A landing pad begins with what holds at every instruction that can fail into it, less what that
-//! instruction takes; blocks are cut at the borders of handlers so that each has one. Scalars need none of this: they are 0 at entry.
+//! instruction takes; blocks are cut at the borders of handlers so that each has one. Scalars need none of this: whatever lies in one
+//! is a number. A compiler's code reads none before it is written; code that does finds what an earlier call has left.
 //!
 //! A `&mut` reference parameter must hold its value wherever the function can be left, by return or by an error that
 //! nobody in it catches: the caller takes it back.
