@@ -73,7 +73,7 @@ impl Default for Options {
             heap_limit: 8 << 30,
             memory: None,
             stack_limit: 64 << 20,
-            // A parked one takes some 300 bytes: with all of them a program has passed what most machines have, and more would
+            // A parked one takes some 460 bytes: with all of them a program has passed what most machines have, and more would
             // only be killed from outside.
             max_tasks: 10_000_000,
             blocking_threads: stark_scheduler::scheduler::DEFAULT_BLOCKING_LIMIT,
