@@ -90,11 +90,15 @@ pub fn erf<L: Lanes>(x: L) -> L {
     y.at_most(x.all(1.0)).at_least(x.all(-1.0))
 }
 
+/// Here GELU is 0, and from here on down: -∞ times 0 would be no number.
+const GONE: f32 = -40.0;
+
 #[inline(always)]
 pub fn gelu<L: Lanes>(x: L) -> L {
     if L::LOOKS_UP {
         return rectified(x, &pieces::GELU);
     }
+    let x = x.at_least(x.all(GONE));
     let half = x.mul(x.all(0.5));
     erf(x.mul(x.all(std::f32::consts::FRAC_1_SQRT_2))).mul_add(half, half)
 }
@@ -104,6 +108,7 @@ pub fn gelu_tanh<L: Lanes>(x: L) -> L {
     if L::LOOKS_UP {
         return rectified(x, &pieces::GELU_TANH);
     }
+    let x = x.at_least(x.all(GONE));
     let u = x.mul(x).mul_add(x.mul(x.all(0.044_715)), x).mul(x.all(0.797_884_6));
     let half = x.mul(x.all(0.5));
     tanh(u).mul_add(half, half)
@@ -317,6 +322,8 @@ mod tests {
             ("silu", 0.0, 0.0),
             ("gelu", inf, inf),
             ("gelu", 0.0, 0.0),
+            ("gelu", -inf, 0.0),
+            ("gelu_tanh", -inf, 0.0),
         ];
         for (name, f, one) in all() {
             for (_, x, want) in cases.iter().filter(|case| case.0 == name) {

@@ -145,14 +145,22 @@ vector_ops! {
     sigmoid Sigmoid: x, 1.0 / (1.0 + (-x).exp());
     erf Erf: x, libm::erf(x);
     /// `x · Φ(x)` with the exact error function.
-    gelu Gelu: x, 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2));
+    gelu Gelu: x, { let x = above_gone(x); 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2)) };
     /// `gelu` by its tanh formula.
-    gelu_tanh GeluTanh: x, 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh());
+    gelu_tanh GeluTanh: x, {
+        let x = above_gone(x);
+        0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
+    };
     /// `x · sigmoid(x)`.
     silu Silu: x, x / (1.0 + (-x).exp());
 }
 
 const FRAC_1_SQRT_2: f64 = std::f64::consts::FRAC_1_SQRT_2;
+
+/// From here on down GELU is 0, where -∞ times 0 would be no number. NaN stays.
+fn above_gone(x: f64) -> f64 {
+    if x < -40.0 { -40.0 } else { x }
+}
 
 float_ops! {
     exp2: x, x.exp2(), x.exp2();
