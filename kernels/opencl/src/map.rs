@@ -86,11 +86,11 @@ const TABLE: &[(&str, For, &str)] = &[
     ("tanh", For::Floats, "TANH(a)"),
     ("sigmoid", For::Floats, "1 / (1 + EXP(-a))"),
     ("erf", For::Floats, "ERF(a)"),
-    ("gelu", For::Floats, "(T)0.5 * max(a, (T)-40) * (1 + ERF(max(a, (T)-40) * (T)0.70710678118654752))"),
+    ("gelu", For::Floats, "(T)0.5 * (a < (T)-40 ? (T)-40 : a) * (1 + ERF((a < (T)-40 ? (T)-40 : a) * (T)0.70710678118654752))"),
     (
         "gelu_tanh",
         For::Floats,
-        "(T)0.5 * max(a, (T)-40) * (1 + TANH((T)0.79788456080286536 * (max(a, (T)-40) + (T)0.044715 * max(a, (T)-40) * max(a, (T)-40) * max(a, (T)-40))))",
+        "(T)0.5 * (a < (T)-40 ? (T)-40 : a) * (1 + TANH((T)0.79788456080286536 * ((a < (T)-40 ? (T)-40 : a) + (T)0.044715 * (a < (T)-40 ? (T)-40 : a) * (a < (T)-40 ? (T)-40 : a) * (a < (T)-40 ? (T)-40 : a))))",
     ),
     ("silu", For::Floats, "a / (1 + EXP(-a))"),
     ("mish", For::Floats, "a * tanh(a > 20 ? a : log1p(exp(a)))"),
