@@ -17,6 +17,9 @@ use std::sync::Arc;
 
 /// Files of this size or more are mapped instead of read.
 pub const MAP_FROM: u64 = 64 << 20;
+/// Files of this size or more are read into pages of their own, which the system has back as soon as nobody needs them: an
+/// allocator would keep them.
+const PAGES_FROM: u64 = 1 << 20;
 
 /// A file or a part of one, shared by every tensor that points into it.
 #[derive(Clone)]
@@ -27,6 +30,7 @@ pub struct FileBytes {
 
 enum Source {
     Read(Vec<u8>),
+    Pages(memmap2::Mmap),
     Mapped(memmap2::Mmap),
 }
 
@@ -40,6 +44,13 @@ impl FileBytes {
         }
         if meta.is_file() && meta.len() >= MAP_FROM {
             return FileBytes::map(&file);
+        }
+        if meta.is_file() && meta.len() >= PAGES_FROM {
+            // One that is cut meanwhile is an error.
+            let mut pages = memmap2::MmapMut::map_anon(meta.len() as usize)?;
+            file.read_exact(&mut pages)?;
+            let range = 0..pages.len();
+            return Ok(FileBytes { source: Arc::new(Source::Pages(pages.make_read_only()?)), range });
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
@@ -81,7 +92,7 @@ impl Deref for FileBytes {
     fn deref(&self) -> &[u8] {
         let all: &[u8] = match &*self.source {
             Source::Read(bytes) => bytes,
-            Source::Mapped(map) => map,
+            Source::Pages(map) | Source::Mapped(map) => map,
         };
         &all[self.range.clone()]
     }

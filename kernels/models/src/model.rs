@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use stark_kernels::accelerator::Accelerator;
 use stark_kernels::cpu::arena::MemoryPlan;
+use stark_kernels::cpu::buffer;
 use stark_kernels::{DType, Tensor, TensorError};
 
 use crate::error::ModelError;
@@ -153,6 +154,17 @@ impl Model {
     }
 
     fn optimised(
+        bytes: FileBytes,
+        file: Arc<str>,
+        beside: Beside<'_>,
+        passes: &[Pass],
+        accelerator: Option<Arc<dyn Accelerator>>,
+    ) -> Result<Model, ModelError> {
+        // Weights as the file has them go when they are packed, once.
+        buffer::without_keeping(|| Model::made(bytes, file, beside, passes, accelerator))
+    }
+
+    fn made(
         bytes: FileBytes,
         file: Arc<str>,
         beside: Beside<'_>,

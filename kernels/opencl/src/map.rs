@@ -86,7 +86,11 @@ const TABLE: &[(&str, For, &str)] = &[
     ("tanh", For::Floats, "TANH(a)"),
     ("sigmoid", For::Floats, "1 / (1 + EXP(-a))"),
     ("erf", For::Floats, "ERF(a)"),
-    ("gelu", For::Floats, "(T)0.5 * (a < (T)-40 ? (T)-40 : a) * (1 + ERF((a < (T)-40 ? (T)-40 : a) * (T)0.70710678118654752))"),
+    (
+        "gelu",
+        For::Floats,
+        "(T)0.5 * (a < (T)-40 ? (T)-40 : a) * (1 + ERF((a < (T)-40 ? (T)-40 : a) * (T)0.70710678118654752))",
+    ),
     (
         "gelu_tanh",
         For::Floats,

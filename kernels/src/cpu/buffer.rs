@@ -6,7 +6,7 @@
 //! Every [`Pod`] is valid for every bit pattern, so a view as another element type is odd but never unsound.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -303,6 +303,19 @@ struct Kept {
 
 thread_local! {
     static KEPT: RefCell<Kept> = RefCell::default();
+    static KEEPS: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Does `work`, whose dropped buffers go back to the system: what is done once would only keep memory from others.
+pub fn without_keeping<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            KEEPS.set(self.0);
+        }
+    }
+    let _restore = Restore(KEEPS.replace(false));
+    work()
 }
 
 impl Kept {
@@ -378,7 +391,8 @@ impl Drop for Buffer {
         if owns && self.capacity > 0 {
             LIVE_BYTES.fetch_sub(self.capacity, Ordering::Relaxed);
             let keep = |kept: &RefCell<Kept>| kept.borrow_mut().put(self.ptr, self.capacity);
-            if RECYCLED_SIZES.contains(&self.capacity) && KEPT.try_with(keep).unwrap_or(false) {
+            let is_kept = RECYCLED_SIZES.contains(&self.capacity) && KEEPS.try_with(Cell::get).unwrap_or(false);
+            if is_kept && KEPT.try_with(keep).unwrap_or(false) {
                 return;
             }
             free(self.ptr, self.capacity);

@@ -90,8 +90,8 @@ pub fn erf<L: Lanes>(x: L) -> L {
     y.at_most(x.all(1.0)).at_least(x.all(-1.0))
 }
 
-/// Here GELU is 0, and from here on down: -∞ times 0 would be no number.
-const GONE: f32 = -40.0;
+/// Here GELU is 0 within what its error function gives, and from here on down: -∞ times 0 would be no number.
+const GONE: f32 = -6.0;
 
 #[inline(always)]
 pub fn gelu<L: Lanes>(x: L) -> L {

@@ -62,8 +62,8 @@
         y = select(y, (V)1.0f, y > (V)1.0f); \
         return select(y, (V)-1.0f, y < (V)-1.0f); \
     } \
-    V P##gelu(V x) { x = select(x, (V)-40.0f, x < (V)-40.0f); return 0.5f * x * (1.0f + P##erf(x * 0.70710678f)); } \
-    V P##gelu_tanh(V x) { x = select(x, (V)-40.0f, x < (V)-40.0f); return 0.5f * x * (1.0f + P##tanh(0.7978846f * (x + 0.044715f * x * x * x))); } \
+    V P##gelu(V x) { x = select(x, (V)-6.0f, x < (V)-6.0f); return 0.5f * x * (1.0f + P##erf(x * 0.70710678f)); } \
+    V P##gelu_tanh(V x) { x = select(x, (V)-6.0f, x < (V)-6.0f); return 0.5f * x * (1.0f + P##tanh(0.7978846f * (x + 0.044715f * x * x * x))); } \
     V P##clip(V x, float low, float high) { \
         x = select(x, (V)low, x < (V)low); \
         return select(x, (V)high, x > (V)high); \
