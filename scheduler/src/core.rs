@@ -272,8 +272,7 @@ impl<T: Task> Handle<T> {
     /// Counts an operation outside whose end will wake a task: while the guard lives, waiting tasks are no deadlock.
     /// Wake first, then drop it.
     pub fn external(&self) -> External<T> {
-        self.home.core.n_external.fetch_add(1, SeqCst);
-        External { core: Arc::clone(&self.home.core) }
+        External::begin(&self.home.core)
     }
 
     /// The tasks that are alive, in order of their ids.
@@ -328,6 +327,13 @@ impl<T: Task> std::fmt::Debug for Handle<T> {
 /// An operation under way outside the scheduler. See [`Handle::external`].
 pub struct External<T: Task> {
     core: Arc<Core<T>>,
+}
+
+impl<T: Task> External<T> {
+    pub(crate) fn begin(core: &Arc<Core<T>>) -> Self {
+        core.n_external.fetch_add(1, SeqCst);
+        External { core: Arc::clone(core) }
+    }
 }
 
 impl<T: Task> Drop for External<T> {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use triomphe::Arc as Counted;
 
 use crate::context::Context;
-use crate::core::{Core, Handle, Home};
+use crate::core::{Core, External, Handle, Home};
 use crate::state::{AfterTurn, OnWake, State};
 use crate::wait_reason::{WaitCell, WaitReason};
 use crate::worker;
@@ -168,6 +168,10 @@ impl<T: Task> TaskRef<T> {
             }
         }
 
+        // Who wakes the task meanwhile leaves it to this thread to queue it: until then the workers may all sleep, and it is no
+        // deadlock. Before the claim, which ends first. The twin gives all turns itself.
+        let core = &self.0.home.core;
+        let _outside = core.seeded.is_none().then(|| External::begin(core));
         if !self.0.state.claim_idle() {
             return None;
         }
