@@ -160,25 +160,18 @@ impl Model {
         passes: &[Pass],
         accelerator: Option<Arc<dyn Accelerator>>,
     ) -> Result<Model, ModelError> {
-        // Weights as the file has them go when they are packed, once.
-        buffer::without_keeping(|| Model::made(bytes, file, beside, passes, accelerator))
-    }
-
-    fn made(
-        bytes: FileBytes,
-        file: Arc<str>,
-        beside: Beside<'_>,
-        passes: &[Pass],
-        accelerator: Option<Arc<dyn Accelerator>>,
-    ) -> Result<Model, ModelError> {
-        let mut imported = format::import(&file, bytes, beside)?;
         // The layout of packed filters is the processor's.
         let is_its = |pass: &Pass| accelerator.is_none() || *pass != Pass::Filter;
-        optimise(&mut imported.graph, &passes.iter().copied().filter(is_its).collect::<Vec<_>>());
-        if let Some(accelerator) = &accelerator {
-            let placed = place_constants(&mut imported.graph, accelerator);
-            placed.map_err(|e| ModelError::Device { file: file.clone(), reason: e.to_string() })?;
-        }
+        // Weights as the file has them go when they are packed, once.
+        let imported = buffer::without_keeping(|| {
+            let mut imported = format::import(&file, bytes, beside)?;
+            optimise(&mut imported.graph, &passes.iter().copied().filter(is_its).collect::<Vec<_>>());
+            if let Some(accelerator) = &accelerator {
+                let placed = place_constants(&mut imported.graph, accelerator);
+                placed.map_err(|e| ModelError::Device { file: file.clone(), reason: e.to_string() })?;
+            }
+            Ok(imported)
+        })?;
         Ok(Model(Arc::new(Loaded { imported, file, accelerator, plans: Plans::default() })))
     }
 
@@ -227,30 +220,34 @@ impl Model {
     /// Inputs named `attention_mask`, `token_type_ids` and `position_ids` that are not given are ones, zeros
     /// and positions in the shape of the first input. Outputs come flat, in the order of [`Model::outputs`].
     pub fn predict(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, ModelError> {
-        self.flatten(self.run(self.given(inputs)?, exec::DEFAULT_STEP_BUDGET)?)
+        self.flatten(self.run(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET)?)
     }
 
     /// As [`Model::predict`], without waiting: what a device computes may not be done yet, and is still there. [`Tensor::to_host`]
     /// brings it.
     pub fn predict_queued(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, ModelError> {
-        self.flatten(self.queue(self.given(inputs)?, exec::DEFAULT_STEP_BUDGET, None)?)
+        self.flatten(self.queue(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET, None)?)
     }
 
-    /// What brings a result of [`Model::predict_queued`].
+    /// What brings a result of [`Model::predict_queued`]. Of a model of the processor it stays where its operands were.
     ///
     /// # Errors
     /// When the device has failed at it.
     pub fn fetch(&self, output: Tensor) -> Result<Tensor, ModelError> {
+        if self.0.accelerator.is_none() {
+            return Ok(output);
+        }
         let failed = |e: TensorError| ModelError::Device { file: self.0.file.clone(), reason: e.to_string() };
         output.to_host().map_err(failed)
     }
 
-    fn given(&self, inputs: &[Tensor]) -> Result<Vec<Option<Value>>, ModelError> {
+    /// A place for each input, `None` for those that are left out.
+    fn given(&self, inputs: Vec<Value>) -> Result<Vec<Option<Value>>, ModelError> {
         if inputs.len() > self.0.imported.inputs.len() {
             let reason = format!("the model takes {} inputs, {} are given", self.0.imported.inputs.len(), inputs.len());
             return Err(ModelError::Input { file: self.0.file.clone(), input: "*".into(), reason });
         }
-        let mut given: Vec<Option<Value>> = inputs.iter().cloned().map(|t| Some(Value::Tensor(t))).collect();
+        let mut given: Vec<Option<Value>> = inputs.into_iter().map(Some).collect();
         given.resize_with(self.0.imported.inputs.len(), || None);
         Ok(given)
     }
@@ -280,13 +277,7 @@ impl Model {
 
     /// As [`Model::predict_values`], with at most `step_budget` instructions inside loops.
     pub fn predict_within(&self, inputs: Vec<Value>, step_budget: u64) -> Result<Value, ModelError> {
-        if inputs.len() > self.0.imported.inputs.len() {
-            let reason = format!("the model takes {} inputs, {} are given", self.0.imported.inputs.len(), inputs.len());
-            return Err(ModelError::Input { file: self.0.file.clone(), input: "*".into(), reason });
-        }
-        let mut given: Vec<Option<Value>> = inputs.into_iter().map(Some).collect();
-        given.resize_with(self.0.imported.inputs.len(), || None);
-        self.run(given, step_budget)
+        self.run(self.given(inputs)?, step_budget)
     }
 
     /// As [`Model::predict`], while `observer` sees each instruction that ran: what memory and time go to.
@@ -295,16 +286,12 @@ impl Model {
         inputs: &[Tensor],
         observer: &'o mut Observer<'o>,
     ) -> Result<Vec<Tensor>, ModelError> {
-        let mut given: Vec<Option<Value>> = inputs.iter().cloned().map(|t| Some(Value::Tensor(t))).collect();
-        given.resize_with(self.0.imported.inputs.len().max(given.len()), || None);
-        self.flatten(self.run_observed(given, exec::DEFAULT_STEP_BUDGET, Some(observer))?)
+        self.flatten(self.run_observed(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET, Some(observer))?)
     }
 
     /// Where the buffers of a run on `inputs` lie in one block of memory, once the model ran on such shapes.
     pub fn memory_plan(&self, inputs: &[Tensor]) -> Option<Arc<MemoryPlan>> {
-        let given = inputs.iter().cloned().map(|t| Some(Value::Tensor(t)));
-        let given = given.chain(std::iter::repeat_with(|| None)).take(self.0.imported.inputs.len());
-        self.0.plans.of(&self.complete(given.collect()).ok()?)
+        self.0.plans.of(&self.complete(self.given(tensors(inputs)).ok()?).ok()?)
     }
 
     fn run(&self, given: Vec<Option<Value>>, step_budget: u64) -> Result<Value, ModelError> {
@@ -419,6 +406,10 @@ impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Model({}, {} parameters)", self.0.file, self.n_parameters())
     }
+}
+
+fn tensors(inputs: &[Tensor]) -> Vec<Value> {
+    inputs.iter().cloned().map(Value::Tensor).collect()
 }
 
 /// Dimensions as a signature shows them, `_` for what may vary.

@@ -193,8 +193,10 @@ impl Driver {
         Ok(mark)
     }
 
+    /// Also when what was queued before has failed: whoever reads then is told.
     pub fn is_reached(mark: &Event) -> bool {
-        core::event_is_complete(mark).unwrap_or(false)
+        use CommandExecutionStatus::{Queued, Running, Submitted};
+        !matches!(core::event_status(mark), Ok(Queued | Submitted | Running))
     }
 
     /// Has `then` called by a thread of the driver when `mark` is reached, or cannot be any more. `then` must not panic, and

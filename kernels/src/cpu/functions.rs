@@ -167,27 +167,29 @@ function_types! {
 /// `out = f(x)`, number by number.
 pub fn each(f: impl Function, x: &[f32], out: &mut [f32]) {
     assert!(x.len() == out.len(), "there is a place for each number");
-    vectors(Each { f, from: x.as_ptr(), out });
+    vectors(Each { f, from: x.as_ptr(), to: out.as_mut_ptr(), n: out.len() });
 }
 
 /// `x = f(x)`, number by number.
 pub fn each_in_place(f: impl Function, x: &mut [f32]) {
-    vectors(Each { f, from: x.as_ptr(), out: x });
+    let to = x.as_mut_ptr();
+    vectors(Each { f, from: to, to, n: x.len() });
 }
 
-/// Whoever makes one gives as many numbers at `from` as `out` has, there or elsewhere.
-struct Each<'a, F> {
+/// Whoever makes one gives `n` numbers at `from`, and room for as many at `to`, there or elsewhere.
+struct Each<F> {
     f: F,
     from: *const f32,
-    out: &'a mut [f32],
+    to: *mut f32,
+    n: usize,
 }
 
-impl<F: Function> Vectors for Each<'_, F> {
+impl<F: Function> Vectors for Each<F> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         // SAFETY: the features were detected by the caller; there are as many numbers on both sides.
-        unsafe { each_at::<L>(self.from, self.out.as_mut_ptr(), self.out.len(), self.f) }
+        unsafe { each_at::<L>(self.from, self.to, self.n, self.f) }
     }
 }
 

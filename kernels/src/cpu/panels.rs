@@ -10,6 +10,7 @@ use super::buffer::Buffer;
 use super::gemm::Mat;
 use super::lanes::prefetch;
 use super::simd::{Kernel, dispatch, level};
+use super::split::{CHUNK, fill_chunks};
 use super::tile::{self, Depth, LINE, Tile, tallest};
 use crate::error::Result;
 use crate::parallel;
@@ -167,6 +168,22 @@ pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Re
     assert!(a.col_stride() == 1 || a.cols() <= 1, "rows of the left factor are contiguous");
     assert!(finish.per_column.is_none_or(|x| x.len() == n) && finish.per_row.is_none_or(|x| x.len() == m));
     assert!(finish.added.is_none_or(|x| x.len() == m * n), "what is added is as large as the result");
+    // Once for all pieces: those that lie side by side have the same rows.
+    let mut copied;
+    let a = match aliases(a) {
+        false => a,
+        true => {
+            let step = a.cols() + PAD;
+            copied = Buffer::for_overwrite::<f32>(m * step)?;
+            fill_chunks(copied.as_mut_slice::<f32>(), step * (CHUNK / step).max(1), |start, rows| {
+                for (i, row) in rows.chunks_mut(step).enumerate() {
+                    let from = a.place(start / step + i, 0);
+                    row[..a.cols()].copy_from_slice(&a.data()[from..from + a.cols()]);
+                }
+            });
+            Mat::new(copied.as_slice(), m, a.cols(), step, 1)
+        }
+    };
     let panels = n.div_ceil(WIDTH);
     let pieces = (m.saturating_mul(n).saturating_mul(b.rows.max(1)) / PIECE).clamp(1, MAX_PIECES);
     // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
@@ -226,13 +243,8 @@ impl Kernel for Piece<'_> {
         let mut fresh = [[0.0; WIDTH]; MAX_ROWS];
         let step = self.a.row_stride();
         let left = &self.a.data()[self.a.place(self.rows.start, 0).min(self.a.data().len())..];
-        let is_copied = aliases(self.a);
-        let copy_step = parts.iter().map(Depth::len).max().unwrap_or(0) + PAD;
-        let mut copy = Buffer::for_overwrite::<f32>(if is_copied { m * copy_step } else { 0 })?;
-        let copy = copy.as_mut_slice::<f32>();
         for part in &parts {
             let rows = part.rows(left, step, &[0]);
-            let rows = if is_copied { rows.copied(copy, copy_step, m) } else { rows };
             for j in self.panels.clone() {
                 let b = part.panel(self.b.panel(j), depth);
                 let n = WIDTH.min(self.b.cols - j * WIDTH);

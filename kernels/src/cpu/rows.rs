@@ -10,9 +10,10 @@ use super::simd::Vectors;
 const BLOCK: usize = 4096;
 
 function_types! {
-    Number {}: x => x;
-    Square { mean }: x => { let d = x.sub(mean); d.mul(d) };
-    Normal { mean, scale }: x => x.sub(mean).mul(scale);
+    Above { from }: x => x.sub(from);
+    /// `mean` counts from `from` on.
+    Square { from, mean }: x => { let d = x.sub(from).sub(mean); d.mul(d) };
+    Normal { from, mean, scale }: x => x.sub(from).sub(mean).mul(scale);
     /// e^(x - top), of numbers that are at most `top`.
     Weight { top }: x => exp_below_0(x.sub(top));
     LogWeight { top, log_sum }: x => x.sub(top).sub(log_sum);
@@ -173,25 +174,27 @@ impl Vectors for Normalise<'_> {
         );
         // SAFETY: the features were detected by the caller; all rows have `n` numbers, and places stay below that.
         unsafe {
-            let from = x.as_ptr();
-            let mean = if self.centre { (sum::<L>(from, None, n, Number {}) / n as f64) as f32 } else { 0.0 };
-            let var = sum::<L>(from, None, n, Square { mean }) / n as f64;
-            let normal = Normal { mean, scale: (1.0 / (var + self.eps).sqrt()) as f32 };
+            let at = x.as_ptr();
+            // From one of the numbers on, so that what all of them have in common takes no digits from how they differ.
+            let from = if self.centre { x.first().copied().unwrap_or(0.0) } else { 0.0 };
+            let mean = if self.centre { (sum::<L>(at, None, n, Above { from }) / n as f64) as f32 } else { 0.0 };
+            let var = sum::<L>(at, None, n, Square { from, mean }) / n as f64;
+            let normal = Normal { from, mean, scale: (1.0 / (var + self.eps).sqrt()) as f32 };
             let out = self.out;
             match (self.weight, self.bias) {
                 (Some(weight), Some(bias)) => {
                     let mut i = 0;
                     while i + L::N <= n {
                         let (weight, bias) = (L::load(weight.as_ptr().add(i)), L::load(bias.as_ptr().add(i)));
-                        normal.of(L::load(from.add(i))).mul_add(weight, bias).store(out.as_mut_ptr().add(i));
+                        normal.of(L::load(at.add(i))).mul_add(weight, bias).store(out.as_mut_ptr().add(i));
                         i += L::N;
                     }
                     for i in i..n {
-                        out[i] = (x[i] - mean) * normal.scale * weight[i] + bias[i];
+                        out[i] = (x[i] - from - mean) * normal.scale * weight[i] + bias[i];
                     }
                 }
                 (weight, bias) => {
-                    each_at::<L>(from, out.as_mut_ptr(), n, normal);
+                    each_at::<L>(at, out.as_mut_ptr(), n, normal);
                     out.iter_mut().zip(weight.unwrap_or_default()).for_each(|(o, w)| *o *= *w);
                     out.iter_mut().zip(bias.unwrap_or_default()).for_each(|(o, b)| *o += *b);
                 }
@@ -228,6 +231,7 @@ impl Vectors for Weights<'_> {
                 scores.fill(0.0);
                 return 0.0;
             }
+            let at = scores.as_mut_ptr();
             sum::<L>(at, Some(at), n, Weight { top }) as f32
         }
     }
@@ -245,6 +249,21 @@ mod tests {
             let error = (f64::from(*got) - want).abs();
             assert!(error <= within * want.abs().max(1.0), "{i} of {n}: {got} is not {want}");
         }
+    }
+
+    #[test]
+    fn rows_that_hardly_differ_keep_their_digits() {
+        for c in [0.1f32, 3.3, 1000.1, 12345.67] {
+            let (x, mut out) = (vec![c; 768], vec![1.0; 768]);
+            vectors(Normalise { x: &x, out: &mut out, centre: true, eps: 1e-12, weight: None, bias: None });
+            assert!(out.iter().all(|x| *x == 0.0), "a row of {c} is not 0");
+        }
+        let x: Vec<f32> = numbers(768, 3).into_iter().map(|x| 0.01 * x + 1000.0).collect();
+        let mut out = vec![0.0; 768];
+        vectors(Normalise { x: &x, out: &mut out, centre: true, eps: 1e-12, weight: None, bias: None });
+        let mean = x.iter().copied().map(f64::from).sum::<f64>() / 768.0;
+        let var = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / 768.0;
+        close(&out, x.iter().map(|x| (f64::from(*x) - mean) / (var + 1e-12).sqrt()), 1e-4);
     }
 
     #[test]

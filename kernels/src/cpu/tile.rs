@@ -41,18 +41,6 @@ impl<'a> Rows<'a> {
     pub fn from(self, first: usize) -> Rows<'a> {
         Rows { data: &self.data[(first * self.step).min(self.data.len())..], ..self }
     }
-
-    /// The numbers of the only run of `n` rows, `step` apart in `to`.
-    #[inline(always)]
-    pub fn copied<'b>(self, to: &'b mut [f32], step: usize, n: usize) -> Rows<'b>
-    where
-        'a: 'b,
-    {
-        for (i, row) in to.chunks_mut(step).take(n).enumerate() {
-            row[..self.depth].copy_from_slice(&self.data[i * self.step..][..self.depth]);
-        }
-        Rows { data: to, step, runs: self.runs, depth: self.depth }
-    }
 }
 
 /// A part of the depth: some runs, or a part of one, that all tiles of a piece are multiplied with before the next
@@ -95,11 +83,6 @@ impl Depth {
             last.is_last = true;
         }
         parts
-    }
-
-    /// Numbers of a run.
-    pub fn len(&self) -> usize {
-        self.n
     }
 
     /// The rows of a panel for `runs` of `depth` numbers.

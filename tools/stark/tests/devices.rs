@@ -102,3 +102,19 @@ catch e:
     assert!(out.starts_with("[true, true, true]\ntrue\n") && errors.is_empty(), "{out}{errors}");
     assert!(out.contains("OpenCL: 4000000 bytes more than the") && out.contains("limit of 2097152 bytes"), "{out}");
 }
+
+#[test]
+fn a_model_of_the_processor_takes_a_tensor_of_a_device() {
+    let Ok(models) = std::env::var("STARK_MODELS") else { return println!("skipped: STARK_MODELS is not set") };
+    let program = format!(
+        "
+let model = load_model(\"{models}/digits_mlp.onnx\")
+let x = rand([2, 64], seed = 1)
+let y = model.predict(x.to_device(\"opencl\"))
+print((y.to_device(\"cpu\") - model.predict(x)).abs().max().item() < 0.001)
+"
+    );
+    let Some(out) = run(&[], None, &program) else { return };
+    let (out, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert_eq!((&*out, &*errors), ("true\n", ""));
+}

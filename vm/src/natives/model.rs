@@ -119,7 +119,8 @@ fn predict(
             Box::new(Predicted { prediction, result })
         }
     };
-    if let Ok(outputs) = &predicted.result
+    if model(cx).accelerator().is_some()
+        && let Ok(outputs) = &predicted.result
         && let Some((reason, device)) = until_done(cx, outputs)
     {
         return cx.suspend_again(reason, device, predicted);

@@ -237,20 +237,18 @@ fn multi_head(
         rows.reshape_to(&[batch, length, heads, width / heads])?.transpose(1, 2)
     };
     let (q, key, v) = (part(query, 0)?, part(key, 1)?, part(value, 2)?);
-    let mixed = k::scaled_dot_product_attention(&q, &key, &v, mask, k::Attention::default())?;
+    let options = k::Attention { unseen_is_nan: true, ..k::Attention::default() };
+    let mixed = k::scaled_dot_product_attention(&q, &key, &v, mask, options)?;
     let (batch, length) = (mixed.size(0)?, mixed.size(2)?);
     let mixed = mixed.transpose(1, 2)?.reshape_to(&[batch, length, width])?;
     k::linear(&mixed, weights.out_weight, Some(weights.out_bias))
 }
 
 /// What to keep, of a mask in argument `at` that says what to leave out. Kind 0 is `[length, length]`, 1 `[batch, length]`, 2
-/// `[batch, heads, length, length]`. One of floats is added, as -∞ and 0.
+/// `[batch, heads, length, length]`. One of numbers leaves out where it is not 0, as PyTorch's operators have it.
 fn kept(a: &Args<'_>, at: usize, kind: usize) -> Result<Option<Tensor>, String> {
     let Some(mask) = a.opt_tensor(at)? else { return Ok(None) };
-    let keep = match mask.dtype() {
-        DType::Bool => k::logical_not(&mask).map_err(say)?,
-        _ => mask.into_owned(),
-    };
+    let keep = k::logical_not(&mask.to(DType::Bool).map_err(say)?).map_err(say)?;
     Ok(Some(match (a.opt_int(kind)?, keep.rank()) {
         (Some(1), 2) => keep.unsqueeze(1).and_then(|m| m.unsqueeze(1)).map_err(say)?,
         _ => keep,
