@@ -147,7 +147,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// Whether nothing runs, nothing can run any more by itself, and tasks are left: what `wait` calls a deadlock. Does not
-    /// wait; a seeded run is never looked at from outside.
+    /// wait; of a run with a seed the twin knows it.
     pub fn is_quiet(&self) -> bool {
         let sleepers = self.home.core.idle.lock();
         self.n_workers > 0 && sleepers.n_asleep() == self.n_workers && self.home.core.is_quiet()

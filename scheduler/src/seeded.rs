@@ -6,8 +6,9 @@
 //! (`schedule`), and it can note the one that it draws.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, ReentrantMutex, ReentrantMutexGuard};
 
 use crate::core::{Core, Handle};
 use crate::rng::Rng;
@@ -31,8 +32,14 @@ pub enum Choices {
     Followed(Vec<Switch>),
 }
 
+/// How long who looks from outside waits for the turn under way.
+const LOOK: Duration = Duration::from_millis(20);
+
 pub(crate) struct Seeded<T: Task> {
     state: Mutex<State<T>>,
+    /// Held over each turn and what is chosen next, and by who looks at a task from outside: what is woken meanwhile is not there to
+    /// be chosen, and time would jump over it. A turn may look, too.
+    looks: ReentrantMutex<()>,
     /// Something came from outside.
     changed: Condvar,
 }
@@ -74,6 +81,8 @@ enum Step<T: Task> {
     Run(TaskRef<T>, u32),
     /// Time jumped: these timers ran out.
     Fire(Vec<TaskRef<T>>),
+    /// Nothing until something comes from outside, after so many changes.
+    Wait(u64),
     End(RunOutcome),
 }
 
@@ -91,7 +100,7 @@ impl<T: Task> Seeded<T> {
             spent: HashMap::new(),
             taken: Vec::new(),
         };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(state), looks: ReentrantMutex::new(()), changed: Condvar::new() }
     }
 
     pub(crate) fn push(&self, task: TaskRef<T>) {
@@ -133,6 +142,7 @@ impl<T: Task> Seeded<T> {
         let core = &handle.home.core;
         let metrics = &core.metrics[0];
         loop {
+            let looks = self.looks.lock();
             match self.step(core) {
                 Step::Run(task, budget) => {
                     metrics.runs.add(1);
@@ -156,9 +166,25 @@ impl<T: Task> Seeded<T> {
                     metrics.timers_fired.add(due.len() as u64);
                     due.iter().for_each(TaskRef::wake);
                 }
+                Step::Wait(n_changes) => {
+                    drop(looks);
+                    self.wait(n_changes);
+                }
                 Step::End(outcome) => return outcome,
             }
         }
+    }
+
+    fn wait(&self, n_changes: u64) {
+        let mut state = self.state.lock();
+        while state.n_changes == n_changes {
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Nothing is chosen and no turn begins until it is given back. `None`: the turn under way takes long.
+    pub(crate) fn look(&self) -> Option<ReentrantMutexGuard<'_, ()>> {
+        self.looks.try_lock_for(LOOK)
     }
 
     fn notes(&self) -> bool {
@@ -167,44 +193,39 @@ impl<T: Task> Seeded<T> {
 
     fn step(&self, core: &Core<T>) -> Step<T> {
         let mut state = self.state.lock();
-        loop {
-            if core.stopping() {
-                return Step::End(RunOutcome::Stopped);
-            }
-            if !state.runnable.is_empty() {
-                let (choice, budget, switch) = state.choose(core.budget);
-                let task = state.runnable.swap_remove(choice).task;
-                let Some(switch) = switch else { return Step::Run(task, budget) };
-                let from = match (&state.choices, &state.last) {
-                    (Choices::Followed(_), Some(last)) => Some(last.task.clone()),
-                    _ => None,
-                };
-                // Places are told by the bodies, which may look at the clock.
-                drop(state);
-                let place = |task: &TaskRef<T>| task.peek(T::place).unwrap_or_default();
-                let (from, to) = from.map_or_else(Default::default, |from| (place(&from), place(&task)));
-                self.state.lock().taken.push(Taken { switch, from, to });
-                return Step::Run(task, budget);
-            }
-            if core.registry.n_live() == 0 {
-                return Step::End(RunOutcome::Done);
-            }
-            let n_external = core.n_external();
-            let next = core.timers.next();
-            if next != NEVER {
-                state.now = state.now.max(next);
-                let mut due = Vec::new();
-                core.timers.expire(state.now, &mut due);
-                return Step::Fire(due);
-            }
-            if n_external == 0 {
-                return Step::End(RunOutcome::Deadlock);
-            }
-            let seen = state.n_changes;
-            while state.n_changes == seen {
-                self.changed.wait(&mut state);
-            }
+        if core.stopping() {
+            return Step::End(RunOutcome::Stopped);
         }
+        if !state.runnable.is_empty() {
+            let (choice, budget, switch) = state.choose(core.budget);
+            let task = state.runnable.swap_remove(choice).task;
+            let Some(switch) = switch else { return Step::Run(task, budget) };
+            let from = match (&state.choices, &state.last) {
+                (Choices::Followed(_), Some(last)) => Some(last.task.clone()),
+                _ => None,
+            };
+            // Places are told by the bodies, which may look at the clock.
+            drop(state);
+            let place = |task: &TaskRef<T>| task.peek(T::place).unwrap_or_default();
+            let (from, to) = from.map_or_else(Default::default, |from| (place(&from), place(&task)));
+            self.state.lock().taken.push(Taken { switch, from, to });
+            return Step::Run(task, budget);
+        }
+        if core.registry.n_live() == 0 {
+            return Step::End(RunOutcome::Done);
+        }
+        let n_external = core.n_external();
+        let next = core.timers.next();
+        if next != NEVER {
+            state.now = state.now.max(next);
+            let mut due = Vec::new();
+            core.timers.expire(state.now, &mut due);
+            return Step::Fire(due);
+        }
+        if n_external == 0 {
+            return Step::End(RunOutcome::Deadlock);
+        }
+        Step::Wait(state.n_changes)
     }
 }
 

@@ -168,10 +168,13 @@ impl<T: Task> TaskRef<T> {
             }
         }
 
-        // Who wakes the task meanwhile leaves it to this thread to queue it: until then the workers may all sleep, and it is no
-        // deadlock. Before the claim, which ends first. The twin gives all turns itself.
+        // Who wakes the task meanwhile leaves it to this thread to queue it: until then the workers may all sleep (this one
+        // does not, if it is one), and it is no deadlock. Before the claim, which ends first.
         let core = &self.0.home.core;
-        let _outside = core.seeded.is_none().then(|| External::begin(core));
+        let _outside = match &core.seeded {
+            Some(seeded) => (Some(seeded.look()?), None),
+            None => (None, (!worker::is_here(core)).then(|| External::begin(core))),
+        };
         if !self.0.state.claim_idle() {
             return None;
         }

@@ -317,6 +317,43 @@ fn a_parked_body_can_be_looked_at() {
     });
 }
 
+#[test]
+fn looking_at_tasks_that_wake_each_other_changes_nothing() {
+    const N_TURNS: usize = 20_000;
+    everywhere(|scheduler| {
+        let (both, n_turns) = (Arc::new(Mutex::new(Vec::<TaskRef<Turns>>::new())), Arc::new(AtomicUsize::new(0)));
+        for me in 0..2 {
+            let (pair, n) = (Arc::clone(&both), Arc::clone(&n_turns));
+            let body = turns(move |_| {
+                let is_over = n.fetch_add(1, SeqCst) >= N_TURNS;
+                let other = pair.lock().get(1 - me).cloned();
+                if let Some(other) = other {
+                    other.wake();
+                }
+                if is_over { Outcome::Done } else { Outcome::Park }
+            });
+            let task = scheduler.handle().spawn(body, ());
+            both.lock().push(task);
+        }
+        let tasks = both.lock().clone();
+        let is_over = AtomicUsize::new(0);
+        let outcome = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while is_over.load(SeqCst) == 0 {
+                    for task in &tasks {
+                        task.inspect(|_| ());
+                    }
+                }
+            });
+            let outcome = scheduler.wait();
+            is_over.store(1, SeqCst);
+            outcome
+        });
+        assert_eq!(outcome, RunOutcome::Done);
+        both.lock().clear();
+    });
+}
+
 /// The order in which ten tasks of some turns each run under a seed.
 fn order_under(seed: u64) -> Vec<(u32, u32)> {
     let scheduler = seeded(seed);

@@ -136,7 +136,7 @@ pub struct Program {
     pub(crate) rng: Arc<Mutex<Option<Rng>>>,
     pub(crate) suspensions: Suspensions,
     /// The number of the next actor.
-    pub(crate) next_actor: AtomicU64,
+    pub(crate) next_actor: Arc<AtomicU64>,
 }
 
 struct Output {
@@ -166,17 +166,18 @@ impl Program {
             tokenizer: Arc::default(),
             rng: Arc::default(),
             suspensions: Suspensions::default(),
-            next_actor: AtomicU64::new(1),
+            next_actor: Arc::new(AtomicU64::new(1)),
         }
     }
 
-    /// A program that goes on with what this one has: its actors' names, its tokenizer, its random numbers.
+    /// A program that goes on with what this one has: its actors' names and numbers, its tokenizer, its random numbers.
     pub(crate) fn successor(&self, code: &'static CodeSpace, console: Console) -> Program {
         let mut next = Program::new(code, self.options.clone(), self.args.clone(), console);
         next.actors = self.actors.clone();
         next.circles = self.circles.clone();
         next.tokenizer = self.tokenizer.clone();
         next.rng = self.rng.clone();
+        next.next_actor = self.next_actor.clone();
         next
     }
 

@@ -294,7 +294,10 @@ impl<'a> Checker<'a> {
                 Some(Expr { kind, ty: targs[1].clone(), span })
             }
             Ty::Adt(id, targs) if *id == self.program.lang.model && &*name.name == "predict" => {
-                Some(self.predict(receiver, targs.clone(), args, span, hint))
+                Some(match self.model_inputs(targs, args, span) {
+                    Some(inputs) => self.prediction(receiver, targs, inputs, span, hint),
+                    None => self.err(span),
+                })
             }
             Ty::Adt(id, _)
                 if &*name.name == "with"
@@ -337,10 +340,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn predict(&mut self, model: &Expr, io: Rc<[Ty]>, args: &'a [ast::Arg], span: Span, hint: Option<&Ty>) -> Expr {
+    /// The inputs of `predict`, as the model's type `io` wants them. `None`: that is told.
+    pub fn model_inputs(&mut self, io: &[Ty], args: &'a [ast::Arg], span: Span) -> Option<Vec<Expr>> {
         if args.is_empty() {
             self.error(codes::ARGUMENTS, "`predict` takes the model's inputs", span, "none given");
-            return self.err(span);
+            return None;
         }
         let wanted: Vec<Option<Ty>> = match io.first() {
             Some(Ty::Tuple(ts)) if ts.len() == args.len() => {
@@ -369,11 +373,23 @@ impl<'a> Checker<'a> {
                         at,
                         format!("this is `{shown}`"),
                     );
-                    return self.err(span);
+                    return None;
                 }
             }
             inputs.push(value);
         }
+        Some(inputs)
+    }
+
+    /// What a model of the type `io` makes of checked inputs.
+    pub fn prediction(
+        &mut self,
+        model: &Expr,
+        io: &[Ty],
+        mut inputs: Vec<Expr>,
+        span: Span,
+        hint: Option<&Ty>,
+    ) -> Expr {
         let out = match io.get(1) {
             Some(t) => strip_names(&self.infer.resolve(t), self.program.lang.model),
             None => self.wanted_output(hint),

@@ -216,11 +216,11 @@ impl<'a> Checker<'a> {
 
     /// `spawn f(args)`: the arguments here, the call in a new task.
     pub fn spawn_call(&mut self, call: &'a ast::Expr, span: Span) -> Expr {
-        if self.is_prediction(call) {
-            // No call of one function, so a block of its own; with names alone it makes no difference when they are read.
-            return self.task_of(true, span, None, |c, item| c.expr(call, Some(item)));
-        }
-        let value = self.expr(call, None);
+        let value = match self.predicted(call) {
+            Some(Predicted::By { model, io, args }) => return self.spawn_prediction(model, &io, args, span),
+            Some(Predicted::Otherwise(value)) => value,
+            None => self.expr(call, None),
+        };
         let ty = value.ty.clone();
         if ty == Ty::Error {
             return self.err(span);
@@ -275,15 +275,37 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Whether `call` is `model.predict(…)` of names and literals.
-    fn is_prediction(&mut self, call: &'a ast::Expr) -> bool {
-        let ast::ExprKind::Call { callee, args } = &call.kind else { return false };
-        let ast::ExprKind::Field { base, name } = &callee.kind else { return false };
-        if &*name.name != "predict" || !is_named(base) || !args.iter().all(|arg| is_named(&arg.value)) {
-            return false;
+    /// What `call` is if it may be a model's prediction.
+    fn predicted(&mut self, call: &'a ast::Expr) -> Option<Predicted<'a>> {
+        let ast::ExprKind::Call { callee, args } = &call.kind else { return None };
+        let ast::ExprKind::Field { base, name } = &callee.kind else { return None };
+        if &*name.name != "predict" || self.module_of(base).is_some() {
+            return None;
         }
         let model = self.expr(base, None);
-        matches!(self.infer.shallow(&model.ty), Ty::Adt(id, _) if id == self.program.lang.model)
+        match self.infer.shallow(&model.ty) {
+            Ty::Adt(id, io) if id == self.program.lang.model => Some(Predicted::By { model, io, args }),
+            _ => Some(Predicted::Otherwise(self.method_call(model, name, &[], args, call.span, None))),
+        }
+    }
+
+    /// A prediction is no call of one function, so it is a block of its own, which has the model and its inputs from here.
+    fn spawn_prediction(&mut self, model: Expr, io: &[Ty], args: &'a [ast::Arg], span: Span) -> Expr {
+        let Some(inputs) = self.model_inputs(io, args, span) else { return self.err(span) };
+        let here = self.f.bodies.len() - 1;
+        let mut lets = Vec::new();
+        let mut given = Vec::new();
+        for value in std::iter::once(model).chain(inputs) {
+            let local = self.temp("given", value.ty.clone(), value.span);
+            given.push((local, value.span));
+            lets.push(let_local(local, value));
+        }
+        let task = self.task_of(true, span, None, |c, item| {
+            let mut given = given.into_iter().map(|(local, at)| c.local_expr(here, local, at)).collect::<Vec<_>>();
+            let model = given.remove(0);
+            c.prediction(&model, io, given, span, Some(item))
+        });
+        Self::after(lets, task)
     }
 
     pub fn scope_stmt(&mut self, name: &'a ast::Ident, body: &'a ast::Block, span: Span) -> Expr {
@@ -578,11 +600,13 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// A name, a field of one, or a literal: reading it does nothing else.
-fn is_named(expr: &ast::Expr) -> bool {
-    let mut expr = expr;
-    while let ast::ExprKind::Field { base, .. } = &expr.kind {
-        expr = base;
-    }
-    matches!(expr.kind, ast::ExprKind::Name(_) | ast::ExprKind::Literal(_))
+/// A call of something by the name of `predict`.
+enum Predicted<'a> {
+    By {
+        model: Expr,
+        io: Rc<[Ty]>,
+        args: &'a [ast::Arg],
+    },
+    /// Of another type; checked.
+    Otherwise(Expr),
 }

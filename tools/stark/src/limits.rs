@@ -13,7 +13,7 @@ pub struct Limits {
     /// Memory of all values, messages and tensors together; who would pass it gets OutOfMemoryError, a model that does not fit is refused (STARK_MEMORY)
     #[arg(long, value_name = "SIZE", value_parser = |text: &str| Limit::Memory.parse(text))]
     memory: Option<u64>,
-    /// Largest stack of one task; calls nested deeper throw StackOverflowError (64M; STARK_STACK_LIMIT)
+    /// Largest stack of one task; calls nested deeper throw StackOverflowError (64M, at most 32G; STARK_STACK_LIMIT)
     #[arg(long, value_name = "SIZE", value_parser = |text: &str| Limit::Stack.parse(text))]
     stack_limit: Option<u64>,
     /// Tasks and actors that are alive at once; beginning another throws OutOfMemoryError (10000000; STARK_MAX_TASKS)

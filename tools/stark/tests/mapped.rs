@@ -281,30 +281,3 @@ fn main():
         assert!(stats.iter().any(|line| line.starts_with(name) && line.contains(reason)), "{name}: {stats:#?}");
     }
 }
-
-/// Where there is no OpenCL this says so and passes: that is a normal state.
-#[test]
-fn a_device_computes_what_the_processor_does() {
-    let program = "
-fn f(x: Float32) -> Float32:
-    let y = if x < 0.0: x * 0.1 else: x.sqrt()
-    return (y * 2.0 + 1.0) / (x.abs() + 0.5) - y.exp()
-
-fn main():
-    let xs = [Float32(i - 500) * 0.01 for i in 0..1000]
-    let t = Tensor::from_vec(xs, [10, 100])
-    let here = parallel_tensor_map(f, t)
-    let before = device_stats(\"opencl\")[\"kernels\"]
-    let there = parallel_tensor_map(f, t.to_device(\"opencl\"))
-    print(there.device(), device_stats(\"opencl\")[\"kernels\"] - before)
-    print((here - there.to_device(\"cpu\")).abs().max().item() < 0.00001)
-    // Checks of whole numbers are the processor's.
-    print(parallel_tensor_map(|n: Int| 10 / n, tensor([1, 2]).to_device(\"opencl\")).to_vec())
-";
-    let out = run(&[], program);
-    if text(&out.stderr).contains("OpenCL") {
-        println!("skipped: {}", text(&out.stderr));
-        return;
-    }
-    assert_eq!(text(&out.stdout), "opencl 1\ntrue\n[10, 5]\n", "{}", text(&out.stderr));
-}

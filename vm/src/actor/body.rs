@@ -12,6 +12,7 @@ use super::cell::{ActorCell, Ended, Envelope, Extra, Message, Reply, Rows, refus
 use super::inbox::{Ready, Taken};
 use super::supervisor::{Supervisor, Verdict};
 use crate::conc::promise::{Answer, PromiseRef};
+use crate::conc::restart::RestartLimit;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
 use crate::interp::{Machine, TaskEnd, Turn};
@@ -26,7 +27,11 @@ use stark_scheduler::{Context, Outcome, TimerKey};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// So often within so long an actor without a supervisor begins again for its children, under `Policy::Restart`: what a
+/// `Supervisor` that nothing else is said to allows. Unlike a message that fails, nobody has to send anything for the next.
+const FOR_CHILDREN: (usize, Duration) = (3, Duration::from_secs(5));
 
 /// What a message costs beside what its handler does, in reductions: taking it, answering it. A guess from the length of
 /// the code; it keeps an actor with an endless mailbox from holding its worker.
@@ -57,6 +62,8 @@ pub(crate) struct ActorBody {
     state: Option<Value>,
     /// What a restart begins with.
     first: Option<Box<Value>>,
+    /// How often it began again for its children.
+    for_children: Option<Box<RestartLimit>>,
     /// The state before the call under way.
     before: Option<Box<Value>>,
     doing: Doing,
@@ -104,12 +111,12 @@ enum After {
     Resume,
 }
 
-/// What has failed.
+/// What it was at when it failed.
 enum Of {
     Start,
     Messages(Box<Job>),
-    /// The children of a supervisor that it made, too often.
-    Children,
+    /// It was at nothing.
+    Nothing,
 }
 
 /// A message that is worked on alone.
@@ -148,6 +155,7 @@ impl ActorBody {
             ready: Ready::default(),
             state: None,
             first: None,
+            for_children: None,
             before: None,
             doing: Doing::Begin(Box::new(state)),
             timer: None,
@@ -430,7 +438,7 @@ impl ActorBody {
 
     /// A sibling failed and its supervisor begins this one again, too.
     fn restart_by_order(&mut self, machine: &mut Machine) {
-        if matches!(self.doing, Doing::Stop) {
+        if self.is_ending() {
             return;
         }
         let Some(first) = self.first.as_deref().cloned() else { return };
@@ -447,19 +455,32 @@ impl ActorBody {
 
     /// A supervisor that it made has given up: it fails, whatever it is at, and what is above decides.
     fn fail_by_order(&mut self, machine: &mut Machine, error: Value) -> Life {
-        if matches!(self.doing, Doing::Stop | Doing::Tell(After::End)) {
+        if self.is_ending() {
+            self.report(machine, &error, "");
             return Life::GoesOn;
         }
         machine.abandon();
         self.promise_caller();
-        let doing = std::mem::replace(&mut self.doing, Doing::Idle);
         if let Some(before) = self.before.take() {
             self.state = Some(*before);
         }
-        let text = summary(machine, &error);
-        self.handling.fail(|| text.clone());
-        doing.fail_open(&self.cell, || self.cell.failed(&error, &text));
-        self.failure(machine, error, Of::Children)
+        self.handling.fail(|| summary(machine, &error));
+        self.cell.n_in_flight.store(0, Relaxed);
+        let of = match std::mem::replace(&mut self.doing, Doing::Idle) {
+            Doing::Start => Of::Start,
+            Doing::Message(one) => Of::Messages(Box::new(Job::failed(one, error.clone()))),
+            Doing::Batch(mut job) => {
+                job.fail_open(&error);
+                Of::Messages(job)
+            }
+            _ => Of::Nothing,
+        };
+        self.failure(machine, error, of, true)
+    }
+
+    /// The cell is closed already.
+    fn is_ending(&self) -> bool {
+        matches!(self.doing, Doing::Stop | Doing::Tell(After::End))
     }
 
     /// The next message, or what else there is to do.
@@ -602,7 +623,7 @@ impl ActorBody {
         self.promise_caller();
         match std::mem::replace(&mut self.doing, Doing::Idle) {
             Doing::Begin(_) | Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => {
-                self.failure(machine, error, Of::Start)
+                self.failure(machine, error, Of::Start, false)
             }
             Doing::Tell(after) => {
                 self.report(machine, &error, "`on_error` of ");
@@ -615,7 +636,7 @@ impl ActorBody {
             Doing::Message(one) => {
                 self.cell.n_in_flight.store(0, Relaxed);
                 let job = Job::failed(one, error.clone());
-                self.failure(machine, error, Of::Messages(Box::new(job)))
+                self.failure(machine, error, Of::Messages(Box::new(job)), false)
             }
             Doing::Batch(mut job) => {
                 let (start, end) = (job.current.start, job.current.end);
@@ -641,13 +662,14 @@ impl ActorBody {
             None => Life::GoesOn,
             Some((_, error)) => {
                 let error = error.clone();
-                self.failure(machine, error, Of::Messages(job))
+                self.failure(machine, error, Of::Messages(job), false)
             }
         }
     }
 
-    /// Decides what follows, answers those whose messages failed, lets `on_error` see it.
-    fn failure(&mut self, machine: &mut Machine, error: Value, of: Of) -> Life {
+    /// Decides what follows, answers those whose messages failed, lets `on_error` see it. `by_children`: it is a supervisor of its own
+    /// that has given up.
+    fn failure(&mut self, machine: &mut Machine, error: Value, of: Of, by_children: bool) -> Life {
         let text = summary(machine, &error);
         let starting = matches!(of, Of::Start);
         let verdict = match self.cell.supervisor() {
@@ -663,6 +685,7 @@ impl ActorBody {
             // One that cannot even start would begin again for ever.
             (None, _) if starting => After::End,
             (None, Policy::Stop) => After::End,
+            (None, Policy::Restart) if by_children && !self.may_begin_again() => After::End,
             (None, Policy::Restart) => After::Restart,
             (None, Policy::Resume) => After::Resume,
         };
@@ -699,6 +722,12 @@ impl ActorBody {
             }
             _ => self.after(machine, after),
         }
+    }
+
+    fn may_begin_again(&mut self) -> bool {
+        let (max, within) = FOR_CHILDREN;
+        let limit = self.for_children.get_or_insert_with(|| Box::new(RestartLimit::new(max, within)));
+        limit.allow(self.cell.now())
     }
 
     /// Its supervisor has given up: the actor that made that one fails, or at the top standard error is told.
@@ -798,6 +827,12 @@ impl Job {
         let sent = one.extra.and_then(|extra| extra.sent);
         let item = Item { input: None, rows: None, reply: one.reply, sent };
         Job { handler: one.handler, items: vec![item], current: 0..1, rest: Vec::new(), failed: vec![(0, error)] }
+    }
+
+    /// Those that have no answer yet fail with `error`.
+    fn fail_open(&mut self, error: &Value) {
+        let open = std::mem::take(&mut self.rest).into_iter().chain([self.current.clone()]).flatten();
+        self.failed.extend(open.map(|i| (i, error.clone())));
     }
 
     /// Answers the messages of the current part.

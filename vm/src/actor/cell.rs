@@ -408,7 +408,11 @@ impl ActorCell {
     pub(super) fn has_supervisor(&self, supervisor: &Arc<Supervisor>) {
         let mut end = self.end.lock();
         let supervisors = &mut end.get_or_insert_default().supervisors;
-        supervisors.retain(|one| one.strong_count() > 0);
+        // Looked through once for as many new ones as there are.
+        if supervisors.len() == supervisors.capacity() {
+            supervisors.retain(|one| one.strong_count() > 0);
+            supervisors.reserve(supervisors.len() + 1);
+        }
         supervisors.push(Arc::downgrade(supervisor));
     }
 

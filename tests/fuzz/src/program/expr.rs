@@ -218,19 +218,17 @@ impl Maker {
         let d = depth - 1;
         match ty {
             Ty::Int => self.int(d),
-            Ty::Small(name, _) => {
-                let name = *name;
-                match self.rng.below(8) {
-                    0 => format!("({} as {name})", self.expr(&Ty::Int, d)),
-                    1 => {
-                        let f = *self.rng.pick(&["wrapping_add", "wrapping_mul", "saturating_sub", "min", "max"]);
-                        format!("({}).{f}({})", self.expr(ty, d), self.expr(ty, d))
-                    }
-                    2 => format!("({} {} {}u8)", self.expr(ty, d), self.rng.pick(&["<<", ">>"]), self.rng.below(8))
-                        .replace("u8)", &format!("{})", suffix(ty))),
-                    _ => self.binary(ty, &["+", "-", "*", "/", "%", "&", "|", "^"], d),
+            Ty::Small(name, suffix) => match self.rng.below(8) {
+                0 => format!("({} as {name})", self.expr(&Ty::Int, d)),
+                1 => {
+                    let f = *self.rng.pick(&["wrapping_add", "wrapping_mul", "saturating_sub", "min", "max"]);
+                    format!("({}).{f}({})", self.expr(ty, d), self.expr(ty, d))
                 }
-            }
+                2 => {
+                    format!("({} {} {}{suffix})", self.expr(ty, d), self.rng.pick(&["<<", ">>"]), self.rng.below(8))
+                }
+                _ => self.binary(ty, &["+", "-", "*", "/", "%", "&", "|", "^"], d),
+            },
             Ty::Float | Ty::Float32 => match self.rng.below(9) {
                 0 => {
                     let f = *self.rng.pick(&["sqrt", "abs", "floor", "ceil", "trunc", "fract", "sin", "exp", "round"]);
@@ -434,12 +432,5 @@ impl Maker {
             7 => format!("({}).skip({})", self.expr(ty, d), self.rng.below(3)),
             _ => self.made(ty, d),
         }
-    }
-}
-
-fn suffix(ty: &Ty) -> &'static str {
-    match ty {
-        Ty::Small(_, suffix) => suffix,
-        _ => "",
     }
 }

@@ -315,6 +315,8 @@ impl Maker {
                 maker.var(&format!("{e}.code"), &Ty::Int, false);
                 maker.statements(depth);
             });
+        } else if !has_finally && self.rng.one_in(4) {
+            self.block("catch:", |maker| maker.statements(depth));
         } else if !has_finally || self.rng.one_in(2) {
             self.block(&format!("catch {e}:"), |maker| {
                 if maker.times <= 30 {
@@ -326,8 +328,6 @@ impl Maker {
                     maker.statements(depth);
                 }
             });
-        } else if !has_finally {
-            self.block("catch:", |maker| maker.statements(depth));
         }
         if has_finally {
             let (ret, in_loop) = (self.place.ret.take(), std::mem::take(&mut self.place.in_loop));

@@ -64,10 +64,11 @@ fn post_ended(endpoint: &str, program: &str) -> Result<(), String> {
     // A collector may take one kind and not the other.
     let sent_spans = if spans.is_empty() { Ok(()) } else { post(endpoint, "traces", traces(&spans, program)) };
     let sent_lines = if lines.is_empty() { Ok(()) } else { post(endpoint, "logs", logs(&lines, program)) };
-    if n_lost > 0 {
-        eprintln!("note: {n_lost} lines of the log were not sent: more waited than are kept (10,000, or 16 MiB)");
-    }
-    sent_spans.and(sent_lines)
+    let kept = match n_lost {
+        0 => Ok(()),
+        n => Err(format!("more lines of the log waited than are kept; {n} are lost")),
+    };
+    sent_spans.and(sent_lines).and(kept)
 }
 
 fn post_metrics(endpoint: &str) -> Result<(), String> {
