@@ -75,7 +75,7 @@ impl<'p> FnBuilder<'_, 'p> {
             return false;
         }
         let operand = match caught {
-            Some(register) => Operand { register, temp: false },
+            Some(register) => Operand::variable(register),
             None => self.operand(&error.value),
         };
         self.native_into("error_trace", &[error_ty.clone()], &[(operand.register, error_ty)], &Ty::Str, dst);
@@ -142,9 +142,13 @@ impl<'p> FnBuilder<'_, 'p> {
                 // `v.extend(v)`: the receiver is taken out of its variable for the call, its copy stays.
                 ParamMode::Value if matches!(&arg.value.kind, ExprKind::Local(l) if lent.contains(l)) => {
                     let register = self.owned_temp(&arg.value);
-                    Ready::Value { operand: Operand { register, temp: true }, ty }
+                    Ready::Value { operand: Operand::temp(register), ty }
                 }
                 ParamMode::Value => Ready::Value { operand: self.argument(&arg.value, &later), ty },
+                // Lent where it is read last: the callee may drop it.
+                ParamMode::Ref if self.is_last_read(&arg.value) => {
+                    Ready::Value { operand: self.argument(&arg.value, &later), ty }
+                }
                 ParamMode::Ref => Ready::Value { operand: self.operand_before(&arg.value, &later), ty },
             });
         }
@@ -163,7 +167,7 @@ impl<'p> FnBuilder<'_, 'p> {
             {
                 let copy = self.temp(ty);
                 self.emit(Instr::Copy { dst: copy, src: operand.register });
-                *operand = Operand { register: copy, temp: true };
+                *operand = Operand::temp(copy);
             }
         }
         // All walks are known to succeed before the first value is taken out.
@@ -183,7 +187,7 @@ impl<'p> FnBuilder<'_, 'p> {
         }
         for (i, r) in ready.iter().enumerate() {
             match r {
-                Ready::Value { operand, ty } => self.push_arg(i, operand.register, ty, operand.temp),
+                Ready::Value { operand, ty } => self.push_arg(i, operand.register, ty, operand.given),
                 Ready::Lent { register, ty, .. } => self.push_arg(i, *register, ty, true),
             }
         }
@@ -536,7 +540,7 @@ impl<'p> FnBuilder<'_, 'p> {
             self.push_arg(0, closure.register, &ty, closure.temp);
             for (i, (arg, operand)) in args.iter().zip(&operands).enumerate() {
                 let ty = self.ty(&arg.value.ty);
-                self.push_arg(i + 1, operand.register, &ty, operand.temp);
+                self.push_arg(i + 1, operand.register, &ty, operand.given);
             }
             self.emit(Instr::Spawn { dst, func });
             for operand in operands.into_iter().chain([closure]) {

@@ -12,22 +12,34 @@ use std::rc::Rc;
 pub struct Operand {
     pub register: Reg,
     pub temp: bool,
+    /// Whoever reads it may take it: a temporary, and a variable that is read for the last time.
+    pub given: bool,
+}
+
+impl Operand {
+    pub fn variable(register: Reg) -> Operand {
+        Operand { register, temp: false, given: false }
+    }
+
+    pub fn temp(register: Reg) -> Operand {
+        Operand { register, temp: true, given: true }
+    }
 }
 
 impl<'p> FnBuilder<'_, 'p> {
     /// The value for reading; `done` gives it back.
     pub fn operand(&mut self, expr: &'p Expr) -> Operand {
         match &expr.kind {
-            ExprKind::Local(local) => Operand { register: self.local(*local), temp: false },
+            ExprKind::Local(local) => Operand::variable(self.local(*local)),
             ExprKind::Coerce { value, kind: Coercion::Same } if value.ty != Ty::Never => self.operand(value),
             ExprKind::Lit(lit) if !self.kept_literals.is_empty() && self.kept(lit, &expr.ty).is_some() => {
                 let register = self.kept(lit, &expr.ty).unwrap_or(Reg(0));
-                Operand { register, temp: false }
+                Operand::variable(register)
             }
             _ => {
                 let register = self.temp(&expr.ty);
                 self.into(expr, register);
-                Operand { register, temp: true }
+                Operand::temp(register)
             }
         }
     }
@@ -54,7 +66,7 @@ impl<'p> FnBuilder<'_, 'p> {
         if matches!(expr.kind, ExprKind::Local(_)) && later.iter().any(|e| may_assign(e)) {
             let register = self.temp(&expr.ty);
             self.into(expr, register);
-            return Operand { register, temp: true };
+            return Operand::temp(register);
         }
         self.operand(expr)
     }
@@ -329,7 +341,7 @@ impl<'p> FnBuilder<'_, 'p> {
         }
         for (i, (expr, operand)) in exprs.iter().zip(&operands).enumerate() {
             let ty = self.ty(&expr.ty);
-            self.push_arg(i, operand.register, &ty, operand.temp);
+            self.push_arg(i, operand.register, &ty, operand.given);
         }
         for operand in operands {
             if operand.temp {
@@ -338,13 +350,20 @@ impl<'p> FnBuilder<'_, 'p> {
         }
     }
 
-    /// An argument by value: a variable that is used no more is moved into a temporary, another is shared.
+    /// Whether it is a variable, not of a unique type, that nothing reads afterwards.
+    pub fn is_last_read(&self, expr: &Expr) -> bool {
+        match &expr.kind {
+            ExprKind::Local(local) => self.single_use.get(local.index()) == Some(&true) && !self.is_unique(&expr.ty),
+            _ => false,
+        }
+    }
+
+    /// An argument by value: a variable that is used no more is given, another is shared.
     pub fn argument(&mut self, expr: &'p Expr, later: &[&'p Expr]) -> Operand {
         if let ExprKind::Local(local) = &expr.kind {
             let ty = self.ty(&expr.ty);
             if self.is_ref(&ty) && (self.single_use.get(local.index()) == Some(&true) || self.is_unique(&expr.ty)) {
-                let register = self.owned_temp(expr);
-                return Operand { register, temp: true };
+                return Operand { register: self.local(*local), temp: false, given: true };
             }
         }
         self.operand_before(expr, later)

@@ -230,7 +230,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 let ExprKind::Local(local) = base.kind else { return };
                 let src = match value.kind {
                     ExprKind::Lit(_) => self.operand(value),
-                    _ => Operand { register: self.owned_temp(value), temp: true },
+                    _ => Operand::temp(self.owned_temp(value)),
                 };
                 let vec = self.local(local);
                 let idx = self.operand(index);
@@ -413,8 +413,11 @@ fn visit_locals(expr: &Expr, seen: &mut dyn FnMut(LocalId, Seen), depth: u32) {
                 visit_base(f, seen, depth);
             }
             for arg in args {
-                match arg.mode {
-                    crate::hir::ParamMode::Value => visit_locals(&arg.value, seen, depth),
+                match (arg.mode, &arg.value.kind) {
+                    // A variable that is lent for the last time may be given.
+                    (crate::hir::ParamMode::Value, _) | (crate::hir::ParamMode::Ref, ExprKind::Local(_)) => {
+                        visit_locals(&arg.value, seen, depth);
+                    }
                     _ => visit_base(&arg.value, seen, depth),
                 }
             }

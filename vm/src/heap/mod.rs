@@ -88,8 +88,8 @@ unsafe fn free(header: *mut Header) {
     // SAFETY: the count just fell to zero, so nobody else looks at the object; children are released exactly once,
     // from the worklist.
     unsafe {
-        if is_leaf(header) {
-            return dealloc(header);
+        if free_leaf(header as u64) {
+            return;
         }
         if FREEING.replace(true) {
             return free_later(header);
@@ -100,11 +100,11 @@ unsafe fn free(header: *mut Header) {
             for_each_ref(header, |slot| {
                 let child = *slot;
                 if is_object(child) {
-                    let child = child as *mut Header;
-                    match (*child).rc {
-                        1 if is_leaf(child) => dealloc(child),
-                        1 => dead.push(child),
-                        rc if rc < IMMORTAL => (*child).rc = rc - 1,
+                    let header = child as *mut Header;
+                    match (*header).rc {
+                        1 if free_leaf(child) => {}
+                        1 => dead.push(header),
+                        rc if rc < IMMORTAL => (*header).rc = rc - 1,
                         _ => {}
                     }
                 }
@@ -115,17 +115,29 @@ unsafe fn free(header: *mut Header) {
     }
 }
 
-/// Whether the object leads nowhere: texts, and tuples, options and the like of scalars, which are most of what is freed.
+/// Frees the object at `bits` if it leads nowhere: texts, and tuples, options and the like of scalars, which are most of what
+/// is freed. No code of others runs.
+///
+/// # Safety
+/// `bits` points at an object whose last owner gives it up.
 #[inline]
-unsafe fn is_leaf(header: *const Header) -> bool {
-    // SAFETY: the header is live, and a `Fields` object's variant is one of its type.
+pub(crate) unsafe fn free_leaf(bits: u64) -> bool {
+    let header = bits as *mut Header;
+    // SAFETY: the caller's promise; a `Fields` object's variant is one of its type.
     unsafe {
         match (*header).kind {
-            ObjKind::Str | ObjKind::Bytes => true,
-            ObjKind::Fields => (*header).info.layout((*header).variant).refs.is_empty(),
-            _ => false,
+            ObjKind::Str | ObjKind::Bytes => dealloc(header),
+            ObjKind::Fields => {
+                let layout = (*header).info.layout((*header).variant);
+                if !layout.refs.is_empty() {
+                    return false;
+                }
+                dealloc_fields(header, layout.types.len());
+            }
+            _ => return false,
         }
     }
+    true
 }
 
 /// After a panic was caught: a native may have been in the middle of freeing. What it had not freed is leaked.
@@ -138,7 +150,7 @@ unsafe fn dealloc(header: *mut Header) {
     // SAFETY: each kind was allocated as the type it is freed as, see the `new_*` functions.
     unsafe {
         if (*header).kind == ObjKind::Fields {
-            return dealloc_fields(header);
+            return dealloc_fields(header, (*header).info.layout((*header).variant).types.len());
         }
         meter::credit(size_of_object(header));
         #[cfg(debug_assertions)]
@@ -159,14 +171,14 @@ unsafe fn dealloc(header: *mut Header) {
 }
 
 #[inline]
-unsafe fn dealloc_fields(header: *mut Header) {
+unsafe fn dealloc_fields(header: *mut Header, n_fields: usize) {
     // SAFETY: as in `dealloc`, of an object that `new_fields` has made.
     unsafe {
         #[cfg(debug_assertions)]
         {
             (*header).rc = 0xdead;
         }
-        let layout = fields_layout((*header).info.layout((*header).variant).types.len());
+        let layout = fields_layout(n_fields);
         meter::credit(layout.size());
         std::alloc::dealloc(header.cast(), layout);
     }

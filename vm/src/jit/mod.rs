@@ -21,6 +21,7 @@
 #![allow(unsafe_code)]
 
 mod compiler;
+mod held;
 mod layout;
 mod memory;
 mod plan;

@@ -1,5 +1,6 @@
 //! What becomes of each instruction, where machine code is entered, and which scalars are live where.
 
+use super::held::Held;
 use super::original;
 use crate::interp::{Op, op_of};
 use crate::load::{CodeSpace, Func};
@@ -37,6 +38,7 @@ pub(super) struct Plan {
     pub entries: Vec<usize>,
     /// The second half of a comparison and a jump that run as one: where it leaves, the first half is done again.
     pub is_second: Vec<bool>,
+    pub held: Held,
     live: Vec<u64>,
     words_a_pc: usize,
 }
@@ -55,6 +57,7 @@ impl Plan {
             is_target: vec![false; code.len() + 1],
             entries: vec![0],
             is_second: vec![false; code.len()],
+            held: Held::of(func),
             live: vec![0; code.len() * words_a_pc],
             words_a_pc,
         };
@@ -340,18 +343,14 @@ fn how(func: &Func, space: &CodeSpace, instr: &Instr) -> How {
         CallNative { native, .. } if is_sqrt(space, native) => How::Inline,
         GetField { .. } | GetTag { .. } | GetPayload { .. } => How::Inline,
         VecLen { .. } | VecGet { .. } | VecSet { .. } | VecPush { .. } => How::Inline,
-        MakeVariant { dst, variant } => {
-            let info = func.registers[dst.index()];
-            let is_bare = !info.is_ref || info.layout(variant.0).types.is_empty();
-            if is_bare { How::Inline } else { How::Step }
-        }
+        Make { .. } | MakeVariant { .. } => How::Inline,
         Throw { .. } | Rethrow { .. } => How::Leave,
         // Chains are dealt with whole.
         AtReg { .. } | AtField { .. } | AtPayload { .. } | AtIndex { .. } | AtKey { .. } => How::Leave,
         LoadAt { .. } | StoreAt { .. } | TakeAt { .. } => How::Leave,
         PowInt { .. } | PowU64 { .. } | ShlU64 { .. } | FitU64 { .. } | RemFloat { .. } | PowFloat { .. } => How::Step,
         RoundFloat { .. } | FloatToInt { .. } | CallNative { .. } => How::Step,
-        Make { .. } | MakeVec { .. } | MakeClosure { .. } | MakeDyn { .. } | IsType { .. } | Unbox { .. } => How::Step,
+        MakeVec { .. } | MakeClosure { .. } | MakeDyn { .. } | IsType { .. } | Unbox { .. } => How::Step,
         Spawn { .. } | SpawnClosure { .. } | AwaitTask { .. } | LoadGlobal { .. } | StoreGlobal { .. } => How::Step,
     }
 }

@@ -6,7 +6,7 @@
 use super::{CALLED, NO_ENTRY, code_of, compile, heat, original};
 use crate::heap;
 use crate::heap::object::{ClosureObj, DynObj};
-use crate::interp::{Exit, HANDLERS, Machine, Op, first_word, op_of, save};
+use crate::interp::{Exit, HANDLERS, Machine, Op, first_word, made, op_of, save};
 use crate::load::{BoundMethod, Func};
 use std::any::Any;
 use std::cell::Cell;
@@ -182,6 +182,12 @@ pub(super) unsafe extern "C" fn step(m: *mut Machine, ip: *const u64, regs: *mut
     }
 }
 
+/// The value of the `make` whose first word, `word`, is just before `ip`. Nothing in it panics.
+pub(super) unsafe extern "C" fn make(m: *mut Machine, ip: *const u64, regs: *mut u64, word: u64) -> u64 {
+    // SAFETY: machine code calls this with the fields in the frame's outgoing slots.
+    unsafe { made(m, ip, regs, word) }
+}
+
 /// Whether machine code may call `func` with the frame at `callee`: the address of its machine code, and its link and nulls
 /// are in place; else 0, and nothing has changed.
 unsafe fn prepare(m: *mut Machine, callee: *mut u64, func: &'static Func) -> usize {
@@ -255,7 +261,7 @@ pub(super) unsafe extern "C" fn dynamic(
 /// Frees the object at `bits`, whose last owner this is. 0 when it is done; else the code must be left.
 pub(super) unsafe extern "C" fn free(m: *mut Machine, bits: u64) -> u64 {
     // SAFETY: machine code has taken the slot out of the frame.
-    u64::from(unsafe { guarded(m, || heap::release(bits)) }.is_none())
+    unsafe { u64::from(!heap::free_leaf(bits) && guarded(m, || heap::release(bits)).is_none()) }
 }
 
 /// Drops the references of a frame that is left, but for register `keep`. 0 when it is done; else the code must be left.

@@ -21,6 +21,19 @@ pub(super) unsafe fn out_of_range(idx: i64, vec: *const VecObj) -> Fault {
     Fault::index(idx, "Vec", (*vec).len())
 }
 
+/// The value of a `make` whose first word is just before `ip`: a tuple, a struct or a variant of the outgoing values.
+///
+/// # Safety
+/// `ip`, `regs` and `w` are those of the instruction.
+#[inline(always)]
+pub(crate) unsafe fn made(m: *mut Machine, ip: *const u64, regs: *mut u64, w: u64) -> u64 {
+    let info: &'static TypeInfo = &*(*ip as *const TypeInfo);
+    let n = info.layout(c(w) as u16).types.len();
+    let bits = heap::new_fields(info, c(w) as u16, std::slice::from_raw_parts(regs.add(b(w)), n));
+    allocated(m, ip, regs);
+    bits
+}
+
 /// The variant of an enum value with payloads; holes are variant 65,535, which no enum has.
 #[inline(always)]
 pub(super) unsafe fn tag_of(bits: u64) -> u64 {
@@ -104,10 +117,7 @@ handlers! {
     }
 
     make(m, ip, regs, budget, w) {
-        let info: &'static TypeInfo = &*(*ip as *const TypeInfo);
-        let n = info.layout(c(w) as u16).types.len();
-        let bits = heap::new_fields(info, c(w) as u16, std::slice::from_raw_parts(regs.add(b(w)), n));
-        allocated(m, ip, regs);
+        let bits = made(m, ip, regs, w);
         set_ref(regs, a(w), bits);
         go!(m, ip.add(1), regs, budget)
     }

@@ -137,8 +137,10 @@ impl Translator<'_> {
     fn return_value(&mut self, pc: usize, src: Reg, keep: Option<Reg>) {
         /// More than so many are dropped in a loop.
         const MAX_INLINE: usize = 4;
-        let others = self.func.refs.iter().copied().filter(|&reg| keep != Some(Reg(reg)));
-        if self.func.refs.len() > MAX_INLINE {
+        let held = &self.plan.held;
+        let others = self.func.refs.iter().copied().filter(|&reg| keep != Some(Reg(reg)) && held.may(pc, Reg(reg)));
+        let others: Vec<u16> = others.collect();
+        if others.len() > MAX_INLINE {
             let func = self.address(std::ptr::from_ref(self.func));
             let keep = self.int_const(keep.map_or(i64::MAX, |reg| i64::from(reg.0)));
             let args = [self.m, self.regs, func, keep];

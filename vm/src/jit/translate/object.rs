@@ -22,6 +22,10 @@ impl Translator<'_> {
 
     /// Puts a reference into its register; drops what was there.
     pub(super) fn set_ref(&mut self, pc: usize, reg: Reg, bits: Value) {
+        // What a chain has read already is not told.
+        if !self.plan.held.may(pc, reg) && !matches!(self.plan.how[pc], How::Chain(_)) {
+            return self.set_slot(reg.index(), bits);
+        }
         let old = self.slot(reg.index());
         self.set_slot(reg.index(), bits);
         self.release(pc, old, self.func.registers[reg.index()]);
@@ -118,13 +122,21 @@ impl Translator<'_> {
                 let bits = self.take(src);
                 self.set_ref(pc, dst, bits);
             }
+            DropRef { reg } if !self.plan.held.may(pc, reg) => {}
             DropRef { reg } => {
                 let old = self.take(reg);
                 self.release(pc, old, self.func.registers[reg.index()]);
             }
             LoadStr { dst, id } => self.load_const(pc, dst, self.space.strings[id.index()]),
             LoadBytes { dst, id } => self.load_const(pc, dst, self.space.blobs[id.index()]),
-            MakeVariant { dst, variant } if self.is_ref(dst) => self.load_const(pc, dst, Packed::bare(variant.0)),
+            MakeVariant { dst, variant } if self.is_ref(dst) => {
+                let info = self.func.registers[dst.index()];
+                if !info.layout(variant.0).types.is_empty() {
+                    return self.make(pc, dst);
+                }
+                self.load_const(pc, dst, Packed::bare(variant.0));
+            }
+            Make { dst, .. } => self.make(pc, dst),
             MakeVariant { dst, variant } => {
                 let variant = self.int_const(i64::from(variant.0));
                 self.set(dst, variant);
@@ -162,6 +174,14 @@ impl Translator<'_> {
             VecPush { vec, src } => self.push(pc, vec, src),
             _ => self.number(pc, instr),
         }
+    }
+
+    /// A tuple, a struct or a variant of the outgoing values.
+    fn make(&mut self, pc: usize, dst: Reg) {
+        let word = self.int_const(super::super::original(self.func, pc) as i64);
+        let ip = self.address(self.func.address_of(pc).wrapping_add(1));
+        let bits = self.call(runtime::make as *const u8, &[self.m, ip, self.regs, word]);
+        self.set_ref(pc, dst, bits);
     }
 
     fn load_const(&mut self, pc: usize, dst: Reg, bits: u64) {
