@@ -2,6 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -121,7 +122,7 @@ impl<T: Task> Scheduler<T> {
         let core = &self.home.core;
         let outcome = match &core.seeded {
             Some(seeded) => seeded.run(&self.handle()),
-            None => self.wait_for_workers(),
+            None => self.wait_for_workers(None).expect("without a deadline it waits for the end"),
         };
         match core.take_panic() {
             Some(panic) => resume_unwind(panic),
@@ -129,20 +130,31 @@ impl<T: Task> Scheduler<T> {
         }
     }
 
-    fn wait_for_workers(&self) -> RunOutcome {
+    /// Waits so long at most. `false`: something may still happen, which `wait` waits for. Does not wait for the twin, which
+    /// runs only during `wait`.
+    pub fn wait_at_most(&self, time: Duration) -> bool {
+        self.home.core.seeded.is_none() && self.wait_for_workers(Some(Instant::now() + time)).is_some()
+    }
+
+    /// `None`: `until` came first.
+    fn wait_for_workers(&self, until: Option<Instant>) -> Option<RunOutcome> {
         let core = &self.home.core;
         let mut sleepers = core.idle.lock();
         loop {
             if core.stopping() {
-                return RunOutcome::Stopped;
+                return Some(RunOutcome::Stopped);
             }
             if sleepers.n_asleep() == self.n_workers && core.is_quiet() {
-                return match core.registry.n_live() {
+                return Some(match core.registry.n_live() {
                     0 => RunOutcome::Done,
                     _ => RunOutcome::Deadlock,
-                };
+                });
             }
-            sleepers = core.idle.quiet.wait(sleepers);
+            sleepers = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => return None,
+                Some(rest) => core.idle.quiet.wait_for(sleepers, rest),
+                None => core.idle.quiet.wait(sleepers),
+            };
         }
     }
 

@@ -16,6 +16,7 @@ use std::sync::atomic::{
     AtomicBool,
     Ordering::{Relaxed, SeqCst},
 };
+use std::time::Duration;
 
 /// The exit status of a program in which every task waits on another.
 pub const DEADLOCK_STATUS: i32 = 3;
@@ -62,6 +63,9 @@ pub enum Ended {
     Stopped,
 }
 
+/// A program that runs for longer is one that somebody may look into.
+const LASTING: Duration = Duration::from_millis(5);
+
 impl Ended {
     /// The exit status that tells it.
     pub fn status(self) -> i32 {
@@ -85,6 +89,7 @@ pub struct Runtime {
     /// Of the run before.
     switches: Mutex<Vec<Taken>>,
     suspensions: Mutex<Log>,
+    lasting: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -104,7 +109,14 @@ impl Runtime {
             stopped: AtomicBool::new(false),
             switches: Mutex::default(),
             suspensions: Mutex::default(),
+            lasting: Mutex::default(),
         }
+    }
+
+    /// Has `begin` called when a program has run for five milliseconds, once: what opens a program to others takes as long as a
+    /// small program. With a seed it is called at once.
+    pub fn when_lasting(&self, begin: impl FnOnce() + Send + 'static) {
+        *self.lasting.lock() = Some(Box::new(begin));
     }
 
     /// Where the twin did not just go on with the task that ran, in the run before; nothing when its choices are only drawn.
@@ -174,7 +186,13 @@ impl Runtime {
             TaskEnd::Failed(_) => has_failed.store(cx.program().exit(1), Relaxed),
         });
         let main = TaskBody::new(program, entry, []).reporting_to(on_end);
-        let mut outcome = scheduler.run(main, TaskShared::default());
+        scheduler.handle().spawn(main, TaskShared::default());
+        if let Some(begin) = self.lasting.lock().take()
+            && !scheduler.wait_at_most(LASTING)
+        {
+            begin();
+        }
+        let mut outcome = scheduler.wait();
         let ended = loop {
             program.flush();
             match outcome {

@@ -12,8 +12,8 @@ use stark_vm::jit::Jit;
 use stark_vm::schedule::Schedule;
 use stark_vm::{Choices, CodeSpace, Console, Ended, Runtime, StartError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
 
 /// Run a program: a .stark source (compiled in memory), a .starkbc file, or a folder with a stark.toml
 #[derive(clap::Args)]
@@ -134,8 +134,8 @@ fn run(args: &Args) -> Result<i32, i32> {
     let name = args.file.display().to_string();
     let otlp = |endpoint| observe::otlp::export(endpoint, &name, args.trace_share);
     exports.and_then(|()| args.otlp.as_deref().map_or(Ok(()), otlp)).map_err(super::refuse)?;
-    let _server = if args.no_attach { None } else { attachable() };
     let runtime = runtime(options, ready.assets, &args.file);
+    let _server = (!args.no_attach).then(|| attachable(&runtime));
     let ended_by = args.profile.as_ref().and_then(|_| observe::end_on_signal(runtime.clone()).ok());
     let refused = |error: StartError| super::refuse(format!("{}: {error}", args.file.display()));
     let load = if args.uncounted { stark_vm::load_uncounted } else { stark_vm::load };
@@ -207,11 +207,16 @@ fn options(workers: Option<usize>) -> Result<stark_vm::Options, i32> {
     Ok(options)
 }
 
-/// Lets `stark ps` and `stark-prof` look into the program while the server lives.
-fn attachable() -> Option<stark_vm::observe::Server> {
-    // Neither is worth refusing to run for; whoever wants to look finds out that nobody answers.
-    let _ = observe::tell_on_signal();
-    stark_vm::observe::serve().ok()
+/// Lets `stark ps` and `stark-prof` look into the program, once it has run for a moment, while what this gives lives.
+fn attachable(runtime: &stark_vm::Runtime) -> Arc<Mutex<Option<stark_vm::observe::Server>>> {
+    let server = Arc::new(Mutex::new(None));
+    let begun = server.clone();
+    runtime.when_lasting(move || {
+        // Neither is worth refusing to run for; whoever wants to look finds out that nobody answers.
+        let _ = observe::tell_on_signal();
+        *begun.lock().expect("nothing panics with it") = stark_vm::observe::serve().ok();
+    });
+    server
 }
 
 fn runtime(mut options: stark_vm::Options, assets: Option<Arc<Assets>>, shown: &Path) -> Arc<stark_vm::Runtime> {
@@ -233,8 +238,9 @@ pub fn standalone(bundle: Bundle, program: &Path) -> i32 {
         limits::set(&mut options, None, None)?;
         options.dir = program.parent().map(PathBuf::from);
         let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
-        let _server = attachable();
-        begin(&runtime(options, ready.assets, program), ready.module, args, program)
+        let runtime = runtime(options, ready.assets, program);
+        let _server = attachable(&runtime);
+        begin(&runtime, ready.module, args, program)
     };
     run().unwrap_or_else(|status| status)
 }
