@@ -93,10 +93,13 @@ impl TaskCx {
         }
         let scheduler = self.program.scheduler()?;
         let task = actor.task()?;
-        let turn = || scheduler.run_parked(task, lendable, |body| body.take_call(envelope), TaskBody::called);
-        let (spent, called) = observe::call(turn)?;
+        // Straight to its place, not through the hands of those that give the turn.
+        let mut called = None;
+        let after = |body: &mut TaskBody| called = Some(body.called());
+        let turn = || scheduler.run_parked(task, lendable, |body| body.take_call(envelope), after);
+        let (spent, ()) = observe::call(turn)?;
         self.lendable.set(lendable.saturating_sub(spent));
-        Some(called)
+        called
     }
 
     /// The worker that gives the current turn.

@@ -320,7 +320,7 @@ impl ActorBody {
                 Turn::Done(TaskEnd::Returned(value)) => {
                     self.handling.end();
                     budget = machine.budget - MESSAGE_COST;
-                    self.state = machine.take_final(0);
+                    self.state = machine.take_receiver();
                     self.before = None;
                     if self.returned(machine, value) == Life::Over {
                         return Outcome::Done;
@@ -352,6 +352,7 @@ impl ActorBody {
     // --- beginning calls -------------------------------------------------------------------------------------------
 
     /// Calls `func` with the state and `args`; `keep`: somebody will see the state if it fails.
+    #[inline]
     fn call(&mut self, machine: &mut Machine, func: FuncId, args: impl IntoIterator<Item = Value>, keep: bool) {
         let func: &'static Func = machine.code.funcs[func.index()];
         let state = self.state.take().expect("a state is there unless a call has it");
@@ -465,7 +466,9 @@ impl ActorBody {
     /// The next message, or what else there is to do.
     fn next(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Next {
         let desc = self.cell.desc();
-        if let Doing::Called(envelope) = std::mem::replace(&mut self.doing, Doing::Idle) {
+        if matches!(self.doing, Doing::Called(_))
+            && let Doing::Called(envelope) = std::mem::replace(&mut self.doing, Doing::Idle)
+        {
             return self.begin_message(machine, &desc.handlers[envelope.handler as usize], envelope);
         }
         let inbox = &self.cell.inbox;
@@ -500,6 +503,7 @@ impl ActorBody {
         self.begin_batch(machine, envelopes)
     }
 
+    #[inline]
     fn begin_message(&mut self, machine: &mut Machine, handler: &'static HandlerDesc, envelope: Envelope) -> Next {
         if !envelope.is_wanted(&self.cell) {
             return Next::Again;

@@ -4,7 +4,7 @@ use super::inbox::{Inbox, Overflow, Ready};
 use super::supervisor::Supervisor;
 use crate::conc::promise::Answer;
 use crate::conc::stats::ActorStats;
-use crate::conc::tasks::{Me, pack};
+use crate::conc::tasks::Me;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::observe;
@@ -114,9 +114,10 @@ pub(crate) struct Extra {
 const _: () = assert!(size_of::<Envelope>() <= 64);
 
 impl Extra {
-    pub fn boxed(self) -> Option<Box<Extra>> {
-        let is_needed = self.sent.is_some() || self.deadline.is_some() || self.rows.is_some();
-        is_needed.then(|| Box::new(self))
+    #[inline]
+    pub fn boxed(sent: Option<Instant>, deadline: Option<Instant>, rows: Option<Box<Rows>>) -> Option<Box<Extra>> {
+        let is_needed = sent.is_some() || deadline.is_some() || rows.is_some();
+        is_needed.then(|| Box::new(Extra { sent, deadline, rows }))
     }
 }
 
@@ -249,17 +250,6 @@ pub(super) fn refused() -> Fault {
 }
 
 impl Message {
-    /// The tuple of a handler's arguments. A single one leaves it here, so that the worker that made the tuple frees it.
-    #[inline]
-    pub fn pack(arguments: Value) -> Result<Message, Fault> {
-        if arguments.as_ref().n_fields() != 1 {
-            return pack(arguments).map(Message::Arguments);
-        }
-        let argument = arguments.as_ref().field(0).to_owned();
-        drop(arguments);
-        pack(argument).map(Message::One)
-    }
-
     /// The handler's arguments, charged to the current heap.
     pub fn unpack(self) -> SmallVec<[Value; 2]> {
         match self {
@@ -328,6 +318,7 @@ impl ActorCell {
 
     /// When a message that is sent now is sent, if it is one whose latency is measured: reading the clock twice costs as much
     /// as half of the message.
+    #[inline]
     pub(super) fn stamp(&self) -> Option<Instant> {
         // Senders at the same time may count as one: a sample needs no more.
         let n = self.n_sent.load(Relaxed);

@@ -17,9 +17,9 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst, fence};
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+use crate::conc::sync::{Mutex, MutexGuard};
 use crate::conc::wait::{Entry, Fired, Waiter};
 
 /// What a full mailbox does with a further message. In the order of the library's `Overflow`.
@@ -171,6 +171,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     }
 
     /// Puts a message in, or leaves it with the entry that `entry` makes, to wait for room.
+    #[inline]
     pub fn push(&self, message: M, entry: impl FnOnce() -> Entry<W>) -> Push<M> {
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
@@ -192,6 +193,17 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             state.queue.push_back(message);
             return if std::mem::take(&mut state.is_awaited) { Push::Wake } else { Push::Queued };
         }
+        self.push_past_room(state, message, entry)
+    }
+
+    /// What happens at the bound.
+    #[inline(never)]
+    fn push_past_room(
+        &self,
+        mut state: MutexGuard<'_, State<M, W>>,
+        message: M,
+        entry: impl FnOnce() -> Entry<W>,
+    ) -> Push<M> {
         match self.overflow {
             Overflow::Wait => {
                 state.senders.get_or_insert_default().push_back((entry(), message));

@@ -41,6 +41,7 @@ pub(crate) const TABLE: &[NativeRow] = natives! {
     supervisor_stop "(Supervisor) -> ()";
 };
 
+#[inline]
 fn actor<'a>(cx: &'a NativeCx<'_>) -> &'a Arc<ActorCell> {
     &cx.opaque::<ActorRef>(0).0
 }
@@ -237,7 +238,7 @@ impl Io {
     fn of(cx: &NativeCx<'_>, handler: &HandlerDesc) -> Io {
         let types = cx.task.program().code.types;
         let (message, ret) = (types.get(handler.message), types.get(handler.ret));
-        let input = (message.layout(0).types.len() == 1).then(|| message.field(0, 0));
+        let input = only_field(message);
         let as_vec = handler.batch.as_ref().is_some_and(|batch| batch.as_vec);
         let inner = |info: &'static TypeInfo| match info.desc {
             TypeDesc::Vec(_) => Some(info.elem()),
@@ -251,40 +252,58 @@ impl Io {
 }
 
 /// The handler with the number the program gives, when it exists.
+#[inline]
 fn handler_of(cx: &NativeCx<'_>, cell: &ActorCell) -> Result<(u32, &'static HandlerDesc), Fault> {
     let number = cx.int(1);
     let handler = usize::try_from(number).ok().and_then(|i| cell.desc().handlers.get(i));
-    let handler = handler.ok_or_else(|| Fault::internal(format!("actor {} has no handler {number}", cell.name())))?;
-    Ok((number as u32, handler))
+    match handler {
+        Some(handler) => Ok((number as u32, handler)),
+        None => Err(Fault::internal(format!("actor {} has no handler {number}", cell.name()))),
+    }
 }
 
-/// The message in argument 2, checked against what the handler takes.
+/// The message in argument 2, checked against what the handler takes. Inlined: its parts go to their places once, and are not
+/// moved while they are on their way there.
+#[inline(always)]
 fn message(cx: &mut NativeCx<'_>, reply: Reply, deadline: Option<Instant>) -> Result<Envelope, Fault> {
     let cell = actor(cx);
     let (number, handler) = handler_of(cx, cell)?;
+    let arguments = cx.task.program().code.types.get(handler.message);
     let given = cx.arg(2);
+    let only = only_field(arguments);
     let fits = match &handler.batch {
-        Some(batch) if batch.as_vec => {
-            let input = Io::of(cx, handler).input;
-            given.n_fields() == 1 && input.is_some_and(|input| input.same_as(given.info().field(0, 0)))
-        }
-        _ => cx.task.program().code.types.get(handler.message).same_as(given.info()),
+        Some(batch) if batch.as_vec => Io::of(cx, handler).input.is_some_and(|input| input.same_as(given.info())),
+        _ => only.unwrap_or(arguments).same_as(given.info()),
     };
     if !fits {
-        let (given, name) = (given.info().name(), &handler.name);
-        return Err(Fault::internal(format!("`{name}` of actor {} does not take {given}", cell.name())));
+        return Err(misfit(cx, handler));
     }
-    if (0..given.n_fields()).any(|i| given.field(i).is_hole()) {
+    let is_lent =
+        if only.is_some() { given.is_hole() } else { (0..given.n_fields()).any(|i| given.field(i).is_hole()) };
+    if is_lent {
         return Err(Fault::value("the value is lent elsewhere"));
     }
     let rows = match &handler.batch {
-        Some(batch) => batch::rows_of(batch, given.field(0))?,
+        Some(batch) => batch::rows_of(batch, given)?,
         None => None,
     };
     // How long a batch may gather counts from when its first message was sent.
     let sent = if handler.batch.is_some() { Some(cell.now()) } else { cell.stamp() };
-    let message = Message::pack(cx.take(2))?;
-    Ok(Envelope { handler: number, message, reply, extra: Extra { sent, deadline, rows }.boxed() })
+    let parcel = pack(cx.take(2))?;
+    let message = if only.is_some() { Message::One(parcel) } else { Message::Arguments(parcel) };
+    Ok(Envelope { handler: number, message, reply, extra: Extra::boxed(sent, deadline, rows) })
+}
+
+/// The type of a handler's only argument, which is sent as it is; none or several are sent as a tuple.
+#[inline]
+fn only_field(arguments: &'static TypeInfo) -> Option<&'static TypeInfo> {
+    (arguments.layout(0).types.len() == 1).then(|| arguments.field(0, 0))
+}
+
+#[cold]
+fn misfit(cx: &NativeCx<'_>, handler: &HandlerDesc) -> Fault {
+    let (given, name) = (cx.arg(2).info().name(), &handler.name);
+    Fault::internal(format!("`{name}` of actor {} does not take {given}", actor(cx).name()))
 }
 
 /// When an ask with the timeout in argument `arg` (below zero: none) is given up: no later than the ask that the asking
@@ -325,6 +344,7 @@ enum Sent {
 ///
 /// # Errors
 /// `OverloadedError` when the mailbox is full and refuses.
+#[inline]
 fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<Sent, Fault> {
     // Counted only if it has to wait.
     let me = cx.task.me().ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))?;
@@ -332,9 +352,6 @@ fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<
     if let Some(sent) = envelope.sent() {
         crate::observe::sent(cx.task, cell.id(), sent);
     }
-    let overloaded = |what: &str| {
-        Fault::new(FaultKind::OverloadedError, format!("the mailbox of actor {} is full: {what}", cell.name()))
-    };
     match cell.inbox.push(envelope, || {
         let me = Me(me.clone());
         let entry = Entry { ticket: me.point().open(), task: me.clone(), arm: 0 };
@@ -343,19 +360,24 @@ fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<
     }) {
         Push::Wake => cell.wake(),
         Push::Queued => {}
-        Push::Displaced(oldest) => oldest.fail(cell, overloaded("a newer message took the place of this one")),
+        Push::Displaced(oldest) => oldest.fail(cell, overloaded(cell, "a newer message took the place of this one")),
         Push::Waits => {
             let Some((me, ticket)) = waiting else { unreachable!("a push that waits has made an entry") };
             return Ok(Sent::Waits(Room { cell: cell.clone(), me, ticket, ended: false }));
         }
         Push::Refused(envelope) => {
-            let fault = overloaded("the message was refused");
+            let fault = overloaded(cell, "the message was refused");
             crate::observe::dropped(cell.id(), envelope.sent(), || fault.message().to_string());
             return Err(fault);
         }
         Push::Closed(envelope) => envelope.fail(cell, cell.gone()),
     }
     Ok(Sent::Done)
+}
+
+#[cold]
+fn overloaded(cell: &ActorCell, what: &str) -> Fault {
+    Fault::new(FaultKind::OverloadedError, format!("the mailbox of actor {} is full: {what}", cell.name()))
 }
 
 /// After a wake-up: whether the wait for room is over. The actor may have ended meanwhile; an ask has failed then.
@@ -417,6 +439,7 @@ impl Asking {
 }
 
 /// Whether the handler answers with `output`.
+#[inline]
 fn check_output(cx: &NativeCx<'_>, output: &'static TypeInfo) -> Result<(), Fault> {
     let (_, handler) = handler_of(cx, actor(cx))?;
     if Io::of(cx, handler).output.same_as(output) {
@@ -466,14 +489,16 @@ fn actor_call(cx: &mut NativeCx<'_>) -> NativeResult {
                 (None, None) => cx.task.call_actor(actor(cx), &mut envelope),
                 _ => None,
             };
-            match (called, envelope) {
-                (Some(Called::Answer(answer)), _) => {
+            match called {
+                Some(Called::Answer(answer)) => {
                     let answer = answer.unpack();
                     return cx.return_value(answer);
                 }
-                (Some(Called::Promised(promise)), _) => Ok(promise),
-                (None, Some(envelope)) => ask(cx, envelope, deadline)?,
-                (None, None) => return Err(Fault::internal("an actor took a message and had no turn")),
+                Some(Called::Promised(promise)) => Ok(promise),
+                None => match envelope {
+                    Some(envelope) => ask(cx, envelope, deadline)?,
+                    None => return Err(Fault::internal("an actor took a message and had no turn")),
+                },
             }
         }
     };
@@ -567,7 +592,7 @@ fn begin_batch(cx: &mut NativeCx<'_>) -> Result<Option<BatchAsking>, Fault> {
             None => None,
         };
         let message = Message::One(pack(input)?);
-        let extra = Extra { sent, deadline, rows }.boxed();
+        let extra = Extra::boxed(sent, deadline, rows);
         left.push_back(Envelope { handler: number, message, reply: Reply::Item(all.clone(), i), extra });
     }
     Ok(Some(BatchAsking { promise, left, cell, room: None }))

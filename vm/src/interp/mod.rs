@@ -20,6 +20,7 @@ mod unwind;
 pub(crate) use dispatch::{HANDLERS, Op, first_word, op_of, save};
 pub(crate) use machine::Frames;
 pub use machine::{Interrupt, Machine, TaskEnd, Turn};
+pub(crate) use ops::call::run_native;
 pub(crate) use unwind::{Calls, place};
 
 /// Why the interpreter came out of its code.
