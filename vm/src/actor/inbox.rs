@@ -79,6 +79,18 @@ struct State<M, W> {
     is_awaited: bool,
     /// Senders that were let in have had a turn to use their credit.
     is_credit_old: bool,
+    /// Places that are set aside for what senders gather.
+    n_set_aside: usize,
+}
+
+/// Places that are set aside for one sender.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct SetAside(u32);
+
+impl SetAside {
+    pub fn n(&self) -> u32 {
+        self.0
+    }
 }
 
 /// Messages that the actor has taken out together and not begun on.
@@ -159,6 +171,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             phase: Phase::Open,
             is_awaited: false,
             is_credit_old: false,
+            n_set_aside: 0,
         };
         Self {
             state: Mutex::new(state),
@@ -216,6 +229,40 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
                 oldest.map_or(Push::Queued, Push::Displaced)
             }
         }
+    }
+
+    /// Puts in what a sender has gathered, for which it has `room`, and sets room aside for up to `more` other messages: of what is
+    /// free for it the half, and only where a full mailbox makes senders wait. Gives whether to wake the actor. What is left of
+    /// `messages` comes too late: the actor takes no more.
+    pub fn put_all(&self, messages: &mut Vec<M>, room: &mut SetAside, more: u32) -> bool {
+        let mut let_in = SmallVec::new();
+        let mut state = self.state.lock();
+        let before = std::mem::take(&mut room.0);
+        state.n_set_aside -= before as usize;
+        if state.phase != Phase::Open {
+            return false;
+        }
+        let is_awaited = !messages.is_empty() && std::mem::take(&mut state.is_awaited);
+        let n_unused = before - messages.len() as u32;
+        state.queue.extend(messages.drain(..));
+        if state.senders.is_some() {
+            state.credit = state.credit.saturating_add(n_unused);
+        }
+        if self.overflow == Overflow::Wait && self.has_room(&state) {
+            let n_free = u32::try_from(self.room(&state)).unwrap_or(u32::MAX);
+            let n_free = if state.senders.is_some() { n_free.min(state.credit) } else { n_free };
+            room.0 = more.min(n_free / 2);
+            state.n_set_aside += room.0 as usize;
+            state.credit = state.credit.saturating_sub(room.0);
+        }
+        // Nobody else may come by and see that this room is free again.
+        if n_unused > room.0 && state.senders.is_some() {
+            self.refill(&mut state, 1, &mut let_in);
+            self.crowded.store(state.senders.is_some(), Relaxed);
+        }
+        drop(state);
+        let_in.into_iter().for_each(Waiter::wake_by);
+        is_awaited
     }
 
     /// Takes the next message, in most cases one of those in `ready`.
@@ -384,7 +431,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
 
     /// Places that are free.
     fn room(&self, state: &State<M, W>) -> usize {
-        self.capacity.saturating_sub(self.n_ready() + state.queue.len())
+        self.capacity.saturating_sub(self.n_ready() + state.queue.len() + state.n_set_aside)
     }
 
     fn choose(
@@ -560,6 +607,51 @@ mod tests {
         assert_eq!((inbox.next(&mut ready), task.n_wakes()), (messages(&[1]), 0));
         inbox.let_in(&ready);
         assert_eq!((task.n_wakes(), inbox.len()), (1, 4));
+    }
+
+    #[test]
+    fn what_a_sender_gathers_has_room_and_goes_in_together() {
+        let (inbox, mut ready, mut room) = (Box3::new(8, Overflow::Wait), Ready::default(), SetAside::default());
+        assert_eq!(inbox.next(&mut ready), Taken::Nothing);
+        assert!(!inbox.put_all(&mut Vec::new(), &mut room, 100));
+        assert_eq!((room.n(), inbox.len()), (4, 0));
+        // Others have the other half.
+        let task = MockTask::new();
+        let wait = task.entry();
+        assert_eq!(inbox.push(1, no_entry), Push::Wake);
+        (2..=4).for_each(|i| assert_eq!(inbox.push(i, no_entry), Push::Queued));
+        assert_eq!(inbox.push(5, || wait.clone()), Push::Waits);
+        let mut gathered = vec![6, 7, 8];
+        assert!(!inbox.put_all(&mut gathered, &mut room, 100));
+        // The one place that it did not use is for the sender that waits.
+        assert_eq!((room.n(), gathered.len(), task.n_wakes(), inbox.len()), (0, 0, 1, 8));
+        for message in [1, 2, 3, 4, 6, 7, 8, 5] {
+            assert_eq!(inbox.next(&mut ready), messages(&[message]));
+        }
+        assert_eq!(inbox.next(&mut ready), Taken::Nothing);
+        assert!(!inbox.put_all(&mut Vec::new(), &mut room, 1));
+        assert!(inbox.put_all(&mut vec![9], &mut room, 0));
+        assert_eq!((room.n(), inbox.next(&mut ready)), (0, messages(&[9])));
+    }
+
+    #[test]
+    fn what_is_gathered_comes_too_late_for_an_actor_that_has_ended() {
+        let (inbox, mut room) = (Box3::new(8, Overflow::Wait), SetAside::default());
+        assert!(!inbox.put_all(&mut Vec::new(), &mut room, 3));
+        inbox.stop();
+        let mut gathered = vec![1, 2];
+        assert!(!inbox.put_all(&mut gathered, &mut room, 3));
+        assert_eq!((room.n(), gathered, take(&inbox, 1)), (0, vec![1, 2], Taken::Ended));
+    }
+
+    #[test]
+    fn nothing_is_set_aside_where_the_last_place_counts_or_senders_do_not_wait() {
+        for inbox in [Box3::new(1, Overflow::Wait), Box3::new(8, Overflow::Reject), Box3::new(8, Overflow::DropOldest)]
+        {
+            let mut room = SetAside::default();
+            assert!(!inbox.put_all(&mut Vec::new(), &mut room, 3));
+            assert_eq!(room.n(), 0);
+        }
     }
 
     #[test]

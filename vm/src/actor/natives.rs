@@ -29,7 +29,7 @@ pub(crate) const TABLE: &[NativeRow] = natives! {
     actor_ask "<R, M, O>(R, Int, M, Duration) -> Future<O>" [suspends];
     /// `await r.ask(x)` in one.
     actor_call "<R, M, O>(R, Int, M, Duration) -> O" [suspends];
-    actor_send "<R, M>(R, Int, M) -> ()" [suspends];
+    actor_send "<R, M>(R, Int, M) -> ()" [suspends, gathers];
     actor_batch_ask "<R, I, O>(R, Int, Vec<I>, Duration) -> Future<Vec<O>>" [suspends];
     actor_stats "<R>(R) -> ModelStats";
     actor_stop "<R>(R) -> ()";
@@ -391,6 +391,13 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
         Some(room) => room,
         None => {
             let envelope = message(cx, Reply::Nowhere, None)?;
+            let mut outbox = cx.task.outbox.borrow_mut();
+            if outbox.gathers_for(actor(cx)) {
+                outbox.push(envelope);
+                drop(outbox);
+                return cx.return_unit();
+            }
+            drop(outbox);
             match post(cx, actor(cx), envelope)? {
                 Sent::Done => return cx.return_unit(),
                 Sent::Waits(room) => Box::new(room),

@@ -349,6 +349,12 @@ impl Machine {
 
     /// Runs for at most `budget` reductions.
     pub fn run(&mut self, budget: u32, interrupt: Option<Interrupt>) -> Turn {
+        let turn = self.run_code(budget, interrupt);
+        self.task.end_gathering();
+        turn
+    }
+
+    fn run_code(&mut self, budget: u32, interrupt: Option<Interrupt>) -> Turn {
         assert_ne!(self.state, State::Idle, "a call has been started");
         self.budget = i64::from(budget);
         self.cancel_delivered = false;

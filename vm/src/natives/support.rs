@@ -49,6 +49,7 @@ macro_rules! answers {
             name: stringify!($name),
             scheme: $scheme,
             suspends: false,
+            gathers: false,
             capability: answers!(@capability $($capability)?),
             carried: answers!(@carried $($capability)?),
             func: |cx| {

@@ -147,6 +147,9 @@ pub(crate) unsafe fn run_native<const IS_REF: bool>(
     save(m, ip, regs, budget);
     let machine = &mut *m;
     machine.is_saved = true;
+    if !native.row.gathers {
+        machine.task.end_gathering();
+    }
     let args = std::slice::from_raw_parts_mut(regs.add(b(w)), n);
     let result;
     let ret;
