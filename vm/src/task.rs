@@ -25,7 +25,6 @@ pub use stark_scheduler::WaitReason;
 /// What a native or an instruction may know about the task that runs it.
 pub struct TaskCx {
     program: &'static Program,
-    pub(crate) me: Option<TaskRef<TaskBody>>,
     pub(crate) worker: usize,
     /// The actor whose handler runs in it.
     pub(crate) actor: Option<Arc<ActorCell>>,
@@ -42,10 +41,10 @@ pub struct TaskCx {
 }
 
 impl TaskCx {
+    #[inline(always)]
     pub fn new(program: &'static Program) -> TaskCx {
         TaskCx {
             program,
-            me: None,
             worker: 0,
             actor: None,
             deadline: None,
@@ -66,8 +65,14 @@ impl TaskCx {
     }
 
     /// The handle that wakes this task; `None` when it runs without a scheduler (tests of the machine alone).
-    pub fn me(&self) -> Option<&TaskRef<TaskBody>> {
-        self.me.as_ref()
+    #[inline]
+    pub fn me(&self) -> Option<TaskRef<TaskBody>> {
+        self.program.scheduler()?.with_current(TaskRef::clone)
+    }
+
+    /// Its number in reports; 0 without a scheduler.
+    pub(crate) fn id(&self) -> u64 {
+        self.program.scheduler().and_then(|scheduler| scheduler.with_current(|me| me.id().0)).unwrap_or(0)
     }
 
     /// Whether `lend_turn` would run the task at `addr`.
@@ -425,7 +430,7 @@ impl Call {
             machine.task().program().eprint(&text);
         }
         if let TaskEnd::Failed(error) = &end {
-            if let Some(me) = machine.task().me().cloned() {
+            if let Some(me) = machine.task().me() {
                 observe::failed(me.id().0, || summary(machine, error));
             }
         }
@@ -480,7 +485,6 @@ impl Task for TaskBody {
         lend::workers_of(self.program);
         let observed = observe::Turn::begin();
         let outcome = self.with_machine(|machine, role| {
-            machine.task.me = Some(cx.task().clone());
             machine.task.worker = cx.worker();
             // As much as the task itself may spend: whatever it waits for, its worker is back for others after twice that.
             machine.task.lendable.set(cx.budget());

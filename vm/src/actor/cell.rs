@@ -13,7 +13,6 @@ use crate::task::TaskBody;
 use crate::types::TypeInfo;
 use crate::value::Value;
 use parking_lot::Mutex;
-use smallvec::{SmallVec, smallvec};
 use stark_bytecode::{ActorDesc, TypeDesc};
 use stark_scheduler::TaskRef;
 use std::borrow::Cow;
@@ -31,7 +30,7 @@ const FAIL: u8 = 4;
 /// The latencies of so many messages of an actor are all measured, so that those that get few have exact figures,
 const MEASURED_FIRST: u32 = 64;
 /// then those of every so manyth. A prime: messages that come in rounds fall in step with nothing.
-const MEASURED_EVERY: u32 = 17;
+pub(super) const MEASURED_EVERY: u32 = 17;
 
 fn now(program: &Program) -> Instant {
     program.scheduler().map_or_else(Instant::now, |scheduler| scheduler.now())
@@ -93,7 +92,8 @@ pub(super) enum Ended {
 /// A message in a mailbox.
 pub(crate) struct Envelope {
     pub handler: u32,
-    pub message: Message,
+    /// The handler's only argument, or the tuple of none or several.
+    pub message: Parcel,
     pub reply: Reply,
     /// What most messages do without.
     pub extra: Option<Box<Extra>>,
@@ -123,6 +123,7 @@ impl Extra {
 
 impl Envelope {
     /// Whether anybody still waits for the answer, or none was asked for. If not, it is not worked on.
+    #[inline]
     pub fn is_wanted(&self, cell: &ActorCell) -> bool {
         let is_wanted = self.reply.is_wanted();
         if !is_wanted {
@@ -137,10 +138,12 @@ impl Envelope {
         self.reply.fail(fault);
     }
 
+    #[inline]
     pub fn sent(&self) -> Option<Instant> {
         self.extra.as_ref()?.sent
     }
 
+    #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         self.extra.as_ref()?.deadline
     }
@@ -157,13 +160,6 @@ pub(crate) struct Rows {
     pub n: Option<usize>,
     /// The shape of one row.
     pub shape: Box<[usize]>,
-}
-
-pub(crate) enum Message {
-    /// The tuple of the handler's arguments.
-    Arguments(Parcel),
-    /// The only argument.
-    One(Parcel),
 }
 
 /// Where an answer goes.
@@ -209,6 +205,7 @@ impl BatchAnswer {
 
 impl Reply {
     /// Whether somebody still waits for the answer; a message nobody waits for is not worked on.
+    #[inline]
     pub fn is_wanted(&self) -> bool {
         match self {
             Reply::Nowhere | Reply::Caller => true,
@@ -227,7 +224,11 @@ impl Reply {
     }
 
     /// The current heap pays for packing.
+    #[inline]
     pub fn answer(&self, value: Value) {
+        if matches!(self, Reply::Nowhere | Reply::Caller) {
+            return;
+        }
         match (self, Parcel::pack(value)) {
             (Reply::Nowhere | Reply::Caller, _) => {}
             (Reply::Item(all, i), Ok(parcel)) => all.put(*i as usize, parcel),
@@ -247,16 +248,6 @@ impl Reply {
 
 pub(super) fn refused() -> Fault {
     Fault::value("the answer holds a value that cannot be copied and is still held by the actor")
-}
-
-impl Message {
-    /// The handler's arguments, charged to the current heap.
-    pub fn unpack(self) -> SmallVec<[Value; 2]> {
-        match self {
-            Message::One(parcel) => smallvec![parcel.unpack()],
-            Message::Arguments(parcel) => parcel.unpack().into_fields(),
-        }
-    }
 }
 
 pub(super) struct Config {
@@ -327,6 +318,7 @@ impl ActorCell {
     }
 
     /// A message was worked on; `latency` is the time since it was sent, if it is measured.
+    #[inline]
     pub(super) fn count(&self, latency: Option<Duration>, failed: bool) {
         self.n_requests.store(self.n_requests.load(Relaxed) + 1, Relaxed);
         if latency.is_some() || failed {
@@ -339,6 +331,7 @@ impl ActorCell {
         self.n_requests.load(Relaxed)
     }
 
+    #[inline]
     pub(super) fn desc(&self) -> &'static ActorDesc {
         match &self.info.desc {
             TypeDesc::Actor(desc) => desc,
@@ -386,11 +379,13 @@ impl ActorCell {
         self.wake();
     }
 
+    #[inline]
     pub(super) fn is_killed(&self) -> bool {
         self.control.load(Acquire) & KILL != 0
     }
 
     /// Whether a restart was ordered since the last look.
+    #[inline]
     pub(super) fn take_restart(&self) -> bool {
         self.control.load(Acquire) & RESTART != 0 && self.control.fetch_and(!RESTART, AcqRel) & RESTART != 0
     }

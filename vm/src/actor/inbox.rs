@@ -101,11 +101,13 @@ pub struct Ready<M> {
     half: u32,
     /// The most that were taken out together since the actor last waited.
     peak: u32,
+    /// Senders were told how many are left, but not by a fence.
+    is_untold: bool,
 }
 
 impl<M> Default for Ready<M> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), half: 0, peak: 0 }
+        Self { queue: VecDeque::new(), half: 0, peak: 0, is_untold: false }
     }
 }
 
@@ -265,25 +267,36 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         is_awaited
     }
 
-    /// Takes the next message, in most cases one of those in `ready`.
+    /// Takes the next of the messages in `ready`: in most cases there is one.
     #[inline]
-    pub fn next(&self, ready: &mut Ready<M>) -> Taken<M> {
-        let Some(message) = ready.queue.pop_front() else { return self.visit(ready) };
-        let n_ready = ready.len();
+    pub fn next_ready(&self, ready: &mut Ready<M>) -> Option<M> {
+        let n_ready = ready.len().checked_sub(1)?;
         // A sender that waits for a place a little longer than it must loses nothing; one that is refused does.
         if n_ready < COARSE || n_ready.is_multiple_of(COARSE) || self.overflow == Overflow::Reject {
             self.n_ready.store(n_ready, Relaxed);
+            ready.is_untold = true;
         }
         if n_ready == ready.half && self.made_room(n_ready) {
             self.serve();
         }
-        Taken::Message(message)
+        // Last, so that it goes straight to where it is wanted.
+        ready.queue.pop_front()
+    }
+
+    /// Takes the next message.
+    pub fn next(&self, ready: &mut Ready<M>) -> Taken<M> {
+        match self.next_ready(ready) {
+            Some(message) => Taken::Message(message),
+            None => self.visit(ready),
+        }
     }
 
     /// Takes everything that waits.
     fn visit(&self, ready: &mut Ready<M>) -> Taken<M> {
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
+        // Whoever looks for room after this look at who waits sees how many are left: both are under the lock.
+        ready.is_untold = false;
         if state.queue.is_empty() && state.senders.is_some() {
             if state.credit > 0 && !std::mem::replace(&mut state.is_credit_old, true) {
                 return Taken::Soon;
@@ -343,8 +356,10 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     }
 
     /// Lets all senders in that wait although there is room: the actor is about to wait for something else than a message.
-    pub fn let_in(&self, ready: &Ready<M>) {
-        if !self.made_room(ready.len()) {
+    pub fn let_in(&self, ready: &mut Ready<M>) {
+        let is_told = !std::mem::take(&mut ready.is_untold) && self.n_ready() == ready.queue.len();
+        let crowded = if is_told { self.crowded.load(Relaxed) } else { self.made_room(ready.len()) };
+        if !crowded {
             return;
         }
         let mut let_in = SmallVec::new();
@@ -538,7 +553,7 @@ mod tests {
         let (inbox, mut ready) = (Box3::new(64, Overflow::Wait), Ready::default());
         (0..64).for_each(|i| assert_eq!(inbox.push(i, no_entry), Push::Queued));
         (0..8).for_each(|i| assert_eq!(inbox.next(&mut ready), messages(&[i])));
-        inbox.let_in(&ready);
+        inbox.let_in(&mut ready);
         assert_eq!(inbox.len(), 56);
         (0..8).for_each(|i| assert_eq!(inbox.push(i, no_entry), Push::Queued));
         let task = MockTask::new();
@@ -603,9 +618,9 @@ mod tests {
         let task = MockTask::new();
         let wait = task.entry();
         assert_eq!(inbox.push(5, || wait.clone()), Push::Waits);
-        inbox.let_in(&ready);
+        inbox.let_in(&mut ready);
         assert_eq!((inbox.next(&mut ready), task.n_wakes()), (messages(&[1]), 0));
-        inbox.let_in(&ready);
+        inbox.let_in(&mut ready);
         assert_eq!((task.n_wakes(), inbox.len()), (1, 4));
     }
 

@@ -2,7 +2,7 @@
 
 use super::batch;
 use super::body::{ActorBody, Called, Policy};
-use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Extra, Message, Reply};
+use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Extra, Reply};
 use super::inbox::{Overflow, Push};
 use super::supervisor::{Supervisor, SupervisorObj};
 use crate::conc::promise::{Answer, FutureObj, PromiseRef};
@@ -239,6 +239,9 @@ impl Io {
         let types = cx.task.program().code.types;
         let (message, ret) = (types.get(handler.message), types.get(handler.ret));
         let input = only_field(message);
+        if handler.batch.is_none() {
+            return Io { input, output: ret };
+        }
         let as_vec = handler.batch.as_ref().is_some_and(|batch| batch.as_vec);
         let inner = |info: &'static TypeInfo| match info.desc {
             TypeDesc::Vec(_) => Some(info.elem()),
@@ -265,7 +268,12 @@ fn handler_of(cx: &NativeCx<'_>, cell: &ActorCell) -> Result<(u32, &'static Hand
 /// The message in argument 2, checked against what the handler takes. Inlined: its parts go to their places once, and are not
 /// moved while they are on their way there.
 #[inline(always)]
-fn message(cx: &mut NativeCx<'_>, reply: Reply, deadline: Option<Instant>) -> Result<Envelope, Fault> {
+fn message(
+    cx: &mut NativeCx<'_>,
+    reply: Reply,
+    deadline: Option<Instant>,
+    stamp: impl FnOnce(&NativeCx<'_>) -> Option<Instant>,
+) -> Result<Envelope, Fault> {
     let cell = actor(cx);
     let (number, handler) = handler_of(cx, cell)?;
     let arguments = cx.task.program().code.types.get(handler.message);
@@ -288,10 +296,15 @@ fn message(cx: &mut NativeCx<'_>, reply: Reply, deadline: Option<Instant>) -> Re
         None => None,
     };
     // How long a batch may gather counts from when its first message was sent.
-    let sent = if handler.batch.is_some() { Some(cell.now()) } else { cell.stamp() };
-    let parcel = pack(cx.take(2))?;
-    let message = if only.is_some() { Message::One(parcel) } else { Message::Arguments(parcel) };
+    let sent = if handler.batch.is_some() { Some(cell.now()) } else { stamp(cx) };
+    let message = pack(cx.take(2))?;
     Ok(Envelope { handler: number, message, reply, extra: Extra::boxed(sent, deadline, rows) })
+}
+
+/// When a message that goes to the actor by itself is sent, if it is one whose latency is measured.
+#[inline]
+fn stamp(cx: &NativeCx<'_>) -> Option<Instant> {
+    actor(cx).stamp()
 }
 
 /// The type of a handler's only argument, which is sent as it is; none or several are sent as a tuple.
@@ -346,14 +359,12 @@ enum Sent {
 /// `OverloadedError` when the mailbox is full and refuses.
 #[inline]
 fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<Sent, Fault> {
-    // Counted only if it has to wait.
-    let me = cx.task.me().ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))?;
     let mut waiting = None;
     if let Some(sent) = envelope.sent() {
         crate::observe::sent(cx.task, cell.id(), sent);
     }
     match cell.inbox.push(envelope, || {
-        let me = Me(me.clone());
+        let Some(me) = cx.task.me().map(Me) else { unreachable!("where there are actors there is a scheduler") };
         let entry = Entry { ticket: me.point().open(), task: me.clone(), arm: 0 };
         waiting = Some((me, entry.ticket));
         entry
@@ -390,14 +401,13 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let mut room = match cx.resumed::<Room>() {
         Some(room) => room,
         None => {
-            let envelope = message(cx, Reply::Nowhere, None)?;
-            let mut outbox = cx.task.outbox.borrow_mut();
-            if outbox.gathers_for(actor(cx)) {
-                outbox.push(envelope);
-                drop(outbox);
+            if cx.task.outbox.borrow_mut().gathers_for(actor(cx)) {
+                let stamp = |cx: &NativeCx<'_>| cx.task.outbox.borrow_mut().stamp();
+                let envelope = message(cx, Reply::Nowhere, None, stamp)?;
+                cx.task.outbox.get_mut().push(envelope);
                 return cx.return_unit();
             }
-            drop(outbox);
+            let envelope = message(cx, Reply::Nowhere, None, stamp)?;
             match post(cx, actor(cx), envelope)? {
                 Sent::Done => return cx.return_unit(),
                 Sent::Waits(room) => Box::new(room),
@@ -461,7 +471,7 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             check_output(cx, cx.ret_type().opaque_arg(0))?;
             let deadline = deadline(cx, actor(cx), 3);
-            match message(cx, Reply::Nowhere, deadline) {
+            match message(cx, Reply::Nowhere, deadline, stamp) {
                 Ok(envelope) => ask(cx, envelope, deadline)?,
                 // A message of a wrong shape fails its future alone.
                 Err(fault) if fault.kind() == Some(FaultKind::ShapeError) => {
@@ -490,17 +500,14 @@ fn actor_call(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             check_output(cx, cx.ret_type())?;
             let deadline = deadline(cx, actor(cx), 3);
-            let mut envelope = Some(message(cx, Reply::Caller, deadline)?);
+            let mut envelope = Some(message(cx, Reply::Caller, deadline, stamp)?);
             // An actor that waits for another is an edge between the two, and a deadline is kept also while the handler works.
             let called = match (deadline, &cx.task.actor) {
                 (None, None) => cx.task.call_actor(actor(cx), &mut envelope),
                 _ => None,
             };
             match called {
-                Some(Called::Answer(answer)) => {
-                    let answer = answer.unpack();
-                    return cx.return_value(answer);
-                }
+                Some(Called::Answer(answer)) => return cx.return_value(answer),
                 Some(Called::Promised(promise)) => Ok(promise),
                 None => match envelope {
                     Some(envelope) => ask(cx, envelope, deadline)?,
@@ -598,7 +605,7 @@ fn begin_batch(cx: &mut NativeCx<'_>) -> Result<Option<BatchAsking>, Fault> {
             },
             None => None,
         };
-        let message = Message::One(pack(input)?);
+        let message = pack(input)?;
         let extra = Extra::boxed(sent, deadline, rows);
         left.push_back(Envelope { handler: number, message, reply: Reply::Item(all.clone(), i), extra });
     }

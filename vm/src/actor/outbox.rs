@@ -5,10 +5,11 @@
 //! the task does anything else that others could see (another native, a spawn), and at the end of its turn; so nobody can tell such a
 //! task from one that was a little slower. Room is set aside for them, so they never have to wait for it.
 
-use super::cell::{ActorCell, Envelope};
+use super::cell::{ActorCell, Envelope, MEASURED_EVERY};
 use super::inbox::SetAside;
 use crate::observe;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// So many messages in a row are put in one by one, before any are gathered: a task that sends a few pays nothing for more.
 const ALONE: u32 = 4;
@@ -22,13 +23,16 @@ pub(crate) struct Outbox {
     to: usize,
     /// How often it has.
     n_sent: u32,
-    gathered: Option<Gathered>,
+    /// Behind a pointer: every turn has an outbox, and few gather.
+    gathered: Option<Box<Gathered>>,
 }
 
 struct Gathered {
     cell: Arc<ActorCell>,
     envelopes: Vec<Envelope>,
     room: SetAside,
+    /// Counts the messages, for which of them are measured: those who send at the same time share no count.
+    n_sent: u32,
 }
 
 impl Outbox {
@@ -42,6 +46,14 @@ impl Outbox {
     #[inline]
     pub fn gathers_for(&mut self, cell: &Arc<ActorCell>) -> bool {
         self.to == Arc::as_ptr(cell).addr() && self.gathered.is_some() || self.begin(cell)
+    }
+
+    /// When the next message that is gathered is sent, if it is one whose latency is measured.
+    #[inline]
+    pub fn stamp(&mut self) -> Option<Instant> {
+        let gathered = self.gathered.as_mut()?;
+        gathered.n_sent = gathered.n_sent.wrapping_add(1);
+        gathered.n_sent.is_multiple_of(MEASURED_EVERY).then(|| gathered.cell.now())
     }
 
     /// Takes a message to the actor that `gathers_for` was asked about.
@@ -71,10 +83,14 @@ impl Outbox {
         if is_seeded || observe::follows_messages() {
             return false;
         }
-        let mut gathered =
-            Gathered { cell: cell.clone(), envelopes: Vec::with_capacity(MOST as usize), room: SetAside::default() };
+        let mut gathered = Gathered {
+            cell: cell.clone(),
+            envelopes: Vec::with_capacity(MOST as usize),
+            room: SetAside::default(),
+            n_sent: 0,
+        };
         let is_begun = gathered.put(MOST);
-        self.gathered = is_begun.then_some(gathered);
+        self.gathered = is_begun.then(|| Box::new(gathered));
         is_begun
     }
 

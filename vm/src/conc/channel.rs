@@ -130,20 +130,20 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     }
 
     /// Puts a message into the queue, if there is room and no receiver waits: what nearly every send to a channel with a buffer is.
-    /// Else gives it back, which says nothing.
+    /// `false` says nothing, and the message is lost: it is one that can be made again.
     #[inline]
-    pub fn put(&self, message: P, limit: usize) -> Result<(), P> {
+    pub fn put(&self, message: P, limit: usize) -> bool {
         if self.capacity == Some(0) {
-            return Err(message);
+            return false;
         }
         let mut state = self.state.lock();
         let bytes = state.bytes.saturating_add(message.weight());
         if state.closed || !state.receivers.is_empty() || !self.has_room(&state) || bytes > limit {
-            return Err(message);
+            return false;
         }
         state.bytes = bytes;
         state.queue.push_back(message);
-        Ok(())
+        true
     }
 
     /// Takes a message, or leaves `entry` to wait for one.
@@ -465,20 +465,20 @@ mod tests {
     #[test]
     fn the_short_way_says_no_where_others_must_hear() {
         let ch = Ch::new(Some(2));
-        assert_eq!((ch.take(), ch.put(1, 100), ch.put(2, 100), ch.put(3, 100)), (None, Ok(()), Ok(()), Err(3)));
-        assert_eq!((ch.take(), ch.bytes(), ch.put(3, 7), ch.put(3, 8)), (Some(1), 4, Err(3), Ok(())));
+        assert_eq!((ch.take(), ch.put(1, 100), ch.put(2, 100), ch.put(3, 100)), (None, true, true, false));
+        assert_eq!((ch.take(), ch.bytes(), ch.put(3, 7), ch.put(3, 8)), (Some(1), 4, false, true));
         // A sender waits for the room.
         let sender = MockTask::new();
         assert_eq!((ch.send(4, Some(&sender.entry())), ch.take()), (Send::Waits, None));
         assert_eq!((ch.recv(None), ch.take(), ch.take()), (Recv::Message(2), Some(3), Some(4)));
         // A receiver waits for the message.
         let receiver = MockTask::new();
-        assert_eq!((ch.recv(Some(&receiver.entry())), ch.put(5, 100)), (Recv::Waits, Err(5)));
+        assert_eq!((ch.recv(Some(&receiver.entry())), ch.put(5, 100)), (Recv::Waits, false));
         ch.close();
-        assert_eq!((ch.put(6, 100), ch.take()), (Err(6), None));
+        assert_eq!((ch.put(6, 100), ch.take()), (false, None));
         // What is queued can still be received.
         let ch = Ch::new(None);
-        assert_eq!(ch.put(7, 100), Ok(()));
+        assert!(ch.put(7, 100));
         ch.close();
         assert_eq!((ch.take(), ch.recv(None)), (Some(7), Recv::Closed));
     }
@@ -486,7 +486,7 @@ mod tests {
     #[test]
     fn a_rendezvous_has_no_short_way() {
         let ch = Ch::new(Some(0));
-        assert_eq!((ch.put(1, 100), ch.take()), (Err(1), None));
+        assert_eq!((ch.put(1, 100), ch.take()), (false, None));
     }
 
     #[test]

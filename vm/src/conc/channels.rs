@@ -7,8 +7,10 @@ use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::natives::{Flow, NativeCx, NativeResult, NativeRow, natives};
+use crate::program::Program;
 use crate::task::WaitReason;
 use crate::value::Value;
+use stark_scheduler::TaskRef;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,33 +77,42 @@ fn too_much(cx: &NativeCx<'_>, channel: &Chan) -> Fault {
     Fault::new(FaultKind::OutOfMemoryError, text)
 }
 
-/// A wait for one channel and nothing else, without a time limit: what nearly every `send` and `recv` that waits is.
+/// A wait for one channel and nothing else, without a time limit: what nearly every `send` and `recv` that waits is. It is the
+/// wait that its task has begun last, and what happens to it happens in turns of that task.
 struct OneWait {
     channel: Arc<Chan>,
-    /// `None`: it is over. Until then it is the wait that its task has begun last.
-    me: Option<Me>,
+    program: &'static Program,
+    is_over: bool,
 }
 
 impl OneWait {
     /// Begins one for the channel in the first argument, and keeps it in `begun`.
     fn instead(cx: &NativeCx<'_>, begun: &mut Option<Box<OneWait>>) -> Instead<Me> {
         let Ok(me) = me(cx) else { return Instead::Leave };
-        let entry = Entry { ticket: me.point().open(), task: me.clone(), arm: 0 };
-        *begun = Some(Box::new(OneWait { channel: channel(cx, 0), me: Some(me) }));
+        let entry = Entry { ticket: me.point().open(), task: me, arm: 0 };
+        let program = cx.task.program();
+        *begun = Some(Box::new(OneWait { channel: channel(cx, 0), program, is_over: false }));
         Instead::Wait(entry)
     }
 
     /// After a wake-up, which may mean nothing.
     fn take(&mut self) -> Option<Fired<Parcel>> {
-        let (_, fired) = self.me.as_ref()?.point().take_last()?;
-        self.me = None;
+        let (_, fired) = self.program.scheduler()?.with_current(|me| me.shared().point.take_last())??;
+        self.is_over = true;
         Some(fired)
     }
 }
 
 impl Drop for OneWait {
     fn drop(&mut self) {
-        let Some(me) = self.me.take() else { return };
+        if self.is_over {
+            return;
+        }
+        // Between turns it is dropped only when the program has ended, and then nobody waits any more.
+        let Some(me) = self.program.scheduler().and_then(|scheduler| scheduler.with_current(TaskRef::clone)) else {
+            return;
+        };
+        let me = Me(me);
         match me.point().close_last() {
             (_, Some((_, Fired::Message(message)))) => self.channel.give_back(message),
             (_, Some(_)) => {}
@@ -114,17 +125,18 @@ fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
     if let Some(wait) = cx.resumed::<OneWait>() {
         return end_of_send(cx, wait);
     }
-    let message = pack(cx.take(1))?;
     let limit = cx.task.program().options.queue_limit();
-    match cx.opaque::<ChannelObj>(0).0.put(message, limit) {
-        Ok(()) => cx.return_unit(),
-        Err(message) => send_or_wait(cx, message, limit),
+    let scalar = Parcel::scalar(cx.arg(1));
+    if scalar.is_some_and(|message| cx.opaque::<ChannelObj>(0).0.put(message, limit)) {
+        return cx.return_unit();
     }
+    send_or_wait(cx, limit)
 }
 
 /// Not inlined: what nearly every send does stays in registers.
 #[inline(never)]
-fn send_or_wait(cx: &mut NativeCx<'_>, message: Parcel, limit: usize) -> NativeResult {
+fn send_or_wait(cx: &mut NativeCx<'_>, limit: usize) -> NativeResult {
+    let message = pack(cx.take(1))?;
     let channel = &cx.opaque::<ChannelObj>(0).0;
     let mut begun = None;
     let mut partner = 0;

@@ -46,7 +46,7 @@ impl Waiter<Parcel> for Me {
 
 /// The task that runs the native.
 pub fn me(cx: &NativeCx<'_>) -> Result<Me, Fault> {
-    cx.task.me().cloned().map(Me).ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))
+    cx.task.me().map(Me).ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))
 }
 
 /// A value for another task. Nothing in the language is bound to its task, so packing succeeds.

@@ -5,7 +5,7 @@
 //! shared), immortal ones are referred to. Big text and bytes keep their storage. The receiver unpacks for free.
 
 use super::*;
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 use std::collections::HashMap;
 
 /// Text and bytes from here on are shared rather than copied. A guess: a cache line or two copies faster than an atomic count.
@@ -26,6 +26,13 @@ unsafe impl Send for Parcel {}
 unsafe impl Sync for Parcel {}
 
 impl Parcel {
+    /// A scalar for another task; `None`: `value` is none.
+    #[inline]
+    pub fn scalar(value: ValueRef<'_>) -> Option<Parcel> {
+        let info = value.info();
+        (!info.is_ref).then(|| Parcel { bits: value.scalar_bits(), info, bytes: 0 })
+    }
+
     /// Packs `value` for another task. Fails, giving the value back, when it would have to copy a unique value.
     #[inline]
     pub fn pack(value: Value) -> Result<Parcel, Value> {

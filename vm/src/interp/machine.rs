@@ -193,7 +193,7 @@ enum State {
 
 impl Machine {
     /// A machine that goes on with `frames`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with(program: &'static Program, frames: Frames) -> Machine {
         let Frames { mut stack, ip, resume, regs, state } = frames;
         let regs = if stack.is_empty() { std::ptr::null_mut() } else { stack[regs as usize..].as_mut_ptr() };
@@ -277,6 +277,7 @@ impl Machine {
     }
 
     /// Begins a call of `func`, whose arguments follow one by one. No call may be under way.
+    #[inline]
     pub(crate) fn begin(&mut self, func: &'static Func) -> Begin<'_> {
         assert_eq!(self.state, State::Idle, "one call at a time");
         self.receiver = None;
@@ -349,12 +350,6 @@ impl Machine {
 
     /// Runs for at most `budget` reductions.
     pub fn run(&mut self, budget: u32, interrupt: Option<Interrupt>) -> Turn {
-        let turn = self.run_code(budget, interrupt);
-        self.task.end_gathering();
-        turn
-    }
-
-    fn run_code(&mut self, budget: u32, interrupt: Option<Interrupt>) -> Turn {
         assert_ne!(self.state, State::Idle, "a call has been started");
         self.budget = i64::from(budget);
         self.cancel_delivered = false;
@@ -368,6 +363,7 @@ impl Machine {
             self.state = State::Ready;
             // SAFETY: `start` or an earlier stretch left the machine at an instruction of the frame at `regs`.
             let exit = panics::catch(|| unsafe { enter(self) });
+            self.task.end_gathering();
             if observe::is_due() {
                 self.look(&exit);
             }
@@ -546,6 +542,12 @@ impl Begin<'_> {
         let info = self.func.params()[self.n_given];
         self.machine.stack[LINK + self.n_given] = arg.into_slot(info);
         self.n_given += 1;
+    }
+
+    /// How many arguments are still to come.
+    #[inline]
+    pub fn n_missing(&self) -> usize {
+        self.func.params().len() - self.n_given
     }
 
     /// All of them are there.

@@ -44,6 +44,7 @@ pub(crate) struct Link {
 }
 
 impl Default for Link {
+    #[inline]
     fn default() -> Link {
         Link { is_stepping: false, exit: Exit::Next, word: 0, native_end: 0, panic: None }
     }
