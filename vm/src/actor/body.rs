@@ -477,7 +477,7 @@ impl ActorBody {
         if matches!(self.doing, Doing::Called(_))
             && let Doing::Called(envelope) = std::mem::replace(&mut self.doing, Doing::Idle)
         {
-            return self.begin_message(machine, envelope);
+            return self.begin_one(machine, envelope);
         }
         let inbox = &self.cell.inbox;
         if !self.batches
@@ -493,7 +493,7 @@ impl ActorBody {
         let envelopes = match taken {
             Taken::Message(envelope) => {
                 if desc.handlers[envelope.handler as usize].batch.is_none() {
-                    return self.begin_message(machine, envelope);
+                    return self.begin_one(machine, envelope);
                 }
                 vec![envelope]
             }
@@ -515,7 +515,14 @@ impl ActorBody {
         self.begin_batch(machine, envelopes)
     }
 
-    #[inline]
+    /// Where it is not the next of many.
+    #[inline(never)]
+    fn begin_one(&mut self, machine: &mut Machine, envelope: Envelope) -> Next {
+        self.begin_message(machine, envelope)
+    }
+
+    /// Inlined: what is in the envelope goes straight to where it is wanted.
+    #[inline(always)]
     fn begin_message(&mut self, machine: &mut Machine, envelope: Envelope) -> Next {
         if !envelope.is_wanted(&self.cell) {
             return Next::Again;

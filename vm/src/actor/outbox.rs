@@ -15,7 +15,7 @@ use std::time::Instant;
 const ALONE: u32 = 4;
 
 /// So many messages at most are put in together. A guess: 2 KiB, and a core that takes the mailbox from another once for all of them.
-const MOST: u32 = 32;
+const MOST: u32 = 128;
 
 #[derive(Default)]
 pub(crate) struct Outbox {

@@ -537,7 +537,7 @@ pub(crate) struct Begin<'a> {
 
 impl Begin<'_> {
     /// The next argument, which is of its parameter's type.
-    #[inline]
+    #[inline(always)]
     pub fn give(&mut self, arg: Value) {
         let info = self.func.params()[self.n_given];
         self.machine.stack[LINK + self.n_given] = arg.into_slot(info);
