@@ -110,7 +110,7 @@ pub(crate) struct Extra {
     pub rows: Option<Box<Rows>>,
 }
 
-// A mailbox is written by one core and read by another: a message is one cache line.
+// A mailbox is written by one core and read by another: a message is no longer than a cache line.
 const _: () = assert!(size_of::<Envelope>() <= 64);
 
 impl Extra {

@@ -5,7 +5,7 @@
 //!
 //! The lock spins because it is taken with every message and held for a dozen instructions: one that can put threads to sleep
 //! needs a second atomic exchange to be given back, and two of them are most of what a message costs
-//! (docs/decisions/0010-the-way-of-a-message.md). So under it nobody runs a program's code, drops a message or waits.
+//! (docs/decisions/0011-the-way-of-a-message.md). So under it nobody runs a program's code, drops a message or waits.
 
 #[cfg(not(loom))]
 use std::cell::Cell;
