@@ -14,7 +14,7 @@ use crate::metrics::{Metrics, WorkerMetrics};
 use crate::registry::Registry;
 use crate::seeded::{Choices, Seeded};
 use crate::sync::queue::{Injector, Stealer};
-use crate::task::{Task, TaskRef};
+use crate::task::{self, Task, TaskRef};
 use crate::timer::{NEVER, TimerKey, Timers};
 use crate::worker;
 
@@ -217,6 +217,12 @@ impl<T: Task> Handle<T> {
     /// `true`: the timer had not fired and will not.
     pub fn cancel(&self, key: TimerKey) -> bool {
         self.home.core.timers.cancel(key).is_some()
+    }
+
+    /// Calls `f` with the task whose turn it is on this thread, if it is one of this scheduler's.
+    #[inline]
+    pub fn with_current<R>(&self, f: impl FnOnce(&TaskRef<T>) -> R) -> Option<R> {
+        task::with_current(&self.home.core, f)
     }
 
     /// Whether [`Handle::run_next`] would run the task at `addr`.

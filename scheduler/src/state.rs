@@ -108,6 +108,7 @@ impl State {
     }
 
     /// `Idle` to `Running` by somebody who wants to look at a parked body. Ends with `park`, like a turn.
+    #[inline]
     pub fn claim_idle(&self) -> bool {
         self.0.compare_exchange(0, RUNNING, AcqRel, Relaxed).is_ok()
     }

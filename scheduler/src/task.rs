@@ -6,9 +6,10 @@
 #![allow(unsafe_code)]
 
 use std::any::Any;
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::sync::Arc;
 
 use triomphe::Arc as Counted;
@@ -93,6 +94,36 @@ pub(crate) enum Turn {
     Done,
     /// The body panicked; it is gone like a done one.
     Panicked(Box<dyn Any + Send>),
+}
+
+/// The task whose turn it is on a thread, with its core to tell its type.
+#[derive(Clone, Copy)]
+struct Current {
+    core: *const (),
+    task: *const (),
+}
+
+const NOBODY: Current = Current { core: ptr::null(), task: ptr::null() };
+
+#[cfg(not(loom))]
+std::thread_local! {
+    static CURRENT: Cell<Current> = const { Cell::new(NOBODY) };
+}
+// A model's threads are not the system's.
+#[cfg(loom)]
+loom::thread_local! {
+    static CURRENT: Cell<Current> = Cell::new(NOBODY);
+}
+
+/// Calls `f` with the task whose turn it is on this thread, if it is one of `core`'s: no turn counts a reference for that.
+pub(crate) fn with_current<T: Task, R>(core: &Arc<Core<T>>, f: impl FnOnce(&TaskRef<T>) -> R) -> Option<R> {
+    let current = CURRENT.with(Cell::get);
+    if current.core != Arc::as_ptr(core).cast() {
+        return None;
+    }
+    // SAFETY: `turn` sets the pair for as long as it has the reference, on this very thread, and tasks of a `Core<T>` are
+    // `TaskRef<T>`. The task holds its core, so no other core has the same address.
+    Some(f(unsafe { &*current.task.cast::<TaskRef<T>>() }))
 }
 
 impl<T: Task> TaskRef<T> {
@@ -244,6 +275,9 @@ impl<T: Task> TaskRef<T> {
         budget: u32,
         work: impl FnOnce(&mut T, &mut Context<'_, T>) -> (Outcome, R),
     ) -> (Turn, u32, Option<R>) {
+        let here = Current { core: Arc::as_ptr(self.core()).cast(), task: ptr::from_ref(self).cast() };
+        // Of a turn that this one is part of.
+        let before = CURRENT.with(|current| current.replace(here));
         let mut cx = Context::new(handle, self, worker, budget);
         // SAFETY: this thread is the one that moved the state to `Running`; `cx` gives no way to the body.
         let slot = unsafe { &mut *self.0.body.get() };
@@ -268,6 +302,7 @@ impl<T: Task> TaskRef<T> {
                 (Turn::Panicked(panic), None)
             }
         };
+        CURRENT.with(|current| current.set(before));
         (turn, spent, seen)
     }
 

@@ -1,6 +1,6 @@
 //! A task: an interpreter, its heap, and what is to be done with its result. The scheduler's unit of work.
 
-use crate::actor::{ActorBody, ActorCell, Called, Envelope};
+use crate::actor::{ActorBody, ActorCell, Called, Envelope, Outbox};
 use crate::conc::promise::{Alarm, Promise, PromiseRef};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
@@ -15,7 +15,7 @@ use crate::session::SessionBody;
 use crate::trace::TraceFrame;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -25,7 +25,6 @@ pub use stark_scheduler::WaitReason;
 /// What a native or an instruction may know about the task that runs it.
 pub struct TaskCx {
     program: &'static Program,
-    pub(crate) me: Option<TaskRef<TaskBody>>,
     pub(crate) worker: usize,
     /// The actor whose handler runs in it.
     pub(crate) actor: Option<Arc<ActorCell>>,
@@ -37,19 +36,22 @@ pub struct TaskCx {
     pub(crate) slots: Vec<Option<Value>>,
     /// How many reductions this turn may still lend to tasks that it would wait for.
     lendable: Cell<u32>,
+    /// What it gathers for a mailbox.
+    pub(crate) outbox: RefCell<Outbox>,
 }
 
 impl TaskCx {
+    #[inline(always)]
     pub fn new(program: &'static Program) -> TaskCx {
         TaskCx {
             program,
-            me: None,
             worker: 0,
             actor: None,
             deadline: None,
             seen: Vec::new(),
             slots: Vec::new(),
             lendable: Cell::new(0),
+            outbox: RefCell::default(),
         }
     }
 
@@ -63,8 +65,14 @@ impl TaskCx {
     }
 
     /// The handle that wakes this task; `None` when it runs without a scheduler (tests of the machine alone).
-    pub fn me(&self) -> Option<&TaskRef<TaskBody>> {
-        self.me.as_ref()
+    #[inline]
+    pub fn me(&self) -> Option<TaskRef<TaskBody>> {
+        self.program.scheduler()?.with_current(TaskRef::clone)
+    }
+
+    /// Its number in reports; 0 without a scheduler.
+    pub(crate) fn id(&self) -> u64 {
+        self.program.scheduler().and_then(|scheduler| scheduler.with_current(|me| me.id().0)).unwrap_or(0)
     }
 
     /// Whether `lend_turn` would run the task at `addr`.
@@ -84,6 +92,15 @@ impl TaskCx {
         spent.is_some()
     }
 
+    /// What it has gathered for a mailbox goes there now: it does something else, or its turn is over.
+    #[inline]
+    pub(crate) fn end_gathering(&mut self) {
+        let outbox = self.outbox.get_mut();
+        if outbox.is_begun() {
+            outbox.end();
+        }
+    }
+
     /// Has `actor`, if it waits for a message, work on `envelope` here and now. `None`: nothing has happened.
     pub(crate) fn call_actor(&self, actor: &ActorCell, envelope: &mut Option<Envelope>) -> Option<Called> {
         let lendable = self.lendable.get();
@@ -93,10 +110,13 @@ impl TaskCx {
         }
         let scheduler = self.program.scheduler()?;
         let task = actor.task()?;
-        let turn = || scheduler.run_parked(task, lendable, |body| body.take_call(envelope), TaskBody::called);
-        let (spent, called) = observe::call(turn)?;
+        // Straight to its place, not through the hands of those that give the turn.
+        let mut called = None;
+        let after = |body: &mut TaskBody| called = Some(body.called());
+        let turn = || scheduler.run_parked(task, lendable, |body| body.take_call(envelope), after);
+        let (spent, ()) = observe::call(turn)?;
         self.lendable.set(lendable.saturating_sub(spent));
-        Some(called)
+        called
     }
 
     /// The worker that gives the current turn.
@@ -410,7 +430,7 @@ impl Call {
             machine.task().program().eprint(&text);
         }
         if let TaskEnd::Failed(error) = &end {
-            if let Some(me) = machine.task().me().cloned() {
+            if let Some(me) = machine.task().me() {
                 observe::failed(me.id().0, || summary(machine, error));
             }
         }
@@ -465,7 +485,6 @@ impl Task for TaskBody {
         lend::workers_of(self.program);
         let observed = observe::Turn::begin();
         let outcome = self.with_machine(|machine, role| {
-            machine.task.me = Some(cx.task().clone());
             machine.task.worker = cx.worker();
             // As much as the task itself may spend: whatever it waits for, its worker is back for others after twice that.
             machine.task.lendable.set(cx.budget());

@@ -114,6 +114,17 @@ impl Value {
         Value::object(info, variant, fields)
     }
 
+    /// The same with one field, as most of those have that natives make.
+    #[inline]
+    pub fn variant_of(info: &'static TypeInfo, variant: u16, field: Value) -> Value {
+        assert!(matches!(info.desc, TypeDesc::Enum { .. }), "{info:?} is not an enum");
+        let [ty] = *info.layout(variant).types.as_slice() else {
+            panic!("variant {variant} of {info:?} has one field")
+        };
+        let slot = field.into_slot(info.sibling(ty));
+        Value::from_raw(heap::new_fields(info, variant, &[slot]), info)
+    }
+
     /// `Some(x)`, `None`, `Ok(x)`, … of the enum `info`, by the variant's name.
     pub fn variant_named(info: &'static TypeInfo, name: &str, fields: impl IntoIterator<Item = Value>) -> Value {
         let variant = info.variant_named(name).unwrap_or_else(|| panic!("{info:?} has no variant {name}"));
@@ -148,6 +159,7 @@ impl Value {
     }
 
     /// The slot, owned, for a place declared as `place`.
+    #[inline]
     pub(crate) fn into_slot(self, place: &TypeInfo) -> u64 {
         assert!(self.info.stands_for(place), "a {:?} where a {place:?} belongs", self.info);
         self.into_raw().0
@@ -261,6 +273,7 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The bits of a scalar.
+    #[inline]
     pub fn scalar_bits(self) -> u64 {
         assert!(!self.info.is_ref, "{:?} is not a scalar type", self.info);
         self.bits
@@ -276,6 +289,7 @@ impl<'a> ValueRef<'a> {
     }
 
     /// One more owner.
+    #[inline]
     pub fn to_owned(self) -> Value {
         if self.info.is_ref {
             // SAFETY: the slot is live as long as it is borrowed.
@@ -284,6 +298,7 @@ impl<'a> ValueRef<'a> {
         Value::from_raw(self.bits, self.info)
     }
 
+    #[inline]
     pub fn int(self) -> i64 {
         self.scalar_bits() as i64
     }
@@ -296,6 +311,7 @@ impl<'a> ValueRef<'a> {
         self.scalar_bits() != 0
     }
 
+    #[inline]
     fn object(self, kind: ObjKind) -> *mut Header {
         assert!(
             self.info.is_ref && heap::is_object(self.bits),
@@ -356,6 +372,7 @@ impl<'a> ValueRef<'a> {
         self.dyn_obj().trace.as_deref()
     }
 
+    #[inline]
     pub fn opaque_dyn(self) -> &'a dyn Opaque {
         // SAFETY: as in `str_obj`.
         let object: &OpaqueObj = unsafe { &*self.object(ObjKind::Opaque).cast() };
@@ -363,11 +380,13 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The body of a value kept by Rust code.
+    #[inline]
     pub fn opaque<T: Opaque>(self) -> &'a T {
         self.opaque_dyn().downcast().expect("the body is of the type its name says")
     }
 
     /// An enum's variant number; 0 for tuples, structs and actor states.
+    #[inline]
     pub fn tag(self) -> u16 {
         if !self.info.is_ref {
             return self.bits as u16;
@@ -379,6 +398,7 @@ impl<'a> ValueRef<'a> {
         unsafe { (*self.object(ObjKind::Fields)).variant }
     }
 
+    #[inline]
     pub fn n_fields(self) -> usize {
         if self.info.is_ref && self.info.has_layouts() && self.bits != 0 {
             self.info.layout(self.tag()).types.len()
@@ -388,6 +408,7 @@ impl<'a> ValueRef<'a> {
     }
 
     /// A field of a tuple, struct or actor state, or of an enum value's variant.
+    #[inline]
     pub fn field(self, i: usize) -> ValueRef<'a> {
         if let (true, Some(packed)) = (self.info.is_ref, Packed::of(self.bits)) {
             return ValueRef::from_raw(packed.payload(), self.info.field(packed.variant(), i));

@@ -1,6 +1,7 @@
 //! Tasks and what they share: `await`, `spawn`, scopes, `select`, zones and messages to actors.
 
 use super::builder::{Cleanup, FnBuilder};
+use super::expr::Operand;
 use super::place::Place;
 use crate::hir::{Callee, Expr, ExprKind, MessageKind, ParamMode, SelectKind, Ty};
 use stark_bytecode::{Instr, Reg};
@@ -145,12 +146,22 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.done(inputs);
             }
             Wanted::Nothing | Wanted::Future | Wanted::Answer => {
-                let message_ty = Ty::Tuple(args.iter().map(|a| self.ty(&a.ty)).collect());
-                let message = self.temp(&message_ty);
-                self.push_all(&args.iter().collect::<Vec<_>>());
-                self.emit(Instr::Make { dst: message });
-                let mut values =
-                    vec![(reference.register, actor_ty.clone()), (handler, Ty::INT), (message, message_ty.clone())];
+                // One argument goes as it is, none or several as a tuple.
+                let (message, message_ty) = match args {
+                    [only] => (self.argument(only, &[]), self.ty(&only.ty)),
+                    _ => {
+                        let ty = Ty::Tuple(args.iter().map(|a| self.ty(&a.ty)).collect());
+                        let register = self.temp(&ty);
+                        self.push_all(&args.iter().collect::<Vec<_>>());
+                        self.emit(Instr::Make { dst: register });
+                        (Operand::temp(register), ty)
+                    }
+                };
+                let mut values = vec![
+                    (reference.register, actor_ty.clone()),
+                    (handler, Ty::INT),
+                    (message.register, message_ty.clone()),
+                ];
                 let mut types = vec![actor_ty, message_ty];
                 let (name, ret) = match (wanted, &ret) {
                     (Wanted::Answer, output) => {
@@ -166,8 +177,11 @@ impl<'p> FnBuilder<'_, 'p> {
                 if wanted != Wanted::Nothing {
                     values.push((timeout, Ty::Duration));
                 }
-                self.native_taking(name, &types, &values, &[2], ret, dst);
-                self.recycle(message);
+                let taken: &[usize] = if message.given { &[2] } else { &[] };
+                self.native_taking(name, &types, &values, taken, ret, dst);
+                if message.temp {
+                    self.recycle(message.register);
+                }
             }
         }
         self.recycle(timeout);

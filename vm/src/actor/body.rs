@@ -8,15 +8,14 @@
 //! there to see it.
 
 use super::batch;
-use super::cell::{ActorCell, Ended, Envelope, Extra, Message, Reply, Rows, refused};
+use super::cell::{ActorCell, Ended, Envelope, Extra, Reply, Rows, refused};
 use super::inbox::{Ready, Taken};
 use super::supervisor::{Supervisor, Verdict};
 use crate::conc::promise::{Answer, PromiseRef};
 use crate::conc::restart::RestartLimit;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
-use crate::interp::{Machine, TaskEnd, Turn};
-use crate::load::Func;
+use crate::interp::{Begin, Machine, TaskEnd, Turn};
 use crate::observe::{self, Handling};
 use crate::task::{TaskBody, WaitReason, describe, spent, summary};
 use crate::types::TypeInfo;
@@ -98,7 +97,7 @@ enum Doing {
 
 /// What became of a message that was given to the actor directly.
 pub(crate) enum Called {
-    Answer(Parcel),
+    Answer(Value),
     /// The handler waits, or has failed.
     Promised(Arc<Answer>),
 }
@@ -178,12 +177,14 @@ impl ActorBody {
     }
 
     /// It has begun and waits for its next message.
+    #[inline]
     pub fn is_idle(&self) -> bool {
         matches!(self.doing, Doing::Idle) && self.cell.inbox.is_empty()
     }
 
     /// Takes the message in `envelope`, whose reply is `Caller`, for the next turn; `called` is asked after it. `false`: it does
     /// not wait for a message.
+    #[inline]
     pub fn take_call(&mut self, envelope: &mut Option<Envelope>) -> bool {
         // It has found its mailbox empty and parked; what has come in since then, the caller's own messages among it, goes first.
         let waits = self.ready.is_empty() && self.timer.is_none() && self.is_idle();
@@ -197,9 +198,11 @@ impl ActorBody {
         false
     }
 
+    /// The heap of the caller is the current one.
+    #[inline]
     pub fn called(&mut self) -> Called {
         match std::mem::replace(&mut self.doing, Doing::Idle) {
-            Doing::Answered(answer) => Called::Answer(answer),
+            Doing::Answered(answer) => Called::Answer(answer.unpack()),
             doing => {
                 self.doing = doing;
                 self.promise_caller();
@@ -249,7 +252,7 @@ impl ActorBody {
         let outcome = self.work(machine, cx);
         if outcome == Outcome::Park {
             // Not only when half of the mailbox is free: what the handler waits for may be what such a sender does next.
-            self.cell.inbox.let_in(&self.ready);
+            self.cell.inbox.let_in(&mut self.ready);
         }
         self.lent = machine.task().actor.take();
         outcome
@@ -328,7 +331,7 @@ impl ActorBody {
                 Turn::Done(TaskEnd::Returned(value)) => {
                     self.handling.end();
                     budget = machine.budget - MESSAGE_COST;
-                    self.state = machine.take_final(0);
+                    self.state = machine.take_receiver();
                     self.before = None;
                     if self.returned(machine, value) == Life::Over {
                         return Outcome::Done;
@@ -361,13 +364,19 @@ impl ActorBody {
 
     /// Calls `func` with the state and `args`; `keep`: somebody will see the state if it fails.
     fn call(&mut self, machine: &mut Machine, func: FuncId, args: impl IntoIterator<Item = Value>, keep: bool) {
-        let func: &'static Func = machine.code.funcs[func.index()];
-        let state = self.state.take().expect("a state is there unless a call has it");
-        self.before = keep.then(|| Box::new(state.clone()));
-        let mut call = machine.begin(func);
-        call.give(state);
+        let mut call = self.begin_call(machine, func, keep);
         args.into_iter().for_each(|arg| call.give(arg));
         call.go();
+    }
+
+    /// Begins a call of `func` with the state; the arguments follow.
+    #[inline(always)]
+    fn begin_call<'a>(&mut self, machine: &'a mut Machine, func: FuncId, keep: bool) -> Begin<'a> {
+        let state = self.state.take().expect("a state is there unless a call has it");
+        self.before = keep.then(|| Box::new(state.clone()));
+        let mut call = machine.begin(machine.code.funcs[func.index()]);
+        call.give(state);
+        call
     }
 
     fn has_witness(&self) -> bool {
@@ -486,10 +495,17 @@ impl ActorBody {
     /// The next message, or what else there is to do.
     fn next(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Next {
         let desc = self.cell.desc();
-        if let Doing::Called(envelope) = std::mem::replace(&mut self.doing, Doing::Idle) {
-            return self.begin_message(machine, &desc.handlers[envelope.handler as usize], envelope);
+        if matches!(self.doing, Doing::Called(_))
+            && let Doing::Called(envelope) = std::mem::replace(&mut self.doing, Doing::Idle)
+        {
+            return self.begin_one(machine, envelope);
         }
         let inbox = &self.cell.inbox;
+        if !self.batches
+            && let Some(envelope) = inbox.next_ready(&mut self.ready)
+        {
+            return self.begin_message(machine, envelope);
+        }
         let taken = if self.batches {
             inbox.take(|queue, stopping| batch::choose(desc, queue, stopping, || cx.now()))
         } else {
@@ -497,9 +513,8 @@ impl ActorBody {
         };
         let envelopes = match taken {
             Taken::Message(envelope) => {
-                let handler = &desc.handlers[envelope.handler as usize];
-                if handler.batch.is_none() {
-                    return self.begin_message(machine, handler, envelope);
+                if desc.handlers[envelope.handler as usize].batch.is_none() {
+                    return self.begin_one(machine, envelope);
                 }
                 vec![envelope]
             }
@@ -521,19 +536,31 @@ impl ActorBody {
         self.begin_batch(machine, envelopes)
     }
 
-    fn begin_message(&mut self, machine: &mut Machine, handler: &'static HandlerDesc, envelope: Envelope) -> Next {
+    /// Where it is not the next of many.
+    #[inline(never)]
+    fn begin_one(&mut self, machine: &mut Machine, envelope: Envelope) -> Next {
+        self.begin_message(machine, envelope)
+    }
+
+    /// Inlined: what is in the envelope goes straight to where it is wanted.
+    #[inline(always)]
+    fn begin_message(&mut self, machine: &mut Machine, envelope: Envelope) -> Next {
         if !envelope.is_wanted(&self.cell) {
             return Next::Again;
         }
+        let handler = &self.cell.desc().handlers[envelope.handler as usize];
         self.cell.n_in_flight.store(1, Relaxed);
         machine.task().deadline = envelope.deadline();
         self.handling = Handling::begin(machine.task(), self.cell.id(), handler, envelope.sent().into_iter());
         self.doing = Doing::Message(One { handler, reply: envelope.reply, extra: envelope.extra });
-        let keep = self.has_witness();
-        match envelope.message {
-            Message::One(parcel) => self.call(machine, handler.func, [parcel.unpack()], keep),
-            Message::Arguments(parcel) => self.call(machine, handler.func, parcel.unpack().into_fields(), keep),
+        let mut call = self.begin_call(machine, handler.func, self.has_witness());
+        let message = envelope.message.unpack();
+        if call.n_missing() == 1 {
+            call.give(message);
+        } else {
+            message.into_fields().into_iter().for_each(|arg| call.give(arg));
         }
+        call.go();
         Next::Begun
     }
 
@@ -545,7 +572,7 @@ impl ActorBody {
         self.cell.n_in_flight.store(envelopes.len() as u32, Relaxed);
         let items = envelopes.into_iter().map(|envelope| Item {
             sent: envelope.sent(),
-            input: envelope.message.unpack().pop(),
+            input: Some(envelope.message.unpack()),
             rows: envelope.extra.and_then(|extra| extra.rows),
             reply: envelope.reply,
         });

@@ -4,7 +4,7 @@ use super::inbox::{Inbox, Overflow, Ready};
 use super::supervisor::Supervisor;
 use crate::conc::promise::Answer;
 use crate::conc::stats::ActorStats;
-use crate::conc::tasks::{Me, pack};
+use crate::conc::tasks::Me;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::observe;
@@ -13,7 +13,6 @@ use crate::task::TaskBody;
 use crate::types::TypeInfo;
 use crate::value::Value;
 use parking_lot::Mutex;
-use smallvec::{SmallVec, smallvec};
 use stark_bytecode::{ActorDesc, TypeDesc};
 use stark_scheduler::TaskRef;
 use std::borrow::Cow;
@@ -31,7 +30,7 @@ const FAIL: u8 = 4;
 /// The latencies of so many messages of an actor are all measured, so that those that get few have exact figures,
 const MEASURED_FIRST: u32 = 64;
 /// then those of every so manyth. A prime: messages that come in rounds fall in step with nothing.
-const MEASURED_EVERY: u32 = 17;
+pub(super) const MEASURED_EVERY: u32 = 17;
 
 fn now(program: &Program) -> Instant {
     program.scheduler().map_or_else(Instant::now, |scheduler| scheduler.now())
@@ -93,7 +92,8 @@ pub(super) enum Ended {
 /// A message in a mailbox.
 pub(crate) struct Envelope {
     pub handler: u32,
-    pub message: Message,
+    /// The handler's only argument, or the tuple of none or several.
+    pub message: Parcel,
     pub reply: Reply,
     /// What most messages do without.
     pub extra: Option<Box<Extra>>,
@@ -110,18 +110,20 @@ pub(crate) struct Extra {
     pub rows: Option<Box<Rows>>,
 }
 
-// A mailbox is written by one core and read by another: a message is one cache line.
+// A mailbox is written by one core and read by another: a message is no longer than a cache line.
 const _: () = assert!(size_of::<Envelope>() <= 64);
 
 impl Extra {
-    pub fn boxed(self) -> Option<Box<Extra>> {
-        let is_needed = self.sent.is_some() || self.deadline.is_some() || self.rows.is_some();
-        is_needed.then(|| Box::new(self))
+    #[inline]
+    pub fn boxed(sent: Option<Instant>, deadline: Option<Instant>, rows: Option<Box<Rows>>) -> Option<Box<Extra>> {
+        let is_needed = sent.is_some() || deadline.is_some() || rows.is_some();
+        is_needed.then(|| Box::new(Extra { sent, deadline, rows }))
     }
 }
 
 impl Envelope {
     /// Whether anybody still waits for the answer, or none was asked for. If not, it is not worked on.
+    #[inline]
     pub fn is_wanted(&self, cell: &ActorCell) -> bool {
         let is_wanted = self.reply.is_wanted();
         if !is_wanted {
@@ -136,10 +138,12 @@ impl Envelope {
         self.reply.fail(fault);
     }
 
+    #[inline]
     pub fn sent(&self) -> Option<Instant> {
         self.extra.as_ref()?.sent
     }
 
+    #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         self.extra.as_ref()?.deadline
     }
@@ -156,13 +160,6 @@ pub(crate) struct Rows {
     pub n: Option<usize>,
     /// The shape of one row.
     pub shape: Box<[usize]>,
-}
-
-pub(crate) enum Message {
-    /// The tuple of the handler's arguments.
-    Arguments(Parcel),
-    /// The only argument.
-    One(Parcel),
 }
 
 /// Where an answer goes.
@@ -208,6 +205,7 @@ impl BatchAnswer {
 
 impl Reply {
     /// Whether somebody still waits for the answer; a message nobody waits for is not worked on.
+    #[inline]
     pub fn is_wanted(&self) -> bool {
         match self {
             Reply::Nowhere | Reply::Caller => true,
@@ -226,7 +224,11 @@ impl Reply {
     }
 
     /// The current heap pays for packing.
+    #[inline]
     pub fn answer(&self, value: Value) {
+        if matches!(self, Reply::Nowhere | Reply::Caller) {
+            return;
+        }
         match (self, Parcel::pack(value)) {
             (Reply::Nowhere | Reply::Caller, _) => {}
             (Reply::Item(all, i), Ok(parcel)) => all.put(*i as usize, parcel),
@@ -246,27 +248,6 @@ impl Reply {
 
 pub(super) fn refused() -> Fault {
     Fault::value("the answer holds a value that cannot be copied and is still held by the actor")
-}
-
-impl Message {
-    /// The tuple of a handler's arguments. A single one leaves it here, so that the worker that made the tuple frees it.
-    #[inline]
-    pub fn pack(arguments: Value) -> Result<Message, Fault> {
-        if arguments.as_ref().n_fields() != 1 {
-            return pack(arguments).map(Message::Arguments);
-        }
-        let argument = arguments.as_ref().field(0).to_owned();
-        drop(arguments);
-        pack(argument).map(Message::One)
-    }
-
-    /// The handler's arguments, charged to the current heap.
-    pub fn unpack(self) -> SmallVec<[Value; 2]> {
-        match self {
-            Message::One(parcel) => smallvec![parcel.unpack()],
-            Message::Arguments(parcel) => parcel.unpack().into_fields(),
-        }
-    }
 }
 
 pub(super) struct Config {
@@ -328,6 +309,7 @@ impl ActorCell {
 
     /// When a message that is sent now is sent, if it is one whose latency is measured: reading the clock twice costs as much
     /// as half of the message.
+    #[inline]
     pub(super) fn stamp(&self) -> Option<Instant> {
         // Senders at the same time may count as one: a sample needs no more.
         let n = self.n_sent.load(Relaxed);
@@ -336,6 +318,7 @@ impl ActorCell {
     }
 
     /// A message was worked on; `latency` is the time since it was sent, if it is measured.
+    #[inline]
     pub(super) fn count(&self, latency: Option<Duration>, failed: bool) {
         self.n_requests.store(self.n_requests.load(Relaxed) + 1, Relaxed);
         if latency.is_some() || failed {
@@ -348,6 +331,7 @@ impl ActorCell {
         self.n_requests.load(Relaxed)
     }
 
+    #[inline]
     pub(super) fn desc(&self) -> &'static ActorDesc {
         match &self.info.desc {
             TypeDesc::Actor(desc) => desc,
@@ -395,11 +379,13 @@ impl ActorCell {
         self.wake();
     }
 
+    #[inline]
     pub(super) fn is_killed(&self) -> bool {
         self.control.load(Acquire) & KILL != 0
     }
 
     /// Whether a restart was ordered since the last look.
+    #[inline]
     pub(super) fn take_restart(&self) -> bool {
         self.control.load(Acquire) & RESTART != 0 && self.control.fetch_and(!RESTART, AcqRel) & RESTART != 0
     }

@@ -17,9 +17,9 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst, fence};
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+use crate::conc::sync::{Mutex, MutexGuard};
 use crate::conc::wait::{Entry, Fired, Waiter};
 
 /// What a full mailbox does with a further message. In the order of the library's `Overflow`.
@@ -79,6 +79,18 @@ struct State<M, W> {
     is_awaited: bool,
     /// Senders that were let in have had a turn to use their credit.
     is_credit_old: bool,
+    /// Places that are set aside for what senders gather.
+    n_set_aside: usize,
+}
+
+/// Places that are set aside for one sender.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct SetAside(u32);
+
+impl SetAside {
+    pub fn n(&self) -> u32 {
+        self.0
+    }
 }
 
 /// Messages that the actor has taken out together and not begun on.
@@ -89,11 +101,13 @@ pub struct Ready<M> {
     half: u32,
     /// The most that were taken out together since the actor last waited.
     peak: u32,
+    /// Senders were told how many are left, but not by a fence.
+    is_untold: bool,
 }
 
 impl<M> Default for Ready<M> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), half: 0, peak: 0 }
+        Self { queue: VecDeque::new(), half: 0, peak: 0, is_untold: false }
     }
 }
 
@@ -159,6 +173,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             phase: Phase::Open,
             is_awaited: false,
             is_credit_old: false,
+            n_set_aside: 0,
         };
         Self {
             state: Mutex::new(state),
@@ -171,6 +186,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     }
 
     /// Puts a message in, or leaves it with the entry that `entry` makes, to wait for room.
+    #[inline]
     pub fn push(&self, message: M, entry: impl FnOnce() -> Entry<W>) -> Push<M> {
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
@@ -192,6 +208,17 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             state.queue.push_back(message);
             return if std::mem::take(&mut state.is_awaited) { Push::Wake } else { Push::Queued };
         }
+        self.push_past_room(state, message, entry)
+    }
+
+    /// What happens at the bound.
+    #[inline(never)]
+    fn push_past_room(
+        &self,
+        mut state: MutexGuard<'_, State<M, W>>,
+        message: M,
+        entry: impl FnOnce() -> Entry<W>,
+    ) -> Push<M> {
         match self.overflow {
             Overflow::Wait => {
                 state.senders.get_or_insert_default().push_back((entry(), message));
@@ -206,25 +233,70 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         }
     }
 
-    /// Takes the next message, in most cases one of those in `ready`.
+    /// Puts in what a sender has gathered, for which it has `room`, and sets room aside for up to `more` other messages: of what is
+    /// free for it the half, and only where a full mailbox makes senders wait. Gives whether to wake the actor. What is left of
+    /// `messages` comes too late: the actor takes no more.
+    pub fn put_all(&self, messages: &mut Vec<M>, room: &mut SetAside, more: u32) -> bool {
+        let mut let_in = SmallVec::new();
+        let mut state = self.state.lock();
+        let before = std::mem::take(&mut room.0);
+        state.n_set_aside -= before as usize;
+        if state.phase != Phase::Open {
+            return false;
+        }
+        let is_awaited = !messages.is_empty() && std::mem::take(&mut state.is_awaited);
+        let n_unused = before - messages.len() as u32;
+        state.queue.extend(messages.drain(..));
+        if state.senders.is_some() {
+            state.credit = state.credit.saturating_add(n_unused);
+        }
+        if self.overflow == Overflow::Wait && self.has_room(&state) {
+            let n_free = u32::try_from(self.room(&state)).unwrap_or(u32::MAX);
+            let n_free = if state.senders.is_some() { n_free.min(state.credit) } else { n_free };
+            room.0 = more.min(n_free / 2);
+            state.n_set_aside += room.0 as usize;
+            state.credit = state.credit.saturating_sub(room.0);
+        }
+        // Nobody else may come by and see that this room is free again.
+        if n_unused > room.0 && state.senders.is_some() {
+            self.refill(&mut state, 1, &mut let_in);
+            self.crowded.store(state.senders.is_some(), Relaxed);
+        }
+        drop(state);
+        let_in.into_iter().for_each(Waiter::wake_by);
+        is_awaited
+    }
+
+    /// Takes the next of the messages in `ready`: in most cases there is one.
     #[inline]
-    pub fn next(&self, ready: &mut Ready<M>) -> Taken<M> {
-        let Some(message) = ready.queue.pop_front() else { return self.visit(ready) };
-        let n_ready = ready.len();
+    pub fn next_ready(&self, ready: &mut Ready<M>) -> Option<M> {
+        let n_ready = ready.len().checked_sub(1)?;
         // A sender that waits for a place a little longer than it must loses nothing; one that is refused does.
         if n_ready < COARSE || n_ready.is_multiple_of(COARSE) || self.overflow == Overflow::Reject {
             self.n_ready.store(n_ready, Relaxed);
+            ready.is_untold = true;
         }
         if n_ready == ready.half && self.made_room(n_ready) {
             self.serve();
         }
-        Taken::Message(message)
+        // Last, so that it goes straight to where it is wanted.
+        ready.queue.pop_front()
+    }
+
+    /// Takes the next message.
+    pub fn next(&self, ready: &mut Ready<M>) -> Taken<M> {
+        match self.next_ready(ready) {
+            Some(message) => Taken::Message(message),
+            None => self.visit(ready),
+        }
     }
 
     /// Takes everything that waits.
     fn visit(&self, ready: &mut Ready<M>) -> Taken<M> {
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
+        // Whoever looks for room after this look at who waits sees how many are left: both are under the lock.
+        ready.is_untold = false;
         if state.queue.is_empty() && state.senders.is_some() {
             if state.credit > 0 && !std::mem::replace(&mut state.is_credit_old, true) {
                 return Taken::Soon;
@@ -284,8 +356,10 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     }
 
     /// Lets all senders in that wait although there is room: the actor is about to wait for something else than a message.
-    pub fn let_in(&self, ready: &Ready<M>) {
-        if !self.made_room(ready.len()) {
+    pub fn let_in(&self, ready: &mut Ready<M>) {
+        let is_told = !std::mem::take(&mut ready.is_untold) && self.n_ready() == ready.queue.len();
+        let crowded = if is_told { self.crowded.load(Relaxed) } else { self.made_room(ready.len()) };
+        if !crowded {
             return;
         }
         let mut let_in = SmallVec::new();
@@ -372,7 +446,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
 
     /// Places that are free.
     fn room(&self, state: &State<M, W>) -> usize {
-        self.capacity.saturating_sub(self.n_ready() + state.queue.len())
+        self.capacity.saturating_sub(self.n_ready() + state.queue.len() + state.n_set_aside)
     }
 
     fn choose(
@@ -479,7 +553,7 @@ mod tests {
         let (inbox, mut ready) = (Box3::new(64, Overflow::Wait), Ready::default());
         (0..64).for_each(|i| assert_eq!(inbox.push(i, no_entry), Push::Queued));
         (0..8).for_each(|i| assert_eq!(inbox.next(&mut ready), messages(&[i])));
-        inbox.let_in(&ready);
+        inbox.let_in(&mut ready);
         assert_eq!(inbox.len(), 56);
         (0..8).for_each(|i| assert_eq!(inbox.push(i, no_entry), Push::Queued));
         let task = MockTask::new();
@@ -544,10 +618,55 @@ mod tests {
         let task = MockTask::new();
         let wait = task.entry();
         assert_eq!(inbox.push(5, || wait.clone()), Push::Waits);
-        inbox.let_in(&ready);
+        inbox.let_in(&mut ready);
         assert_eq!((inbox.next(&mut ready), task.n_wakes()), (messages(&[1]), 0));
-        inbox.let_in(&ready);
+        inbox.let_in(&mut ready);
         assert_eq!((task.n_wakes(), inbox.len()), (1, 4));
+    }
+
+    #[test]
+    fn what_a_sender_gathers_has_room_and_goes_in_together() {
+        let (inbox, mut ready, mut room) = (Box3::new(8, Overflow::Wait), Ready::default(), SetAside::default());
+        assert_eq!(inbox.next(&mut ready), Taken::Nothing);
+        assert!(!inbox.put_all(&mut Vec::new(), &mut room, 100));
+        assert_eq!((room.n(), inbox.len()), (4, 0));
+        // Others have the other half.
+        let task = MockTask::new();
+        let wait = task.entry();
+        assert_eq!(inbox.push(1, no_entry), Push::Wake);
+        (2..=4).for_each(|i| assert_eq!(inbox.push(i, no_entry), Push::Queued));
+        assert_eq!(inbox.push(5, || wait.clone()), Push::Waits);
+        let mut gathered = vec![6, 7, 8];
+        assert!(!inbox.put_all(&mut gathered, &mut room, 100));
+        // The one place that it did not use is for the sender that waits.
+        assert_eq!((room.n(), gathered.len(), task.n_wakes(), inbox.len()), (0, 0, 1, 8));
+        for message in [1, 2, 3, 4, 6, 7, 8, 5] {
+            assert_eq!(inbox.next(&mut ready), messages(&[message]));
+        }
+        assert_eq!(inbox.next(&mut ready), Taken::Nothing);
+        assert!(!inbox.put_all(&mut Vec::new(), &mut room, 1));
+        assert!(inbox.put_all(&mut vec![9], &mut room, 0));
+        assert_eq!((room.n(), inbox.next(&mut ready)), (0, messages(&[9])));
+    }
+
+    #[test]
+    fn what_is_gathered_comes_too_late_for_an_actor_that_has_ended() {
+        let (inbox, mut room) = (Box3::new(8, Overflow::Wait), SetAside::default());
+        assert!(!inbox.put_all(&mut Vec::new(), &mut room, 3));
+        inbox.stop();
+        let mut gathered = vec![1, 2];
+        assert!(!inbox.put_all(&mut gathered, &mut room, 3));
+        assert_eq!((room.n(), gathered, take(&inbox, 1)), (0, vec![1, 2], Taken::Ended));
+    }
+
+    #[test]
+    fn nothing_is_set_aside_where_the_last_place_counts_or_senders_do_not_wait() {
+        for inbox in [Box3::new(1, Overflow::Wait), Box3::new(8, Overflow::Reject), Box3::new(8, Overflow::DropOldest)]
+        {
+            let mut room = SetAside::default();
+            assert!(!inbox.put_all(&mut Vec::new(), &mut room, 3));
+            assert_eq!(room.n(), 0);
+        }
     }
 
     #[test]

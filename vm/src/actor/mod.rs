@@ -1,6 +1,6 @@
 //! Actors: a task with a state of its own and a mailbox, whose handlers run one message at a time.
 //!
-//! Read in this order: `inbox` (the mailbox), `cell` (what others may reach of an actor: references, messages,
+//! Read in this order: `inbox` (the mailbox), `outbox` (what a sender gathers for it), `cell` (what others may reach of an actor: references, messages,
 //! answers), `body` (the life the scheduler runs: hooks, handlers, what a failure leads to), `batch` (asks answered
 //! together), `supervisor`, `circle` (asks that wait for each other), `natives` (what the library calls).
 //!
@@ -8,6 +8,8 @@
 //! the first state. The state itself is reached only by the worker that runs the actor's task.
 
 pub mod inbox;
+
+mod outbox;
 
 pub(crate) mod cell;
 
@@ -24,3 +26,4 @@ pub(crate) mod natives;
 pub(crate) use body::{ActorBody, Called};
 pub(crate) use cell::{ActorCell, Envelope};
 pub(crate) use circle::{Circles, Edge, wait_for};
+pub(crate) use outbox::Outbox;

@@ -2,7 +2,7 @@
 
 use super::batch;
 use super::body::{ActorBody, Called, Policy};
-use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Extra, Message, Reply};
+use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Extra, Reply};
 use super::inbox::{Overflow, Push};
 use super::supervisor::{Supervisor, SupervisorObj};
 use crate::conc::promise::{Answer, FutureObj, PromiseRef};
@@ -29,7 +29,7 @@ pub(crate) const TABLE: &[NativeRow] = natives! {
     actor_ask "<R, M, O>(R, Int, M, Duration) -> Future<O>" [suspends];
     /// `await r.ask(x)` in one.
     actor_call "<R, M, O>(R, Int, M, Duration) -> O" [suspends];
-    actor_send "<R, M>(R, Int, M) -> ()" [suspends];
+    actor_send "<R, M>(R, Int, M) -> ()" [suspends, gathers];
     actor_batch_ask "<R, I, O>(R, Int, Vec<I>, Duration) -> Future<Vec<O>>" [suspends];
     actor_stats "<R>(R) -> ModelStats";
     actor_stop "<R>(R) -> ()";
@@ -41,6 +41,7 @@ pub(crate) const TABLE: &[NativeRow] = natives! {
     supervisor_stop "(Supervisor) -> ()";
 };
 
+#[inline]
 fn actor<'a>(cx: &'a NativeCx<'_>) -> &'a Arc<ActorCell> {
     &cx.opaque::<ActorRef>(0).0
 }
@@ -237,7 +238,10 @@ impl Io {
     fn of(cx: &NativeCx<'_>, handler: &HandlerDesc) -> Io {
         let types = cx.task.program().code.types;
         let (message, ret) = (types.get(handler.message), types.get(handler.ret));
-        let input = (message.layout(0).types.len() == 1).then(|| message.field(0, 0));
+        let input = only_field(message);
+        if handler.batch.is_none() {
+            return Io { input, output: ret };
+        }
         let as_vec = handler.batch.as_ref().is_some_and(|batch| batch.as_vec);
         let inner = |info: &'static TypeInfo| match info.desc {
             TypeDesc::Vec(_) => Some(info.elem()),
@@ -251,40 +255,68 @@ impl Io {
 }
 
 /// The handler with the number the program gives, when it exists.
+#[inline]
 fn handler_of(cx: &NativeCx<'_>, cell: &ActorCell) -> Result<(u32, &'static HandlerDesc), Fault> {
     let number = cx.int(1);
     let handler = usize::try_from(number).ok().and_then(|i| cell.desc().handlers.get(i));
-    let handler = handler.ok_or_else(|| Fault::internal(format!("actor {} has no handler {number}", cell.name())))?;
-    Ok((number as u32, handler))
+    match handler {
+        Some(handler) => Ok((number as u32, handler)),
+        None => Err(Fault::internal(format!("actor {} has no handler {number}", cell.name()))),
+    }
 }
 
-/// The message in argument 2, checked against what the handler takes.
-fn message(cx: &mut NativeCx<'_>, reply: Reply, deadline: Option<Instant>) -> Result<Envelope, Fault> {
+/// The message in argument 2, checked against what the handler takes. Inlined: its parts go to their places once, and are not
+/// moved while they are on their way there.
+#[inline(always)]
+fn message(
+    cx: &mut NativeCx<'_>,
+    reply: Reply,
+    deadline: Option<Instant>,
+    stamp: impl FnOnce(&NativeCx<'_>) -> Option<Instant>,
+) -> Result<Envelope, Fault> {
     let cell = actor(cx);
     let (number, handler) = handler_of(cx, cell)?;
+    let arguments = cx.task.program().code.types.get(handler.message);
     let given = cx.arg(2);
+    let only = only_field(arguments);
     let fits = match &handler.batch {
-        Some(batch) if batch.as_vec => {
-            let input = Io::of(cx, handler).input;
-            given.n_fields() == 1 && input.is_some_and(|input| input.same_as(given.info().field(0, 0)))
-        }
-        _ => cx.task.program().code.types.get(handler.message).same_as(given.info()),
+        Some(batch) if batch.as_vec => Io::of(cx, handler).input.is_some_and(|input| input.same_as(given.info())),
+        _ => only.unwrap_or(arguments).same_as(given.info()),
     };
     if !fits {
-        let (given, name) = (given.info().name(), &handler.name);
-        return Err(Fault::internal(format!("`{name}` of actor {} does not take {given}", cell.name())));
+        return Err(misfit(cx, handler));
     }
-    if (0..given.n_fields()).any(|i| given.field(i).is_hole()) {
+    let is_lent =
+        if only.is_some() { given.is_hole() } else { (0..given.n_fields()).any(|i| given.field(i).is_hole()) };
+    if is_lent {
         return Err(Fault::value("the value is lent elsewhere"));
     }
     let rows = match &handler.batch {
-        Some(batch) => batch::rows_of(batch, given.field(0))?,
+        Some(batch) => batch::rows_of(batch, given)?,
         None => None,
     };
     // How long a batch may gather counts from when its first message was sent.
-    let sent = if handler.batch.is_some() { Some(cell.now()) } else { cell.stamp() };
-    let message = Message::pack(cx.take(2))?;
-    Ok(Envelope { handler: number, message, reply, extra: Extra { sent, deadline, rows }.boxed() })
+    let sent = if handler.batch.is_some() { Some(cell.now()) } else { stamp(cx) };
+    let message = pack(cx.take(2))?;
+    Ok(Envelope { handler: number, message, reply, extra: Extra::boxed(sent, deadline, rows) })
+}
+
+/// When a message that goes to the actor by itself is sent, if it is one whose latency is measured.
+#[inline]
+fn stamp(cx: &NativeCx<'_>) -> Option<Instant> {
+    actor(cx).stamp()
+}
+
+/// The type of a handler's only argument, which is sent as it is; none or several are sent as a tuple.
+#[inline]
+fn only_field(arguments: &'static TypeInfo) -> Option<&'static TypeInfo> {
+    (arguments.layout(0).types.len() == 1).then(|| arguments.field(0, 0))
+}
+
+#[cold]
+fn misfit(cx: &NativeCx<'_>, handler: &HandlerDesc) -> Fault {
+    let (given, name) = (cx.arg(2).info().name(), &handler.name);
+    Fault::internal(format!("`{name}` of actor {} does not take {given}", actor(cx).name()))
 }
 
 /// When an ask with the timeout in argument `arg` (below zero: none) is given up: no later than the ask that the asking
@@ -325,37 +357,38 @@ enum Sent {
 ///
 /// # Errors
 /// `OverloadedError` when the mailbox is full and refuses.
+#[inline]
 fn post(cx: &NativeCx<'_>, cell: &Arc<ActorCell>, envelope: Envelope) -> Result<Sent, Fault> {
-    // Counted only if it has to wait.
-    let me = cx.task.me().ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))?;
     let mut waiting = None;
     if let Some(sent) = envelope.sent() {
         crate::observe::sent(cx.task, cell.id(), sent);
     }
-    let overloaded = |what: &str| {
-        Fault::new(FaultKind::OverloadedError, format!("the mailbox of actor {} is full: {what}", cell.name()))
-    };
     match cell.inbox.push(envelope, || {
-        let me = Me(me.clone());
+        let Some(me) = cx.task.me().map(Me) else { unreachable!("where there are actors there is a scheduler") };
         let entry = Entry { ticket: me.point().open(), task: me.clone(), arm: 0 };
         waiting = Some((me, entry.ticket));
         entry
     }) {
         Push::Wake => cell.wake(),
         Push::Queued => {}
-        Push::Displaced(oldest) => oldest.fail(cell, overloaded("a newer message took the place of this one")),
+        Push::Displaced(oldest) => oldest.fail(cell, overloaded(cell, "a newer message took the place of this one")),
         Push::Waits => {
             let Some((me, ticket)) = waiting else { unreachable!("a push that waits has made an entry") };
             return Ok(Sent::Waits(Room { cell: cell.clone(), me, ticket, ended: false }));
         }
         Push::Refused(envelope) => {
-            let fault = overloaded("the message was refused");
+            let fault = overloaded(cell, "the message was refused");
             crate::observe::dropped(cell.id(), envelope.sent(), || fault.message().to_string());
             return Err(fault);
         }
         Push::Closed(envelope) => envelope.fail(cell, cell.gone()),
     }
     Ok(Sent::Done)
+}
+
+#[cold]
+fn overloaded(cell: &ActorCell, what: &str) -> Fault {
+    Fault::new(FaultKind::OverloadedError, format!("the mailbox of actor {} is full: {what}", cell.name()))
 }
 
 /// After a wake-up: whether the wait for room is over. The actor may have ended meanwhile; an ask has failed then.
@@ -368,7 +401,13 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let mut room = match cx.resumed::<Room>() {
         Some(room) => room,
         None => {
-            let envelope = message(cx, Reply::Nowhere, None)?;
+            if cx.task.outbox.borrow_mut().gathers_for(actor(cx)) {
+                let stamp = |cx: &NativeCx<'_>| cx.task.outbox.borrow_mut().stamp();
+                let envelope = message(cx, Reply::Nowhere, None, stamp)?;
+                cx.task.outbox.get_mut().push(envelope);
+                return cx.return_unit();
+            }
+            let envelope = message(cx, Reply::Nowhere, None, stamp)?;
             match post(cx, actor(cx), envelope)? {
                 Sent::Done => return cx.return_unit(),
                 Sent::Waits(room) => Box::new(room),
@@ -417,6 +456,7 @@ impl Asking {
 }
 
 /// Whether the handler answers with `output`.
+#[inline]
 fn check_output(cx: &NativeCx<'_>, output: &'static TypeInfo) -> Result<(), Fault> {
     let (_, handler) = handler_of(cx, actor(cx))?;
     if Io::of(cx, handler).output.same_as(output) {
@@ -431,7 +471,7 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             check_output(cx, cx.ret_type().opaque_arg(0))?;
             let deadline = deadline(cx, actor(cx), 3);
-            match message(cx, Reply::Nowhere, deadline) {
+            match message(cx, Reply::Nowhere, deadline, stamp) {
                 Ok(envelope) => ask(cx, envelope, deadline)?,
                 // A message of a wrong shape fails its future alone.
                 Err(fault) if fault.kind() == Some(FaultKind::ShapeError) => {
@@ -460,20 +500,19 @@ fn actor_call(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             check_output(cx, cx.ret_type())?;
             let deadline = deadline(cx, actor(cx), 3);
-            let mut envelope = Some(message(cx, Reply::Caller, deadline)?);
+            let mut envelope = Some(message(cx, Reply::Caller, deadline, stamp)?);
             // An actor that waits for another is an edge between the two, and a deadline is kept also while the handler works.
             let called = match (deadline, &cx.task.actor) {
                 (None, None) => cx.task.call_actor(actor(cx), &mut envelope),
                 _ => None,
             };
-            match (called, envelope) {
-                (Some(Called::Answer(answer)), _) => {
-                    let answer = answer.unpack();
-                    return cx.return_value(answer);
-                }
-                (Some(Called::Promised(promise)), _) => Ok(promise),
-                (None, Some(envelope)) => ask(cx, envelope, deadline)?,
-                (None, None) => return Err(Fault::internal("an actor took a message and had no turn")),
+            match called {
+                Some(Called::Answer(answer)) => return cx.return_value(answer),
+                Some(Called::Promised(promise)) => Ok(promise),
+                None => match envelope {
+                    Some(envelope) => ask(cx, envelope, deadline)?,
+                    None => return Err(Fault::internal("an actor took a message and had no turn")),
+                },
             }
         }
     };
@@ -566,8 +605,8 @@ fn begin_batch(cx: &mut NativeCx<'_>) -> Result<Option<BatchAsking>, Fault> {
             },
             None => None,
         };
-        let message = Message::One(pack(input)?);
-        let extra = Extra { sent, deadline, rows }.boxed();
+        let message = pack(input)?;
+        let extra = Extra::boxed(sent, deadline, rows);
         left.push_back(Envelope { handler: number, message, reply: Reply::Item(all.clone(), i), extra });
     }
     Ok(Some(BatchAsking { promise, left, cell, room: None }))

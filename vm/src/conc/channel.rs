@@ -20,6 +20,8 @@ use super::wait::{Entry, Fired, Miss, Waiter, Weigh, meet};
 pub struct Channel<P, W> {
     /// For reports: no two channels of a process have the same.
     id: u64,
+    /// `None`: unbounded.
+    capacity: Option<usize>,
     state: Mutex<State<P, W>>,
 }
 
@@ -33,8 +35,6 @@ struct State<P, W> {
     n_offers: u64,
     /// What the messages in the queue take.
     bytes: usize,
-    /// `None`: unbounded.
-    capacity: Option<usize>,
     closed: bool,
     receivers: VecDeque<Entry<W>>,
     /// So many receivers at most have gone another way and are still in the list.
@@ -99,7 +99,6 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
             offers: VecDeque::new(),
             n_offers: 0,
             bytes: 0,
-            capacity,
             closed: false,
             receivers: VecDeque::new(),
             n_gone: 0,
@@ -107,11 +106,44 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
             last_receiver: 0,
             last_sender: 0,
         };
-        Self { id: next_id(), state: Mutex::new(state) }
+        Self { id: next_id(), capacity, state: Mutex::new(state) }
     }
 
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Takes a message of the queue, if nobody else need hear of it: neither a sender that waits or lends, for the room, nor a
+    /// `select`. What nearly every receive from a channel with a buffer is. `None` says nothing.
+    #[inline]
+    pub fn take(&self) -> Option<P> {
+        if self.capacity == Some(0) {
+            return None;
+        }
+        let mut state = self.state.lock();
+        if !state.senders.is_empty() || !state.offers.is_empty() {
+            return None;
+        }
+        let message = state.queue.pop_front()?;
+        state.bytes -= message.weight();
+        Some(message)
+    }
+
+    /// Puts a message into the queue, if there is room and no receiver waits: what nearly every send to a channel with a buffer is.
+    /// `false` says nothing, and the message is lost: it is one that can be made again.
+    #[inline]
+    pub fn put(&self, message: P, limit: usize) -> bool {
+        if self.capacity == Some(0) {
+            return false;
+        }
+        let mut state = self.state.lock();
+        let bytes = state.bytes.saturating_add(message.weight());
+        if state.closed || !state.receivers.is_empty() || !self.has_room(&state) || bytes > limit {
+            return false;
+        }
+        state.bytes = bytes;
+        state.queue.push_back(message);
+        true
     }
 
     /// Takes a message, or leaves `entry` to wait for one.
@@ -121,7 +153,6 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
 
     /// Takes a message. When there is none, `instead` says what the caller does; it is told the address of the task that
     /// most likely sends next.
-    #[inline]
     pub fn recv_or_else(&self, instead: impl FnOnce(usize) -> Instead<W>) -> Recv<P> {
         self.recv_or(self.state.lock(), None, instead)
     }
@@ -133,7 +164,6 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         self.recv_or(state, None, instead)
     }
 
-    #[inline]
     fn recv_or(
         &self,
         mut state: MutexGuard<'_, State<P, W>>,
@@ -148,7 +178,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         if let Some(message) = state.pop() {
             state.bytes -= message.weight();
             if !state.senders.is_empty() {
-                let let_in = state.refill(&mut gone);
+                let let_in = self.refill(&mut state, &mut gone);
                 drop(state);
                 let_in.into_iter().for_each(Waiter::wake_by);
             }
@@ -193,7 +223,6 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
 
     /// Gives a message unless what is queued would take more than `limit` bytes then. When there is no room, `instead` says
     /// what the caller does; it is told the address of the task that most likely receives next.
-    #[inline]
     pub fn send_or_else(&self, message: P, limit: usize, instead: impl FnOnce(usize) -> Instead<W>) -> Send<P> {
         self.send_or(self.state.lock(), message, limit, None, instead)
     }
@@ -207,7 +236,6 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         self.send_or(state, message, limit, None, instead)
     }
 
-    #[inline]
     fn send_or(
         &self,
         mut state: MutexGuard<'_, State<P, W>>,
@@ -240,7 +268,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
                 }
             }
         }
-        let has_room = state.has_room();
+        let has_room = self.has_room(&state);
         if !has_room {
             match instead(state.last_receiver) {
                 Instead::Wait(entry) => {
@@ -334,6 +362,30 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    fn has_room(&self, state: &State<P, W>) -> bool {
+        self.capacity.is_none_or(|capacity| state.queue.len() < capacity.saturating_add(state.n_lending))
+    }
+
+    /// A place in the queue may be free: the first sender that still waits gets it. Gives whom to wake when the lock is free;
+    /// those that do not wait any more are left in `gone`.
+    fn refill(&self, state: &mut State<P, W>, gone: &mut Vec<(Entry<W>, P)>) -> SmallVec<[W; 1]> {
+        let mut let_in = SmallVec::new();
+        while self.has_room(state)
+            && let Some((sender, message)) = state.senders.pop_front()
+        {
+            match sender.end(Fired::Sent) {
+                Ok(()) => {
+                    state.bytes += message.weight();
+                    state.queue.push_back(message);
+                    state.last_sender = sender.task.addr();
+                    let_in.push(sender.task);
+                }
+                Err(_) => gone.push((sender, message)),
+            }
+        }
+        let_in
+    }
 }
 
 /// With a wait open, an arm must win it before it takes anything.
@@ -375,30 +427,6 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> State<P, W> {
         self.queue.extend(offer);
         message
     }
-
-    fn has_room(&self) -> bool {
-        self.capacity.is_none_or(|capacity| self.queue.len() < capacity.saturating_add(self.n_lending))
-    }
-
-    /// A place in the queue may be free: the first sender that still waits gets it. Gives whom to wake when the lock is free;
-    /// those that do not wait any more are left in `gone`.
-    fn refill(&mut self, gone: &mut Vec<(Entry<W>, P)>) -> SmallVec<[W; 1]> {
-        let mut let_in = SmallVec::new();
-        while self.has_room()
-            && let Some((sender, message)) = self.senders.pop_front()
-        {
-            match sender.end(Fired::Sent) {
-                Ok(()) => {
-                    self.bytes += message.weight();
-                    self.queue.push_back(message);
-                    self.last_sender = sender.task.addr();
-                    let_in.push(sender.task);
-                }
-                Err(_) => gone.push((sender, message)),
-            }
-        }
-        let_in
-    }
 }
 
 #[cfg(test)]
@@ -432,6 +460,33 @@ mod tests {
         assert_eq!((ch.send(1, None), ch.send(2, None)), (Send::Sent, Send::Sent));
         assert_eq!(tasks[20].fired(&waits[20]), Some(Fired::Message(1)));
         assert_eq!(tasks[60].fired(&waits[60]), Some(Fired::Message(2)));
+    }
+
+    #[test]
+    fn the_short_way_says_no_where_others_must_hear() {
+        let ch = Ch::new(Some(2));
+        assert_eq!((ch.take(), ch.put(1, 100), ch.put(2, 100), ch.put(3, 100)), (None, true, true, false));
+        assert_eq!((ch.take(), ch.bytes(), ch.put(3, 7), ch.put(3, 8)), (Some(1), 4, false, true));
+        // A sender waits for the room.
+        let sender = MockTask::new();
+        assert_eq!((ch.send(4, Some(&sender.entry())), ch.take()), (Send::Waits, None));
+        assert_eq!((ch.recv(None), ch.take(), ch.take()), (Recv::Message(2), Some(3), Some(4)));
+        // A receiver waits for the message.
+        let receiver = MockTask::new();
+        assert_eq!((ch.recv(Some(&receiver.entry())), ch.put(5, 100)), (Recv::Waits, false));
+        ch.close();
+        assert_eq!((ch.put(6, 100), ch.take()), (false, None));
+        // What is queued can still be received.
+        let ch = Ch::new(None);
+        assert!(ch.put(7, 100));
+        ch.close();
+        assert_eq!((ch.take(), ch.recv(None)), (Some(7), Recv::Closed));
+    }
+
+    #[test]
+    fn a_rendezvous_has_no_short_way() {
+        let ch = Ch::new(Some(0));
+        assert_eq!((ch.put(1, 100), ch.take()), (false, None));
     }
 
     #[test]

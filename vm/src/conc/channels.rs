@@ -7,7 +7,10 @@ use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::natives::{Flow, NativeCx, NativeResult, NativeRow, natives};
+use crate::program::Program;
 use crate::task::WaitReason;
+use crate::value::Value;
+use stark_scheduler::TaskRef;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,33 +77,42 @@ fn too_much(cx: &NativeCx<'_>, channel: &Chan) -> Fault {
     Fault::new(FaultKind::OutOfMemoryError, text)
 }
 
-/// A wait for one channel and nothing else, without a time limit: what nearly every `send` and `recv` that waits is.
+/// A wait for one channel and nothing else, without a time limit: what nearly every `send` and `recv` that waits is. It is the
+/// wait that its task has begun last, and what happens to it happens in turns of that task.
 struct OneWait {
     channel: Arc<Chan>,
-    /// `None`: it is over. Until then it is the wait that its task has begun last.
-    me: Option<Me>,
+    program: &'static Program,
+    is_over: bool,
 }
 
 impl OneWait {
     /// Begins one for the channel in the first argument, and keeps it in `begun`.
     fn instead(cx: &NativeCx<'_>, begun: &mut Option<Box<OneWait>>) -> Instead<Me> {
         let Ok(me) = me(cx) else { return Instead::Leave };
-        let entry = Entry { ticket: me.point().open(), task: me.clone(), arm: 0 };
-        *begun = Some(Box::new(OneWait { channel: channel(cx, 0), me: Some(me) }));
+        let entry = Entry { ticket: me.point().open(), task: me, arm: 0 };
+        let program = cx.task.program();
+        *begun = Some(Box::new(OneWait { channel: channel(cx, 0), program, is_over: false }));
         Instead::Wait(entry)
     }
 
     /// After a wake-up, which may mean nothing.
     fn take(&mut self) -> Option<Fired<Parcel>> {
-        let (_, fired) = self.me.as_ref()?.point().take_last()?;
-        self.me = None;
+        let (_, fired) = self.program.scheduler()?.with_current(|me| me.shared().point.take_last())??;
+        self.is_over = true;
         Some(fired)
     }
 }
 
 impl Drop for OneWait {
     fn drop(&mut self) {
-        let Some(me) = self.me.take() else { return };
+        if self.is_over {
+            return;
+        }
+        // Between turns it is dropped only when the program has ended, and then nobody waits any more.
+        let Some(me) = self.program.scheduler().and_then(|scheduler| scheduler.with_current(TaskRef::clone)) else {
+            return;
+        };
+        let me = Me(me);
         match me.point().close_last() {
             (_, Some((_, Fired::Message(message)))) => self.channel.give_back(message),
             (_, Some(_)) => {}
@@ -110,36 +122,47 @@ impl Drop for OneWait {
 }
 
 fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
-    let mut wait = match cx.resumed::<OneWait>() {
-        Some(wait) => wait,
-        None => {
-            let message = pack(cx.take(1))?;
-            let limit = cx.task.program().options.queue_limit();
-            let channel = &cx.opaque::<ChannelObj>(0).0;
-            let mut begun = None;
-            let mut partner = 0;
-            let mut sent = channel.send_or_else(message, limit, |receiver| {
-                if cx.task.can_lend(receiver) {
-                    partner = receiver;
-                    return Instead::Lend;
-                }
-                OneWait::instead(cx, &mut begun)
-            });
-            if let Send::Offered(number) = sent {
-                cx.task.lend_turn(partner);
-                sent = channel.send_after_lending(number, limit, |_| OneWait::instead(cx, &mut begun));
-            }
-            match sent {
-                Send::Sent => return cx.return_unit(),
-                Send::Closed(_) => return Err(closed()),
-                Send::TooMuch(_) => return Err(too_much(cx, channel)),
-                Send::Full(_) | Send::Waits | Send::Offered(_) | Send::Lost(_) => {}
-            }
-            // What may have ended it by now has woken the task, too: it looks in its next turn.
-            let wait = begun.ok_or_else(no_scheduler)?;
-            return cx.suspend_again(WaitReason::ChannelSend, wait.channel.id(), wait);
+    if let Some(wait) = cx.resumed::<OneWait>() {
+        return end_of_send(cx, wait);
+    }
+    let limit = cx.task.program().options.queue_limit();
+    let scalar = Parcel::scalar(cx.arg(1));
+    if scalar.is_some_and(|message| cx.opaque::<ChannelObj>(0).0.put(message, limit)) {
+        return cx.return_unit();
+    }
+    send_or_wait(cx, limit)
+}
+
+/// Not inlined: what nearly every send does stays in registers.
+#[inline(never)]
+fn send_or_wait(cx: &mut NativeCx<'_>, limit: usize) -> NativeResult {
+    let message = pack(cx.take(1))?;
+    let channel = &cx.opaque::<ChannelObj>(0).0;
+    let mut begun = None;
+    let mut partner = 0;
+    let mut sent = channel.send_or_else(message, limit, |receiver| {
+        if cx.task.can_lend(receiver) {
+            partner = receiver;
+            return Instead::Lend;
         }
-    };
+        OneWait::instead(cx, &mut begun)
+    });
+    if let Send::Offered(number) = sent {
+        cx.task.lend_turn(partner);
+        sent = channel.send_after_lending(number, limit, |_| OneWait::instead(cx, &mut begun));
+    }
+    match sent {
+        Send::Sent => return cx.return_unit(),
+        Send::Closed(_) => return Err(closed()),
+        Send::TooMuch(_) => return Err(too_much(cx, channel)),
+        Send::Full(_) | Send::Waits | Send::Offered(_) | Send::Lost(_) => {}
+    }
+    // What may have ended it by now has woken the task, too: it looks in its next turn.
+    let wait = begun.ok_or_else(no_scheduler)?;
+    cx.suspend_again(WaitReason::ChannelSend, wait.channel.id(), wait)
+}
+
+fn end_of_send(cx: &mut NativeCx<'_>, mut wait: Box<OneWait>) -> NativeResult {
     match wait.take() {
         Some(Fired::Closed) => Err(closed()),
         Some(_) => cx.return_unit(),
@@ -151,8 +174,18 @@ fn no_scheduler() -> Fault {
     Fault::internal("a task that waits needs a scheduler")
 }
 
-/// A message (`None`: the channel has ended), or the answer of a native that waits.
-fn receive(cx: &mut NativeCx<'_>) -> Result<Result<Option<Parcel>, Flow>, Fault> {
+/// The first message of the queue, if a task that does not wait yet may have it as it is.
+#[inline]
+fn first(cx: &NativeCx<'_>) -> Option<Value> {
+    if cx.resume.is_some() {
+        return None;
+    }
+    cx.opaque::<ChannelObj>(0).0.take().map(Parcel::unpack)
+}
+
+/// A message (`None`: the channel has ended), or the answer of a native that waits. Not inlined, as `send_or_wait`.
+#[inline(never)]
+fn receive(cx: &mut NativeCx<'_>) -> Result<Result<Option<Value>, Flow>, Fault> {
     let mut wait = match cx.resumed::<OneWait>() {
         Some(wait) => wait,
         None => {
@@ -171,7 +204,7 @@ fn receive(cx: &mut NativeCx<'_>) -> Result<Result<Option<Parcel>, Flow>, Fault>
                 received = channel.recv_after_lending(|_| OneWait::instead(cx, &mut begun));
             }
             match received {
-                Recv::Message(message) => return Ok(Ok(Some(message))),
+                Recv::Message(message) => return Ok(Ok(Some(message.unpack()))),
                 Recv::Closed => return Ok(Ok(None)),
                 Recv::Waits | Recv::Lost => {}
             }
@@ -180,26 +213,29 @@ fn receive(cx: &mut NativeCx<'_>) -> Result<Result<Option<Parcel>, Flow>, Fault>
         }
     };
     match wait.take() {
-        Some(Fired::Message(message)) => Ok(Ok(Some(message))),
+        Some(Fired::Message(message)) => Ok(Ok(Some(message.unpack()))),
         Some(_) => Ok(Ok(None)),
         None => cx.suspend_again(WaitReason::ChannelRecv, wait.channel.id(), wait).map(Err),
     }
 }
 
 fn channel_recv(cx: &mut NativeCx<'_>) -> NativeResult {
+    if let Some(value) = first(cx) {
+        return cx.return_value(value);
+    }
     match receive(cx)? {
-        Ok(Some(message)) => {
-            let value = message.unpack();
-            cx.return_value(value)
-        }
+        Ok(Some(value)) => cx.return_value(value),
         Ok(None) => Err(closed()),
         Err(waits) => Ok(waits),
     }
 }
 
 fn channel_next(cx: &mut NativeCx<'_>) -> NativeResult {
+    if let Some(value) = first(cx) {
+        return cx.return_some(value);
+    }
     match receive(cx)? {
-        Ok(message) => cx.return_option(message.map(Parcel::unpack)),
+        Ok(value) => cx.return_option(value),
         Err(waits) => Ok(waits),
     }
 }

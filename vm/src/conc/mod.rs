@@ -4,7 +4,7 @@
 //! `broadcast`, `result` and `lock` (what it may wait for), `stats` and `restart` (what actors and supervisors count).
 //! `sync` swaps in the model checker for the first of these.
 
-mod sync;
+pub(crate) mod sync;
 
 pub mod wait;
 

@@ -1,11 +1,45 @@
-//! std and parking_lot, or the model checker: the only place that chooses for what tasks wait for.
+//! std and a lock that spins, or the model checker: the only place that chooses for what tasks wait for.
 //!
-//! `wait`, `channel`, `result` and `lock` are written against these names; `tests/loom` explores their interleavings.
+//! `wait`, `channel`, `result` and `lock` are written against these names; `tests/loom` explores their interleavings. A mailbox
+//! uses the same lock.
+//!
+//! The lock spins because it is taken with every message and held for a dozen instructions: one that can put threads to sleep
+//! needs a second atomic exchange to be given back, and two of them are most of what a message costs
+//! (docs/decisions/0011-the-way-of-a-message.md). So under it nobody runs a program's code, drops a message or waits.
 
 #[cfg(not(loom))]
-pub use parking_lot::{Mutex, MutexGuard};
+use std::cell::Cell;
 #[cfg(not(loom))]
 pub use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+#[cfg(not(loom))]
+pub type Mutex<T> = spin::mutex::SpinMutex<T, Patient>;
+#[cfg(not(loom))]
+pub type MutexGuard<'a, T> = spin::mutex::SpinMutexGuard<'a, T, Patient>;
+
+/// How a thread waits for the lock: awake while the holder is running, and out of its way when it may have been set aside.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub struct Patient;
+
+/// Looks at the lock until the core is given to others, some microseconds. A guess; the holder is a fraction of one away.
+#[cfg(not(loom))]
+const LOOKS: u32 = 64;
+
+#[cfg(not(loom))]
+impl spin::RelaxStrategy for Patient {
+    #[inline]
+    fn relax() {
+        thread_local! { static LOOKED: Cell<u32> = const { Cell::new(0) } }
+        let looked = LOOKED.get().wrapping_add(1);
+        LOOKED.set(looked);
+        if looked.is_multiple_of(LOOKS) {
+            std::thread::yield_now();
+        } else {
+            std::hint::spin_loop();
+        }
+    }
+}
 
 #[cfg(loom)]
 pub use loom::sync::MutexGuard;

@@ -46,7 +46,7 @@ impl Waiter<Parcel> for Me {
 
 /// The task that runs the native.
 pub fn me(cx: &NativeCx<'_>) -> Result<Me, Fault> {
-    cx.task.me().cloned().map(Me).ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))
+    cx.task.me().map(Me).ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))
 }
 
 /// A value for another task. Nothing in the language is bound to its task, so packing succeeds.
@@ -94,6 +94,7 @@ pub(crate) fn spawn(
     args: impl Iterator<Item = Value>,
     handle: &'static TypeInfo,
 ) -> Result<Value, Fault> {
+    cx.end_gathering();
     // Owned first: what fails below drops them.
     let args: SmallVec<[Value; 4]> = args.collect();
     room_for_task(cx.program())?;
@@ -199,6 +200,7 @@ pub(crate) static AWAIT: NativeRow = NativeRow {
     name: "await",
     scheme: "<T>(_) -> T",
     suspends: true,
+    gathers: false,
     capability: None,
     carried: None,
     func: await_task,

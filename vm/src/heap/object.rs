@@ -166,6 +166,7 @@ pub trait Opaque: Any + Send + Sync {
 }
 
 impl dyn Opaque {
+    #[inline]
     pub fn downcast<T: Opaque>(&self) -> Option<&T> {
         (self as &dyn Any).downcast_ref::<T>()
     }

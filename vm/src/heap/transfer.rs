@@ -5,7 +5,7 @@
 //! shared), immortal ones are referred to. Big text and bytes keep their storage. The receiver unpacks for free.
 
 use super::*;
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 use std::collections::HashMap;
 
 /// Text and bytes from here on are shared rather than copied. A guess: a cache line or two copies faster than an atomic count.
@@ -26,46 +26,25 @@ unsafe impl Send for Parcel {}
 unsafe impl Sync for Parcel {}
 
 impl Parcel {
+    /// A scalar for another task; `None`: `value` is none.
+    #[inline]
+    pub fn scalar(value: ValueRef<'_>) -> Option<Parcel> {
+        let info = value.info();
+        (!info.is_ref).then(|| Parcel { bits: value.scalar_bits(), info, bytes: 0 })
+    }
+
     /// Packs `value` for another task. Fails, giving the value back, when it would have to copy a unique value.
     #[inline]
     pub fn pack(value: Value) -> Result<Parcel, Value> {
-        let (bits, info) = value.into_raw();
-        let parcel = Parcel { bits, info, bytes: 0 };
-        if info.is_ref { parcel.pack_object() } else { Ok(parcel) }
-    }
-
-    fn pack_object(mut self) -> Result<Parcel, Value> {
-        let parcel = &mut self;
-        // What nearly every message is: a scalar, or an object of scalars that nobody else holds.
-        if !is_object(parcel.bits) {
-            return Ok(self);
-        } else {
-            let header = parcel.bits as *mut Header;
-            // SAFETY: the parcel owns the object.
-            unsafe {
-                if (*header).rc == 1
-                    && (*header).kind == ObjKind::Fields
-                    && (*header).info.layout((*header).variant).refs.is_empty()
-                {
-                    parcel.bytes = size_of_object(header);
-                    meter::send(parcel.bytes);
-                    return Ok(self);
-                }
-            }
+        let (mut bits, info) = value.into_raw();
+        if !info.is_ref || !is_object(bits) {
+            return Ok(Parcel { bits, info, bytes: 0 });
         }
-        // SAFETY: `bits` was owned by `value` and is owned by the parcel now.
-        let packed = unsafe { pack_slot(&mut parcel.bits, &mut parcel.bytes) };
-        match packed {
-            Ok(()) => {
-                meter::send(parcel.bytes);
-                Ok(self)
-            }
-            Err(Unique) => {
-                // What was packed so far is a value as good as before.
-                let (bits, info) = (parcel.bits, parcel.info);
-                std::mem::forget(self);
-                Err(Value::from_raw(bits, info))
-            }
+        // SAFETY: `bits` was owned by `value` and is owned by the parcel, or the value again.
+        match unsafe { pack_object(&mut bits) } {
+            Ok(bytes) => Ok(Parcel { bits, info, bytes }),
+            // What was packed so far is a value as good as before.
+            Err(Unique) => Err(Value::from_raw(bits, info)),
         }
     }
 
@@ -147,6 +126,26 @@ impl Copies {
         }
         self.many.insert(original, copy);
     }
+}
+
+/// Packs the object in `slot`, which owns it: its bytes, of which the current heap is relieved.
+unsafe fn pack_object(slot: &mut u64) -> Result<usize, Unique> {
+    let header = *slot as *mut Header;
+    let mut bytes = 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        // What nearly every message is: an object of scalars that nobody else holds.
+        if (*header).rc == 1
+            && (*header).kind == ObjKind::Fields
+            && (*header).info.layout((*header).variant).refs.is_empty()
+        {
+            bytes = size_of_object(header);
+        } else {
+            pack_slot(slot, &mut bytes)?;
+        }
+    }
+    meter::send(bytes);
+    Ok(bytes)
 }
 
 unsafe fn pack_slot(root: *mut u64, bytes: &mut usize) -> Result<(), Unique> {

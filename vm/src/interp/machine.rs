@@ -16,7 +16,6 @@ use crate::panics;
 use crate::program::Program;
 use crate::task::{TaskCx, WaitReason};
 use crate::value::Value;
-use smallvec::SmallVec;
 use std::any::Any;
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -178,8 +177,8 @@ pub struct Machine {
     pub(crate) task: TaskCx,
     stack: Box<[u64]>,
     state: State,
-    /// Final values of the first function's `&mut` parameters.
-    pub(super) finals: SmallVec<[(u16, Value); 1]>,
+    /// The final value of the first function's first parameter, if that is `&mut`: an actor's state.
+    pub(super) receiver: Option<Value>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,7 +193,7 @@ enum State {
 
 impl Machine {
     /// A machine that goes on with `frames`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with(program: &'static Program, frames: Frames) -> Machine {
         let Frames { mut stack, ip, resume, regs, state } = frames;
         let regs = if stack.is_empty() { std::ptr::null_mut() } else { stack[regs as usize..].as_mut_ptr() };
@@ -217,7 +216,7 @@ impl Machine {
             task: TaskCx::new(program),
             stack,
             state,
-            finals: SmallVec::new(),
+            receiver: None,
         }
     }
 
@@ -278,9 +277,10 @@ impl Machine {
     }
 
     /// Begins a call of `func`, whose arguments follow one by one. No call may be under way.
+    #[inline]
     pub(crate) fn begin(&mut self, func: &'static Func) -> Begin<'_> {
         assert_eq!(self.state, State::Idle, "one call at a time");
-        self.finals.clear();
+        self.receiver = None;
         if self.stack.len() < LINK + func.frame_size {
             self.resize(func.first_stack());
         }
@@ -363,6 +363,7 @@ impl Machine {
             self.state = State::Ready;
             // SAFETY: `start` or an earlier stretch left the machine at an instruction of the frame at `regs`.
             let exit = panics::catch(|| unsafe { enter(self) });
+            self.task.end_gathering();
             if observe::is_due() {
                 self.look(&exit);
             }
@@ -395,7 +396,7 @@ impl Machine {
                     let func: &'static Func = unsafe { &*(*self.regs.sub(3) as *const Func) };
                     self.state = State::Idle;
                     // SAFETY: as above.
-                    unsafe { self.keep_finals(func) };
+                    unsafe { self.keep_receiver(func) };
                     return Turn::Done(TaskEnd::Returned(Value::from_raw(self.result, func.ret)));
                 }
                 Ok(Exit::Fault) => self.raise_pending(),
@@ -480,10 +481,10 @@ impl Machine {
         }
     }
 
-    /// After the end: the final value of the first function's `&mut` parameter number `i`.
-    pub fn take_final(&mut self, i: u16) -> Option<Value> {
-        let at = self.finals.iter().position(|(param, _)| *param == i)?;
-        Some(self.finals.swap_remove(at).1)
+    /// After the end: the final value of the first function's first parameter, if that is `&mut`.
+    #[inline]
+    pub fn take_receiver(&mut self) -> Option<Value> {
+        self.receiver.take()
     }
 
     /// After a panic: no call is under way any more, and what its frames held is leaked.
@@ -492,7 +493,7 @@ impl Machine {
         self.pending = None;
         self.is_saved = false;
         self.state = State::Idle;
-        self.finals.clear();
+        self.receiver = None;
     }
 
     /// Ends a call that is under way, dropping what its frames hold.
@@ -509,7 +510,7 @@ impl Machine {
             drop(self.raise(Pending::Fault(Fault::exit(0))));
         }
         self.state = State::Idle;
-        self.finals.clear();
+        self.receiver = None;
     }
 }
 
@@ -536,11 +537,17 @@ pub(crate) struct Begin<'a> {
 
 impl Begin<'_> {
     /// The next argument, which is of its parameter's type.
-    #[inline]
+    #[inline(always)]
     pub fn give(&mut self, arg: Value) {
         let info = self.func.params()[self.n_given];
         self.machine.stack[LINK + self.n_given] = arg.into_slot(info);
         self.n_given += 1;
+    }
+
+    /// How many arguments are still to come.
+    #[inline]
+    pub fn n_missing(&self) -> usize {
+        self.func.params().len() - self.n_given
     }
 
     /// All of them are there.
@@ -559,7 +566,7 @@ impl Drop for Machine {
     /// The heap that pays must be current.
     fn drop(&mut self) {
         self.abandon();
-        self.finals.clear();
+        self.receiver = None;
         self.give_back_stack();
     }
 }

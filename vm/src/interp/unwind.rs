@@ -115,22 +115,25 @@ impl Machine {
             }
             let back = *regs.sub(1) as *const u64;
             if back.is_null() {
-                self.keep_finals(func);
+                self.keep_receiver(func);
                 return None;
             }
             Some((regs.sub(*regs.sub(2) as usize), back))
         }
     }
 
-    /// Takes the `&mut` parameters out of the first frame, which has ended.
-    pub(super) unsafe fn keep_finals(&mut self, func: &'static Func) {
-        self.finals.clear();
+    /// Takes the `&mut` parameters out of the first frame, which has ended, and keeps the first parameter if it is one.
+    pub(super) unsafe fn keep_receiver(&mut self, func: &'static Func) {
+        self.receiver = None;
         for &param in &func.def.inout {
             let info = func.registers[usize::from(param)];
             // SAFETY: the stack begins with a link, then the first frame.
             let bits = unsafe { std::mem::take(&mut *self.first_register().add(usize::from(param))) };
             if !info.is_ref || bits != 0 {
-                self.finals.push((param, Value::from_raw(bits, info)));
+                let value = Value::from_raw(bits, info);
+                if param == 0 {
+                    self.receiver = Some(value);
+                }
             }
         }
     }

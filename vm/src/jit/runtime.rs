@@ -6,7 +6,7 @@
 use super::{CALLED, NO_ENTRY, code_of, compile, heat, original};
 use crate::heap;
 use crate::heap::object::{ClosureObj, DynObj};
-use crate::interp::{Exit, HANDLERS, Machine, Op, first_word, made, op_of, save};
+use crate::interp::{Exit, HANDLERS, Machine, Op, first_word, made, op_of, run_native, save};
 use crate::load::{BoundMethod, Func};
 use std::any::Any;
 use std::cell::Cell;
@@ -44,6 +44,7 @@ pub(crate) struct Link {
 }
 
 impl Default for Link {
+    #[inline]
     fn default() -> Link {
         Link { is_stepping: false, exit: Exit::Next, word: 0, native_end: 0, panic: None }
     }
@@ -171,14 +172,7 @@ pub(super) unsafe extern "C" fn step(m: *mut Machine, ip: *const u64, regs: *mut
         (*m).jit.is_stepping = true;
         let exit = guarded(m, || HANDLERS[(word & 0xffff) as usize](m, ip, regs, budget, word));
         (*m).jit.is_stepping = false;
-        match exit {
-            Some(Exit::Next) => 0,
-            Some(exit) => {
-                (*m).jit.exit = exit;
-                1
-            }
-            None => 1,
-        }
+        leave_unless_next(m, exit)
     }
 }
 
@@ -186,6 +180,32 @@ pub(super) unsafe extern "C" fn step(m: *mut Machine, ip: *const u64, regs: *mut
 pub(super) unsafe extern "C" fn make(m: *mut Machine, ip: *const u64, regs: *mut u64, word: u64) -> u64 {
     // SAFETY: machine code calls this with the fields in the frame's outgoing slots.
     unsafe { made(m, ip, regs, word) }
+}
+
+/// 0 when an instruction is done; else the code must be left, as `exit` says (`None`: with the panic that waits).
+unsafe fn leave_unless_next(m: *mut Machine, exit: Option<Exit>) -> u64 {
+    match exit {
+        Some(Exit::Next) => 0,
+        Some(exit) => {
+            // SAFETY: `m` is the running machine.
+            unsafe { (*m).jit.exit = exit };
+            1
+        }
+        None => 1,
+    }
+}
+
+/// Calls the native of the instruction whose first word, `word`, is just before `ip`, as `step` would. `IS_REF`: what it answers
+/// with is counted.
+pub(super) unsafe extern "C" fn native<const IS_REF: bool>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    word: u64,
+) -> u64 {
+    // SAFETY: as in `step`.
+    unsafe { leave_unless_next(m, guarded(m, || run_native::<IS_REF>(m, ip, regs, budget, word))) }
 }
 
 /// Whether machine code may call `func` with the frame at `callee`: the address of its machine code, and its link and nulls

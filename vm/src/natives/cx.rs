@@ -51,11 +51,13 @@ impl NativeCx<'_> {
     }
 
     /// Argument `i`, borrowed.
+    #[inline]
     pub fn arg(&self, i: usize) -> ValueRef<'_> {
         ValueRef::from_raw(self.args[i], self.sig.params[i])
     }
 
     /// Argument `i`, moved out. A `&mut` parameter that was taken must be given back with `replace` before the native returns.
+    #[inline]
     pub fn take(&mut self, i: usize) -> Value {
         let info = self.sig.params[i];
         let bits = if info.is_ref { std::mem::take(&mut self.args[i]) } else { self.args[i] };
@@ -68,6 +70,7 @@ impl NativeCx<'_> {
         Value::from_raw(std::mem::replace(&mut self.args[i], value.into_slot(info)), info)
     }
 
+    #[inline]
     pub fn int(&self, i: usize) -> i64 {
         self.arg(i).int()
     }
@@ -102,6 +105,7 @@ impl NativeCx<'_> {
         self.arg(i).map()
     }
 
+    #[inline]
     pub fn opaque<T: Opaque>(&self, i: usize) -> &T {
         self.arg(i).opaque()
     }
@@ -134,11 +138,13 @@ impl NativeCx<'_> {
     // --- answering -----------------------------------------------------------------------------------------
 
     /// Answers with `value`, which is of the declared result type.
+    #[inline]
     pub fn return_value(&mut self, value: Value) -> NativeResult {
         self.ret = value.into_slot(self.sig.ret);
         Ok(Flow::Done)
     }
 
+    #[inline]
     pub fn return_unit(&mut self) -> NativeResult {
         if matches!(self.sig.ret.desc, stark_bytecode::TypeDesc::Unit) {
             self.ret = 0;
@@ -190,9 +196,10 @@ impl NativeCx<'_> {
         self.return_value(Value::fields(self.sig.ret, fields))
     }
 
+    #[inline]
     pub fn return_some(&mut self, value: Value) -> NativeResult {
         let some = self.sig.some.unwrap_or_else(|| panic!("{:?} has no variant Some", self.sig.ret));
-        self.return_value(Value::variant(self.sig.ret, some, [value]))
+        self.return_value(Value::variant_of(self.sig.ret, some, value))
     }
 
     pub fn return_none(&mut self) -> NativeResult {
@@ -200,6 +207,7 @@ impl NativeCx<'_> {
         self.return_value(Value::variant(self.sig.ret, none, []))
     }
 
+    #[inline]
     pub fn return_option(&mut self, value: Option<Value>) -> NativeResult {
         match value {
             Some(value) => self.return_some(value),

@@ -79,7 +79,7 @@ fn log_keep(cx: &NativeCx<'_>) -> Outcome {
     let level = u8::try_from(cx.int(0)).ok().filter(|&level| usize::from(level) < LEVELS.len() - 1);
     let level = level.ok_or_else(|| Fault::value(format!("there are no lines of level {}", cx.int(0))))?;
     let fields = cx.map(2).iter().map(|(name, value)| (name.str().to_string(), value.str().to_string()));
-    let task = cx.task.me().map_or(0, |me| me.id().0);
+    let task = cx.task.id();
     observe::logged(task, level, cx.str(1), fields.collect());
     Ok(Value::unit())
 }

@@ -112,14 +112,16 @@ pub struct NativeRow {
     pub name: &'static str,
     pub scheme: &'static str,
     pub suspends: bool,
+    /// It adds to what its task gathers for a mailbox, which any other native is called after.
+    pub gathers: bool,
     pub capability: Option<Capability>,
     /// Whether a call only reads what the program carries itself, which needs no capability.
     pub carried: Option<fn(&NativeCx<'_>) -> bool>,
     pub func: NativeFn,
 }
 
-/// Rows `name "scheme" [flags];` for functions of the same names in scope; flags are `suspends`, capabilities, and `Assets`:
-/// `Files` for the path in its first argument, but for the program's own assets.
+/// Rows `name "scheme" [flags];` for functions of the same names in scope; flags are `suspends`, `gathers`, capabilities, and
+/// `Assets`: `Files` for the path in its first argument, but for the program's own assets.
 macro_rules! natives {
     ($( $(#[$doc:meta])* $name:ident $scheme:literal $([$($flag:ident),* $(,)?])?; )*) => {
         &[$( {
@@ -128,6 +130,7 @@ macro_rules! natives {
                 name: stringify!($name),
                 scheme: $scheme,
                 suspends: false,
+                gathers: false,
                 capability: None,
                 carried: None,
                 func: $name,
@@ -137,6 +140,7 @@ macro_rules! natives {
         } ),*]
     };
     (@flag $row:ident suspends) => { $row.suspends = true };
+    (@flag $row:ident gathers) => { $row.gathers = true };
     (@flag $row:ident Assets) => {
         $row.capability = Some($crate::natives::Capability::Files);
         $row.carried = Some($crate::natives::asset::path_is_carried);

@@ -49,6 +49,7 @@ macro_rules! answers {
             name: stringify!($name),
             scheme: $scheme,
             suspends: false,
+            gathers: false,
             capability: answers!(@capability $($capability)?),
             carried: answers!(@carried $($capability)?),
             func: |cx| {
@@ -123,7 +124,7 @@ where
             let slot: Slot<R> = Slot::default();
             let theirs = slot.clone();
             let job = move || crate::panics::catch(job);
-            match (cx.task.program().scheduler(), cx.task.me().cloned()) {
+            match (cx.task.program().scheduler(), cx.task.me()) {
                 (Some(scheduler), Some(me)) => {
                     let begun = scheduler.spawn_blocking(move || {
                         let found = job();

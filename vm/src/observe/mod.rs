@@ -247,7 +247,7 @@ fn turn_ended(begun: u64, cx: &Context<'_, TaskBody>, outcome: Outcome) {
 #[inline]
 pub(crate) fn spawned(cx: &TaskCx, task: &TaskRef<TaskBody>, what: impl FnOnce() -> String) {
     if is_tracing() {
-        let by = cx.me().map_or(0, |me| me.id().0);
+        let by = cx.id();
         let (at, what) = (recorder::now(), recorder::name(&what()));
         let worker = cx.worker() as u32;
         recorder::event(Event { kind: EventKind::Spawn, at, dur: 0, task: task.id().0, worker, what, id: by });
@@ -266,7 +266,7 @@ pub(crate) fn failed(task: u64, error: impl FnOnce() -> String) {
 #[inline]
 pub(crate) fn begun_for(cx: &TaskCx, task: &TaskRef<TaskBody>, what: &str) {
     if spans::is_on() {
-        let by = cx.me().map_or(0, |me| me.id().0);
+        let by = cx.id();
         spans::spawned(by, task.id().0, what.to_string(), || task.state() == TaskState::Done);
     }
 }
@@ -294,12 +294,12 @@ pub(crate) fn follows_messages() -> bool {
 #[inline]
 pub(crate) fn sent(cx: &TaskCx, actor: u64, sent: Instant) {
     if is_tracing() {
-        let task = cx.me().map_or(0, |me| me.id().0);
+        let task = cx.id();
         let (at, id) = (recorder::now(), message_id(actor, sent));
         recorder::event(Event { kind: EventKind::Send, at, dur: 0, task, worker: cx.worker() as u32, what: 0, id });
     }
     if spans::is_on() {
-        spans::sent(cx.me().map_or(0, |me| me.id().0), actor, sent);
+        spans::sent(cx.id(), actor, sent);
     }
 }
 
@@ -339,7 +339,7 @@ impl Handling {
 
     #[cold]
     fn noted(cx: &TaskCx, actor: u64, handler: &'static HandlerDesc, sent: Vec<Instant>) -> Handling {
-        let task = cx.me().map_or(0, |me| me.id().0);
+        let task = cx.id();
         let spans = if spans::is_on() { spans::handled(task, actor, &handler.name, &sent) } else { Vec::new() };
         let (at, worker) = (recorder::now(), cx.worker() as u32);
         Handling(Some(Box::new(Begun { at, task, worker, actor, handler, sent, spans })))

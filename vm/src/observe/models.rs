@@ -74,11 +74,11 @@ impl Prediction {
         let dur = begun.elapsed().as_nanos() as u64;
         count(model, rows, dur, result.is_err());
         if spans::is_on() {
-            let task = cx.me().map_or(0, |me| me.id().0);
+            let task = cx.id();
             spans::predicted(task, begun, model.file(), rows, result.as_ref().err().map(ToString::to_string));
         }
         let Some(ops) = ops else { return };
-        let (at, task) = (recorder::since_began(begun), cx.me().map_or(0, |me| me.id().0));
+        let (at, task) = (recorder::since_began(begun), cx.id());
         let worker = cx.worker() as u32;
         let call = ModelCall { model: 0, at, dur, task, worker, rows, failed: result.is_err() };
         recorder::call(model.file(), device(model), call, &ops);

@@ -110,21 +110,17 @@ handlers! {
     }
 
     call_native(m, ip, regs, budget, w) {
-        match run_native(m, ip, regs, budget, w) {
-            Exit::Next => {}
-            exit => return exit,
+        match run_native::<false>(m, ip, regs, budget, w) {
+            Exit::Next => go!(m, ip.add(1), regs, budget),
+            exit => exit,
         }
-        set(regs, a(w), (*m).result);
-        go!(m, ip.add(1), regs, budget)
     }
 
     call_native_ref(m, ip, regs, budget, w) {
-        match run_native(m, ip, regs, budget, w) {
-            Exit::Next => {}
-            exit => return exit,
+        match run_native::<true>(m, ip, regs, budget, w) {
+            Exit::Next => go!(m, ip.add(1), regs, budget),
+            exit => exit,
         }
-        set_ref(regs, a(w), (*m).result);
-        go!(m, ip.add(1), regs, budget)
     }
 }
 
@@ -135,15 +131,25 @@ unsafe fn no_method(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64
     fault(m, ip, regs, budget, Fault::internal(message))
 }
 
-/// Calls a native; `Exit::Next` when it answered. Not inlined: its locals would keep the handlers from ending in a jump.
+/// Calls a native; `Exit::Next` when it answered. `IS_REF`: with something that is counted. Not inlined: its locals would keep
+/// the handlers from ending in a jump.
 #[inline(never)]
-unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, w: u64) -> Exit {
+pub(crate) unsafe fn run_native<const IS_REF: bool>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+) -> Exit {
     let native: &'static BoundNative = &*(*ip as *const BoundNative);
     let n = native.sig.params.len();
     // Saved first: if the native panics, this is where the fault is.
     save(m, ip, regs, budget);
     let machine = &mut *m;
     machine.is_saved = true;
+    if !native.row.gathers {
+        machine.task.end_gathering();
+    }
     let args = std::slice::from_raw_parts_mut(regs.add(b(w)), n);
     let result;
     let ret;
@@ -174,20 +180,24 @@ unsafe fn run_native(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i6
             return Exit::Suspend;
         }
         Ok(Flow::Done) => {
-            machine.result = ret;
             drop_args(regs.add(b(w)), native);
-            if native.sig.ret.is_ref && ret == 0 {
+            if IS_REF && ret == 0 {
                 // An element or field that `take_at` has lent: a register never holds nothing.
                 machine.pending = Some(Pending::Fault(Fault::value("the value is lent elsewhere")));
                 return Exit::Fault;
             }
             if meter::is_over() {
                 // The result is in nobody's hands yet.
-                if native.sig.ret.is_ref {
+                if IS_REF {
                     heap::release(ret);
                 }
                 machine.pending = Some(Pending::Fault(Fault::out_of_memory()));
                 return Exit::Fault;
+            }
+            if IS_REF {
+                set_ref(regs, a(w), ret);
+            } else {
+                set(regs, a(w), ret);
             }
             Exit::Next
         }

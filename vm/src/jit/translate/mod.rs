@@ -10,7 +10,7 @@ mod object;
 use super::layout::{self, VecLayout};
 use super::plan::{self, How, Plan};
 use super::runtime::{self, LEFT};
-use crate::interp::Exit;
+use crate::interp::{Exit, Op};
 use crate::load::fuse::alone;
 use crate::load::{CodeSpace, Func};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -370,10 +370,15 @@ impl Translator<'_> {
         if self.plan.how[pc] == How::Step {
             word = word & !0xffff | alone(crate::interp::op_of(word)) as u64;
         }
+        let handler = match crate::interp::op_of(word) {
+            Op::call_native => runtime::native::<false> as *const u8,
+            Op::call_native_ref => runtime::native::<true> as *const u8,
+            _ => runtime::step as *const u8,
+        };
         let budget = self.builder.use_var(self.budget);
         let ip = self.address(self.func.address_of(pc).wrapping_add(1));
         let word = self.int_const(word as i64);
-        let left = self.call(runtime::step as *const u8, &[self.m, ip, self.regs, budget, word]);
+        let left = self.call(handler, &[self.m, ip, self.regs, budget, word]);
         let unwind = self.unwind(pc);
         self.branch_off(left, unwind);
         for operand in operands() {
