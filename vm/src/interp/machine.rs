@@ -363,7 +363,7 @@ impl Machine {
             self.state = State::Ready;
             // SAFETY: `start` or an earlier stretch left the machine at an instruction of the frame at `regs`.
             let exit = panics::catch(|| unsafe { enter(self) });
-            self.task.end_gathering();
+            crate::actor::end_gathering();
             if observe::is_due() {
                 self.look(&exit);
             }
