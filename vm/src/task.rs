@@ -1,6 +1,6 @@
 //! A task: an interpreter, its heap, and what is to be done with its result. The scheduler's unit of work.
 
-use crate::actor::{ActorBody, ActorCell, Called, Envelope, Outbox};
+use crate::actor::{ActorBody, ActorCell, Called, Envelope};
 use crate::conc::promise::{Alarm, Promise, PromiseRef};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
@@ -15,7 +15,7 @@ use crate::session::SessionBody;
 use crate::trace::TraceFrame;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -36,8 +36,6 @@ pub struct TaskCx {
     pub(crate) slots: Vec<Option<Value>>,
     /// How many reductions this turn may still lend to tasks that it would wait for.
     lendable: Cell<u32>,
-    /// What it gathers for a mailbox.
-    pub(crate) outbox: RefCell<Outbox>,
 }
 
 impl TaskCx {
@@ -51,7 +49,6 @@ impl TaskCx {
             seen: Vec::new(),
             slots: Vec::new(),
             lendable: Cell::new(0),
-            outbox: RefCell::default(),
         }
     }
 
@@ -90,15 +87,6 @@ impl TaskCx {
         let spent = self.program.scheduler().and_then(|scheduler| scheduler.run_next(addr, lendable));
         self.lendable.set(lendable.saturating_sub(spent.unwrap_or(0)));
         spent.is_some()
-    }
-
-    /// What it has gathered for a mailbox goes there now: it does something else, or its turn is over.
-    #[inline]
-    pub(crate) fn end_gathering(&mut self) {
-        let outbox = self.outbox.get_mut();
-        if outbox.is_begun() {
-            outbox.end();
-        }
     }
 
     /// Has `actor`, if it waits for a message, work on `envelope` here and now. `None`: nothing has happened.

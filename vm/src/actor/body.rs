@@ -245,6 +245,8 @@ impl ActorBody {
         !matches!(self.doing, Doing::Idle)
     }
 
+    /// Not inlined: turns of other tasks are short.
+    #[inline(never)]
     pub fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
         // Not counted anew for every turn.
         machine.task().actor = self.lent.take().or_else(|| Some(self.cell.clone()));

@@ -26,4 +26,4 @@ pub(crate) mod natives;
 pub(crate) use body::{ActorBody, Called};
 pub(crate) use cell::{ActorCell, Envelope};
 pub(crate) use circle::{Circles, Edge, wait_for};
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::end_gathering;

@@ -4,6 +4,7 @@ use super::batch;
 use super::body::{ActorBody, Called, Policy};
 use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Extra, Reply};
 use super::inbox::{Overflow, Push};
+use super::outbox;
 use super::supervisor::{Supervisor, SupervisorObj};
 use crate::conc::promise::{Answer, FutureObj, PromiseRef};
 use crate::conc::restart::Strategy;
@@ -401,10 +402,9 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let mut room = match cx.resumed::<Room>() {
         Some(room) => room,
         None => {
-            if cx.task.outbox.borrow_mut().gathers_for(actor(cx)) {
-                let stamp = |cx: &NativeCx<'_>| cx.task.outbox.borrow_mut().stamp();
-                let envelope = message(cx, Reply::Nowhere, None, stamp)?;
-                cx.task.outbox.get_mut().push(envelope);
+            if outbox::gathers_for(actor(cx)) {
+                let envelope = message(cx, Reply::Nowhere, None, |_| outbox::stamp())?;
+                outbox::push(envelope);
                 return cx.return_unit();
             }
             let envelope = message(cx, Reply::Nowhere, None, stamp)?;

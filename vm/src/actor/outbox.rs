@@ -2,29 +2,32 @@
 //!
 //! A mailbox that tasks on several cores send to is a cache line that these cores take from each other with every message. So the
 //! messages of a task that sends to one actor again and again are gathered here. They go into the mailbox when they are many, before
-//! the task does anything else that others could see (another native, a spawn), and at the end of its turn; so nobody can tell such a
-//! task from one that was a little slower. Room is set aside for them, so they never have to wait for it.
+//! the task does anything else that others could see (another native, a spawn, dropping a future, which cancels), and when its code
+//! is left at the end of a turn; so nobody can tell such a task from one that was a little slower. Room is set aside for them, so
+//! they never have to wait for it.
+//!
+//! A thread has one outbox, which is for the task whose code it runs: between turns it is empty.
 
 use super::cell::{ActorCell, Envelope, MEASURED_EVERY};
 use super::inbox::SetAside;
 use crate::observe;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// So many messages in a row are put in one by one, before any are gathered: a task that sends a few pays nothing for more.
 const ALONE: u32 = 4;
 
-/// So many messages at most are put in together. A guess: 2 KiB, and a core that takes the mailbox from another once for all of them.
+/// So many messages at most are put in together: 7 KiB, and a core that takes the mailbox from another once for all of them. A guess;
+/// 32 were as fast.
 const MOST: u32 = 128;
 
-#[derive(Default)]
-pub(crate) struct Outbox {
+thread_local! {
     /// The address of the actor that the task has sent to since it did anything else; 0: it has not.
-    to: usize,
+    static TO: Cell<usize> = const { Cell::new(0) };
     /// How often it has.
-    n_sent: u32,
-    /// Behind a pointer: every turn has an outbox, and few gather.
-    gathered: Option<Box<Gathered>>,
+    static N_SENT: Cell<u32> = const { Cell::new(0) };
+    static GATHERED: RefCell<Option<Gathered>> = const { RefCell::new(None) };
 }
 
 struct Gathered {
@@ -35,72 +38,83 @@ struct Gathered {
     n_sent: u32,
 }
 
-impl Outbox {
-    /// Whether there is something to end before the task does anything else.
-    #[inline]
-    pub fn is_begun(&self) -> bool {
-        self.to != 0
-    }
+/// Whether the task's messages to `cell` that nobody waits for the answer of are gathered now; else they are put in one by one.
+#[inline]
+pub(super) fn gathers_for(cell: &Arc<ActorCell>) -> bool {
+    TO.get() == Arc::as_ptr(cell).addr() && GATHERED.with_borrow(Option::is_some) || begin(cell)
+}
 
-    /// Whether messages to `cell` that nobody waits for the answer of are gathered now; else they are put in one by one.
-    #[inline]
-    pub fn gathers_for(&mut self, cell: &Arc<ActorCell>) -> bool {
-        self.to == Arc::as_ptr(cell).addr() && self.gathered.is_some() || self.begin(cell)
-    }
-
-    /// When the next message that is gathered is sent, if it is one whose latency is measured.
-    #[inline]
-    pub fn stamp(&mut self) -> Option<Instant> {
-        let gathered = self.gathered.as_mut()?;
+/// When the next message that is gathered is sent, if it is one whose latency is measured.
+#[inline]
+pub(super) fn stamp() -> Option<Instant> {
+    GATHERED.with_borrow_mut(|gathered| {
+        let gathered = gathered.as_mut()?;
         gathered.n_sent = gathered.n_sent.wrapping_add(1);
         gathered.n_sent.is_multiple_of(MEASURED_EVERY).then(|| gathered.cell.now())
-    }
+    })
+}
 
-    /// Takes a message to the actor that `gathers_for` was asked about.
-    #[inline]
-    pub fn push(&mut self, envelope: Envelope) {
-        let gathered = self.gathered.as_mut().expect("`gathers_for` has said so");
+/// Takes a message to the actor that `gathers_for` has said yes to.
+#[inline]
+pub(super) fn push(envelope: Envelope) {
+    let is_full = GATHERED.with_borrow_mut(|gathered| {
+        let gathered = gathered.as_mut().expect("`gathers_for` has said so");
         gathered.envelopes.push(envelope);
-        if gathered.envelopes.len() as u32 == gathered.room.n() && !gathered.put(MOST) {
-            self.gathered = None;
-        }
+        gathered.envelopes.len() as u32 == gathered.room.n()
+    });
+    if is_full {
+        put_all();
     }
+}
 
-    #[inline(never)]
-    fn begin(&mut self, cell: &Arc<ActorCell>) -> bool {
-        let to = Arc::as_ptr(cell).addr();
-        if self.to != to {
-            self.end();
-            self.to = to;
-        }
-        self.n_sent += 1;
-        if self.n_sent <= ALONE {
-            return false;
-        }
-        self.n_sent = 0;
-        // Under a seed each message is a choice of its own, and those that are followed are seen at once.
-        let is_seeded = cell.program().scheduler().is_none_or(|scheduler| scheduler.is_seeded());
-        if is_seeded || observe::follows_messages() {
-            return false;
-        }
-        let mut gathered = Gathered {
-            cell: cell.clone(),
-            envelopes: Vec::with_capacity(MOST as usize),
-            room: SetAside::default(),
-            n_sent: 0,
-        };
-        let is_begun = gathered.put(MOST);
-        self.gathered = is_begun.then(|| Box::new(gathered));
-        is_begun
+#[inline(never)]
+fn put_all() {
+    // Taken out for the time: a message that comes too late may hold a future, whose drop comes by here.
+    if let Some(mut gathered) = GATHERED.take()
+        && gathered.put(MOST)
+    {
+        GATHERED.set(Some(gathered));
     }
+}
 
-    /// The task is about to do something else, or its turn is over.
-    #[cold]
-    pub fn end(&mut self) {
-        (self.to, self.n_sent) = (0, 0);
-        if let Some(mut gathered) = self.gathered.take() {
-            let _ = gathered.put(0);
-        }
+#[inline(never)]
+fn begin(cell: &Arc<ActorCell>) -> bool {
+    let to = Arc::as_ptr(cell).addr();
+    if TO.get() != to {
+        end();
+        TO.set(to);
+    }
+    N_SENT.set(N_SENT.get() + 1);
+    if N_SENT.get() <= ALONE {
+        return false;
+    }
+    N_SENT.set(0);
+    // Under a seed each message is a choice of its own, and those that are followed are seen at once.
+    let is_seeded = cell.program().scheduler().is_none_or(|scheduler| scheduler.is_seeded());
+    if is_seeded || observe::follows_messages() {
+        return false;
+    }
+    let envelopes = Vec::with_capacity(MOST as usize);
+    let mut gathered = Gathered { cell: cell.clone(), envelopes, room: SetAside::default(), n_sent: 0 };
+    let is_begun = gathered.put(MOST);
+    GATHERED.set(is_begun.then_some(gathered));
+    is_begun
+}
+
+/// What the task has gathered goes into the mailbox now: it does something else, or its code is left.
+#[inline]
+pub(crate) fn end_gathering() {
+    if TO.get() != 0 {
+        end();
+    }
+}
+
+#[cold]
+fn end() {
+    TO.set(0);
+    N_SENT.set(0);
+    if let Some(mut gathered) = GATHERED.take() {
+        let _ = gathered.put(0);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::promise::{FutureObj, Promise, PromiseRef};
 use super::result::{Gathering, Pending, Watcher};
 use super::wait::{Entry, WaitPoint, Waiter};
-use crate::actor::{Edge, wait_for};
+use crate::actor::{Edge, end_gathering, wait_for};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::load::Func;
@@ -94,7 +94,7 @@ pub(crate) fn spawn(
     args: impl Iterator<Item = Value>,
     handle: &'static TypeInfo,
 ) -> Result<Value, Fault> {
-    cx.end_gathering();
+    end_gathering();
     // Owned first: what fails below drops them.
     let args: SmallVec<[Value; 4]> = args.collect();
     room_for_task(cx.program())?;

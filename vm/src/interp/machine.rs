@@ -192,8 +192,8 @@ enum State {
 }
 
 impl Machine {
-    /// A machine that goes on with `frames`.
-    #[inline(always)]
+    /// A machine that goes on with `frames`. Not inlined: so it is made where it stays.
+    #[inline(never)]
     pub(crate) fn with(program: &'static Program, frames: Frames) -> Machine {
         let Frames { mut stack, ip, resume, regs, state } = frames;
         let regs = if stack.is_empty() { std::ptr::null_mut() } else { stack[regs as usize..].as_mut_ptr() };
@@ -363,7 +363,7 @@ impl Machine {
             self.state = State::Ready;
             // SAFETY: `start` or an earlier stretch left the machine at an instruction of the frame at `regs`.
             let exit = panics::catch(|| unsafe { enter(self) });
-            self.task.end_gathering();
+            crate::actor::end_gathering();
             if observe::is_due() {
                 self.look(&exit);
             }

@@ -148,7 +148,7 @@ pub(crate) unsafe fn run_native<const IS_REF: bool>(
     let machine = &mut *m;
     machine.is_saved = true;
     if !native.row.gathers {
-        machine.task.end_gathering();
+        crate::actor::end_gathering();
     }
     let args = std::slice::from_raw_parts_mut(regs.add(b(w)), n);
     let result;
