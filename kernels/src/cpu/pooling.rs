@@ -49,9 +49,6 @@ impl<'a> Images<'a> {
     }
 }
 
-/// Channels whose sums, or greatest, stay in registers.
-const LANES: usize = 16;
-
 struct MaxRow<'a> {
     images: Images<'a>,
     windows: [Pool; 2],
@@ -65,41 +62,25 @@ impl Kernel for MaxRow<'_> {
     fn run(self) {
         let MaxRow { images, windows: [py, px], row, out } = self;
         let (image, y) = (row / images.out[0], row % images.out[0]);
-        let ys = inside(&py, y, images.plane[0]);
         for (z, out) in out.chunks_exact_mut(images.c).enumerate() {
-            let xs = inside(&px, z, images.plane[1]);
-            for (k, out) in out.chunks_mut(LANES).enumerate() {
-                let mut tops = [f32::NEG_INFINITY; LANES];
-                for sy in ys.clone().step_by(py.dilation) {
-                    for sx in xs.clone().step_by(px.dilation) {
-                        let from = &images.pixel(image, sy, sx)[k * LANES..];
-                        match from.first_chunk::<LANES>() {
-                            Some(from) => greater(&mut tops, from),
-                            None => greater(&mut tops[..from.len()], from),
-                        }
+            out.fill(f32::NEG_INFINITY);
+            for i in 0..py.kernel {
+                let sy = (y * py.stride + i * py.dilation).wrapping_sub(py.padding);
+                if sy >= images.plane[0] {
+                    continue;
+                }
+                for j in 0..px.kernel {
+                    let sx = (z * px.stride + j * px.dilation).wrapping_sub(px.padding);
+                    if sx >= images.plane[1] {
+                        continue;
+                    }
+                    for (top, v) in out.iter_mut().zip(images.pixel(image, sy, sx)) {
+                        *top = if *v > *top || v.is_nan() { *v } else { *top };
                     }
                 }
-                out.copy_from_slice(&tops[..out.len()]);
             }
         }
     }
-}
-
-#[inline(always)]
-fn greater(tops: &mut [f32], from: &[f32]) {
-    for (top, x) in tops.iter_mut().zip(from) {
-        *top = if *x > *top || x.is_nan() { *x } else { *top };
-    }
-}
-
-/// What the window at position `at` sees of an axis of `n` pixels: every `dilation`th of these.
-#[inline(always)]
-fn inside(window: &Pool, at: usize, n: usize) -> Range<usize> {
-    let first = at * window.stride;
-    let end = (first + (window.kernel - 1) * window.dilation + 1).saturating_sub(window.padding);
-    // The first place that is no padding.
-    let skipped = window.padding.saturating_sub(first).div_ceil(window.dilation);
-    (first + skipped * window.dilation - window.padding).min(n)..end.min(n)
 }
 
 struct MeanRow<'a> {
@@ -109,6 +90,9 @@ struct MeanRow<'a> {
     row: usize,
     out: &'a mut [f32],
 }
+
+/// Channels whose sums stay in registers.
+const LANES: usize = 16;
 
 impl Kernel for MeanRow<'_> {
     type Out = ();
