@@ -5,8 +5,10 @@
 //!
 //! Invariant: every index inside `shape` lies inside the buffer.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use memmap2::Mmap;
 use smallvec::SmallVec;
 use stark_shapes::{DType, Shape, ShapeError, rules};
 
@@ -86,7 +88,7 @@ impl Tensor {
             ))
             .into());
         }
-        let mut buffer = Buffer::zeroed_bytes(bytes.len())?;
+        let mut buffer = Buffer::for_overwrite::<u8>(bytes.len())?;
         let storage = buffer.as_mut_slice::<u8>();
         storage.copy_from_slice(bytes);
         if dtype == DType::Bool {
@@ -95,6 +97,23 @@ impl Tensor {
             storage.chunks_exact_mut(dtype.size()).for_each(|word| word.reverse());
         }
         Ok(Tensor::from_buffer(buffer, dtype, shape))
+    }
+
+    /// The little-endian numbers of `dtype` in `range` of `pages`, which stay where they are: writing to the tensor copies them.
+    /// `None` where they cannot, because of how they lie, or of what they are.
+    pub fn lent(pages: &Arc<Mmap>, range: Range<usize>, dtype: DType, shape: &[usize]) -> Option<Tensor> {
+        let fits = shape.len() <= MAX_RANK
+            && rules::numel(shape).ok()?.checked_mul(dtype.size()) == Some(range.len())
+            // A stored bool may be any byte.
+            && dtype != DType::Bool
+            && cfg!(target_endian = "little");
+        let buffer = Buffer::lent(pages, range).filter(|_| fits)?;
+        Some(Tensor::from_buffer(buffer, dtype, shape))
+    }
+
+    /// Whether the storage belongs to who lent it: [`Tensor::lent`].
+    pub fn is_lent(&self) -> bool {
+        self.buffer.is_lent()
     }
 
     /// A 0-dim tensor.
@@ -265,7 +284,7 @@ impl Tensor {
 
     /// Is this the only tensor on its storage, so that a write needs no copy?
     pub fn is_unique(&self) -> bool {
-        Arc::strong_count(&self.buffer) == 1
+        Arc::strong_count(&self.buffer) == 1 && !self.buffer.is_lent()
     }
 
     /// Tells storages apart while they live.

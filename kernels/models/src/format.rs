@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use stark_kernels::cpu::buffer;
+
 use crate::error::ModelError;
 use crate::mapped::FileBytes;
 use crate::model::Imported;
@@ -38,7 +40,7 @@ pub fn import(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Result<I
     let worker = std::thread::Builder::new().name("model-load".into()).stack_size(STACK);
     std::thread::scope(|scope| {
         let handle = worker
-            .spawn_scoped(scope, || import_here(file, bytes, beside))
+            .spawn_scoped(scope, || buffer::without_keeping(|| import_here(file, bytes, beside)))
             .map_err(|e| ModelError::Io { file: file.clone(), reason: format!("no thread to load it on: {e}") })?;
         match handle.join() {
             Ok(result) => result,

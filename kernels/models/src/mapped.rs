@@ -15,8 +15,10 @@ use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::Arc;
 
+use stark_kernels::{DType, Tensor};
+
 /// Files of this size or more are mapped instead of read.
-pub const MAP_FROM: u64 = 64 << 20;
+pub const MAP_FROM: u64 = 16 << 20;
 /// Files of this size or more are read into pages of their own, which the system has back as soon as nobody needs them: an
 /// allocator would keep them.
 const PAGES_FROM: u64 = 1 << 20;
@@ -30,8 +32,8 @@ pub struct FileBytes {
 
 enum Source {
     Read(Vec<u8>),
-    Pages(memmap2::Mmap),
-    Mapped(memmap2::Mmap),
+    Pages(Arc<memmap2::Mmap>),
+    Mapped(Arc<memmap2::Mmap>),
 }
 
 impl FileBytes {
@@ -48,9 +50,12 @@ impl FileBytes {
         if meta.is_file() && meta.len() >= PAGES_FROM {
             // One that is cut meanwhile is an error.
             let mut pages = memmap2::MmapMut::map_anon(meta.len() as usize)?;
+            // One fault takes in 2 MiB; a system without large pages serves small ones.
+            #[cfg(target_os = "linux")]
+            let _ = pages.advise(memmap2::Advice::HugePage);
             file.read_exact(&mut pages)?;
             let range = 0..pages.len();
-            return Ok(FileBytes { source: Arc::new(Source::Pages(pages.make_read_only()?)), range });
+            return Ok(FileBytes { source: Arc::new(Source::Pages(Arc::new(pages.make_read_only()?))), range });
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
@@ -63,7 +68,7 @@ impl FileBytes {
         // the file can end this one by SIGBUS; `Model::load` and `docs/bundles.md` document that duty of the caller.
         let map = unsafe { memmap2::Mmap::map(file)? };
         let range = 0..map.len();
-        Ok(FileBytes { source: Arc::new(Source::Mapped(map)), range })
+        Ok(FileBytes { source: Arc::new(Source::Mapped(Arc::new(map))), range })
     }
 
     /// A part of these bytes, without a copy; `None` when it is not inside them.
@@ -73,7 +78,20 @@ impl FileBytes {
         Some(FileBytes { source: self.source.clone(), range: start + range.start..start + range.end })
     }
 
-    /// Whether the bytes are a mapping, whose checksums are not verified because that would read every page.
+    /// The numbers in `bytes`, a part of these. They stay where they are when they lie as tensors do, until the model is loaded:
+    /// [`crate::place::keep_constants`] copies what it needs further on.
+    pub fn tensor(&self, bytes: &[u8], dtype: DType, shape: &[usize]) -> stark_kernels::Result<Tensor> {
+        let lent = match &*self.source {
+            Source::Read(_) => None,
+            Source::Pages(pages) | Source::Mapped(pages) => {
+                let start = bytes.as_ptr().addr().wrapping_sub(pages.as_ptr().addr());
+                Tensor::lent(pages, start..start.saturating_add(bytes.len()), dtype, shape)
+            }
+        };
+        lent.map_or_else(|| Tensor::from_bytes(bytes, dtype, shape), Ok)
+    }
+
+    /// Whether the bytes are a mapping of the file itself.
     pub fn is_mapped(&self) -> bool {
         matches!(*self.source, Source::Mapped(_))
     }

@@ -15,7 +15,7 @@ use crate::graph::Graph;
 use crate::mapped::FileBytes;
 use crate::memory::Plans;
 use crate::opt::{Pass, optimise};
-use crate::place::{fetch, place_constants, place_input};
+use crate::place::{fetch, keep_constants, place_constants, place_input};
 use crate::value::Value;
 use crate::{exec, format};
 
@@ -111,7 +111,7 @@ impl Model {
     /// Loads a TorchScript, `torch.export` or ONNX file, told apart by content; other formats get an error that
     /// says what they are.
     ///
-    /// A file of 64 MiB or more is memory-mapped while it loads, so it must not be truncated meanwhile;
+    /// A file of 16 MiB or more ([`crate::MAP_FROM`]) is memory-mapped while it loads, so it must not be truncated meanwhile;
     /// afterwards the model does not need it.
     pub fn load(path: impl AsRef<Path>) -> Result<Model, ModelError> {
         let path = path.as_ref();
@@ -170,6 +170,8 @@ impl Model {
                 let placed = place_constants(&mut imported.graph, accelerator);
                 placed.map_err(|e| ModelError::Device { file: file.clone(), reason: e.to_string() })?;
             }
+            let kept = keep_constants(&mut imported.graph);
+            kept.map_err(|e| ModelError::Archive { file: file.clone(), entry: None, reason: e.to_string() })?;
             Ok(imported)
         })?;
         Ok(Model(Arc::new(Loaded { imported, file, accelerator, plans: Plans::default() })))

@@ -1,5 +1,8 @@
-//! A model on a device beside the processor: its constants go there once, its inputs before and its results after a run.
+//! Where a model's tensors are: its constants are its own once it is loaded; on a device beside the processor, they go there
+//! once, its inputs before and its results after a run.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use stark_kernels::accelerator::Accelerator;
@@ -33,6 +36,51 @@ fn place(value: &mut Value, accelerator: &Arc<dyn Accelerator>) -> Result<(), Te
         _ => {}
     }
     Ok(())
+}
+
+/// Copies the storages of constants that still lie in the model's file, so that it is not needed any more.
+pub fn keep_constants(graph: &mut Graph) -> Result<(), TensorError> {
+    // By address; the old ones are held so that no other gets it.
+    let mut storages: HashMap<usize, [Tensor; 2]> = HashMap::new();
+    let mut own = |tensor: &mut Tensor| {
+        if tensor.is_lent() {
+            let [_, whole] = match storages.entry(tensor.storage_address()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let n = tensor.storage_bytes() / tensor.dtype().size();
+                    new.insert([tensor.clone(), tensor.as_strided(&[n], &[1], 0)?.copied()?])
+                }
+            };
+            *tensor = whole.as_strided(tensor.shape(), tensor.strides(), tensor.offset())?;
+        }
+        Ok(())
+    };
+    graph.consts.iter_mut().try_for_each(|value| each_tensor(value, &mut own))
+}
+
+type Change<'a> = dyn FnMut(&mut Tensor) -> Result<(), TensorError> + 'a;
+
+fn each_tensor(value: &mut Value, change: &mut Change<'_>) -> Result<(), TensorError> {
+    match value {
+        Value::Tensor(tensor) => change(tensor),
+        Value::Complex(parts) => {
+            let (mut real, mut imaginary) = (**parts).clone();
+            change(&mut real)?;
+            change(&mut imaginary)?;
+            *parts = Arc::new((real, imaginary));
+            Ok(())
+        }
+        // Depth is bounded by `MAX_DEPTH`.
+        Value::Tuple(tuple) => {
+            let mut items = tuple.items.clone();
+            items.iter_mut().try_for_each(|item| each_tensor(item, change))?;
+            *tuple = Arc::new(tuple.with(items));
+            Ok(())
+        }
+        Value::List(list) => list.items().iter_mut().try_for_each(|item| each_tensor(item, change)),
+        Value::Dict(dict) => dict.items().iter_mut().try_for_each(|(_, item)| each_tensor(item, change)),
+        _ => Ok(()),
+    }
 }
 
 /// An input of a run, on the device when the device computes on it.

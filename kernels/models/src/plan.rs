@@ -98,6 +98,9 @@ fn storages(values: &[Value]) -> HashMap<usize, usize> {
             Value::Packed(weight) => {
                 out.insert(std::sync::Arc::as_ptr(weight).addr(), weight.n_bytes());
             }
+            Value::Filter(filter) => {
+                out.insert(std::sync::Arc::as_ptr(filter).addr(), filter.n_bytes());
+            }
             // Depth is bounded by `MAX_DEPTH`.
             Value::Tuple(tuple) => tuple.items.iter().for_each(|item| add(item, out)),
             Value::List(list) => list.items().iter().for_each(|item| add(item, out)),

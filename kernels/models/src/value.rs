@@ -48,6 +48,13 @@ pub struct Tuple {
     flat: bool,
 }
 
+impl Tuple {
+    /// The same tuple with these items, which are of the same kinds.
+    pub(crate) fn with(&self, items: Vec<Value>) -> Tuple {
+        Tuple { items, depth: self.depth, flat: self.flat }
+    }
+}
+
 /// Items that can change, unless the list belongs to the model.
 #[derive(Debug)]
 pub struct List {

@@ -116,16 +116,13 @@ impl Archive {
         Ok(content)
     }
 
-    /// The range of the file that holds a stored entry, and the file. The checksum is verified unless the
-    /// file is mapped: that would read every page of it.
+    /// The range of the file that holds a stored entry, and the file. The checksum is verified.
     pub fn stored(&self, name: &str) -> Result<(FileBytes, Range<usize>), ModelError> {
         let entry = self.get(name).ok_or_else(|| refuse(&self.file, Some(name), "is missing"))?;
         if entry.deflated {
             return Err(refuse(&self.file, Some(name), "tensor data must be stored, not deflated"));
         }
-        if !self.bytes.is_mapped() {
-            self.check_crc(entry, &self.bytes[entry.data.clone()])?;
-        }
+        self.check_crc(entry, &self.bytes[entry.data.clone()])?;
         Ok((self.bytes.clone(), entry.data.clone()))
     }
 

@@ -202,6 +202,8 @@ pub enum Home {
     Placed { arena: Arc<Arena>, i: u32 },
     /// A part of memory that lasts.
     Lasting(Arc<Slab>),
+    /// A part of a file's pages, for reading.
+    Lent(Arc<memmap2::Mmap>),
 }
 
 impl Home {
@@ -221,7 +223,7 @@ impl Home {
                 arena.live[*i as usize].store(false, Ordering::Release);
                 false
             }
-            Home::Lasting(_) => false,
+            Home::Lasting(_) | Home::Lent(_) => false,
         }
     }
 }

@@ -1,20 +1,22 @@
 //! Aligned storage of plain numbers, viewed as slices of any of them; a copy may lie in a device's memory.
 //!
 //! Invariant: `ptr` points at `capacity` initialised bytes, aligned to [`ALIGN`], owned by this buffer, or its alone in
-//! a larger block that its home keeps alive.
+//! a larger block that its home keeps alive. What is lent is there for `bytes`, and never written.
 //! What a device computed is fetched when the host first looks; a write by the host drops the device's copy.
 //! Every [`Pod`] is valid for every bit pattern, so a view as another element type is odd but never unsound.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use half::{bf16, f16};
+use memmap2::Mmap;
 
 use super::arena::{self, Home, Taken};
-use super::slab;
+use super::slab::{self, Slab};
 use crate::accelerator::{Memory, note_fault};
 use crate::error::{Result, TensorError};
 
@@ -100,7 +102,8 @@ pub struct Buffer {
     home: Option<Home>,
     /// The same bytes on a device.
     device: OnceLock<Arc<dyn Memory>>,
-    /// Set when the bytes at `ptr` are those of the buffer: at once, unless a device computed them.
+    /// A device computed the bytes; they are at `ptr` once `fetched` is set.
+    from_device: bool,
     fetched: OnceLock<()>,
 }
 
@@ -131,12 +134,14 @@ impl Buffer {
     /// `n` zeros of `T` that stay for long and are read in every run: weights.
     pub fn lasting<T: Pod>(n: usize) -> Result<Buffer> {
         let bytes = n.checked_mul(size_of::<T>()).unwrap_or(usize::MAX);
-        if bytes < LASTING {
-            return Buffer::zeroed::<T>(n);
-        }
+        if bytes < LASTING { Buffer::zeroed::<T>(n) } else { Buffer::in_slab(bytes, slab::take) }
+    }
+
+    /// Zeros in memory of the system's that no allocator has.
+    fn in_slab(bytes: usize, take: fn(usize) -> Option<(NonNull<u8>, Arc<Slab>)>) -> Result<Buffer> {
         let too_large = TensorError::TooLarge { bytes, limit: max_tensor_bytes() };
         let capacity = bytes.checked_next_multiple_of(ALIGN).filter(|&n| reserve(n)).ok_or(too_large.clone())?;
-        let Some((ptr, slab)) = slab::take(bytes) else {
+        let Some((ptr, slab)) = take(bytes) else {
             unreserve(capacity);
             return Err(too_large);
         };
@@ -144,8 +149,24 @@ impl Buffer {
         Ok(Buffer::on_host(ptr, bytes, capacity, Some(Home::Lasting(slab))))
     }
 
+    /// The bytes `range` of `pages`, to be read and not written; `None` when they are not aligned as a buffer's are. They do
+    /// not count among those of tensors.
+    pub fn lent(pages: &Arc<Mmap>, range: Range<usize>) -> Option<Buffer> {
+        let bytes = pages.get(range)?;
+        let ptr = NonNull::from(bytes).cast::<u8>();
+        let is_aligned = ptr.addr().get() % ALIGN == 0;
+        is_aligned.then(|| Buffer::on_host(ptr, bytes.len(), 0, Some(Home::Lent(pages.clone()))))
+    }
+
+    pub fn is_lent(&self) -> bool {
+        matches!(self.home, Some(Home::Lent(_)))
+    }
+
     /// A buffer of any bytes, and whether they are zeros.
     fn take(bytes: usize) -> Result<(Buffer, bool)> {
+        if bytes >= LASTING && !KEEPS.try_with(Cell::get).unwrap_or(true) {
+            return Ok((Buffer::in_slab(bytes, slab::take_alone)?, true));
+        }
         let home = match arena::take(bytes) {
             Taken::Placed(ptr, home) => {
                 let capacity = bytes.next_multiple_of(ALIGN);
@@ -182,7 +203,7 @@ impl Buffer {
         if bytes > limit {
             return Err(too_large);
         }
-        let capacity = bytes.next_multiple_of(ALIGN);
+        let capacity = block(bytes);
         if capacity == 0 {
             return Ok(Buffer::on_host(dangling(), bytes, capacity, None));
         }
@@ -215,14 +236,15 @@ impl Buffer {
     }
 
     fn on_host(ptr: NonNull<u8>, bytes: usize, capacity: usize, home: Option<Home>) -> Buffer {
-        Buffer { ptr, bytes, capacity, home, device: OnceLock::new(), fetched: OnceLock::from(()) }
+        let (device, fetched) = (OnceLock::new(), OnceLock::new());
+        Buffer { ptr, bytes, capacity, home, device, from_device: false, fetched }
     }
 
     /// What a device holds. The host's place for it is set aside now, so that a later fetch needs no memory.
     pub fn on_device(memory: Arc<dyn Memory>, bytes: usize) -> Result<Buffer> {
         let mut buffer = Buffer::for_overwrite::<u8>(bytes)?;
         buffer.device = OnceLock::from(memory);
-        buffer.fetched = OnceLock::new();
+        buffer.from_device = true;
         Ok(buffer)
     }
 
@@ -232,7 +254,12 @@ impl Buffer {
 
     /// The device that is to be asked before the bytes can be looked at here.
     pub fn to_fetch(&self) -> Option<&Arc<dyn Memory>> {
-        if self.fetched.get().is_some() { None } else { self.device.get() }
+        if self.is_here() { None } else { self.device.get() }
+    }
+
+    #[inline(always)]
+    fn is_here(&self) -> bool {
+        !self.from_device || self.fetched.get().is_some()
     }
 
     /// Remembers a device's copy of the bytes; the first one stays.
@@ -246,10 +273,9 @@ impl Buffer {
         self.device = OnceLock::new();
     }
 
-    /// Without a device this is one load of an atomic.
     #[inline(always)]
     fn fetch(&self) {
-        if self.fetched.get().is_none() {
+        if !self.is_here() {
             self.fetch_now();
         }
     }
@@ -279,7 +305,8 @@ impl Buffer {
         if self.device.get().is_some() {
             self.leave_device();
         }
-        // SAFETY: as in `as_slice`, and `&mut self` makes this the only view.
+        assert!(!self.is_lent(), "what is lent is copied before it is written");
+        // SAFETY: as in `as_slice`, and `&mut self` makes this the only view of what is the buffer's own.
         unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr().cast(), self.bytes / size_of::<T>()) }
     }
 }
@@ -291,6 +318,15 @@ const RECYCLED_SIZES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 20;
 /// What each thread keeps at most: blocks, and bytes of all together.
 const MAX_KEPT: usize = 64;
 const MAX_KEPT_BYTES: usize = 128 << 20;
+
+/// The size of a block for `bytes`. Blocks that are kept come in eight sizes from one power of two to the next, so that a
+/// tensor that grows with each step, as a cache of keys and values does, finds the one of an earlier step.
+fn block(bytes: usize) -> usize {
+    match RECYCLED_SIZES.contains(&bytes) {
+        true => bytes.next_multiple_of(bytes.next_power_of_two() / 16),
+        false => bytes.next_multiple_of(ALIGN),
+    }
+}
 
 /// Blocks of dropped buffers. A model asks for the same sizes in every run, and a fresh large block costs a page
 /// fault every 4 KiB (some 0.5 µs each), more than many kernels take for that much.
@@ -306,7 +342,8 @@ thread_local! {
     static KEEPS: Cell<bool> = const { Cell::new(true) };
 }
 
-/// Does `work`, whose dropped buffers go back to the system: what is done once would only keep memory from others.
+/// Does `work`, whose buffers come from the system and go back to it when they are dropped: what is done once would only keep
+/// memory from others. Small ones are not worth that.
 pub fn without_keeping<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -422,6 +459,41 @@ mod tests {
         drop(again);
         assert_eq!(Buffer::for_overwrite::<u8>(20_000).unwrap().ptr, place);
         assert_ne!(Buffer::for_overwrite::<u8>(9_000).unwrap().ptr, place);
+    }
+
+    #[test]
+    fn what_grows_little_by_little_finds_the_block_of_an_earlier_step() {
+        let mut places = std::collections::HashSet::new();
+        let mut before = Buffer::for_overwrite::<f32>(64 << 10).unwrap();
+        for n in (64 << 10..128 << 10).step_by(64) {
+            // Both are alive for a moment: the new one takes over what is in the old one.
+            let next = Buffer::for_overwrite::<f32>(n).unwrap();
+            places.insert(next.ptr);
+            before = next;
+        }
+        drop(before);
+        // Two of each of the eight sizes, and what the allocator puts elsewhere.
+        assert!(places.len() <= 20, "{} places for 1024 steps", places.len());
+    }
+
+    #[test]
+    fn what_is_lent_is_copied_before_it_is_written() {
+        use crate::{DType, Tensor};
+        let mut pages = memmap2::MmapMut::map_anon(4096).unwrap();
+        pages[64..72].copy_from_slice(bytes_of(&[1.0f32, 2.0]));
+        let pages = Arc::new(pages.make_read_only().unwrap());
+        let lent = |range, dtype, shape: &[usize]| Tensor::lent(&pages, range, dtype, shape);
+        let mut t = lent(64..72, DType::F32, &[2]).unwrap();
+        assert!(t.is_lent() && !t.is_unique() && t.to_vec::<f32>().unwrap() == [1.0, 2.0]);
+        t.set(&[0], 5.0).unwrap();
+        let mut other = lent(64..72, DType::F32, &[2]).unwrap();
+        other.make_mut::<f32>().unwrap()[1] = 7.0;
+        let again = lent(64..72, DType::F32, &[2]).unwrap();
+        assert_eq!([t, other, again].map(|t| t.to_vec::<f32>().unwrap()), [[5.0, 2.0], [1.0, 7.0], [1.0, 2.0]]);
+        assert!(lent(68..72, DType::F32, &[1]).is_none(), "not aligned");
+        assert!(lent(64..72, DType::F32, &[3]).is_none(), "not as many");
+        assert!(lent(4096..4100, DType::F32, &[1]).is_none(), "not inside");
+        assert!(lent(64..65, DType::Bool, &[1]).is_none());
     }
 
     #[test]

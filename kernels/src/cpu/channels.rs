@@ -43,18 +43,27 @@ impl Filter {
         if c == 1 && o == 1 && groups > 1 {
             return Ok(Filter::Depthwise(depthwise::pack(weights, groups, taps)?));
         }
-        let mut rows = Buffer::for_overwrite::<f32>(o * c * taps)?;
-        let packed = (0..groups).map(|g| {
-            let weights = &weights[g * o * c * taps..(g + 1) * o * c * taps];
-            let rows = rows.as_mut_slice::<f32>();
-            for (i, x) in rows.iter_mut().enumerate() {
-                let (row, output) = (i / o, i % o);
-                let (tap, channel) = (row / c, row % c);
-                *x = weights[(output * c + channel) * taps + tap];
-            }
-            Panels::pack(Mat::new(rows, c * taps, o, o, 1))
-        });
+        let n = o * c * taps;
+        let packed = (0..groups).map(|g| Panels::pack_windows(&weights[g * n..(g + 1) * n], o, c, taps));
         Ok(Filter::Groups(packed.collect::<Result<_>>()?))
+    }
+
+    /// What was packed: the weights of `groups` groups and windows of `taps` places.
+    pub fn to_vec(&self, groups: usize, taps: usize) -> Vec<f32> {
+        match self {
+            Filter::Groups(all) => {
+                let windows = |panels: &Panels| {
+                    let (matrix, o, c) = (panels.to_vec(), panels.cols(), panels.rows() / taps);
+                    let at = move |i: usize| matrix[(i % taps * c + i / taps % c) * o + i / taps / c];
+                    (0..o * c * taps).map(at)
+                };
+                all.iter().flat_map(windows).collect()
+            }
+            Filter::Depthwise(turned) => {
+                let (turned, padded) = (turned.as_slice::<f32>(), groups.next_multiple_of(depthwise::BLOCK));
+                (0..groups * taps).map(|i| turned[i % taps * padded + i / taps]).collect()
+            }
+        }
     }
 
     pub fn n_bytes(&self) -> usize {
@@ -144,7 +153,7 @@ impl Cut {
 
 fn depthwise(plan: &Plan, x: Images, weights: &[f32], after: After, out: &mut [f32]) -> Result<()> {
     let padded = plan.groups.next_multiple_of(depthwise::BLOCK);
-    let pixel = padded.min(depthwise::TOGETHER);
+    let pixel = depthwise::together(plan.groups);
     let taps = plan.kernel[0] * plan.kernel[1];
     assert!(weights.len() == padded * taps, "the weights are of this convolution");
     let cut = Cut::new(plan, plan.out[1] * padded * taps, |lines| Frame::new(plan, lines, pixel).len());
@@ -236,11 +245,11 @@ impl Kernel for Direct<'_> {
         let (level, n_runs) = (level(), runs.len());
         let n_lines = part.lines.len();
         let strips = Strips::new(plan, &seen, n_lines, tallest(level));
-        let height = tile::height(strips.positions, tallest(level));
+        let height = tile::height(strips.positions(0), tallest(level));
         let step = wx.stride * seen.pixel;
         // Sums are kept between parts of a deep window.
         let together = (DEEP / depth).clamp(1, runs.len());
-        let n_tiles = part.images.len() * strips.n * strips.positions.div_ceil(height);
+        let n_tiles = part.images.len() * strips.n() * strips.positions(0).div_ceil(height);
         let mut kept: Vec<Tile> = Vec::new();
         if together < runs.len() {
             kept.resize(n_tiles, [[0.0; WIDTH]; MAX_ROWS]);
@@ -254,13 +263,16 @@ impl Kernel for Direct<'_> {
                 let is_last = first_run + together >= n_runs;
                 let mut tiles = kept.iter_mut();
                 for (i, image) in part.images.clone().enumerate() {
-                    for s in 0..strips.n {
-                        let strip = i * seen.image + s * seen.line;
-                        let row = (image * plan.out[0] + part.lines.start + s) * plan.out[1];
-                        for at in (0..strips.positions).step_by(height) {
-                            let n_rows = height.min(strips.positions - at);
+                    for s in 0..strips.n() {
+                        let line = s * strips.lines;
+                        let strip = i * seen.image + line * seen.line;
+                        let row = (image * plan.out[0] + part.lines.start + line) * plan.out[1];
+                        for at in (0..strips.positions(s)).step_by(height) {
+                            let n_rows = height.min(strips.positions(s) - at);
                             let tile = tiles.next().unwrap_or(&mut fresh);
-                            let rows = Rows { data: &seen.data[strip + at * step..], step, runs, depth };
+                            // A line without a second one has no gap.
+                            let gap = if n_rows == height { strips.gap } else { 0 };
+                            let rows = Rows { data: &seen.data[strip + at * step..], step, gap, runs, depth };
                             // SAFETY: `level` names features that were detected.
                             unsafe { tile::multiply(level, rows, n_rows, b, tile, n <= WIDTH / 2, first_run > 0) };
                             if !is_last {
@@ -279,30 +291,51 @@ impl Kernel for Direct<'_> {
     }
 }
 
-/// How tiles lie over lines: each line by itself, or all of an image's in one strip, where a window without stride
-/// goes over the zeros between lines for nothing but leaves no tile half full.
+/// How tiles lie over lines, a strip of some lines after the other: each line by itself; two short ones in one tile; or all
+/// of an image's, where a window without stride goes over the zeros between lines for nothing but leaves no tile half full.
 struct Strips {
-    n: usize,
-    /// Positions of a strip, and from one line of the result to the next in it.
-    positions: usize,
+    n_lines: usize,
+    /// Positions of a line of the result.
+    width: usize,
+    /// Lines of a strip, and positions from one to the next.
+    lines: usize,
     pitch: usize,
+    /// Numbers between the halves of a tile.
+    gap: usize,
 }
 
 impl Strips {
     #[inline(always)]
     fn new(plan: &Plan, seen: &Lines, n_lines: usize, tallest: usize) -> Strips {
         let width = plan.out[1];
-        let single = Strips { n: n_lines, positions: width, pitch: width };
-        // Positions from one line of the result to the next, when that is a whole number.
         let (step, line) = (plan.windows[1].stride * seen.pixel, seen.line);
-        let pitch = line / step;
-        if line % step != 0 || pitch < width {
-            return single;
-        }
-        let whole = Strips { n: 1, positions: (n_lines - 1) * pitch + width, pitch };
+        let mut best = Strips { n_lines, width, lines: 1, pitch: width, gap: 0 };
+        let pair = line.checked_sub(width.saturating_mul(step)).filter(|_| 2 * width <= tallest && n_lines > 1);
+        let pair = pair.map(|gap| Strips { lines: 2, gap, ..best });
+        // Positions from one line of the result to the next, when that is a whole number.
+        let is_whole = line % step == 0 && line / step >= width;
+        let whole = is_whole.then(|| Strips { lines: n_lines, pitch: line / step, ..best });
         // A tile costs about as much as six more rows of it (measured with lines of 7 and 14).
-        let cost = |s: &Strips| s.n * (s.positions + 6 * s.positions.div_ceil(tallest));
-        if cost(&whole) < cost(&single) { whole } else { single }
+        let cost =
+            |s: &Strips| (0..s.n()).map(|i| s.positions(i) + 6 * s.positions(i).div_ceil(tallest)).sum::<usize>();
+        for other in [pair, whole].into_iter().flatten() {
+            if cost(&other) < cost(&best) {
+                best = other;
+            }
+        }
+        best
+    }
+
+    #[inline(always)]
+    fn n(&self) -> usize {
+        self.n_lines.div_ceil(self.lines)
+    }
+
+    /// Those of strip `s`; the last one may have fewer lines.
+    #[inline(always)]
+    fn positions(&self, s: usize) -> usize {
+        let lines = self.lines.min(self.n_lines - s * self.lines);
+        (lines - 1) * self.pitch + self.width
     }
 
     /// Of `n` positions from `at` on those that are in the result, as runs: which of the `n`, which of the result's

@@ -16,8 +16,15 @@ use crate::error::Result;
 
 /// Channels of a block.
 pub const BLOCK: usize = 16;
-/// Channels whose frame is made at a time: a few lines of so many stay in the first-level cache.
-pub const TOGETHER: usize = 64;
+/// About so many channels have their frame made at a time: a few lines of them stay in the first-level cache.
+const TOGETHER: usize = 64;
+
+/// Channels whose frame is made at a time, of `c`: equal shares, since a pixel costs about the same however few of its channels
+/// are copied.
+pub fn together(c: usize) -> usize {
+    let shares = (c.saturating_add(TOGETHER / 2) / TOGETHER).max(1);
+    c.div_ceil(shares).next_multiple_of(BLOCK)
+}
 
 /// The weights `[c, taps]` as blocks of channels for each place of the window.
 pub fn pack(weights: &[f32], c: usize, taps: usize) -> Result<Buffer> {
@@ -52,8 +59,8 @@ impl Kernel for Piece<'_> {
         let mut tile: Tile = [[0.0; WIDTH]; MAX_ROWS];
         let height = tile::height(plan.out[1], tallest(level));
         for image in part.images.clone() {
-            for first in (0..c).step_by(TOGETHER) {
-                let channels = first..(first + TOGETHER).min(c);
+            for first in (0..c).step_by(together(c)) {
+                let channels = first..(first + together(c)).min(c);
                 let frame = Frame::new(plan, part.lines.len(), channels.len().next_multiple_of(BLOCK));
                 let one = Part { images: image..image + 1, lines: part.lines.clone() };
                 let seen = frame.fill(&mut scratch[..frame.len()], plan, x, &one, channels.clone());

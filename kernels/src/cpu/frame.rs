@@ -127,6 +127,15 @@ fn copy_line(to: &mut [f32], from: &[f32], c: usize, pixel: usize, step: usize, 
         }
         return;
     }
+    // The channels of an image as cameras and files give it.
+    if step == 1 && pixel == c {
+        match c {
+            2 => return interleave::<2>(to, from, channel),
+            3 => return interleave::<3>(to, from, channel),
+            4 => return interleave::<4>(to, from, channel),
+            _ => {}
+        }
+    }
     let n = to.len() / pixel;
     if pixel != c {
         to.fill(0.0);
@@ -139,5 +148,15 @@ fn copy_line(to: &mut [f32], from: &[f32], c: usize, pixel: usize, step: usize, 
             // An expanded image has a step of 0.
             _ => to.enumerate().for_each(|(i, o)| *o = from[i * step]),
         }
+    }
+}
+
+/// `C` channels of neighbouring pixels, from planes that lie `channel` numbers apart.
+#[inline(always)]
+fn interleave<const C: usize>(to: &mut [f32], from: &[f32], channel: usize) {
+    let pixels = to.as_chunks_mut::<C>().0;
+    let planes: [&[f32]; C] = std::array::from_fn(|k| &from[k * channel..][..pixels.len()]);
+    for (i, pixel) in pixels.iter_mut().enumerate() {
+        *pixel = std::array::from_fn(|k| planes[k][i]);
     }
 }

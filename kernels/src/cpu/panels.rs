@@ -11,7 +11,7 @@ use super::gemm::Mat;
 use super::lanes::prefetch;
 use super::simd::{Kernel, dispatch, level};
 use super::split::{CHUNK, fill_chunks};
-use super::tile::{self, Depth, LINE, Tile, tallest};
+use super::tile::{self, Depth, FEW, LINE, Rows, Tile, tallest};
 use crate::error::Result;
 use crate::parallel;
 
@@ -40,6 +40,22 @@ impl Panels {
         let mut data = Buffer::lasting::<f32>(n)?;
         fill(data.as_mut_slice(), b);
         Ok(Panels { data, rows, cols })
+    }
+
+    /// The weights `[o, c, taps]` of windows: a row for each number that a window sees, channel by channel for each tap, and a
+    /// column for each output.
+    pub fn pack_windows(weights: &[f32], o: usize, c: usize, taps: usize) -> Result<Panels> {
+        let rows = c * taps;
+        assert!(weights.len() == o * rows && rows > 0, "weights are whole");
+        let mut data = Buffer::lasting::<f32>(rows * o.div_ceil(WIDTH) * WIDTH)?;
+        let panel = rows * WIDTH;
+        fill_chunks(data.as_mut_slice::<f32>(), panel * (CHUNK / panel).max(1), |start, panels| {
+            for (j, panel) in panels.as_chunks_mut::<WIDTH>().0.chunks_mut(rows).enumerate() {
+                let first = start / panel.as_flattened().len() * WIDTH + j * WIDTH;
+                fill_windows(panel, &weights[first * rows..], WIDTH.min(o - first), c, taps);
+            }
+        });
+        Ok(Panels { data, rows, cols: o })
     }
 
     pub fn rows(&self) -> usize {
@@ -132,6 +148,30 @@ pub fn fill(data: &mut [f32], b: Mat<f32>) {
             for (k, row) in panel.chunks_mut(WIDTH).enumerate() {
                 for (i, x) in row[..n].iter_mut().enumerate() {
                     *x = b.data()[b.place(k, j * WIDTH + i)];
+                }
+            }
+        }
+    }
+}
+
+/// One panel, of zeros, for the first `n` outputs of `weights [.., c, taps]`: some channels of four outputs at a time, which
+/// the first-level cache holds with the lines they go to.
+fn fill_windows(panel: &mut [[f32; WIDTH]], weights: &[f32], n: usize, c: usize, taps: usize) {
+    const CHANNELS: usize = 16;
+    let rows = c * taps;
+    for first in (0..c).step_by(CHANNELS) {
+        let channels = first..(first + CHANNELS).min(c);
+        for quad in (0..n).step_by(4) {
+            let outputs: [&[f32]; 4] = std::array::from_fn(|i| &weights[(quad + i).min(n - 1) * rows..][..rows]);
+            let width = 4.min(n - quad);
+            for channel in channels.clone() {
+                for tap in 0..taps {
+                    let numbers = outputs.map(|output| output[channel * taps + tap]);
+                    let line = &mut panel[tap * c + channel][quad..];
+                    match line.first_chunk_mut::<4>() {
+                        Some(line) if width == 4 => *line = numbers,
+                        _ => line[..width].copy_from_slice(&numbers[..width]),
+                    }
                 }
             }
         }
@@ -232,6 +272,10 @@ impl Kernel for Piece<'_> {
         let level = level();
         let depth = self.b.rows;
         let m = self.rows.len();
+        if m <= FEW {
+            self.few();
+            return Ok(());
+        }
         let height = tile::height(m, tallest(level));
         let tiles = m.div_ceil(height);
         // The depth is the outermost loop, so that a part of the left factor stays in the cache for all panels. Sums
@@ -271,6 +315,36 @@ impl Kernel for Piece<'_> {
     }
 }
 
+impl Piece<'_> {
+    /// Few rows stay in the cache whole, so each panel is read from one end to the other, and once.
+    #[inline(always)]
+    fn few(self) {
+        let (level, depth, m) = (level(), self.b.rows, self.rows.len());
+        let left = &self.a.data()[self.a.place(self.rows.start, 0).min(self.a.data().len())..];
+        let rows = Rows { data: left, step: self.a.row_stride(), gap: 0, runs: &[0], depth };
+        let mut tiles = [[[0.0; WIDTH]; MAX_ROWS]; 2];
+        // The first half of the panels beside the second.
+        let half = self.panels.len().div_ceil(2);
+        for first in self.panels.start..self.panels.start + half {
+            let second = first + half;
+            if second < self.panels.end {
+                // SAFETY: `level` names features that were detected.
+                unsafe { tile::multiply_two(level, rows, m, [first, second].map(|j| self.b.panel(j)), &mut tiles) };
+            } else {
+                let is_narrow = self.b.cols - first * WIDTH <= WIDTH / 2;
+                // SAFETY: as above.
+                unsafe { tile::multiply(level, rows, m, self.b.panel(first), &mut tiles[0], is_narrow, false) };
+            }
+            for (j, tile) in [first, second].into_iter().zip(&tiles).filter(|(j, _)| *j < self.panels.end) {
+                let n = WIDTH.min(self.b.cols - j * WIDTH);
+                let (row, column) = (self.rows.start, j * WIDTH);
+                // SAFETY: the rows and columns of a piece are its own, as its maker promises.
+                unsafe { tile::store(level, &tile[..m], self.target, row, column, n, &self.finish) };
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,6 +376,19 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn windows_pack_as_the_matrix_that_they_are() {
+        for (o, c, taps) in [(1, 1, 9), (33, 3, 49), (70, 20, 9), (64, 17, 1), (31, 40, 2)] {
+            let weights = numbers(o * c * taps, 1);
+            let at = |i: usize| weights[(i % o * c + i / o % c) * taps + i / o / c];
+            let rows: Vec<f32> = (0..o * c * taps).map(at).collect();
+            let want = Panels::pack(Mat::new(&rows, c * taps, o, o, 1)).unwrap();
+            let got = Panels::pack_windows(&weights, o, c, taps).unwrap();
+            assert_eq!((got.rows, got.cols), (want.rows, want.cols));
+            assert_eq!(got.data.as_slice::<f32>(), want.data.as_slice::<f32>(), "{o} {c} {taps}");
         }
     }
 

@@ -237,11 +237,123 @@ impl Vectors for Weights<'_> {
     }
 }
 
+/// The products of `x` with rows that lie `step` numbers apart: `out[j] = x · rows[j]`.
+pub struct Dots<'a> {
+    pub x: &'a [f32],
+    pub rows: &'a [f32],
+    pub step: usize,
+    pub out: &'a mut [f32],
+}
+
+impl Vectors for Dots<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Dots { x, rows, step, out } = self;
+        let n = x.len();
+        check_rows(rows, step, out.len(), n);
+        for (j, out) in out.iter_mut().enumerate() {
+            let mut i = 0;
+            // SAFETY: the features were detected by the caller; each row has `n` numbers, as checked, and places stay below
+            // that; `all` is as long as the longest vector.
+            unsafe {
+                let (x, row) = (x.as_ptr(), rows.as_ptr().add(j * step));
+                let mut sums = [L::splat(0.0); SIDE];
+                while i + SIDE * L::N <= n {
+                    for k in 0..SIDE {
+                        let at = i + k * L::N;
+                        sums[k] = L::load(x.add(at)).mul_add(L::load(row.add(at)), sums[k]);
+                    }
+                    i += SIDE * L::N;
+                }
+                while i + L::N <= n {
+                    sums[0] = L::load(x.add(i)).mul_add(L::load(row.add(i)), sums[0]);
+                    i += L::N;
+                }
+                let mut all = [0.0; MAX_LANES];
+                sums[0].add(sums[1]).add(sums[2].add(sums[3])).store(all.as_mut_ptr());
+                *out = (i..n).fold(in_pairs(all, |a, b| a + b), |sum, i| sum + *x.add(i) * *row.add(i));
+            }
+        }
+    }
+}
+
+/// The sum of rows that lie `step` numbers apart, each times its weight.
+pub struct Mix<'a> {
+    pub weights: &'a [f32],
+    pub rows: &'a [f32],
+    pub step: usize,
+    pub out: &'a mut [f32],
+}
+
+impl Vectors for Mix<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Mix { weights, rows, step, out } = self;
+        let n = out.len();
+        check_rows(rows, step, weights.len(), n);
+        let (rows, to) = (rows.as_ptr(), out.as_mut_ptr());
+        let mut i = 0;
+        // SAFETY: the features were detected by the caller; each row has `n` numbers, as checked, and places stay below that.
+        unsafe {
+            while i + SIDE * L::N <= n {
+                let mut sums = [L::splat(0.0); SIDE];
+                for (j, weight) in weights.iter().enumerate() {
+                    let (weight, row) = (L::splat(*weight), rows.add(j * step + i));
+                    for k in 0..SIDE {
+                        sums[k] = weight.mul_add(L::load(row.add(k * L::N)), sums[k]);
+                    }
+                }
+                for k in 0..SIDE {
+                    sums[k].store(to.add(i + k * L::N));
+                }
+                i += SIDE * L::N;
+            }
+            while i + L::N <= n {
+                let mut sum = L::splat(0.0);
+                for (j, weight) in weights.iter().enumerate() {
+                    sum = L::splat(*weight).mul_add(L::load(rows.add(j * step + i)), sum);
+                }
+                sum.store(to.add(i));
+                i += L::N;
+            }
+            for i in i..n {
+                *to.add(i) = weights.iter().enumerate().map(|(j, weight)| weight * *rows.add(j * step + i)).sum();
+            }
+        }
+    }
+}
+
+/// Holds that `n_rows` rows of `n` numbers, `step` apart, lie inside.
+#[inline(always)]
+fn check_rows(rows: &[f32], step: usize, n_rows: usize, n: usize) {
+    let end = n_rows.saturating_sub(1).saturating_mul(step).saturating_add(n);
+    assert!(n_rows == 0 || end <= rows.len(), "rows lie inside");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cpu::numbers;
     use crate::cpu::simd::vectors;
+
+    #[test]
+    fn products_and_mixtures_of_rows_match_their_definitions() {
+        for n in [1, 5, 8, 16, 17, 64, 70, 128, 200] {
+            for n_rows in [0, 1, 2, 51] {
+                let (x, weights, step) = (numbers(n, 1), numbers(n_rows, 2), n + 3);
+                let rows = numbers(n_rows * step, 3);
+                let at = |j: usize, i: usize| f64::from(rows[j * step + i]);
+                let mut out = vec![f32::NAN; n_rows];
+                vectors(Dots { x: &x, rows: &rows, step, out: &mut out });
+                close(&out, (0..n_rows).map(|j| (0..n).map(|i| f64::from(x[i]) * at(j, i)).sum()), 1e-5);
+                let mut out = vec![f32::NAN; n];
+                vectors(Mix { weights: &weights, rows: &rows, step, out: &mut out });
+                close(&out, (0..n).map(|i| (0..n_rows).map(|j| f64::from(weights[j]) * at(j, i)).sum()), 1e-5);
+            }
+        }
+    }
 
     fn close(got: &[f32], want: impl Iterator<Item = f64>, within: f64) {
         let n = got.len();

@@ -87,6 +87,12 @@ pub fn take(bytes: usize) -> Option<(NonNull<u8>, Arc<Slab>)> {
     Some((ptr, slab))
 }
 
+/// As [`take`], in a slab of its own, which goes back to the system with its one part.
+pub fn take_alone(bytes: usize) -> Option<(NonNull<u8>, Arc<Slab>)> {
+    let slab = Arc::new(Slab::new(bytes.checked_next_multiple_of(ALIGN)?)?);
+    Some((slab.part(bytes)?, slab))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,12 +25,14 @@ pub const LINE: usize = 16;
 /// The sums of a tile, row after row.
 pub type Tile = [[f32; WIDTH]; MAX_ROWS];
 
-/// Rows of a left factor, `step` numbers apart from the start of `data` on. The numbers of a row are those of its
-/// runs: `depth` neighbours at each of these places from the row's own.
+/// Rows of a left factor, `step` numbers apart from the start of `data` on; those of the second half of a tile lie another
+/// `gap` further on, so that two short lines of an image fill one. The numbers of a row are those of its runs: `depth`
+/// neighbours at each of these places from the row's own.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
     pub data: &'a [f32],
     pub step: usize,
+    pub gap: usize,
     pub runs: &'a [usize],
     pub depth: usize,
 }
@@ -95,7 +97,7 @@ impl Depth {
 
     #[inline(always)]
     pub fn rows<'a>(&self, data: &'a [f32], step: usize, runs: &'a [usize]) -> Rows<'a> {
-        Rows { data: &data[self.from.min(data.len())..], step, runs: &runs[self.runs.clone()], depth: self.n }
+        Rows { data: &data[self.from.min(data.len())..], step, gap: 0, runs: &runs[self.runs.clone()], depth: self.n }
     }
 }
 
@@ -120,13 +122,8 @@ pub fn height(m: usize, tallest: usize) -> usize {
 /// The features of `level` were detected.
 #[inline(always)]
 pub unsafe fn multiply(level: Level, rows: Rows, n: usize, b: &[f32], tile: &mut Tile, narrow: bool, add: bool) {
-    let Rows { data, step, runs, depth } = rows;
-    let last = runs.iter().copied().max().unwrap_or(0);
-    assert!((1..=MAX_ROWS).contains(&n) && b.len() >= runs.len() * depth * WIDTH, "a tile has rows and a panel");
-    // A sum that is too large to count lies outside, too.
-    let end = (n - 1).saturating_mul(step).saturating_add(last).saturating_add(depth);
-    assert!(depth == 0 || runs.is_empty() || end <= data.len(), "rows lie inside");
-    let job = &Job { a: data.as_ptr(), step, runs, depth, b: b.as_ptr(), tile: tile.as_mut_ptr().cast(), add };
+    assert!((1..=MAX_ROWS).contains(&n), "a tile has rows");
+    let job = &rows.job(n, [b], [tile], add);
     macro_rules! by_rows {
         ($f:ident: $($rows:literal $chains:literal),*) => {
             match n {
@@ -152,21 +149,83 @@ pub unsafe fn multiply(level: Level, rows: Rows, n: usize, b: &[f32], tile: &mut
         _ => {
             let _ = narrow;
             for i in 0..n {
+                let row = if i < n.div_ceil(2) { i * job.step } else { job.second + (i - n.div_ceil(2)) * job.step };
+                let one = &Job {
+                    a: job.a.wrapping_add(row),
+                    tile: job.tile.map(|tile| tile.wrapping_add(i * WIDTH)),
+                    ..*job
+                };
                 // SAFETY: as above, one row at a time; it needs no feature.
-                unsafe { sums::<Portable, 1, 1, { WIDTH / Portable::N }>(job, i, 0) }
+                unsafe { sums::<Portable, 1, 1, { WIDTH / Portable::N }, 1>(one, 0) }
             }
         }
     }
 }
 
-/// What [`multiply`] was given.
-struct Job<'a> {
+/// Rows so few that reading the panels is all the work.
+pub const FEW: usize = 4;
+
+/// As [`multiply`], of at most [`FEW`] rows times two panels that are read side by side: where all the work is reading, one
+/// core reads a seventh more from two places than from one.
+///
+/// # Safety
+/// The features of `level` were detected.
+#[inline(always)]
+pub unsafe fn multiply_two(level: Level, rows: Rows, n: usize, b: [&[f32]; 2], tiles: &mut [Tile; 2]) {
+    #[cfg(target_arch = "x86_64")]
+    if level == Level::Avx512 {
+        assert!((1..=FEW).contains(&n), "tiles have rows");
+        let job = &rows.job(n, b, tiles.each_mut(), false);
+        // SAFETY: the assertions cover all reads; the tiles have room for `n` rows; the caller detected the features.
+        return unsafe {
+            match n {
+                1 => avx512_two::<1, 4>(job),
+                2 => avx512_two::<2, 2>(job),
+                3 => avx512_two::<3, 2>(job),
+                _ => avx512_two::<4, 1>(job),
+            }
+        };
+    }
+    for (b, tile) in b.into_iter().zip(tiles) {
+        // SAFETY: as the caller promises.
+        unsafe { multiply(level, rows, n, b, tile, false, false) };
+    }
+}
+
+impl<'a> Rows<'a> {
+    /// What multiplies the first `n` rows by panels, whose sizes are checked here.
+    #[inline(always)]
+    fn job<const P: usize>(self, n: usize, b: [&[f32]; P], tiles: [&mut Tile; P], add: bool) -> Job<'a, P> {
+        let Rows { data, step, gap, runs, depth } = self;
+        let last = runs.iter().copied().max().unwrap_or(0);
+        assert!(b.iter().all(|b| b.len() >= runs.len() * depth * WIDTH), "a panel has a row for each number");
+        // A sum that is too large to count lies outside, too.
+        let top = (n - 1).saturating_mul(step).saturating_add(if n > 1 { gap } else { 0 });
+        let end = top.saturating_add(last).saturating_add(depth);
+        assert!(depth == 0 || runs.is_empty() || end <= data.len(), "rows lie inside");
+        Job {
+            a: data.as_ptr(),
+            step,
+            second: n.div_ceil(2).saturating_mul(step).saturating_add(gap),
+            runs,
+            depth,
+            b: b.map(<[f32]>::as_ptr),
+            tile: tiles.map(|tile| tile.as_mut_ptr().cast()),
+            add,
+        }
+    }
+}
+
+/// What [`multiply`] was given, for `P` panels.
+struct Job<'a, const P: usize> {
     a: *const f32,
     step: usize,
+    /// From the first row to the first one of the second half.
+    second: usize,
     runs: &'a [usize],
     depth: usize,
-    b: *const f32,
-    tile: *mut f32,
+    b: [*const f32; P],
+    tile: [*mut f32; P],
     add: bool,
 }
 
@@ -174,93 +233,116 @@ struct Job<'a> {
 /// As [`sums`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512<const R: usize, const CHAINS: usize>(job: &Job) {
+unsafe fn avx512<const R: usize, const CHAINS: usize>(job: &Job<1>) {
     // SAFETY: as the caller promises.
-    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 2>(job, 0, 0) }
+    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 2, 1>(job, 0) }
 }
 
 /// # Safety
 /// As [`sums`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512_half<const R: usize, const CHAINS: usize>(job: &Job) {
+unsafe fn avx512_two<const R: usize, const CHAINS: usize>(job: &Job<2>) {
     // SAFETY: as the caller promises.
-    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 1>(job, 0, 0) }
+    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 2, 2>(job, 0) }
+}
+
+/// # Safety
+/// As [`sums`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512_half<const R: usize, const CHAINS: usize>(job: &Job<1>) {
+    // SAFETY: as the caller promises.
+    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 1, 1>(job, 0) }
 }
 
 /// # Safety
 /// As [`sums`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<const R: usize, const CHAINS: usize>(job: &Job) {
+unsafe fn avx2<const R: usize, const CHAINS: usize>(job: &Job<1>) {
     // SAFETY: as the caller promises: two passes of 16 columns, whose sums fit the 16 registers.
     unsafe {
-        sums::<std::arch::x86_64::__m256, R, CHAINS, 2>(job, 0, 0);
-        sums::<std::arch::x86_64::__m256, R, CHAINS, 2>(job, 0, 16);
+        sums::<std::arch::x86_64::__m256, R, CHAINS, 2, 1>(job, 0);
+        sums::<std::arch::x86_64::__m256, R, CHAINS, 2, 1>(job, 16);
     }
 }
 
-/// `R` rows from row `first` on, times `V` vectors of the panel from column `column` on.
+/// `R` rows times `V` vectors of each panel from column `column` on.
 ///
 /// # Safety
 /// The job's pointers are good for that many rows, runs and columns, and the features of `L` were detected.
 #[inline(always)]
-unsafe fn sums<L: Lanes, const R: usize, const CHAINS: usize, const V: usize>(job: &Job, first: usize, column: usize) {
-    let &Job { step, depth, add, .. } = job;
-    // SAFETY: `k` stays below `depth`, rows below `R`, the panel moves on by a row for each number of a row; the
+unsafe fn sums<L: Lanes, const R: usize, const CHAINS: usize, const V: usize, const P: usize>(
+    job: &Job<P>,
+    column: usize,
+) {
+    let &Job { step, second, depth, add, .. } = job;
+    let half = R.div_ceil(2);
+    // SAFETY: `k` stays below `depth`, rows below `R`, the panels move on by a row for each number of a row; the
     // caller promises that much of all three.
     unsafe {
-        let mut sums = [[[L::splat(0.0); V]; R]; CHAINS];
-        let mut b = job.b.add(column);
+        let mut sums = [[[[L::splat(0.0); V]; P]; R]; CHAINS];
+        let mut b = job.b.map(|b| b.add(column));
         for run in job.runs {
-            let a = job.a.add(first * step + run);
+            let [a, after] = [job.a.add(*run), job.a.wrapping_add(second + run)];
+            let number =
+                |r: usize, k: usize| *if r < half { a.add(r * step + k) } else { after.add((r - half) * step + k) };
             let mut k = 0;
             while k + CHAINS <= depth {
                 for chain in &mut sums {
-                    let mut y = [L::splat(0.0); V];
-                    for v in 0..V {
-                        y[v] = L::load(b.add(v * L::N));
-                    }
-                    for line in 0..(V * L::N).div_ceil(LINE) {
-                        L::prefetch(b.wrapping_add(AHEAD + line * LINE));
+                    let mut y = [[L::splat(0.0); V]; P];
+                    for p in 0..P {
+                        for v in 0..V {
+                            y[p][v] = L::load(b[p].add(v * L::N));
+                        }
+                        for line in 0..(V * L::N).div_ceil(LINE) {
+                            L::prefetch(b[p].wrapping_add(AHEAD + line * LINE));
+                        }
+                        b[p] = b[p].add(WIDTH);
                     }
                     for r in 0..R {
-                        let x = L::splat(*a.add(r * step + k));
-                        for v in 0..V {
-                            chain[r][v] = x.mul_add(y[v], chain[r][v]);
+                        let x = L::splat(number(r, k));
+                        for p in 0..P {
+                            for v in 0..V {
+                                chain[r][p][v] = x.mul_add(y[p][v], chain[r][p][v]);
+                            }
                         }
                     }
-                    b = b.add(WIDTH);
                     k += 1;
                 }
             }
             while k < depth {
-                let mut y = [L::splat(0.0); V];
-                for v in 0..V {
-                    y[v] = L::load(b.add(v * L::N));
-                }
-                for r in 0..R {
-                    let x = L::splat(*a.add(r * step + k));
+                for p in 0..P {
+                    let mut y = [L::splat(0.0); V];
                     for v in 0..V {
-                        sums[0][r][v] = x.mul_add(y[v], sums[0][r][v]);
+                        y[v] = L::load(b[p].add(v * L::N));
                     }
+                    for r in 0..R {
+                        let x = L::splat(number(r, k));
+                        for v in 0..V {
+                            sums[0][r][p][v] = x.mul_add(y[v], sums[0][r][p][v]);
+                        }
+                    }
+                    b[p] = b[p].add(WIDTH);
                 }
-                b = b.add(WIDTH);
                 k += 1;
             }
         }
-        let tile = job.tile.add(first * WIDTH + column);
-        for r in 0..R {
-            for v in 0..V {
-                let at = tile.add(r * WIDTH + v * L::N);
-                let mut sum = sums[0][r][v];
-                for chain in &sums[1..] {
-                    sum = sum.add(chain[r][v]);
+        for p in 0..P {
+            let tile = job.tile[p].add(column);
+            for r in 0..R {
+                for v in 0..V {
+                    let at = tile.add(r * WIDTH + v * L::N);
+                    let mut sum = sums[0][r][p][v];
+                    for chain in &sums[1..] {
+                        sum = sum.add(chain[r][p][v]);
+                    }
+                    if add {
+                        sum = sum.add(L::load(at));
+                    }
+                    sum.store(at);
                 }
-                if add {
-                    sum = sum.add(L::load(at));
-                }
-                sum.store(at);
             }
         }
     }
@@ -453,6 +535,55 @@ mod tests {
     }
 
     #[test]
+    fn the_second_half_of_a_tile_may_lie_further_on() {
+        let (step, gap, depth, runs) = (3, 11, 5, &[0, 4][..]);
+        let b = numbers(runs.len() * depth * WIDTH, 2);
+        for level in [Level::Portable, level()] {
+            for n in 1..=tallest(level) {
+                let half = n.div_ceil(2);
+                let a = numbers((n - 1) * step + gap + 4 + depth, 1);
+                let mut tile = [[0.0; WIDTH]; MAX_ROWS];
+                // SAFETY: `level` names features that were detected, and portable code needs none.
+                unsafe { multiply(level, Rows { data: &a, step, gap, runs, depth }, n, &b, &mut tile, false, false) };
+                for i in 0..n {
+                    let row = Rows { data: &a[i * step + if i < half { 0 } else { gap }..], step, gap: 0, runs, depth };
+                    let mut one = [[0.0; WIDTH]; MAX_ROWS];
+                    // SAFETY: as above.
+                    unsafe { multiply(level, row, 1, &b, &mut one, false, false) };
+                    for (got, want) in tile[i].iter().zip(one[0]) {
+                        assert!((got - want).abs() < 1e-5, "{level:?}: row {i} of {n}: {got} {want}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_panels_at_once_give_what_each_gives() {
+        for n in 1..=FEW {
+            for depth in [0, 1, 3, 4, 9, 64] {
+                let (step, runs) = (depth + 2, &[0, 1][..]);
+                let a = numbers(n * step + 1, 1);
+                let both = numbers(2 * runs.len() * depth * WIDTH, 2);
+                let b: [&[f32]; 2] = both.split_at(both.len() / 2).into();
+                let rows = Rows { data: &a, step, gap: 0, runs, depth };
+                let mut tiles = [[[0.0; WIDTH]; MAX_ROWS]; 2];
+                // SAFETY: `level` names features that were detected.
+                unsafe { multiply_two(level(), rows, n, b, &mut tiles) };
+                for (b, got) in b.into_iter().zip(tiles) {
+                    let mut want = [[0.0; WIDTH]; MAX_ROWS];
+                    // SAFETY: as above.
+                    unsafe { multiply(level(), rows, n, b, &mut want, false, false) };
+                    // The sums of a row are cut differently.
+                    for (got, want) in got.as_flattened().iter().zip(want.as_flattened()) {
+                        assert!((got - want).abs() < 1e-5, "{n} rows of {depth}: {got} {want}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_instruction_set_that_is_here_gives_the_same_tiles() {
         let levels = match level() {
             Level::Avx512 => &[Level::Avx2, Level::Avx512][..],
@@ -472,7 +603,7 @@ mod tests {
                             for top in (0..rows).step_by(tallest(level)) {
                                 let mut tile = [[1.0; WIDTH]; MAX_ROWS];
                                 let n = tallest(level).min(rows - top);
-                                let left = Rows { data: &a[top * step..], step, runs, depth };
+                                let left = Rows { data: &a[top * step..], step, gap: 0, runs, depth };
                                 // SAFETY: `levels` are here, and portable code everywhere.
                                 unsafe { multiply(level, left, n, &b, &mut tile, narrow, add) };
                                 out[top..top + n].copy_from_slice(&tile[..n]);

@@ -7,7 +7,7 @@ use stark_shapes::{DType, Shape, rules};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::Mat;
 use crate::cpu::panels::{Finish, PanelView, WIDTH, fill, product};
-use crate::cpu::rows::Weights;
+use crate::cpu::rows::{Dots, Mix, Weights};
 use crate::cpu::simd::vectors;
 use crate::cpu::split::fill_ranges;
 use crate::element::Bit;
@@ -20,6 +20,8 @@ use crate::walk::Walk;
 const SCORES: usize = 1 << 20;
 /// Queries of one block at most; a multiple of the rows of a tile.
 const MAX_QUERIES: usize = 14 * 16;
+/// So few queries go through keys and values where these lie: packing them would cost as much as all the rest. A guess.
+const FEW: usize = 4;
 
 /// `softmax(q @ kᵀ · scale + mask) @ v`, shapes checked by the caller; `batch` is what the leading axes broadcast to.
 pub(crate) fn attend(
@@ -58,6 +60,7 @@ pub(crate) fn attend(
     let inner = walk.inner();
     walk.rows(0..n_heads, |at, n| starts.extend((0..n).map(|i| [0, 1, 2, 3].map(|k| at[k] + i * inner[k]))));
 
+    let few = l <= FEW;
     let block = (SCORES / (s * size_of::<f32>())).clamp(1, MAX_QUERIES).min(l);
     let blocks = l.div_ceil(block);
     let mut bounds = Vec::with_capacity(n_heads * blocks + 1);
@@ -71,8 +74,8 @@ pub(crate) fn attend(
     let pieces: Vec<usize> = bounds.iter().copied().step_by(together).chain([n_heads * l * w]).collect();
     fill_ranges(out, &pieces, |piece, out| {
         let work = || -> Result<()> {
-            let mut keys = Buffer::for_overwrite::<f32>(e * s.next_multiple_of(WIDTH))?;
-            let mut values = Buffer::for_overwrite::<f32>(s * w.next_multiple_of(WIDTH))?;
+            let mut keys = Buffer::for_overwrite::<f32>(if few { 0 } else { e * s.next_multiple_of(WIDTH) })?;
+            let mut values = Buffer::for_overwrite::<f32>(if few { 0 } else { s * w.next_multiple_of(WIDTH) })?;
             let mut scores = Buffer::for_overwrite::<f32>(block * s)?;
             let mut mask_row = Buffer::for_overwrite::<f32>(if mask.is_some() { s } else { 0 })?;
             let mut packed = None;
@@ -85,14 +88,21 @@ pub(crate) fn attend(
                 let (out, after) = std::mem::take(&mut rest).split_at_mut(n * w);
                 rest = after;
                 let [qa, ka, va, ma] = starts[head];
-                if packed != Some((ka, va)) {
+                if !few && packed != Some((ka, va)) {
                     fill(keys.as_mut_slice(), Mat::new(&kd[ka..], e, s, ks[b + 1], ks[b]));
                     fill(values.as_mut_slice(), Mat::new(&vd[va..], s, w, vs[b], vs[b + 1]));
                     packed = Some((ka, va));
                 }
                 let scores = &mut scores.as_mut_slice::<f32>()[..n * s];
-                let queries = Mat::new(&qd[qa + query * qs[b]..], n, e, qs[b], qs[b + 1]);
-                product(scores, queries, PanelView::new(keys.as_slice(), e, s), Finish::default())?;
+                if few {
+                    for (i, scores) in scores.chunks_exact_mut(s).enumerate() {
+                        let x = &qd[qa + (query + i) * qs[b]..][..e];
+                        vectors(Dots { x, rows: &kd[ka..], step: ks[b], out: scores });
+                    }
+                } else {
+                    let queries = Mat::new(&qd[qa + query * qs[b]..], n, e, qs[b], qs[b + 1]);
+                    product(scores, queries, PanelView::new(keys.as_slice(), e, s), Finish::default())?;
+                }
                 let mut sums = [0.0f32; MAX_QUERIES];
                 let mask_row = mask_row.as_mut_slice::<f32>();
                 for (row, scores) in scores.chunks_mut(s).enumerate() {
@@ -106,7 +116,14 @@ pub(crate) fn attend(
                     let seen = if causal { (query + row + 1).min(s) } else { s };
                     sums[row] = vectors(Weights { scores, added, scale, seen });
                 }
-                product(out, Mat::new(scores, n, s, s, 1), PanelView::new(values.as_slice(), s, w), Finish::default())?;
+                if few {
+                    for (weights, out) in scores.chunks_exact(s).zip(out.chunks_exact_mut(w)) {
+                        vectors(Mix { weights, rows: &vd[va..], step: vs[b], out });
+                    }
+                } else {
+                    let values = PanelView::new(values.as_slice(), s, w);
+                    product(out, Mat::new(scores, n, s, s, 1), values, Finish::default())?;
+                }
                 for (out, sum) in out.chunks_mut(w).zip(sums) {
                     if sum == 0.0 {
                         out.fill(unseen);

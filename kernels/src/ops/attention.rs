@@ -244,25 +244,28 @@ mod tests {
         }
     }
 
+    /// Few queries and many take different ways.
     #[test]
     fn attention_is_softmax_of_scores_times_values() {
-        let q = randn(&[2, 3, 4, 8], 1, DType::F32).unwrap();
-        let k = randn(&[2, 3, 5, 8], 2, DType::F32).unwrap();
-        let v = randn(&[2, 5, 3, 6], 3, DType::F32).unwrap().transpose(1, 2).unwrap();
-        let scores = mul(&matmul(&q, &k.transpose(-1, -2).unwrap()).unwrap(), 1.0 / 8f64.sqrt()).unwrap();
-        let plain = |s: &Tensor| matmul(&softmax(s, -1).unwrap(), &v).unwrap();
-        let run = |mask: Option<&Tensor>, causal| {
-            scaled_dot_product_attention(&q, &k, &v, mask, Attention { causal, ..Default::default() }).unwrap()
-        };
-        near(&run(None, false), &plain(&scores));
-        let bias = randn(&[2, 1, 1, 5], 4, DType::F32).unwrap();
-        near(&run(Some(&bias), false), &plain(&add(&scores, &bias).unwrap()));
-        let keep = Tensor::from_vec(vec![true, true, false, true, false], &[5]).unwrap();
-        near(&run(Some(&keep), false), &plain(&where_(&keep, &scores, f64::NEG_INFINITY).unwrap()));
-        let lower = crate::ops::tril(&Tensor::ones(&[4, 5], DType::Bool).unwrap(), 0).unwrap();
-        near(&run(None, true), &plain(&where_(&lower, &scores, f64::NEG_INFINITY).unwrap()));
-        let none = Tensor::zeros(&[4, 5], DType::Bool).unwrap();
-        near(&run(Some(&none), false), &Tensor::zeros(&[2, 3, 4, 6], DType::F32).unwrap());
+        for l in [1, 2, 4, 5, 9] {
+            let q = randn(&[2, 3, l, 8], 1, DType::F32).unwrap();
+            let k = randn(&[2, 3, 5, 8], 2, DType::F32).unwrap();
+            let v = randn(&[2, 5, 3, 6], 3, DType::F32).unwrap().transpose(1, 2).unwrap();
+            let scores = mul(&matmul(&q, &k.transpose(-1, -2).unwrap()).unwrap(), 1.0 / 8f64.sqrt()).unwrap();
+            let plain = |s: &Tensor| matmul(&softmax(s, -1).unwrap(), &v).unwrap();
+            let run = |mask: Option<&Tensor>, causal| {
+                scaled_dot_product_attention(&q, &k, &v, mask, Attention { causal, ..Default::default() }).unwrap()
+            };
+            near(&run(None, false), &plain(&scores));
+            let bias = randn(&[2, 1, 1, 5], 4, DType::F32).unwrap();
+            near(&run(Some(&bias), false), &plain(&add(&scores, &bias).unwrap()));
+            let keep = Tensor::from_vec(vec![true, true, false, true, false], &[5]).unwrap();
+            near(&run(Some(&keep), false), &plain(&where_(&keep, &scores, f64::NEG_INFINITY).unwrap()));
+            let lower = crate::ops::tril(&Tensor::ones(&[l, 5], DType::Bool).unwrap(), 0).unwrap();
+            near(&run(None, true), &plain(&where_(&lower, &scores, f64::NEG_INFINITY).unwrap()));
+            let none = Tensor::zeros(&[l, 5], DType::Bool).unwrap();
+            near(&run(Some(&none), false), &Tensor::zeros(&[2, 3, l, 6], DType::F32).unwrap());
+        }
     }
 
     #[test]

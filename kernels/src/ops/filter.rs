@@ -43,13 +43,19 @@ impl PackedFilter {
         self.filter.n_bytes()
     }
 
-    /// Whether this is what [`conv2d_packed`] takes for `x`, `weight` and `groups`, on the device that computes now.
-    pub fn serves(&self, x: &Tensor, weight: &Tensor, groups: usize) -> bool {
-        !crate::device::is_reference()
-            && x.dtype() == DType::F32
-            && x.rank() == 4
-            && weight.shape() == self.shape()
-            && groups == self.groups
+    /// Whether [`conv2d_packed`] takes `x`, an image or a batch of them, on the device that computes now.
+    pub fn serves(&self, x: &Tensor) -> bool {
+        !crate::device::is_reference() && x.dtype() == DType::F32 && matches!(x.rank(), 3 | 4)
+    }
+
+    /// A tensor of the weights' shape, without them.
+    pub fn outline(&self) -> Result<Tensor> {
+        Tensor::scalar(0.0f32).expand(&self.shape)
+    }
+
+    /// The weights, as they were.
+    pub fn to_tensor(&self) -> Result<Tensor> {
+        Tensor::from_vec(self.filter.to_vec(self.groups, self.shape[2] * self.shape[3]), &self.shape)
     }
 }
 
@@ -152,6 +158,7 @@ mod tests {
                 conv2d_packed(&x, &packed, bias.as_ref(), windows, added.as_ref(), activation).unwrap()
             });
             prop_assert_eq!(got.to_bytes().unwrap(), again.to_bytes().unwrap());
+            prop_assert_eq!(packed.to_tensor().unwrap(), weight);
         }
     }
 

@@ -18,8 +18,7 @@ use std::time::Instant;
 /// So many messages in a row are put in one by one, before any are gathered: a task that sends a few pays nothing for more.
 const ALONE: u32 = 4;
 
-/// So many messages at most are put in together: 7 KiB, and a core that takes the mailbox from another once for all of them. A guess;
-/// 32 were as fast.
+/// So many messages at most are put in together: 7 KiB, and a core that takes the mailbox from another once for all of them. A guess.
 const MOST: u32 = 128;
 
 thread_local! {

@@ -32,7 +32,7 @@ pub(crate) fn load(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Res
     };
     check::check(&bytes).map_err(broken)?;
     // Raw data of tensors stays a range of these bytes.
-    let model = proto::ModelProto::decode(Bytes::from_owner(bytes)).map_err(|e| broken(e.to_string()))?;
+    let model = proto::ModelProto::decode(Bytes::from_owner(bytes.clone())).map_err(|e| broken(e.to_string()))?;
     let Some(graph) = &model.graph else { return Err(broken("it has no graph".into())) };
-    import::import(file, &model, graph, &tensor::External::new(beside))
+    import::import(file, &model, graph, &tensor::External::new(bytes, beside))
 }

@@ -116,15 +116,16 @@ impl Layout {
     }
 }
 
-/// Where external data may lie: beside the model, each file opened once.
+/// Where data may lie: in the model, or beside it, each file opened once.
 pub struct External<'a> {
+    model: FileBytes,
     beside: Beside<'a>,
     files: RefCell<HashMap<String, FileBytes>>,
 }
 
 impl<'a> External<'a> {
-    pub fn new(beside: Beside<'a>) -> External<'a> {
-        External { beside, files: RefCell::default() }
+    pub fn new(model: FileBytes, beside: Beside<'a>) -> External<'a> {
+        External { model, beside, files: RefCell::default() }
     }
 
     fn open(&self, location: &str) -> Result<FileBytes, String> {
@@ -200,7 +201,7 @@ pub fn tensor(proto: &TensorProto, external: &External<'_>) -> Result<Tensor, St
     let (Some(n), Some(n_bytes)) = (n, n_bytes) else { return Err(format!("shape {shape:?} overflows")) };
     if proto.data_location == 1 {
         let (file, start) = external.read(proto, n_bytes)?;
-        return decode(layout, &file[start..start + n_bytes], &shape);
+        return decode(layout, &file, &file[start..start + n_bytes], &shape);
     }
     let held = |n_held: usize| match n_held == n {
         true => Ok(()),
@@ -210,7 +211,7 @@ pub fn tensor(proto: &TensorProto, external: &External<'_>) -> Result<Tensor, St
         if raw.len() != n_bytes {
             return Err(format!("shape {shape:?} makes {n_bytes} bytes, its data has {}", raw.len()));
         }
-        return decode(layout, raw, &shape);
+        return decode(layout, &external.model, raw, &shape);
     }
     let say = |e: stark_kernels::TensorError| e.to_string();
     match proto.data_type {
@@ -228,7 +229,8 @@ pub fn tensor(proto: &TensorProto, external: &External<'_>) -> Result<Tensor, St
         }
         12 | 13 => {
             held(proto.uint64_data.len())?;
-            decode(Layout::U64, &proto.uint64_data.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>(), &shape)
+            let bytes: Vec<u8> = proto.uint64_data.iter().flat_map(|x| x.to_le_bytes()).collect();
+            decode(Layout::U64, &external.model, &bytes, &shape)
         }
         // Everything of up to 32 bits comes in int32_data, one element (or one byte of two) in each.
         _ => {
@@ -241,16 +243,16 @@ pub fn tensor(proto: &TensorProto, external: &External<'_>) -> Result<Tensor, St
                 return Err(format!("shape {shape:?} makes {} elements, its data has {held}", n_bytes / size));
             }
             let bytes: Vec<u8> = proto.int32_data.iter().flat_map(|x| x.to_le_bytes().into_iter().take(size)).collect();
-            decode(layout, &bytes, &shape)
+            decode(layout, &external.model, &bytes, &shape)
         }
     }
 }
 
-/// `raw` has as many bytes as layout and shape make.
-fn decode(layout: Layout, raw: &[u8], shape: &[usize]) -> Result<Tensor, String> {
+/// `raw` has as many bytes as layout and shape make; they may be a part of `file`.
+fn decode(layout: Layout, file: &FileBytes, raw: &[u8], shape: &[usize]) -> Result<Tensor, String> {
     let n: usize = shape.iter().product();
     match layout {
-        Layout::Plain(dtype) => Tensor::from_bytes(raw, dtype, shape),
+        Layout::Plain(dtype) => file.tensor(raw, dtype, shape),
         Layout::U16 => {
             Tensor::from_vec(raw.chunks_exact(2).map(|b| i32::from(u16::from_le_bytes([b[0], b[1]]))).collect(), shape)
         }
@@ -318,7 +320,7 @@ mod tests {
 
     #[test]
     fn data_may_be_raw_typed_or_packed_in_halves() {
-        let none = External::new(Beside::Nothing);
+        let none = External::new(Vec::new().into(), Beside::Nothing);
         let proto = |data_type, dims: &[i64]| TensorProto { data_type, dims: dims.to_vec(), ..Default::default() };
         let raw = TensorProto { raw_data: Some(vec![0x21, 0xf3].into()), ..proto(22, &[3]) };
         assert_eq!(tensor(&raw, &none).and_then(|t| t.to_vec::<i8>().map_err(|e| e.to_string())), Ok(vec![1, 2, 3]));
@@ -330,7 +332,7 @@ mod tests {
 
     #[test]
     fn sizes_that_lie_are_refused_before_memory_is_taken() {
-        let none = External::new(Beside::Nothing);
+        let none = External::new(Vec::new().into(), Beside::Nothing);
         let proto = |data_type, dims: &[i64]| TensorProto { data_type, dims: dims.to_vec(), ..Default::default() };
         for (bad, words) in [
             (proto(1, &[1 << 40, 1 << 40]), "overflows"),

@@ -27,7 +27,7 @@ pub struct Args<'a> {
 pub struct Then<'a> {
     pub added: Option<&'a Tensor>,
     pub activation: Activation,
-    /// The weights of a convolution, packed.
+    /// The weights of a convolution, packed, for an input that they serve.
     pub filter: Option<&'a PackedFilter>,
 }
 
@@ -40,7 +40,7 @@ impl Then<'_> {
         stark_kernels::ops::activate(out, self.activation)
     }
 
-    /// A convolution over planes and what follows it, with the packed weights where they serve.
+    /// A convolution over planes and what follows it, with the packed weights where there are some.
     pub fn conv2d(
         &self,
         x: &Tensor,
@@ -50,10 +50,8 @@ impl Then<'_> {
         groups: usize,
     ) -> stark_kernels::Result<Tensor> {
         match self.filter {
-            Some(filter) if filter.serves(x, weight, groups) => {
-                conv2d_packed(x, filter, bias, windows, self.added, self.activation)
-            }
-            _ => conv2d_with(x, weight, bias, windows, groups, self.added, self.activation),
+            Some(filter) => conv2d_packed(x, filter, bias, windows, self.added, self.activation),
+            None => conv2d_with(x, weight, bias, windows, groups, self.added, self.activation),
         }
     }
 }

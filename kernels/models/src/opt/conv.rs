@@ -71,9 +71,12 @@ fn normed(graph: &Graph, norm: usize, weight: Operand, bias: Operand) -> Option<
     let wide = |t: &Tensor| t.to(DType::F64);
     let made = || -> stark_kernels::Result<(Tensor, Tensor)> {
         let scale = k::div(&wide(gain)?, &k::sqrt(&k::add(&wide(var)?, eps)?)?)?;
-        let mut shape = vec![1; weight.rank()];
-        shape[0] = channels;
-        let scaled = k::mul(&wide(weight)?, &scale.reshape_to(&shape)?)?.to(DType::F32)?;
+        // Number by number: all of them in `f64` would take three times the memory of the weights.
+        let (mut scaled, factors) = (weight.copied()?, scale.to_vec::<f64>()?);
+        let each = scaled.numel() / channels.max(1);
+        for (output, factor) in scaled.make_mut::<f32>()?.chunks_exact_mut(each.max(1)).zip(factors) {
+            output.iter_mut().for_each(|x| *x = (f64::from(*x) * factor) as f32);
+        }
         let centre = match floats(graph, bias) {
             Some(bias) => k::sub(&wide(bias)?, &wide(mean)?)?,
             None => k::neg(&wide(mean)?)?,

@@ -1,4 +1,4 @@
-//! Convolutions over planes with constant weights get them packed. The plain weights stay: they serve other devices.
+//! Convolutions over planes with constant weights get them packed.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! The operators that only the optimiser makes. Each decides when it runs whether its arguments allow the fused
 //! kernel, and computes what the operators it stands for would have given otherwise.
 
+use smallvec::SmallVec;
 use stark_kernels::cpu::activation::Activation;
 use stark_kernels::ops as k;
 use stark_kernels::{DType, Tensor};
@@ -31,23 +32,11 @@ static LINEARS: [OpRow; 4] = [
 static ACTIVATION: OpRow = row!("activation", ["input", "activation", "slope"], run_activation);
 static NORM: OpRow = row!("norm", ["input", "weight", "bias", "axis", "eps", "is_centred"], run_norm);
 static ATTENTION: OpRow = row!("attention", ["query", "key_t", "value", "mask", "scale", "axis"], run_attention);
-/// The convolutions of the importers, by their names: their own arguments, then these four.
+/// The convolutions of the importers, by their names: their own arguments, then these three.
 static CONVS: [OpRow; 3] = [
     row!(
         "torch.conv2d",
-        [
-            "input",
-            "weight",
-            "bias",
-            "stride",
-            "padding",
-            "dilation",
-            "groups",
-            "added",
-            "activation",
-            "slope",
-            "filter"
-        ],
+        ["input", "weight", "bias", "stride", "padding", "dilation", "groups", "added", "activation", "slope"],
         |a| run_conv(a, window::conv)
     ),
     row!(
@@ -68,8 +57,7 @@ static CONVS: [OpRow; 3] = [
             "allow_tf32",
             "added",
             "activation",
-            "slope",
-            "filter"
+            "slope"
         ],
         |a| run_conv(a, window::convolution)
     ),
@@ -87,8 +75,7 @@ static CONVS: [OpRow; 3] = [
             "strides",
             "added",
             "activation",
-            "slope",
-            "filter"
+            "slope"
         ],
         |a| run_conv(a, onnx::conv)
     ),
@@ -163,11 +150,10 @@ pub fn conv(
     (args[1], args[2]) = (weight, bias);
     args.push(optional(graph, added));
     args.extend(named(graph, activation));
-    args.push(optional(graph, None));
     (row, args)
 }
 
-/// Gives the convolution at `at` its packed weights.
+/// Gives the convolution at `at` its weights packed.
 pub fn give_filter(graph: &mut Graph, at: usize, filter: Value) {
     let is_fused = matches!(graph.body[at].kind, Kind::Op(row) if CONVS.iter().any(|conv| std::ptr::eq(conv, row)));
     if !is_fused {
@@ -175,10 +161,7 @@ pub fn give_filter(graph: &mut Graph, at: usize, filter: Value) {
         let kind = conv(graph, at, weight, bias, None, Activation::None);
         put(graph, at, kind);
     }
-    let filter = constant(graph, filter);
-    if let Some(last) = graph.body[at].args.last_mut() {
-        *last = filter;
-    }
+    graph.body[at].args[1] = constant(graph, filter);
 }
 
 /// The activation whose name is argument `index`, with its slope after it.
@@ -240,11 +223,17 @@ fn run_norm(a: &Args<'_>) -> OpResult {
 }
 
 fn run_conv(a: &Args<'_>, conv: fn(&Args<'_>) -> OpResult) -> OpResult {
-    let n = a.values.len() - 4;
+    let n = a.values.len() - 3;
     let added = a.opt_tensor(n)?;
-    let filter = if let Value::Filter(filter) = a.get(n + 3) { Some(&**filter) } else { None };
-    let then = Then { added: added.as_deref(), activation: activation_of(a, n + 1)?, filter };
-    conv(&Args { row: a.row, values: &a.values[..n], then })
+    let mut then = Then { added: added.as_deref(), activation: activation_of(a, n + 1)?, filter: None };
+    let Value::Filter(filter) = a.get(1) else { return conv(&Args { row: a.row, values: &a.values[..n], then }) };
+    // The operator of the file asks the weight for its shape, and for more only where the packed one does not serve.
+    let serves = filter.serves(&*a.tensor(0)?);
+    then.filter = serves.then_some(filter);
+    let weight = Value::Tensor(if serves { filter.outline() } else { filter.to_tensor() }.map_err(say)?);
+    let mut values: SmallVec<[&Value; 12]> = SmallVec::from_slice(&a.values[..n]);
+    values[1] = &weight;
+    conv(&Args { row: a.row, values: &values, then })
 }
 
 fn run_attention(a: &Args<'_>) -> OpResult {

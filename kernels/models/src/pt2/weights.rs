@@ -92,7 +92,7 @@ impl<'a> Payloads<'a> {
                 let (file, range) = self.archive.stored(&entry)?;
                 let n = range.len() / dtype.size();
                 let bytes = &file[range.start..range.start + n * dtype.size()];
-                Tensor::from_bytes(bytes, dtype, &[n]).map_err(|e| fail(e.to_string()))?
+                file.tensor(bytes, dtype, &[n]).map_err(|e| fail(e.to_string()))?
             }
         };
         let view = view(&whole, meta).map_err(fail)?;

@@ -145,7 +145,7 @@ impl<'a> State<'a> {
         };
         let n = storage.numel as usize;
         let flat = |bytes: &[u8], dtype| {
-            Tensor::from_bytes(bytes, dtype, &[n]).map_err(|e| self.storage_error(storage, e.to_string()))
+            file.tensor(bytes, dtype, &[n]).map_err(|e| self.storage_error(storage, e.to_string()))
         };
         let dtype = match storage.kind {
             StorageType::F64 => DType::F64,

@@ -66,10 +66,10 @@ impl Session {
         // The error names the file.
         // The reference device runs the graph as the file has it.
         let passes = if device == Device::Reference { &[][..] } else { &Pass::ALL };
-        let model = match opencl {
+        let model = with_parallel(threads.clone(), || match opencl {
             Some(opencl) => Model::load_on(path, opencl),
             None => Model::load_with(path, passes),
-        };
+        });
         let model = model.map_err(|e| e.to_string())?;
         Ok(Session { model, device, device_name, threads })
     }
