@@ -5,13 +5,15 @@
 #     tests/sanitize.sh thread       # races: the scheduler's tests and what is concurrent, on four workers
 #
 # Needs the nightly toolchain; for threads its sources, too (rustup component add rust-src --toolchain nightly), as the
-# standard library is built with it: a lock that the sanitizer does not see orders nothing. STARK_CORPUS=FOLDER names
-# another corpus to run.
+# standard library is built with it: a lock that the sanitizer does not see orders nothing. STARK_MODELS=FOLDER is where the
+# model files are, STARK_CORPUS=FOLDER names another corpus to run.
 set -euo pipefail
 self="$(realpath "$0")"
-corpora=("$(dirname "$self")/conformance")
+corpora=()
 [ -z "${STARK_CORPUS:-}" ] || corpora+=("$(realpath "$STARK_CORPUS")")
 cd "$(dirname "$self")/.."
+models="$(realpath "${STARK_MODELS:-../shared/models}")"
+[ -d "$models" ] || { echo "the cases need the model files: STARK_MODELS=FOLDER" >&2; exit 2; }
 
 which="${1:-}"
 # Absolute, as reports are written by processes that run in folders of their own.
@@ -46,8 +48,12 @@ case "$which" in
         ;;
 esac
 export RUSTUP_TOOLCHAIN=nightly RUSTFLAGS="$flags"
-rm -rf "$reports"
-mkdir -p "$reports"
+rm -rf "$reports" "$target/corpus"
+mkdir -p "$reports" "$target/corpus"
+# The cases find models beside their folder.
+cp -r tests/conformance "$target/corpus"
+ln -s "$models" "$target/corpus/models"
+corpora+=("$target/corpus/conformance")
 
 # Debug builds, for their assertions; without mimalloc, so that the sanitizer sees each object.
 cargo build "${build[@]}" -p stark --no-default-features
@@ -63,7 +69,6 @@ corpus() {
         "$1" --stark "$stark" --filter "$2"
 }
 
-run cargo test "${build[@]}" "${crates[@]}" --lib --tests
 export STARK_WORKERS=4
 for tier in "${tiers[@]}"; do
     export STARK_JIT="$tier"
@@ -83,6 +88,10 @@ for tier in "${tiers[@]}"; do
         (cd tests/faults; run "$stark" test "$(basename "$program")" --faults --schedules 1; exit $failed) || failed=1
     done
 done
+
+# Last: with the features that they have by themselves, most of what they need is built once more.
+unset STARK_WORKERS STARK_JIT
+run cargo test "${build[@]}" "${crates[@]}" --lib --tests
 
 for report in "$reports"/*; do
     [ -e "$report" ] || continue
