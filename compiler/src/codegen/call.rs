@@ -536,7 +536,9 @@ impl<'p> FnBuilder<'_, 'p> {
             let ty = self.ty(&value.ty);
             let closure = *closure;
             let func = self.g.instance(Instance::CallValue(ty.clone()));
-            let operands: Vec<Operand> = args.iter().map(|a| self.argument(&a.value, &[])).collect();
+            let values: Vec<&'p Expr> = args.iter().map(|a| &a.value).collect();
+            let operands: Vec<Operand> =
+                (0..values.len()).map(|i| self.argument(values[i], &values[i + 1..])).collect();
             self.push_arg(0, closure.register, &ty, closure.temp);
             for (i, (arg, operand)) in args.iter().zip(&operands).enumerate() {
                 let ty = self.ty(&arg.value.ty);

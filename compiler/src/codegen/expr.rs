@@ -363,6 +363,10 @@ impl<'p> FnBuilder<'_, 'p> {
         if let ExprKind::Local(local) = &expr.kind {
             let ty = self.ty(&expr.ty);
             if self.is_ref(&ty) && (self.single_use.get(local.index()) == Some(&true) || self.is_unique(&expr.ty)) {
+                // One of a unique type that is moved may be assigned anew before the call: then it leaves its register now.
+                if later.iter().any(|e| may_assign(e)) {
+                    return Operand::temp(self.owned_temp(expr));
+                }
                 return Operand { register: self.local(*local), temp: false, given: true };
             }
         }

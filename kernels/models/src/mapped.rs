@@ -32,8 +32,8 @@ pub struct FileBytes {
 
 enum Source {
     Read(Vec<u8>),
+    /// The file's own, or such as it was read into.
     Pages(Arc<memmap2::Mmap>),
-    Mapped(Arc<memmap2::Mmap>),
 }
 
 impl FileBytes {
@@ -68,7 +68,7 @@ impl FileBytes {
         // the file can end this one by SIGBUS; `Model::load` and `docs/bundles.md` document that duty of the caller.
         let map = unsafe { memmap2::Mmap::map(file)? };
         let range = 0..map.len();
-        Ok(FileBytes { source: Arc::new(Source::Mapped(Arc::new(map))), range })
+        Ok(FileBytes { source: Arc::new(Source::Pages(Arc::new(map))), range })
     }
 
     /// A part of these bytes, without a copy; `None` when it is not inside them.
@@ -83,7 +83,7 @@ impl FileBytes {
     pub fn tensor(&self, bytes: &[u8], dtype: DType, shape: &[usize]) -> stark_kernels::Result<Tensor> {
         let lent = match &*self.source {
             Source::Read(_) => None,
-            Source::Pages(pages) | Source::Mapped(pages) => {
+            Source::Pages(pages) => {
                 let start = bytes.as_ptr().addr().wrapping_sub(pages.as_ptr().addr());
                 Tensor::lent(pages, start..start.saturating_add(bytes.len()), dtype, shape)
             }
@@ -91,9 +91,9 @@ impl FileBytes {
         lent.map_or_else(|| Tensor::from_bytes(bytes, dtype, shape), Ok)
     }
 
-    /// Whether the bytes are a mapping of the file itself.
+    /// Whether the bytes lie in pages of their own, as those of a mapped file do.
     pub fn is_mapped(&self) -> bool {
-        matches!(*self.source, Source::Mapped(_))
+        matches!(*self.source, Source::Pages(_))
     }
 }
 
@@ -110,7 +110,7 @@ impl Deref for FileBytes {
     fn deref(&self) -> &[u8] {
         let all: &[u8] = match &*self.source {
             Source::Read(bytes) => bytes,
-            Source::Pages(map) | Source::Mapped(map) => map,
+            Source::Pages(map) => map,
         };
         &all[self.range.clone()]
     }

@@ -203,15 +203,17 @@ impl Buffer {
         if bytes > limit {
             return Err(too_large);
         }
-        let capacity = block(bytes);
-        if capacity == 0 {
-            return Ok(Buffer::on_host(dangling(), bytes, capacity, None));
+        if bytes == 0 {
+            return Ok(Buffer::on_host(dangling(), bytes, 0, None));
         }
-        let layout = Layout::from_size_align(capacity, ALIGN).map_err(|_| too_large.clone())?;
-        // Relaxed: it is a count, nothing is read because of it.
-        let before = LIVE_BYTES.fetch_add(capacity, Ordering::Relaxed);
-        // SAFETY: the layout has a size above 0.
-        let ptr = if before + capacity <= limit { unsafe { alloc_zeroed(layout) } } else { std::ptr::null_mut() };
+        // At the limit a block has no more than is asked for.
+        let sizes = [block(bytes), bytes.next_multiple_of(ALIGN)];
+        let capacity = sizes.into_iter().find(|&capacity| reserve(capacity)).ok_or(too_large.clone())?;
+        let ptr = match Layout::from_size_align(capacity, ALIGN) {
+            // SAFETY: the layout has a size above 0.
+            Ok(layout) => unsafe { alloc_zeroed(layout) },
+            Err(_) => std::ptr::null_mut(),
+        };
         match NonNull::new(ptr) {
             Some(ptr) => {
                 advise_huge(ptr, capacity);
@@ -219,7 +221,7 @@ impl Buffer {
                 Ok(Buffer::on_host(ptr, bytes, capacity, None))
             }
             None => {
-                LIVE_BYTES.fetch_sub(capacity, Ordering::Relaxed);
+                unreserve(capacity);
                 Err(too_large)
             }
         }

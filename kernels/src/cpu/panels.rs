@@ -25,6 +25,8 @@ const TOGETHER: usize = 16 * MAX_ROWS;
 const MAX_PIECES: usize = 64;
 /// Floats between rows of a copied left factor, beyond its length: rows a multiple of 4 KiB apart share cache sets.
 const PAD: usize = 16;
+/// So many numbers of a left factor are copied at a time: 8 MiB.
+const COPIED: usize = 2 << 20;
 
 /// A matrix of `rows` by `cols`, packed.
 pub struct Panels {
@@ -208,22 +210,31 @@ pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Re
     assert!(a.col_stride() == 1 || a.cols() <= 1, "rows of the left factor are contiguous");
     assert!(finish.per_column.is_none_or(|x| x.len() == n) && finish.per_row.is_none_or(|x| x.len() == m));
     assert!(finish.added.is_none_or(|x| x.len() == m * n), "what is added is as large as the result");
-    // Once for all pieces: those that lie side by side have the same rows.
-    let mut copied;
-    let a = match aliases(a) {
-        false => a,
-        true => {
-            let step = a.cols() + PAD;
-            copied = Buffer::for_overwrite::<f32>(m * step)?;
-            fill_chunks(copied.as_mut_slice::<f32>(), step * (CHUNK / step).max(1), |start, rows| {
-                for (i, row) in rows.chunks_mut(step).enumerate() {
-                    let from = a.place(start / step + i, 0);
-                    row[..a.cols()].copy_from_slice(&a.data()[from..from + a.cols()]);
-                }
-            });
-            Mat::new(copied.as_slice(), m, a.cols(), step, 1)
-        }
-    };
+    if !aliases(a) {
+        return in_pieces(out, a, b, finish);
+    }
+    // Once for all pieces, since those that lie side by side have the same rows; some rows at a time.
+    let step = a.cols() + PAD;
+    let band = (COPIED / step).next_multiple_of(TOGETHER).min(m);
+    let mut copy = Buffer::for_overwrite::<f32>(band * step)?;
+    for first in (0..m).step_by(band) {
+        let rows = first..(first + band).min(m);
+        let copy = &mut copy.as_mut_slice::<f32>()[..rows.len() * step];
+        fill_chunks(copy, step * (CHUNK / step).max(1), |start, to| {
+            for (i, row) in to.chunks_mut(step).enumerate() {
+                let from = a.place(first + start / step + i, 0);
+                row[..a.cols()].copy_from_slice(&a.data()[from..from + a.cols()]);
+            }
+        });
+        let a = Mat::new(copy, rows.len(), a.cols(), step, 1);
+        in_pieces(&mut out[rows.start * n..rows.end * n], a, b, finish.of_rows(rows, n))?;
+    }
+    Ok(())
+}
+
+/// A product that threads make parts of.
+fn in_pieces(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Result<()> {
+    let (m, n) = (a.rows(), b.cols);
     let panels = n.div_ceil(WIDTH);
     let pieces = (m.saturating_mul(n).saturating_mul(b.rows.max(1)) / PIECE).clamp(1, MAX_PIECES);
     // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
@@ -377,6 +388,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_left_factor_that_is_copied_in_bands_gives_the_same() {
+        let (m, n, k) = (2300, 33, 1024);
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let (per_row, added) = (numbers(m, 3), numbers(m * n, 4));
+        let finish = Finish { per_row: Some(&per_row), added: Some(&added), ..Finish::default() };
+        let packed = Panels::pack(Mat::new(&b, k, n, n, 1)).unwrap();
+        let wide: Vec<f32> = a.chunks(k).flat_map(|row| row.iter().chain(&[0.0; 8]).copied()).collect();
+        let [mut copied, mut plain] = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
+        product(&mut copied, Mat::new(&a, m, k, k, 1), packed.view(), finish).unwrap();
+        product(&mut plain, Mat::new(&wide, m, k, k + 8, 1), packed.view(), finish).unwrap();
+        assert!(copied == plain);
     }
 
     #[test]

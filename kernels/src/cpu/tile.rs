@@ -360,6 +360,17 @@ pub struct Finish<'a> {
     pub activation: Activation,
 }
 
+impl<'a> Finish<'a> {
+    /// Of these rows of a result with `n` columns.
+    pub fn of_rows(&self, rows: std::ops::Range<usize>, n: usize) -> Finish<'a> {
+        Finish {
+            per_row: self.per_row.map(|x| &x[rows.clone()]),
+            added: self.added.map(|x| &x[rows.start * n..rows.end * n]),
+            ..*self
+        }
+    }
+}
+
 /// Where results go: rows of `stride` numbers each.
 pub struct Target {
     out: *mut f32,

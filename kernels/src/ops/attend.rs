@@ -46,6 +46,15 @@ pub(crate) fn attend(
         out.fill(0.0);
         return Ok(Tensor::from_buffer(buffer, DType::F32, &shape));
     }
+    if e == 0 {
+        // Products of nothing are 0, as those of one 0 are.
+        let one = |x: &Tensor| {
+            let mut shape = Shape::from_slice(x.shape());
+            shape[x.rank() - 1] = 1;
+            Tensor::zeros(&shape, DType::F32)
+        };
+        return attend(&one(&q)?, &one(&k)?, &v, mask, batch, 1.0, causal, unseen);
+    }
     let strides = |x: &Tensor, rows: usize, cols: usize| {
         let full: SmallVec<[usize; 8]> = batch.iter().copied().chain([rows, cols]).collect();
         expanded_strides(x, &full)

@@ -269,6 +269,17 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_no_numbers_weigh_alike() {
+        let v = randn(&[1, 2, 3, 4], 1, DType::F32).unwrap();
+        for l in [1, 5] {
+            let (q, k) = (Tensor::zeros(&[1, 2, l, 0], DType::F32), Tensor::zeros(&[1, 2, 3, 0], DType::F32));
+            let got = scaled_dot_product_attention(&q.unwrap(), &k.unwrap(), &v, None, Attention::default()).unwrap();
+            let mean = mul(&matmul(&Tensor::ones(&[1, 2, l, 3], DType::F32).unwrap(), &v).unwrap(), 1.0 / 3.0).unwrap();
+            near(&got, &mean);
+        }
+    }
+
+    #[test]
     fn heads_may_be_shared_and_keys_absent() {
         let q = randn(&[1, 4, 2, 8], 1, DType::F32).unwrap();
         let k = randn(&[1, 2, 3, 8], 2, DType::F32).unwrap();

@@ -244,7 +244,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         if state.phase != Phase::Open {
             return false;
         }
-        let is_awaited = !messages.is_empty() && std::mem::take(&mut state.is_awaited);
+        let n_before = state.queue.len();
         let n_unused = before - messages.len() as u32;
         state.queue.extend(messages.drain(..));
         if state.senders.is_some() {
@@ -262,6 +262,8 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             self.refill(&mut state, 1, &mut let_in);
             self.crowded.store(state.senders.is_some(), Relaxed);
         }
+        // Also of what others had waiting: with that a batch may be whole.
+        let is_awaited = state.queue.len() > n_before && std::mem::take(&mut state.is_awaited);
         drop(state);
         let_in.into_iter().for_each(Waiter::wake_by);
         is_awaited

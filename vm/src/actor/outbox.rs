@@ -2,7 +2,8 @@
 //!
 //! A mailbox that tasks on several cores send to is a cache line that these cores take from each other with every message. So the
 //! messages of a task that sends to one actor again and again are gathered here. They go into the mailbox when they are many, before
-//! the task does anything else that others could see (another native, a spawn, dropping a future, which cancels), and when its code
+//! the task does anything else that others could see (another native, a spawn, dropping what lives outside the
+//! language, as a future or a file), and when its code
 //! is left at the end of a turn; so nobody can tell such a task from one that was a little slower. Room is set aside for them, so
 //! they never have to wait for it.
 //!

@@ -166,12 +166,13 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
 
     fn recv_or(
         &self,
-        mut state: MutexGuard<'_, State<P, W>>,
+        state: MutexGuard<'_, State<P, W>>,
         entry: Option<&Entry<W>>,
         instead: impl FnOnce(usize) -> Instead<W>,
     ) -> Recv<P> {
-        // Dropped after the lock is free: a drop may be long.
+        // Declared before the lock's guard is, so dropped after the lock is free: a drop may be long.
         let mut gone = Vec::new();
+        let mut state = state;
         if !state.is_empty() && !claims(entry) {
             return Recv::Lost;
         }

@@ -246,8 +246,6 @@ impl Drop for FutureObj {
     fn drop(&mut self) {
         let last = self.0.n_handles.fetch_sub(1, AcqRel) == 1;
         if last && self.0.owning.load(Relaxed) && !self.0.cell.is_done() {
-            // What the task that drops it has sent before is there before anything that is sent on the way out.
-            crate::actor::end_gathering();
             self.0.cancel();
         }
     }

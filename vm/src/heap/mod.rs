@@ -165,7 +165,11 @@ unsafe fn dealloc(header: *mut Header) {
             ObjKind::Map => drop(Box::from_raw(header.cast::<MapObj>())),
             ObjKind::Closure => drop(Box::from_raw(header.cast::<ClosureObj>())),
             ObjKind::Dyn => drop(Box::from_raw(header.cast::<DynObj>())),
-            ObjKind::Opaque => drop(Box::from_raw(header.cast::<OpaqueObj>())),
+            ObjKind::Opaque => {
+                // A drop that others see (of a file, a future) comes after what the task has sent.
+                crate::actor::end_gathering();
+                drop(Box::from_raw(header.cast::<OpaqueObj>()));
+            }
         }
     }
 }

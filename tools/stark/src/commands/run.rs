@@ -209,6 +209,7 @@ fn options(workers: Option<usize>) -> Result<stark_vm::Options, i32> {
 
 /// Lets `stark ps` and `stark-prof` look into the program, once it has run for a moment, while what this gives lives.
 fn attachable(runtime: &stark_vm::Runtime) -> Arc<Mutex<Option<stark_vm::observe::Server>>> {
+    observe::keep_alive_on_signal();
     let server = Arc::new(Mutex::new(None));
     let begun = server.clone();
     runtime.when_lasting(move || {

@@ -13,6 +13,11 @@ use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 /// Tasks that the answer to a signal shows at most.
 const MAX_TOLD: usize = 1000;
 
+/// A `SIGUSR1` that comes before `tell_on_signal` does nothing, where the system would end the program.
+pub fn keep_alive_on_signal() {
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::default());
+}
+
 /// `SIGUSR1` has the tasks told on standard error.
 pub fn tell_on_signal() -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGUSR1])?;

@@ -64,11 +64,9 @@ fn post_ended(endpoint: &str, program: &str) -> Result<(), String> {
     // A collector may take one kind and not the other.
     let sent_spans = if spans.is_empty() { Ok(()) } else { post(endpoint, "traces", traces(&spans, program)) };
     let sent_lines = if lines.is_empty() { Ok(()) } else { post(endpoint, "logs", logs(&lines, program)) };
-    let kept = match n_lost {
-        0 => Ok(()),
-        n => Err(format!("more lines of the log waited than are kept; {n} are lost")),
-    };
-    sent_spans.and(sent_lines).and(kept)
+    let lost = (n_lost > 0).then(|| format!("more lines of the log waited than are kept, {n_lost} are lost"));
+    let reasons: Vec<String> = sent_spans.err().into_iter().chain(sent_lines.err()).chain(lost).collect();
+    if reasons.is_empty() { Ok(()) } else { Err(reasons.join("; ")) }
 }
 
 fn post_metrics(endpoint: &str) -> Result<(), String> {

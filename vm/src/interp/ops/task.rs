@@ -58,6 +58,8 @@ unsafe fn freeze_global(m: *mut Machine, global: usize, bits: u64, info: &'stati
     if cell.get().is_some() {
         return false;
     }
+    // Others read it from now on.
+    crate::actor::end_gathering();
     if info.is_ref {
         heap::retain(bits);
     }
