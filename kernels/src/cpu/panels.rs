@@ -401,7 +401,9 @@ mod tests {
         let [mut copied, mut plain] = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
         product(&mut copied, Mat::new(&a, m, k, k, 1), packed.view(), finish).unwrap();
         product(&mut plain, Mat::new(&wide, m, k, k + 8, 1), packed.view(), finish).unwrap();
-        assert!(copied == plain);
+        // Sums of the last rows of a band may be added in another order.
+        let worst = copied.iter().zip(&plain).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-3 && !worst.is_nan() && copied.iter().all(|x| x.is_finite()), "{worst}");
     }
 
     #[test]
