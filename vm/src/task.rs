@@ -113,6 +113,16 @@ impl TaskCx {
     }
 }
 
+thread_local! {
+    /// The program of the last turn on this thread.
+    static PROGRAM: Cell<Option<&'static Program>> = const { Cell::new(None) };
+}
+
+/// The program whose task has its turn on this thread, or had the last one.
+pub(crate) fn program_here() -> Option<&'static Program> {
+    PROGRAM.get()
+}
+
 /// In `TaskShared::interrupts`: cancelling was asked for,
 const CANCELLED: u8 = 1;
 /// the wait under way is to fail.
@@ -470,6 +480,7 @@ impl Task for TaskBody {
     type Shared = TaskShared;
 
     fn run(&mut self, cx: &mut Context<'_, TaskBody>) -> Outcome {
+        PROGRAM.set(Some(self.program));
         lend::workers_of(self.program);
         let observed = observe::Turn::begin();
         let outcome = self.with_machine(|machine, role| {

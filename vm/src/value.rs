@@ -143,7 +143,7 @@ impl Value {
     }
 
     /// A value kept by Rust code, of type `info`.
-    pub fn opaque(info: &'static TypeInfo, body: Box<dyn Opaque>) -> Value {
+    pub fn opaque(info: &'static TypeInfo, body: impl Opaque) -> Value {
         assert!(
             matches!(info.desc, TypeDesc::Opaque { .. } | TypeDesc::Tensor { .. }),
             "{info:?} is not kept by the VM"
@@ -209,8 +209,7 @@ impl Value {
     pub fn opaque_mut<T: Opaque>(&mut self) -> &mut T {
         let header = self.unique(ObjKind::Opaque);
         // SAFETY: as in `vec_mut`.
-        let object: &mut OpaqueObj = unsafe { &mut *header.cast() };
-        object.body.downcast_mut().expect("the body is of the type its name says")
+        unsafe { &mut *OpaqueObj::body_of(header).expect("the body is of the type its name says") }
     }
 
     /// Puts `value` into field `field` and returns what was there. For enums the variant stays.
@@ -375,14 +374,14 @@ impl<'a> ValueRef<'a> {
     #[inline]
     pub fn opaque_dyn(self) -> &'a dyn Opaque {
         // SAFETY: as in `str_obj`.
-        let object: &OpaqueObj = unsafe { &*self.object(ObjKind::Opaque).cast() };
-        &*object.body
+        unsafe { (*OpaqueObj::whole(self.object(ObjKind::Opaque))).body() }
     }
 
     /// The body of a value kept by Rust code.
     #[inline]
     pub fn opaque<T: Opaque>(self) -> &'a T {
-        self.opaque_dyn().downcast().expect("the body is of the type its name says")
+        // SAFETY: as in `str_obj`.
+        unsafe { &*OpaqueObj::body_of(self.object(ObjKind::Opaque)).expect("the body is of the type its name says") }
     }
 
     /// An enum's variant number; 0 for tuples, structs and actor states.

@@ -106,7 +106,7 @@ pub(super) fn join(
         [only] => only.clone(),
         _ => ops::cat(&tensors.iter().collect::<Vec<_>>(), 0).map_err(tensor_fault)?,
     };
-    Ok(Value::opaque(info, Box::new(joined)))
+    Ok(Value::opaque(info, joined))
 }
 
 /// The answers of the parts from the handler's answer to all of them.
@@ -136,7 +136,7 @@ pub(super) fn split(batch: &BatchDesc, answer: &Value, parts: &[Option<&Rows>]) 
             None => tensor.select(0, start),
         };
         start += rows.and_then(|rows| rows.n).unwrap_or(1) as i64;
-        answers.push(Value::opaque(info, Box::new(part.map_err(tensor_fault)?)));
+        answers.push(Value::opaque(info, part.map_err(tensor_fault)?));
     }
     Ok(answers)
 }

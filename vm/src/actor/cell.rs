@@ -571,8 +571,8 @@ impl Opaque for ActorRef {
         "ActorRef"
     }
 
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
 
     fn show(&self, _nested: bool, out: &mut String) {

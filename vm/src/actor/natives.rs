@@ -150,7 +150,7 @@ fn actor_find(cx: &mut NativeCx<'_>) -> NativeResult {
         return Err(Fault::value(format!("actor {name:?} is a `{found}`, not a `{wanted}`")));
     }
     let info = cx.ret_type().field(cx.ret_type().variant_named("Some").unwrap_or_default(), 0);
-    let reference = Value::opaque(info, Box::new(ActorRef(cell)));
+    let reference = Value::opaque(info, ActorRef(cell));
     cx.return_some(reference)
 }
 
@@ -410,14 +410,14 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
             let envelope = message(cx, Reply::Nowhere, None, stamp)?;
             match post(cx, actor(cx), envelope)? {
                 Sent::Done => return cx.return_unit(),
-                Sent::Waits(room) => Box::new(room),
+                Sent::Waits(room) => room,
             }
         }
     };
     if has_room(&mut room) {
         return cx.return_unit();
     }
-    cx.suspend_again(WaitReason::MailboxRoom, room.cell.id(), room)
+    cx.suspend(WaitReason::MailboxRoom, room.cell.id(), room)
 }
 
 /// An ask that waits for room.
@@ -535,7 +535,7 @@ struct BatchAsking {
 
 fn actor_batch_ask(cx: &mut NativeCx<'_>) -> NativeResult {
     let mut asking = match cx.resumed::<BatchAsking>() {
-        Some(asking) => *asking,
+        Some(asking) => asking,
         None => match begin_batch(cx)? {
             Some(asking) => asking,
             None => {

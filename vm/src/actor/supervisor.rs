@@ -7,6 +7,8 @@ use super::cell::ActorCell;
 use crate::conc::restart::{RestartLimit, Strategy};
 use crate::heap::Opaque;
 use parking_lot::Mutex;
+use crate::types::TypeInfo;
+use crate::value::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -140,8 +142,8 @@ impl Opaque for SupervisorObj {
         "Supervisor"
     }
 
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
 
     fn equal(&self, other: &dyn Opaque) -> bool {

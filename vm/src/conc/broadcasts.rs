@@ -7,6 +7,8 @@ use super::tasks::{Me, pack};
 use crate::fault::Fault;
 use crate::heap::{Opaque, Parcel};
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
+use crate::types::TypeInfo;
+use crate::value::Value;
 use std::sync::Arc;
 
 #[derive(Clone)]
@@ -16,8 +18,8 @@ impl Opaque for BroadcastObj {
     fn type_name(&self) -> &'static str {
         "BroadcastChannel"
     }
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
     fn equal(&self, other: &dyn Opaque) -> bool {
         other.downcast::<BroadcastObj>().is_some_and(|o| Arc::ptr_eq(&self.0, &o.0))
@@ -32,8 +34,8 @@ impl Opaque for SubscriptionObj {
     fn type_name(&self) -> &'static str {
         "Subscription"
     }
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
     fn equal(&self, other: &dyn Opaque) -> bool {
         other.downcast::<SubscriptionObj>().is_some_and(|o| Arc::ptr_eq(&self.0, &o.0))

@@ -2,15 +2,14 @@
 
 use super::arm::{Arm, Chan, Event, closed, one};
 use super::channel::{Instead, Recv, Send};
-use super::tasks::{Me, me, pack};
+use super::tasks::{Me, current, me, pack};
 use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::natives::{Flow, NativeCx, NativeResult, NativeRow, natives};
-use crate::program::Program;
+use crate::types::TypeInfo;
 use crate::task::WaitReason;
 use crate::value::Value;
-use stark_scheduler::TaskRef;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +20,8 @@ impl Opaque for ChannelObj {
     fn type_name(&self) -> &'static str {
         "Channel"
     }
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
     fn equal(&self, other: &dyn Opaque) -> bool {
         other.downcast::<ChannelObj>().is_some_and(|o| Arc::ptr_eq(&self.0, &o.0))
@@ -78,45 +77,40 @@ fn too_much(cx: &NativeCx<'_>, channel: &Chan) -> Fault {
 }
 
 /// A wait for one channel and nothing else, without a time limit: what nearly every `send` and `recv` that waits is. It is the
-/// wait that its task has begun last, and what happens to it happens in turns of that task.
-struct OneWait {
-    channel: Arc<Chan>,
-    program: &'static Program,
-    is_over: bool,
-}
+/// wait that its task has begun last, and what happens to it happens in turns of that task. No larger than a pointer. `None`:
+/// it is over.
+struct OneWait(Option<Arc<Chan>>);
 
 impl OneWait {
     /// Begins one for the channel in the first argument, and keeps it in `begun`.
-    fn instead(cx: &NativeCx<'_>, begun: &mut Option<Box<OneWait>>) -> Instead<Me> {
+    fn instead(cx: &NativeCx<'_>, begun: &mut Option<OneWait>) -> Instead<Me> {
         let Ok(me) = me(cx) else { return Instead::Leave };
         let entry = Entry { ticket: me.point().open(), task: me, arm: 0 };
-        let program = cx.task.program();
-        *begun = Some(Box::new(OneWait { channel: channel(cx, 0), program, is_over: false }));
+        *begun = Some(OneWait(Some(channel(cx, 0))));
         Instead::Wait(entry)
     }
 
     /// After a wake-up, which may mean nothing.
-    fn take(&mut self) -> Option<Fired<Parcel>> {
-        let (_, fired) = self.program.scheduler()?.with_current(|me| me.shared().point.take_last())??;
-        self.is_over = true;
+    fn take(&mut self, cx: &NativeCx<'_>) -> Option<Fired<Parcel>> {
+        let (_, fired) = cx.task.program().scheduler()?.with_current(|me| me.shared().point.take_last())??;
+        self.0 = None;
         Some(fired)
+    }
+
+    fn suspend(self, cx: &mut NativeCx<'_>, reason: WaitReason) -> NativeResult {
+        let channel = self.0.as_ref().map_or(0, |channel| channel.id());
+        cx.suspend(reason, channel, self)
     }
 }
 
 impl Drop for OneWait {
     fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
         // Between turns it is dropped only when the program has ended, and then nobody waits any more.
-        let Some(me) = self.program.scheduler().and_then(|scheduler| scheduler.with_current(TaskRef::clone)) else {
-            return;
-        };
-        let me = Me(me);
+        let (Some(channel), Some(me)) = (&self.0, current()) else { return };
         match me.point().close_last() {
-            (_, Some((_, Fired::Message(message)))) => self.channel.give_back(message),
+            (_, Some((_, Fired::Message(message)))) => channel.give_back(message),
             (_, Some(_)) => {}
-            (ticket, None) => self.channel.forget(&Entry { task: me, ticket, arm: 0 }),
+            (ticket, None) => channel.forget(&Entry { task: me, ticket, arm: 0 }),
         }
     }
 }
@@ -159,14 +153,14 @@ fn send_or_wait(cx: &mut NativeCx<'_>, limit: usize) -> NativeResult {
     }
     // What may have ended it by now has woken the task, too: it looks in its next turn.
     let wait = begun.ok_or_else(no_scheduler)?;
-    cx.suspend_again(WaitReason::ChannelSend, wait.channel.id(), wait)
+    wait.suspend(cx, WaitReason::ChannelSend)
 }
 
-fn end_of_send(cx: &mut NativeCx<'_>, mut wait: Box<OneWait>) -> NativeResult {
-    match wait.take() {
+fn end_of_send(cx: &mut NativeCx<'_>, mut wait: OneWait) -> NativeResult {
+    match wait.take(cx) {
         Some(Fired::Closed) => Err(closed()),
         Some(_) => cx.return_unit(),
-        None => cx.suspend_again(WaitReason::ChannelSend, wait.channel.id(), wait),
+        None => wait.suspend(cx, WaitReason::ChannelSend),
     }
 }
 
@@ -209,13 +203,13 @@ fn receive(cx: &mut NativeCx<'_>) -> Result<Result<Option<Value>, Flow>, Fault> 
                 Recv::Waits | Recv::Lost => {}
             }
             let wait = begun.ok_or_else(no_scheduler)?;
-            return cx.suspend_again(WaitReason::ChannelRecv, wait.channel.id(), wait).map(Err);
+            return wait.suspend(cx, WaitReason::ChannelRecv).map(Err);
         }
     };
-    match wait.take() {
+    match wait.take(cx) {
         Some(Fired::Message(message)) => Ok(Ok(Some(message.unpack()))),
         Some(_) => Ok(Ok(None)),
-        None => cx.suspend_again(WaitReason::ChannelRecv, wait.channel.id(), wait).map(Err),
+        None => wait.suspend(cx, WaitReason::ChannelRecv).map(Err),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::actor::ActorCell;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::interp::TaskEnd;
+use crate::types::TypeInfo;
+use crate::value::Value;
 use crate::task::{TaskBody, TaskCx, TaskShared, WaitReason};
 use parking_lot::Mutex;
 use stark_scheduler::{Outcome, TaskRef};
@@ -255,7 +257,7 @@ impl Opaque for FutureObj {
     fn type_name(&self) -> &'static str {
         if self.0.is_future { "Future" } else { "JoinHandle" }
     }
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
 }

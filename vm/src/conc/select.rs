@@ -11,6 +11,7 @@ use super::promise::FutureObj;
 use crate::fault::Fault;
 use crate::heap::{Opaque, Parcel};
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
+use crate::types::TypeInfo;
 use crate::task::WaitReason;
 use crate::value::Value;
 use parking_lot::Mutex;
@@ -36,7 +37,7 @@ impl Opaque for Selector {
     fn type_name(&self) -> &'static str {
         "Selector"
     }
-    fn share(&self) -> Option<Box<dyn Opaque>> {
+    fn share(&self, _: &'static TypeInfo) -> Option<Value> {
         None
     }
 }

@@ -49,6 +49,11 @@ pub fn me(cx: &NativeCx<'_>) -> Result<Me, Fault> {
     cx.task.me().map(Me).ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))
 }
 
+/// The task whose turn it is on this thread.
+pub(super) fn current() -> Option<Me> {
+    crate::task::program_here()?.scheduler()?.with_current(TaskRef::clone).map(Me)
+}
+
 /// A value for another task. Nothing in the language is bound to its task, so packing succeeds.
 #[inline]
 pub fn pack(value: Value) -> Result<Parcel, Fault> {
@@ -108,7 +113,7 @@ pub(crate) fn spawn(
     let task = scheduler.spawn(body, TaskShared::promising(Promise::new(future, future)));
     crate::observe::spawned(cx, &task, || func.def.name.clone());
     crate::observe::begun_for(cx, &task, &func.def.name);
-    Ok(Value::opaque(handle, Box::new(FutureObj::of(PromiseRef::Task(task)))))
+    Ok(Value::opaque(handle, FutureObj::of(PromiseRef::Task(task))))
 }
 
 /// The result of a promise as the native's answer.
@@ -224,19 +229,50 @@ impl Drop for AwaitOne {
 
 impl AwaitOne {
     /// Its turn to look at the result.
-    pub(crate) fn go_on(self: Box<Self>, cx: &mut NativeCx<'_>) -> NativeResult {
+    pub(crate) fn go_on(self, cx: &mut NativeCx<'_>) -> NativeResult {
         match self.promise.cell.take_or_wait() {
             Ok(result) => answer(cx, result),
             Err(Pending) => self.suspend(cx),
         }
     }
 
-    fn suspend(self: Box<Self>, cx: &mut NativeCx<'_>) -> NativeResult {
+    fn suspend(self, cx: &mut NativeCx<'_>) -> NativeResult {
         let (reason, detail) = match self.promise.asked() {
             Some(actor) => (WaitReason::Ask, actor.id()),
             None => (WaitReason::Future, self.promise.runner_id()),
         };
-        cx.suspend_again(reason, detail, self)
+        cx.suspend(reason, detail, self)
+    }
+}
+
+/// A wait for the result of a task, which is nearly always what is awaited. No larger than a pointer. `None`: it is over.
+struct AwaitTask(Option<TaskRef<TaskBody>>);
+
+impl Drop for AwaitTask {
+    fn drop(&mut self) {
+        if let (Some(task), Some(me)) = (&self.0, current()) {
+            task.shared().promise().cell.forget(&me);
+        }
+    }
+}
+
+impl AwaitTask {
+    /// Its turn to look at the result.
+    fn go_on(mut self, cx: &mut NativeCx<'_>) -> NativeResult {
+        let result = self.0.as_ref().map(|task| task.shared().promise().cell.take_or_wait());
+        match result {
+            Some(Err(Pending)) => self.suspend(cx),
+            Some(Ok(result)) => {
+                self.0 = None;
+                answer(cx, result)
+            }
+            None => Err(Fault::internal("a wait went on after its end")),
+        }
+    }
+
+    fn suspend(self, cx: &mut NativeCx<'_>) -> NativeResult {
+        let runner = self.0.as_ref().map_or(0, |task| task.id().0);
+        cx.suspend(WaitReason::Future, runner, self)
     }
 }
 
@@ -255,10 +291,16 @@ pub(crate) fn await_one(cx: &mut NativeCx<'_>, promise: PromiseRef, future: Opti
     if promise.cell.watch(Watcher::Task(me.clone())).is_err() {
         return deliver(cx, &promise);
     }
-    Box::new(AwaitOne { promise, me, _edge: edge, _future: future }).suspend(cx)
+    match (promise, edge, future) {
+        (PromiseRef::Task(task), None, None) => AwaitTask(Some(task)).suspend(cx),
+        (promise, edge, future) => AwaitOne { promise, me, _edge: edge, _future: future }.suspend(cx),
+    }
 }
 
 fn await_task(cx: &mut NativeCx<'_>) -> NativeResult {
+    if let Some(wait) = cx.resumed::<AwaitTask>() {
+        return wait.go_on(cx);
+    }
     if let Some(wait) = cx.resumed::<AwaitOne>() {
         return wait.go_on(cx);
     }
@@ -336,7 +378,7 @@ impl Drop for GatherWait {
 /// All results in order; the first failure cancels the rest.
 fn futures_gather(cx: &mut NativeCx<'_>) -> NativeResult {
     let wait = match cx.resumed::<GatherWait>() {
-        Some(wait) => *wait,
+        Some(wait) => wait,
         None => {
             let (promises, me) = (promises_of(cx, 0), me(cx)?);
             let edge = wait_for(cx.task, &promises)?;
@@ -375,7 +417,7 @@ fn handles_gather(cx: &mut NativeCx<'_>) -> NativeResult {
 
 fn futures_race(cx: &mut NativeCx<'_>) -> NativeResult {
     let wait = match cx.resumed::<Wait>() {
-        Some(wait) => *wait,
+        Some(wait) => wait,
         None => Wait::begin(cx, promises_of(cx, 0), None)?,
     };
     let Some(first) = wait.done().cloned() else { return cx.suspend(WaitReason::Future, 0, wait) };
@@ -391,7 +433,7 @@ fn duration(cx: &NativeCx<'_>, arg: usize) -> Duration {
 
 fn future_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
     let wait = match cx.resumed::<Wait>() {
-        Some(wait) => *wait,
+        Some(wait) => wait,
         None => {
             let promise = cx.opaque::<FutureObj>(1).promise().clone();
             let timeout = duration(cx, 0);
@@ -420,8 +462,8 @@ impl Opaque for Group {
     fn type_name(&self) -> &'static str {
         "TaskGroup"
     }
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
 }
 
@@ -459,7 +501,7 @@ impl Drop for GroupWait {
 /// Waits for every task; the first failure cancels the others and is thrown when all have ended.
 fn group_end(cx: &mut NativeCx<'_>, throw: bool) -> NativeResult {
     let mut state = match cx.resumed::<GroupWait>() {
-        Some(state) => *state,
+        Some(state) => state,
         None => GroupWait { waits: None, failed: None },
     };
     let group = cx.opaque::<Group>(0).clone();
@@ -519,7 +561,7 @@ fn sleep(cx: &mut NativeCx<'_>) -> NativeResult {
     let program = cx.task.program();
     let scheduler = program.scheduler().ok_or_else(|| Fault::internal("sleeping needs a scheduler"))?;
     let state = match cx.resumed::<Sleep>() {
-        Some(state) => *state,
+        Some(state) => state,
         None => {
             program.flush();
             let deadline = scheduler.now() + duration(cx, 0);

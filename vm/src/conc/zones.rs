@@ -70,7 +70,7 @@ impl Drop for ZoneWait {
 /// Waits for the lock. The value is the caller's then, until it is put back; `Err`: the answer of a native that waits.
 fn acquire(cx: &mut NativeCx<'_>, access: Access) -> Result<Result<(usize, Parcel), Flow>, Fault> {
     let mut wait = match cx.resumed::<ZoneWait>() {
-        Some(wait) => *wait,
+        Some(wait) => wait,
         None => {
             let (zone, me) = (zone(cx)?, me(cx)?);
             let program = cx.task.program();

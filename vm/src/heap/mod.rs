@@ -168,7 +168,7 @@ unsafe fn dealloc(header: *mut Header) {
             ObjKind::Opaque => {
                 // A drop that others see (of a file, a future) comes after what the task has sent.
                 crate::actor::end_gathering();
-                drop(Box::from_raw(header.cast::<OpaqueObj>()));
+                drop(Box::from_raw(OpaqueObj::whole(header)));
             }
         }
     }
@@ -200,7 +200,7 @@ unsafe fn size_of_object(header: *const Header) -> usize {
             ObjKind::Map => size_of::<MapObj>() + (*header.cast::<MapObj>()).table.size(),
             ObjKind::Closure => size_of::<ClosureObj>() + (&(*header.cast::<ClosureObj>()).captures).len() * 8,
             ObjKind::Dyn => size_of::<DynObj>(),
-            ObjKind::Opaque => size_of::<OpaqueObj>() + (*header.cast::<OpaqueObj>()).charged,
+            ObjKind::Opaque => OpaqueObj::size(header),
         }
     }
 }
@@ -389,9 +389,8 @@ pub(crate) fn new_dyn(info: &'static TypeInfo, inner: &'static TypeInfo, value: 
     boxed(DynObj { header: header(ObjKind::Dyn, info), inner, value, trace: None })
 }
 
-pub(crate) fn new_opaque(info: &'static TypeInfo, body: Box<dyn Opaque>) -> u64 {
-    let charged = body.size();
-    boxed(OpaqueObj { header: header(ObjKind::Opaque, info), body, charged })
+pub(crate) fn new_opaque(info: &'static TypeInfo, body: impl Opaque) -> u64 {
+    boxed(OpaqueObj::new(header(ObjKind::Opaque, info), body))
 }
 
 /// A constant: never freed, readable from every task. The character count is worked out now since nobody may write it later.
@@ -492,15 +491,18 @@ unsafe fn copy_object(header: *mut Header) -> u64 {
                 (*(copy as *mut DynObj)).trace = old.trace.clone();
                 copy
             }
-            ObjKind::Opaque => {
-                let body = (&(*header.cast::<OpaqueObj>()).body).share();
-                // The compiler and the verifier keep unique types from being copied.
-                new_opaque(info, body.expect("a unique value is never copied"))
-            }
+            // The compiler and the verifier keep unique types from being copied.
+            ObjKind::Opaque => copy_opaque(header).expect("a unique value is never copied"),
         };
         for_each_ref(copy as *mut Header, |slot| retain(*slot));
         copy
     }
+}
+
+/// Another handle on the same thing; `None` when it is unique.
+unsafe fn copy_opaque(header: *mut Header) -> Option<u64> {
+    // SAFETY: the caller looked at the kind.
+    unsafe { (*OpaqueObj::whole(header)).body().share((*header).info).map(|copy| copy.into_raw().0) }
 }
 
 unsafe fn copy_str(old: *mut StrObj) -> u64 {

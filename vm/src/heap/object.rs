@@ -7,7 +7,8 @@
 
 use crate::types::TypeInfo;
 use compact_str::CompactString;
-use std::any::Any;
+use crate::value::Value;
+use std::any::{Any, TypeId};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -135,20 +136,84 @@ pub struct DynObj {
     pub(crate) trace: Option<Arc<crate::trace::Trace>>,
 }
 
+/// A body of a Rust type, in one block with its header: a handle on a task or a channel is not much more than a pointer.
 #[repr(C)]
-pub struct OpaqueObj {
-    pub header: Header,
-    pub(crate) body: Box<dyn Opaque>,
+pub(crate) struct OpaqueObj<T: ?Sized = ()> {
+    pub(crate) header: Header,
+    of: &'static OpaqueType,
     /// What `body.size()` said when it was charged.
-    pub(crate) charged: usize,
+    charged: usize,
+    body: T,
+}
+
+/// What the objects with bodies of one type have in common.
+struct OpaqueType {
+    id: TypeId,
+    /// The same object, as one of its type.
+    whole: fn(*mut Header) -> *mut OpaqueObj<dyn Opaque>,
+}
+
+trait Typed {
+    const TYPE: OpaqueType;
+}
+
+impl<T: Opaque> Typed for T {
+    const TYPE: OpaqueType = OpaqueType { id: TypeId::of::<T>(), whole: |header| header.cast::<OpaqueObj<T>>() };
+}
+
+impl<T: Opaque> OpaqueObj<T> {
+    pub(super) fn new(header: Header, body: T) -> OpaqueObj<T> {
+        OpaqueObj { header, of: const { &T::TYPE }, charged: body.size(), body }
+    }
+}
+
+impl OpaqueObj {
+    /// The object with its body.
+    ///
+    /// # Safety
+    /// `header` points at a live object of the kind `Opaque`.
+    #[inline]
+    pub(crate) unsafe fn whole(header: *mut Header) -> *mut OpaqueObj<dyn Opaque> {
+        // SAFETY: the caller's promise; every such object begins alike.
+        unsafe { ((*header.cast::<OpaqueObj>()).of.whole)(header) }
+    }
+
+    /// Its body, if that is a `T`.
+    ///
+    /// # Safety
+    /// As for `whole`.
+    #[inline]
+    pub(crate) unsafe fn body_of<T: Opaque>(header: *mut Header) -> Option<*mut T> {
+        // SAFETY: the caller's promise, and the type is the one that the object was made with.
+        unsafe {
+            let is = (*header.cast::<OpaqueObj>()).of.id == TypeId::of::<T>();
+            is.then(|| &raw mut (*header.cast::<OpaqueObj<T>>()).body)
+        }
+    }
+
+    /// Bytes that it is charged at.
+    ///
+    /// # Safety
+    /// As for `whole`.
+    pub(super) unsafe fn size(header: *const Header) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { size_of::<OpaqueObj>() + (*header.cast::<OpaqueObj>()).charged }
+    }
+}
+
+impl OpaqueObj<dyn Opaque> {
+    pub(crate) fn body(&self) -> &dyn Opaque {
+        &self.body
+    }
 }
 
 /// A value that Rust code keeps inside: tensors, models, channels, futures, actor references, guards.
 pub trait Opaque: Any + Send + Sync {
     /// As STARK source writes the type: `Channel`, `Tensor`.
     fn type_name(&self) -> &'static str;
-    /// Another handle on the same thing, for a copy that goes to another task. `None` for unique types, which can only be moved.
-    fn share(&self) -> Option<Box<dyn Opaque>>;
+    /// Another handle on the same thing, of the type `info`, for a copy that goes to another task. `None` for unique types,
+    /// which can only be moved.
+    fn share(&self, info: &'static TypeInfo) -> Option<Value>;
     /// As `print` shows it; `nested` inside a container.
     fn show(&self, nested: bool, out: &mut String) {
         let _ = nested;
@@ -169,10 +234,6 @@ impl dyn Opaque {
     #[inline]
     pub fn downcast<T: Opaque>(&self) -> Option<&T> {
         (self as &dyn Any).downcast_ref::<T>()
-    }
-
-    pub fn downcast_mut<T: Opaque>(&mut self) -> Option<&mut T> {
-        (self as &mut dyn Any).downcast_mut::<T>()
     }
 }
 

@@ -175,12 +175,16 @@ unsafe fn pack_slot(root: *mut u64, bytes: &mut usize) -> Result<(), Unique> {
                     originals.push(bits);
                     continue;
                 }
-                if (*header).kind == ObjKind::Opaque && !opaque_can_share(header) {
-                    result = Err(Unique);
-                    break;
-                }
-                share_big_buffer(header);
-                let copy = copy_object(header);
+                let copy = if (*header).kind == ObjKind::Opaque {
+                    let Some(copy) = copy_opaque(header) else {
+                        result = Err(Unique);
+                        break;
+                    };
+                    copy
+                } else {
+                    share_big_buffer(header);
+                    copy_object(header)
+                };
                 copies.insert(bits, copy);
                 originals.push(bits);
                 *slot = copy;
@@ -194,11 +198,6 @@ unsafe fn pack_slot(root: *mut u64, bytes: &mut usize) -> Result<(), Unique> {
         }
     }
     result
-}
-
-unsafe fn opaque_can_share(header: *mut Header) -> bool {
-    // SAFETY: the kind was checked by the caller.
-    unsafe { (&(*header.cast::<OpaqueObj>()).body).share().is_some() }
 }
 
 /// Before a copy: turns a long text or byte string into a shared buffer, so that the copy costs a count.

@@ -5,6 +5,7 @@
 
 use super::Exit;
 use super::dispatch::enter;
+use super::kept::Kept;
 use super::unwind::{Calls, Failed};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{self, meter};
@@ -16,7 +17,6 @@ use crate::panics;
 use crate::program::Program;
 use crate::task::{TaskCx, WaitReason};
 use crate::value::Value;
-use std::any::Any;
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
@@ -91,7 +91,7 @@ pub(crate) struct Frames {
     stack: Box<[u64]>,
     ip: *const u64,
     /// What the waiting native keeps.
-    resume: Option<Box<dyn Any + Send>>,
+    resume: Option<Kept>,
     /// The slot of the stack where the innermost frame begins.
     regs: u32,
     state: State,
@@ -169,7 +169,7 @@ pub struct Machine {
     pub(crate) pending: Option<Pending>,
     pub(crate) wait: (WaitReason, u64),
     /// What the waiting native keeps.
-    pub(crate) resume: Option<Box<dyn Any + Send>>,
+    pub(crate) resume: Option<Kept>,
     cancel_delivered: bool,
     /// `ip` and `regs` say where the code stands, also while it runs: a panic can be thrown there as an error.
     pub(crate) is_saved: bool,

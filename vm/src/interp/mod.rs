@@ -11,6 +11,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod dispatch;
+pub(crate) mod kept;
 pub(crate) mod machine;
 mod ops;
 #[cfg(test)]

@@ -115,7 +115,7 @@ fn tensor_map_fused(cx: &mut NativeCx<'_>) -> NativeResult {
             mapped.n_fused.fetch_add(1, Relaxed);
             let some = cx.sig.some.unwrap_or(0);
             let info = cx.ret_type().field(some, 0);
-            cx.return_some(Value::opaque(info, Box::new(out)))
+            cx.return_some(Value::opaque(info, out))
         }
         None => {
             mapped.n_failed.fetch_add(1, Relaxed);

@@ -3,11 +3,11 @@
 use super::{Flow, NativeResult};
 use crate::fault::Fault;
 use crate::heap::{MapObj, Opaque, StrObj, VecObj, meter};
+use crate::interp::kept::Kept;
 use crate::task::{TaskCx, WaitReason};
 use crate::types::TypeInfo;
 use crate::value::{self, Value, ValueRef};
 use compact_str::CompactString;
-use std::any::Any;
 
 /// A native import of a loaded program, its types resolved.
 pub(crate) struct NativeSig {
@@ -29,7 +29,7 @@ pub struct NativeCx<'a> {
     pub(crate) sig: &'static NativeSig,
     /// The result's slot; meaningful after `Flow::Done`.
     pub(crate) ret: u64,
-    pub(crate) resume: Option<Box<dyn Any + Send>>,
+    pub(crate) resume: Option<Kept>,
 }
 
 impl NativeCx<'_> {
@@ -225,15 +225,15 @@ impl NativeCx<'_> {
 
     /// A value kept by Rust code, of the result type.
     pub fn return_opaque(&mut self, body: impl Opaque) -> NativeResult {
-        self.return_value(Value::opaque(self.sig.ret, Box::new(body)))
+        self.return_value(Value::opaque(self.sig.ret, body))
     }
 
     // --- suspending ----------------------------------------------------------------------------------------
 
     /// The state given to `suspend`, when this call is the continuation of one with a `T`.
     #[inline]
-    pub fn resumed<T: Any>(&mut self) -> Option<Box<T>> {
-        match self.resume.take()?.downcast() {
+    pub fn resumed<T: Send + 'static>(&mut self) -> Option<T> {
+        match self.resume.take()?.take() {
             Ok(state) => Some(state),
             Err(other) => {
                 self.resume = Some(other);
@@ -243,13 +243,9 @@ impl NativeCx<'_> {
     }
 
     /// Waits for a wake-up. The native is called again with the same arguments and finds `state` in `resumed`.
-    pub fn suspend(&mut self, reason: WaitReason, detail: u64, state: impl Any + Send) -> NativeResult {
-        self.suspend_again(reason, detail, Box::new(state))
-    }
-
-    /// The same with a state that came out of `resumed`.
-    pub fn suspend_again(&mut self, reason: WaitReason, detail: u64, state: Box<dyn Any + Send>) -> NativeResult {
-        self.resume = Some(state);
+    #[inline]
+    pub fn suspend(&mut self, reason: WaitReason, detail: u64, state: impl Send + 'static) -> NativeResult {
+        self.resume = Some(Kept::new(state));
         Ok(Flow::Suspend { reason, detail })
     }
 }

@@ -7,6 +7,7 @@ use super::support::{Outcome, blocking, size};
 use super::{NativeCx, NativeResult, NativeRow, asset, natives};
 use crate::fault::Fault;
 use crate::heap::Opaque;
+use crate::types::TypeInfo;
 use crate::task::WaitReason;
 use crate::value::Value;
 use parking_lot::Mutex;
@@ -83,7 +84,7 @@ impl Opaque for FileObj {
         "File"
     }
 
-    fn share(&self) -> Option<Box<dyn Opaque>> {
+    fn share(&self, _: &'static TypeInfo) -> Option<Value> {
         None
     }
 
@@ -309,7 +310,7 @@ fn open_file(path: String, options: &fs::OpenOptions, reads: bool, what: &str) -
 fn opened(cx: &NativeCx<'_>, found: Result<Open, String>) -> Outcome {
     let open = found.map_err(Fault::io)?;
     cx.reserve(BUFFER)?;
-    Ok(Value::opaque(cx.ret_type(), Box::new(FileObj(Arc::new(Mutex::new(open))))))
+    Ok(Value::opaque(cx.ret_type(), FileObj(Arc::new(Mutex::new(open)))))
 }
 
 fn file_read_line(cx: &mut NativeCx<'_>) -> NativeResult {

@@ -9,6 +9,7 @@ use super::{NativeCx, NativeResult, NativeRow, asset, natives};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Opaque;
 use crate::observe;
+use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
 use stark_kernels::{DType, Tensor};
 use stark_models::safetensors::SafeTensors;
@@ -48,8 +49,8 @@ impl Opaque for Model {
         "Model"
     }
 
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
 
     fn show(&self, _: bool, out: &mut String) {
@@ -62,8 +63,8 @@ impl Opaque for Tokenizer {
         "Tokenizer"
     }
 
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
 
     fn show(&self, _: bool, out: &mut String) {
@@ -97,7 +98,7 @@ fn model_load(cx: &NativeCx<'_>) -> Outcome {
         (None, None) => Model::load(path),
     };
     let model = model.map_err(model_fault)?;
-    Ok(Value::opaque(cx.ret_type(), Box::new(model)))
+    Ok(Value::opaque(cx.ret_type(), model))
 }
 
 /// What a device has still to compute.
@@ -116,16 +117,16 @@ fn predict(
         Some(predicted) => predicted,
         None => {
             let (prediction, result) = observe::predict(model(cx), &inputs(cx));
-            Box::new(Predicted { prediction, result })
+            Predicted { prediction, result }
         }
     };
     if model(cx).accelerator().is_some()
         && let Ok(outputs) = &predicted.result
         && let Some((reason, device)) = until_done(cx, outputs)
     {
-        return cx.suspend_again(reason, device, predicted);
+        return cx.suspend(reason, device, predicted);
     }
-    let Predicted { prediction, result } = *predicted;
+    let Predicted { prediction, result } = predicted;
     let model = model(cx);
     let result = result.and_then(|outputs| outputs.into_iter().map(|output| model.fetch(output)).collect());
     prediction.end(cx.task, model, &result);
@@ -302,7 +303,7 @@ fn use_tokenizer(cx: &NativeCx<'_>) -> Outcome {
 
 fn tokenizer_load(cx: &NativeCx<'_>) -> Outcome {
     let tokenizer = load_tokenizer(cx, cx.str(0))?;
-    Ok(Value::opaque(cx.ret_type(), Box::new(tokenizer)))
+    Ok(Value::opaque(cx.ret_type(), tokenizer))
 }
 
 /// `[1, n]`.

@@ -6,6 +6,7 @@ use super::support::{Outcome, answers, size};
 use super::{NativeCx, NativeRow};
 use crate::fault::Fault;
 use crate::heap::Opaque;
+use crate::types::TypeInfo;
 use crate::value::Value;
 use regex::{Captures, Regex, RegexBuilder};
 use std::cell::RefCell;
@@ -39,8 +40,8 @@ impl Opaque for Pattern {
         "Regex"
     }
 
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
 
     fn show(&self, _: bool, out: &mut String) {
@@ -87,7 +88,7 @@ fn regex_compile(cx: &NativeCx<'_>) -> Outcome {
         cache.truncate(CACHED);
         Ok::<Regex, Fault>(regex)
     })?;
-    Ok(Value::opaque(cx.ret_type(), Box::new(Pattern(compiled))))
+    Ok(Value::opaque(cx.ret_type(), Pattern(compiled)))
 }
 
 fn regex_pattern(cx: &NativeCx<'_>) -> Outcome {

@@ -118,7 +118,7 @@ where
     /// Where the job leaves what it found; the error is a panic.
     type Slot<R> = Arc<Mutex<Option<Result<R, String>>>>;
     let slot = match cx.resumed::<Slot<R>>() {
-        Some(slot) => *slot,
+        Some(slot) => slot,
         None => {
             let job = begin(cx)?;
             let slot: Slot<R> = Slot::default();

@@ -6,6 +6,7 @@ use super::text::utc;
 use super::{NativeCx, NativeRow, asset};
 use crate::fault::Fault;
 use crate::heap::Opaque;
+use crate::types::TypeInfo;
 use crate::value::Value;
 use stark_bundle::{Assets, Found};
 use std::fs;
@@ -507,13 +508,13 @@ impl Opaque for Rng {
     }
 
     /// A copy goes on from the same place, as any value's copy.
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
 }
 
 fn random_rng(cx: &NativeCx<'_>) -> Outcome {
-    Ok(Value::opaque(cx.ret_type(), Box::new(Rng::new(cx.int(0) as u64))))
+    Ok(Value::opaque(cx.ret_type(), Rng::new(cx.int(0) as u64)))
 }
 
 /// Lets `draw` have the generator that is lent as the first argument.

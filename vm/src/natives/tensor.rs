@@ -66,8 +66,8 @@ impl Opaque for Tensor {
         "Tensor"
     }
 
-    fn share(&self) -> Option<Box<dyn Opaque>> {
-        Some(Box::new(self.clone()))
+    fn share(&self, info: &'static TypeInfo) -> Option<Value> {
+        Some(Value::opaque(info, self.clone()))
     }
 
     fn show(&self, nested: bool, out: &mut String) {
@@ -133,7 +133,7 @@ pub(super) fn value_of(info: &'static TypeInfo, t: Tensor) -> Outcome {
         Some(dtype) if dtype != t.dtype() => t.to(dtype).map_err(fault)?,
         _ => t,
     };
-    Ok(Value::opaque(info, Box::new(t)))
+    Ok(Value::opaque(info, t))
 }
 
 pub(super) fn answer(cx: &NativeCx<'_>, t: Result<Tensor, TensorError>) -> Outcome {
@@ -555,7 +555,7 @@ fn tensor_check(cx: &mut NativeCx<'_>) -> Outcome {
         stark_shapes::rules::fits(&have, &sizes_of(&dims)).map_err(|e| Fault::shape(e.to_string()))?;
     }
     let t = t.clone();
-    Ok(Value::opaque(cx.ret_type(), Box::new(t)))
+    Ok(Value::opaque(cx.ret_type(), t))
 }
 
 const ELEMS: [Elem; 10] = [

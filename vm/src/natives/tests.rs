@@ -90,7 +90,7 @@ impl World {
 
     fn tensor(&self, values: &[f32], shape: &[usize]) -> Value {
         let t = Tensor::from_slice(values, shape).expect("the shape fits");
-        Value::opaque(self.ty("Tensor<Float32>"), Box::new(t))
+        Value::opaque(self.ty("Tensor<Float32>"), t)
     }
 
     /// The result, and the arguments as the native left them.

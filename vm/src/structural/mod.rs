@@ -96,6 +96,6 @@ mod parts {
 
     pub fn opaque<'a>(bits: u64) -> &'a dyn Opaque {
         // SAFETY: a live opaque value; see `fields`.
-        unsafe { &*(*(live(bits) as *const OpaqueObj)).body }
+        unsafe { (*OpaqueObj::whole(live(bits) as *mut Header)).body() }
     }
 }
