@@ -16,7 +16,7 @@ use crate::trace::TraceFrame;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -135,6 +135,10 @@ pub struct TaskShared {
     pub(crate) point: crate::conc::wait::WaitPoint<Parcel>,
     purpose: Purpose,
     interrupts: AtomicU8,
+    /// How many of the scopes that it is in have a task that failed,
+    failed_scopes: AtomicU16,
+    /// and of how many of them it has heard. Written by the task alone.
+    heard_scopes: AtomicU16,
 }
 
 /// What a task is there for, as others see it.
@@ -183,12 +187,34 @@ impl TaskShared {
     }
 
     /// Whether what it waits for is to fail, which is answered once.
-    pub(crate) fn take_injected(&self) -> Option<Interrupt> {
+    fn take_injected(&self) -> Option<Interrupt> {
         let set = self.interrupts.load(Relaxed) & INJECTED != 0;
         set.then(|| {
             self.interrupts.fetch_and(!INJECTED, Relaxed);
             Interrupt::Injected
         })
+    }
+
+    /// A task of a scope that it is in has failed. The caller wakes the task.
+    pub(crate) fn fail_scope(&self) {
+        let _ = self.failed_scopes.fetch_update(Relaxed, Relaxed, |n| n.checked_add(1));
+    }
+
+    /// A scope has ended that `fail_scope` was called for. By the task itself, in its turn.
+    pub(crate) fn end_scope(&self) {
+        let _ = self.failed_scopes.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+        self.heard_scopes.store(self.heard_scopes.load(Relaxed).saturating_sub(1), Relaxed);
+    }
+
+    /// What the turn that begins is to deliver, besides cancelling.
+    pub(crate) fn interrupt(&self) -> Option<Interrupt> {
+        let has_news = self.failed_scopes.load(Relaxed) > self.heard_scopes.load(Relaxed);
+        self.take_injected().or(has_news.then_some(Interrupt::Scope))
+    }
+
+    /// `Interrupt::Scope` is delivered.
+    pub(crate) fn hear_of_scope(&self) {
+        self.heard_scopes.store(self.heard_scopes.load(Relaxed).saturating_add(1), Relaxed);
     }
 
     /// The actor that the task runs.
@@ -406,11 +432,11 @@ impl Call {
             let error = machine.code.error_value(fault);
             return self.end(machine, TaskEnd::Failed(error));
         }
-        let interrupt = cx.shared().take_injected().or(cancel.then_some(Interrupt::Cancel));
+        let interrupt = if cancel { Some(Interrupt::Cancel) } else { cx.shared().interrupt() };
         let turn = machine.run(cx.budget(), interrupt);
         observe::settle(machine.task(), || promise_of(cx.task()));
         // If it does not wait yet, it will be delivered when it does.
-        self.cancel_delivered |= machine.has_delivered_cancel();
+        self.cancel_delivered |= machine.delivered() == Some(Interrupt::Cancel);
         cx.set_spent(spent(cx, machine.budget));
         match turn {
             Turn::Yield => Outcome::Yield,
@@ -437,7 +463,7 @@ impl Call {
             Some(call) => call(cx, end),
             None => {
                 if let Some(me) = cx.me().filter(|me| me.shared().has_promise()) {
-                    me.shared().promise().end(cx, end);
+                    me.shared().promise().end(cx, end, me.shared().is_cancelled());
                 }
             }
         }
@@ -510,12 +536,12 @@ impl Task for TaskBody {
     /// `file.stark:12 (in withdraw)`, of the innermost call that is not the library's.
     fn place(&mut self) -> String {
         let trace = self.frames.place();
-        let own = |frame: &&TraceFrame| frame.at.as_ref().is_some_and(|(file, ..)| !file.starts_with("std/"));
+        let own = |frame: &&TraceFrame| frame.at().is_some_and(|(file, ..)| !file.starts_with("std/"));
         let frame = trace.frames.iter().find(own).or(trace.frames.first());
         let Some(frame) = frame else { return self.title() };
-        match &frame.at {
-            Some((file, line, _)) => format!("{file}:{line} in {}", frame.function),
-            None => frame.function.to_string(),
+        match frame.at() {
+            Some((file, line, _)) => format!("{file}:{line} in {}", frame.function()),
+            None => frame.function().to_string(),
         }
     }
 }

@@ -227,11 +227,17 @@ impl<'a> Checker<'a> {
         }
         // Arguments that are named in another order run before the call, here.
         let (before, kind) = match value.kind {
-            ExprKind::Block { stmts, value: Some(call) } if matches!(call.kind, ExprKind::Call { .. }) => {
+            ExprKind::Block { stmts, value: Some(call) }
+                if matches!(call.kind, ExprKind::Call { .. } | ExprKind::Message { .. }) =>
+            {
                 (stmts, call.kind)
             }
             kind => (Vec::new(), kind),
         };
+        if let ExprKind::Message { actor, handler, kind, args, timeout } = kind {
+            let task = self.spawn_message(*actor, handler, kind, args, timeout.map(|timeout| *timeout), ty, span);
+            return Self::after(before, task);
+        }
         match kind {
             ExprKind::Call { callee, args } => {
                 for arg in &args {
@@ -292,18 +298,56 @@ impl<'a> Checker<'a> {
     /// A prediction is no call of one function, so it is a block of its own, which has the model and its inputs from here.
     fn spawn_prediction(&mut self, model: Expr, io: &[Ty], args: &'a [ast::Arg], span: Span) -> Expr {
         let Some(inputs) = self.model_inputs(io, args, span) else { return self.err(span) };
+        let values = std::iter::once(model).chain(inputs).collect();
+        self.spawn_given(values, span, |c, mut given, item| {
+            let model = given.remove(0);
+            c.prediction(&model, io, given, span, Some(item))
+        })
+    }
+
+    /// As a prediction, a message to an actor. The handle gives the answer, or nothing when a `send` has found room.
+    fn spawn_message(
+        &mut self,
+        actor: Expr,
+        handler: u32,
+        kind: MessageKind,
+        args: Vec<Expr>,
+        timeout: Option<Expr>,
+        ty: Ty,
+        span: Span,
+    ) -> Expr {
+        let has_timeout = timeout.is_some();
+        let values = std::iter::once(actor).chain(args).chain(timeout).collect();
+        self.spawn_given(values, span, |c, mut given, _| {
+            let actor = Box::new(given.remove(0));
+            let timeout = if has_timeout { given.pop().map(Box::new) } else { None };
+            let answer = c.awaited(&ty);
+            let message = Expr { kind: ExprKind::Message { actor, handler, kind, args: given, timeout }, ty, span };
+            match answer {
+                Some(answer) => Expr { kind: ExprKind::Await(Box::new(message)), ty: answer, span },
+                None => message,
+            }
+        })
+    }
+
+    /// A task whose block is `body` of these values, which are made here.
+    fn spawn_given(
+        &mut self,
+        values: Vec<Expr>,
+        span: Span,
+        body: impl FnOnce(&mut Self, Vec<Expr>, &Ty) -> Expr,
+    ) -> Expr {
         let here = self.f.bodies.len() - 1;
         let mut lets = Vec::new();
         let mut given = Vec::new();
-        for value in std::iter::once(model).chain(inputs) {
+        for value in values {
             let local = self.temp("given", value.ty.clone(), value.span);
             given.push((local, value.span));
             lets.push(let_local(local, value));
         }
         let task = self.task_of(true, span, None, |c, item| {
-            let mut given = given.into_iter().map(|(local, at)| c.local_expr(here, local, at)).collect::<Vec<_>>();
-            let model = given.remove(0);
-            c.prediction(&model, io, given, span, Some(item))
+            let given = given.into_iter().map(|(local, at)| c.local_expr(here, local, at)).collect();
+            body(c, given, item)
         });
         Self::after(lets, task)
     }

@@ -31,7 +31,9 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn operand(&mut self, expr: &'p Expr) -> Operand {
         match &expr.kind {
             ExprKind::Local(local) => Operand::variable(self.local(*local)),
-            ExprKind::Coerce { value, kind: Coercion::Same } if value.ty != Ty::Never => self.operand(value),
+            ExprKind::Coerce { value, kind: Coercion::Same } if self.is_same(&value.ty, &expr.ty) => {
+                self.operand(value)
+            }
             ExprKind::Lit(lit) if !self.kept_literals.is_empty() && self.kept(lit, &expr.ty).is_some() => {
                 let register = self.kept(lit, &expr.ty).unwrap_or(Reg(0));
                 Operand::variable(register)
@@ -42,6 +44,12 @@ impl<'p> FnBuilder<'_, 'p> {
                 Operand::temp(register)
             }
         }
+    }
+
+    /// Whether a value of type `from` is one of type `to` to the VM as well, without a conversion.
+    fn is_same(&mut self, from: &Ty, to: &Ty) -> bool {
+        let (from, to) = (self.ty(from), self.ty(to));
+        from != Ty::Never && self.g.type_id(&from) == self.g.type_id(&to)
     }
 
     /// The register in which a loop keeps the literal.

@@ -124,7 +124,7 @@ impl<'p> FnBuilder<'_, 'p> {
             Some(timeout) => self.owned_temp(timeout),
             None => {
                 let register = self.temp(&Ty::Duration);
-                self.load_bits(register, -1i64 as u64);
+                self.load_bits(register, i64::MIN as u64);
                 register
             }
         };

@@ -283,7 +283,7 @@ impl ActorBody {
             cx.cancel(timer);
         }
         let mut budget = i64::from(cx.budget());
-        let mut interrupt = cx.shared().take_injected();
+        let mut interrupt = cx.shared().interrupt();
         loop {
             if matches!(self.doing, Doing::Answered(_)) {
                 return self.park(machine, cx, budget, WaitReason::Mailbox);
@@ -439,9 +439,10 @@ impl ActorBody {
     pub fn break_off(&mut self, machine: &mut Machine, error: Value) -> Outcome {
         self.promise_caller();
         self.report(machine, &error, "");
-        self.handling.fail(|| summary(machine, &error));
+        let text = summary(machine, &error);
+        self.handling.fail(|| text.clone());
         let doing = std::mem::replace(&mut self.doing, Doing::Idle);
-        self.close(Parcel::pack(error).map_or(Ended::Stopped, Ended::Failed));
+        self.close(Ended::by(error, &text));
         doing.fail_open(&self.cell, || self.cell.gone());
         let _ = self.end();
         Outcome::Done
@@ -720,10 +721,7 @@ impl ActorBody {
         };
         // Before anybody hears of the failure, so that what they see then is what holds from now on.
         match &after {
-            After::End => {
-                let reason = Parcel::pack(error.clone()).map_or(Ended::Stopped, Ended::Failed);
-                self.close(reason);
-            }
+            After::End => self.close(Ended::by(error.clone(), &text)),
             After::Restart => self.cell.stats.lock().count_restart(),
             After::Resume => {}
         }

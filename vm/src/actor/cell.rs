@@ -85,8 +85,15 @@ struct End {
 pub(super) enum Ended {
     Stopped,
     Killed,
-    /// With the error.
-    Failed(Parcel),
+    /// With the error, and what it says.
+    Failed(Parcel, Box<str>),
+}
+
+impl Ended {
+    /// By an error that says `text`.
+    pub fn by(error: Value, text: &str) -> Ended {
+        Parcel::pack(error).map_or(Ended::Stopped, |error| Ended::Failed(error, text.into()))
+    }
 }
 
 /// A message in a mailbox.
@@ -122,10 +129,12 @@ impl Extra {
 }
 
 impl Envelope {
-    /// Whether anybody still waits for the answer, or none was asked for. If not, it is not worked on.
+    /// Whether anybody still waits for the answer, or none was asked for, and the time for it is not over. If not, it is not
+    /// worked on.
     #[inline]
     pub fn is_wanted(&self, cell: &ActorCell) -> bool {
-        let is_wanted = self.reply.is_wanted();
+        // Its alarm fails the ask; which of the two comes first shall not be seen.
+        let is_wanted = self.reply.is_wanted() && self.deadline().is_none_or(|deadline| cell.now() < deadline);
         if !is_wanted {
             observe::dropped(cell.id, self.sent(), || "nobody waits for the answer any more".to_string());
         }
@@ -474,13 +483,13 @@ impl ActorCell {
     /// Why a message to it fails once it has ended.
     pub(super) fn gone(&self) -> Fault {
         let mut end = self.end.lock();
-        let (how, cause) = match end.as_mut().and_then(|end| end.reason.as_mut()) {
-            Some(Ended::Failed(error)) => ("has failed", error.copy()),
-            Some(Ended::Killed) => ("was killed", None),
-            Some(Ended::Stopped) => ("has stopped", None),
-            None => ("is stopping", None),
+        let (how, text, cause) = match end.as_mut().and_then(|end| end.reason.as_mut()) {
+            Some(Ended::Failed(error, text)) => ("has failed: ", &**text, error.copy()),
+            Some(Ended::Killed) => ("was killed", "", None),
+            Some(Ended::Stopped) => ("has stopped", "", None),
+            None => ("is stopping", "", None),
         };
-        let message = format!("actor {} {how}", self.name());
+        let message = format!("actor {} {how}{text}", self.name());
         match cause {
             Some(cause) => Fault::with_fields(FaultKind::ActorError, message, vec![cause.clone()]).caused_by(&cause),
             None => self.refusal(&message),
@@ -552,7 +561,7 @@ fn tell(promise: &Arc<Answer>, info: &'static TypeInfo, ended: &mut Ended) {
     let value = match ended {
         Ended::Stopped => Value::variant_named(info, "Stopped", []),
         Ended::Killed => Value::variant_named(info, "Killed", []),
-        Ended::Failed(error) => match error.copy() {
+        Ended::Failed(error, _) => match error.copy() {
             Some(error) => Value::variant_named(info, "Failed", [error]),
             None => return,
         },

@@ -320,10 +320,13 @@ fn misfit(cx: &NativeCx<'_>, handler: &HandlerDesc) -> Fault {
     Fault::internal(format!("`{name}` of actor {} does not take {given}", actor(cx).name()))
 }
 
-/// When an ask with the timeout in argument `arg` (below zero: none) is given up: no later than the ask that the asking
-/// handler works on.
+/// The timeout of an ask that has none. Any other below zero is one that is over.
+const NO_TIMEOUT: i64 = i64::MIN;
+
+/// When an ask with the timeout in argument `arg` is given up: no later than the ask that the asking handler works on.
 fn deadline(cx: &NativeCx<'_>, cell: &ActorCell, arg: usize) -> Option<Instant> {
-    let own = u64::try_from(cx.int(arg)).ok().map(|ns| cell.now() + Duration::from_nanos(ns));
+    let timeout = cx.int(arg);
+    let own = (timeout != NO_TIMEOUT).then(|| cell.now() + Duration::from_nanos(timeout.max(0) as u64));
     match (own, cx.task.deadline) {
         (Some(own), Some(outer)) => Some(own.min(outer)),
         (own, outer) => own.or(outer),

@@ -6,9 +6,9 @@
 use super::cell::ActorCell;
 use crate::conc::restart::{RestartLimit, Strategy};
 use crate::heap::Opaque;
-use parking_lot::Mutex;
 use crate::types::TypeInfo;
 use crate::value::Value;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};

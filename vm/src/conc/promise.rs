@@ -9,9 +9,9 @@ use crate::actor::ActorCell;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
 use crate::interp::TaskEnd;
+use crate::task::{TaskBody, TaskCx, TaskShared, WaitReason};
 use crate::types::TypeInfo;
 use crate::value::Value;
-use crate::task::{TaskBody, TaskCx, TaskShared, WaitReason};
 use parking_lot::Mutex;
 use stark_scheduler::{Outcome, TaskRef};
 use std::ops::Deref;
@@ -41,10 +41,19 @@ impl Promise {
     }
 
     /// The end of the task that runs for it.
-    pub(crate) fn end(&self, cx: &TaskCx, end: TaskEnd) {
+    pub(crate) fn end(&self, cx: &TaskCx, end: TaskEnd, was_cancelled: bool) {
         let result = match end {
             TaskEnd::Returned(value) => Parcel::pack(value).map(Ok),
-            TaskEnd::Failed(error) => Parcel::pack(error).map(Err),
+            TaskEnd::Failed(error) => {
+                // What a task throws that was cancelled is no news to the scope it belongs to.
+                if !was_cancelled
+                    && let Some(hook) = self.cell.hook()
+                    && let Ok(copy) = Parcel::pack(error.clone())
+                {
+                    (hook.0)(copy);
+                }
+                Parcel::pack(error).map(Err)
+            }
             TaskEnd::Exit(status) => {
                 cx.program().exit(status);
                 return;

@@ -14,6 +14,15 @@ pub type TaskResult<P> = Result<P, P>;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pending;
 
+/// Called with an error before anybody else hears of it.
+pub struct Hook<P>(pub Box<dyn Fn(P) + Send + Sync>);
+
+impl<P> std::fmt::Debug for Hook<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
 #[derive(Debug)]
 pub struct ResultCell<P, W>(Mutex<State<P, W>>);
 
@@ -74,6 +83,8 @@ pub enum Watcher<P, W> {
     Task(W),
     /// A task that waits for many results: all of them, or the first failure.
     All(Arc<Gathering<P, W>>),
+    /// Whoever fails the cell calls it first (`hook`).
+    Hook(Arc<Hook<P>>),
 }
 
 impl<P: Send, W: Waiter<P>> Default for ResultCell<P, W> {
@@ -128,6 +139,25 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
         }
     }
 
+    /// What is to be called before the cell is failed.
+    pub fn hook(&self) -> Option<Arc<Hook<P>>> {
+        match &*self.0.lock() {
+            State::Pending(watchers) => watchers.as_slice().iter().find_map(|watcher| match watcher {
+                Watcher::Hook(hook) => Some(hook.clone()),
+                _ => None,
+            }),
+            _ => None,
+        }
+    }
+
+    /// What `look` makes of the error that is there and was not taken.
+    pub fn with_error<R>(&self, look: impl FnOnce(&mut P) -> R) -> Option<R> {
+        match &mut *self.0.lock() {
+            State::Ready(Err(error)) => Some(look(error)),
+            _ => None,
+        }
+    }
+
     /// Whether the result is there and is an error.
     pub fn is_failed(&self) -> bool {
         matches!(*self.0.lock(), State::Ready(Err(_)))
@@ -147,10 +177,11 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
     /// The task that has waited longest for the result.
     pub fn first_watcher(&self) -> Option<W> {
         match &*self.0.lock() {
-            State::Pending(watchers) => watchers.as_slice().first().map(|watcher| match watcher {
-                Watcher::One(entry) => entry.task.clone(),
-                Watcher::Task(waiting) => waiting.clone(),
-                Watcher::All(gathering) => gathering.task.clone(),
+            State::Pending(watchers) => watchers.as_slice().iter().find_map(|watcher| match watcher {
+                Watcher::One(entry) => Some(entry.task.clone()),
+                Watcher::Task(waiting) => Some(waiting.clone()),
+                Watcher::All(gathering) => Some(gathering.task.clone()),
+                Watcher::Hook(_) => None,
             }),
             _ => None,
         }
@@ -163,6 +194,7 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
                 Watcher::One(entry) => entry.task == *task,
                 Watcher::Task(waiting) => waiting == task,
                 Watcher::All(gathering) => gathering.task == *task,
+                Watcher::Hook(_) => false,
             });
         }
     }
@@ -175,6 +207,7 @@ impl<P: Send, W: Waiter<P>> Watcher<P, W> {
             Watcher::One(entry) => drop(entry.fire(Fired::Ready)),
             Watcher::Task(task) => task.wake_by(),
             Watcher::All(gathering) => gathering.tell(failed),
+            Watcher::Hook(_) => {}
         }
     }
 }

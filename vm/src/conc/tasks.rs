@@ -1,7 +1,7 @@
 //! Tasks as the language sees them: spawning, awaiting, cancelling, gathering, racing, scopes.
 
 use super::promise::{FutureObj, Promise, PromiseRef};
-use super::result::{Gathering, Pending, Watcher};
+use super::result::{Gathering, Hook, Pending, Watcher};
 use super::wait::{Entry, WaitPoint, Waiter};
 use crate::actor::{Edge, end_gathering, wait_for};
 use crate::fault::{Fault, FaultKind};
@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use stark_bytecode::TypeDesc;
 use stark_scheduler::TaskRef;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// A task that waits.
@@ -455,8 +455,74 @@ fn handle_timeout(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 /// The tasks of a `scope`.
-#[derive(Clone, Default)]
-struct Group(Arc<Mutex<Vec<PromiseRef>>>);
+#[derive(Clone)]
+struct Group(Arc<Scope>);
+
+struct Scope {
+    /// The task whose block it is.
+    owner: Me,
+    tasks: Mutex<Vec<PromiseRef>>,
+    failure: Mutex<Failure>,
+    hook: Arc<Hook<Parcel>>,
+}
+
+/// The first error of a task that nobody had cancelled.
+#[derive(Default)]
+struct Failure {
+    error: Option<Parcel>,
+    /// The owner hears of it where it waits.
+    interrupts: bool,
+    /// The block has ended, and the owner looks by itself.
+    is_awaited: bool,
+}
+
+impl Scope {
+    fn new(owner: Me) -> Arc<Scope> {
+        Arc::new_cyclic(|scope: &Weak<Scope>| {
+            let scope = scope.clone();
+            let hook = Hook(Box::new(move |error| {
+                if let Some(scope) = scope.upgrade() {
+                    scope.fail(error);
+                }
+            }));
+            Scope { owner, tasks: Mutex::default(), failure: Mutex::default(), hook: Arc::new(hook) }
+        })
+    }
+
+    /// Cancels the others, and the owner's wait.
+    fn fail(&self, error: Parcel) {
+        let mut failure = self.failure.lock();
+        if failure.error.is_some() {
+            return;
+        }
+        failure.error = Some(error);
+        failure.interrupts = !failure.is_awaited;
+        let interrupts = failure.interrupts;
+        if interrupts {
+            self.owner.0.shared().fail_scope();
+        }
+        drop(failure);
+        self.cancel();
+        if interrupts {
+            self.owner.wake();
+        }
+    }
+
+    fn cancel(&self) {
+        let tasks = self.tasks.lock().clone();
+        tasks.iter().filter(|task| !task.cell.is_done()).for_each(PromiseRef::cancel);
+    }
+
+    /// The block has ended; what had failed before. By the owner.
+    fn end(&self) -> Option<Parcel> {
+        let mut failure = self.failure.lock();
+        failure.is_awaited = true;
+        if std::mem::take(&mut failure.interrupts) {
+            self.owner.0.shared().end_scope();
+        }
+        failure.error.take()
+    }
+}
 
 impl Opaque for Group {
     fn type_name(&self) -> &'static str {
@@ -468,19 +534,31 @@ impl Opaque for Group {
 }
 
 fn group_new(cx: &mut NativeCx<'_>) -> NativeResult {
-    cx.return_opaque(Group::default())
+    let owner = me(cx)?;
+    cx.return_opaque(Group(Scope::new(owner)))
 }
 
 fn group_add(cx: &mut NativeCx<'_>) -> NativeResult {
     let promise = cx.opaque::<FutureObj>(1).promise().clone();
-    cx.opaque::<Group>(0).0.lock().push(promise);
+    let scope = cx.opaque::<Group>(0).0.clone();
+    scope.tasks.lock().push(promise.clone());
+    if promise.cell.watch(Watcher::Hook(scope.hook.clone())).is_err() {
+        // It has failed already, on another worker.
+        let error = promise.cell.with_error(Parcel::copy).flatten();
+        if let Some(error) = error
+            && let Ok(error) = Parcel::pack(error)
+        {
+            scope.fail(error);
+        }
+    }
+    if scope.failure.lock().error.is_some() {
+        promise.cancel();
+    }
     cx.return_unit()
 }
 
 fn group_cancel(cx: &mut NativeCx<'_>) -> NativeResult {
-    for promise in cx.opaque::<Group>(0).0.lock().iter() {
-        promise.cancel();
-    }
+    cx.opaque::<Group>(0).0.cancel();
     cx.return_unit()
 }
 
@@ -498,16 +576,20 @@ impl Drop for GroupWait {
     }
 }
 
-/// Waits for every task; the first failure cancels the others and is thrown when all have ended.
+/// Waits for every task; the first failure cancels the others and is thrown when all have ended. `throw`: also one that was not
+/// there when the block ended.
 fn group_end(cx: &mut NativeCx<'_>, throw: bool) -> NativeResult {
+    let scope = cx.opaque::<Group>(0).0.clone();
     let mut state = match cx.resumed::<GroupWait>() {
         Some(state) => state,
-        None => GroupWait { waits: None, failed: None },
+        None => GroupWait { waits: None, failed: scope.end() },
     };
-    let group = cx.opaque::<Group>(0).clone();
     loop {
         state.waits = None;
-        let promises: Vec<PromiseRef> = group.0.lock().clone();
+        if throw && state.failed.is_none() {
+            state.failed = scope.end();
+        }
+        let promises: Vec<PromiseRef> = scope.tasks.lock().clone();
         let mut open = Vec::new();
         for promise in promises {
             if !promise.cell.is_done() {
@@ -519,7 +601,7 @@ fn group_end(cx: &mut NativeCx<'_>, throw: bool) -> NativeResult {
             }
         }
         if open.is_empty() {
-            group.0.lock().clear();
+            scope.tasks.lock().clear();
             return match state.failed.take() {
                 Some(error) => Err(Fault::thrown(error.unpack())),
                 None => cx.return_unit(),
@@ -545,9 +627,7 @@ fn group_join(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn group_abort(cx: &mut NativeCx<'_>) -> NativeResult {
-    for promise in cx.opaque::<Group>(0).0.lock().iter() {
-        promise.cancel();
-    }
+    cx.opaque::<Group>(0).0.cancel();
     group_end(cx, false)
 }
 

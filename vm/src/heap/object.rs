@@ -6,8 +6,8 @@
 //! that grows that far makes its object immortal by itself, so counting never overflows.
 
 use crate::types::TypeInfo;
-use compact_str::CompactString;
 use crate::value::Value;
+use compact_str::CompactString;
 use std::any::{Any, TypeId};
 use std::cell::Cell;
 use std::sync::Arc;

@@ -63,6 +63,8 @@ pub enum Turn {
 pub enum Interrupt {
     /// `CancelledError`: where the task waits, or as soon as it does.
     Cancel,
+    /// The same, as a task of a scope has failed that it is in.
+    Scope,
     /// `IoError`: where the task waits, if it still does.
     Injected,
 }
@@ -71,6 +73,7 @@ impl Interrupt {
     fn fault(self) -> Fault {
         match self {
             Interrupt::Cancel => Fault::new(FaultKind::CancelledError, "the task was cancelled"),
+            Interrupt::Scope => Fault::new(FaultKind::CancelledError, "another task of the scope has failed"),
             Interrupt::Injected => Fault::io("an injected failure"),
         }
     }
@@ -170,7 +173,7 @@ pub struct Machine {
     pub(crate) wait: (WaitReason, u64),
     /// What the waiting native keeps.
     pub(crate) resume: Option<Kept>,
-    cancel_delivered: bool,
+    delivered: Option<Interrupt>,
     /// `ip` and `regs` say where the code stands, also while it runs: a panic can be thrown there as an error.
     pub(crate) is_saved: bool,
     pub(crate) jit: jit::Link,
@@ -210,7 +213,7 @@ impl Machine {
             pending: None,
             wait: (WaitReason::Nothing, 0),
             resume,
-            cancel_delivered: false,
+            delivered: None,
             is_saved: false,
             jit: jit::Link::default(),
             task: TaskCx::new(program),
@@ -352,7 +355,7 @@ impl Machine {
     pub fn run(&mut self, budget: u32, interrupt: Option<Interrupt>) -> Turn {
         assert_ne!(self.state, State::Idle, "a call has been started");
         self.budget = i64::from(budget);
-        self.cancel_delivered = false;
+        self.delivered = None;
         if let Some(interrupt) = interrupt
             && self.state == State::Waiting
             && let Some(turn) = self.interrupt_here(interrupt)
@@ -386,10 +389,12 @@ impl Machine {
                 Ok(Exit::Suspend) => {
                     self.state = State::Waiting;
                     // Once: a `finally` that cleans up may wait in the same turn.
-                    if interrupt != Some(Interrupt::Cancel) || self.cancel_delivered {
-                        return Turn::Wait(self.wait.0, self.wait.1);
+                    match interrupt {
+                        Some(interrupt @ (Interrupt::Cancel | Interrupt::Scope)) if self.delivered.is_none() => {
+                            self.interrupt_here(interrupt)
+                        }
+                        _ => return Turn::Wait(self.wait.0, self.wait.1),
                     }
-                    self.interrupt_here(Interrupt::Cancel)
                 }
                 Ok(Exit::Return) => {
                     // SAFETY: the frame at `regs` is the first one and has dropped all but its `&mut` parameters.
@@ -437,14 +442,21 @@ impl Machine {
         observe::look(&mut self.task, calls, None);
     }
 
-    /// Whether the last `run` delivered the cancelling it was asked to deliver.
-    pub fn has_delivered_cancel(&self) -> bool {
-        self.cancel_delivered
+    /// What the last `run` was asked to deliver and has delivered.
+    pub fn delivered(&self) -> Option<Interrupt> {
+        self.delivered
     }
 
     /// Raises at the call that waits, whose native is not called again.
     fn interrupt_here(&mut self, interrupt: Interrupt) -> Option<Turn> {
-        self.cancel_delivered |= interrupt == Interrupt::Cancel;
+        self.delivered = Some(interrupt);
+        if interrupt == Interrupt::Scope {
+            // Before the code goes on: it may end the scope in this very turn.
+            self.task
+                .program()
+                .scheduler()
+                .and_then(|scheduler| scheduler.with_current(|me| me.shared().hear_of_scope()));
+        }
         self.fault_before(interrupt.fault())
     }
 

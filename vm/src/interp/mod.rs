@@ -23,7 +23,7 @@ pub(crate) use machine::{Begin, Frames};
 pub use machine::{Interrupt, Machine, TaskEnd, Turn};
 pub(crate) use ops::call::run_native;
 pub(crate) use ops::object::made;
-pub(crate) use unwind::{Calls, place};
+pub(crate) use unwind::Calls;
 
 /// Why the interpreter came out of its code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

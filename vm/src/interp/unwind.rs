@@ -5,7 +5,7 @@ use crate::fault::FaultBody;
 use crate::heap;
 use crate::heap::object::{ClosureObj, DynObj};
 use crate::load::Func;
-use crate::trace::{MAX_FRAMES, Trace, TraceFrame};
+use crate::trace::{MAX_COUNTED, MAX_FRAMES, Trace, TraceFrame};
 use crate::types::TypeInfo;
 use crate::value::Value;
 use smallvec::SmallVec;
@@ -266,11 +266,11 @@ impl Machine {
         let mut trace = Trace::default();
         let see = |func, pc| {
             if trace.frames.len() < MAX_FRAMES {
-                trace.frames.push(place(func, pc));
+                trace.frames.push(TraceFrame { func, pc });
             } else {
                 trace.n_more += 1;
             }
-            true
+            trace.n_more < MAX_COUNTED
         };
         // SAFETY: the caller's promise.
         unsafe { Machine::walk(word, regs, see) };
@@ -295,12 +295,3 @@ pub(crate) type Calls = SmallVec<[(&'static Func, u32); 16]>;
 
 /// Calls of one task that a profile keeps, the innermost ones.
 const MAX_CALLS: usize = 250;
-
-pub(crate) fn place(func: &'static Func, pc: usize) -> TraceFrame {
-    let row = func.def.lines.partition_point(|line| line.pc as usize <= pc).checked_sub(1);
-    let at = row.and_then(|row| {
-        let line = func.def.lines[row];
-        Some((func.files.get(line.file as usize)?.clone(), line.line, line.col))
-    });
-    TraceFrame { function: func.def.name.as_str().into(), at }
-}

@@ -10,8 +10,8 @@
 //! `Float32` is that operation in `F32`, since 53 >= 2 * 24 + 2; so is one on halves, since 24 >= 2 * 11 + 2.
 
 use super::super::load::{CodeSpace, Func};
-use crate::interp::place;
 use crate::natives::dtype_of;
+use crate::trace::TraceFrame;
 use crate::types::TypeInfo;
 use stark_bytecode::{Instr, Kind, Out, Reg, TypeDesc};
 use stark_kernels::DType;
@@ -41,7 +41,7 @@ pub(crate) struct Lowered {
 
 /// `name (file:line)`.
 pub(crate) fn place_of(func: &'static Func, pc: usize) -> String {
-    match place(func, pc).at {
+    match (TraceFrame { func, pc }).at() {
         Some((file, line, _)) => format!("{} ({file}:{line})", func.def.name),
         None => func.def.name.clone(),
     }

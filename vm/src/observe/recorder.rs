@@ -6,6 +6,7 @@
 use crate::heap::sampled::Allocated;
 use crate::interp::Calls;
 use crate::load::Func;
+use crate::trace::TraceFrame;
 use parking_lot::Mutex;
 use stark_profile::Profile;
 use stark_profile::model::{
@@ -331,10 +332,10 @@ impl OperatorStats {
 
 /// Where an instruction stands in the source.
 pub(super) fn place(func: &'static Func, pc: u32) -> Frame {
-    let place = crate::interp::place(func, pc as usize);
+    let place = TraceFrame { func, pc: pc as usize };
     let (file, line, column) =
-        place.at.map_or_else(Default::default, |(file, line, col)| (file.to_string(), line, col));
-    Frame { function: place.function.to_string(), file, line, column }
+        place.at().map_or_else(Default::default, |(file, line, col)| (file.to_string(), line, col));
+    Frame { function: place.function().to_string(), file, line, column }
 }
 
 #[cfg(test)]
