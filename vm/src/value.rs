@@ -310,18 +310,20 @@ impl<'a> ValueRef<'a> {
         self.scalar_bits() != 0
     }
 
-    #[inline]
+    #[inline(always)]
     fn object(self, kind: ObjKind) -> *mut Header {
-        assert!(
-            self.info.is_ref && heap::is_object(self.bits),
-            "{kind:?} expected, found {:?} without an object",
-            self.info
-        );
         let header = self.bits as *mut Header;
         // SAFETY: a reference slot that is an object points at a live header.
-        let found = unsafe { (*header).kind };
-        assert_eq!(found, kind, "of type {:?}", self.info);
+        if !self.info.is_ref || !heap::is_object(self.bits) || unsafe { (*header).kind } != kind {
+            self.is_not(kind);
+        }
         header
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_not(self, kind: ObjKind) -> ! {
+        panic!("{kind:?} expected, found {:?} in a slot of type {:?}", self.bits, self.info)
     }
 
     pub fn str(self) -> &'a str {

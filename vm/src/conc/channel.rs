@@ -85,6 +85,31 @@ pub enum Send<P> {
     Lost(P),
 }
 
+/// A channel, held by one task.
+pub struct Held<'a, P, W> {
+    channel: &'a Channel<P, W>,
+    state: MutexGuard<'a, State<P, W>>,
+}
+
+impl<P, W> std::fmt::Debug for Held<'_, P, W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Held")
+    }
+}
+
+impl<P: std::marker::Send + Weigh, W: Waiter<P>> Held<'_, P, W> {
+    /// Takes a message. When there is none, `instead` says what the caller does; it is told the address of the task that
+    /// most likely sends next.
+    pub fn recv_or_else(self, instead: impl FnOnce(usize) -> Instead<W>) -> Recv<P> {
+        self.channel.recv_or(self.state, None, instead)
+    }
+
+    /// As `Channel::send_or_else`.
+    pub fn send_or_else(self, message: P, limit: usize, instead: impl FnOnce(usize) -> Instead<W>) -> Send<P> {
+        self.channel.send_or(self.state, message, limit, None, instead)
+    }
+}
+
 /// A number for a channel, for reports.
 pub(super) fn next_id() -> u64 {
     static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -114,47 +139,42 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     }
 
     /// Takes a message of the queue, if nobody else need hear of it: neither a sender that waits or lends, for the room, nor a
-    /// `select`. What nearly every receive from a channel with a buffer is. `None` says nothing.
+    /// `select`. What nearly every receive from a channel with a buffer is.
+    ///
+    /// # Errors
+    /// With the channel, for the other ways to a message: `Held::recv_or_else`.
     #[inline]
-    pub fn take(&self) -> Option<P> {
-        if self.capacity == Some(0) {
-            return None;
-        }
+    pub fn take(&self) -> Result<P, Held<'_, P, W>> {
         let mut state = self.state.lock();
-        if !state.senders.is_empty() || !state.offers.is_empty() {
-            return None;
+        if state.senders.is_empty()
+            && state.offers.is_empty()
+            && let Some(message) = state.queue.pop_front()
+        {
+            state.bytes -= message.weight();
+            return Ok(message);
         }
-        let message = state.queue.pop_front()?;
-        state.bytes -= message.weight();
-        Some(message)
+        Err(Held { channel: self, state })
     }
 
     /// Puts a message into the queue, if there is room and no receiver waits: what nearly every send to a channel with a buffer is.
-    /// `false` says nothing, and the message is lost: it is one that can be made again.
+    ///
+    /// # Errors
+    /// With the channel and the message, for the other ways to send it: `Held::send_or_else`.
     #[inline]
-    pub fn put(&self, message: P, limit: usize) -> bool {
-        if self.capacity == Some(0) {
-            return false;
-        }
+    pub fn put(&self, message: P, limit: usize) -> Result<(), (Held<'_, P, W>, P)> {
         let mut state = self.state.lock();
         let bytes = state.bytes.saturating_add(message.weight());
         if state.closed || !state.receivers.is_empty() || !self.has_room(&state) || bytes > limit {
-            return false;
+            return Err((Held { channel: self, state }, message));
         }
         state.bytes = bytes;
         state.queue.push_back(message);
-        true
+        Ok(())
     }
 
     /// Takes a message, or leaves `entry` to wait for one.
     pub fn recv(&self, entry: Option<&Entry<W>>) -> Recv<P> {
         self.recv_or(self.state.lock(), entry, |_| entry.cloned().map_or(Instead::Leave, Instead::Wait))
-    }
-
-    /// Takes a message. When there is none, `instead` says what the caller does; it is told the address of the task that
-    /// most likely sends next.
-    pub fn recv_or_else(&self, instead: impl FnOnce(usize) -> Instead<W>) -> Recv<P> {
-        self.recv_or(self.state.lock(), None, instead)
     }
 
     /// As `recv_or_else`, after the turn that was lent.
@@ -465,29 +485,38 @@ mod tests {
 
     #[test]
     fn the_short_way_says_no_where_others_must_hear() {
+        let put = |ch: &Ch, message, limit| ch.put(message, limit).is_ok();
+        let take = |ch: &Ch| ch.take().ok();
         let ch = Ch::new(Some(2));
-        assert_eq!((ch.take(), ch.put(1, 100), ch.put(2, 100), ch.put(3, 100)), (None, true, true, false));
-        assert_eq!((ch.take(), ch.bytes(), ch.put(3, 7), ch.put(3, 8)), (Some(1), 4, false, true));
+        assert_eq!((take(&ch), put(&ch, 1, 100), put(&ch, 2, 100), put(&ch, 3, 100)), (None, true, true, false));
+        assert_eq!((take(&ch), ch.bytes(), put(&ch, 3, 7), put(&ch, 3, 8)), (Some(1), 4, false, true));
         // A sender waits for the room.
         let sender = MockTask::new();
-        assert_eq!((ch.send(4, Some(&sender.entry())), ch.take()), (Send::Waits, None));
-        assert_eq!((ch.recv(None), ch.take(), ch.take()), (Recv::Message(2), Some(3), Some(4)));
+        assert_eq!((ch.send(4, Some(&sender.entry())), take(&ch)), (Send::Waits, None));
+        assert_eq!((ch.recv(None), take(&ch), take(&ch)), (Recv::Message(2), Some(3), Some(4)));
         // A receiver waits for the message.
         let receiver = MockTask::new();
-        assert_eq!((ch.recv(Some(&receiver.entry())), ch.put(5, 100)), (Recv::Waits, false));
+        assert_eq!((ch.recv(Some(&receiver.entry())), put(&ch, 5, 100)), (Recv::Waits, false));
         ch.close();
-        assert_eq!((ch.put(6, 100), ch.take()), (false, None));
+        assert_eq!((put(&ch, 6, 100), take(&ch)), (false, None));
         // What is queued can still be received.
         let ch = Ch::new(None);
-        assert!(ch.put(7, 100));
+        assert!(put(&ch, 7, 100));
         ch.close();
-        assert_eq!((ch.take(), ch.recv(None)), (Some(7), Recv::Closed));
+        assert_eq!((take(&ch), ch.recv(None)), (Some(7), Recv::Closed));
+        // What was refused goes on from there.
+        let ch = Ch::new(Some(1));
+        assert!(put(&ch, 8, 100));
+        let (held, message) = ch.put(9, 100).unwrap_err();
+        assert_eq!(held.send_or_else(message, 100, |_| Instead::Leave), Send::Full(9));
+        assert_eq!(ch.take().unwrap(), 8);
+        assert_eq!(ch.take().unwrap_err().recv_or_else(|_| Instead::Leave), Recv::Waits);
     }
 
     #[test]
     fn a_rendezvous_has_no_short_way() {
         let ch = Ch::new(Some(0));
-        assert_eq!((ch.put(1, 100), ch.take()), (false, None));
+        assert!(ch.put(1, 100).is_err() && ch.take().is_err());
     }
 
     #[test]
@@ -515,12 +544,12 @@ mod tests {
     #[test]
     fn a_receiver_that_lends_is_room_for_a_message() {
         let ch = Ch::new(Some(0));
-        assert_eq!(ch.recv_or_else(|_| Instead::Lend), Recv::Waits);
+        assert_eq!(ch.take().unwrap_err().recv_or_else(|_| Instead::Lend), Recv::Waits);
         assert_eq!((ch.send(1, None), ch.len(), ch.send(2, None)), (Send::Sent, 0, Send::Full(2)));
         assert_eq!(ch.recv_after_lending(|_| Instead::Leave), Recv::Message(1));
         assert_eq!((ch.send(3, None), ch.recv(None)), (Send::Full(3), Recv::Waits));
         // One that gets nothing is no room any more.
-        assert_eq!(ch.recv_or_else(|_| Instead::Lend), Recv::Waits);
+        assert_eq!(ch.take().unwrap_err().recv_or_else(|_| Instead::Lend), Recv::Waits);
         assert_eq!((ch.recv_after_lending(|_| Instead::Leave), ch.send(4, None)), (Recv::Waits, Send::Full(4)));
     }
 

@@ -1,12 +1,12 @@
 //! Channels as natives.
 
 use super::arm::{Arm, Chan, Event, closed, one};
-use super::channel::{Instead, Recv, Send};
+use super::channel::{Held, Instead, Recv, Send};
 use super::tasks::{Me, current, me, pack};
 use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
-use crate::natives::{Flow, NativeCx, NativeResult, NativeRow, natives};
+use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
 use crate::task::WaitReason;
 use crate::types::TypeInfo;
 use crate::value::Value;
@@ -120,21 +120,33 @@ fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
         return end_of_send(cx, wait);
     }
     let limit = cx.task.program().options.queue_limit();
-    let scalar = Parcel::scalar(cx.arg(1));
-    if scalar.is_some_and(|message| cx.opaque::<ChannelObj>(0).0.put(message, limit)) {
-        return cx.return_unit();
+    let message = match Parcel::scalar(cx.arg(1)) {
+        Some(message) => message,
+        None => pack(cx.take(1))?,
+    };
+    let wait = match cx.opaque::<ChannelObj>(0).0.put(message, limit) {
+        Ok(()) => None,
+        Err((held, message)) => send_or_wait(cx, held, message, limit)?,
+    };
+    match wait {
+        // What may have ended it by now has woken the task, too: it looks in its next turn.
+        Some(wait) => wait.suspend(cx, WaitReason::ChannelSend),
+        None => cx.return_unit(),
     }
-    send_or_wait(cx, limit)
 }
 
-/// Not inlined: what nearly every send does stays in registers.
+/// `None`: the message is sent. Not inlined: what nearly every send does stays in registers.
 #[inline(never)]
-fn send_or_wait(cx: &mut NativeCx<'_>, limit: usize) -> NativeResult {
-    let message = pack(cx.take(1))?;
+fn send_or_wait(
+    cx: &NativeCx<'_>,
+    held: Held<'_, Parcel, Me>,
+    message: Parcel,
+    limit: usize,
+) -> Result<Option<OneWait>, Fault> {
     let channel = &cx.opaque::<ChannelObj>(0).0;
     let mut begun = None;
     let mut partner = 0;
-    let mut sent = channel.send_or_else(message, limit, |receiver| {
+    let mut sent = held.send_or_else(message, limit, |receiver| {
         if cx.task.can_lend(receiver) {
             partner = receiver;
             return Instead::Lend;
@@ -146,14 +158,11 @@ fn send_or_wait(cx: &mut NativeCx<'_>, limit: usize) -> NativeResult {
         sent = channel.send_after_lending(number, limit, |_| OneWait::instead(cx, &mut begun));
     }
     match sent {
-        Send::Sent => return cx.return_unit(),
-        Send::Closed(_) => return Err(closed()),
-        Send::TooMuch(_) => return Err(too_much(cx, channel)),
-        Send::Full(_) | Send::Waits | Send::Offered(_) | Send::Lost(_) => {}
+        Send::Sent => Ok(None),
+        Send::Closed(_) => Err(closed()),
+        Send::TooMuch(_) => Err(too_much(cx, channel)),
+        Send::Full(_) | Send::Waits | Send::Offered(_) | Send::Lost(_) => begun.ok_or_else(no_scheduler).map(Some),
     }
-    // What may have ended it by now has woken the task, too: it looks in its next turn.
-    let wait = begun.ok_or_else(no_scheduler)?;
-    wait.suspend(cx, WaitReason::ChannelSend)
 }
 
 fn end_of_send(cx: &mut NativeCx<'_>, mut wait: OneWait) -> NativeResult {
@@ -168,69 +177,74 @@ fn no_scheduler() -> Fault {
     Fault::internal("a task that waits needs a scheduler")
 }
 
-/// The first message of the queue, if a task that does not wait yet may have it as it is.
-#[inline]
-fn first(cx: &NativeCx<'_>) -> Option<Value> {
-    if cx.resume.is_some() {
-        return None;
-    }
-    cx.opaque::<ChannelObj>(0).0.take().map(Parcel::unpack)
+/// How a receive stands.
+enum Received {
+    Message(Value),
+    /// The channel has ended.
+    End,
+    Waits(OneWait),
 }
 
-/// A message (`None`: the channel has ended), or the answer of a native that waits. Not inlined, as `send_or_wait`.
-#[inline(never)]
-fn receive(cx: &mut NativeCx<'_>) -> Result<Result<Option<Value>, Flow>, Fault> {
-    let mut wait = match cx.resumed::<OneWait>() {
-        Some(wait) => wait,
-        None => {
-            let channel = &cx.opaque::<ChannelObj>(0).0;
-            let mut begun = None;
-            let mut partner = None;
-            let mut received = channel.recv_or_else(|sender| {
-                if cx.task.can_lend(sender) {
-                    partner = Some(sender);
-                    return Instead::Lend;
-                }
-                OneWait::instead(cx, &mut begun)
-            });
-            if let Some(sender) = partner {
-                cx.task.lend_turn(sender);
-                received = channel.recv_after_lending(|_| OneWait::instead(cx, &mut begun));
-            }
-            match received {
-                Recv::Message(message) => return Ok(Ok(Some(message.unpack()))),
-                Recv::Closed => return Ok(Ok(None)),
-                Recv::Waits | Recv::Lost => {}
-            }
-            let wait = begun.ok_or_else(no_scheduler)?;
-            return wait.suspend(cx, WaitReason::ChannelRecv).map(Err);
-        }
-    };
-    match wait.take(cx) {
-        Some(Fired::Message(message)) => Ok(Ok(Some(message.unpack()))),
-        Some(_) => Ok(Ok(None)),
-        None => wait.suspend(cx, WaitReason::ChannelRecv).map(Err),
+#[inline]
+fn receive(cx: &mut NativeCx<'_>) -> Result<Received, Fault> {
+    if cx.resume.is_some() {
+        return end_of_receive(cx);
     }
+    match cx.opaque::<ChannelObj>(0).0.take() {
+        Ok(message) => Ok(Received::Message(message.unpack())),
+        Err(held) => receive_or_wait(cx, held),
+    }
+}
+
+/// Not inlined, as `send_or_wait`.
+#[inline(never)]
+fn receive_or_wait(cx: &NativeCx<'_>, held: Held<'_, Parcel, Me>) -> Result<Received, Fault> {
+    let mut begun = None;
+    let mut partner = None;
+    let mut received = held.recv_or_else(|sender| {
+        if cx.task.can_lend(sender) {
+            partner = Some(sender);
+            return Instead::Lend;
+        }
+        OneWait::instead(cx, &mut begun)
+    });
+    if let Some(sender) = partner {
+        cx.task.lend_turn(sender);
+        let channel = &cx.opaque::<ChannelObj>(0).0;
+        received = channel.recv_after_lending(|_| OneWait::instead(cx, &mut begun));
+    }
+    match received {
+        Recv::Message(message) => Ok(Received::Message(message.unpack())),
+        Recv::Closed => Ok(Received::End),
+        Recv::Waits | Recv::Lost => begun.ok_or_else(no_scheduler).map(Received::Waits),
+    }
+}
+
+#[inline(never)]
+fn end_of_receive(cx: &mut NativeCx<'_>) -> Result<Received, Fault> {
+    let Some(mut wait) = cx.resumed::<OneWait>() else {
+        return Err(Fault::internal("a receive goes on with the wait of another call"));
+    };
+    Ok(match wait.take(cx) {
+        Some(Fired::Message(message)) => Received::Message(message.unpack()),
+        Some(_) => Received::End,
+        None => Received::Waits(wait),
+    })
 }
 
 fn channel_recv(cx: &mut NativeCx<'_>) -> NativeResult {
-    if let Some(value) = first(cx) {
-        return cx.return_value(value);
-    }
     match receive(cx)? {
-        Ok(Some(value)) => cx.return_value(value),
-        Ok(None) => Err(closed()),
-        Err(waits) => Ok(waits),
+        Received::Message(value) => cx.return_value(value),
+        Received::End => Err(closed()),
+        Received::Waits(wait) => wait.suspend(cx, WaitReason::ChannelRecv),
     }
 }
 
 fn channel_next(cx: &mut NativeCx<'_>) -> NativeResult {
-    if let Some(value) = first(cx) {
-        return cx.return_some(value);
-    }
     match receive(cx)? {
-        Ok(value) => cx.return_option(value),
-        Err(waits) => Ok(waits),
+        Received::Message(value) => cx.return_some(value),
+        Received::End => cx.return_none(),
+        Received::Waits(wait) => wait.suspend(cx, WaitReason::ChannelRecv),
     }
 }
 

@@ -105,7 +105,7 @@ impl NativeCx<'_> {
         self.arg(i).map()
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn opaque<T: Opaque>(&self, i: usize) -> &T {
         self.arg(i).opaque()
     }
