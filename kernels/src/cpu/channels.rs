@@ -7,6 +7,8 @@
 //!
 //! Pieces are cut by sizes alone and share no sum, so results do not depend on the number of cores.
 
+use stark_shapes::Conv;
+
 use super::activation::Activation;
 use super::buffer::Buffer;
 use super::convolve::Plan;
@@ -16,6 +18,7 @@ use super::gemm::Mat;
 use super::panels::{Panels, product};
 use super::simd::{Kernel, dispatch, level};
 use super::tile::{self, Finish, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
+use super::winograd;
 use crate::error::Result;
 use crate::parallel::run_all;
 
@@ -34,6 +37,8 @@ pub enum Filter {
     Groups(Vec<Panels>),
     /// One channel in, one out.
     Depthwise(Buffer),
+    /// Of windows of three by three that move by one pixel, transformed ([`super::winograd`]).
+    Winograd(Panels),
 }
 
 impl Filter {
@@ -48,17 +53,26 @@ impl Filter {
         Ok(Filter::Groups(packed.collect::<Result<_>>()?))
     }
 
-    /// What was packed: the weights of `groups` groups and windows of `taps` places.
+    /// As [`Filter::pack`], for windows that move by one pixel alone.
+    pub fn pack_by_pixel(weights: &[f32], groups: usize, o: usize, c: usize, kernel: [usize; 2]) -> Result<Filter> {
+        match winograd::pays(groups, o, c, kernel) {
+            true => Ok(Filter::Winograd(winograd::pack(weights, o, c)?)),
+            false => Filter::pack(weights, groups, o, c, kernel[0] * kernel[1]),
+        }
+    }
+
+    /// Whether windows may move so.
+    pub fn takes(&self, windows: [Conv; 2]) -> bool {
+        let is_by_pixel = windows.iter().all(|w| w.stride == 1 && w.dilation == 1);
+        is_by_pixel || !matches!(self, Filter::Winograd(_))
+    }
+
+    /// What was packed: the weights of `groups` groups and windows of `taps` places. Those that were transformed come back but
+    /// for rounding.
     pub fn to_vec(&self, groups: usize, taps: usize) -> Vec<f32> {
         match self {
-            Filter::Groups(all) => {
-                let windows = |panels: &Panels| {
-                    let (matrix, o, c) = (panels.to_vec(), panels.cols(), panels.rows() / taps);
-                    let at = move |i: usize| matrix[(i % taps * c + i / taps % c) * o + i / taps / c];
-                    (0..o * c * taps).map(at)
-                };
-                all.iter().flat_map(windows).collect()
-            }
+            Filter::Groups(all) => all.iter().flat_map(|panels| panels.to_windows(taps)).collect(),
+            Filter::Winograd(panels) => winograd::restore(&panels.to_windows(winograd::PLACES)),
             Filter::Depthwise(turned) => {
                 let (turned, padded) = (turned.as_slice::<f32>(), groups.next_multiple_of(depthwise::BLOCK));
                 (0..groups * taps).map(|i| turned[i % taps * padded + i / taps]).collect()
@@ -70,6 +84,7 @@ impl Filter {
         match self {
             Filter::Groups(groups) => groups.iter().map(Panels::n_bytes).sum(),
             Filter::Depthwise(turned) => turned.n_bytes(),
+            Filter::Winograd(panels) => panels.n_bytes(),
         }
     }
 }
@@ -96,6 +111,7 @@ pub fn forward(plan: &Plan, x: Images, filter: &Filter, after: After, out: &mut 
     let lies_packed = x.strides == [h * w * channels, w * channels, channels, 1];
     match filter {
         Filter::Depthwise(weights) => depthwise(plan, x, weights.as_slice(), after, out),
+        Filter::Winograd(panels) => winograd::forward(plan, x, panels, after, out),
         Filter::Groups(panels) => {
             assert!(panels.len() == plan.groups, "the weights are of this convolution");
             assert!(panels.iter().all(|p| p.rows() == plan.columns() && p.cols() == plan.o));

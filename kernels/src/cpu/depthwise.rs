@@ -1,7 +1,7 @@
 //! Convolutions of each channel alone, with channels side by side.
 //!
 //! Sums of up to eight neighbouring positions by 16 channels stay in registers, so a weight that is read serves them
-//! all. Channels come in blocks of 16 in the frame and in the weights, zeros after the last.
+//! all. Channels come in blocks of 16 in the weights, zeros after the last.
 
 use smallvec::SmallVec;
 
@@ -24,6 +24,12 @@ const TOGETHER: usize = 64;
 pub fn together(c: usize) -> usize {
     let shares = (c.saturating_add(TOGETHER / 2) / TOGETHER).max(1);
     c.div_ceil(shares).next_multiple_of(BLOCK)
+}
+
+/// Numbers of a pixel of `n` of `c` channels in a frame: whole blocks, or all channels as they lie, whose lines are copied
+/// whole. Then a last block reads on into the next pixel, and what comes of that is not stored.
+fn pixel(n: usize, c: usize) -> usize {
+    if n == c && c >= BLOCK { c } else { n.next_multiple_of(BLOCK) }
 }
 
 /// The weights `[c, taps]` as blocks of channels for each place of the window.
@@ -61,7 +67,7 @@ impl Kernel for Piece<'_> {
         for image in part.images.clone() {
             for first in (0..c).step_by(together(c)) {
                 let channels = first..(first + together(c)).min(c);
-                let frame = Frame::new(plan, part.lines.len(), channels.len().next_multiple_of(BLOCK));
+                let frame = Frame::new(plan, part.lines.len(), pixel(channels.len(), c));
                 let one = Part { images: image..image + 1, lines: part.lines.clone() };
                 let seen = frame.fill(&mut scratch[..frame.len()], plan, x, &one, channels.clone());
                 let taps: SmallVec<[usize; 16]> =

@@ -38,6 +38,8 @@ pub unsafe trait Lanes: Copy {
     fn abs(self) -> Self;
     /// `other` where `key` is below `limit`, and `self` elsewhere.
     fn or_below(self, key: Self, limit: Self, other: Self) -> Self;
+    /// `other` where it is greater or NaN, and `self` elsewhere.
+    fn or_greater(self, other: Self) -> Self;
     /// `self · 2^n` for whole numbers `n` from -151 to 129.
     fn scale(self, n: Self) -> Self;
     /// The numbers of `table` at the places that the lowest five bits of each number's representation say.
@@ -128,6 +130,11 @@ unsafe impl<const K: usize> Lanes for [f32; K] {
     }
 
     #[inline(always)]
+    fn or_greater(self, other: Self) -> Self {
+        std::array::from_fn(|i| if other[i] > self[i] || other[i].is_nan() { other[i] } else { self[i] })
+    }
+
+    #[inline(always)]
     fn scale(self, n: Self) -> Self {
         // Adding 1.5 * 2^23 leaves a whole number in the low bits.
         const MAGIC: f32 = 12_582_912.0;
@@ -173,6 +180,7 @@ mod x86 {
             $fma:ident $fnma:ident;
             abs($ax:ident) $abs:expr;
             or_below($bx:ident, $key:ident, $limit:ident, $other:ident) $or_below:expr;
+            or_nan($nx:ident, $nan:ident) $or_nan:expr;
             scale($sx:ident, $power:ident) $scale:expr;
             look_up($lx:ident, $table:ident) $look_up:expr;) => {
             // SAFETY: what the trait asks of whoever makes a vector is what these instructions need.
@@ -261,6 +269,16 @@ mod x86 {
                 }
 
                 #[inline(always)]
+                fn or_greater(self, $nan: Self) -> Self {
+                    // SAFETY: there is a vector. Where either is NaN the second operand is the result, and then the other one
+                    // where that is NaN.
+                    unsafe {
+                        let $nx = $max($nan, self);
+                        $or_nan
+                    }
+                }
+
+                #[inline(always)]
                 fn scale(self, $power: Self) -> Self {
                     let $sx = self;
                     // SAFETY: there is a vector.
@@ -288,6 +306,7 @@ mod x86 {
         _mm256_max_ps _mm256_min_ps _mm256_fmadd_ps _mm256_fnmadd_ps;
         abs(x) _mm256_andnot_ps(_mm256_set1_ps(-0.0), x);
         or_below(x, key, limit, other) _mm256_blendv_ps(x, other, _mm256_cmp_ps::<_CMP_LT_OQ>(key, limit));
+        or_nan(x, other) _mm256_blendv_ps(x, other, _mm256_cmp_ps::<_CMP_UNORD_Q>(other, other));
         scale(x, n) {
             // Two factors, because 2^k alone leaves the range of normal numbers before x * 2^k does.
             let k = _mm256_cvtps_epi32(n);
@@ -308,6 +327,7 @@ mod x86 {
         _mm512_max_ps _mm512_min_ps _mm512_fmadd_ps _mm512_fnmadd_ps;
         abs(x) _mm512_abs_ps(x);
         or_below(x, key, limit, other) _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(key, limit), other);
+        or_nan(x, other) _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(other, other), other);
         scale(x, n) _mm512_scalef_ps(x, n);
         look_up(x, table) {
             let (low, high) = (_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table.as_ptr().add(16)));
@@ -347,6 +367,8 @@ mod tests {
                         x.mul_from(y, z),
                         x.abs(),
                         x.or_below(z, y, z),
+                        x.or_greater(y),
+                        y.or_greater(x),
                         x.scale(n),
                         x.look_up(&table),
                         x.all(3.0),

@@ -75,6 +75,12 @@ impl Panels {
         (0..self.rows).flat_map(|row| (0..self.cols).map(move |col| data[at(row, col)])).collect()
     }
 
+    /// What [`Panels::pack_windows`] packed.
+    pub fn to_windows(&self, taps: usize) -> Vec<f32> {
+        let (matrix, o, c) = (self.to_vec(), self.cols, self.rows / taps);
+        (0..o * c * taps).map(|i| matrix[(i % taps * c + i / taps % c) * o + i / taps / c]).collect()
+    }
+
     /// Columns from `j · WIDTH` on, row after row.
     pub fn panel(&self, j: usize) -> &[f32] {
         &self.data.as_slice()[j * self.rows * WIDTH..(j + 1) * self.rows * WIDTH]

@@ -5,7 +5,9 @@ use std::ops::Range;
 use stark_shapes::Pool;
 
 use super::gemm::batches;
-use super::simd::{Kernel, dispatch};
+use super::lanes::Lanes;
+use super::simd::{Kernel, Vectors, dispatch, vectors};
+use super::split::fill_chunks;
 
 /// Images `[n, h, w, c]` and the height and width of what they become.
 #[derive(Clone, Copy)]
@@ -19,8 +21,16 @@ pub struct Images<'a> {
 
 /// The greatest of each window; padding never wins, NaN does.
 pub fn max(images: Images, windows: [Pool; 2], out: &mut [f32]) {
-    let cost = images.out[1] * images.c * windows[0].kernel * windows[1].kernel;
-    rows(images, cost, out, |row, out| dispatch(MaxRow { images, windows, row, out }));
+    let line = images.out[1] * images.c;
+    let cost = line * windows[0].kernel * windows[1].kernel;
+    if images.c < BLOCK {
+        return rows(images, cost, out, |row, out| dispatch(MaxRow { images, windows, row, out }));
+    }
+    check(images, out);
+    let together = (PIECE / cost.max(1)).max(1);
+    fill_chunks(out, line * together, |start, out| {
+        vectors(MaxBlocks { images, windows, first: start / line, out });
+    });
 }
 
 /// The mean of each window: `windows` say for a position along an axis which pixels are in it, `count` what the sum
@@ -35,9 +45,13 @@ pub fn mean(
     rows(images, cost, out, |row, out| dispatch(MeanRow { images, windows, count, row, out }));
 }
 
-fn rows(images: Images, cost: usize, out: &mut [f32], row: impl Fn(usize, &mut [f32]) + Sync) {
+fn check(images: Images, out: &[f32]) {
     assert!(images.data.len() == images.n * images.plane[0] * images.plane[1] * images.c, "images are whole");
     assert!(out.len() == images.n * images.out[0] * images.out[1] * images.c, "the result is whole");
+}
+
+fn rows(images: Images, cost: usize, out: &mut [f32], row: impl Fn(usize, &mut [f32]) + Sync) {
+    check(images, out);
     batches(out, images.n * images.out[0], cost, row);
 }
 
@@ -49,6 +63,55 @@ impl<'a> Images<'a> {
     }
 }
 
+/// Channels that fill a vector of any instruction set.
+const BLOCK: usize = 16;
+/// Comparisons in a piece that is worth handing to another core (some 10 µs).
+const PIECE: usize = 1 << 18;
+
+/// Rows of the result from `first` on, vector by vector.
+struct MaxBlocks<'a> {
+    images: Images<'a>,
+    windows: [Pool; 2],
+    first: usize,
+    out: &'a mut [f32],
+}
+
+impl Vectors for MaxBlocks<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let MaxBlocks { images, windows: [py, px], first, out } = self;
+        let ([h, w], [oh, ow], c) = (images.plane, images.out, images.c);
+        assert!(c >= L::N, "channels fill a vector");
+        for (i, out) in out.chunks_exact_mut(c).enumerate() {
+            let (row, z) = (first + i / ow, i % ow);
+            let (image, y) = (row / oh, row % oh);
+            for block in (0..c).step_by(L::N) {
+                // The last vector may take up channels of the one before again, which changes nothing.
+                let channel = block.min(c - L::N);
+                // SAFETY: pixels and `out` have a vector of channels from `channel` on; the caller detected the features.
+                unsafe {
+                    let mut top = L::splat(f32::NEG_INFINITY);
+                    for i in 0..py.kernel {
+                        let sy = (y * py.stride + i * py.dilation).wrapping_sub(py.padding);
+                        if sy >= h {
+                            continue;
+                        }
+                        for j in 0..px.kernel {
+                            let sx = (z * px.stride + j * px.dilation).wrapping_sub(px.padding);
+                            if sx < w {
+                                top = top.or_greater(L::load(images.pixel(image, sy, sx).as_ptr().add(channel)));
+                            }
+                        }
+                    }
+                    top.store(out.as_mut_ptr().add(channel));
+                }
+            }
+        }
+    }
+}
+
+/// One row of the result, channel by channel.
 struct MaxRow<'a> {
     images: Images<'a>,
     windows: [Pool; 2],

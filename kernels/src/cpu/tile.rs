@@ -471,41 +471,62 @@ impl<L: Lanes> WithFunction for By<'_, L> {
     #[inline(always)]
     unsafe fn with(self, f: impl Function) {
         let work = self.0;
-        for i in 0..work.sums.len() {
-            // SAFETY: as whoever made this promises.
-            unsafe { work.row::<L>(i, work.out.add(i * work.stride), f) };
+        let whole = work.n / L::N * L::N;
+        // SAFETY: as whoever made this promises.
+        unsafe {
+            for at in (0..whole).step_by(L::N) {
+                work.column::<L>(at, f);
+            }
+            if whole < work.n {
+                for i in 0..work.sums.len() {
+                    work.rest::<L>(i, whole, f);
+                }
+            }
         }
     }
 }
 
 impl Store<'_> {
+    /// A vector of each row, from column `at` on.
+    ///
     /// # Safety
-    /// The features of `L` were detected, and `n` numbers may be written at `out`.
+    /// The features of `L` were detected, `at` is a whole vector before the last column, and the rows may be written.
     #[inline(always)]
-    unsafe fn row<L: Lanes>(&self, i: usize, out: *mut f32, f: impl Function) {
-        let added = self.added.map(|added| &added[i * self.stride..][..self.n]);
-        let mut at = 0;
-        // SAFETY: sums and bias are whole rows, what is added and the place at `out` have `n` numbers.
+    unsafe fn column<L: Lanes>(&self, at: usize, f: impl Function) {
+        // SAFETY: sums and bias are whole rows; what is added and the place at `out` have `n` numbers a row.
+        unsafe {
+            let bias = L::load(self.bias.as_ptr().add(at));
+            for (i, sums) in self.sums.iter().enumerate() {
+                let mut x = L::load(sums.as_ptr().add(at)).add(bias);
+                if let Some(shifts) = self.shifts {
+                    x = x.add(L::splat(shifts[i]));
+                }
+                if let Some(added) = self.added {
+                    x = x.add(L::load(added.as_ptr().add(i * self.stride + at)));
+                }
+                f.of(x).store(self.out.add(i * self.stride + at));
+            }
+        }
+    }
+
+    /// The columns of row `i` from `at` on, less than a vector of them.
+    ///
+    /// # Safety
+    /// As for [`Store::column`].
+    #[inline(always)]
+    unsafe fn rest<L: Lanes>(&self, i: usize, at: usize, f: impl Function) {
+        let n = self.n - at;
+        // A whole vector beside, of which some numbers count.
+        let mut whole = [0.0; WIDTH];
+        if let Some(added) = self.added {
+            copy(&mut whole[..n], &added[i * self.stride + at..]);
+        }
+        // SAFETY: sums and bias are whole rows, and `n` numbers may be written at their place.
         unsafe {
             let shift = L::splat(self.shifts.map_or(0.0, |shifts| shifts[i]));
-            let sum = |at| L::load(self.sums[i].as_ptr().add(at)).add(L::load(self.bias.as_ptr().add(at))).add(shift);
-            while at + L::N <= self.n {
-                let x = match added {
-                    Some(added) => sum(at).add(L::load(added.as_ptr().add(at))),
-                    None => sum(at),
-                };
-                f.of(x).store(out.add(at));
-                at += L::N;
-            }
-            if at < self.n {
-                // A whole vector beside, of which some numbers count.
-                let mut whole = [0.0; WIDTH];
-                if let Some(added) = added {
-                    copy(&mut whole[..self.n - at], &added[at..]);
-                }
-                f.of(sum(at).add(L::load(whole.as_ptr()))).store(whole.as_mut_ptr());
-                copy(std::slice::from_raw_parts_mut(out.add(at), self.n - at), &whole);
-            }
+            let sum = L::load(self.sums[i].as_ptr().add(at)).add(L::load(self.bias.as_ptr().add(at))).add(shift);
+            f.of(sum.add(L::load(whole.as_ptr()))).store(whole.as_mut_ptr());
+            copy(std::slice::from_raw_parts_mut(self.out.add(i * self.stride + at), n), &whole);
         }
     }
 }
@@ -514,6 +535,11 @@ impl Store<'_> {
 #[inline(always)]
 pub fn copy(to: &mut [f32], from: &[f32]) {
     let from = &from[..to.len()];
+    let (wide, to) = to.as_chunks_mut::<16>();
+    let (wide_from, from) = from.as_chunks::<16>();
+    for (o, x) in wide.iter_mut().zip(wide_from) {
+        *o = *x;
+    }
     let (wide, rest) = to.as_chunks_mut::<8>();
     let (wide_from, rest_from) = from.as_chunks::<8>();
     for (o, x) in wide.iter_mut().zip(wide_from) {

@@ -20,6 +20,23 @@ pub struct PackedFilter {
 
 impl PackedFilter {
     pub fn new(weight: &Tensor, groups: usize) -> Result<PackedFilter> {
+        PackedFilter::pack(weight, groups, |weights, [o, c, h, w]| Filter::pack(weights, groups, o, c, h * w))
+    }
+
+    /// For convolutions with these windows alone, which may be faster.
+    pub fn for_windows(weight: &Tensor, groups: usize, windows: [Conv; 2]) -> Result<PackedFilter> {
+        if windows.iter().any(|w| w.stride != 1 || w.dilation != 1) {
+            return PackedFilter::new(weight, groups);
+        }
+        PackedFilter::pack(weight, groups, |weights, [o, c, h, w]| Filter::pack_by_pixel(weights, groups, o, c, [h, w]))
+    }
+
+    /// `filter` packs weights of this shape, outputs of a group first.
+    fn pack(
+        weight: &Tensor,
+        groups: usize,
+        filter: impl FnOnce(&[f32], [usize; 4]) -> Result<Filter>,
+    ) -> Result<PackedFilter> {
         let shape = weight.shape();
         let splits = groups > 0 && weight.numel() > 0 && shape[0] % groups == 0;
         if weight.rank() != 4 || weight.dtype() != DType::F32 || !splits {
@@ -29,8 +46,7 @@ impl PackedFilter {
             )));
         }
         let whole = weight.contiguous()?;
-        let (o, c, taps) = (shape[0] / groups, shape[1], shape[2] * shape[3]);
-        let filter = Filter::pack(whole.slice_of::<f32>(), groups, o, c, taps)?;
+        let filter = filter(whole.slice_of::<f32>(), [shape[0] / groups, shape[1], shape[2], shape[3]])?;
         Ok(PackedFilter { filter, shape: shape.into(), groups })
     }
 
@@ -53,7 +69,7 @@ impl PackedFilter {
         Tensor::scalar(0.0f32).expand(&self.shape)
     }
 
-    /// The weights, as they were.
+    /// The weights, as they were; of [`PackedFilter::for_windows`] but for rounding.
     pub fn to_tensor(&self) -> Result<Tensor> {
         Tensor::from_vec(self.filter.to_vec(self.groups, self.shape[2] * self.shape[3]), &self.shape)
     }
@@ -74,6 +90,9 @@ pub fn conv2d_packed(
         return Err(TensorError::DType(format!(
             "a packed convolution takes Float32 images of rank 4, not {dtype} of shape {shape}"
         )));
+    }
+    if !weight.filter.takes(windows) {
+        return Err(TensorError::Argument("the weights are packed for windows that move by one pixel".into()));
     }
     let groups = weight.groups;
     let shape = rules::conv(x.shape(), weight.shape(), bias.map(|b| b.shape()), &windows, groups)?;
@@ -117,6 +136,36 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn windows_that_move_by_one_pixel_give_what_the_reference_gives(
+            (n, c, o) in (1usize..40, 1usize..4, 1usize..5),
+            (h, w) in (1usize..30, 1usize..140),
+            paddings in (0usize..4, 0usize..4),
+            (with_bias, with_added, turned) in any::<(bool, bool, bool)>(),
+            seed in any::<u32>(),
+        ) {
+            let n = if h * w > 100 { 1 + n % 3 } else { n };
+            let windows = [paddings.0, paddings.1].map(|padding| Conv { padding, ..Conv::default() });
+            let random = |shape: &[usize], add: u64| randn(shape, u64::from(seed) + add, DType::F32).unwrap();
+            let (x, weight) = (random(&[n, c * 16, h, w], 0), random(&[o * 16, c * 16, 3, 3], 1));
+            let bias = with_bias.then(|| random(&[o * 16], 2));
+            let Ok(shape) = rules::conv(x.shape(), weight.shape(), None, &windows, 1) else { return Ok(()) };
+            let added = with_added.then(|| random(&shape, 3));
+            let plain = PackedFilter::new(&weight, 1).unwrap();
+            let packed = PackedFilter::for_windows(&weight, 1, windows).unwrap();
+            prop_assert!(matches!(packed.filter, Filter::Winograd(_)));
+            near(&packed.to_tensor().unwrap(), &weight)?;
+            let x = if turned { x.pixels().contiguous().unwrap().planes() } else { x };
+            let run = |filter| {
+                conv2d_packed(&x, filter, bias.as_ref(), windows, added.as_ref(), Activation::Relu).unwrap()
+            };
+            let got = run(&packed);
+            near(&got, &run(&plain))?;
+            let threads = std::sync::Arc::new(crate::cpu::threads::Threads::new(3));
+            let again = crate::with_parallel(threads, || run(&packed));
+            prop_assert_eq!(got.to_bytes().unwrap(), again.to_bytes().unwrap());
+        }
 
         #[test]
         fn packed_convolutions_give_what_the_reference_gives(
@@ -176,6 +225,27 @@ mod tests {
         assert!(conv2d_packed(&one, &packed, None, windows, None, Activation::None).is_err());
         let narrow = randn(&[2, 2, 5, 5], 1, DType::F32).unwrap();
         assert!(conv2d_packed(&narrow, &packed, None, windows, None, Activation::None).is_err());
+    }
+
+    #[test]
+    fn weights_for_windows_that_move_by_one_pixel_serve_no_others() {
+        let (x, weight) =
+            (randn(&[1, 16, 8, 8], 1, DType::F32).unwrap(), randn(&[16, 16, 3, 3], 2, DType::F32).unwrap());
+        let one = [Conv::default(); 2];
+        let two = [Conv { stride: 2, ..Conv::default() }; 2];
+        let run = |packed, used| {
+            conv2d_packed(
+                &x,
+                &PackedFilter::for_windows(&weight, 1, packed).unwrap(),
+                None,
+                used,
+                None,
+                Activation::None,
+            )
+        };
+        assert!(run(one, one).is_ok() && run(two, one).is_ok() && run(two, two).is_ok());
+        let error = run(one, two).unwrap_err().to_string();
+        assert_eq!(error, "the weights are packed for windows that move by one pixel");
     }
 
     /// Sizes in a model's file may be any.

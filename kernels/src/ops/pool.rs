@@ -361,6 +361,19 @@ mod tests {
     }
 
     #[test]
+    fn nan_is_the_greatest_in_both_layouts() {
+        for c in [5, 16, 21, 40] {
+            let mut values = crate::ops::randn(&[2, c, 9, 7], 5, DType::F32).unwrap().to_vec::<f32>().unwrap();
+            values.iter_mut().step_by(37).for_each(|x| *x = f32::NAN);
+            let x = Tensor::from_vec(values, &[2, c, 9, 7]).unwrap();
+            let turned = x.pixels().contiguous().unwrap().planes();
+            let windows = [Pool { padding: 1, stride: 2, ..Pool::new(3) }; 2];
+            let bits = |x: &Tensor| floats(max_pool2d(x, windows)).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert!(bits(&turned) == bits(&x), "{c} channels");
+        }
+    }
+
+    #[test]
     fn pooling_of_pytorch() {
         let line = plane(&[1.0, 2.0, 3.0, 4.0, 5.0], 1, 5);
         let p = |kernel, stride, padding, ceil_mode| Pool { kernel, stride, padding, dilation: 1, ceil_mode };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stark_kernels::Conv;
 use stark_kernels::ops::PackedFilter;
 
 use super::fused;
@@ -23,11 +24,29 @@ pub fn run(graph: &mut Graph) {
 fn pack(graph: &Graph, at: usize) -> Option<PackedFilter> {
     let instr = &graph.body[at];
     let Kind::Op(row) = &instr.kind else { return None };
-    let groups = row.args.iter().position(|arg| matches!(arg.name, "groups" | "group"))?;
-    let groups = match constant(graph, *instr.args.get(groups)?)? {
+    let argument = |names: [&str; 2]| {
+        let index = row.args.iter().position(|arg| names.contains(&arg.name))?;
+        constant(graph, *instr.args.get(index)?)
+    };
+    let groups = match argument(["groups", "group"])? {
         Value::None => 1,
         value => usize::try_from(value.scalar()?.to_i64()).ok()?,
     };
     let weight = floats(graph, *instr.args.get(1)?).filter(|w| w.rank() == 4 && w.numel() > 0)?;
+    let by_pixel = [["stride", "strides"], ["dilation", "dilations"]];
+    if by_pixel.into_iter().all(|names| argument(names).is_some_and(are_one)) {
+        return PackedFilter::for_windows(weight, groups, [Conv::default(); 2]).ok();
+    }
     PackedFilter::new(weight, groups).ok()
+}
+
+/// Whether all numbers of a list are 1, which is what none stand for.
+fn are_one(value: &Value) -> bool {
+    let is_one = |value: &Value| value.scalar().is_some_and(|x| x.to_f64() == 1.0);
+    match value {
+        Value::None => true,
+        Value::List(list) => list.items().iter().all(is_one),
+        Value::Tuple(tuple) => tuple.items.iter().all(is_one),
+        number => is_one(number),
+    }
 }
