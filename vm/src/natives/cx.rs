@@ -29,7 +29,8 @@ pub struct NativeCx<'a> {
     pub(crate) sig: &'static NativeSig,
     /// The result's slot; meaningful after `Flow::Done`.
     pub(crate) ret: u64,
-    pub(crate) resume: Option<Kept>,
+    /// What it keeps while it waits. Lent, not moved: moving it costs more than many natives do.
+    pub(crate) resume: &'a mut Option<Kept>,
 }
 
 impl NativeCx<'_> {
@@ -236,7 +237,7 @@ impl NativeCx<'_> {
         match self.resume.take()?.take() {
             Ok(state) => Some(state),
             Err(other) => {
-                self.resume = Some(other);
+                *self.resume = Some(other);
                 None
             }
         }
@@ -245,7 +246,7 @@ impl NativeCx<'_> {
     /// Waits for a wake-up. The native is called again with the same arguments and finds `state` in `resumed`.
     #[inline]
     pub fn suspend(&mut self, reason: WaitReason, detail: u64, state: impl Send + 'static) -> NativeResult {
-        self.resume = Some(Kept::new(state));
+        *self.resume = Some(Kept::new(state));
         Ok(Flow::Suspend { reason, detail })
     }
 }

@@ -112,7 +112,8 @@ impl World {
             ret: self.ty(ret),
         }));
         let mut slots: Vec<u64> = args.into_iter().map(|arg| arg.into_raw().0).collect();
-        let mut cx = NativeCx { task: &mut self.task, args: &mut slots, sig, ret: 0, resume: None };
+        let mut resume = None;
+        let mut cx = NativeCx { task: &mut self.task, args: &mut slots, sig, ret: 0, resume: &mut resume };
         let outcome = (row.func)(&mut cx);
         let bits = cx.ret;
         let left = slots.iter().zip(&sig.params).map(|(&bits, info)| Value::from_raw(bits, info)).collect();

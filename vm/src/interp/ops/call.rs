@@ -154,14 +154,12 @@ pub(crate) unsafe fn run_native<const IS_REF: bool>(
     let result;
     let ret;
     {
-        let mut cx =
-            NativeCx { args, sig: &native.sig, ret: 0, resume: machine.resume.take(), task: &mut machine.task };
+        let mut cx = NativeCx { args, sig: &native.sig, ret: 0, resume: &mut machine.resume, task: &mut machine.task };
         result = match crate::natives::refusal(native.row, &cx) {
             Some(fault) => Err(fault),
             None => (native.row.func)(&mut cx),
         };
         ret = cx.ret;
-        machine.resume = cx.resume.take();
     }
     if observe::has_called() {
         note_called(machine);
