@@ -86,7 +86,7 @@ rows! {
     "torch.size"(self, dim = None) Pure tensor::size;
     "torch.dim"(self) Pure tensor::dim;
     "torch.numel"(self) Pure tensor::numel;
-    "torch.stride"(self) Pure tensor::stride;
+    "torch.stride"(self, dim = None) Pure tensor::stride;
     "torch.is_floating_point"(self) Pure tensor::is_floating_point;
     "torch.is_complex"(self) Pure tensor::is_complex;
     "torch.is_contiguous"(self) Pure |_| Ok(crate::value::Value::Bool(true));

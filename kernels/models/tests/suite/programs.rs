@@ -4,36 +4,7 @@ use serde_json::{Value as Json, json};
 use stark_kernels::{DType, Tensor};
 use stark_models::{Model, ModelError};
 
-/// A zip of stored entries.
-fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let (mut bytes, mut central) = (Vec::new(), Vec::new());
-    for (name, content) in entries {
-        let (crc, n) = (crc32fast::hash(content), content.len() as u32);
-        let at = bytes.len() as u32;
-        let mut fields: Vec<u8> = Vec::new();
-        // Version, flags, method, time and date are 0.
-        fields.extend([0; 10]);
-        fields.extend([crc, n, n].iter().flat_map(|x| x.to_le_bytes()));
-        fields.extend((name.len() as u16).to_le_bytes());
-        fields.extend([0; 2]);
-        bytes.extend(b"PK\x03\x04");
-        bytes.extend(&fields);
-        bytes.extend(name.bytes());
-        bytes.extend(content);
-        central.extend(b"PK\x01\x02\0\0");
-        central.extend(&fields);
-        central.extend([0; 10]);
-        central.extend(at.to_le_bytes());
-        central.extend(name.bytes());
-    }
-    let (n, size, start) = (entries.len() as u16, central.len() as u32, bytes.len() as u32);
-    bytes.extend(&central);
-    bytes.extend(b"PK\x05\x06\0\0\0\0");
-    bytes.extend([n, n].iter().flat_map(|x| x.to_le_bytes()));
-    bytes.extend([size, start].iter().flat_map(|x| x.to_le_bytes()));
-    bytes.extend([0; 2]);
-    bytes
-}
+use crate::common::zip;
 
 fn tensor(name: &str) -> Json {
     json!({"as_tensor": {"name": name}})

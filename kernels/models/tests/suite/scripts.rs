@@ -1,0 +1,52 @@
+//! TorchScript written here: what the code of archives may say, and what each piece of it gives.
+
+use stark_kernels::{DType, Tensor};
+use stark_models::{Model, ModelError};
+
+use crate::common::zip;
+
+/// An archive of one module without attributes; `body` is what its `forward(self, x)` does.
+fn load(body: &str) -> Result<Model, ModelError> {
+    let lines: String = body.lines().map(|line| format!("    {line}\n")).collect();
+    let code = format!("class M(Module):\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n{lines}");
+    let archive = zip(&[
+        ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
+        ("m/constants.pkl", b"\x80\x02).".to_vec()),
+        ("m/version", b"3\n".to_vec()),
+        ("m/code/__torch__.py", code.into_bytes()),
+    ]);
+    Model::load_bytes(archive, "made.pt")
+}
+
+/// All numbers that `body` gives for an `x` of these numbers and this shape.
+fn run(body: &str, numbers: &[f32], shape: &[usize]) -> Vec<f64> {
+    let model = load(body).unwrap_or_else(|e| panic!("{body}\n{e}"));
+    let x = Tensor::from_slice(numbers, shape).expect("x");
+    let out = model.predict(&[x]).unwrap_or_else(|e| panic!("{body}\n{e}"));
+    out.iter().flat_map(|t| t.to_scalars()).map(|x| x.to_f64()).collect()
+}
+
+#[track_caller]
+fn check(body: &str, numbers: &[f32], shape: &[usize], want: &[f64]) {
+    let got = run(body, numbers, shape);
+    let same = got.len() == want.len() && got.iter().zip(want).all(|(g, w)| (g - w).abs() <= 1e-5 + 1e-5 * w.abs());
+    assert!(same, "{body}\ngot {got:?}\nwant {want:?}");
+}
+
+#[test]
+fn the_layout_of_convolutions_does_not_show() {
+    let model = load(
+        "w = torch.ones([16, 3, 1, 1])\n\
+         y = torch.conv2d(x, w)\n\
+         strides = torch.stride(y)\n\
+         one = torch.tensor(torch.stride(y, 1))\n\
+         flat = torch.view(y, [torch.size(x, 0), -1])\n\
+         return (torch.tensor(strides), one, flat)",
+    );
+    let x = Tensor::from_slice(&(0..96).map(|i| i as f32).collect::<Vec<_>>(), &[2, 3, 4, 4]).expect("x");
+    let out = model.unwrap_or_else(|e| panic!("{e}")).predict(&[x]).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(out[0].to_vec::<i64>().expect("ints"), [256, 16, 4, 1]);
+    assert_eq!((out[1].item().expect("int").to_i64(), out[2].shape()), (16, &[2, 256][..]));
+    let row = out[2].to_scalars();
+    assert_eq!((row[0].to_f64(), row[17].to_f64(), row[256].to_f64()), (48.0, 51.0, 192.0));
+}
