@@ -15,6 +15,7 @@ use std::sync::Arc;
 use prost::Message;
 use prost::bytes::Bytes;
 
+pub(crate) use ops::math::shift;
 pub(crate) use ops::nn::einsum;
 pub(crate) use ops::window::conv;
 pub use table::{OnnxRow, ROWS};

@@ -170,6 +170,18 @@ bitwise! {
     xor bitwise_xor ^;
 }
 
+/// `<<` and `>>`: of plain numbers as Python has them, of tensors with a sign that stays.
+pub fn shift(a: &Args<'_>, right: bool) -> OpResult {
+    let (Value::Int(x), Value::Int(by)) = (a.get(0), a.get(1)) else {
+        return crate::onnx::shift(&*a.tensor(0)?, &*a.tensor(1)?, !right);
+    };
+    let by = u32::try_from(*by).map_err(|_| format!("a shift by {by}"))?;
+    let wide = i128::from(*x);
+    let shifted = if right { Some(wide >> by.min(64)) } else { (by < 64 || *x == 0).then(|| wide << by.min(63)) };
+    let fits = shifted.and_then(|y| i64::try_from(y).ok());
+    fits.map(Value::Int).ok_or_else(|| "the integer result does not fit in 64 bits".into())
+}
+
 macro_rules! unary {
     ($($name:ident;)*) => { $(
         pub fn $name(a: &Args<'_>) -> OpResult {

@@ -200,6 +200,10 @@ rows! {
     "torch.__and__"(self, other) Pure math::and;
     "torch.__or__"(self, other) Pure math::or;
     "torch.__xor__"(self, other) Pure math::xor;
+    "torch.__lshift__"(self, other) Pure |a| math::shift(a, false);
+    "torch.__rshift__"(self, other) Pure |a| math::shift(a, true);
+    "torch.bitwise_left_shift"(self, other) Pure |a| math::shift(a, false);
+    "torch.bitwise_right_shift"(self, other) Pure |a| math::shift(a, true);
     "torch.bitwise_and"(self, other) Pure math::and;
     "torch.bitwise_or"(self, other) Pure math::or;
     "torch.bitwise_xor"(self, other) Pure math::xor;

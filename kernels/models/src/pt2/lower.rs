@@ -377,8 +377,11 @@ impl Lowering<'_> {
         }
         let Some((row, in_place)) = table::find(name) else { return self.unknown(node, "") };
         let mut bound: Vec<Option<Operand>> = vec![None; row.args.len()];
+        // Python's own functions take theirs by position, under whatever names Python knows them.
+        let has_schema = node.target.starts_with("torch.ops.");
         for (index, named) in node.inputs.iter().enumerate() {
             let place = match &*named.name {
+                _ if !has_schema => Some(index),
                 "" => Some(index),
                 arg => table::place(name, row, arg),
             };

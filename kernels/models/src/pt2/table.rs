@@ -35,6 +35,10 @@ pub static SAME: &[(&str, &str)] = &[
     ("_operator.mod", "torch.remainder"),
     ("_operator.pow", "torch.pow"),
     ("_operator.neg", "torch.neg"),
+    ("_operator.pos", "torch.alias"),
+    ("_operator.abs", "torch.abs"),
+    ("_operator.lshift", "torch.__lshift__"),
+    ("_operator.rshift", "torch.__rshift__"),
     ("_operator.eq", "torch.eq"),
     ("_operator.ne", "torch.ne"),
     ("_operator.lt", "torch.lt"),
@@ -51,6 +55,7 @@ pub static SAME: &[(&str, &str)] = &[
     ("torch.sym_float", "float"),
     ("torch.sym_int", "int"),
     ("torch.sym_not", "torch.__not__"),
+    ("torch.sym_sum", "torch.sum"),
     ("torch._sym_sqrt", "torch.sqrt"),
     ("math.ceil", "torch.ceil"),
     ("math.floor", "torch.floor"),
@@ -103,6 +108,7 @@ macro_rules! arg {
 
 rows! {
     "aten.arange"(start = Int(0), end = None, step = None, dtype = None, layout = None, device = None, pin_memory = None) crate::ops::tensor::arange;
+    "torch.sym_ite"(b, t, f) |a| Ok(a.get(if a.bool(0)? { 1 } else { 2 }).clone());
     "aten._softmax"(self, dim, half_to_float = Bool(false)) |a| ok(k::softmax(&*a.tensor(0)?, a.int(1)?));
     "aten._log_softmax"(self, dim, half_to_float = Bool(false)) |a| ok(k::log_softmax(&*a.tensor(0)?, a.int(1)?));
     "aten._safe_softmax"(self, dim, dtype = None) safe_softmax;

@@ -151,6 +151,41 @@ fn sizes_are_values_and_python_computes_with_them() {
     assert_eq!(run(&program(&["x"], vec![size, twice, view, sum], "y"), &[rows(&[1.0, 2.0, 3.0, 4.0])]), [10.0]);
 }
 
+/// Python's own functions take their arguments by position, whatever the file calls them.
+#[test]
+fn functions_of_python_take_arguments_by_position() {
+    let size = |name: &str| json!({"as_sym_int": {"as_name": name}});
+    let int = |i: i64| json!({"as_int": i});
+    let call = |target: &str, args: Vec<(&str, Json)>, out: &str, kind: &str| {
+        let inputs: Vec<Json> = args.iter().map(|(name, arg)| json!({"name": name, "arg": arg, "kind": 1})).collect();
+        json!({"target": target, "inputs": inputs, "outputs": [{kind: {"as_name": out}}]})
+    };
+    let mut rows = node("aten.sym_size.int", &[("self", tensor("x")), ("dim", int(0))], "");
+    rows["outputs"] = json!([size("n")]);
+    let nodes = vec![
+        rows,
+        call("_operator.mul", vec![("a", size("n")), ("b", int(6))], "m", "as_sym_int"),
+        call("_operator.sub", vec![("a", size("m")), ("b", int(2))], "s", "as_sym_int"),
+        call("_operator.neg", vec![("a", size("s"))], "minus", "as_sym_int"),
+        call("_operator.lshift", vec![("a", size("s")), ("b", int(2))], "shifted", "as_sym_int"),
+        call("_operator.ge", vec![("a", size("n")), ("b", int(2))], "many", "as_sym_bool"),
+        call(
+            "torch.sym_ite",
+            vec![("b", json!({"as_sym_bool": {"as_name": "many"}})), ("t", size("shifted")), ("f", size("minus"))],
+            "chosen",
+            "as_sym_int",
+        ),
+        node("aten.mul.Scalar", &[("self", tensor("x")), ("other", size("chosen"))], "y"),
+    ];
+    let made = program(&["x"], nodes, "y");
+    assert_eq!(run(&made, &[rows_of(1.0, 2)]), [40.0; 4]);
+    assert_eq!(run(&made, &[rows_of(1.0, 1)]), [-4.0; 2]);
+}
+
+fn rows_of(number: f32, n: usize) -> Tensor {
+    Tensor::full(&[n, 2], number, DType::F32).expect("rows")
+}
+
 #[test]
 fn cond_takes_one_of_its_graphs() {
     let inner = |op: &str| {
