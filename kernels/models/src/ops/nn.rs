@@ -125,14 +125,22 @@ pub fn rms_norm(a: &Args<'_>) -> OpResult {
 }
 
 pub fn batch_norm(a: &Args<'_>) -> OpResult {
-    if a.bool(5)? {
-        return Err("the model is in training mode; export it after model.eval()".into());
+    let (x, weight, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
+    let (weight, bias, eps) = (weight.as_deref(), bias.as_deref(), a.float(7)?);
+    match (a.opt_tensor(3)?, a.opt_tensor(4)?) {
+        _ if x.rank() < 2 => Err(format!("batch norm needs channels, not shape {:?}", x.shape())),
+        (Some(_), Some(_)) if a.bool(5)? => {
+            Err("the model is in training mode; export it after model.eval()".into())
+        }
+        (Some(mean), Some(var)) => ok(k::batch_norm(&x, &mean, &var, weight, bias, eps)),
+        // A layer that keeps no statistics takes those of the batch.
+        _ => {
+            let axes: Vec<i64> = (0..x.rank() as i64).filter(|&axis| axis != 1).collect();
+            let mean = k::mean(&x, &axes, false).map_err(say)?;
+            let var = k::var(&x, &axes, 0.0, false).map_err(say)?;
+            ok(k::batch_norm(&x, &mean, &var, weight, bias, eps))
+        }
     }
-    let (weight, bias) = (a.opt_tensor(1)?, a.opt_tensor(2)?);
-    let (Some(mean), Some(var)) = (a.opt_tensor(3)?, a.opt_tensor(4)?) else {
-        return Err("batch norm without running statistics is not supported".into());
-    };
-    ok(k::batch_norm(&*a.tensor(0)?, &mean, &var, weight.as_deref(), bias.as_deref(), a.float(7)?))
 }
 
 pub fn group_norm(a: &Args<'_>) -> OpResult {

@@ -274,7 +274,7 @@ rows! {
     "ops.quantized.linear_dynamic"(x, packed, reduce_range = Bool(false)) Pure |a| quant::linear_dynamic(a, false);
     "ops.quantized.linear_relu_dynamic"(x, packed, reduce_range = Bool(false)) Pure |a| quant::linear_dynamic(a, true);
     "torch.linear"(input, weight, bias = None) Pure nn::linear;
-    "torch.einsum"(equation, operands) Pure |a| crate::onnx::einsum(a, 1, 0);
+    "torch.einsum"(equation, tensors, path = None) Pure |a| crate::onnx::einsum(a, 1, 0);
 
     // Layers.
     "torch.relu"(self) Pure nn::relu;

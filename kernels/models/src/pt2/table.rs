@@ -66,9 +66,15 @@ pub static SAME: &[(&str, &str)] = &[
 /// Arguments by another name: operator, its argument, the row's.
 static RENAMED: &[(&str, &str, &str)] = &[
     ("aten.to", "other", "a"),
+    ("aten.max", "other", "dim"),
+    ("aten.min", "other", "dim"),
     ("aten.scatter", "value", "src"),
     ("aten.upsample_nearest2d", "self", "input"),
+    ("aten.upsample_nearest2d", "scales_h", "scale_factors"),
+    ("aten.upsample_nearest2d", "scales_w", "more"),
     ("aten.upsample_bilinear2d", "self", "input"),
+    ("aten.upsample_bilinear2d", "scales_h", "scale_factors"),
+    ("aten.upsample_bilinear2d", "scales_w", "more"),
     ("aten.split", "split_sizes", "split_size"),
 ];
 
@@ -113,7 +119,8 @@ rows! {
     "aten._log_softmax"(self, dim, half_to_float = Bool(false)) |a| ok(k::log_softmax(&*a.tensor(0)?, a.int(1)?));
     "aten._safe_softmax"(self, dim, dtype = None) safe_softmax;
     "aten.native_layer_norm"(input, normalized_shape, weight = None, bias = None, eps) |a| first_of(3, nn::layer_norm(a)?);
-    "aten.native_group_norm"(input, weight, bias, n, c, hxw, groups, eps) native_group_norm;
+    "aten.native_group_norm"(input, weight, bias, N, C, HxW, group, eps) native_group_norm;
+    "aten._native_batch_norm_legit"(input, weight, bias, running_mean = None, running_var = None, training, momentum, eps) native_batch_norm;
     "aten._native_batch_norm_legit_no_training"(input, weight, bias, running_mean, running_var, momentum, eps) batch_norm;
     "aten.native_dropout"(input, p, train) native_dropout;
     "aten.max_pool2d_with_indices"(self, kernel_size, stride = None, padding = Int(0), dilation = Int(1), ceil_mode = Bool(false)) |a| first_of(2, window::max_pool2d(a)?);
@@ -150,7 +157,9 @@ pub fn find(name: &str) -> Option<(&'static OpRow, bool)> {
 
 /// Where argument `arg` of operator `name` goes in its row; `None` when the row has no such argument.
 pub fn place(name: &str, row: &OpRow, arg: &str) -> Option<usize> {
-    let renamed = RENAMED.iter().find(|(operator, from, _)| *operator == name && *from == arg).map(|(_, _, to)| *to);
+    let plain = name.strip_suffix('_').unwrap_or(name);
+    let is_here = |(operator, from, _): &&(&str, &str, &str)| [name, plain].contains(operator) && *from == arg;
+    let renamed = RENAMED.iter().find(is_here).map(|(_, _, to)| *to);
     let position = |wanted: &str| row.args.iter().position(|a| a.name == wanted);
     // What an in-place form changes comes first and is always called `self`.
     let changed = (arg == "self" && name.ends_with('_')).then_some(0);
@@ -192,6 +201,10 @@ fn batch_norm(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
     let out = k::batch_norm(&x, &*a.tensor(3)?, &*a.tensor(4)?, weight.as_deref(), bias.as_deref(), a.float(6)?);
     first_of(3, ok(out)?)
+}
+
+fn native_batch_norm(a: &Args<'_>) -> OpResult {
+    first_of(3, nn::batch_norm(a)?)
 }
 
 fn native_dropout(a: &Args<'_>) -> OpResult {
@@ -259,6 +272,37 @@ mod tests {
         let (row, _) = find("aten.dropout_").expect("a row");
         assert_eq!(place("aten.dropout_", row, "self"), Some(0));
         assert!(find("aten.no_such_op").is_none() && find("other.relu").is_none());
+    }
+
+    /// Overloads that a row does not do, which is told when the model is loaded.
+    const REFUSED: [(&str, &str); 8] = [
+        ("addmm.dtype", "out_dtype"),
+        ("baddbmm.dtype", "out_dtype"),
+        ("bmm.dtype", "out_dtype"),
+        ("mm.dtype", "out_dtype"),
+        ("gru.data", ""),
+        ("lstm.data", ""),
+        ("rnn_tanh.data", ""),
+        ("rnn_relu.data", ""),
+    ];
+
+    /// The names of arguments are PyTorch's, whose schemas `tests/schemas.py` wrote down.
+    #[test]
+    fn rows_have_the_arguments_of_the_schemas() {
+        let mut n = 0;
+        for line in include_str!("../../tests/data/schemas.txt").lines() {
+            let (head, args) = line.split_once('(').unwrap_or_else(|| panic!("{line}"));
+            let (name, _) = head.split_once('.').unwrap_or_else(|| panic!("{line}"));
+            let name = format!("aten.{name}");
+            let Some((row, _)) = find(&name) else { panic!("{line}: no row") };
+            for arg in args.trim_end_matches(')').split(", ").filter(|arg| !arg.is_empty()) {
+                let is_refused = REFUSED.iter().any(|(overload, of)| *overload == head && (of.is_empty() || *of == arg));
+                let has_place = place(&name, row, arg).is_some() || is_without_effect(arg);
+                assert!(has_place || is_refused, "{line}: `{arg}`");
+                n += 1;
+            }
+        }
+        assert!(n > 1000, "{n} arguments");
     }
 
     #[test]
