@@ -252,6 +252,23 @@ pub fn len(a: &Args<'_>) -> OpResult {
     Ok(Value::Int(n as i64))
 }
 
+/// How many numbers `range(lo, hi, step)` has.
+pub fn range_length(a: &Args<'_>) -> OpResult {
+    let (lo, hi, step) = (i128::from(a.int(0)?), i128::from(a.int(1)?), i128::from(a.int(2)?));
+    let n = match step {
+        0 => return Err("range() arg 3 must not be zero".into()),
+        1.. => (hi - lo + step - 1).div_euclid(step),
+        _ => (lo - hi - step - 1).div_euclid(-step),
+    };
+    i64::try_from(n.max(0)).map(Value::Int).map_err(|_| overflow())
+}
+
+/// Number `index` of a range.
+pub fn derive_index(a: &Args<'_>) -> OpResult {
+    let number = i128::from(a.int(0)?) * i128::from(a.int(2)?) + i128::from(a.int(1)?);
+    i64::try_from(number).map(Value::Int).map_err(|_| overflow())
+}
+
 /// A position in `n` items, counted from the end when negative.
 fn position(index: i64, n: usize) -> Result<usize, String> {
     let at = if index < 0 { index.checked_add(n as i64) } else { Some(index) };

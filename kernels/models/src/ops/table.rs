@@ -78,6 +78,8 @@ rows! {
     "torch.items"(self) Pure scalar::items;
     "torch.get"(self, key, default = None) Picks scalar::get;
     "torch.len"(self) Pure scalar::len;
+    "torch.__range_length"(lo, hi, step) Pure scalar::range_length;
+    "torch.__derive_index"(index, start, step) Pure scalar::derive_index;
     "torch.format"(template, a = None, b = None, c = None, d = None, e = None, f = None, g = None) Pure scalar::format;
     "torch.floordiv"(a, b) Pure math::floor_divide;
     "torch.truediv"(a, b) Pure math::div;

@@ -50,3 +50,19 @@ fn the_layout_of_convolutions_does_not_show() {
     let row = out[2].to_scalars();
     assert_eq!((row[0].to_f64(), row[17].to_f64(), row[256].to_f64()), (48.0, 51.0, 192.0));
 }
+
+#[test]
+fn ranges_have_starts_and_steps() {
+    for (start, stop, step, want) in [(1, 4, 1, "1 2 3"), (0, 7, 3, "0 3 6"), (5, 0, -2, "5 3 1"), (3, 3, 1, ""), (4, 1, 1, "")] {
+        let body = format!(
+            "out = annotate(List[int], [])\n\
+             n = torch.add(torch.size(x, 0), {start})\n\
+             for i in range(torch.__range_length(torch.sub(n, 1), {stop}, {step})):\n\
+             \x20 j = torch.__derive_index(i, {start}, {step})\n\
+             \x20 _0 = torch.append(out, j)\n\
+             return torch.tensor(out, dtype=4)"
+        );
+        let want: Vec<f64> = want.split_whitespace().map(|n| n.parse().expect("a number")).collect();
+        check(&body, &[0.0], &[1], &want);
+    }
+}
