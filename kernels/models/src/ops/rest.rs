@@ -124,6 +124,20 @@ pub fn norm(a: &Args<'_>) -> OpResult {
     ok(k::norm(&cast(a, 4)?, p, &axes(a, 2)?, a.bool(3)?))
 }
 
+pub fn frobenius_norm(a: &Args<'_>) -> OpResult {
+    ok(k::norm(&*a.tensor(0)?, 2.0, &axes(a, 1)?, a.bool(2)?))
+}
+
+/// Of vectors; a norm of matrices other than the root of the sum of squares needs their singular values.
+pub fn linalg_norm(a: &Args<'_>) -> OpResult {
+    let t = a.tensor(0)?;
+    let n_axes = a.opt_ints(2)?.map_or(t.rank(), |dims| dims.len());
+    if !a.is_none(1) && n_axes != 1 {
+        return Err("a norm of matrices by its order is not supported".into());
+    }
+    norm(a)
+}
+
 pub fn logsumexp(a: &Args<'_>) -> OpResult {
     ok(k::logsumexp(&*a.tensor(0)?, &a.ints(1)?, a.bool(2)?))
 }

@@ -68,7 +68,7 @@ rows! {
     "torch.append"(self, item) Effect scalar::append;
     "torch.extend"(self, other) Effect scalar::extend;
     "torch.insert"(self, index, item) Effect scalar::insert;
-    "torch.pop"(self, index = Int(-1)) Effect scalar::pop;
+    "torch.pop"(self, index = Int(-1), default = None) Effect scalar::pop;
     "torch.clear"(self) Effect scalar::clear;
     "torch.reverse"(self) Effect scalar::reverse;
     "torch.list"(value) Pure scalar::list;
@@ -77,6 +77,17 @@ rows! {
     "torch.values"(self) Pure scalar::values;
     "torch.items"(self) Pure scalar::items;
     "torch.get"(self, key, default = None) Picks scalar::get;
+    "isinstance"(value, types) Pure scalar::is_instance;
+    "sorted"(self) Pure scalar::sorted;
+    "list.sort"(self, reverse = Bool(false)) Effect scalar::sort;
+    "tolist"(self) Pure scalar::tolist;
+    "torch.Delete"(self, key) Effect scalar::delete;
+    "torch.update"(self, other) Effect scalar::update;
+    "torch.remove"(self, item) Effect scalar::remove;
+    "torch.count"(self, item) Pure scalar::count;
+    "torch.divmod"(a, b) Pure scalar::divmod;
+    "torch.join"(self, values) Pure scalar::join;
+    "torch.percentFormat"(template, a = None, b = None, c = None, d = None, e = None, f = None, g = None) Pure scalar::percent_format;
     "torch.len"(self) Pure scalar::len;
     "torch.__range_length"(lo, hi, step) Pure scalar::range_length;
     "torch.__derive_index"(index, start, step) Pure scalar::derive_index;
@@ -257,12 +268,14 @@ rows! {
     "torch.var"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) Pure rest::var;
     "torch.std"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) Pure rest::std;
     "torch.norm"(self, p = Int(2), dim = None, keepdim = Bool(false), dtype = None) Pure rest::norm;
+    "torch.frobenius_norm"(self, dim = None, keepdim = Bool(false)) Pure rest::frobenius_norm;
+    "torch.linalg_norm"(self, ord = None, dim = None, keepdim = Bool(false), dtype = None) Pure rest::linalg_norm;
     "torch.linalg_vector_norm"(self, ord = Int(2), dim = None, keepdim = Bool(false), dtype = None) Pure rest::norm;
     "torch.logsumexp"(self, dim, keepdim = Bool(false)) Pure rest::logsumexp;
     "torch.cumsum"(self, dim, dtype = None) Pure rest::cumsum;
     "torch.diff"(self, n = Int(1), dim = Int(-1), prepend = None, append = None) Pure rest::diff;
-    "torch.sort"(self, dim = Int(-1), descending = Bool(false)) Pure rest::sort;
-    "torch.argsort"(self, dim = Int(-1), descending = Bool(false)) Pure rest::argsort;
+    "torch.sort"(self, dim = Int(-1), descending = Bool(false), stable = None) Pure rest::sort;
+    "torch.argsort"(self, dim = Int(-1), descending = Bool(false), stable = None) Pure rest::argsort;
     "torch.topk"(self, k, dim = Int(-1), largest = Bool(true), sorted = Bool(true)) Pure rest::topk;
 
     // Products.

@@ -66,3 +66,53 @@ fn ranges_have_starts_and_steps() {
         check(&body, &[0.0], &[1], &want);
     }
 }
+
+#[test]
+fn lists_dicts_and_texts_are_pythons() {
+    for (body, want) in [
+        ("o = [x]\no0 = torch.add_(o, [x, x])\nreturn torch.cat(o0)", &[2.0, 2.0, 2.0][..]),
+        ("o = [3, 1, 2]\ntorch.sort(o)\nreturn torch.tensor(torch.add(o, sorted([5, 4])))", &[1.0, 2.0, 3.0, 4.0, 5.0]),
+        ("d = {\"a\": x}\ntorch.update(d, {\"b\": torch.neg(x)})\ntorch.Delete(d, \"a\")\nreturn d[\"b\"]", &[-2.0]),
+        ("d = {\"a\": 1, \"b\": 2}\nr = torch.pop(d, \"a\")\nreturn torch.tensor([r, torch.len(d)])", &[1.0, 1.0]),
+        ("r = [7, 8, 7]\ntorch.remove(r, 7)\nreturn torch.tensor([torch.count(r, 7), torch.len(r)])", &[1.0, 2.0]),
+        ("a, b = torch.divmod(-7, 2)\nreturn torch.tensor([a, b])", &[-4.0, 1.0]),
+        ("return torch.tensor([torch.__lshift__(3, 2), torch.__rshift__(-8, 1)])", &[12.0, -4.0]),
+        ("s = torch.percentFormat(\"%d-%s%%\", 3, \"b\")\nreturn torch.tensor([torch.eq(s, \"3-b%\")])", &[1.0]),
+        ("s = torch.join(\", \", [\"a\", \"b\"])\nreturn torch.tensor([torch.eq(s, \"a, b\")])", &[1.0]),
+        ("a = annotate(List[float], x.tolist())\nreturn torch.mul(torch.tensor(a), a[0])", &[4.0]),
+        ("a = isinstance(x, Tensor)\nb = isinstance([1], (List[str], int))\nreturn torch.tensor([a, b])", &[1.0, 0.0]),
+        (
+            "_0 = __torch__.torch.autograd.grad_mode.no_grad.__new__(__torch__.torch.autograd.grad_mode.no_grad)\n\
+             _1 = (_0).__init__()\nwith _0:\n  y = torch.mul(x, 2)\nreturn y",
+            &[4.0],
+        ),
+        ("v, i = torch.sort(torch.cat([x, x]), stable=True, dim=0, descending=False)\nreturn i", &[0.0, 1.0]),
+        ("return torch.frobenius_norm(torch.cat([x, x]), [0], False)", &[8f64.sqrt()]),
+    ] {
+        check(body, &[2.0], &[1], want);
+    }
+}
+
+/// Libraries choose among operators by what an input is like; the ones that are not here matter where they are reached.
+#[test]
+fn an_unknown_operator_is_an_error_where_every_run_comes() {
+    let chosen = "if torch.gt(torch.size(x, 0), 1):\n  y = torch.no_such(x)\nelse:\n  y = torch.neg(x)\nreturn y";
+    check(chosen, &[2.0], &[1], &[-2.0]);
+    let model = load(chosen).unwrap_or_else(|e| panic!("{e}"));
+    let error = model.predict(&[Tensor::zeros(&[2], DType::F32).expect("x")]).expect_err("an unknown operator");
+    assert!(error.to_string().contains("operator torch.no_such is not supported"), "{error}");
+    for certain in [
+        "if torch.gt(torch.size(x, 0), 1):\n  y = torch.no_such(x)\nelse:\n  y = torch.nor_this(x)\nreturn y",
+        "if torch.gt(torch.size(x, 0), 1):\n  y = torch.no_such(x)\nelse:\n  y = x\nreturn torch.nor_this(y)",
+        "if torch.gt(torch.size(x, 0), 1):\n  y = torch.no_such(x)\nelse:\n  ops.prim.RaiseException(\"no\")\n  y = x\nz = torch.nor_this(x)\nreturn y",
+        "y = x\nfor i in range(2):\n  y = torch.no_such(y)\nz = torch.nor_this(x)\nreturn y",
+    ] {
+        match load(certain) {
+            Err(ModelError::UnknownOperators { operators, .. }) => {
+                let names: Vec<&str> = operators.iter().map(|op| op.name.as_str()).collect();
+                assert_eq!(names, ["torch.no_such", "torch.nor_this"], "{certain}");
+            }
+            other => panic!("{certain}: {other:?}"),
+        }
+    }
+}
