@@ -295,12 +295,12 @@ impl<'a> Compiler<'a> {
         }
         let state = if in_constants { &mut self.constants } else { &mut self.data };
         let cv = match state.pickle.node(id) {
-            Node::Object { .. } if in_constants => return self.refuse("a constant is an object"),
             // Of PyTorch's own classes, those of packed weights, the state is all there is.
             Node::Object { class, state: Some(state) } if class.starts_with("__torch__.torch.classes.") => {
                 let state = *state;
                 self.nested(|this| this.from_state(in_constants, state))?
             }
+            Node::Object { .. } if in_constants => return self.refuse("a constant is an object"),
             Node::Object { .. } => Cv::Object(id),
             Node::Tuple(items) => {
                 let items = items.clone();

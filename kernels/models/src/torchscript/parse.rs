@@ -211,9 +211,7 @@ impl<'a> Cursor<'a> {
                     StmtKind::If { cond, then, otherwise }
                 }
                 Head::While(cond) => StmtKind::While { cond, body: self.block(indent, line.number, depth + 1)? },
-                Head::With(context) => {
-                    StmtKind::With { context, body: self.block(indent, line.number, depth + 1)? }
-                }
+                Head::With(context) => StmtKind::With { context, body: self.block(indent, line.number, depth + 1)? },
                 Head::For(name, count) => {
                     StmtKind::For { name, count, body: self.block(indent, line.number, depth + 1)? }
                 }
@@ -312,7 +310,18 @@ fn is_keyword(rule: Rule) -> bool {
     use Rule::*;
     matches!(
         rule,
-        kw_class | kw_def | kw_if | kw_else | kw_while | kw_with | kw_for | kw_in | kw_range | kw_return | kw_pass | star
+        kw_class
+            | kw_def
+            | kw_if
+            | kw_else
+            | kw_while
+            | kw_with
+            | kw_for
+            | kw_in
+            | kw_range
+            | kw_return
+            | kw_pass
+            | star
     )
 }
 
