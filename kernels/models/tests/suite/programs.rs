@@ -203,6 +203,23 @@ fn cond_takes_one_of_its_graphs() {
 }
 
 #[test]
+fn a_loop_goes_on_while_its_graph_says_so() {
+    let inner = |nodes: Vec<Json>, out: &str| json!({"as_graph": {"name": "inner", "graph": graph(&["a", "b"], nodes, &[out])}});
+    let total = node("aten.sum.default", &[("self", tensor("a"))], "total");
+    let test = node("aten.lt.Scalar", &[("self", tensor("total")), ("other", json!({"as_int": 20}))], "test");
+    let add = node("aten.add.Tensor", &[("self", tensor("a")), ("other", tensor("b"))], "r");
+    let args = [
+        ("", inner(vec![total, test], "test")),
+        ("", inner(vec![add], "r")),
+        ("", json!({"as_tensors": [{"name": "x"}]})),
+        ("", json!({"as_tensors": [{"name": "w"}]})),
+    ];
+    let made = program(&["x"], vec![node("higher_order.while_loop", &args, "y")], "y");
+    assert_eq!(run(&made, &[rows(&[1.0, 1.0])]), [7.0, 13.0]);
+    assert_eq!(run(&made, &[rows(&[30.0, 1.0])]), [30.0, 1.0]);
+}
+
+#[test]
 fn a_graph_without_gradients_runs_in_place_of_its_node() {
     let nodes = vec![node("aten.mul.Tensor", &[("self", tensor("a")), ("other", tensor("a"))], "r")];
     let inner = json!({"as_graph": {"name": "inner", "graph": graph(&["a"], nodes, &["r"])}});
@@ -256,7 +273,7 @@ fn operators_that_are_not_known_are_listed_with_their_places() {
         node("aten.fft_rfft.default", &[x()], "a"),
         node("aten.relu.default", &[x(), ("surprise", json!({"as_int": 1}))], "b"),
         node("aten.linear.default", &[("input", tensor("b"))], "c"),
-        node("higher_order.while_loop", &[("", tensor("c"))], "y"),
+        node("higher_order.flex_attention", &[("", tensor("c"))], "y"),
     ];
     match load(&program(&["x"], nodes, "y")) {
         Err(ModelError::UnknownOperators { operators, .. }) => {
@@ -265,7 +282,7 @@ fn operators_that_are_not_known_are_listed_with_their_places() {
                 ("torch.ops.aten.fft_rfft.default", 1),
                 ("torch.ops.aten.relu.default with argument `surprise`", 2),
                 ("torch.ops.aten.linear.default without its argument `weight`", 3),
-                ("torch.ops.higher_order.while_loop", 4),
+                ("torch.ops.higher_order.flex_attention", 4),
             ];
             assert_eq!(names, want);
             assert_eq!(&*operators[0].place.entry, "models/model.json");
