@@ -355,9 +355,7 @@ pub fn tolist(a: &Args<'_>) -> OpResult {
     fn nested(numbers: &mut impl Iterator<Item = Scalar>, shape: &[usize]) -> OpResult {
         match shape {
             [] => Ok(numbers.next().map_or(Value::None, Value::from)),
-            [n, rest @ ..] => {
-                Value::list((0..*n).map(|_| nested(numbers, rest)).collect::<Result<_, _>>()?)
-            }
+            [n, rest @ ..] => Value::list((0..*n).map(|_| nested(numbers, rest)).collect::<Result<_, _>>()?),
         }
     }
     let t = a.tensor(0)?;

@@ -1,9 +1,9 @@
 //! TorchScript written here: what the code of archives may say, and what each piece of it gives.
 
-use stark_kernels::{DType, Tensor};
+use stark_kernels::{DType, Device, Tensor, with_device};
 use stark_models::{Model, ModelError};
 
-use crate::common::zip;
+use crate::common::{data, ints, json, zip};
 
 /// An archive of one module without attributes; `body` is what its `forward(self, x)` does.
 fn load(body: &str) -> Result<Model, ModelError> {
@@ -53,7 +53,9 @@ fn the_layout_of_convolutions_does_not_show() {
 
 #[test]
 fn ranges_have_starts_and_steps() {
-    for (start, stop, step, want) in [(1, 4, 1, "1 2 3"), (0, 7, 3, "0 3 6"), (5, 0, -2, "5 3 1"), (3, 3, 1, ""), (4, 1, 1, "")] {
+    for (start, stop, step, want) in
+        [(1, 4, 1, "1 2 3"), (0, 7, 3, "0 3 6"), (5, 0, -2, "5 3 1"), (3, 3, 1, ""), (4, 1, 1, "")]
+    {
         let body = format!(
             "out = annotate(List[int], [])\n\
              n = torch.add(torch.size(x, 0), {start})\n\
@@ -114,5 +116,64 @@ fn an_unknown_operator_is_an_error_where_every_run_comes() {
             }
             other => panic!("{certain}: {other:?}"),
         }
+    }
+}
+
+/// What `tests/torch_ops.py` had PyTorch compute.
+#[test]
+fn operators_give_what_pytorch_gives() {
+    let cases = json(&data().join("torch_ops.json"));
+    let mut wrong = Vec::new();
+    for case in cases.as_array().expect("cases") {
+        let code = case["code"].as_str().expect("code");
+        let shape: Vec<usize> = ints(&case["shape"]).iter().map(|&n| n as usize).collect();
+        let n: usize = shape.iter().product();
+        let numbers: Vec<f32> = (0..n).map(|i| (i * 5 % 7) as f32 / 7.0).collect();
+        let x = Tensor::from_slice(&numbers, &shape).expect("x");
+        let want: Vec<f64> = case["want"].as_array().expect("want").iter().filter_map(|n| n.as_f64()).collect();
+        for device in [Device::Cpu, Device::Reference] {
+            let model = load(&format!("return {code}"));
+            let out = model.and_then(|model| with_device(device, || model.predict(std::slice::from_ref(&x))));
+            let got = out.map(|out| out.iter().flat_map(|t| t.to_scalars()).map(|x| x.to_f64()).collect::<Vec<f64>>());
+            let close = |(g, w): (&f64, &f64)| (g - w).abs() <= 1e-5 + 1e-4 * w.abs();
+            match got {
+                Ok(got) if got.len() == want.len() && got.iter().zip(&want).all(close) => {}
+                Ok(got) => wrong.push(format!("{device:?} {code}\n  got {got:?}\n  want {want:?}")),
+                Err(e) => wrong.push(format!("{device:?} {code}: {e}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_errors() {
+    for body in [
+        "return torch.upsample_linear1d(x, [4, 4], False)",
+        "return torch.upsample_bicubic2d(x, [4], False)",
+        "return torch.max_pool3d(x, [2, 2, 2])",
+        "return torch.conv3d(x, torch.ones([1, 1, 9, 1, 1]))",
+        "return torch.im2col(x, [9, 9], [1, 1], [0, 0], [1, 1])",
+        "return torch.im2col(x, [2, 2], [1, 1], [0, 0], [0, 1])",
+        "return torch.col2im(x, [4, 4], [2, 2], [1, 1], [0, 0], [1, 1])",
+        "return torch.pixel_unshuffle(x, 0)",
+        "return torch.channel_shuffle(x, 0)",
+        "return torch.index_add(x, 0, torch.tensor([7]), x)",
+        "return torch.index_fill(x, 0, torch.tensor([-7]), 1.0)",
+        "return torch.scatter_reduce(x, 0, torch.tensor([[[5]]]), x, \"amax\")",
+        "return torch.take_along_dim(x, torch.tensor([9]))",
+        "return torch.kthvalue(x, 0)",
+        "return torch.tensor_split(x, 0)",
+        "return torch.diag(x)",
+        "return torch.bilinear(x, x, x)",
+        "return torch.outer(x, x)",
+        "return torch.max_unpool2d(x, torch.tensor([[[99, 0], [1, 2]]]), [2, 2])",
+        "n = torch.__range_length(0, 3, 0)\nreturn torch.tensor([n, torch.size(x, 0)])",
+        "return torch.tensor([torch.__lshift__(torch.size(x, 0), 64)])",
+        "return torch.stride(x, 5)",
+    ] {
+        let model = load(body).unwrap_or_else(|e| panic!("{body}\n{e}"));
+        let x = Tensor::zeros(&[1, 2, 2], DType::F32).expect("x");
+        assert!(model.predict(&[x]).is_err(), "{body}");
     }
 }
