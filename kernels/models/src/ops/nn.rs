@@ -105,7 +105,7 @@ pub fn bilinear(a: &Args<'_>) -> OpResult {
     let (x, y, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?, a.opt_tensor(3)?);
     let [out, n, m] = *weight.shape() else { return Err(format!("weights of shape {:?}", weight.shape())) };
     let made = || {
-        let of_y = k::linear(&y, &weight.reshape_to(&[out * n, m])?, None)?;
+        let of_y = k::linear(&y, &weight.reshape_to(&[out.saturating_mul(n), m])?, None)?;
         let of_y = of_y.unflatten(-1, &[out as i64, n as i64])?;
         let all = k::sum(&k::mul(&of_y, &x.unsqueeze(-2)?)?, &[-1], false)?;
         match bias.as_deref() {
@@ -161,9 +161,9 @@ pub fn pixel_unshuffle(a: &Args<'_>) -> OpResult {
     if r == 0 || h % r != 0 || w % r != 0 {
         return Err(format!("pixel_unshuffle by {r} does not fit shape {:?}", x.shape()));
     }
-    let n: usize = lead.iter().product();
+    let n = lead.iter().fold(1usize, |n, &size| n.saturating_mul(size));
     let mut shape = lead.to_vec();
-    shape.extend([c * r * r, h / r, w / r]);
+    shape.extend([c.saturating_mul(r.saturating_mul(r)), h / r, w / r]);
     let made = || {
         let parts = x.reshape_to(&[n, *c, h / r, r, w / r, r])?;
         parts.permute(&[0, 1, 3, 5, 2, 4])?.reshape_to(&shape)

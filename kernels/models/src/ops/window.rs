@@ -95,7 +95,7 @@ fn conv3d(
         let first = i * depth.dilation;
         let slices = x.slice(2, first as i64, (first + room + 1) as i64, depth.stride as i64)?.transpose(1, 2)?;
         let shape = slices.shape().to_vec();
-        let planes = slices.reshape_to(&[batch * out_depth, shape[2], shape[3], shape[4]])?;
+        let planes = slices.reshape_to(&[batch.saturating_mul(out_depth), shape[2], shape[3], shape[4]])?;
         // The bias counts once.
         let bias = bias.filter(|_| i == 0);
         let part = k::conv2d(&planes, &weight.select(2, i as i64)?, bias, [tall, wide], groups)?;
@@ -162,7 +162,7 @@ fn conv_transpose3d(
     let Some(kept) = whole.checked_sub(2 * depth.padding) else {
         return Err(TensorError::Argument(format!("a padding of {} leaves nothing of {whole}", depth.padding)));
     };
-    let planes = x.transpose(1, 2)?.reshape_to(&[batch * n, c, h, w])?;
+    let planes = x.transpose(1, 2)?.reshape_to(&[batch.saturating_mul(n), c, h, w])?;
     let mut out: Option<Tensor> = None;
     for i in 0..kernel {
         let weight = weight.select(2, i as i64)?;
@@ -295,10 +295,10 @@ fn in_two_steps(
     if rank != 4 && rank != 5 {
         return Err(TensorError::Argument(format!("needs rank 4 or 5, not shape {shape:?}")));
     }
-    let lead: usize = shape[..rank - 3].iter().product();
+    let lead = shape[..rank - 3].iter().fold(1usize, |n, &size| n.saturating_mul(size));
     let y = planes(&x.reshape_to(&[lead, shape[rank - 3], shape[rank - 2], shape[rank - 1]])?)?;
     let (h, w) = (y.size(2)?, y.size(3)?);
-    let y = depth(&y.reshape_to(&[lead, 1, shape[rank - 3], h * w])?)?;
+    let y = depth(&y.reshape_to(&[lead, 1, shape[rank - 3], h.saturating_mul(w)])?)?;
     let mut out = shape[..rank - 3].to_vec();
     out.extend([y.size(2)?, h, w]);
     y.reshape_to(&out)
@@ -353,8 +353,8 @@ pub fn im2col(a: &Args<'_>) -> OpResult {
         let x = k::pad(&x, &[px as i64, px as i64, py as i64, py as i64], k::PadMode::Constant(Scalar::Int(0)))?;
         let parts = grid.parts([tall, wide]).map(|part| part(&x)).collect::<stark_kernels::Result<Vec<_>>>()?;
         let columns = k::stack(&parts.iter().collect::<Vec<_>>(), 2)?;
-        let rows = c * grid.kernel[0] * grid.kernel[1];
-        let columns = columns.reshape_to(&[n, rows, tall * wide])?;
+        let rows = c.saturating_mul(grid.kernel[0] * grid.kernel[1]);
+        let columns = columns.reshape_to(&[n, rows, tall.saturating_mul(wide)])?;
         if batched { Ok(columns) } else { columns.squeeze(&[0]) }
     };
     ok(made())
@@ -372,14 +372,15 @@ pub fn col2im(a: &Args<'_>) -> OpResult {
         let [n, rows, places] = *x.shape() else {
             return Err(TensorError::Argument(format!("needs columns, not shape {:?}", x.shape())));
         };
-        if rows % (kh * kw) != 0 || places != tall * wide {
-            let wanted = format!("[_, _ * {}, {}]", kh * kw, tall * wide);
+        let n_places = tall.saturating_mul(wide);
+        if rows == 0 || rows % (kh * kw) != 0 || places != n_places {
+            let wanted = format!("[_, _ * {}, {n_places}]", kh * kw);
             return Err(TensorError::Argument(format!("columns of shape {:?}, not {wanted}", x.shape())));
         }
         let c = rows / (kh * kw);
         let parts = x.reshape_to(&[n, c, kh * kw, tall, wide])?;
         let [py, px] = grid.padding;
-        let mut out = Tensor::zeros(&[n, c, h + 2 * py, w + 2 * px], x.dtype())?;
+        let mut out = Tensor::zeros(&[n, c, h.saturating_add(2 * py), w.saturating_add(2 * px)], x.dtype())?;
         for (i, part) in grid.parts([tall, wide]).enumerate() {
             let sum = k::add(&part(&out)?, &parts.select(2, i as i64)?)?;
             out.assign(&part, &sum)?;
