@@ -240,6 +240,14 @@ impl<'a> Run<'a, '_> {
                 }
                 return Ok(new);
             }
+            // `list += more`: the result begins with what the list has.
+            (Value::List(old), Value::List(new)) => {
+                let n = old.items().len();
+                let more: Vec<Value> = new.items().iter().skip(n).cloned().collect();
+                more.iter().try_for_each(Value::may_be_added)?;
+                old.items_mut()?.extend(more);
+                return Ok(Value::List(old.clone()));
+            }
             (other, _) => return Err(format!("changes {} in place", other.kind())),
         };
         if new.shape() != old.shape() {

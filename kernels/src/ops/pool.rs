@@ -257,6 +257,57 @@ pub fn adaptive_max_pool2d(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     })
 }
 
+/// [`max_pool2d`], and where in its plane each maximum lies (`Int64`, row by row). Of equals the first.
+pub fn max_pool2d_indices(x: &Tensor, windows: [Pool; 2]) -> Result<(Tensor, Tensor)> {
+    let values = max_pool2d(x, windows)?;
+    let [h, w] = last_two(x.shape());
+    let sources = |p: Pool, at: usize, n: usize| -> Vec<usize> {
+        (0..p.kernel).map(|i| (at * p.stride + i * p.dilation).wrapping_sub(p.padding)).filter(|&s| s < n).collect()
+    };
+    let [oh, ow] = last_two(values.shape());
+    let ys: Vec<Vec<usize>> = (0..oh).map(|y| sources(windows[0], y, h)).collect();
+    let xs: Vec<Vec<usize>> = (0..ow).map(|z| sources(windows[1], z, w)).collect();
+    let indices = places_of_max(x, &ys, &xs)?;
+    Ok((values, indices))
+}
+
+/// [`adaptive_max_pool2d`] and its indices.
+pub fn adaptive_max_pool2d_indices(x: &Tensor, size: [usize; 2]) -> Result<(Tensor, Tensor)> {
+    let values = adaptive_max_pool2d(x, size)?;
+    let [h, w] = last_two(x.shape());
+    let ys: Vec<Vec<usize>> = (0..size[0]).map(|y| share(y, h, size[0]).collect()).collect();
+    let xs: Vec<Vec<usize>> = (0..size[1]).map(|z| share(z, w, size[1]).collect()).collect();
+    let indices = places_of_max(x, &ys, &xs)?;
+    Ok((values, indices))
+}
+
+/// For each pair of rows and columns, where the greatest of their elements lies in its plane.
+fn places_of_max(x: &Tensor, ys: &[Vec<usize>], xs: &[Vec<usize>]) -> Result<Tensor> {
+    let wide = x.to(DType::F64)?.contiguous()?;
+    let data = wide.slice_of::<f64>();
+    let [h, w] = last_two(x.shape());
+    let mut shape: Shape = x.shape().into();
+    let rank = shape.len();
+    (shape[rank - 2], shape[rank - 1]) = (ys.len(), xs.len());
+    let mut buffer = Buffer::zeroed::<i64>(rules::numel(&shape)?)?;
+    let planes = data.chunks((h * w).max(1));
+    for (plane, out) in planes.zip(buffer.as_mut_slice::<i64>().chunks_mut((ys.len() * xs.len()).max(1))) {
+        for (y, rows) in ys.iter().enumerate() {
+            for (z, columns) in xs.iter().enumerate() {
+                let mut best: Option<(usize, f64)> = None;
+                for at in rows.iter().flat_map(|row| columns.iter().map(move |column| row * w + column)) {
+                    let v = plane[at];
+                    if best.is_none_or(|(_, top)| v > top || v.is_nan()) {
+                        best = Some((at, v));
+                    }
+                }
+                out[y * xs.len() + z] = best.map_or(0, |(at, _)| at as i64);
+            }
+        }
+    }
+    Ok(Tensor::from_buffer(buffer, DType::I64, &shape))
+}
+
 pub fn adaptive_avg_pool1d(x: &Tensor, size: usize) -> Result<Tensor> {
     check_line("adaptive_avg_pool1d", x)?;
     lifted(x, |x| adaptive_avg_pool2d(x, [1, size]))

@@ -15,7 +15,10 @@ use std::sync::Arc;
 use prost::Message;
 use prost::bytes::Bytes;
 
+pub(crate) use ops::math::{map, shift};
 pub(crate) use ops::nn::einsum;
+pub(crate) use ops::resize::{Filter, resampled};
+pub(crate) use ops::shape::scatter_with;
 pub(crate) use ops::window::conv;
 pub use table::{OnnxRow, ROWS};
 

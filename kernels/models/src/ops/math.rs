@@ -170,6 +170,54 @@ bitwise! {
     xor bitwise_xor ^;
 }
 
+/// `<<` and `>>`: of plain numbers as Python has them, of tensors with a sign that stays.
+pub fn shift(a: &Args<'_>, right: bool) -> OpResult {
+    let (Value::Int(x), Value::Int(by)) = (a.get(0), a.get(1)) else {
+        return crate::onnx::shift(&*a.tensor(0)?, &*a.tensor(1)?, !right);
+    };
+    let by = u32::try_from(*by).map_err(|_| format!("a shift by {by}"))?;
+    let wide = i128::from(*x);
+    let shifted = if right { Some(wide >> by.min(64)) } else { (by < 64 || *x == 0).then(|| wide << by.min(63)) };
+    let fits = shifted.and_then(|y| i64::try_from(y).ok());
+    fits.map(Value::Int).ok_or_else(|| "the integer result does not fit in 64 bits".into())
+}
+
+/// The angle of each pair of coordinates.
+pub fn atan2(a: &Args<'_>) -> OpResult {
+    let (y, x) = (a.tensor(0)?, a.tensor(1)?);
+    let natural = stark_shapes::promote(y.dtype(), x.dtype());
+    let dtype = if natural.is_float() { natural } else { DType::F32 };
+    let shape = stark_shapes::rules::broadcast(y.shape(), x.shape()).map_err(say)?;
+    let numbers = |t: &Tensor| t.expand(&shape).map(|t| t.to_scalars()).map_err(say);
+    let angle = |(y, x): (stark_kernels::Scalar, stark_kernels::Scalar)| y.to_f64().atan2(x.to_f64());
+    let angles: Vec<f64> = numbers(&y)?.into_iter().zip(numbers(&x)?).map(angle).collect();
+    ok(Tensor::from_vec(angles, &shape).and_then(|t| t.to(dtype)))
+}
+
+/// The greater or the lesser, and the other one where one is no number.
+pub fn past_nan(a: &Args<'_>, greater: bool) -> OpResult {
+    let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+    let made = || {
+        let best = if greater { k::maximum(&*x, &*y)? } else { k::minimum(&*x, &*y)? };
+        if !best.dtype().is_float() {
+            return Ok(best);
+        }
+        let best = k::where_(&k::isnan(&x)?, &*y, &best)?;
+        k::where_(&k::isnan(&y)?, &*x, &best)?.to(best.dtype())
+    };
+    ok(made())
+}
+
+/// `self + value * tensor1 * tensor2`, or divided by the second.
+pub fn add_combined(a: &Args<'_>, divides: bool) -> OpResult {
+    let (t, x, y, value) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?, a.scalar(3)?);
+    let made = || {
+        let both = if divides { k::div(&*x, &*y)? } else { k::mul(&*x, &*y)? };
+        k::add(&*t, &if value.to_f64() == 1.0 { both } else { k::mul(&both, value)? })
+    };
+    ok(made())
+}
+
 macro_rules! unary {
     ($($name:ident;)*) => { $(
         pub fn $name(a: &Args<'_>) -> OpResult {

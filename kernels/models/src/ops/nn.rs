@@ -80,6 +80,111 @@ pub fn softshrink(a: &Args<'_>) -> OpResult {
     ok(k::softshrink(&*a.tensor(0)?, a.float(1)?))
 }
 
+pub fn hardshrink(a: &Args<'_>) -> OpResult {
+    ok(k::hardshrink(&*a.tensor(0)?, a.float(1)?))
+}
+
+/// When a model runs, the slope is the middle of the range that training draws from.
+pub fn rrelu(a: &Args<'_>) -> OpResult {
+    if a.bool(3)? {
+        return Err("the model is in training mode; export it after model.eval()".into());
+    }
+    ok(k::leaky_relu(&*a.tensor(0)?, (a.float(1)? + a.float(2)?) / 2.0))
+}
+
+pub fn outer(a: &Args<'_>) -> OpResult {
+    let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+    if x.rank() != 1 || y.rank() != 1 {
+        return Err(format!("takes two vectors, not shapes {:?} and {:?}", x.shape(), y.shape()));
+    }
+    ok(x.unsqueeze(1).and_then(|x| k::mul(&x, &*y)))
+}
+
+/// `x1 @ weight[o] @ x2` for each output `o`.
+pub fn bilinear(a: &Args<'_>) -> OpResult {
+    let (x, y, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?, a.opt_tensor(3)?);
+    let [out, n, m] = *weight.shape() else { return Err(format!("weights of shape {:?}", weight.shape())) };
+    let made = || {
+        let of_y = k::linear(&y, &weight.reshape_to(&[out.saturating_mul(n), m])?, None)?;
+        let of_y = of_y.unflatten(-1, &[out as i64, n as i64])?;
+        let all = k::sum(&k::mul(&of_y, &x.unsqueeze(-2)?)?, &[-1], false)?;
+        match bias.as_deref() {
+            Some(bias) => k::add(&all, bias),
+            None => Ok(all),
+        }
+    };
+    ok(made())
+}
+
+pub fn cosine_similarity(a: &Args<'_>) -> OpResult {
+    let (x, y, dim, eps) = (a.tensor(0)?, a.tensor(1)?, a.int(2)?, a.float(3)?);
+    let made = || {
+        let length = |t: &Tensor| k::clamp(&k::norm(t, 2.0, &[dim], true)?, Some(Scalar::Float(eps).into()), None);
+        let (x, y) = (k::div(&*x, &length(&x)?)?, k::div(&*y, &length(&y)?)?);
+        k::sum(&k::mul(&x, &y)?, &[dim], false)
+    };
+    ok(made())
+}
+
+pub fn pairwise_distance(a: &Args<'_>) -> OpResult {
+    let difference = k::sub(&*a.tensor(0)?, &*a.tensor(1)?).and_then(|d| k::add(&d, a.float(3).unwrap_or(0.0)));
+    ok(difference.and_then(|d| k::norm(&d, a.float(2).unwrap_or(2.0), &[-1], a.bool(4).unwrap_or(false))))
+}
+
+/// The distance of each row of one to each row of the other.
+pub fn cdist(a: &Args<'_>) -> OpResult {
+    let (x, y, p) = (a.tensor(0)?, a.tensor(1)?, a.float(2)?);
+    if x.rank() < 2 || y.rank() < 2 {
+        return Err(format!("takes rows, not shapes {:?} and {:?}", x.shape(), y.shape()));
+    }
+    let made = || k::norm(&k::sub(&x.unsqueeze(-2)?, &y.unsqueeze(-3)?)?, p, &[-1], false);
+    ok(made())
+}
+
+/// Directions of length 1 along all axes but `dim`, times their lengths.
+pub fn weight_norm(a: &Args<'_>) -> OpResult {
+    let (v, g) = (a.tensor(0)?, a.tensor(1)?);
+    let kept = stark_shapes::rules::axis(a.int(2)?, v.rank()).map_err(say)?;
+    let axes: Vec<i64> = (0..v.rank()).filter(|&axis| axis != kept).map(|axis| axis as i64).collect();
+    let made = || {
+        // Of vectors, each number is its own direction: no axes would mean all of them.
+        let norm = if axes.is_empty() { k::abs(&v)? } else { k::norm(&v, 2.0, &axes, true)? };
+        k::mul(&*v, &k::div(&*g, &norm)?)
+    };
+    ok(made())
+}
+
+/// `[.., c, h * r, w * r]` to `[.., c * r², h, w]`.
+pub fn pixel_unshuffle(a: &Args<'_>) -> OpResult {
+    let (x, r) = (a.tensor(0)?, a.count(1)?);
+    let [lead @ .., c, h, w] = x.shape() else { return Err(format!("needs planes, not shape {:?}", x.shape())) };
+    if r == 0 || h % r != 0 || w % r != 0 {
+        return Err(format!("pixel_unshuffle by {r} does not fit shape {:?}", x.shape()));
+    }
+    let n = lead.iter().fold(1usize, |n, &size| n.saturating_mul(size));
+    let mut shape = lead.to_vec();
+    shape.extend([c.saturating_mul(r.saturating_mul(r)), h / r, w / r]);
+    let made = || {
+        let parts = x.reshape_to(&[n, *c, h / r, r, w / r, r])?;
+        parts.permute(&[0, 1, 3, 5, 2, 4])?.reshape_to(&shape)
+    };
+    ok(made())
+}
+
+/// The channels of all groups in turn.
+pub fn channel_shuffle(a: &Args<'_>) -> OpResult {
+    let (x, groups) = (a.tensor(0)?, a.count(1)?);
+    let c = x.size(1).map_err(say)?;
+    if groups == 0 || c % groups != 0 {
+        return Err(format!("{c} channels do not split into {groups} groups"));
+    }
+    let made = || {
+        let split = x.unflatten(1, &[groups as i64, (c / groups) as i64])?;
+        split.transpose(1, 2)?.reshape_to(x.shape())
+    };
+    ok(made())
+}
+
 pub fn threshold(a: &Args<'_>) -> OpResult {
     ok(k::threshold(&*a.tensor(0)?, a.float(1)?, a.float(2)?))
 }
@@ -125,14 +230,20 @@ pub fn rms_norm(a: &Args<'_>) -> OpResult {
 }
 
 pub fn batch_norm(a: &Args<'_>) -> OpResult {
-    if a.bool(5)? {
-        return Err("the model is in training mode; export it after model.eval()".into());
+    let (x, weight, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
+    let (weight, bias, eps) = (weight.as_deref(), bias.as_deref(), a.float(7)?);
+    match (a.opt_tensor(3)?, a.opt_tensor(4)?) {
+        _ if x.rank() < 2 => Err(format!("batch norm needs channels, not shape {:?}", x.shape())),
+        (Some(_), Some(_)) if a.bool(5)? => Err("the model is in training mode; export it after model.eval()".into()),
+        (Some(mean), Some(var)) => ok(k::batch_norm(&x, &mean, &var, weight, bias, eps)),
+        // A layer that keeps no statistics takes those of the batch.
+        _ => {
+            let axes: Vec<i64> = (0..x.rank() as i64).filter(|&axis| axis != 1).collect();
+            let mean = k::mean(&x, &axes, false).map_err(say)?;
+            let var = k::var(&x, &axes, 0.0, false).map_err(say)?;
+            ok(k::batch_norm(&x, &mean, &var, weight, bias, eps))
+        }
     }
-    let (weight, bias) = (a.opt_tensor(1)?, a.opt_tensor(2)?);
-    let (Some(mean), Some(var)) = (a.opt_tensor(3)?, a.opt_tensor(4)?) else {
-        return Err("batch norm without running statistics is not supported".into());
-    };
-    ok(k::batch_norm(&*a.tensor(0)?, &mean, &var, weight.as_deref(), bias.as_deref(), a.float(7)?))
 }
 
 pub fn group_norm(a: &Args<'_>) -> OpResult {
@@ -359,6 +470,21 @@ pub fn lstm_cell(a: &Args<'_>) -> OpResult {
     pair_of(h, c)
 }
 
+fn rnn_cell(a: &Args<'_>, activation: fn(&Tensor) -> stark_kernels::Result<Tensor>) -> OpResult {
+    let (b_ih, b_hh) = (a.opt_tensor(4)?, a.opt_tensor(5)?);
+    let biases = (b_ih.as_deref(), b_hh.as_deref());
+    let (of_x, of_h) = gates(&*a.tensor(0)?, &*a.tensor(1)?, (&*a.tensor(2)?, &*a.tensor(3)?), biases).map_err(say)?;
+    ok(k::add(&of_x, &of_h).and_then(|sum| activation(&sum)))
+}
+
+pub fn rnn_tanh_cell(a: &Args<'_>) -> OpResult {
+    rnn_cell(a, k::tanh)
+}
+
+pub fn rnn_relu_cell(a: &Args<'_>) -> OpResult {
+    rnn_cell(a, k::relu)
+}
+
 pub fn gru_cell(a: &Args<'_>) -> OpResult {
     let h = a.tensor(1)?;
     let (b_ih, b_hh) = (a.opt_tensor(4)?, a.opt_tensor(5)?);
@@ -374,6 +500,8 @@ struct Recurrent {
     layers: usize,
     directions: usize,
     batch_first: bool,
+    /// Each cell has one weight more, which its output passes through.
+    projects: bool,
 }
 
 impl Recurrent {
@@ -381,22 +509,26 @@ impl Recurrent {
         if a.bool(6)? {
             return Err("the model is in training mode; export it after model.eval()".into());
         }
-        let this = Recurrent {
+        let mut this = Recurrent {
             weights: a.tensors(2)?,
             has_biases: a.bool(3)?,
             layers: a.count(4)?,
             directions: if a.bool(7)? { 2 } else { 1 },
             batch_first: a.bool(8)?,
+            projects: false,
         };
-        let wanted = this.layers.saturating_mul(this.directions).saturating_mul(this.per_cell());
-        if this.weights.len() != wanted {
+        let cells = this.layers.saturating_mul(this.directions);
+        let wanted = cells.saturating_mul(this.per_cell());
+        this.projects = cells > 0 && this.weights.len() == wanted.saturating_add(cells);
+        if this.weights.len() != wanted && !this.projects {
             return Err(format!("{} weights, {wanted} are needed", this.weights.len()));
         }
         Ok(this)
     }
 
     fn per_cell(&self) -> usize {
-        if self.has_biases { 4 } else { 2 }
+        let plain = if self.has_biases { 4 } else { 2 };
+        if self.projects { plain + 1 } else { plain }
     }
 
     /// Runs `step` along time for each layer and direction; its state is a list of tensors, the first of
@@ -415,14 +547,19 @@ impl Recurrent {
             for direction in 0..self.directions {
                 let cell = layer * self.directions + direction;
                 let weights = &self.weights[cell * self.per_cell()..(cell + 1) * self.per_cell()];
-                let of_x = k::linear(&x, &weights[0], weights.get(2))?;
+                let (b_ih, b_hh) =
+                    (weights.get(2).filter(|_| self.has_biases), weights.get(3).filter(|_| self.has_biases));
+                let of_x = k::linear(&x, &weights[0], b_ih)?;
                 let mut state =
                     states.iter().map(|s| s.select(0, cell as i64)).collect::<stark_kernels::Result<Vec<_>>>()?;
                 let mut outputs = Vec::with_capacity(length);
                 for t in 0..length {
                     let t = if direction == 0 { t } else { length - 1 - t };
-                    let of_h = k::linear(&state[0], &weights[1], weights.get(3))?;
+                    let of_h = k::linear(&state[0], &weights[1], b_hh)?;
                     state = step(&of_x.select(0, t as i64)?, &of_h, &state)?;
+                    if let Some(project) = weights.last().filter(|_| self.projects) {
+                        state[0] = k::linear(&state[0], project, None)?;
+                    }
                     outputs.push(state[0].clone());
                 }
                 if direction == 1 {

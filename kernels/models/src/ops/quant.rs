@@ -69,3 +69,23 @@ fn packed(value: &Value) -> Option<(&Tensor, f64, i64, Option<&Tensor>)> {
         _ => None,
     }
 }
+
+/// A linear layer whose weights are halves. The packed weights of an archive arrive as `(weight, bias)`.
+pub fn linear_halves(a: &Args<'_>, relu: bool) -> OpResult {
+    let x = a.tensor(0)?;
+    let parts = match a.get(1) {
+        Value::Tuple(packed) => match &packed.items[..] {
+            [Value::Tensor(weight), Value::Tensor(bias)] => Some((weight, Some(bias))),
+            [Value::Tensor(weight), Value::None] => Some((weight, None)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some((weight, bias)) = parts else { return Err("argument `packed` holds no packed halves".into()) };
+    let made = || {
+        let weight = weight.to(DType::F16)?.to(DType::F32)?;
+        let y = k::linear(&x.to(DType::F32)?, &weight, bias)?;
+        if relu { k::relu(&y) } else { Ok(y) }
+    };
+    ok(made())
+}

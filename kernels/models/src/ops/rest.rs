@@ -124,12 +124,112 @@ pub fn norm(a: &Args<'_>) -> OpResult {
     ok(k::norm(&cast(a, 4)?, p, &axes(a, 2)?, a.bool(3)?))
 }
 
+pub fn frobenius_norm(a: &Args<'_>) -> OpResult {
+    ok(k::norm(&*a.tensor(0)?, 2.0, &axes(a, 1)?, a.bool(2)?))
+}
+
+/// Of vectors; a norm of matrices other than the root of the sum of squares needs their singular values.
+pub fn linalg_norm(a: &Args<'_>) -> OpResult {
+    let t = a.tensor(0)?;
+    let n_axes = a.opt_ints(2)?.map_or(t.rank(), |dims| dims.len());
+    if !a.is_none(1) && n_axes != 1 {
+        return Err("a norm of matrices by its order is not supported".into());
+    }
+    norm(a)
+}
+
 pub fn logsumexp(a: &Args<'_>) -> OpResult {
     ok(k::logsumexp(&*a.tensor(0)?, &a.ints(1)?, a.bool(2)?))
 }
 
 pub fn cumsum(a: &Args<'_>) -> OpResult {
     ok(k::cumsum(&cast(a, 2)?, a.int(1)?))
+}
+
+/// Past the greatest number, so that no power overflows.
+pub fn logcumsumexp(a: &Args<'_>) -> OpResult {
+    let (t, dim) = (a.tensor(0)?, a.int(1)?);
+    let made = || {
+        let wide = t.to(stark_kernels::DType::F64)?;
+        let top = k::amax(&wide, &[dim], true)?;
+        let top = k::where_(&k::isinf(&top)?, 0.0, &top)?;
+        let sums = k::cumsum(&k::exp(&k::sub(&wide, &top)?)?, dim)?;
+        k::add(&k::log(&sums)?, &top)?.to(t.dtype())
+    };
+    ok(made())
+}
+
+pub fn broadcast_tensors(a: &Args<'_>) -> OpResult {
+    let tensors = a.tensors(0)?;
+    let mut shape: Vec<usize> = Vec::new();
+    for t in &tensors {
+        shape = stark_shapes::rules::broadcast(&shape, t.shape()).map_err(say)?.to_vec();
+    }
+    let out = tensors.iter().map(|t| t.expand(&shape).map(Value::Tensor).map_err(say));
+    Value::list(out.collect::<Result<_, _>>()?)
+}
+
+pub fn cumprod(a: &Args<'_>) -> OpResult {
+    ok(k::cumprod(&cast(a, 2)?, a.int(1)?))
+}
+
+/// Side by side: along axis 1, of rows along axis 0.
+pub fn hstack(a: &Args<'_>) -> OpResult {
+    let tensors = a.tensors(0)?;
+    let tensors = tensors.iter().map(|t| if t.rank() == 0 { t.reshape_to(&[1]) } else { Ok(t.clone()) });
+    let tensors = tensors.collect::<stark_kernels::Result<Vec<Tensor>>>().map_err(say)?;
+    let axis = i64::from(tensors.first().is_some_and(|t| t.rank() > 1));
+    ok(k::cat(&tensors.iter().collect::<Vec<_>>(), axis))
+}
+
+/// One above the other; what has fewer than two axes is a row.
+pub fn vstack(a: &Args<'_>) -> OpResult {
+    let tensors = a.tensors(0)?;
+    let tensors = tensors.iter().map(|t| if t.rank() < 2 { t.reshape_to(&[1, t.numel()]) } else { Ok(t.clone()) });
+    let tensors = tensors.collect::<stark_kernels::Result<Vec<Tensor>>>().map_err(say)?;
+    ok(k::cat(&tensors.iter().collect::<Vec<_>>(), 0))
+}
+
+/// The coordinates of a grid: of each axis a tensor of the grid's shape.
+pub fn meshgrid(a: &Args<'_>) -> OpResult {
+    let mut tensors = a.tensors(0)?;
+    let swaps = match a.str(1)? {
+        "ij" => false,
+        "xy" => tensors.len() >= 2,
+        other => return Err(format!("indexing `{other}` is none of ij and xy")),
+    };
+    if tensors.iter().any(|t| t.rank() > 1) {
+        return Err("takes tensors of at most one axis".into());
+    }
+    if swaps {
+        tensors.swap(0, 1);
+    }
+    let shape: Vec<usize> = tensors.iter().map(Tensor::numel).collect();
+    let mut grids = Vec::with_capacity(tensors.len());
+    for (axis, t) in tensors.iter().enumerate() {
+        let mut along = vec![1; shape.len()];
+        along[axis] = shape[axis];
+        grids.push(t.reshape_to(&along).and_then(|t| t.expand(&shape)).map_err(say)?);
+    }
+    if swaps {
+        grids.swap(0, 1);
+    }
+    Value::list(grids.into_iter().map(Value::Tensor).collect())
+}
+
+/// The diagonal of a matrix, or the matrix with this diagonal.
+pub fn diag(a: &Args<'_>) -> OpResult {
+    let (t, offset) = (a.tensor(0)?, a.int(1)?);
+    match t.rank() {
+        2 => ok(t.diagonal(offset, 0, 1).and_then(|d| d.copied())),
+        1 => {
+            let n = usize::try_from(offset.unsigned_abs()).ok().and_then(|o| o.checked_add(t.numel()));
+            let n = n.ok_or_else(|| format!("a diagonal {offset} from the middle"))?;
+            let mut out = Tensor::zeros(&[n, n], t.dtype()).map_err(say)?;
+            ok(out.assign(|whole| whole.diagonal(offset, 0, 1), &t).map(|()| out))
+        }
+        rank => Err(format!("takes a vector or a matrix, not rank {rank}")),
+    }
 }
 
 pub fn diff(a: &Args<'_>) -> OpResult {
@@ -190,6 +290,11 @@ pub fn triu(a: &Args<'_>) -> OpResult {
 }
 
 pub fn index(a: &Args<'_>) -> OpResult {
+    // `list.index(item)`.
+    if let (Value::List(list), item) = (a.get(0), a.get(1)) {
+        let at = list.items().iter().position(|one| one.same_key(item));
+        return at.map(|at| Value::Int(at as i64)).ok_or_else(|| format!("the list has no item {item}"));
+    }
     let indices = a.opt_tensors(1)?;
     ok(k::index(&*a.tensor(0)?, &indices.iter().map(Option::as_ref).collect::<Vec<_>>()))
 }

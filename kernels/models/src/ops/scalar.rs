@@ -252,6 +252,195 @@ pub fn len(a: &Args<'_>) -> OpResult {
     Ok(Value::Int(n as i64))
 }
 
+/// How many numbers `range(lo, hi, step)` has.
+pub fn range_length(a: &Args<'_>) -> OpResult {
+    let (lo, hi, step) = (i128::from(a.int(0)?), i128::from(a.int(1)?), i128::from(a.int(2)?));
+    let n = match step {
+        0 => return Err("range() arg 3 must not be zero".into()),
+        1.. => (hi - lo + step - 1).div_euclid(step),
+        _ => (lo - hi - step - 1).div_euclid(-step),
+    };
+    i64::try_from(n.max(0)).map(Value::Int).map_err(|_| overflow())
+}
+
+/// Number `index` of a range.
+pub fn derive_index(a: &Args<'_>) -> OpResult {
+    let number = i128::from(a.int(0)?) * i128::from(a.int(2)?) + i128::from(a.int(1)?);
+    i64::try_from(number).map(Value::Int).map_err(|_| overflow())
+}
+
+/// `del self[key]`.
+pub fn delete(a: &Args<'_>) -> OpResult {
+    pop(a).map(|_| Value::None)
+}
+
+pub fn update(a: &Args<'_>) -> OpResult {
+    let (Value::Dict(dict), Value::Dict(other)) = (a.get(0), a.get(1)) else { return Err("takes two dicts".into()) };
+    let more = other.items().clone();
+    let mut items = dict.items_mut()?;
+    for (key, value) in more {
+        value.may_be_added()?;
+        match items.iter().position(|(k, _)| k.same_key(&key)) {
+            Some(at) => items[at].1 = value,
+            None if items.len() >= MAX_ITEMS => return Err(too_long()),
+            None => items.push((key, value)),
+        }
+    }
+    Ok(Value::None)
+}
+
+/// Takes the first item that is equal out of a list.
+pub fn remove(a: &Args<'_>) -> OpResult {
+    let Value::List(list) = a.get(0) else { return Err(format!("removes from {}", a.get(0).kind())) };
+    let mut items = list.items_mut()?;
+    match items.iter().position(|item| item.same_key(a.get(1))) {
+        Some(at) => drop(items.remove(at)),
+        None => return Err(format!("the list has no item {}", a.get(1))),
+    }
+    Ok(Value::None)
+}
+
+pub fn count(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        Value::List(list) => {
+            let n = list.items().iter().filter(|item| item.same_key(a.get(1))).count();
+            Ok(Value::Int(n as i64))
+        }
+        Value::Str(text) => match a.str(1)? {
+            "" => Ok(Value::Int(text.chars().count() as i64 + 1)),
+            part => Ok(Value::Int(text.matches(part).count() as i64)),
+        },
+        other => Err(format!("{} has no items", other.kind())),
+    }
+}
+
+/// Numbers in order, or texts.
+fn in_order(items: &mut [Value], reverse: bool) -> Result<(), String> {
+    let plain = items.iter().all(|item| matches!(item, Value::Bool(_) | Value::Int(_) | Value::Float(_)));
+    if !plain && !items.iter().all(|item| matches!(item, Value::Str(_))) {
+        return Err("sorts lists of numbers and of texts".into());
+    }
+    let order = |x: &Value, y: &Value| match (x, y) {
+        (Value::Str(x), Value::Str(y)) => x.cmp(y),
+        (Value::Int(x), Value::Int(y)) => x.cmp(y),
+        _ => {
+            let number = |v: &Value| v.scalar().map_or(0.0, Scalar::to_f64);
+            number(x).total_cmp(&number(y))
+        }
+    };
+    items.sort_by(|x, y| if reverse { order(y, x) } else { order(x, y) });
+    Ok(())
+}
+
+pub fn sorted(a: &Args<'_>) -> OpResult {
+    let Value::List(list) = a.get(0) else { return Err(format!("sorts {}", a.get(0).kind())) };
+    let mut items = list.items().clone();
+    in_order(&mut items, false)?;
+    Value::list(items)
+}
+
+/// `list.sort()`.
+pub fn sort(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        Value::List(list) => in_order(&mut list.items_mut()?, a.bool(1)?)?,
+        // Of a tensor, nobody takes the result.
+        Value::Tensor(_) => {}
+        other => return Err(format!("sorts {}", other.kind())),
+    }
+    Ok(Value::None)
+}
+
+/// The numbers of a tensor as lists in lists; of none without dimensions the number.
+pub fn tolist(a: &Args<'_>) -> OpResult {
+    fn nested(numbers: &mut impl Iterator<Item = Scalar>, shape: &[usize]) -> OpResult {
+        match shape {
+            [] => Ok(numbers.next().map_or(Value::None, Value::from)),
+            [n, rest @ ..] => Value::list((0..*n).map(|_| nested(numbers, rest)).collect::<Result<_, _>>()?),
+        }
+    }
+    let t = a.tensor(0)?;
+    // Rows without numbers are lists as well.
+    let n_lists = t.shape().iter().take(t.rank().saturating_sub(1)).try_fold(1usize, |n, &size| n.checked_mul(size));
+    if t.numel() > MAX_ITEMS || n_lists.is_none_or(|n| n > MAX_ITEMS) {
+        return Err(too_long());
+    }
+    nested(&mut t.to_scalars().into_iter(), t.shape())
+}
+
+pub fn divmod(a: &Args<'_>) -> OpResult {
+    let (x, y) = (a.get(0), a.get(1));
+    match (floor_div(x, y), remainder(x, y)) {
+        (Some(quotient), Some(rest)) => Value::tuple(vec![quotient?, rest?]),
+        _ => Err("takes two numbers".into()),
+    }
+}
+
+pub fn join(a: &Args<'_>) -> OpResult {
+    let Value::List(list) = a.get(1) else { return Err(format!("joins {}", a.get(1).kind())) };
+    let mut out = String::new();
+    for (idx, item) in list.items().iter().enumerate() {
+        let Value::Str(text) = item else { return Err(format!("joins texts, not {}", item.kind())) };
+        if idx > 0 {
+            out.push_str(a.str(0)?);
+        }
+        out.push_str(text);
+        if out.len() > MAX_TEXT {
+            return Err(format!("a text of more than {MAX_TEXT} bytes"));
+        }
+    }
+    Ok(Value::str(out))
+}
+
+/// `template % values`, with the plain conversions `%s`, `%d` and `%i`, and `%%`.
+pub fn percent_format(a: &Args<'_>) -> OpResult {
+    let mut out = String::new();
+    let mut values = a.values.iter().skip(1);
+    let mut chars = a.str(0)?.chars();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('%') => out.push('%'),
+            Some('s') => out.push_str(&values.next().ok_or("too few values for the text")?.to_string()),
+            Some('d' | 'i') => {
+                let number = values.next().and_then(|value| value.scalar()).ok_or("%d takes a number")?;
+                out.push_str(&number.to_i64().to_string());
+            }
+            Some(other) => return Err(format!("the conversion `%{other}` is not supported")),
+            None => return Err("the text ends in `%`".into()),
+        }
+        if out.len() > MAX_TEXT {
+            return Err(format!("a text of more than {MAX_TEXT} bytes"));
+        }
+    }
+    Ok(Value::str(out))
+}
+
+/// Whether a value is of one of the types, which stand between `|`; `List:int` asks the first item as well.
+pub fn is_instance(a: &Args<'_>) -> OpResult {
+    fn is(value: &Value, ty: &str) -> bool {
+        let (name, item) = ty.split_once(':').map_or((ty, None), |(name, item)| (name, Some(item)));
+        match value {
+            Value::None => name == "NoneType",
+            Value::Bool(_) => name == "bool",
+            Value::Int(_) => name == "int",
+            Value::Float(_) => name == "float",
+            Value::Str(_) => name == "str",
+            Value::Tensor(_) | Value::Complex(_) | Value::Packed(_) | Value::Filter(_) => name == "Tensor",
+            Value::Tuple(_) => name == "Tuple",
+            Value::Dict(_) => name == "Dict",
+            Value::List(list) => {
+                let first = list.items().first().cloned();
+                name == "List" && item.is_none_or(|item| first.is_none_or(|first| is(&first, item)))
+            }
+        }
+    }
+    let value = a.get(0);
+    Ok(Value::Bool(a.str(1)?.split('|').any(|ty| is(value, ty))))
+}
+
 /// A position in `n` items, counted from the end when negative.
 fn position(index: i64, n: usize) -> Result<usize, String> {
     let at = if index < 0 { index.checked_add(n as i64) } else { Some(index) };
@@ -341,6 +530,14 @@ pub fn insert(a: &Args<'_>) -> OpResult {
 }
 
 pub fn pop(a: &Args<'_>) -> OpResult {
+    if let Value::Dict(dict) = a.get(0) {
+        let mut items = dict.items_mut()?;
+        return match items.iter().position(|(key, _)| key.same_key(a.get(1))) {
+            Some(at) => Ok(items.remove(at).1),
+            None if !a.is_none(2) => Ok(a.get(2).clone()),
+            None => Err(format!("the dict has no key {}", a.get(1))),
+        };
+    }
     let Value::List(list) = a.get(0) else { return Err(format!("pops from {}", a.get(0).kind())) };
     let mut items = list.items_mut()?;
     let at = position(a.int(1)?, items.len())?;

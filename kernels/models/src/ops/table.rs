@@ -3,7 +3,8 @@
 
 use super::Default::*;
 use super::Traits::{Effect, Picks, Pure};
-use super::{ArgRow, Args, OpResult, OpRow, math, nn, quant, rest, scalar, tensor, window};
+use super::{ArgRow, Args, OpResult, OpRow, index, math, nn, quant, resample, rest, scalar, tensor, window};
+use crate::onnx::Filter;
 
 macro_rules! default {
     () => {
@@ -68,7 +69,7 @@ rows! {
     "torch.append"(self, item) Effect scalar::append;
     "torch.extend"(self, other) Effect scalar::extend;
     "torch.insert"(self, index, item) Effect scalar::insert;
-    "torch.pop"(self, index = Int(-1)) Effect scalar::pop;
+    "torch.pop"(self, index = Int(-1), default = None) Effect scalar::pop;
     "torch.clear"(self) Effect scalar::clear;
     "torch.reverse"(self) Effect scalar::reverse;
     "torch.list"(value) Pure scalar::list;
@@ -77,7 +78,20 @@ rows! {
     "torch.values"(self) Pure scalar::values;
     "torch.items"(self) Pure scalar::items;
     "torch.get"(self, key, default = None) Picks scalar::get;
+    "isinstance"(value, types) Pure scalar::is_instance;
+    "sorted"(self) Pure scalar::sorted;
+    "list.sort"(self, reverse = Bool(false)) Effect scalar::sort;
+    "tolist"(self) Pure scalar::tolist;
+    "torch.Delete"(self, key) Effect scalar::delete;
+    "torch.update"(self, other) Effect scalar::update;
+    "torch.remove"(self, item) Effect scalar::remove;
+    "torch.count"(self, item) Pure scalar::count;
+    "torch.divmod"(a, b) Pure scalar::divmod;
+    "torch.join"(self, values) Pure scalar::join;
+    "torch.percentFormat"(template, a = None, b = None, c = None, d = None, e = None, f = None, g = None) Pure scalar::percent_format;
     "torch.len"(self) Pure scalar::len;
+    "torch.__range_length"(lo, hi, step) Pure scalar::range_length;
+    "torch.__derive_index"(index, start, step) Pure scalar::derive_index;
     "torch.format"(template, a = None, b = None, c = None, d = None, e = None, f = None, g = None) Pure scalar::format;
     "torch.floordiv"(a, b) Pure math::floor_divide;
     "torch.truediv"(a, b) Pure math::div;
@@ -86,10 +100,10 @@ rows! {
     "torch.size"(self, dim = None) Pure tensor::size;
     "torch.dim"(self) Pure tensor::dim;
     "torch.numel"(self) Pure tensor::numel;
-    "torch.stride"(self) Pure tensor::stride;
+    "torch.stride"(self, dim = None) Pure tensor::stride;
     "torch.is_floating_point"(self) Pure tensor::is_floating_point;
     "torch.is_complex"(self) Pure tensor::is_complex;
-    "torch.is_contiguous"(self) Pure |_| Ok(crate::value::Value::Bool(true));
+    "torch.is_contiguous"(self, memory_format = None) Pure |_| Ok(crate::value::Value::Bool(true));
 
     // Making tensors.
     "torch.tensor"(data, dtype = None, device = None, requires_grad = Bool(false)) Pure tensor::tensor;
@@ -143,6 +157,7 @@ rows! {
     "torch.unsqueeze"(self, dim) Pure tensor::unsqueeze;
     "torch.squeeze"(self, dim = None) Pure tensor::squeeze;
     "torch.expand"(self, size, implicit = Bool(false)) Pure tensor::expand;
+    "torch.broadcast_tensors"(tensors) Pure rest::broadcast_tensors;
     "torch.expand_as"(self, other) Pure tensor::expand_as;
     "torch.broadcast_to"(self, size) Pure tensor::expand;
     "torch.select"(self, dim, index) Picks tensor::select;
@@ -152,11 +167,19 @@ rows! {
     "torch.split"(self, split_size, dim = Int(0)) Pure tensor::split;
     "torch.split_with_sizes"(self, split_sizes, dim = Int(0)) Pure tensor::split;
     "torch.chunk"(self, chunks, dim = Int(0)) Pure tensor::chunk;
+    "torch.unsafe_chunk"(self, chunks, dim = Int(0)) Pure tensor::chunk;
+    "torch.unsafe_split"(self, split_size, dim = Int(0)) Pure tensor::split;
+    "torch.unsafe_split_with_sizes"(self, split_sizes, dim = Int(0)) Pure tensor::split;
+    "torch.tensor_split"(self, indices_or_sections, dim = Int(0)) Pure index::tensor_split;
     "torch.diagonal"(self, offset = Int(0), dim1 = Int(0), dim2 = Int(1)) Pure tensor::diagonal;
     "torch.unfold"(self, dimension, size, step) Pure tensor::unfold;
     "torch.cat"(tensors, dim = Int(0)) Pure rest::cat;
     "torch.concat"(tensors, dim = Int(0)) Pure rest::cat;
     "torch.stack"(tensors, dim = Int(0)) Pure rest::stack;
+    "torch.hstack"(tensors) Pure rest::hstack;
+    "torch.vstack"(tensors) Pure rest::vstack;
+    "torch.meshgrid"(tensors, indexing = Str("ij")) Pure rest::meshgrid;
+    "torch.diag"(self, diagonal = Int(0)) Pure rest::diag;
     "torch.repeat"(self, repeats) Pure rest::repeat;
     "torch.tile"(self, dims) Pure rest::tile;
     "torch.repeat_interleave"(self, repeats, dim = None, output_size = None) Pure rest::repeat_interleave;
@@ -172,10 +195,20 @@ rows! {
     "torch.index_select"(self, dim, index) Pure rest::index_select;
     "torch.gather"(self, dim, index, sparse_grad = Bool(false)) Pure rest::gather;
     "torch.scatter"(self, dim, index, src, reduce = None) Pure rest::scatter;
+    "torch.scatter_reduce"(self, dim, index, src, reduce, include_self = Bool(true)) Pure index::scatter_reduce;
+    "torch.index_add"(self, dim, index, source, alpha = Int(1)) Pure index::index_add;
+    "torch.index_copy"(self, dim, index, source) Pure index::index_copy;
+    "torch.index_fill"(self, dim, index, value) Pure index::index_fill;
+    "torch.take_along_dim"(self, indices, dim = None) Pure index::take_along_dim;
+    "torch.bucketize"(self, boundaries, out_int32 = Bool(false), right = Bool(false)) Pure index::bucketize;
+    "torch.searchsorted"(sorted_sequence, self, out_int32 = Bool(false), right = Bool(false), side = None, sorter = None) Pure index::searchsorted;
     "torch.masked_fill"(self, mask, value) Pure math::masked_fill;
     "torch.where"(condition, self, other) Pure math::where_;
     "torch.one_hot"(self, num_classes = Int(-1)) Pure rest::one_hot;
     "torch.pixel_shuffle"(self, upscale_factor) Pure nn::pixel_shuffle;
+    "torch.pixel_unshuffle"(self, downscale_factor) Pure nn::pixel_unshuffle;
+    "torch.channel_shuffle"(self, groups) Pure nn::channel_shuffle;
+    "torch.native_channel_shuffle"(self, groups) Pure nn::channel_shuffle;
 
     // Arithmetic, on tensors and on numbers.
     "torch.add"(self, other, alpha = Int(1)) Pure math::add;
@@ -191,6 +224,13 @@ rows! {
     "torch.pow"(self, exponent) Pure math::pow;
     "torch.maximum"(self, other) Pure math::maximum;
     "torch.minimum"(self, other) Pure math::minimum;
+    "torch.fmax"(self, other) Pure |a| math::past_nan(a, true);
+    "torch.fmin"(self, other) Pure |a| math::past_nan(a, false);
+    "torch.atan2"(self, other) Pure math::atan2;
+    "torch.arctan2"(self, other) Pure math::atan2;
+    "torch.lerp"(self, end, weight) Pure index::lerp;
+    "torch.addcmul"(self, tensor1, tensor2, value = Int(1)) Pure |a| math::add_combined(a, false);
+    "torch.addcdiv"(self, tensor1, tensor2, value = Int(1)) Pure |a| math::add_combined(a, true);
     "torch.eq"(self, other) Pure math::eq;
     "torch.ne"(self, other) Pure math::ne;
     "torch.lt"(self, other) Pure math::lt;
@@ -200,6 +240,10 @@ rows! {
     "torch.__and__"(self, other) Pure math::and;
     "torch.__or__"(self, other) Pure math::or;
     "torch.__xor__"(self, other) Pure math::xor;
+    "torch.__lshift__"(self, other) Pure |a| math::shift(a, false);
+    "torch.__rshift__"(self, other) Pure |a| math::shift(a, true);
+    "torch.bitwise_left_shift"(self, other) Pure |a| math::shift(a, false);
+    "torch.bitwise_right_shift"(self, other) Pure |a| math::shift(a, true);
     "torch.bitwise_and"(self, other) Pure math::and;
     "torch.bitwise_or"(self, other) Pure math::or;
     "torch.bitwise_xor"(self, other) Pure math::xor;
@@ -224,6 +268,14 @@ rows! {
     "torch.tan"(self) Pure math::tan;
     "torch.sin"(self) Pure math::sin;
     "torch.cos"(self) Pure math::cos;
+    "torch.asin"(self) Pure |a| crate::onnx::map(a, f64::asin);
+    "torch.acos"(self) Pure |a| crate::onnx::map(a, f64::acos);
+    "torch.atan"(self) Pure |a| crate::onnx::map(a, f64::atan);
+    "torch.sinh"(self) Pure |a| crate::onnx::map(a, f64::sinh);
+    "torch.cosh"(self) Pure |a| crate::onnx::map(a, f64::cosh);
+    "torch.asinh"(self) Pure |a| crate::onnx::map(a, f64::asinh);
+    "torch.acosh"(self) Pure |a| crate::onnx::map(a, f64::acosh);
+    "torch.atanh"(self) Pure |a| crate::onnx::map(a, f64::atanh);
     "torch.erf"(self) Pure math::erf;
     "torch.floor"(self) Pure math::floor;
     "torch.ceil"(self) Pure math::ceil;
@@ -251,12 +303,21 @@ rows! {
     "torch.var"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) Pure rest::var;
     "torch.std"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) Pure rest::std;
     "torch.norm"(self, p = Int(2), dim = None, keepdim = Bool(false), dtype = None) Pure rest::norm;
+    "torch.frobenius_norm"(self, dim = None, keepdim = Bool(false)) Pure rest::frobenius_norm;
+    "torch.linalg_norm"(self, ord = None, dim = None, keepdim = Bool(false), dtype = None) Pure rest::linalg_norm;
     "torch.linalg_vector_norm"(self, ord = Int(2), dim = None, keepdim = Bool(false), dtype = None) Pure rest::norm;
     "torch.logsumexp"(self, dim, keepdim = Bool(false)) Pure rest::logsumexp;
     "torch.cumsum"(self, dim, dtype = None) Pure rest::cumsum;
+    "torch.logcumsumexp"(self, dim) Pure rest::logcumsumexp;
+    "torch.cumprod"(self, dim, dtype = None) Pure rest::cumprod;
+    "torch.cummax"(self, dim) Pure |a| index::running_extreme(a, true);
+    "torch.cummin"(self, dim) Pure |a| index::running_extreme(a, false);
+    "torch.msort"(self) Pure index::msort;
+    "torch.median"(self, dim = None, keepdim = Bool(false)) Pure index::median;
+    "torch.kthvalue"(self, k, dim = Int(-1), keepdim = Bool(false)) Pure index::kthvalue;
     "torch.diff"(self, n = Int(1), dim = Int(-1), prepend = None, append = None) Pure rest::diff;
-    "torch.sort"(self, dim = Int(-1), descending = Bool(false)) Pure rest::sort;
-    "torch.argsort"(self, dim = Int(-1), descending = Bool(false)) Pure rest::argsort;
+    "torch.sort"(self, dim = Int(-1), descending = Bool(false), stable = None) Pure rest::sort;
+    "torch.argsort"(self, dim = Int(-1), descending = Bool(false), stable = None) Pure rest::argsort;
     "torch.topk"(self, k, dim = Int(-1), largest = Bool(true), sorted = Bool(true)) Pure rest::topk;
 
     // Products.
@@ -265,12 +326,18 @@ rows! {
     "torch.bmm"(self, mat2) Pure nn::matmul;
     "torch.mv"(self, vec) Pure nn::matmul;
     "torch.dot"(self, tensor) Pure nn::matmul;
+    "torch.vdot"(self, other) Pure nn::matmul;
+    "torch.outer"(self, vec2) Pure nn::outer;
+    "torch.ger"(self, vec2) Pure nn::outer;
+    "torch.bilinear"(input1, input2, weight, bias = None) Pure nn::bilinear;
     "torch.addmm"(self, mat1, mat2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
     "torch.baddbmm"(self, batch1, batch2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
     "ops.quantized.linear_dynamic"(x, packed, reduce_range = Bool(false)) Pure |a| quant::linear_dynamic(a, false);
     "ops.quantized.linear_relu_dynamic"(x, packed, reduce_range = Bool(false)) Pure |a| quant::linear_dynamic(a, true);
+    "ops.quantized.linear_dynamic_fp16"(x, packed) Pure |a| quant::linear_halves(a, false);
+    "ops.quantized.linear_relu_dynamic_fp16"(x, packed) Pure |a| quant::linear_halves(a, true);
     "torch.linear"(input, weight, bias = None) Pure nn::linear;
-    "torch.einsum"(equation, operands) Pure |a| crate::onnx::einsum(a, 1, 0);
+    "torch.einsum"(equation, tensors, path = None) Pure |a| crate::onnx::einsum(a, 1, 0);
 
     // Layers.
     "torch.relu"(self) Pure nn::relu;
@@ -291,6 +358,12 @@ rows! {
     "torch.softplus"(self, beta = Int(1), threshold = Int(20)) Pure nn::softplus;
     "torch.softsign"(self) Pure nn::softsign;
     "torch.softshrink"(self, lambd = Float(0.5)) Pure nn::softshrink;
+    "torch.hardshrink"(self, lambd = Float(0.5)) Pure nn::hardshrink;
+    "torch.rrelu"(self, lower = Float(0.125), upper = Float(0.333_333_333_333_333_3), training = Bool(false), generator = None) Pure nn::rrelu;
+    "torch.cosine_similarity"(x1, x2, dim = Int(1), eps = Float(1e-8)) Pure nn::cosine_similarity;
+    "torch.pairwise_distance"(x1, x2, p = Int(2), eps = Float(1e-6), keepdim = Bool(false)) Pure nn::pairwise_distance;
+    "torch.cdist"(x1, x2, p = Int(2), compute_mode = None) Pure nn::cdist;
+    "torch._weight_norm"(v, g, dim = Int(0)) Pure nn::weight_norm;
     "torch.log_sigmoid"(self) Pure nn::log_sigmoid;
     "torch.threshold"(self, threshold, value) Pure nn::threshold;
     "torch.glu"(self, dim = Int(-1)) Pure nn::glu;
@@ -299,6 +372,7 @@ rows! {
     "torch.dropout"(input, p, train) Pure nn::dropout;
     "torch.feature_dropout"(input, p, train) Pure nn::dropout;
     "torch.alpha_dropout"(input, p, train) Pure nn::dropout;
+    "torch.feature_alpha_dropout"(input, p, train) Pure nn::dropout;
     "torch.layer_norm"(input, normalized_shape, weight = None, bias = None, eps = Float(1e-5), cudnn_enable = Bool(true)) Pure nn::layer_norm;
     "torch.rms_norm"(input, normalized_shape, weight = None, eps = None) Pure nn::rms_norm;
     "torch.batch_norm"(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled) Pure nn::batch_norm;
@@ -310,19 +384,41 @@ rows! {
     "torch.convolution"(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups) Pure window::convolution;
     "torch.conv1d"(input, weight, bias = None, stride = Int(1), padding = Int(0), dilation = Int(1), groups = Int(1)) Pure window::conv;
     "torch.conv2d"(input, weight, bias = None, stride = Int(1), padding = Int(0), dilation = Int(1), groups = Int(1)) Pure window::conv;
+    "torch.conv3d"(input, weight, bias = None, stride = Int(1), padding = Int(0), dilation = Int(1), groups = Int(1)) Pure window::conv;
+    "torch._convolution_mode"(input, weight, bias, stride, padding, dilation, groups) Pure window::conv;
+    "torch.im2col"(self, kernel_size, dilation, padding, stride) Pure window::im2col;
+    "torch.col2im"(self, output_size, kernel_size, dilation, padding, stride) Pure window::col2im;
     "torch.conv_transpose1d"(input, weight, bias = None, stride = Int(1), padding = Int(0), output_padding = Int(0), groups = Int(1), dilation = Int(1)) Pure window::conv_transpose;
     "torch.conv_transpose2d"(input, weight, bias = None, stride = Int(1), padding = Int(0), output_padding = Int(0), groups = Int(1), dilation = Int(1)) Pure window::conv_transpose;
+    "torch.conv_transpose3d"(input, weight, bias = None, stride = Int(1), padding = Int(0), output_padding = Int(0), groups = Int(1), dilation = Int(1)) Pure window::conv_transpose;
     "torch.max_pool1d"(self, kernel_size, stride = None, padding = Int(0), dilation = Int(1), ceil_mode = Bool(false)) Pure window::max_pool1d;
     "torch.max_pool2d"(self, kernel_size, stride = None, padding = Int(0), dilation = Int(1), ceil_mode = Bool(false)) Pure window::max_pool2d;
+    "torch.max_pool3d"(self, kernel_size, stride = None, padding = Int(0), dilation = Int(1), ceil_mode = Bool(false)) Pure window::max_pool3d;
+    "torch.max_pool1d_with_indices"(self, kernel_size, stride = None, padding = Int(0), dilation = Int(1), ceil_mode = Bool(false)) Pure window::max_pool1d_with_indices;
+    "torch.max_pool2d_with_indices"(self, kernel_size, stride = None, padding = Int(0), dilation = Int(1), ceil_mode = Bool(false)) Pure window::max_pool2d_with_indices;
+    "torch.max_unpool2d"(self, indices, output_size) Pure window::max_unpool2d;
     "torch.avg_pool1d"(self, kernel_size, stride = None, padding = Int(0), ceil_mode = Bool(false), count_include_pad = Bool(true)) Pure window::avg_pool1d;
     "torch.avg_pool2d"(self, kernel_size, stride = None, padding = Int(0), ceil_mode = Bool(false), count_include_pad = Bool(true), divisor_override = None) Pure window::avg_pool2d;
+    "torch.avg_pool3d"(self, kernel_size, stride = None, padding = Int(0), ceil_mode = Bool(false), count_include_pad = Bool(true), divisor_override = None) Pure window::avg_pool3d;
     "torch.adaptive_avg_pool1d"(self, output_size) Pure window::adaptive_avg_pool1d;
     "torch.adaptive_avg_pool2d"(self, output_size) Pure window::adaptive_avg_pool2d;
+    "torch.adaptive_avg_pool3d"(self, output_size) Pure window::adaptive_avg_pool3d;
+    "torch.adaptive_max_pool1d"(self, output_size) Pure window::adaptive_max_pool1d;
     "torch.adaptive_max_pool2d"(self, output_size) Pure window::adaptive_max_pool2d;
     "torch.pad"(self, pad, mode = Str("constant"), value = None) Pure nn::pad;
     "torch.constant_pad_nd"(self, pad, value = Int(0)) Pure nn::constant_pad;
-    "torch.upsample_nearest2d"(input, output_size, scale_factors = None, more = None) Pure window::upsample_nearest;
-    "torch.upsample_bilinear2d"(input, output_size, align_corners, scale_factors = None, more = None) Pure window::upsample_bilinear;
+    "torch.upsample_nearest1d"(input, output_size, scale_factors = None) Pure |a| resample::nearest(a, 1, false);
+    "torch.upsample_nearest2d"(input, output_size, scale_factors = None, more = None) Pure |a| resample::nearest(a, 2, false);
+    "torch.upsample_nearest3d"(input, output_size, scale_factors = None, more = None, last = None) Pure |a| resample::nearest(a, 3, false);
+    "torch._upsample_nearest_exact1d"(input, output_size, scale_factors = None) Pure |a| resample::nearest(a, 1, true);
+    "torch._upsample_nearest_exact2d"(input, output_size, scale_factors = None, more = None) Pure |a| resample::nearest(a, 2, true);
+    "torch._upsample_nearest_exact3d"(input, output_size, scale_factors = None, more = None, last = None) Pure |a| resample::nearest(a, 3, true);
+    "torch.upsample_linear1d"(input, output_size, align_corners, scale_factors = None) Pure |a| resample::weighted(a, 1, Filter::Linear);
+    "torch.upsample_bilinear2d"(input, output_size, align_corners, scale_factors = None, more = None) Pure |a| resample::weighted(a, 2, Filter::Linear);
+    "torch.upsample_trilinear3d"(input, output_size, align_corners, scale_factors = None, more = None, last = None) Pure |a| resample::weighted(a, 3, Filter::Linear);
+    "torch.upsample_bicubic2d"(input, output_size, align_corners, scale_factors = None, more = None) Pure |a| resample::weighted(a, 2, Filter::Cubic);
+    "torch._upsample_bilinear2d_aa"(input, output_size, align_corners, scale_factors = None, more = None) Pure |a| resample::weighted(a, 2, Filter::LinearAntialias);
+    "torch._upsample_bicubic2d_aa"(input, output_size, align_corners, scale_factors = None, more = None) Pure |a| resample::weighted(a, 2, Filter::CubicAntialias);
     "torch.scaled_dot_product_attention"(query, key, value, attn_mask = None, dropout_p = Float(0.0), is_causal = Bool(false), scale = None, enable_gqa = Bool(false)) Pure nn::attention;
     "torch._native_multi_head_attention"(query, key, value, embed_dim, num_head, qkv_weight, qkv_bias, proj_weight, proj_bias, mask = None, need_weights = Bool(true), average_attn_weights = Bool(true), mask_type = None) Picks nn::native_attention;
     "torch._transformer_encoder_layer_fwd"(src, embed_dim, num_heads, qkv_weight, qkv_bias, proj_weight, proj_bias, use_gelu, norm_first, eps, norm_weight_1, norm_bias_1, norm_weight_2, norm_bias_2, ffn_weight_1, ffn_bias_1, ffn_weight_2, ffn_bias_2, mask = None, mask_type = None) Pure nn::encoder_layer;
@@ -332,4 +428,6 @@ rows! {
     "torch.rnn_relu"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::rnn_relu;
     "torch.gru_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::gru_cell;
     "torch.lstm_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::lstm_cell;
+    "torch.rnn_tanh_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::rnn_tanh_cell;
+    "torch.rnn_relu_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::rnn_relu_cell;
 }

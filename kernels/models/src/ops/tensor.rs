@@ -48,8 +48,22 @@ pub fn numel(a: &Args<'_>) -> OpResult {
     Ok(Value::Int(a.tensor(0)?.numel() as i64))
 }
 
+/// Convolutions here may leave channels side by side where the model's author had them plane by plane, so that layout
+/// is told as the plain one.
 pub fn stride(a: &Args<'_>) -> OpResult {
-    Value::list(a.tensor(0)?.strides().iter().map(|&n| Value::Int(n as i64)).collect())
+    let t = a.tensor(0)?;
+    let plain = t.is_channels_last().then(|| {
+        let mut strides = vec![1; t.rank()];
+        for axis in (1..t.rank()).rev() {
+            strides[axis - 1] = strides[axis] * t.shape()[axis].max(1);
+        }
+        strides
+    });
+    let strides = plain.as_deref().unwrap_or(t.strides());
+    match a.opt_int(1)? {
+        Some(dim) => Ok(Value::Int(strides[stark_shapes::rules::axis(dim, t.rank()).map_err(say)?] as i64)),
+        None => Value::list(strides.iter().map(|&n| Value::Int(n as i64)).collect()),
+    }
 }
 
 pub fn dtype(a: &Args<'_>) -> OpResult {
@@ -251,8 +265,10 @@ pub fn copy(a: &Args<'_>) -> OpResult {
 
 // ---- views ----------------------------------------------------------------------------------------
 
+/// PyTorch held the view against the layout that its own operators gave. Where those here gave another one, a view of
+/// it may be a copy.
 pub fn view(a: &Args<'_>) -> OpResult {
-    ok(a.tensor(0)?.view_as(&a.ints(1)?))
+    ok(a.tensor(0)?.reshape(&a.ints(1)?))
 }
 
 pub fn reshape(a: &Args<'_>) -> OpResult {

@@ -377,8 +377,11 @@ impl Lowering<'_> {
         }
         let Some((row, in_place)) = table::find(name) else { return self.unknown(node, "") };
         let mut bound: Vec<Option<Operand>> = vec![None; row.args.len()];
+        // Python's own functions take theirs by position, under whatever names Python knows them.
+        let has_schema = node.target.starts_with("torch.ops.");
         for (index, named) in node.inputs.iter().enumerate() {
             let place = match &*named.name {
+                _ if !has_schema => Some(index),
                 "" => Some(index),
                 arg => table::place(name, row, arg),
             };
@@ -463,6 +466,40 @@ impl Lowering<'_> {
                 }
                 let (otherwise, then) = (blocks.pop().unwrap_or_default(), blocks.pop().unwrap_or_default());
                 self.b.emit(Kind::If(then, otherwise), vec![cond], Vec::new())?;
+                for (name, slot) in names.into_iter().zip(slots) {
+                    self.bind(name, Operand::Slot(slot))?;
+                }
+                Ok(())
+            }
+            ("while_loop", [Argument::AsGraph(test), Argument::AsGraph(body), operands @ ..]) => {
+                let inits = self.flat(operands)?;
+                let names = output_names_of(node);
+                if names.len() > inits.len() {
+                    return self.b.refuse(format!("while_loop gives {} values of {}", names.len(), inits.len()));
+                }
+                // What goes round, then what stays as it is.
+                let n_carried = names.len();
+                let slots: Vec<Slot> = names.iter().map(|_| self.b.new_slot()).collect();
+                let (carried, fixed) = inits.split_at(n_carried);
+                let mut state: Vec<Operand> = slots.iter().map(|&slot| Operand::Slot(slot)).collect();
+                self.b.emit(Kind::Move, carried.to_vec(), slots.clone())?;
+                state.extend(fixed);
+                let outer = self.b.begin_block()?;
+                let results = self.inner("cond_graph", &test.graph, &state)?;
+                let test = self.b.end_block(outer);
+                let [cond] = results[..] else {
+                    return self.b.refuse(format!("the condition of a while_loop has {} values", results.len()));
+                };
+                let outer = self.b.begin_block()?;
+                let results = self.inner("body_graph", &body.graph, &state)?;
+                if results.len() != n_carried {
+                    return self
+                        .b
+                        .refuse(format!("while_loop has {n_carried} results, its graph gives {}", results.len()));
+                }
+                self.b.emit(Kind::Move, results, slots.clone())?;
+                let body = self.b.end_block(outer);
+                self.b.emit(Kind::While { test, cond, body }, Vec::new(), Vec::new())?;
                 for (name, slot) in names.into_iter().zip(slots) {
                     self.bind(name, Operand::Slot(slot))?;
                 }

@@ -9,7 +9,7 @@ use stark_kernels::ops as k;
 use crate::ops::Default::*;
 use crate::ops::Traits::Pure;
 use crate::ops::tensor::{ok, say};
-use crate::ops::{ArgRow, Args, OpResult, OpRow, nn, window};
+use crate::ops::{ArgRow, Args, OpResult, OpRow, nn};
 use crate::value::Value;
 
 /// Other names of rows.
@@ -20,7 +20,6 @@ pub static SAME: &[(&str, &str)] = &[
     ("aten._to_copy", "torch.to"),
     ("aten._unsafe_view", "torch.view"),
     ("aten.view_copy", "torch.view"),
-    ("aten._reshape_alias", "torch.view"),
     ("aten.lift_fresh_copy", "torch.clone"),
     ("aten.detach_", "torch.detach"),
     ("aten._embedding_bag", "torch.embedding_bag"),
@@ -35,6 +34,10 @@ pub static SAME: &[(&str, &str)] = &[
     ("_operator.mod", "torch.remainder"),
     ("_operator.pow", "torch.pow"),
     ("_operator.neg", "torch.neg"),
+    ("_operator.pos", "torch.alias"),
+    ("_operator.abs", "torch.abs"),
+    ("_operator.lshift", "torch.__lshift__"),
+    ("_operator.rshift", "torch.__rshift__"),
     ("_operator.eq", "torch.eq"),
     ("_operator.ne", "torch.ne"),
     ("_operator.lt", "torch.lt"),
@@ -51,6 +54,7 @@ pub static SAME: &[(&str, &str)] = &[
     ("torch.sym_float", "float"),
     ("torch.sym_int", "int"),
     ("torch.sym_not", "torch.__not__"),
+    ("torch.sym_sum", "torch.sum"),
     ("torch._sym_sqrt", "torch.sqrt"),
     ("math.ceil", "torch.ceil"),
     ("math.floor", "torch.floor"),
@@ -61,9 +65,12 @@ pub static SAME: &[(&str, &str)] = &[
 /// Arguments by another name: operator, its argument, the row's.
 static RENAMED: &[(&str, &str, &str)] = &[
     ("aten.to", "other", "a"),
+    ("aten.max", "other", "dim"),
+    ("aten.min", "other", "dim"),
     ("aten.scatter", "value", "src"),
-    ("aten.upsample_nearest2d", "self", "input"),
-    ("aten.upsample_bilinear2d", "self", "input"),
+    ("aten.tensor_split", "sections", "indices_or_sections"),
+    ("aten.tensor_split", "indices", "indices_or_sections"),
+    ("aten.tensor_split", "tensor_indices_or_sections", "indices_or_sections"),
     ("aten.split", "split_sizes", "split_size"),
 ];
 
@@ -103,14 +110,16 @@ macro_rules! arg {
 
 rows! {
     "aten.arange"(start = Int(0), end = None, step = None, dtype = None, layout = None, device = None, pin_memory = None) crate::ops::tensor::arange;
+    "torch.sym_ite"(b, t, f) |a| Ok(a.get(if a.bool(0)? { 1 } else { 2 }).clone());
+    "aten._reshape_alias"(self, size, stride) crate::ops::tensor::view;
     "aten._softmax"(self, dim, half_to_float = Bool(false)) |a| ok(k::softmax(&*a.tensor(0)?, a.int(1)?));
     "aten._log_softmax"(self, dim, half_to_float = Bool(false)) |a| ok(k::log_softmax(&*a.tensor(0)?, a.int(1)?));
     "aten._safe_softmax"(self, dim, dtype = None) safe_softmax;
     "aten.native_layer_norm"(input, normalized_shape, weight = None, bias = None, eps) |a| first_of(3, nn::layer_norm(a)?);
-    "aten.native_group_norm"(input, weight, bias, n, c, hxw, groups, eps) native_group_norm;
+    "aten.native_group_norm"(input, weight, bias, N, C, HxW, group, eps) native_group_norm;
+    "aten._native_batch_norm_legit"(input, weight, bias, running_mean = None, running_var = None, training, momentum, eps) native_batch_norm;
     "aten._native_batch_norm_legit_no_training"(input, weight, bias, running_mean, running_var, momentum, eps) batch_norm;
     "aten.native_dropout"(input, p, train) native_dropout;
-    "aten.max_pool2d_with_indices"(self, kernel_size, stride = None, padding = Int(0), dilation = Int(1), ceil_mode = Bool(false)) |a| first_of(2, window::max_pool2d(a)?);
     "aten._scaled_dot_product_flash_attention_for_cpu"(query, key, value, dropout_p = Float(0.0), is_causal = Bool(false), attn_mask = None, scale = None) flash_attention;
     "aten.var_mean"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) var_mean;
     "aten.slice_scatter"(self, src, dim = Int(0), start = None, end = None, step = Int(1)) slice_scatter;
@@ -144,7 +153,21 @@ pub fn find(name: &str) -> Option<(&'static OpRow, bool)> {
 
 /// Where argument `arg` of operator `name` goes in its row; `None` when the row has no such argument.
 pub fn place(name: &str, row: &OpRow, arg: &str) -> Option<usize> {
-    let renamed = RENAMED.iter().find(|(operator, from, _)| *operator == name && *from == arg).map(|(_, _, to)| *to);
+    let plain = name.strip_suffix('_').unwrap_or(name);
+    // All upsampling takes a list of factors or one for each axis.
+    if let Some(way) = name.strip_prefix("aten.").filter(|name| name.contains("upsample_")) {
+        let n_axes = way.contains("2d") as usize + 2 * way.contains("3d") as usize + 1;
+        let factors = row.args.len().checked_sub(n_axes);
+        match arg {
+            "self" => return Some(0),
+            "scales" | "scales_d" => return factors,
+            "scales_h" => return factors.map(|at| at + n_axes - 2),
+            "scales_w" => return factors.map(|at| at + n_axes - 1),
+            _ => {}
+        }
+    }
+    let is_here = |(operator, from, _): &&(&str, &str, &str)| [name, plain].contains(operator) && *from == arg;
+    let renamed = RENAMED.iter().find(is_here).map(|(_, _, to)| *to);
     let position = |wanted: &str| row.args.iter().position(|a| a.name == wanted);
     // What an in-place form changes comes first and is always called `self`.
     let changed = (arg == "self" && name.ends_with('_')).then_some(0);
@@ -186,6 +209,10 @@ fn batch_norm(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
     let out = k::batch_norm(&x, &*a.tensor(3)?, &*a.tensor(4)?, weight.as_deref(), bias.as_deref(), a.float(6)?);
     first_of(3, ok(out)?)
+}
+
+fn native_batch_norm(a: &Args<'_>) -> OpResult {
+    first_of(3, nn::batch_norm(a)?)
 }
 
 fn native_dropout(a: &Args<'_>) -> OpResult {
@@ -253,6 +280,42 @@ mod tests {
         let (row, _) = find("aten.dropout_").expect("a row");
         assert_eq!(place("aten.dropout_", row, "self"), Some(0));
         assert!(find("aten.no_such_op").is_none() && find("other.relu").is_none());
+    }
+
+    /// Overloads that a row does not do, which is told when the model is loaded.
+    const REFUSED: [(&str, &str); 10] = [
+        ("view.dtype", "dtype"),
+        ("view_copy.dtype", "dtype"),
+        ("addmm.dtype", "out_dtype"),
+        ("baddbmm.dtype", "out_dtype"),
+        ("bmm.dtype", "out_dtype"),
+        ("mm.dtype", "out_dtype"),
+        ("gru.data", ""),
+        ("lstm.data", ""),
+        ("rnn_tanh.data", ""),
+        ("rnn_relu.data", ""),
+    ];
+
+    /// The names of arguments are PyTorch's, whose schemas `tests/schemas.py` wrote down.
+    #[test]
+    fn rows_have_the_arguments_of_the_schemas() {
+        let (mut n, mut wrong) = (0, Vec::new());
+        for line in include_str!("../../tests/data/schemas.txt").lines() {
+            let (head, args) = line.split_once('(').unwrap_or_else(|| panic!("{line}"));
+            let (name, _) = head.split_once('.').unwrap_or_else(|| panic!("{line}"));
+            let name = format!("aten.{name}");
+            let Some((row, _)) = find(&name) else { panic!("{line}: no row") };
+            for arg in args.trim_end_matches(')').split(", ").filter(|arg| !arg.is_empty()) {
+                let is_refused =
+                    REFUSED.iter().any(|(overload, of)| *overload == head && (of.is_empty() || *of == arg));
+                let has_place = place(&name, row, arg).is_some() || is_without_effect(arg);
+                if !has_place && !is_refused {
+                    wrong.push(format!("{head}: `{arg}`"));
+                }
+                n += 1;
+            }
+        }
+        assert!(wrong.is_empty() && n > 1000, "of {n} arguments: {wrong:#?}");
     }
 
     #[test]

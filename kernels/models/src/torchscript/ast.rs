@@ -96,6 +96,10 @@ pub enum StmtKind {
         cond: Expr,
         body: Vec<Stmt>,
     },
+    With {
+        context: Expr,
+        body: Vec<Stmt>,
+    },
     /// `for name in range(count)`.
     For {
         name: String,

@@ -5,7 +5,8 @@
 //! inlined, a condition that is known keeps only its branch. What remains unknown becomes instructions.
 //!
 //! Operators that are not in the table do not stop the compiler: it notes each with its place and goes on,
-//! so that the error at the end names them all.
+//! so that the error at the end names them all. Libraries choose by `if` among operators that a model never reaches,
+//! so one that stands where the model may not come is an error of the run that comes there.
 //!
 //! Archives are untrusted, so nesting, calls and instructions are bounded by the constants below.
 
@@ -34,6 +35,9 @@ pub const MAX_CALLS: usize = 200_000;
 pub const MAX_TUPLE_PARTS: usize = 10_000;
 /// How many unknown operators are named.
 pub const MAX_UNKNOWN: usize = 1_000;
+
+/// Where PyTorch has `no_grad` and its like.
+const GRAD_MODES: &str = "__torch__.torch.autograd.grad_mode.";
 
 /// What is known about a value while compiling.
 #[derive(Debug, Clone)]
@@ -75,6 +79,17 @@ pub struct Compiled {
     pub result_keys: Option<Vec<String>>,
 }
 
+/// How far every run gets with the code compiled so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// To its end, as far as is known.
+    End,
+    /// To an exception.
+    Raise,
+    /// To an operator that is not in the table.
+    Unknown,
+}
+
 type Done<T> = Result<T, ModelError>;
 type Env = HashMap<String, Cv>;
 
@@ -94,6 +109,7 @@ pub fn compile(library: Library<'_>, data: State<'_>, constants: State<'_>) -> D
         block: Vec::new(),
         at: At::default(),
         unknown: Vec::new(),
+        reach: Reach::End,
     };
     compiler.run()
 }
@@ -114,6 +130,8 @@ struct Compiler<'a> {
     block: Block,
     at: At,
     unknown: Vec<UnknownOperator>,
+    /// Of the block being filled.
+    reach: Reach,
 }
 
 impl<'a> Compiler<'a> {
@@ -147,7 +165,7 @@ impl<'a> Compiler<'a> {
         }
         let result = self.body(forward, file, &mut env)?;
         let output = self.operand(&result)?;
-        if !self.unknown.is_empty() {
+        if self.reach == Reach::Unknown {
             let file = self.place().file;
             return Err(ModelError::UnknownOperators { file, operators: self.unknown });
         }
@@ -205,8 +223,16 @@ impl<'a> Compiler<'a> {
         Ok(Cv::Slot { slot, never_none })
     }
 
-    /// Instructions of `work` go to a block of their own.
+    /// Instructions of `work` go to a block of their own, which not every run enters.
     fn in_block<T>(&mut self, work: impl FnOnce(&mut Self) -> Done<T>) -> Done<(T, Block)> {
+        let reach = self.reach;
+        let done = self.in_sure_block(work);
+        self.reach = reach;
+        done
+    }
+
+    /// As `in_block`, of a block that every run enters.
+    fn in_sure_block<T>(&mut self, work: impl FnOnce(&mut Self) -> Done<T>) -> Done<(T, Block)> {
         self.block_nesting += 1;
         if self.block_nesting > MAX_BLOCK_NESTING {
             return self.refuse(format!("conditions and loops nest deeper than {MAX_BLOCK_NESTING}"));
@@ -269,12 +295,12 @@ impl<'a> Compiler<'a> {
         }
         let state = if in_constants { &mut self.constants } else { &mut self.data };
         let cv = match state.pickle.node(id) {
-            Node::Object { .. } if in_constants => return self.refuse("a constant is an object"),
             // Of PyTorch's own classes, those of packed weights, the state is all there is.
             Node::Object { class, state: Some(state) } if class.starts_with("__torch__.torch.classes.") => {
                 let state = *state;
                 self.nested(|this| this.from_state(in_constants, state))?
             }
+            Node::Object { .. } if in_constants => return self.refuse("a constant is an object"),
             Node::Object { .. } => Cv::Object(id),
             Node::Tuple(items) => {
                 let items = items.clone();
@@ -338,6 +364,11 @@ impl<'a> Compiler<'a> {
     fn stmt(&mut self, stmt: &Stmt, env: &mut Env) -> Done<Option<Cv>> {
         match &stmt.kind {
             StmtKind::Pass => {}
+            // A sort whose result nobody takes is that of a list, which changes.
+            StmtKind::Expr(Expr::Call { callee, args, kwargs }) if names_torch(callee, "sort") && kwargs.is_empty() => {
+                let args = args.iter().map(|arg| self.expr(arg, env)).collect::<Done<Vec<_>>>()?;
+                self.operator("list.sort", args, Vec::new())?;
+            }
             StmtKind::Expr(expr) => {
                 self.expr(expr, env)?;
             }
@@ -360,6 +391,12 @@ impl<'a> Compiler<'a> {
                     "`{}` is assigned: the model changes its own state, but loaded models are immutable",
                     path.join(".")
                 ));
+            }
+            StmtKind::With { context, body } => {
+                return match self.expr(context, env)? {
+                    Cv::Path(path) if path.starts_with(GRAD_MODES) => self.stmts(body, env),
+                    _ => self.refuse("`with` of something else than a mode of gradients"),
+                };
             }
             StmtKind::If { cond, then, otherwise } => return self.if_stmt(cond, then, otherwise, env),
             StmtKind::While { cond, body } => self.while_stmt(cond, body, env)?,
@@ -395,10 +432,16 @@ impl<'a> Compiler<'a> {
         let cond = self.operand(&cond)?;
         let at = self.at;
         let mut env_else = env.clone();
-        let (result_then, mut block_then) = self.in_block(|this| this.stmts(then, env))?;
+        let reach = std::mem::replace(&mut self.reach, Reach::End);
+        let (result_then, mut block_then) = self.in_sure_block(|this| this.stmts(then, env))?;
+        let reach_then = std::mem::replace(&mut self.reach, Reach::End);
         self.at = at;
-        let (result_else, mut block_else) = self.in_block(|this| this.stmts(otherwise, &mut env_else))?;
+        let (result_else, mut block_else) = self.in_sure_block(|this| this.stmts(otherwise, &mut env_else))?;
+        let reach_else = self.reach;
         self.at = at;
+        // Where both ways end early, so does every run.
+        let both = if reach_then.min(reach_else) == Reach::End { Reach::End } else { reach_then.max(reach_else) };
+        self.reach = reach.max(both);
 
         let mut merge = Merge::default();
         let env_then = std::mem::take(env);
@@ -501,7 +544,7 @@ impl<'a> Compiler<'a> {
     fn while_stmt(&mut self, cond: &Expr, body: &[Stmt], env: &mut Env) -> Done<()> {
         let at = self.at;
         let carried = self.enter_loop(body, env)?;
-        let (cond, test) = self.in_block(|this| {
+        let (cond, test) = self.in_sure_block(|this| {
             let cond = this.expr(cond, env)?;
             this.operand(&cond)
         })?;
@@ -519,17 +562,19 @@ impl<'a> Compiler<'a> {
     fn for_stmt(&mut self, name: &str, count: &Expr, body: &[Stmt], env: &mut Env) -> Done<()> {
         let at = self.at;
         let count = self.expr(count, env)?;
+        let is_sure = matches!(count, Cv::Plain(Value::Int(1..)));
         let count = self.operand(&count)?;
         let carried = self.enter_loop(body, env)?;
         let index = self.new_slot();
         let mut inner = env.clone();
         inner.insert(name.to_string(), Cv::Slot { slot: index, never_none: true });
-        let ((), block) = self.in_block(|this| {
+        let round = |this: &mut Self| {
             if this.stmts(body, &mut inner)?.is_some() {
                 return this.refuse("a return inside a loop");
             }
             this.end_round(&carried, &inner)
-        })?;
+        };
+        let ((), block) = if is_sure { self.in_sure_block(round)? } else { self.in_block(round)? };
         self.at = at;
         self.emit(Kind::For(block), vec![count], vec![index])
     }
@@ -665,7 +710,9 @@ impl<'a> Compiler<'a> {
         let method = match callee {
             Expr::Name(name) if !env.contains_key(name) => match name.as_str() {
                 "getattr" => return self.getattr(args, env),
-                "int" | "float" | "bool" | "str" => {
+                "isinstance" => return self.is_instance(args, env),
+                // Functions of Python that the table has.
+                name if ops::find(name).is_some() => {
                     let args = args.iter().map(|arg| self.expr(arg, env)).collect::<Done<Vec<_>>>()?;
                     return self.operator(name, args, Vec::new());
                 }
@@ -676,6 +723,9 @@ impl<'a> Compiler<'a> {
                 match base {
                     Cv::Object(object) => Some((object, method)),
                     Cv::Path(_) => None,
+                    value if method == "tolist" && args.is_empty() => {
+                        return self.operator("tolist", vec![value], Vec::new());
+                    }
                     other => return self.refuse(format!("method `{method}` of {}", describe(&other))),
                 }
             }
@@ -696,6 +746,11 @@ impl<'a> Compiler<'a> {
         if !path.starts_with("__torch__.") {
             return self.operator_call(&path, args, kwargs, env);
         }
+        if path.starts_with(GRAD_MODES) {
+            // Gradients are never recorded here, so making such a mode and entering it does nothing.
+            let class = path.strip_suffix(".__new__").unwrap_or(&path);
+            return Ok(Cv::Path(class.into()));
+        }
         match self.library.find(&path)? {
             Some((Definition::Function(function), file)) => {
                 let (args, kwargs) = self.arguments(args, kwargs, env)?;
@@ -713,6 +768,37 @@ impl<'a> Compiler<'a> {
                 self.refuse(format!("objects of class {path} made while the model runs are not supported"))
             }
             None => self.refuse(format!("`{path}` is not in the archive's code")),
+        }
+    }
+
+    /// `isinstance(value, T)` and `isinstance(value, (T, U))`. What is known while compiling is decided then.
+    fn is_instance(&mut self, args: &[Expr], env: &Env) -> Done<Cv> {
+        let [value, types] = args else { return self.refuse("isinstance takes a value and a type") };
+        let mut names = Vec::new();
+        match types {
+            Expr::Tuple(types) | Expr::List(types) => {
+                for ty in types {
+                    names.push(type_name(ty));
+                }
+            }
+            one => names.push(type_name(one)),
+        }
+        let Some(names) = names.into_iter().collect::<Option<Vec<String>>>() else {
+            return self.refuse("isinstance with something that is no type");
+        };
+        match self.expr(value, env)? {
+            Cv::Tuple(tuple) => {
+                let is_it = names.iter().any(|name| match &tuple.names {
+                    Some(_) => name.starts_with("__torch__."),
+                    None => name == "Tuple",
+                });
+                Ok(Cv::Plain(Value::Bool(is_it)))
+            }
+            Cv::Object(_) => Ok(Cv::Plain(Value::Bool(names.iter().any(|name| name.starts_with("__torch__."))))),
+            value => {
+                let types = Cv::Plain(Value::str(names.join("|")));
+                self.operator("isinstance", vec![value, types], Vec::new())
+            }
         }
     }
 
@@ -781,6 +867,7 @@ impl<'a> Compiler<'a> {
                 };
                 let message = self.operand(message)?;
                 self.emit(Kind::Raise(class), vec![message], Vec::new())?;
+                self.reach = self.reach.max(Reach::Raise);
                 Ok(Cv::Uninitialized)
             }
             // Warnings are about the code, not about the result.
@@ -818,11 +905,14 @@ impl<'a> Compiler<'a> {
     }
 
     fn note_unknown(&mut self, name: String) -> Done<Cv> {
+        let message = self.constant(Value::str(format!("operator {name} is not supported")));
+        self.emit(Kind::Raise("NotImplementedError".into()), vec![Operand::Const(message)], Vec::new())?;
+        self.reach = Reach::Unknown;
         if self.unknown.len() < MAX_UNKNOWN {
             let place = self.place();
             self.unknown.push(UnknownOperator { name, place });
         }
-        // Whatever it would give: the model will not run.
+        // Whatever it would give: no run comes further.
         let slot = self.new_slot();
         Ok(Cv::Slot { slot, never_none: false })
     }
@@ -909,6 +999,23 @@ fn fold(row: &'static OpRow, bound: &[Cv]) -> Option<Value> {
     }
 }
 
+fn names_torch(callee: &Expr, function: &str) -> bool {
+    matches!(callee, Expr::Attr(base, name) if name == function && matches!(&**base, Expr::Name(n) if n == "torch"))
+}
+
+/// `List[int]` as `List:int`, `int` and `__torch__.a.B` as they are.
+fn type_name(ty: &Expr) -> Option<String> {
+    Some(match ty {
+        Expr::Name(name) => name.clone(),
+        Expr::Attr(base, name) => format!("{}.{name}", type_name(base)?),
+        Expr::Index(base, item) => match &**item {
+            Expr::Name(item) => format!("{}:{item}", type_name(base)?),
+            _ => type_name(base)?,
+        },
+        _ => return None,
+    })
+}
+
 fn same_plain(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::None, Value::None) => true,
@@ -951,7 +1058,7 @@ fn assigned_names(body: &[Stmt], out: &mut BTreeSet<String>) {
                 assigned_names(then, out);
                 assigned_names(otherwise, out);
             }
-            StmtKind::While { body, .. } => assigned_names(body, out),
+            StmtKind::While { body, .. } | StmtKind::With { body, .. } => assigned_names(body, out),
             StmtKind::For { name, body, .. } => {
                 out.insert(name.clone());
                 assigned_names(body, out);

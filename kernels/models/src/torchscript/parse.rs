@@ -122,6 +122,7 @@ enum Head {
     If(Expr),
     Else,
     While(Expr),
+    With(Expr),
     For(String, Expr),
     Annotation(String, Type),
     Declare(String, Type, Option<Expr>),
@@ -210,6 +211,7 @@ impl<'a> Cursor<'a> {
                     StmtKind::If { cond, then, otherwise }
                 }
                 Head::While(cond) => StmtKind::While { cond, body: self.block(indent, line.number, depth + 1)? },
+                Head::With(context) => StmtKind::With { context, body: self.block(indent, line.number, depth + 1)? },
                 Head::For(name, count) => {
                     StmtKind::For { name, count, body: self.block(indent, line.number, depth + 1)? }
                 }
@@ -263,6 +265,7 @@ fn head(pair: Pair<'_, Rule>, line: u32) -> Built<Head> {
         Rule::if_line => Head::If(need(next())?),
         Rule::else_line => Head::Else,
         Rule::while_line => Head::While(need(next())?),
+        Rule::with_line => Head::With(need(next())?),
         Rule::for_line => Head::For(text(next())?, need(next())?),
         Rule::return_line => Head::Plain(StmtKind::Return(next().map(expr).transpose()?)),
         Rule::pass_line => Head::Plain(StmtKind::Pass),
@@ -307,7 +310,18 @@ fn is_keyword(rule: Rule) -> bool {
     use Rule::*;
     matches!(
         rule,
-        kw_class | kw_def | kw_if | kw_else | kw_while | kw_for | kw_in | kw_range | kw_return | kw_pass | star
+        kw_class
+            | kw_def
+            | kw_if
+            | kw_else
+            | kw_while
+            | kw_with
+            | kw_for
+            | kw_in
+            | kw_range
+            | kw_return
+            | kw_pass
+            | star
     )
 }
 

@@ -110,3 +110,34 @@ pub fn best(rows: &Tensor) -> Vec<usize> {
     let numbers: Vec<f64> = rows.to_scalars().iter().map(|x| x.to_f64()).collect();
     numbers.chunks(n).map(|row| (0..n).fold(0, |at, i| if row[i] > row[at] { i } else { at })).collect()
 }
+
+/// A zip of stored entries.
+pub fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let (mut bytes, mut central) = (Vec::new(), Vec::new());
+    for (name, content) in entries {
+        let (crc, n) = (crc32fast::hash(content), content.len() as u32);
+        let at = bytes.len() as u32;
+        let mut fields: Vec<u8> = Vec::new();
+        // Version, flags, method, time and date are 0.
+        fields.extend([0; 10]);
+        fields.extend([crc, n, n].iter().flat_map(|x| x.to_le_bytes()));
+        fields.extend((name.len() as u16).to_le_bytes());
+        fields.extend([0; 2]);
+        bytes.extend(b"PK\x03\x04");
+        bytes.extend(&fields);
+        bytes.extend(name.bytes());
+        bytes.extend(content);
+        central.extend(b"PK\x01\x02\0\0");
+        central.extend(&fields);
+        central.extend([0; 10]);
+        central.extend(at.to_le_bytes());
+        central.extend(name.bytes());
+    }
+    let (n, size, start) = (entries.len() as u16, central.len() as u32, bytes.len() as u32);
+    bytes.extend(&central);
+    bytes.extend(b"PK\x05\x06\0\0\0\0");
+    bytes.extend([n, n].iter().flat_map(|x| x.to_le_bytes()));
+    bytes.extend([size, start].iter().flat_map(|x| x.to_le_bytes()));
+    bytes.extend([0; 2]);
+    bytes
+}

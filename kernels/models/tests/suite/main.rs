@@ -9,4 +9,5 @@ mod onnx_nodes;
 mod outputs;
 mod passes;
 mod programs;
+mod scripts;
 mod tokenizers;

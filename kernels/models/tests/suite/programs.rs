@@ -4,36 +4,7 @@ use serde_json::{Value as Json, json};
 use stark_kernels::{DType, Tensor};
 use stark_models::{Model, ModelError};
 
-/// A zip of stored entries.
-fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let (mut bytes, mut central) = (Vec::new(), Vec::new());
-    for (name, content) in entries {
-        let (crc, n) = (crc32fast::hash(content), content.len() as u32);
-        let at = bytes.len() as u32;
-        let mut fields: Vec<u8> = Vec::new();
-        // Version, flags, method, time and date are 0.
-        fields.extend([0; 10]);
-        fields.extend([crc, n, n].iter().flat_map(|x| x.to_le_bytes()));
-        fields.extend((name.len() as u16).to_le_bytes());
-        fields.extend([0; 2]);
-        bytes.extend(b"PK\x03\x04");
-        bytes.extend(&fields);
-        bytes.extend(name.bytes());
-        bytes.extend(content);
-        central.extend(b"PK\x01\x02\0\0");
-        central.extend(&fields);
-        central.extend([0; 10]);
-        central.extend(at.to_le_bytes());
-        central.extend(name.bytes());
-    }
-    let (n, size, start) = (entries.len() as u16, central.len() as u32, bytes.len() as u32);
-    bytes.extend(&central);
-    bytes.extend(b"PK\x05\x06\0\0\0\0");
-    bytes.extend([n, n].iter().flat_map(|x| x.to_le_bytes()));
-    bytes.extend([size, start].iter().flat_map(|x| x.to_le_bytes()));
-    bytes.extend([0; 2]);
-    bytes
-}
+use crate::common::zip;
 
 fn tensor(name: &str) -> Json {
     json!({"as_tensor": {"name": name}})
@@ -180,6 +151,41 @@ fn sizes_are_values_and_python_computes_with_them() {
     assert_eq!(run(&program(&["x"], vec![size, twice, view, sum], "y"), &[rows(&[1.0, 2.0, 3.0, 4.0])]), [10.0]);
 }
 
+/// Python's own functions take their arguments by position, whatever the file calls them.
+#[test]
+fn functions_of_python_take_arguments_by_position() {
+    let size = |name: &str| json!({"as_sym_int": {"as_name": name}});
+    let int = |i: i64| json!({"as_int": i});
+    let call = |target: &str, args: Vec<(&str, Json)>, out: &str, kind: &str| {
+        let inputs: Vec<Json> = args.iter().map(|(name, arg)| json!({"name": name, "arg": arg, "kind": 1})).collect();
+        json!({"target": target, "inputs": inputs, "outputs": [{kind: {"as_name": out}}]})
+    };
+    let mut rows = node("aten.sym_size.int", &[("self", tensor("x")), ("dim", int(0))], "");
+    rows["outputs"] = json!([size("n")]);
+    let nodes = vec![
+        rows,
+        call("_operator.mul", vec![("a", size("n")), ("b", int(6))], "m", "as_sym_int"),
+        call("_operator.sub", vec![("a", size("m")), ("b", int(2))], "s", "as_sym_int"),
+        call("_operator.neg", vec![("a", size("s"))], "minus", "as_sym_int"),
+        call("_operator.lshift", vec![("a", size("s")), ("b", int(2))], "shifted", "as_sym_int"),
+        call("_operator.ge", vec![("a", size("n")), ("b", int(2))], "many", "as_sym_bool"),
+        call(
+            "torch.sym_ite",
+            vec![("b", json!({"as_sym_bool": {"as_name": "many"}})), ("t", size("shifted")), ("f", size("minus"))],
+            "chosen",
+            "as_sym_int",
+        ),
+        node("aten.mul.Scalar", &[("self", tensor("x")), ("other", size("chosen"))], "y"),
+    ];
+    let made = program(&["x"], nodes, "y");
+    assert_eq!(run(&made, &[rows_of(1.0, 2)]), [40.0; 4]);
+    assert_eq!(run(&made, &[rows_of(1.0, 1)]), [-4.0; 2]);
+}
+
+fn rows_of(number: f32, n: usize) -> Tensor {
+    Tensor::full(&[n, 2], number, DType::F32).expect("rows")
+}
+
 #[test]
 fn cond_takes_one_of_its_graphs() {
     let inner = |op: &str| {
@@ -194,6 +200,23 @@ fn cond_takes_one_of_its_graphs() {
     let made = program(&["x"], vec![total, test, cond], "y");
     assert_eq!(run(&made, &[rows(&[1.0, 1.0])]), [2.0, 3.0]);
     assert_eq!(run(&made, &[rows(&[-1.0, -1.0])]), [-2.0, -3.0]);
+}
+
+#[test]
+fn a_loop_goes_on_while_its_graph_says_so() {
+    let inner = |nodes: Vec<Json>, out: &str| json!({"as_graph": {"name": "inner", "graph": graph(&["a", "b"], nodes, &[out])}});
+    let total = node("aten.sum.default", &[("self", tensor("a"))], "total");
+    let test = node("aten.lt.Scalar", &[("self", tensor("total")), ("other", json!({"as_int": 20}))], "test");
+    let add = node("aten.add.Tensor", &[("self", tensor("a")), ("other", tensor("b"))], "r");
+    let args = [
+        ("", inner(vec![total, test], "test")),
+        ("", inner(vec![add], "r")),
+        ("", json!({"as_tensors": [{"name": "x"}]})),
+        ("", json!({"as_tensors": [{"name": "w"}]})),
+    ];
+    let made = program(&["x"], vec![node("higher_order.while_loop", &args, "y")], "y");
+    assert_eq!(run(&made, &[rows(&[1.0, 1.0])]), [7.0, 13.0]);
+    assert_eq!(run(&made, &[rows(&[30.0, 1.0])]), [30.0, 1.0]);
 }
 
 #[test]
@@ -250,7 +273,7 @@ fn operators_that_are_not_known_are_listed_with_their_places() {
         node("aten.fft_rfft.default", &[x()], "a"),
         node("aten.relu.default", &[x(), ("surprise", json!({"as_int": 1}))], "b"),
         node("aten.linear.default", &[("input", tensor("b"))], "c"),
-        node("higher_order.while_loop", &[("", tensor("c"))], "y"),
+        node("higher_order.flex_attention", &[("", tensor("c"))], "y"),
     ];
     match load(&program(&["x"], nodes, "y")) {
         Err(ModelError::UnknownOperators { operators, .. }) => {
@@ -259,7 +282,7 @@ fn operators_that_are_not_known_are_listed_with_their_places() {
                 ("torch.ops.aten.fft_rfft.default", 1),
                 ("torch.ops.aten.relu.default with argument `surprise`", 2),
                 ("torch.ops.aten.linear.default without its argument `weight`", 3),
-                ("torch.ops.higher_order.while_loop", 4),
+                ("torch.ops.higher_order.flex_attention", 4),
             ];
             assert_eq!(names, want);
             assert_eq!(&*operators[0].place.entry, "models/model.json");

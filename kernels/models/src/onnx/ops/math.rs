@@ -168,21 +168,24 @@ pub fn shrink(a: &Args<'_>) -> OpResult {
     }))
 }
 
-/// A shift by less than 0 or by the width and more leaves only the sign.
 pub fn bit_shift(a: &Args<'_>) -> OpResult {
-    let (x, by) = (a.tensor(0)?, a.tensor(1)?);
     let left = match a.str(2)? {
         "LEFT" => true,
         "RIGHT" => false,
         other => return Err(format!("direction `{other}` is none of LEFT and RIGHT")),
     };
+    shift(&*a.tensor(0)?, &*a.tensor(1)?, left)
+}
+
+/// A shift by less than 0 or by the width and more leaves only the sign.
+pub fn shift(x: &Tensor, by: &Tensor, left: bool) -> OpResult {
     if !x.dtype().is_int() || !by.dtype().is_int() {
         return Err(format!("shifts ints, not {} by {}", x.dtype(), by.dtype()));
     }
     let bits = 8 * x.dtype().size() as i64;
     let shape = stark_shapes::rules::broadcast(x.shape(), by.shape()).map_err(say)?;
     let numbers = |t: &Tensor| t.expand(&shape).map(|t| t.to_scalars()).map_err(say);
-    let shifted = numbers(&x)?.into_iter().zip(numbers(&by)?).map(|(x, by)| {
+    let shifted = numbers(x)?.into_iter().zip(numbers(by)?).map(|(x, by)| {
         let (x, by) = (x.to_i64(), by.to_i64());
         match (left, (0..bits).contains(&by)) {
             (true, true) => x << by,

@@ -279,6 +279,45 @@ fn run(x: &Tensor, axes: &[(usize, Axis)], settings: Settings) -> OpResult {
     ok(out.to(x.dtype()))
 }
 
+/// How PyTorch weighs neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    Linear,
+    Cubic,
+    /// With every source counted when an axis shrinks.
+    LinearAntialias,
+    CubicAntialias,
+}
+
+/// PyTorch's resampling of the last axes to `sizes`; a factor, where there is one, sets the step.
+pub fn resampled(
+    x: &Tensor,
+    sizes: &[usize],
+    factors: &[Option<f64>],
+    filter: Filter,
+    align_corners: bool,
+) -> OpResult {
+    let antialias = matches!(filter, Filter::LinearAntialias | Filter::CubicAntialias);
+    if antialias && align_corners {
+        return Err("antialias with align_corners is not supported".into());
+    }
+    let coordinates = if align_corners { Coordinates::AlignCorners } else { Coordinates::HalfPixel };
+    let mode = match filter {
+        Filter::Linear | Filter::LinearAntialias => Mode::Linear,
+        Filter::Cubic => Mode::Cubic(-0.75),
+        Filter::CubicAntialias => Mode::Cubic(-0.5),
+    };
+    let lead = x.rank().saturating_sub(sizes.len());
+    let one = |(i, (&to, factor)): (usize, (&usize, &Option<f64>))| {
+        let from = x.shape()[lead + i];
+        let natural = to as f64 / from as f64;
+        let scale = if align_corners { natural } else { factor.unwrap_or(natural) };
+        (lead + i, Axis { from, to, scale, coordinates })
+    };
+    let axes: Vec<(usize, Axis)> = sizes.iter().zip(factors).enumerate().map(one).collect();
+    run(x, &axes, Settings { mode, antialias, exclude_outside: antialias, outside: 0.0 })
+}
+
 /// Before version 11: places are the output's over the scale, nearest is rounded down.
 pub fn upsample(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;

@@ -390,13 +390,16 @@ pub fn gather_nd(a: &Args<'_>) -> OpResult {
 }
 
 /// How an update meets what is there.
-fn reduction(a: &Args<'_>, index: usize) -> Result<Option<fn(Scalar, Scalar) -> Scalar>, String> {
-    fn both(x: Scalar, y: Scalar, ints: fn(i64, i64) -> i64, floats: fn(f64, f64) -> f64) -> Scalar {
-        match (x, y) {
-            (Scalar::Float(x), y) => Scalar::Float(floats(x, y.to_f64())),
-            (x, y) => Scalar::Int(ints(x.to_i64(), y.to_i64())),
-        }
+type Combine = fn(Scalar, Scalar) -> Scalar;
+
+fn both(x: Scalar, y: Scalar, ints: fn(i64, i64) -> i64, floats: fn(f64, f64) -> f64) -> Scalar {
+    match (x, y) {
+        (Scalar::Float(x), y) => Scalar::Float(floats(x, y.to_f64())),
+        (x, y) => Scalar::Int(ints(x.to_i64(), y.to_i64())),
     }
+}
+
+fn reduction(a: &Args<'_>, index: usize) -> Result<Option<Combine>, String> {
     Ok(match a.str(index)? {
         "none" => None,
         "add" => Some(|x, y| both(x, y, i64::wrapping_add, |x, y| x + y)),
@@ -419,17 +422,37 @@ pub fn scatter_elements(a: &Args<'_>) -> OpResult {
     let (x, index, updates) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
     let at = a.int(3)?;
     let index = wrapped(&index, x.size(at).map_err(say)?)?;
-    let Some(combine) = reduction(a, 4)? else { return ok(k::scatter(&x, at, &index, &updates)) };
+    match reduction(a, 4)? {
+        Some(combine) => ok(scatter_by(&x, at, &index, &updates, combine)),
+        None => ok(k::scatter(&x, at, &index, &updates)),
+    }
+}
+
+/// PyTorch's `scatter_reduce` with `prod`, `amax` or `amin`.
+pub fn scatter_with(x: &Tensor, at: i64, index: &Tensor, updates: &Tensor, how: &str) -> stark_kernels::Result<Tensor> {
+    let combine: Combine = match how {
+        "prod" => |x, y| both(x, y, i64::wrapping_mul, |x, y| x * y),
+        "amax" => |x, y| both(x, y, i64::max, f64::max),
+        _ => |x, y| both(x, y, i64::min, f64::min),
+    };
+    scatter_by(x, at, index, updates, combine)
+}
+
+fn scatter_by(
+    x: &Tensor,
+    at: i64,
+    index: &Tensor,
+    updates: &Tensor,
+    combine: Combine,
+) -> stark_kernels::Result<Tensor> {
     // Checks shapes and indices the same way, whatever the reduction.
-    k::scatter(&x, at, &index, &updates).map_err(say)?;
-    let at = axis(at, x.rank())?;
+    k::scatter(x, at, index, updates)?;
+    let at = stark_shapes::rules::axis(at, x.rank())?;
     let mut out = x.to_scalars();
     let shape = index.shape();
-    let updates =
-        shape.iter().enumerate().try_fold(updates.into_owned(), |u, (i, &n)| u.slice(i as i64, 0, n as i64, 1));
-    let updates = updates.map_err(say)?.to_scalars();
+    let updates = shape.iter().enumerate().try_fold(updates.clone(), |u, (i, &n)| u.slice(i as i64, 0, n as i64, 1))?;
     let mut place = vec![0usize; shape.len()];
-    for (number, to) in updates.into_iter().zip(index.to_scalars()) {
+    for (number, to) in updates.to_scalars().into_iter().zip(index.to_scalars()) {
         let flat = place.iter().enumerate().fold(0, |flat, (i, &p)| {
             let p = if i == at { to.to_i64() as usize } else { p };
             flat * x.shape()[i] + p
@@ -443,7 +466,7 @@ pub fn scatter_elements(a: &Args<'_>) -> OpResult {
             place[i] = 0;
         }
     }
-    ok(from_scalars(&out, x.dtype(), x.shape()))
+    from_scalars(&out, x.dtype(), x.shape())
 }
 
 pub fn scatter_nd(a: &Args<'_>) -> OpResult {

@@ -1,0 +1,263 @@
+//! Reading and writing by index along one axis, and orders along it.
+
+use stark_kernels::ops as k;
+use stark_kernels::{DType, Result as Tried, Scalar, Tensor, TensorError};
+
+use super::args::{Args, OpResult};
+use super::math::operand;
+use super::tensor::{ok, pair_of, say};
+use crate::value::Value;
+
+/// `index`, one number for each place of `dim`, in the shape of the `src` whose rows it places.
+fn spread(index: &Tensor, dim: i64, src: &Tensor) -> Tried<Tensor> {
+    if src.rank() == 0 {
+        return index.reshape_to(&[]);
+    }
+    let at = stark_shapes::rules::axis(dim, src.rank())?;
+    let mut shape = vec![1; src.rank()];
+    shape[at] = index.numel();
+    index.reshape_to(&shape)?.expand(src.shape())
+}
+
+/// Places from the end are counted from the start.
+fn from_start(index: &Tensor, size: usize) -> Tried<Tensor> {
+    let behind = k::add(index, size as i64)?;
+    k::where_(&k::lt(index, 0i64)?, &behind, index)
+}
+
+pub fn index_add(a: &Args<'_>) -> OpResult {
+    let (t, dim, index, src) = (a.tensor(0)?, a.int(1)?, a.tensor(2)?, a.tensor(3)?);
+    let made = || {
+        let src = match a.scalar(4) {
+            Ok(alpha) if alpha.to_f64() != 1.0 => k::mul(&*src, alpha)?.to(t.dtype())?,
+            _ => src.to(t.dtype())?,
+        };
+        k::scatter_add(&t, dim, &spread(&index, dim, &src)?, &src)
+    };
+    ok(made())
+}
+
+pub fn index_copy(a: &Args<'_>) -> OpResult {
+    let (t, dim, index, src) = (a.tensor(0)?, a.int(1)?, a.tensor(2)?, a.tensor(3)?);
+    let made = || k::scatter(&t, dim, &spread(&index, dim, &src)?, &src.to(t.dtype())?);
+    ok(made())
+}
+
+/// One value at all places of the index.
+pub fn index_fill(a: &Args<'_>) -> OpResult {
+    let (t, dim, index, value) = (a.tensor(0)?, a.int(1)?, a.tensor(2)?, a.tensor(3)?);
+    let made = || {
+        let at = stark_shapes::rules::axis(dim, t.rank())?;
+        let mut shape = t.shape().to_vec();
+        if let Some(n) = shape.get_mut(at) {
+            *n = index.numel();
+        }
+        let src = value.to(t.dtype())?.reshape_to(&[])?.expand(&shape)?;
+        let index = from_start(&index, t.shape().get(at).copied().unwrap_or(1))?;
+        k::scatter(&t, dim, &spread(&index, dim, &src)?, &src)
+    };
+    ok(made())
+}
+
+/// `scatter_reduce`: what the index sends to one place is put together.
+pub fn scatter_reduce(a: &Args<'_>) -> OpResult {
+    let (t, dim, index, src) = (a.tensor(0)?, a.int(1)?, a.tensor(2)?, a.tensor(3)?);
+    let how = a.str(4)?;
+    let includes_self = a.bool(5)?;
+    let neutral = match how {
+        "sum" | "mean" => 0.0,
+        "prod" => 1.0,
+        "amax" => f64::NEG_INFINITY,
+        "amin" => f64::INFINITY,
+        other => return Err(format!("reduce `{other}` is not known")),
+    };
+    let made = || {
+        let src = src.to(t.dtype())?;
+        let onto = match includes_self {
+            true => t.clone().into_owned(),
+            // Places that are written begin with what changes nothing.
+            false => {
+                let neutral = match t.dtype() {
+                    dtype if dtype.is_float() => Scalar::Float(neutral),
+                    _ if neutral == f64::NEG_INFINITY => Scalar::Int(i64::MIN),
+                    _ if neutral == f64::INFINITY => Scalar::Int(i64::MAX),
+                    _ => Scalar::Int(neutral as i64),
+                };
+                let blank = Tensor::full(&[], neutral, t.dtype())?.expand(index.shape())?;
+                k::scatter(&t, dim, &index, &blank)?
+            }
+        };
+        match how {
+            "sum" => k::scatter_add(&onto, dim, &index, &src),
+            "mean" => {
+                let sum = k::scatter_add(&onto, dim, &index, &src)?;
+                let ones = Tensor::ones(index.shape(), DType::I64)?;
+                let first = Tensor::full(t.shape(), i64::from(includes_self), DType::I64)?;
+                let counts = k::scatter_add(&first, dim, &index, &ones)?;
+                let counts = k::clamp(&counts, Some(Scalar::Int(1).into()), None)?;
+                if t.dtype().is_float() { k::div(&sum, &counts)?.to(t.dtype()) } else { k::floor_divide(&sum, &counts) }
+            }
+            _ => crate::onnx::scatter_with(&onto, dim, &index, &src, how),
+        }
+    };
+    ok(made())
+}
+
+/// `gather` with as many axes as needed stretched; without an axis of all elements in a row.
+pub fn take_along_dim(a: &Args<'_>) -> OpResult {
+    let (t, index) = (a.tensor(0)?, a.tensor(1)?);
+    let made = || {
+        let Some(dim) = a.opt_int(2).map_err(TensorError::Argument)? else {
+            let flat = index.reshape_to(&[index.numel()])?;
+            return k::gather(&t.reshape_to(&[t.numel()])?, 0, &from_start(&flat, t.numel())?);
+        };
+        let at = stark_shapes::rules::axis(dim, t.rank())?;
+        if t.rank() != index.rank() {
+            return Err(TensorError::Argument(format!("indices of rank {} for rank {}", index.rank(), t.rank())));
+        }
+        // All axes but `dim` are stretched to each other.
+        let both = |one: &Tensor, other: &Tensor| {
+            let mut shape = one.shape().to_vec();
+            for (axis, n) in shape.iter_mut().enumerate().filter(|(axis, n)| *axis != at && **n == 1) {
+                *n = other.shape()[axis];
+            }
+            one.expand(&shape)
+        };
+        let index = from_start(&index, t.shape().get(at).copied().unwrap_or(1))?;
+        k::gather(&both(&t, &index)?, dim, &both(&index, &t)?)
+    };
+    ok(made())
+}
+
+/// Running maxima or minima and where they were found; of equals the last.
+pub fn running_extreme(a: &Args<'_>, largest: bool) -> OpResult {
+    let (t, dim) = (a.tensor(0)?, a.int(1)?);
+    let made = || {
+        let (n, rows) = match t.rank() {
+            0 => (1, t.reshape_to(&[1])?),
+            _ => (t.size(dim)?, t.movedim(dim, -1)?.contiguous()?),
+        };
+        let mut places = Vec::with_capacity(t.numel());
+        for row in rows.to_scalars().chunks(n.max(1)) {
+            let mut best = 0;
+            for (at, x) in row.iter().enumerate() {
+                let (x, top) = (x.to_f64(), row[best].to_f64());
+                if x.is_nan() || (!top.is_nan() && if largest { x >= top } else { x <= top }) {
+                    best = at;
+                }
+                places.push(best as i64);
+            }
+        }
+        let places = Tensor::from_vec(places, rows.shape())?;
+        let (places, axis) = match t.rank() {
+            0 => return Ok((t.clone().into_owned(), places.reshape_to(&[])?)),
+            _ => (places.movedim(-1, stark_shapes::rules::axis(dim, t.rank())? as i64)?, dim),
+        };
+        Ok((k::gather(&t, axis, &places)?, places))
+    };
+    let (values, places) = made().map_err(|e: TensorError| say(e))?;
+    pair_of(values, places)
+}
+
+/// Element `k`, from 1, in order along an axis, and where it is.
+fn kth(t: &Tensor, kth: usize, dim: i64, keepdim: bool) -> Tried<(Tensor, Tensor)> {
+    let n = if t.rank() == 0 { 1 } else { t.size(dim)? };
+    if kth == 0 || kth > n {
+        return Err(TensorError::Argument(format!("element {kth} of {n} along axis {dim}")));
+    }
+    let (values, places) = k::sort(t, dim, false)?;
+    if t.rank() == 0 {
+        return Ok((values, places));
+    }
+    let pick = |sorted: &Tensor| {
+        let picked = sorted.narrow(dim, kth as i64 - 1, 1)?;
+        if keepdim { picked.contiguous() } else { picked.squeeze(&[dim])?.contiguous() }
+    };
+    Ok((pick(&values)?, pick(&places)?))
+}
+
+pub fn kthvalue(a: &Args<'_>) -> OpResult {
+    let (values, places) = kth(&*a.tensor(0)?, a.count(1)?, a.int(2)?, a.bool(3)?).map_err(say)?;
+    pair_of(values, places)
+}
+
+/// The lower of the two in the middle. Without an axis of all elements, and then only the value.
+pub fn median(a: &Args<'_>) -> OpResult {
+    let t = a.tensor(0)?;
+    let middle = |n: usize| n.saturating_sub(1) / 2 + 1;
+    let Some(dim) = a.opt_int(1)? else {
+        let flat = t.reshape_to(&[t.numel()]).map_err(say)?;
+        return ok(kth(&flat, middle(t.numel()), 0, false).map(|(value, _)| value));
+    };
+    let n = if t.rank() == 0 { 1 } else { t.size(dim).map_err(say)? };
+    let (values, places) = kth(&t, middle(n), dim, a.bool(2)?).map_err(say)?;
+    pair_of(values, places)
+}
+
+pub fn msort(a: &Args<'_>) -> OpResult {
+    ok(k::sort(&*a.tensor(0)?, 0, false).map(|(values, _)| values))
+}
+
+/// How many of `bounds`, which are in order, lie before each number: those that are equal count when `right`.
+fn places_in(numbers: &Tensor, bounds: &Tensor, right: bool, narrow: bool) -> OpResult {
+    let (rows, last) = (bounds.rank() > 1, bounds.shape().last().copied().unwrap_or(1));
+    if rows
+        && (numbers.rank() != bounds.rank()
+            || numbers.shape()[..bounds.rank() - 1] != bounds.shape()[..bounds.rank() - 1])
+    {
+        return Err(format!("numbers of shape {:?} in rows of shape {:?}", numbers.shape(), bounds.shape()));
+    }
+    let all: Vec<f64> = bounds.to_scalars().into_iter().map(Scalar::to_f64).collect();
+    let per_row = if rows { numbers.shape().last().copied().unwrap_or(1).max(1) } else { numbers.numel().max(1) };
+    let place = |(i, x): (usize, Scalar)| {
+        let first = if rows { i / per_row * last } else { 0 };
+        let (row, x) = (&all[first..first + last], x.to_f64());
+        row.partition_point(|bound| if right { *bound <= x || x.is_nan() } else { *bound < x || x.is_nan() }) as i64
+    };
+    let found: Vec<i64> = numbers.to_scalars().into_iter().enumerate().map(place).collect();
+    let dtype = if narrow { DType::I32 } else { DType::I64 };
+    ok(Tensor::from_vec(found, numbers.shape()).and_then(|t| t.to(dtype)))
+}
+
+pub fn bucketize(a: &Args<'_>) -> OpResult {
+    places_in(&*a.tensor(0)?, &*a.tensor(1)?, a.bool(3)?, a.bool(2)?)
+}
+
+pub fn searchsorted(a: &Args<'_>) -> OpResult {
+    if !a.is_none(5) {
+        return Err("a sorter is not supported".into());
+    }
+    let right = a.bool(3)? || matches!(a.get(4), Value::Str(side) if &**side == "right");
+    places_in(&*a.tensor(1)?, &*a.tensor(0)?, right, a.bool(2)?)
+}
+
+/// Pieces of nearly equal size, or pieces that end at the given places.
+pub fn tensor_split(a: &Args<'_>) -> OpResult {
+    let (t, dim) = (a.tensor(0)?, a.int(2)?);
+    let n = t.size(dim).map_err(say)? as i64;
+    let ends: Vec<i64> = match a.get(1) {
+        Value::Int(_) => {
+            let pieces = a.int(1)?;
+            if !(1..=crate::value::MAX_ITEMS as i64).contains(&pieces) {
+                return Err(format!("{pieces} pieces"));
+            }
+            let (each, more) = (n / pieces, n % pieces);
+            (1..pieces).map(|i| i * each + i.min(more)).collect()
+        }
+        _ => a.ints(1)?.to_vec(),
+    };
+    let mut start = 0;
+    let pieces = ends.into_iter().chain([i64::MAX]).map(|end| {
+        let piece = t.slice(dim, start, end, 1).map(Value::Tensor).map_err(say);
+        start = end;
+        piece
+    });
+    Value::list(pieces.collect::<Result<_, _>>()?)
+}
+
+/// `lerp`: a share of the way from one to the other.
+pub fn lerp(a: &Args<'_>) -> OpResult {
+    let (from, to) = (a.tensor(0)?, a.tensor(1)?);
+    let made = || k::add(&*from, &k::mul(&k::sub(&*to, &*from)?, operand(a, 2).map_err(TensorError::Argument)?)?);
+    ok(made())
+}

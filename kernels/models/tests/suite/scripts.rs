@@ -1,0 +1,179 @@
+//! TorchScript written here: what the code of archives may say, and what each piece of it gives.
+
+use stark_kernels::{DType, Device, Tensor, with_device};
+use stark_models::{Model, ModelError};
+
+use crate::common::{data, ints, json, zip};
+
+/// An archive of one module without attributes; `body` is what its `forward(self, x)` does.
+fn load(body: &str) -> Result<Model, ModelError> {
+    let lines: String = body.lines().map(|line| format!("    {line}\n")).collect();
+    let code = format!("class M(Module):\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n{lines}");
+    let archive = zip(&[
+        ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
+        ("m/constants.pkl", b"\x80\x02).".to_vec()),
+        ("m/version", b"3\n".to_vec()),
+        ("m/code/__torch__.py", code.into_bytes()),
+    ]);
+    Model::load_bytes(archive, "made.pt")
+}
+
+/// All numbers that `body` gives for an `x` of these numbers and this shape.
+fn run(body: &str, numbers: &[f32], shape: &[usize]) -> Vec<f64> {
+    let model = load(body).unwrap_or_else(|e| panic!("{body}\n{e}"));
+    let x = Tensor::from_slice(numbers, shape).expect("x");
+    let out = model.predict(&[x]).unwrap_or_else(|e| panic!("{body}\n{e}"));
+    out.iter().flat_map(|t| t.to_scalars()).map(|x| x.to_f64()).collect()
+}
+
+#[track_caller]
+fn check(body: &str, numbers: &[f32], shape: &[usize], want: &[f64]) {
+    let got = run(body, numbers, shape);
+    let same = got.len() == want.len() && got.iter().zip(want).all(|(g, w)| (g - w).abs() <= 1e-5 + 1e-5 * w.abs());
+    assert!(same, "{body}\ngot {got:?}\nwant {want:?}");
+}
+
+#[test]
+fn the_layout_of_convolutions_does_not_show() {
+    let model = load(
+        "w = torch.ones([16, 3, 1, 1])\n\
+         y = torch.conv2d(x, w)\n\
+         strides = torch.stride(y)\n\
+         one = torch.tensor(torch.stride(y, 1))\n\
+         flat = torch.view(y, [torch.size(x, 0), -1])\n\
+         return (torch.tensor(strides), one, flat)",
+    );
+    let x = Tensor::from_slice(&(0..96).map(|i| i as f32).collect::<Vec<_>>(), &[2, 3, 4, 4]).expect("x");
+    let out = model.unwrap_or_else(|e| panic!("{e}")).predict(&[x]).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(out[0].to_vec::<i64>().expect("ints"), [256, 16, 4, 1]);
+    assert_eq!((out[1].item().expect("int").to_i64(), out[2].shape()), (16, &[2, 256][..]));
+    let row = out[2].to_scalars();
+    assert_eq!((row[0].to_f64(), row[17].to_f64(), row[256].to_f64()), (48.0, 51.0, 192.0));
+}
+
+#[test]
+fn ranges_have_starts_and_steps() {
+    for (start, stop, step, want) in
+        [(1, 4, 1, "1 2 3"), (0, 7, 3, "0 3 6"), (5, 0, -2, "5 3 1"), (3, 3, 1, ""), (4, 1, 1, "")]
+    {
+        let body = format!(
+            "out = annotate(List[int], [])\n\
+             n = torch.add(torch.size(x, 0), {start})\n\
+             for i in range(torch.__range_length(torch.sub(n, 1), {stop}, {step})):\n\
+             \x20 j = torch.__derive_index(i, {start}, {step})\n\
+             \x20 _0 = torch.append(out, j)\n\
+             return torch.tensor(out, dtype=4)"
+        );
+        let want: Vec<f64> = want.split_whitespace().map(|n| n.parse().expect("a number")).collect();
+        check(&body, &[0.0], &[1], &want);
+    }
+}
+
+#[test]
+fn lists_dicts_and_texts_are_pythons() {
+    for (body, want) in [
+        ("o = [x]\no0 = torch.add_(o, [x, x])\nreturn torch.cat(o0)", &[2.0, 2.0, 2.0][..]),
+        ("o = [3, 1, 2]\ntorch.sort(o)\nreturn torch.tensor(torch.add(o, sorted([5, 4])))", &[1.0, 2.0, 3.0, 4.0, 5.0]),
+        ("d = {\"a\": x}\ntorch.update(d, {\"b\": torch.neg(x)})\ntorch.Delete(d, \"a\")\nreturn d[\"b\"]", &[-2.0]),
+        ("d = {\"a\": 1, \"b\": 2}\nr = torch.pop(d, \"a\")\nreturn torch.tensor([r, torch.len(d)])", &[1.0, 1.0]),
+        ("r = [7, 8, 7]\ntorch.remove(r, 7)\nreturn torch.tensor([torch.count(r, 7), torch.len(r)])", &[1.0, 2.0]),
+        ("a, b = torch.divmod(-7, 2)\nreturn torch.tensor([a, b])", &[-4.0, 1.0]),
+        ("return torch.tensor([torch.__lshift__(3, 2), torch.__rshift__(-8, 1)])", &[12.0, -4.0]),
+        ("s = torch.percentFormat(\"%d-%s%%\", 3, \"b\")\nreturn torch.tensor([torch.eq(s, \"3-b%\")])", &[1.0]),
+        ("s = torch.join(\", \", [\"a\", \"b\"])\nreturn torch.tensor([torch.eq(s, \"a, b\")])", &[1.0]),
+        ("a = annotate(List[float], x.tolist())\nreturn torch.mul(torch.tensor(a), a[0])", &[4.0]),
+        ("a = isinstance(x, Tensor)\nb = isinstance([1], (List[str], int))\nreturn torch.tensor([a, b])", &[1.0, 0.0]),
+        (
+            "_0 = __torch__.torch.autograd.grad_mode.no_grad.__new__(__torch__.torch.autograd.grad_mode.no_grad)\n\
+             _1 = (_0).__init__()\nwith _0:\n  y = torch.mul(x, 2)\nreturn y",
+            &[4.0],
+        ),
+        ("v, i = torch.sort(torch.cat([x, x]), stable=True, dim=0, descending=False)\nreturn i", &[0.0, 1.0]),
+        ("return torch.frobenius_norm(torch.cat([x, x]), [0], False)", &[8f64.sqrt()]),
+    ] {
+        check(body, &[2.0], &[1], want);
+    }
+}
+
+/// Libraries choose among operators by what an input is like; the ones that are not here matter where they are reached.
+#[test]
+fn an_unknown_operator_is_an_error_where_every_run_comes() {
+    let chosen = "if torch.gt(torch.size(x, 0), 1):\n  y = torch.no_such(x)\nelse:\n  y = torch.neg(x)\nreturn y";
+    check(chosen, &[2.0], &[1], &[-2.0]);
+    let model = load(chosen).unwrap_or_else(|e| panic!("{e}"));
+    let error = model.predict(&[Tensor::zeros(&[2], DType::F32).expect("x")]).expect_err("an unknown operator");
+    assert!(error.to_string().contains("operator torch.no_such is not supported"), "{error}");
+    for certain in [
+        "if torch.gt(torch.size(x, 0), 1):\n  y = torch.no_such(x)\nelse:\n  y = torch.nor_this(x)\nreturn y",
+        "if torch.gt(torch.size(x, 0), 1):\n  y = torch.no_such(x)\nelse:\n  y = x\nreturn torch.nor_this(y)",
+        "if torch.gt(torch.size(x, 0), 1):\n  y = torch.no_such(x)\nelse:\n  ops.prim.RaiseException(\"no\")\n  y = x\nz = torch.nor_this(x)\nreturn y",
+        "y = x\nfor i in range(2):\n  y = torch.no_such(y)\nz = torch.nor_this(x)\nreturn y",
+    ] {
+        match load(certain) {
+            Err(ModelError::UnknownOperators { operators, .. }) => {
+                let names: Vec<&str> = operators.iter().map(|op| op.name.as_str()).collect();
+                assert_eq!(names, ["torch.no_such", "torch.nor_this"], "{certain}");
+            }
+            other => panic!("{certain}: {other:?}"),
+        }
+    }
+}
+
+/// What `tests/torch_ops.py` had PyTorch compute.
+#[test]
+fn operators_give_what_pytorch_gives() {
+    let cases = json(&data().join("torch_ops.json"));
+    let mut wrong = Vec::new();
+    for case in cases.as_array().expect("cases") {
+        let code = case["code"].as_str().expect("code");
+        let shape: Vec<usize> = ints(&case["shape"]).iter().map(|&n| n as usize).collect();
+        let n: usize = shape.iter().product();
+        let numbers: Vec<f32> = (0..n).map(|i| (i * 5 % 7) as f32 / 7.0).collect();
+        let x = Tensor::from_slice(&numbers, &shape).expect("x");
+        let want: Vec<f64> = case["want"].as_array().expect("want").iter().filter_map(|n| n.as_f64()).collect();
+        for device in [Device::Cpu, Device::Reference] {
+            let model = load(&format!("return {code}"));
+            let out = model.and_then(|model| with_device(device, || model.predict(std::slice::from_ref(&x))));
+            let got = out.map(|out| out.iter().flat_map(|t| t.to_scalars()).map(|x| x.to_f64()).collect::<Vec<f64>>());
+            let close = |(g, w): (&f64, &f64)| (g - w).abs() <= 1e-5 + 1e-4 * w.abs();
+            match got {
+                Ok(got) if got.len() == want.len() && got.iter().zip(&want).all(close) => {}
+                Ok(got) => wrong.push(format!("{device:?} {code}\n  got {got:?}\n  want {want:?}")),
+                Err(e) => wrong.push(format!("{device:?} {code}: {e}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_errors() {
+    for body in [
+        "return torch.upsample_linear1d(x, [4, 4], False)",
+        "return torch.upsample_bicubic2d(x, [4], False)",
+        "return torch.max_pool3d(x, [2, 2, 2])",
+        "return torch.conv3d(x, torch.ones([1, 1, 9, 1, 1]))",
+        "return torch.im2col(x, [9, 9], [1, 1], [0, 0], [1, 1])",
+        "return torch.im2col(x, [2, 2], [1, 1], [0, 0], [0, 1])",
+        "return torch.col2im(x, [4, 4], [2, 2], [1, 1], [0, 0], [1, 1])",
+        "return torch.pixel_unshuffle(x, 0)",
+        "return torch.channel_shuffle(x, 0)",
+        "return torch.index_add(x, 0, torch.tensor([7]), x)",
+        "return torch.index_fill(x, 0, torch.tensor([-7]), 1.0)",
+        "return torch.scatter_reduce(x, 0, torch.tensor([[[5]]]), x, \"amax\")",
+        "return torch.take_along_dim(x, torch.tensor([9]))",
+        "return torch.kthvalue(x, 0)",
+        "return torch.tensor_split(x, 0)",
+        "return torch.diag(x)",
+        "return torch.bilinear(x, x, torch.ones([2, 2]))",
+        "return torch.outer(x, x)",
+        "return torch.max_unpool2d(x, torch.tensor([[[99, 0], [1, 2]]]), [2, 2])",
+        "n = torch.__range_length(0, 3, 0)\nreturn torch.tensor([n, torch.size(x, 0)])",
+        "return torch.tensor([torch.__lshift__(torch.size(x, 0), 64)])",
+        "return torch.stride(x, 5)",
+    ] {
+        let model = load(body).unwrap_or_else(|e| panic!("{body}\n{e}"));
+        let x = Tensor::zeros(&[1, 2, 2], DType::F32).expect("x");
+        assert!(model.predict(&[x]).is_err(), "{body}");
+    }
+}
