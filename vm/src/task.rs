@@ -16,7 +16,7 @@ use crate::trace::TraceFrame;
 use crate::value::Value;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU8, AtomicU16, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -135,10 +135,29 @@ pub struct TaskShared {
     pub(crate) point: crate::conc::wait::WaitPoint<Parcel>,
     purpose: Purpose,
     interrupts: AtomicU8,
-    /// How many of the scopes that it is in have a task that failed,
-    failed_scopes: AtomicU16,
-    /// and of how many of them it has heard. Written by the task alone.
-    heard_scopes: AtomicU16,
+    /// News of scopes that the task is in, as `ScopeNews` has it.
+    scopes: AtomicU32,
+    /// The last failure of a scope that the task has heard of. Written by its own turns alone.
+    heard: AtomicU16,
+}
+
+/// What a task's scopes have to tell it, in one word.
+#[derive(Clone, Copy)]
+struct ScopeNews {
+    /// Counts the failures, which have their numbers from it.
+    n_failed: u16,
+    /// Failures that the task has not heard of, of scopes that have not ended.
+    n_unheard: u16,
+}
+
+impl ScopeNews {
+    fn of(bits: u32) -> ScopeNews {
+        ScopeNews { n_failed: bits as u16, n_unheard: (bits >> 16) as u16 }
+    }
+
+    fn bits(self) -> u32 {
+        u32::from(self.n_unheard) << 16 | u32::from(self.n_failed)
+    }
 }
 
 /// What a task is there for, as others see it.
@@ -195,26 +214,40 @@ impl TaskShared {
         })
     }
 
-    /// A task of a scope that it is in has failed. The caller wakes the task.
-    pub(crate) fn fail_scope(&self) {
-        let _ = self.failed_scopes.fetch_update(Relaxed, Relaxed, |n| n.checked_add(1));
+    /// A task of a scope that it is in has failed; gives the failure its number. The caller wakes the task.
+    pub(crate) fn fail_scope(&self) -> u16 {
+        self.change_scopes(|news| ScopeNews {
+            n_failed: news.n_failed.wrapping_add(1),
+            n_unheard: news.n_unheard.saturating_add(1),
+        })
+        .n_failed
+        .wrapping_add(1)
     }
 
-    /// A scope has ended that `fail_scope` was called for. By the task itself, in its turn.
-    pub(crate) fn end_scope(&self) {
-        let _ = self.failed_scopes.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
-        self.heard_scopes.store(self.heard_scopes.load(Relaxed).saturating_sub(1), Relaxed);
+    /// The scope with this failure has ended: if the task has not heard of it yet, it need not.
+    pub(crate) fn end_scope(&self, failure: u16) {
+        if (failure.wrapping_sub(self.heard.load(Relaxed)) as i16) > 0 {
+            self.change_scopes(|news| ScopeNews { n_unheard: news.n_unheard.saturating_sub(1), ..news });
+        }
+    }
+
+    /// Whether scopes have failed that it has not heard of and that have not ended. By its own turn, which then has heard of
+    /// all of them.
+    pub(crate) fn hear_of_scopes(&self) -> bool {
+        let before = self.change_scopes(|news| ScopeNews { n_unheard: 0, ..news });
+        self.heard.store(before.n_failed, Relaxed);
+        before.n_unheard > 0
+    }
+
+    fn change_scopes(&self, change: impl Fn(ScopeNews) -> ScopeNews) -> ScopeNews {
+        let changed = self.scopes.fetch_update(Relaxed, Relaxed, |bits| Some(change(ScopeNews::of(bits)).bits()));
+        ScopeNews::of(changed.unwrap_or_else(|bits| bits))
     }
 
     /// What the turn that begins is to deliver, besides cancelling.
     pub(crate) fn interrupt(&self) -> Option<Interrupt> {
-        let has_news = self.failed_scopes.load(Relaxed) > self.heard_scopes.load(Relaxed);
+        let has_news = ScopeNews::of(self.scopes.load(Relaxed)).n_unheard > 0;
         self.take_injected().or(has_news.then_some(Interrupt::Scope))
-    }
-
-    /// `Interrupt::Scope` is delivered.
-    pub(crate) fn hear_of_scope(&self) {
-        self.heard_scopes.store(self.heard_scopes.load(Relaxed).saturating_add(1), Relaxed);
     }
 
     /// The actor that the task runs.

@@ -79,6 +79,12 @@ CASES = """
 2,3 | torch.rnn_tanh_cell(x, torch.ones([2, 2]), torch.ones([2, 3]), torch.ones([2, 2]), torch.ones([2]), None)
 4,3 | torch.unsafe_chunk(x, 2, 0)
 2,3 | torch.asin(torch.mul(x, 0.5))
+2,5 | torch.logcumsumexp(torch.mul(x, -2000), 1)
+5,3 | torch.cosine_similarity(torch.add(x, 1), torch.ones([1, 3]), 0)
+2,3 | torch.max_pool2d_with_indices(torch.view(x, [1, 1, 2, 3]), [3, 3], [3, 3], [0, 0], [1, 1], True)
+2,3 | torch.avg_pool2d(torch.view(x, [1, 1, 2, 3]), [3, 2], [2, 2], [0, 0], True)
+1 | torch.scatter_reduce(torch.arange(3), 0, torch.tensor([1]), torch.tensor([-5]), "amax", include_self=False)
+3 | torch.sinh(torch.arange(3))
 """
 
 

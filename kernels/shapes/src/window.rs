@@ -100,8 +100,14 @@ pub fn pool_out<D: Dim>(input: &D, p: Pool, axis: usize) -> Result<D, ShapeError
         return refuse!("padding {} is more than half of window {}", p.padding, p.kernel);
     }
     let out = input.map(|n| {
-        let room = n.checked_add(p.padding.checked_mul(2)?)?.checked_sub(span(p.kernel, p.dilation)?)?;
-        let mut out = if p.ceil_mode { room.div_ceil(p.stride) } else { room / p.stride } + 1;
+        let (padded, span) = (n.checked_add(p.padding.checked_mul(2)?)?, span(p.kernel, p.dilation)?);
+        let mut out = match (padded.checked_sub(span), p.ceil_mode) {
+            (Some(room), true) => room.div_ceil(p.stride) + 1,
+            (Some(room), false) => room / p.stride + 1,
+            // One that begins inside and ends outside, by less than a step.
+            (None, true) if n > 0 && span - padded < p.stride => 1,
+            (None, _) => return None,
+        };
         if p.ceil_mode && (out - 1).checked_mul(p.stride)? >= n + p.padding {
             out -= 1;
         }

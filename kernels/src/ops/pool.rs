@@ -260,6 +260,9 @@ pub fn adaptive_max_pool2d(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
 /// [`max_pool2d`], and where in its plane each maximum lies (`Int64`, row by row). Of equals the first.
 pub fn max_pool2d_indices(x: &Tensor, windows: [Pool; 2]) -> Result<(Tensor, Tensor)> {
     let values = max_pool2d(x, windows)?;
+    if values.numel() == 0 {
+        return Ok((values.clone(), Tensor::zeros(values.shape(), DType::I64)?));
+    }
     let [h, w] = last_two(x.shape());
     let sources = |p: Pool, at: usize, n: usize| -> Vec<usize> {
         (0..p.kernel).map(|i| (at * p.stride + i * p.dilation).wrapping_sub(p.padding)).filter(|&s| s < n).collect()
@@ -274,6 +277,10 @@ pub fn max_pool2d_indices(x: &Tensor, windows: [Pool; 2]) -> Result<(Tensor, Ten
 /// [`adaptive_max_pool2d`] and its indices.
 pub fn adaptive_max_pool2d_indices(x: &Tensor, size: [usize; 2]) -> Result<(Tensor, Tensor)> {
     let values = adaptive_max_pool2d(x, size)?;
+    // A size may be anything where nothing has it.
+    if values.numel() == 0 {
+        return Ok((values.clone(), Tensor::zeros(values.shape(), DType::I64)?));
+    }
     let [h, w] = last_two(x.shape());
     let ys: Vec<Vec<usize>> = (0..size[0]).map(|y| share(y, h, size[0]).collect()).collect();
     let xs: Vec<Vec<usize>> = (0..size[1]).map(|z| share(z, w, size[1]).collect()).collect();
@@ -321,6 +328,9 @@ fn ratio(n: usize, out: usize, factor: Option<f64>) -> f64 {
 /// Planes at `size` by the nearest source element; `factors`, when given, set the step instead of the sizes.
 pub fn upsample_nearest2d(x: &Tensor, size: [usize; 2], factors: [Option<f64>; 2]) -> Result<Tensor> {
     let shape = adaptive_shape("upsample_nearest2d", x, size)?;
+    if rules::numel(&shape)? == 0 {
+        return Tensor::zeros(&shape, x.dtype());
+    }
     let mut out = x.clone();
     for (k, at) in [shape.len() - 2, shape.len() - 1].into_iter().enumerate() {
         let n = x.shape()[at];
@@ -340,6 +350,9 @@ pub fn upsample_bilinear2d(
     factors: [Option<f64>; 2],
 ) -> Result<Tensor> {
     let shape = adaptive_shape("upsample_bilinear2d", x, size)?;
+    if rules::numel(&shape)? == 0 {
+        return Tensor::zeros(&shape, x.dtype());
+    }
     let [h, w] = last_two(x.shape());
     let places = |n: usize, out: usize, factor: Option<f64>| -> Vec<(usize, usize, f64)> {
         let step = match (align_corners, out) {

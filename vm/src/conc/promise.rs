@@ -46,11 +46,8 @@ impl Promise {
             TaskEnd::Returned(value) => Parcel::pack(value).map(Ok),
             TaskEnd::Failed(error) => {
                 // What a task throws that was cancelled is no news to the scope it belongs to.
-                if !was_cancelled
-                    && let Some(hook) = self.cell.hook()
-                    && let Ok(copy) = Parcel::pack(error.clone())
-                {
-                    (hook.0)(copy);
+                if !was_cancelled {
+                    return self.fail(error);
                 }
                 Parcel::pack(error).map(Err)
             }
@@ -61,6 +58,25 @@ impl Promise {
         };
         if let Ok(result) = result {
             self.cell.complete(result);
+        }
+    }
+
+    /// The task has failed: first whoever is to hear of that first does.
+    fn fail(&self, error: Value) {
+        let hook = self.cell.hook();
+        if let Some(hook) = &hook
+            && let Ok(copy) = Parcel::pack(error.clone())
+        {
+            (hook.0)(copy);
+        }
+        let Ok(error) = Parcel::pack(error) else { return };
+        // One that has come since then, as the task began while its scope was still to hear of it.
+        if let Some(Some(late)) = self.cell.settle(Err(error))
+            && hook.is_none()
+            && let Some(copy) = self.cell.with_error(Parcel::copy).flatten()
+            && let Ok(copy) = Parcel::pack(copy)
+        {
+            (late.0)(copy);
         }
     }
 

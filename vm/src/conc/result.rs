@@ -61,6 +61,13 @@ impl<P, W> Watchers<P, W> {
         }
     }
 
+    fn hook(&self) -> Option<Arc<Hook<P>>> {
+        self.as_slice().iter().find_map(|watcher| match watcher {
+            Watcher::Hook(hook) => Some(hook.clone()),
+            _ => None,
+        })
+    }
+
     fn remove_where(&mut self, is_gone: impl Fn(&Watcher<P, W>) -> bool) {
         match self {
             Watchers::Nobody => {}
@@ -96,18 +103,25 @@ impl<P: Send, W: Waiter<P>> Default for ResultCell<P, W> {
 impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
     /// Sets the result and tells the watchers. `false`: it was set before, and stays.
     pub fn complete(&self, result: TaskResult<P>) -> bool {
+        self.settle(result).is_some()
+    }
+
+    /// As `complete`, for one that asks for the hook: an error's, which may have come after `hook` was asked. `None`: it was set
+    /// before.
+    pub fn settle(&self, result: TaskResult<P>) -> Option<Option<Arc<Hook<P>>>> {
         let mut state = self.0.lock();
-        let State::Pending(watchers) = &mut *state else { return false };
+        let State::Pending(watchers) = &mut *state else { return None };
         let watchers = std::mem::replace(watchers, Watchers::Nobody);
         let failed = result.is_err();
         *state = State::Ready(result);
         drop(state);
+        let hook = if failed { watchers.hook() } else { None };
         match watchers {
             Watchers::Nobody => {}
             Watchers::One(watcher) => watcher.tell(failed),
             Watchers::More(all) => all.into_iter().for_each(|watcher| watcher.tell(failed)),
         }
-        true
+        Some(hook)
     }
 
     pub fn is_done(&self) -> bool {
@@ -142,10 +156,7 @@ impl<P: Send, W: Waiter<P>> ResultCell<P, W> {
     /// What is to be called before the cell is failed.
     pub fn hook(&self) -> Option<Arc<Hook<P>>> {
         match &*self.0.lock() {
-            State::Pending(watchers) => watchers.as_slice().iter().find_map(|watcher| match watcher {
-                Watcher::Hook(hook) => Some(hook.clone()),
-                _ => None,
-            }),
+            State::Pending(watchers) => watchers.hook(),
             _ => None,
         }
     }

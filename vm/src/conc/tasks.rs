@@ -470,8 +470,8 @@ struct Scope {
 #[derive(Default)]
 struct Failure {
     error: Option<Parcel>,
-    /// The owner hears of it where it waits.
-    interrupts: bool,
+    /// The number under which the owner hears of it where it waits.
+    news: Option<u16>,
     /// The block has ended, and the owner looks by itself.
     is_awaited: bool,
 }
@@ -496,14 +496,11 @@ impl Scope {
             return;
         }
         failure.error = Some(error);
-        failure.interrupts = !failure.is_awaited;
-        let interrupts = failure.interrupts;
-        if interrupts {
-            self.owner.0.shared().fail_scope();
-        }
+        failure.news = (!failure.is_awaited).then(|| self.owner.0.shared().fail_scope());
+        let is_news = failure.news.is_some();
         drop(failure);
         self.cancel();
-        if interrupts {
+        if is_news {
             self.owner.wake();
         }
     }
@@ -517,10 +514,18 @@ impl Scope {
     fn end(&self) -> Option<Parcel> {
         let mut failure = self.failure.lock();
         failure.is_awaited = true;
-        if std::mem::take(&mut failure.interrupts) {
-            self.owner.0.shared().end_scope();
+        if let Some(news) = failure.news.take() {
+            self.owner.0.shared().end_scope(news);
         }
         failure.error.take()
+    }
+}
+
+impl Drop for Scope {
+    /// Of a block that was left without its end being run: its actor was killed, or begun again.
+    fn drop(&mut self) {
+        self.end();
+        self.cancel();
     }
 }
 
@@ -562,6 +567,9 @@ fn group_cancel(cx: &mut NativeCx<'_>) -> NativeResult {
     cx.return_unit()
 }
 
+/// A wait for the tasks of a scope whose block has failed. Nothing interrupts it: a scope ends when all its tasks have.
+pub(crate) struct Aborting(GroupWait);
+
 struct GroupWait {
     waits: Option<Wait>,
     failed: Option<Parcel>,
@@ -580,10 +588,8 @@ impl Drop for GroupWait {
 /// there when the block ended.
 fn group_end(cx: &mut NativeCx<'_>, throw: bool) -> NativeResult {
     let scope = cx.opaque::<Group>(0).0.clone();
-    let mut state = match cx.resumed::<GroupWait>() {
-        Some(state) => state,
-        None => GroupWait { waits: None, failed: scope.end() },
-    };
+    let resumed = if throw { cx.resumed::<GroupWait>() } else { cx.resumed::<Aborting>().map(|abort| abort.0) };
+    let mut state = resumed.unwrap_or_else(|| GroupWait { waits: None, failed: scope.end() });
     loop {
         state.waits = None;
         if throw && state.failed.is_none() {
@@ -618,7 +624,10 @@ fn group_end(cx: &mut NativeCx<'_>, throw: bool) -> NativeResult {
             continue;
         }
         state.waits = Some(wait);
-        return cx.suspend(WaitReason::Scope, n_open, state);
+        return match throw {
+            true => cx.suspend(WaitReason::Scope, n_open, state),
+            false => cx.suspend(WaitReason::Scope, n_open, Aborting(state)),
+        };
     }
 }
 
@@ -627,7 +636,9 @@ fn group_join(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn group_abort(cx: &mut NativeCx<'_>) -> NativeResult {
-    cx.opaque::<Group>(0).0.cancel();
+    if cx.resume.is_none() {
+        cx.opaque::<Group>(0).0.cancel();
+    }
     group_end(cx, false)
 }
 

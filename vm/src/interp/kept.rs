@@ -61,6 +61,11 @@ impl Kept {
         Kept { of: const { &<T as Keep>::TYPE }, word }
     }
 
+    /// Whether the value is a `T`.
+    pub fn is<T: 'static>(&self) -> bool {
+        self.of.id == TypeId::of::<T>()
+    }
+
     /// The value.
     ///
     /// # Errors

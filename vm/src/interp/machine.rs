@@ -7,6 +7,7 @@ use super::Exit;
 use super::dispatch::enter;
 use super::kept::Kept;
 use super::unwind::{Calls, Failed};
+use crate::conc::tasks::Aborting;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{self, meter};
 use crate::jit;
@@ -358,6 +359,7 @@ impl Machine {
         self.delivered = None;
         if let Some(interrupt) = interrupt
             && self.state == State::Waiting
+            && self.is_due(interrupt)
             && let Some(turn) = self.interrupt_here(interrupt)
         {
             return turn;
@@ -390,8 +392,11 @@ impl Machine {
                     self.state = State::Waiting;
                     // Once: a `finally` that cleans up may wait in the same turn.
                     match interrupt {
-                        Some(interrupt @ (Interrupt::Cancel | Interrupt::Scope)) if self.delivered.is_none() => {
-                            self.interrupt_here(interrupt)
+                        Some(Interrupt::Cancel) if self.delivered.is_none() && self.is_due(Interrupt::Cancel) => {
+                            self.interrupt_here(Interrupt::Cancel)
+                        }
+                        Some(Interrupt::Scope) if self.is_due(Interrupt::Scope) => {
+                            self.interrupt_here(Interrupt::Scope)
                         }
                         _ => return Turn::Wait(self.wait.0, self.wait.1),
                     }
@@ -447,16 +452,26 @@ impl Machine {
         self.delivered
     }
 
+    /// Whether the call that waits is to end with `interrupt` now.
+    fn is_due(&self, interrupt: Interrupt) -> bool {
+        let is_shielded = || self.resume.as_ref().is_some_and(Kept::is::<Aborting>);
+        match interrupt {
+            Interrupt::Injected => true,
+            Interrupt::Cancel => !is_shielded(),
+            // The scope may have ended since the turn began.
+            Interrupt::Scope => {
+                let scheduler = self.task.program().scheduler();
+                !is_shielded()
+                    && scheduler
+                        .and_then(|scheduler| scheduler.with_current(|me| me.shared().hear_of_scopes()))
+                        .unwrap_or(false)
+            }
+        }
+    }
+
     /// Raises at the call that waits, whose native is not called again.
     fn interrupt_here(&mut self, interrupt: Interrupt) -> Option<Turn> {
         self.delivered = Some(interrupt);
-        if interrupt == Interrupt::Scope {
-            // Before the code goes on: it may end the scope in this very turn.
-            self.task
-                .program()
-                .scheduler()
-                .and_then(|scheduler| scheduler.with_current(|me| me.shared().hear_of_scope()));
-        }
         self.fault_before(interrupt.fault())
     }
 

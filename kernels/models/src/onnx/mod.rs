@@ -15,7 +15,7 @@ use std::sync::Arc;
 use prost::Message;
 use prost::bytes::Bytes;
 
-pub(crate) use ops::math::{map, shift};
+pub(crate) use ops::math::shift;
 pub(crate) use ops::nn::einsum;
 pub(crate) use ops::resize::{Filter, resampled};
 pub(crate) use ops::shape::scatter_with;

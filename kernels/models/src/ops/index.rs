@@ -59,6 +59,18 @@ pub fn index_fill(a: &Args<'_>) -> OpResult {
     ok(made())
 }
 
+/// The least and the greatest number of a type of whole numbers.
+fn whole_range(dtype: DType) -> (i64, i64) {
+    match dtype {
+        DType::I8 => (i8::MIN.into(), i8::MAX.into()),
+        DType::U8 => (u8::MIN.into(), u8::MAX.into()),
+        DType::I16 => (i16::MIN.into(), i16::MAX.into()),
+        DType::I32 => (i32::MIN.into(), i32::MAX.into()),
+        DType::Bool => (0, 1),
+        _ => (i64::MIN, i64::MAX),
+    }
+}
+
 /// `scatter_reduce`: what the index sends to one place is put together.
 pub fn scatter_reduce(a: &Args<'_>) -> OpResult {
     let (t, dim, index, src) = (a.tensor(0)?, a.int(1)?, a.tensor(2)?, a.tensor(3)?);
@@ -77,10 +89,10 @@ pub fn scatter_reduce(a: &Args<'_>) -> OpResult {
             true => t.clone().into_owned(),
             // Places that are written begin with what changes nothing.
             false => {
-                let neutral = match t.dtype() {
-                    dtype if dtype.is_float() => Scalar::Float(neutral),
-                    _ if neutral == f64::NEG_INFINITY => Scalar::Int(i64::MIN),
-                    _ if neutral == f64::INFINITY => Scalar::Int(i64::MAX),
+                let neutral = match (t.dtype().is_float(), whole_range(t.dtype())) {
+                    (true, _) => Scalar::Float(neutral),
+                    (_, (least, _)) if neutral == f64::NEG_INFINITY => Scalar::Int(least),
+                    (_, (_, greatest)) if neutral == f64::INFINITY => Scalar::Int(greatest),
                     _ => Scalar::Int(neutral as i64),
                 };
                 let blank = Tensor::full(&[], neutral, t.dtype())?.expand(index.shape())?;
@@ -95,7 +107,8 @@ pub fn scatter_reduce(a: &Args<'_>) -> OpResult {
                 let first = Tensor::full(t.shape(), i64::from(includes_self), DType::I64)?;
                 let counts = k::scatter_add(&first, dim, &index, &ones)?;
                 let counts = k::clamp(&counts, Some(Scalar::Int(1).into()), None)?;
-                if t.dtype().is_float() { k::div(&sum, &counts)?.to(t.dtype()) } else { k::floor_divide(&sum, &counts) }
+                let mean = if t.dtype().is_float() { k::div(&sum, &counts)? } else { k::floor_divide(&sum, &counts)? };
+                mean.to(t.dtype())
             }
             _ => crate::onnx::scatter_with(&onto, dim, &index, &src, how),
         }
@@ -187,11 +200,24 @@ pub fn median(a: &Args<'_>) -> OpResult {
     let middle = |n: usize| n.saturating_sub(1) / 2 + 1;
     let Some(dim) = a.opt_int(1)? else {
         let flat = t.reshape_to(&[t.numel()]).map_err(say)?;
-        return ok(kth(&flat, middle(t.numel()), 0, false).map(|(value, _)| value));
+        return ok(median_along(&flat, middle(t.numel()), 0, false).map(|(value, _)| value));
     };
     let n = if t.rank() == 0 { 1 } else { t.size(dim).map_err(say)? };
-    let (values, places) = kth(&t, middle(n), dim, a.bool(2)?).map_err(say)?;
+    let (values, places) = median_along(&t, middle(n), dim, a.bool(2)?).map_err(say)?;
     pair_of(values, places)
+}
+
+/// As `kth`, but the first NaN of those rows that have one.
+fn median_along(t: &Tensor, middle: usize, dim: i64, keepdim: bool) -> Tried<(Tensor, Tensor)> {
+    let (values, places) = kth(t, middle, dim, keepdim)?;
+    if t.rank() == 0 || !t.dtype().is_float() {
+        return Ok((values, places));
+    }
+    let nans = k::isnan(t)?;
+    let has = k::any(&nans, &[dim], keepdim)?;
+    let first = k::argmax(&nans.to(DType::I64)?, Some(dim), keepdim)?;
+    let values = k::where_(&has, f64::NAN, &values)?.to(t.dtype())?;
+    Ok((values, k::where_(&has, &first, &places)?))
 }
 
 pub fn msort(a: &Args<'_>) -> OpResult {

@@ -1,7 +1,7 @@
 //! Arithmetic, comparisons and logic, element by element; on plain numbers the same names mean Python's.
 
 use stark_kernels::ops::{self as k, Arg};
-use stark_kernels::{DType, Tensor};
+use stark_kernels::{DType, Scalar, Tensor};
 
 use super::args::{Args, OpResult};
 use super::scalar;
@@ -334,4 +334,11 @@ pub fn where_(a: &Args<'_>) -> OpResult {
     let condition = a.tensor(0)?.to(DType::Bool).map_err(say)?;
     let (x, y) = operands(a, 1, 2)?;
     ok(k::where_(&condition, x, y))
+}
+
+/// A function without a kernel of its own, whose results are floats whatever it is given.
+pub fn float_map(a: &Args<'_>, f: fn(f64) -> f64) -> OpResult {
+    let x = a.tensor(0)?;
+    let dtype = if x.dtype().is_float() { x.dtype() } else { DType::F32 };
+    ok(k::map_scalar(&x, dtype, |x| Scalar::Float(f(x.to_f64()))))
 }

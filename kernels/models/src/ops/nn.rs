@@ -119,8 +119,10 @@ pub fn bilinear(a: &Args<'_>) -> OpResult {
 pub fn cosine_similarity(a: &Args<'_>) -> OpResult {
     let (x, y, dim, eps) = (a.tensor(0)?, a.tensor(1)?, a.int(2)?, a.float(3)?);
     let made = || {
+        let shape = stark_shapes::rules::broadcast(x.shape(), y.shape())?;
+        let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
         let length = |t: &Tensor| k::clamp(&k::norm(t, 2.0, &[dim], true)?, Some(Scalar::Float(eps).into()), None);
-        let (x, y) = (k::div(&*x, &length(&x)?)?, k::div(&*y, &length(&y)?)?);
+        let (x, y) = (k::div(&x, &length(&x)?)?, k::div(&y, &length(&y)?)?);
         k::sum(&k::mul(&x, &y)?, &[dim], false)
     };
     ok(made())

@@ -150,13 +150,32 @@ pub fn cumsum(a: &Args<'_>) -> OpResult {
 pub fn logcumsumexp(a: &Args<'_>) -> OpResult {
     let (t, dim) = (a.tensor(0)?, a.int(1)?);
     let made = || {
-        let wide = t.to(stark_kernels::DType::F64)?;
-        let top = k::amax(&wide, &[dim], true)?;
-        let top = k::where_(&k::isinf(&top)?, 0.0, &top)?;
-        let sums = k::cumsum(&k::exp(&k::sub(&wide, &top)?)?, dim)?;
-        k::add(&k::log(&sums)?, &top)?.to(t.dtype())
+        if t.rank() == 0 || t.numel() == 0 {
+            return Ok(t.clone().into_owned());
+        }
+        // One after the other, each time with the greater of both taken out: a row may span more than `exp` can.
+        let rows = t.to(stark_kernels::DType::F64)?.transpose(dim, -1)?.contiguous()?;
+        let n = rows.size(-1)?;
+        let mut sums: Vec<f64> = rows.to_scalars().into_iter().map(stark_kernels::Scalar::to_f64).collect();
+        for row in sums.chunks_mut(n) {
+            let mut sum = f64::NEG_INFINITY;
+            for x in row {
+                sum = log_add(sum, *x);
+                *x = sum;
+            }
+        }
+        Tensor::from_vec(sums, rows.shape())?.transpose(dim, -1)?.to(t.dtype())
     };
     ok(made())
+}
+
+/// `ln(exp(x) + exp(y))`
+fn log_add(x: f64, y: f64) -> f64 {
+    if x.is_nan() || y.is_nan() {
+        return f64::NAN;
+    }
+    let (low, high) = (x.min(y), x.max(y));
+    if high.is_infinite() { high } else { high + (low - high).exp().ln_1p() }
 }
 
 pub fn broadcast_tensors(a: &Args<'_>) -> OpResult {

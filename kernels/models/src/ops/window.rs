@@ -411,6 +411,10 @@ impl Columns {
         if numbers.iter().flatten().any(|&n| n > 1 << 24) || numbers[..3].iter().flatten().any(|&n| n == 0) {
             return Err("sizes of windows must be from 1 to 2^24".into());
         }
+        // Each of its elements is a view.
+        if this.kernel[0] * this.kernel[1] > 1 << 20 {
+            return Err(format!("windows of {:?} have more than 2^20 elements", this.kernel));
+        }
         Ok(this)
     }
 

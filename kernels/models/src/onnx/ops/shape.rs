@@ -432,8 +432,9 @@ pub fn scatter_elements(a: &Args<'_>) -> OpResult {
 pub fn scatter_with(x: &Tensor, at: i64, index: &Tensor, updates: &Tensor, how: &str) -> stark_kernels::Result<Tensor> {
     let combine: Combine = match how {
         "prod" => |x, y| both(x, y, i64::wrapping_mul, |x, y| x * y),
-        "amax" => |x, y| both(x, y, i64::max, f64::max),
-        _ => |x, y| both(x, y, i64::min, f64::min),
+        // A NaN wins, as in PyTorch's other reductions.
+        "amax" => |x, y| both(x, y, i64::max, |x, y| if x.is_nan() || y.is_nan() { f64::NAN } else { x.max(y) }),
+        _ => |x, y| both(x, y, i64::min, |x, y| if x.is_nan() || y.is_nan() { f64::NAN } else { x.min(y) }),
     };
     scatter_by(x, at, index, updates, combine)
 }
