@@ -208,7 +208,7 @@ impl SessionBody {
             self.is_running = true;
         }
         machine.task().worker = cx.worker();
-        match machine.run(cx.budget(), None) {
+        match machine.run(cx.budget(), cx.shared().interrupt()) {
             Turn::Yield => Outcome::Yield,
             Turn::Wait(reason, detail) => {
                 cx.wait_for(reason, detail);

@@ -469,7 +469,7 @@ impl Call {
         let turn = machine.run(cx.budget(), interrupt);
         observe::settle(machine.task(), || promise_of(cx.task()));
         // If it does not wait yet, it will be delivered when it does.
-        self.cancel_delivered |= machine.delivered() == Some(Interrupt::Cancel);
+        self.cancel_delivered |= machine.has_delivered_cancel();
         cx.set_spent(spent(cx, machine.budget));
         match turn {
             Turn::Yield => Outcome::Yield,

@@ -68,7 +68,7 @@ impl Builder {
 
     /// A constant of the model. Plain values that were just stored are found again.
     pub fn constant(&mut self, value: Value) -> Operand {
-        let known = self.consts.iter().rev().take(REUSE_WITHIN).position(|c| same_plain(c, &value));
+        let known = self.consts.iter().rev().take(REUSE_WITHIN).position(|c| c.is_same_plain(&value));
         Operand::Const(match known {
             Some(back) => self.consts.len() - 1 - back,
             None => {
@@ -137,16 +137,5 @@ impl Builder {
         let mut graph = Graph { body, consts: self.consts, n_slots: self.n_slots, inputs, output, files: self.entries };
         graph.find_last_uses();
         Ok(graph)
-    }
-}
-
-fn same_plain(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::None, Value::None) => true,
-        (Value::Bool(x), Value::Bool(y)) => x == y,
-        (Value::Int(x), Value::Int(y)) => x == y,
-        (Value::Float(x), Value::Float(y)) => x.to_bits() == y.to_bits(),
-        (Value::Str(x), Value::Str(y)) => x == y,
-        _ => false,
     }
 }

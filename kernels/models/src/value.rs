@@ -110,6 +110,18 @@ impl Dict {
 const FROZEN: &str = "the model changes its own state, but loaded models are immutable";
 
 impl Value {
+    /// Whether both are the same plain constant, bit for bit.
+    pub(crate) fn is_same_plain(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::None, Value::None) => true,
+            (Value::Bool(x), Value::Bool(y)) => x == y,
+            (Value::Int(x), Value::Int(y)) => x == y,
+            (Value::Float(x), Value::Float(y)) => x.to_bits() == y.to_bits(),
+            (Value::Str(x), Value::Str(y)) => x == y,
+            _ => false,
+        }
+    }
+
     pub fn str(text: impl Into<Arc<str>>) -> Value {
         Value::Str(text.into())
     }

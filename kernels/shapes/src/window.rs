@@ -32,6 +32,13 @@ impl Pool {
     pub fn new(kernel: usize) -> Pool {
         Pool { kernel, stride: kernel, padding: 0, dilation: 1, ceil_mode: false }
     }
+
+    /// The elements that window number `at` sees of an axis of `n`.
+    #[inline(always)]
+    pub fn sees(self, at: usize, n: usize) -> impl Iterator<Item = usize> {
+        let element = move |i: usize| (at * self.stride + i * self.dilation).wrapping_sub(self.padding);
+        (0..self.kernel).map(element).filter(move |&element| element < n)
+    }
 }
 
 fn span(kernel: usize, dilation: usize) -> Option<usize> {

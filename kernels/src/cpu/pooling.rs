@@ -92,16 +92,9 @@ impl Vectors for MaxBlocks<'_> {
                 // SAFETY: pixels and `out` have a vector of channels from `channel` on; the caller detected the features.
                 unsafe {
                     let mut top = L::splat(f32::NEG_INFINITY);
-                    for i in 0..py.kernel {
-                        let sy = (y * py.stride + i * py.dilation).wrapping_sub(py.padding);
-                        if sy >= h {
-                            continue;
-                        }
-                        for j in 0..px.kernel {
-                            let sx = (z * px.stride + j * px.dilation).wrapping_sub(px.padding);
-                            if sx < w {
-                                top = top.or_greater(L::load(images.pixel(image, sy, sx).as_ptr().add(channel)));
-                            }
+                    for sy in py.sees(y, h) {
+                        for sx in px.sees(z, w) {
+                            top = top.or_greater(L::load(images.pixel(image, sy, sx).as_ptr().add(channel)));
                         }
                     }
                     top.store(out.as_mut_ptr().add(channel));
@@ -127,16 +120,8 @@ impl Kernel for MaxRow<'_> {
         let (image, y) = (row / images.out[0], row % images.out[0]);
         for (z, out) in out.chunks_exact_mut(images.c).enumerate() {
             out.fill(f32::NEG_INFINITY);
-            for i in 0..py.kernel {
-                let sy = (y * py.stride + i * py.dilation).wrapping_sub(py.padding);
-                if sy >= images.plane[0] {
-                    continue;
-                }
-                for j in 0..px.kernel {
-                    let sx = (z * px.stride + j * px.dilation).wrapping_sub(px.padding);
-                    if sx >= images.plane[1] {
-                        continue;
-                    }
+            for sy in py.sees(y, images.plane[0]) {
+                for sx in px.sees(z, images.plane[1]) {
                     for (top, v) in out.iter_mut().zip(images.pixel(image, sy, sx)) {
                         *top = if *v > *top || v.is_nan() { *v } else { *top };
                     }

@@ -89,18 +89,11 @@ pub fn max_pool2d(x: &Tensor, windows: [Pool; 2]) -> Result<Tensor> {
         for y in 0..oh {
             for z in 0..ow {
                 let mut top = T::LOWEST;
-                for i in 0..py.kernel {
-                    let sy = (y * py.stride + i * py.dilation).wrapping_sub(py.padding);
-                    if sy >= h {
-                        continue;
-                    }
-                    for j in 0..px.kernel {
-                        let sx = (z * px.stride + j * px.dilation).wrapping_sub(px.padding);
-                        if sx < w {
-                            let v = plane[sy * w + sx];
-                            if v > top || v.nan() {
-                                top = v;
-                            }
+                for sy in py.sees(y, h) {
+                    for sx in px.sees(z, w) {
+                        let v = plane[sy * w + sx];
+                        if v > top || v.nan() {
+                            top = v;
                         }
                     }
                 }
@@ -264,12 +257,9 @@ pub fn max_pool2d_indices(x: &Tensor, windows: [Pool; 2]) -> Result<(Tensor, Ten
         return Ok((values.clone(), Tensor::zeros(values.shape(), DType::I64)?));
     }
     let [h, w] = last_two(x.shape());
-    let sources = |p: Pool, at: usize, n: usize| -> Vec<usize> {
-        (0..p.kernel).map(|i| (at * p.stride + i * p.dilation).wrapping_sub(p.padding)).filter(|&s| s < n).collect()
-    };
     let [oh, ow] = last_two(values.shape());
-    let ys: Vec<Vec<usize>> = (0..oh).map(|y| sources(windows[0], y, h)).collect();
-    let xs: Vec<Vec<usize>> = (0..ow).map(|z| sources(windows[1], z, w)).collect();
+    let ys: Vec<Vec<usize>> = (0..oh).map(|y| windows[0].sees(y, h).collect()).collect();
+    let xs: Vec<Vec<usize>> = (0..ow).map(|z| windows[1].sees(z, w).collect()).collect();
     let indices = places_of_max(x, &ys, &xs)?;
     Ok((values, indices))
 }
@@ -475,5 +465,28 @@ mod tests {
                 && max_pool2d(&line, [one, p(6, 1, 0, false)]).is_err()
         );
         assert!(adaptive_avg_pool2d(&plane(&[], 0, 3), [1, 1]).is_err());
+    }
+
+    #[test]
+    fn what_has_no_elements_may_have_any_size() {
+        let none = Tensor::zeros(&[0, 1, 3, 3], DType::F32).unwrap();
+        let huge = [1, 1 << 40];
+        let (values, indices) = adaptive_max_pool2d_indices(&none, huge).unwrap();
+        assert_eq!((values.shape(), indices.shape()), (&[0, 1, 1, 1 << 40][..], &[0, 1, 1, 1 << 40][..]));
+        assert_eq!(upsample_nearest2d(&none, huge, [None; 2]).unwrap().numel(), 0);
+        assert_eq!(upsample_bilinear2d(&none, huge, false, [None; 2]).unwrap().numel(), 0);
+        let one = Tensor::zeros(&[1, 1, 3, 3], DType::F32).unwrap();
+        assert!(adaptive_max_pool2d_indices(&one, huge).is_err() && upsample_nearest2d(&one, huge, [None; 2]).is_err());
+    }
+
+    #[test]
+    fn a_last_window_may_begin_inside_and_end_behind_the_axis() {
+        let x = plane(&[3.0, 1.0, 2.0], 1, 3);
+        let windows = [Pool::new(1), Pool { stride: 3, ceil_mode: true, ..Pool::new(5) }];
+        assert_eq!(max_pool2d(&x, windows).unwrap().to_vec::<f32>().unwrap(), [3.0]);
+        assert_eq!(avg_pool2d(&x, windows, Average::default()).unwrap().to_vec::<f32>().unwrap(), [2.0]);
+        // Not where that would take more than a step.
+        let windows = [Pool::new(1), Pool { stride: 2, ceil_mode: true, ..Pool::new(5) }];
+        assert!(max_pool2d(&x, windows).is_err());
     }
 }

@@ -548,7 +548,7 @@ fn group_add(cx: &mut NativeCx<'_>) -> NativeResult {
     let scope = cx.opaque::<Group>(0).0.clone();
     scope.tasks.lock().push(promise.clone());
     if promise.cell.watch(Watcher::Hook(scope.hook.clone())).is_err() {
-        // It has failed already, on another worker.
+        // It has ended already, on another worker, perhaps with an error.
         let error = promise.cell.with_error(Parcel::copy).flatten();
         if let Some(error) = error
             && let Ok(error) = Parcel::pack(error)

@@ -174,7 +174,7 @@ pub struct Machine {
     pub(crate) wait: (WaitReason, u64),
     /// What the waiting native keeps.
     pub(crate) resume: Option<Kept>,
-    delivered: Option<Interrupt>,
+    cancel_delivered: bool,
     /// `ip` and `regs` say where the code stands, also while it runs: a panic can be thrown there as an error.
     pub(crate) is_saved: bool,
     pub(crate) jit: jit::Link,
@@ -214,7 +214,7 @@ impl Machine {
             pending: None,
             wait: (WaitReason::Nothing, 0),
             resume,
-            delivered: None,
+            cancel_delivered: false,
             is_saved: false,
             jit: jit::Link::default(),
             task: TaskCx::new(program),
@@ -356,7 +356,7 @@ impl Machine {
     pub fn run(&mut self, budget: u32, interrupt: Option<Interrupt>) -> Turn {
         assert_ne!(self.state, State::Idle, "a call has been started");
         self.budget = i64::from(budget);
-        self.delivered = None;
+        self.cancel_delivered = false;
         if let Some(interrupt) = interrupt
             && self.state == State::Waiting
             && self.is_due(interrupt)
@@ -392,7 +392,7 @@ impl Machine {
                     self.state = State::Waiting;
                     // Once: a `finally` that cleans up may wait in the same turn.
                     match interrupt {
-                        Some(Interrupt::Cancel) if self.delivered.is_none() && self.is_due(Interrupt::Cancel) => {
+                        Some(Interrupt::Cancel) if !self.cancel_delivered && self.is_due(Interrupt::Cancel) => {
                             self.interrupt_here(Interrupt::Cancel)
                         }
                         Some(Interrupt::Scope) if self.is_due(Interrupt::Scope) => {
@@ -447,9 +447,9 @@ impl Machine {
         observe::look(&mut self.task, calls, None);
     }
 
-    /// What the last `run` was asked to deliver and has delivered.
-    pub fn delivered(&self) -> Option<Interrupt> {
-        self.delivered
+    /// Whether the last `run` delivered the cancelling it was asked to deliver.
+    pub fn has_delivered_cancel(&self) -> bool {
+        self.cancel_delivered
     }
 
     /// Whether the call that waits is to end with `interrupt` now.
@@ -471,7 +471,7 @@ impl Machine {
 
     /// Raises at the call that waits, whose native is not called again.
     fn interrupt_here(&mut self, interrupt: Interrupt) -> Option<Turn> {
-        self.delivered = Some(interrupt);
+        self.cancel_delivered |= interrupt == Interrupt::Cancel;
         self.fault_before(interrupt.fault())
     }
 

