@@ -168,8 +168,21 @@ pub struct Handle<T: Task> {
 impl<T: Task> Handle<T> {
     /// Begins a task. From a worker it goes to that worker's own queue.
     pub fn spawn(&self, body: T, shared: T::Shared) -> TaskRef<T> {
+        let core = &self.home.core;
+        // Whoever holds the handle: on a worker's thread the task is that worker's.
+        let mut parts = Some((body, shared));
+        let begun = worker::with_here(core, |worker| {
+            let (body, shared) = parts.take()?;
+            let task = TaskRef::begin(worker.home(), body, shared);
+            worker.push_next(task.clone());
+            Some(task)
+        });
+        if let Some(task) = begun.flatten() {
+            return task;
+        }
+        let Some((body, shared)) = parts else { unreachable!("no worker has taken it") };
         let task = TaskRef::begin(&self.home, body, shared);
-        self.home.core.schedule(task.clone());
+        core.schedule(task.clone());
         task
     }
 

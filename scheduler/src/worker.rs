@@ -78,7 +78,7 @@ loom::thread_local! {
 }
 
 /// Calls `f` with this thread's worker, if it is one of `core`'s.
-fn with_here<T: Task, R>(core: &Arc<Core<T>>, f: impl FnOnce(&Worker<T>) -> R) -> Option<R> {
+pub(crate) fn with_here<T: Task, R>(core: &Arc<Core<T>>, f: impl FnOnce(&Worker<T>) -> R) -> Option<R> {
     let here = HERE.with(Cell::get);
     if here.core != Arc::as_ptr(core).cast() {
         return None;
@@ -166,6 +166,10 @@ impl<T: Task> Worker<T> {
         if let Err(panic) = outcome {
             self.core().fail(panic);
         }
+    }
+
+    pub(crate) fn home(&self) -> &Arc<Home<T>> {
+        &self.handle.home
     }
 
     fn core(&self) -> &Arc<Core<T>> {
@@ -294,7 +298,7 @@ impl<T: Task> Worker<T> {
     }
 
     /// A task was woken or begun by the task whose turn it is.
-    fn push_next(&self, task: TaskRef<T>) {
+    pub(crate) fn push_next(&self, task: TaskRef<T>) {
         self.metrics().wakeups.add(1);
         if let Some(displaced) = self.lifo.replace(Some(task)) {
             self.queue.push(displaced);

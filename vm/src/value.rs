@@ -8,11 +8,12 @@
 #![allow(unsafe_code)]
 
 use crate::heap::object::*;
-use crate::heap::{self, Header, ObjKind, Opaque, Packed};
+use crate::heap::{self, Header, Held, ObjKind, Opaque, Packed};
 use crate::types::TypeInfo;
 use compact_str::CompactString;
 use stark_bytecode::{Kind, TypeDesc};
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 
 /// An owned value.
 pub struct Value {
@@ -384,6 +385,15 @@ impl<'a> ValueRef<'a> {
     pub fn opaque<T: Opaque>(self) -> &'a T {
         // SAFETY: as in `str_obj`.
         unsafe { &*OpaqueObj::body_of(self.object(ObjKind::Opaque)).expect("the body is of the type its name says") }
+    }
+
+    /// As `opaque`, for keeping it beyond the native's call.
+    #[inline]
+    pub(crate) fn held<T: Opaque>(self) -> Held<T> {
+        let _: &T = self.opaque();
+        let header = NonNull::new(self.object(ObjKind::Opaque)).expect("an object has an address");
+        // SAFETY: the value lives in a slot of the current task, and its body is a `T`, or the first line has panicked.
+        unsafe { Held::new(header) }
     }
 
     /// An enum's variant number; 0 for tuples, structs and actor states.

@@ -2,10 +2,10 @@
 
 use super::arm::{Arm, Chan, Event, closed, one};
 use super::channel::{Held, Instead, Recv, Send};
-use super::tasks::{Me, current, me, pack};
+use super::tasks::{Me, current, no_scheduler, pack};
 use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
-use crate::heap::{Opaque, Parcel};
+use crate::heap::{self, Opaque, Parcel};
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
 use crate::task::WaitReason;
 use crate::types::TypeInfo;
@@ -79,14 +79,14 @@ fn too_much(cx: &NativeCx<'_>, channel: &Chan) -> Fault {
 /// A wait for one channel and nothing else, without a time limit: what nearly every `send` and `recv` that waits is. It is the
 /// wait that its task has begun last, and what happens to it happens in turns of that task. No larger than a pointer. `None`:
 /// it is over.
-struct OneWait(Option<Arc<Chan>>);
+struct OneWait(Option<heap::Held<ChannelObj>>);
 
 impl OneWait {
     /// Begins one for the channel in the first argument, and keeps it in `begun`.
     fn instead(cx: &NativeCx<'_>, begun: &mut Option<OneWait>) -> Instead<Me> {
-        let Ok(me) = me(cx) else { return Instead::Leave };
+        let Some(me) = cx.task.me().map(Me) else { return Instead::Leave };
         let entry = Entry { ticket: me.point().open(), task: me, arm: 0 };
-        *begun = Some(OneWait(Some(channel(cx, 0))));
+        *begun = Some(OneWait(Some(cx.held(0))));
         Instead::Wait(entry)
     }
 
@@ -98,19 +98,20 @@ impl OneWait {
     }
 
     fn suspend(self, cx: &mut NativeCx<'_>, reason: WaitReason) -> NativeResult {
-        let channel = self.0.as_ref().map_or(0, |channel| channel.id());
+        let channel = self.0.as_ref().map_or(0, |channel| channel.0.id());
         cx.suspend(reason, channel, self)
     }
 }
 
 impl Drop for OneWait {
     fn drop(&mut self) {
+        let Some(channel) = &self.0 else { return };
         // Between turns it is dropped only when the program has ended, and then nobody waits any more.
-        let (Some(channel), Some(me)) = (&self.0, current()) else { return };
+        let Some(me) = current() else { return };
         match me.point().close_last() {
-            (_, Some((_, Fired::Message(message)))) => channel.give_back(message),
+            (_, Some((_, Fired::Message(message)))) => channel.0.give_back(message),
             (_, Some(_)) => {}
-            (ticket, None) => channel.forget(&Entry { task: me, ticket, arm: 0 }),
+            (ticket, None) => channel.0.forget(&Entry { task: me, ticket, arm: 0 }),
         }
     }
 }
@@ -171,10 +172,6 @@ fn end_of_send(cx: &mut NativeCx<'_>, mut wait: OneWait) -> NativeResult {
         Some(_) => cx.return_unit(),
         None => wait.suspend(cx, WaitReason::ChannelSend),
     }
-}
-
-fn no_scheduler() -> Fault {
-    Fault::internal("a task that waits needs a scheduler")
 }
 
 /// How a receive stands.

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use stark_scheduler::{Outcome, TaskRef};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::AcqRel, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use std::time::Instant;
 
 /// A result to come, and its handles.
@@ -250,7 +250,11 @@ pub struct FutureObj(PromiseRef);
 
 impl FutureObj {
     pub(crate) fn of(promise: PromiseRef) -> FutureObj {
-        promise.n_handles.fetch_add(1, Relaxed);
+        // The first is made before anybody else could make one.
+        match promise.n_handles.load(Relaxed) {
+            0 => promise.n_handles.store(1, Relaxed),
+            _ => _ = promise.n_handles.fetch_add(1, Relaxed),
+        }
         FutureObj(promise)
     }
 
@@ -271,7 +275,8 @@ impl Clone for FutureObj {
 
 impl Drop for FutureObj {
     fn drop(&mut self) {
-        let last = self.0.n_handles.fetch_sub(1, AcqRel) == 1;
+        // Who has the only handle need not take it off the count: nobody makes another meanwhile.
+        let last = self.0.n_handles.load(Acquire) == 1 || self.0.n_handles.fetch_sub(1, AcqRel) == 1;
         if last && self.0.owning.load(Relaxed) && !self.0.cell.is_done() {
             self.0.cancel();
         }

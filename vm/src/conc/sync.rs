@@ -10,7 +10,7 @@
 #[cfg(not(loom))]
 use std::cell::Cell;
 #[cfg(not(loom))]
-pub use std::sync::atomic::{AtomicBool, AtomicUsize};
+pub use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 #[cfg(not(loom))]
 pub type Mutex<T> = spin::mutex::SpinMutex<T, Patient>;
@@ -41,10 +41,38 @@ impl spin::RelaxStrategy for Patient {
     }
 }
 
+/// One look at something that another thread changes in a moment.
+#[inline]
+pub fn relax() {
+    #[cfg(not(loom))]
+    <Patient as spin::RelaxStrategy>::relax();
+    #[cfg(loom)]
+    loom::thread::yield_now();
+}
+
+/// The checker's interface on a plain cell.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    #[inline(always)]
+    pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
 #[cfg(loom)]
 pub use loom::sync::MutexGuard;
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicUsize};
+pub use loom::cell::UnsafeCell;
+#[cfg(loom)]
+pub use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 /// parking_lot's interface on the checker's lock.
 #[cfg(loom)]

@@ -46,7 +46,11 @@ impl Waiter<Parcel> for Me {
 
 /// The task that runs the native.
 pub fn me(cx: &NativeCx<'_>) -> Result<Me, Fault> {
-    cx.task.me().map(Me).ok_or_else(|| Fault::internal("a task that waits needs a scheduler"))
+    cx.task.me().map(Me).ok_or_else(no_scheduler)
+}
+
+pub(super) fn no_scheduler() -> Fault {
+    Fault::internal("a task that waits needs a scheduler")
 }
 
 /// The task whose turn it is on this thread.
@@ -250,7 +254,9 @@ struct AwaitTask(Option<TaskRef<TaskBody>>);
 
 impl Drop for AwaitTask {
     fn drop(&mut self) {
-        if let (Some(task), Some(me)) = (&self.0, current()) {
+        if let Some(task) = &self.0
+            && let Some(me) = current()
+        {
             task.shared().promise().cell.forget(&me);
         }
     }
@@ -287,13 +293,13 @@ pub(crate) fn await_one(cx: &mut NativeCx<'_>, promise: PromiseRef, future: Opti
     {
         return answer(cx, result);
     }
-    let me = me(cx)?;
-    if promise.cell.watch(Watcher::Task(me.clone())).is_err() {
+    let wakes_me = cx.task.me().map(Me).ok_or_else(no_scheduler)?;
+    if promise.cell.watch(Watcher::Task(wakes_me)).is_err() {
         return deliver(cx, &promise);
     }
     match (promise, edge, future) {
         (PromiseRef::Task(task), None, None) => AwaitTask(Some(task)).suspend(cx),
-        (promise, edge, future) => AwaitOne { promise, me, _edge: edge, _future: future }.suspend(cx),
+        (promise, edge, future) => AwaitOne { promise, me: me(cx)?, _edge: edge, _future: future }.suspend(cx),
     }
 }
 

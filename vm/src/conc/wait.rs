@@ -8,10 +8,13 @@
 //! When both sides wait for one of several things (two `select`s at a rendezvous), `meet` ends both waits or neither, so
 //! no wait is ever over with nothing to show for it.
 //!
-//! Locks: a channel or cell is locked before a point, two points in the order of their addresses, and nothing else is
-//! locked under a point.
+//! Locks: a channel or cell is locked before a point is seized, two points are in the order of their addresses, and nothing is
+//! locked while one is.
+#![allow(unsafe_code)]
 
-use super::sync::Mutex;
+use super::sync::{AtomicU64, UnsafeCell, relax};
+use std::fmt;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// A task that can wait: a handle on it and the way to its point.
 pub trait Waiter<P>: Clone + PartialEq + Send {
@@ -52,35 +55,57 @@ impl<P> Fired<P> {
     }
 }
 
-#[derive(Debug)]
-pub struct WaitPoint<P>(Mutex<State<P>>);
-
-#[derive(Debug)]
-struct State<P> {
-    ticket: u64,
-    phase: Phase<P>,
+/// Where a task waits: a word that says how its last wait stands, and what ended it.
+///
+/// The word is the ticket of the wait with a phase below it. A wait goes from `OPEN` to `OVER` by the task itself, or by
+/// whoever ends it through `BUSY`, while that one writes what it brings, to `FIRED`. The task alone takes it from there.
+pub struct WaitPoint<P> {
+    word: AtomicU64,
+    fired: UnsafeCell<Brought<P>>,
 }
 
-/// How the last wait stands, and which arm has ended it. What is fired is spread over the variants, so that the arm lies in
-/// the word of the tag: every task has a point.
-#[derive(Debug)]
-enum Phase<P> {
-    Open,
+// SAFETY: `fired` is reached by the thread that moved the word to `BUSY`, until it moves it on, and by the task's own turns
+// while the word is `FIRED`, which only they end; and what lies there is `Send`.
+unsafe impl<P: Send> Sync for WaitPoint<P> {}
+
+const OVER: u64 = 0;
+const OPEN: u64 = 1;
+const BUSY: u64 = 2;
+const FIRED: u64 = 3;
+const PHASE_BITS: u32 = 2;
+const PHASE: u64 = (1 << PHASE_BITS) - 1;
+
+fn word(ticket: u64, phase: u64) -> u64 {
+    ticket << PHASE_BITS | phase
+}
+
+/// What ended a wait, and by which arm. It is spread over the variants, so that the arm lies in the word of the tag: every task
+/// has a point.
+enum Brought<P> {
     Message(u32, P),
     Sent(u32),
     Closed(u32),
     Ready(u32),
-    /// What ended it was taken, or it was closed.
-    Over,
+    Nothing,
 }
 
-impl<P> Phase<P> {
-    fn fired(arm: u32, what: Fired<P>) -> Self {
+impl<P> Brought<P> {
+    fn by(arm: u32, what: Fired<P>) -> Self {
         match what {
-            Fired::Message(message) => Phase::Message(arm, message),
-            Fired::Sent => Phase::Sent(arm),
-            Fired::Closed => Phase::Closed(arm),
-            Fired::Ready => Phase::Ready(arm),
+            Fired::Message(message) => Brought::Message(arm, message),
+            Fired::Sent => Brought::Sent(arm),
+            Fired::Closed => Brought::Closed(arm),
+            Fired::Ready => Brought::Ready(arm),
+        }
+    }
+
+    fn parts(self) -> Option<(u32, Fired<P>)> {
+        match self {
+            Brought::Message(arm, message) => Some((arm, Fired::Message(message))),
+            Brought::Sent(arm) => Some((arm, Fired::Sent)),
+            Brought::Closed(arm) => Some((arm, Fired::Closed)),
+            Brought::Ready(arm) => Some((arm, Fired::Ready)),
+            Brought::Nothing => None,
         }
     }
 }
@@ -129,114 +154,130 @@ pub fn meet<P, W: Waiter<P>>(own: Option<&Entry<W>>, other: &Entry<W>, what: Fir
     let Some(own) = own else { return other.end(what).map_err(Miss::Other) };
     let (mine, theirs) = (own.task.point(), other.task.point());
     assert!(!std::ptr::eq(mine, theirs), "a task does not meet itself");
-    let (mut mine, mut theirs) = if std::ptr::from_ref(mine).addr() < std::ptr::from_ref(theirs).addr() {
-        let mine = mine.0.lock();
-        (mine, theirs.0.lock())
-    } else {
-        let theirs = theirs.0.lock();
-        (mine.0.lock(), theirs)
-    };
-    if !mine.is_open(own.ticket) {
+    // In the order of their addresses, so that two that meet from both sides do not hold one each.
+    let mine_first = std::ptr::from_ref(mine).addr() < std::ptr::from_ref(theirs).addr();
+    if mine_first && !mine.seize(own.ticket) {
         return Err(Miss::Own(what));
     }
-    if !theirs.is_open(other.ticket) {
+    if !theirs.seize(other.ticket) {
+        if mine_first {
+            mine.give_back(own.ticket);
+        }
         return Err(Miss::Other(what));
     }
-    mine.phase = Phase::Over;
-    theirs.phase = Phase::fired(other.arm, what);
+    if !mine_first && !mine.seize(own.ticket) {
+        theirs.give_back(other.ticket);
+        return Err(Miss::Own(what));
+    }
+    mine.word.store(word(own.ticket, OVER), Release);
+    theirs.bring(other.ticket, other.arm, what);
     Ok(())
-}
-
-impl<P> State<P> {
-    fn is_open(&self, ticket: u64) -> bool {
-        self.ticket == ticket && matches!(self.phase, Phase::Open)
-    }
-
-    /// What has ended the wait, unless it is open, which it stays.
-    fn take_fired(&mut self) -> Option<(u32, Fired<P>)> {
-        if matches!(self.phase, Phase::Open) {
-            return None;
-        }
-        match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Message(arm, message) => Some((arm, Fired::Message(message))),
-            Phase::Sent(arm) => Some((arm, Fired::Sent)),
-            Phase::Closed(arm) => Some((arm, Fired::Closed)),
-            Phase::Ready(arm) => Some((arm, Fired::Ready)),
-            Phase::Open | Phase::Over => None,
-        }
-    }
-
-    fn close(&mut self) -> Option<(u32, Fired<P>)> {
-        match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Open => None,
-            phase => {
-                self.phase = phase;
-                self.take_fired()
-            }
-        }
-    }
 }
 
 impl<P> Default for WaitPoint<P> {
     fn default() -> Self {
-        Self(Mutex::new(State { ticket: 0, phase: Phase::Over }))
+        Self { word: AtomicU64::new(word(0, OVER)), fired: UnsafeCell::new(Brought::Nothing) }
     }
 }
 
-impl<P> WaitPoint<P> {
-    /// Begins a wait. Tickets of earlier waits are stale from now on.
-    pub fn open(&self) -> u64 {
-        let mut state = self.0.lock();
-        state.ticket += 1;
-        state.phase = Phase::Open;
-        state.ticket
+impl<P> fmt::Debug for WaitPoint<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WaitPoint").field(&self.word).finish()
     }
+}
 
-    /// Whether the wait `ticket` goes on.
+/// By anybody.
+impl<P> WaitPoint<P> {
+    /// Whether the wait `ticket` goes on, or is just being ended.
     pub fn is_open(&self, ticket: u64) -> bool {
-        self.0.lock().is_open(ticket)
+        let now = self.word.load(Acquire);
+        now == word(ticket, OPEN) || now == word(ticket, BUSY)
     }
 
     fn fire(&self, ticket: u64, arm: u32, what: Fired<P>) -> Result<(), Fired<P>> {
-        let mut state = self.0.lock();
-        if !state.is_open(ticket) {
+        if !self.seize(ticket) {
             return Err(what);
         }
-        state.phase = Phase::fired(arm, what);
+        self.bring(ticket, arm, what);
         Ok(())
     }
 
-    /// The task itself found arm `arm` ready while it was still looking. `false`: another arm has fired in between.
-    pub fn claim(&self, ticket: u64) -> bool {
-        let mut state = self.0.lock();
-        let is_open = state.is_open(ticket);
-        if is_open {
-            state.phase = Phase::Over;
+    /// From `OPEN` to `BUSY`. `false`: the wait is over.
+    fn seize(&self, ticket: u64) -> bool {
+        loop {
+            match self.word.compare_exchange(word(ticket, OPEN), word(ticket, BUSY), AcqRel, Acquire) {
+                Ok(_) => return true,
+                // Who has it may give it back.
+                Err(now) if now == word(ticket, BUSY) => relax(),
+                Err(_) => return false,
+            }
         }
-        is_open
+    }
+
+    /// From `BUSY` back to `OPEN`, by who seized it.
+    fn give_back(&self, ticket: u64) {
+        self.word.store(word(ticket, OPEN), Release);
+    }
+
+    /// From `BUSY` to `FIRED`, by who seized it.
+    fn bring(&self, ticket: u64, arm: u32, what: Fired<P>) {
+        // SAFETY: the word is `BUSY`, by this thread. What lies there is `Nothing`, so no drop runs.
+        self.fired.with_mut(|fired| unsafe { *fired = Brought::by(arm, what) });
+        self.word.store(word(ticket, FIRED), Release);
+    }
+}
+
+/// By the task whose point it is, in its turns.
+impl<P> WaitPoint<P> {
+    /// Begins a wait. Tickets of earlier waits are stale from now on.
+    #[inline]
+    pub fn open(&self) -> u64 {
+        let last = self.word.load(Relaxed);
+        if last & PHASE != OVER {
+            drop(self.close(last >> PHASE_BITS));
+        }
+        let ticket = (last >> PHASE_BITS) + 1;
+        // Nobody else changes a word that is `OVER`.
+        self.word.store(word(ticket, OPEN), Release);
+        ticket
+    }
+
+    /// The task found arm `arm` ready while it was still looking. `false`: another arm has fired in between.
+    pub fn claim(&self, ticket: u64) -> bool {
+        let is_seized = self.seize(ticket);
+        if is_seized {
+            self.word.store(word(ticket, OVER), Release);
+        }
+        is_seized
     }
 
     /// What ended the wait `ticket`, if anything did; the wait goes on otherwise.
+    #[inline]
     pub fn take(&self, ticket: u64) -> Option<(u32, Fired<P>)> {
-        let mut state = self.0.lock();
-        if state.ticket == ticket { state.take_fired() } else { None }
+        if self.word.load(Acquire) != word(ticket, FIRED) {
+            return None;
+        }
+        // SAFETY: the word is `FIRED` until this turn of the task moves it on.
+        let fired = self.fired.with_mut(|fired| unsafe { std::mem::replace(&mut *fired, Brought::Nothing) });
+        self.word.store(word(ticket, OVER), Release);
+        fired.parts()
     }
 
     /// Ends the wait `ticket` for good and gives what had ended it before, if anything.
     pub fn close(&self, ticket: u64) -> Option<(u32, Fired<P>)> {
-        let mut state = self.0.lock();
-        if state.ticket == ticket { state.close() } else { None }
+        if self.claim(ticket) { None } else { self.take(ticket) }
     }
 
     /// As `take`, of the wait that was begun last, for a task that is still in it.
+    #[inline]
     pub fn take_last(&self) -> Option<(u32, Fired<P>)> {
-        self.0.lock().take_fired()
+        self.take(self.word.load(Relaxed) >> PHASE_BITS)
     }
 
     /// As `close`, of the wait that was begun last, with its ticket.
     pub fn close_last(&self) -> (u64, Option<(u32, Fired<P>)>) {
-        let mut state = self.0.lock();
-        (state.ticket, state.close())
+        let ticket = self.word.load(Relaxed) >> PHASE_BITS;
+        (ticket, self.close(ticket))
     }
 }
 

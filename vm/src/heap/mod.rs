@@ -14,7 +14,7 @@ pub(crate) mod transfer;
 mod views;
 
 pub use meter::Heap;
-pub(crate) use object::Packed;
+pub(crate) use object::{Held, Packed};
 pub use object::{BytesObj, Header, MapObj, ObjKind, Opaque, StrObj, VecObj};
 pub use transfer::Parcel;
 

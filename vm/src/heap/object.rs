@@ -10,6 +10,7 @@ use crate::value::Value;
 use compact_str::CompactString;
 use std::any::{Any, TypeId};
 use std::cell::Cell;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// From here on a count means "immortal".
@@ -186,7 +187,9 @@ impl OpaqueObj {
     pub(crate) unsafe fn body_of<T: Opaque>(header: *mut Header) -> Option<*mut T> {
         // SAFETY: the caller's promise, and the type is the one that the object was made with.
         unsafe {
-            let is = (*header.cast::<OpaqueObj>()).of.id == TypeId::of::<T>();
+            let of = (*header.cast::<OpaqueObj>()).of;
+            // The address mostly tells; there may be a second copy of the same.
+            let is = std::ptr::eq(of, const { &T::TYPE }) || of.id == TypeId::of::<T>();
             is.then(|| &raw mut (*header.cast::<OpaqueObj<T>>()).body)
         }
     }
@@ -198,6 +201,42 @@ impl OpaqueObj {
     pub(super) unsafe fn size(header: *const Header) -> usize {
         // SAFETY: the caller's promise.
         unsafe { size_of::<OpaqueObj>() + (*header.cast::<OpaqueObj>()).charged }
+    }
+}
+
+/// An owner of an opaque object beside the slots that hold it, for what a native keeps of its arguments while it waits: counting
+/// it is not atomic, as counting the body may be. Made and dropped in turns of the object's task.
+pub(crate) struct Held<T: Opaque>(NonNull<OpaqueObj<T>>);
+
+// SAFETY: it is the object's task that is moved between threads, and this with it.
+unsafe impl<T: Opaque> Send for Held<T> {}
+
+impl<T: Opaque> Held<T> {
+    /// # Safety
+    /// `header` points at a live object of the current heap with a body that is a `T`.
+    #[inline]
+    pub(crate) unsafe fn new(header: NonNull<Header>) -> Held<T> {
+        // SAFETY: the caller's promise.
+        unsafe { super::retain(header.as_ptr() as u64) };
+        Held(header.cast())
+    }
+}
+
+impl<T: Opaque> std::ops::Deref for Held<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: it is live as long as it is owned, and its body is a `T`, as `new` was promised.
+        unsafe { &(*self.0.as_ptr()).body }
+    }
+}
+
+impl<T: Opaque> Drop for Held<T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the count that `new` took.
+        unsafe { super::release(self.0.as_ptr() as u64) }
     }
 }
 

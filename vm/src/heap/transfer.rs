@@ -7,16 +7,17 @@
 use super::*;
 use crate::value::{Value, ValueRef};
 use std::collections::HashMap;
+use std::ptr::NonNull;
 
 /// Text and bytes from here on are shared rather than copied. A guess: a cache line or two copies faster than an atomic count.
 const SHARE_FROM: usize = 256;
 
-/// A value on its way from one task to another.
+/// A value on its way from one task to another: two words, so that it travels in registers.
 pub struct Parcel {
+    /// The value, or when `Charge::HEAVY` says so, the address of a `Box<Heavy>` with it.
     bits: u64,
-    info: &'static TypeInfo,
-    /// What the receiver's heap will be charged.
-    bytes: usize,
+    /// Its type, and above the address what the receiver's heap will be charged.
+    info: Charge,
 }
 
 // SAFETY: packing leaves the parcel the only owner of every counted object in it; immortal objects are never written,
@@ -25,12 +26,76 @@ unsafe impl Send for Parcel {}
 // SAFETY: a `&Parcel` gives access to nothing but its type and size.
 unsafe impl Sync for Parcel {}
 
+/// A type and a number of bytes below `HEAVY` in one word: addresses have 48 bits on the processors we run on, unless a program
+/// asks the system for more, which this one does not.
+#[derive(Clone, Copy)]
+struct Charge(NonNull<TypeInfo>);
+
+impl Charge {
+    const SHIFT: u32 = 48;
+    /// The bytes are in the `Heavy`.
+    const HEAVY: usize = 0xffff;
+
+    #[inline]
+    fn new(info: &'static TypeInfo, bytes: usize) -> Charge {
+        debug_assert!(bytes <= Self::HEAVY && std::ptr::from_ref(info).addr() >> Self::SHIFT == 0);
+        Charge(NonNull::from(info).map_addr(|addr| addr | bytes << Self::SHIFT))
+    }
+
+    #[inline]
+    fn info(self) -> &'static TypeInfo {
+        // SAFETY: `new` was given a type, whose address has no bits from `SHIFT` on and is not 0.
+        unsafe { &*self.0.as_ptr().map_addr(|addr| addr & !(usize::MAX << Self::SHIFT)) }
+    }
+
+    #[inline]
+    fn bytes(self) -> usize {
+        self.0.addr().get() >> Self::SHIFT
+    }
+}
+
+/// What a value of many bytes weighs.
+struct Heavy {
+    bits: u64,
+    bytes: usize,
+}
+
 impl Parcel {
+    #[inline]
+    fn new(bits: u64, info: &'static TypeInfo, bytes: usize) -> Parcel {
+        if bytes < Charge::HEAVY {
+            return Parcel { bits, info: Charge::new(info, bytes) };
+        }
+        let heavy = Box::into_raw(Box::new(Heavy { bits, bytes }));
+        Parcel { bits: heavy.expose_provenance() as u64, info: Charge::new(info, Charge::HEAVY) }
+    }
+
+    /// The `Heavy`, if there is one.
+    #[inline]
+    fn heavy(&self) -> Option<*mut Heavy> {
+        (self.info.bytes() == Charge::HEAVY).then(|| std::ptr::with_exposed_provenance_mut(self.bits as usize))
+    }
+
+    /// The value and the bytes that come with it.
+    #[inline]
+    fn into_parts(self) -> (u64, &'static TypeInfo, usize) {
+        let parcel = std::mem::ManuallyDrop::new(self);
+        let (bits, bytes) = match parcel.heavy() {
+            None => (parcel.bits, parcel.info.bytes()),
+            Some(heavy) => {
+                // SAFETY: `new` made it of a box, which the parcel owned and does not any more.
+                let heavy = unsafe { Box::from_raw(heavy) };
+                (heavy.bits, heavy.bytes)
+            }
+        };
+        (bits, parcel.info.info(), bytes)
+    }
+
     /// A scalar for another task; `None`: `value` is none.
     #[inline]
     pub fn scalar(value: ValueRef<'_>) -> Option<Parcel> {
         let info = value.info();
-        (!info.is_ref).then(|| Parcel { bits: value.scalar_bits(), info, bytes: 0 })
+        (!info.is_ref).then(|| Parcel::new(value.scalar_bits(), info, 0))
     }
 
     /// Packs `value` for another task. Fails, giving the value back, when it would have to copy a unique value.
@@ -38,11 +103,11 @@ impl Parcel {
     pub fn pack(value: Value) -> Result<Parcel, Value> {
         let (mut bits, info) = value.into_raw();
         if !info.is_ref || !is_object(bits) {
-            return Ok(Parcel { bits, info, bytes: 0 });
+            return Ok(Parcel::new(bits, info, 0));
         }
         // SAFETY: `bits` was owned by `value` and is owned by the parcel, or the value again.
         match unsafe { pack_object(&mut bits) } {
-            Ok(bytes) => Ok(Parcel { bits, info, bytes }),
+            Ok(bytes) => Ok(Parcel::new(bits, info, bytes)),
             // What was packed so far is a value as good as before.
             Err(Unique) => Err(Value::from_raw(bits, info)),
         }
@@ -51,15 +116,14 @@ impl Parcel {
     /// The value, charged to the current heap.
     #[inline]
     pub fn unpack(self) -> Value {
-        meter::receive(self.bytes);
-        let value = Value::from_raw(self.bits, self.info);
-        std::mem::forget(self);
-        value
+        let (bits, info, bytes) = self.into_parts();
+        meter::receive(bytes);
+        Value::from_raw(bits, info)
     }
 
     /// Another owner of the same value, charged to the current heap; `None` when it holds something that cannot be copied.
     pub fn copy(&mut self) -> Option<Value> {
-        let unit = Parcel { bits: 0, info: TypeInfo::builtin(&stark_bytecode::TypeDesc::Unit), bytes: 0 };
+        let unit = Parcel::new(0, TypeInfo::builtin(&stark_bytecode::TypeDesc::Unit), 0);
         let value = std::mem::replace(self, unit).unpack();
         let copy = value.clone();
         match Parcel::pack(value) {
@@ -79,21 +143,28 @@ impl Parcel {
     }
 
     pub fn info(&self) -> &'static TypeInfo {
-        self.info
+        self.info.info()
     }
 
     /// Bytes of all objects in it.
+    #[inline]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        match self.heavy() {
+            None => self.info.bytes(),
+            // SAFETY: the parcel owns it.
+            Some(heavy) => unsafe { (*heavy).bytes },
+        }
     }
 }
 
 impl Drop for Parcel {
     fn drop(&mut self) {
-        if self.info.is_ref {
-            meter::receive(self.bytes);
-            // SAFETY: the parcel owns its value.
-            unsafe { release(self.bits) };
+        let info = self.info;
+        if info.info().is_ref {
+            let (bits, _, bytes) = Parcel { bits: self.bits, info }.into_parts();
+            meter::receive(bytes);
+            // SAFETY: the parcel owned its value.
+            unsafe { release(bits) };
         }
     }
 }
@@ -248,6 +319,24 @@ pub(crate) fn freeze(value: Value) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const _: () = assert!(size_of::<Option<Parcel>>() == 16);
+
+    #[test]
+    fn a_parcel_knows_its_bytes_whatever_they_are() {
+        let outside = meter::swap(Heap::with_limit(usize::MAX));
+        for n in [0, 1, 1000, 65_000, 65_400, 65_534, 65_535, 65_536, 1 << 20] {
+            let value = Value::bytes(vec![7; n]);
+            let (info, before) = (value.info(), meter::current().bytes);
+            let Ok(parcel) = Parcel::pack(value) else { panic!("bytes can be sent") };
+            assert_eq!(meter::current().bytes + parcel.bytes(), before);
+            assert!(parcel.bytes() >= n && std::ptr::eq(parcel.info(), info));
+            let value = parcel.unpack();
+            assert_eq!((meter::current().bytes, value.as_ref().bytes().len()), (before, n));
+            drop(Parcel::pack(value));
+        }
+        assert_eq!(meter::swap(outside).bytes, 0);
+    }
 
     #[test]
     fn copies_are_found_before_and_after_there_are_many() {

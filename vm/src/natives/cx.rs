@@ -2,7 +2,7 @@
 
 use super::{Flow, NativeResult};
 use crate::fault::Fault;
-use crate::heap::{MapObj, Opaque, StrObj, VecObj, meter};
+use crate::heap::{Held, MapObj, Opaque, StrObj, VecObj, meter};
 use crate::interp::kept::Kept;
 use crate::task::{TaskCx, WaitReason};
 use crate::types::TypeInfo;
@@ -109,6 +109,12 @@ impl NativeCx<'_> {
     #[inline(always)]
     pub fn opaque<T: Opaque>(&self, i: usize) -> &T {
         self.arg(i).opaque()
+    }
+
+    /// As `opaque`, to keep it while the native waits.
+    #[inline]
+    pub(crate) fn held<T: Opaque>(&self, i: usize) -> Held<T> {
+        self.arg(i).held()
     }
 
     /// A `&mut` vector in place, copied first when shared. Also for a vector that is only moved in: change it, then `take` it.
