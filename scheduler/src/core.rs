@@ -1,7 +1,6 @@
 //! What all workers and handles share, and the two ways in: queueing a task and asking for a service.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use crate::idle::Idle;
 use crate::metrics::{Metrics, WorkerMetrics};
 use crate::registry::Registry;
 use crate::seeded::{Choices, Seeded};
-use crate::sync::queue::{Injector, Stealer};
+use crate::sync::queue::{Injector, Steal, Stealer};
 use crate::task::{self, Task, TaskRef};
 use crate::timer::{NEVER, TimerKey, Timers};
 use crate::worker;
@@ -40,10 +39,17 @@ pub(crate) struct Core<T: Task> {
 
 /// Where a task was begun: its shard of the registry, and the way to the core.
 ///
-/// One a worker, so that counting references to it stays in that worker's cache.
+/// A core and its homes are leaked: every task and every handle on one refers to them, so that counting references would be
+/// most of what a short task costs, and a process has few schedulers.
 pub(crate) struct Home<T: Task> {
-    pub(crate) core: Arc<Core<T>>,
+    pub(crate) core: &'static Core<T>,
     pub(crate) shard: usize,
+}
+
+impl<T: Task> Home<T> {
+    pub(crate) fn leak(core: &'static Core<T>, shard: usize) -> &'static Self {
+        Box::leak(Box::new(Home { core, shard }))
+    }
 }
 
 impl<T: Task> Core<T> {
@@ -58,7 +64,7 @@ impl<T: Task> Core<T> {
             budget,
             epoch: Instant::now(),
             // One more for the threads outside.
-            registry: Registry::new(if seed.is_some() { 1 } else { n_workers + 1 }),
+            registry: Registry::new(n_workers, if seed.is_some() { 1 } else { n_workers + 1 }),
             timers: Timers::new(n_workers + 1),
             injector: Injector::new(),
             stealers,
@@ -74,7 +80,7 @@ impl<T: Task> Core<T> {
     }
 
     /// Queues a task whose state has just become `Scheduled`.
-    pub(crate) fn schedule(self: &Arc<Self>, task: TaskRef<T>) {
+    pub(crate) fn schedule(&'static self, task: TaskRef<T>) {
         if let Some(seeded) = &self.seeded {
             seeded.push(task);
         } else if let Some(task) = worker::push_here(self, task) {
@@ -151,7 +157,9 @@ impl<T: Task> Core<T> {
             seeded.clear();
         }
         while !self.injector.is_empty() {
-            drop(self.injector.steal());
+            if let Steal::Success(task) = self.injector.steal() {
+                task.discard();
+            }
         }
     }
 }
@@ -162,18 +170,18 @@ fn nanos(duration: Duration) -> u64 {
 
 /// The scheduler as seen from anywhere: tasks (through [`crate::Context`]), natives, reactor threads. Cheap to clone.
 pub struct Handle<T: Task> {
-    pub(crate) home: Arc<Home<T>>,
+    pub(crate) home: &'static Home<T>,
 }
 
 impl<T: Task> Handle<T> {
     /// Begins a task. From a worker it goes to that worker's own queue.
     pub fn spawn(&self, body: T, shared: T::Shared) -> TaskRef<T> {
-        let core = &self.home.core;
+        let core = self.home.core;
         // Whoever holds the handle: on a worker's thread the task is that worker's.
         let mut parts = Some((body, shared));
         let begun = worker::with_here(core, |worker| {
             let (body, shared) = parts.take()?;
-            let task = TaskRef::begin(worker.home(), body, shared);
+            let task = worker.begin(body, shared);
             worker.push_next(task.clone());
             Some(task)
         });
@@ -181,14 +189,14 @@ impl<T: Task> Handle<T> {
             return task;
         }
         let Some((body, shared)) = parts else { unreachable!("no worker has taken it") };
-        let task = TaskRef::begin(&self.home, body, shared);
+        let task = TaskRef::begin(self.home, core.registry.begun_outside(), body, shared);
         core.schedule(task.clone());
         task
     }
 
     /// Begins a task for whichever worker is free first. The caller's own comes to it last.
     pub fn spawn_elsewhere(&self, body: T, shared: T::Shared) {
-        let task = TaskRef::begin(&self.home, body, shared);
+        let task = TaskRef::begin(self.home, self.home.core.registry.begun_outside(), body, shared);
         match &self.home.core.seeded {
             Some(seeded) => seeded.push(task),
             None => {
@@ -200,7 +208,7 @@ impl<T: Task> Handle<T> {
 
     /// The time, virtual under a seed.
     pub fn now(&self) -> Instant {
-        let core = &self.home.core;
+        let core = self.home.core;
         if core.seeded.is_some() { core.instant(core.now()) } else { Instant::now() }
     }
 
@@ -216,7 +224,7 @@ impl<T: Task> Handle<T> {
 
     /// Wakes `task` at `deadline`, or as soon after it as a worker looks. [`Handle::now`] is then not before it.
     pub fn sleep_until(&self, deadline: Instant, task: TaskRef<T>) -> TimerKey {
-        let core = &self.home.core;
+        let core = self.home.core;
         let deadline = core.since_epoch(deadline);
         let key = core.timers.insert(self.home.shard, deadline, task);
         if core.seeded.is_some() {
@@ -235,12 +243,12 @@ impl<T: Task> Handle<T> {
     /// Calls `f` with the task whose turn it is on this thread, if it is one of this scheduler's.
     #[inline]
     pub fn with_current<R>(&self, f: impl FnOnce(&TaskRef<T>) -> R) -> Option<R> {
-        task::with_current(&self.home.core, f)
+        task::with_current(self.home.core, f)
     }
 
     /// Whether [`Handle::run_next`] would run the task at `addr`.
     pub fn can_run_next(&self, addr: usize) -> bool {
-        worker::can_run_next(&self.home.core, addr)
+        worker::can_run_next(self.home.core, addr)
     }
 
     /// Gives the task at `addr` (see [`TaskRef::addr`]), if it is the one woken last on this worker and so its next, a turn
@@ -250,7 +258,7 @@ impl<T: Task> Handle<T> {
     /// `None`: nothing has happened. Turns are nested once and no deeper, and never under a seed, where the seed says who is
     /// next.
     pub fn run_next(&self, addr: usize, budget: u32) -> Option<u32> {
-        worker::run_next(&self.home.core, addr, budget)
+        worker::run_next(self.home.core, addr, budget)
     }
 
     /// Gives `task`, if it is parked, a turn of at most `budget` inside the turn of the task that calls. `before` looks at its
@@ -274,7 +282,7 @@ impl<T: Task> Handle<T> {
     /// # Errors
     /// When the system gives no thread for it; `job` has not run.
     pub fn spawn_blocking(&self, job: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-        let core = &self.home.core;
+        let core = self.home.core;
         if core.seeded.is_some() {
             job();
             return Ok(());
@@ -291,7 +299,7 @@ impl<T: Task> Handle<T> {
     /// Counts an operation outside whose end will wake a task: while the guard lives, waiting tasks are no deadlock.
     /// Wake first, then drop it.
     pub fn external(&self) -> External<T> {
-        External::begin(&self.home.core)
+        External::begin(self.home.core)
     }
 
     /// The tasks that are alive, in order of their ids.
@@ -323,7 +331,7 @@ impl<T: Task> Handle<T> {
 
     /// A number below `bound`, from the seed when there is one: for fair choices.
     pub fn random(&self, bound: usize) -> usize {
-        let core = &self.home.core;
+        let core = self.home.core;
         match &core.seeded {
             Some(seeded) => seeded.random(bound),
             None => worker::random(core, bound),
@@ -333,7 +341,7 @@ impl<T: Task> Handle<T> {
 
 impl<T: Task> Clone for Handle<T> {
     fn clone(&self) -> Self {
-        Self { home: Arc::clone(&self.home) }
+        Self { home: self.home }
     }
 }
 
@@ -345,13 +353,13 @@ impl<T: Task> std::fmt::Debug for Handle<T> {
 
 /// An operation under way outside the scheduler. See [`Handle::external`].
 pub struct External<T: Task> {
-    core: Arc<Core<T>>,
+    core: &'static Core<T>,
 }
 
 impl<T: Task> External<T> {
-    pub(crate) fn begin(core: &Arc<Core<T>>) -> Self {
+    pub(crate) fn begin(core: &'static Core<T>) -> Self {
         core.n_external.fetch_add(1, SeqCst);
-        External { core: Arc::clone(core) }
+        External { core }
     }
 }
 

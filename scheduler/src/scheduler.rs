@@ -62,7 +62,7 @@ pub enum RunOutcome {
 /// Workers and their tasks. Dropping it stops the workers and drops what tasks are left.
 pub struct Scheduler<T: Task> {
     /// For what is begun from outside: the last shard.
-    home: Arc<Home<T>>,
+    home: &'static Home<T>,
     /// None on the twin.
     n_workers: usize,
 }
@@ -79,19 +79,19 @@ impl<T: Task> Scheduler<T> {
         let queues: Vec<_> = (0..n_workers).map(|_| LocalQueue::new_fifo()).collect();
         let stealers = queues.iter().map(LocalQueue::stealer).collect();
         let seed = config.seed.map(|seed| (seed, config.choices));
-        let core = Arc::new(Core::new(n_workers, config.budget.max(1), config.blocking_limit, stealers, seed));
+        let core = Core::new(n_workers, config.budget.max(1), config.blocking_limit, stealers, seed);
+        let core: &'static Core<T> = Box::leak(Box::new(core));
         let shard = if config.seed.is_some() { 0 } else { n_workers };
-        let scheduler =
-            Self { home: Arc::new(Home { core, shard }), n_workers: if config.seed.is_some() { 0 } else { n_workers } };
+        let n_workers = if config.seed.is_some() { 0 } else { n_workers };
+        let scheduler = Self { home: Home::leak(core, shard), n_workers };
         for (index, queue) in queues.into_iter().enumerate().take(scheduler.n_workers) {
             // Kept here, since a thread that does not begin would drop it.
             let queue = Arc::new(Mutex::new(Some(queue)));
-            let core = Arc::clone(&scheduler.home.core);
             let begin = move || {
-                let (theirs, queue) = (Arc::clone(&core), Arc::clone(&queue));
+                let queue = Arc::clone(&queue);
                 let work = move || {
                     if let Some(queue) = queue.lock().take() {
-                        Worker::new(&theirs, index, queue).run();
+                        Worker::new(core, index, queue).run();
                     }
                 };
                 let thread = std::thread::Builder::new().name(format!("stark-worker-{index}")).spawn(work)?;
@@ -108,7 +108,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     pub fn handle(&self) -> Handle<T> {
-        Handle { home: Arc::clone(&self.home) }
+        Handle { home: self.home }
     }
 
     /// Begins `body` and waits until nothing can happen any more.
@@ -119,7 +119,7 @@ impl<T: Task> Scheduler<T> {
 
     /// Waits until nothing can happen any more. A panic of a task comes out here.
     pub fn wait(&self) -> RunOutcome {
-        let core = &self.home.core;
+        let core = self.home.core;
         let outcome = match &core.seeded {
             Some(seeded) => seeded.run(&self.handle()),
             None => self.wait_for_workers(None).expect("without a deadline it waits for the end"),
@@ -138,7 +138,7 @@ impl<T: Task> Scheduler<T> {
 
     /// `None`: `until` came first.
     fn wait_for_workers(&self, until: Option<Instant>) -> Option<RunOutcome> {
-        let core = &self.home.core;
+        let core = self.home.core;
         let mut sleepers = core.idle.lock();
         loop {
             if core.stopping() {
@@ -178,7 +178,7 @@ impl<T: Task> Scheduler<T> {
 
 impl<T: Task> Drop for Scheduler<T> {
     fn drop(&mut self) {
-        let core = &self.home.core;
+        let core = self.home.core;
         core.stop();
         core.idle.begin_no_more();
         let threads = std::mem::take(&mut *core.threads.lock());

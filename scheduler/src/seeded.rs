@@ -129,7 +129,7 @@ impl<T: Task> Seeded<T> {
         let mut state = self.state.lock();
         let gone = (std::mem::take(&mut state.runnable), state.last.take());
         drop(state);
-        drop(gone);
+        gone.0.iter().for_each(|runnable| runnable.task.discard());
     }
 
     /// The switches that were made, unless the choices are only drawn.

@@ -10,7 +10,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use triomphe::Arc as Counted;
 
@@ -61,12 +61,15 @@ impl fmt::Display for TaskId {
     }
 }
 
+/// No place in the registry.
+const NO_SLOT: u32 = u32::MAX;
+
 struct TaskCell<T: Task> {
     state: State,
-    /// The place in its shard of the registry.
-    slot: u32,
+    /// The place in its shard of the registry, once it has one. Written by whoever holds `Running`.
+    slot: AtomicU32,
     id: u64,
-    home: Arc<Home<T>>,
+    home: &'static Home<T>,
     wait: WaitCell,
     /// `None` once it is done.
     body: UnsafeCell<Option<T>>,
@@ -116,36 +119,36 @@ loom::thread_local! {
 }
 
 /// Calls `f` with the task whose turn it is on this thread, if it is one of `core`'s: no turn counts a reference for that.
-pub(crate) fn with_current<T: Task, R>(core: &Arc<Core<T>>, f: impl FnOnce(&TaskRef<T>) -> R) -> Option<R> {
+pub(crate) fn with_current<T: Task, R>(core: &'static Core<T>, f: impl FnOnce(&TaskRef<T>) -> R) -> Option<R> {
     let current = CURRENT.with(Cell::get);
-    if current.core != Arc::as_ptr(core).cast() {
+    if current.core != ptr::from_ref(core).cast() {
         return None;
     }
     // SAFETY: `turn` sets the pair for as long as it has the reference, on this very thread, and tasks of a `Core<T>` are
-    // `TaskRef<T>`. The task holds its core, so no other core has the same address.
+    // `TaskRef<T>`. A core is never freed, so no other has the same address.
     Some(f(unsafe { &*current.task.cast::<TaskRef<T>>() }))
 }
 
 impl<T: Task> TaskRef<T> {
     /// A new task, in the state `Scheduled`: the caller queues it.
-    pub(crate) fn begin(home: &Arc<Home<T>>, body: T, shared: T::Shared) -> Self {
-        home.core.registry.insert(home.shard, |id, slot| {
-            TaskRef(Counted::new(TaskCell {
-                state: State::new(),
-                slot,
-                id,
-                home: Arc::clone(home),
-                wait: WaitCell::default(),
-                body: UnsafeCell::new(Some(body)),
-                shared,
-            }))
-        })
+    ///
+    /// It gets its place in the registry when its first turn ends without ending it: many tasks have one turn only.
+    pub(crate) fn begin(home: &'static Home<T>, id: u64, body: T, shared: T::Shared) -> Self {
+        TaskRef(Counted::new(TaskCell {
+            state: State::new(),
+            slot: AtomicU32::new(NO_SLOT),
+            id,
+            home,
+            wait: WaitCell::default(),
+            body: UnsafeCell::new(Some(body)),
+            shared,
+        }))
     }
 
     /// Gives the task another turn. Whatever the caller wrote before is visible to that turn.
     pub fn wake(&self) {
         if self.0.state.wake() == OnWake::Schedule {
-            self.0.home.core.schedule(self.clone());
+            self.core().schedule(self.clone());
         }
     }
 
@@ -154,8 +157,7 @@ impl<T: Task> TaskRef<T> {
         if self.0.state.wake() == OnWake::Schedule
             && let Some(task) = worker::push_local(self)
         {
-            let home = Arc::clone(&task.0.home);
-            home.core.schedule(task);
+            task.core().schedule(task);
         }
     }
 
@@ -201,7 +203,7 @@ impl<T: Task> TaskRef<T> {
 
         // Who wakes the task meanwhile leaves it to this thread to queue it: until then the workers may all sleep (this one
         // does not, if it is one), and it is no deadlock. Before the claim, which ends first.
-        let core = &self.0.home.core;
+        let core = self.core();
         let _outside = match &core.seeded {
             Some(seeded) => (Some(seeded.look()?), None),
             None => (None, (!worker::is_here(core)).then(|| External::begin(core))),
@@ -226,8 +228,16 @@ impl<T: Task> TaskRef<T> {
         seen
     }
 
-    pub(crate) fn core(&self) -> &Arc<Core<T>> {
-        &self.0.home.core
+    pub(crate) fn core(&self) -> &'static Core<T> {
+        self.0.home.core
+    }
+
+    /// Its first turn is over, and it goes on.
+    fn register(&self) {
+        if self.0.slot.load(Relaxed) == NO_SLOT {
+            let slot = self.core().registry.insert(self.0.home.shard, self.clone());
+            self.0.slot.store(slot, Relaxed);
+        }
     }
 
     pub(crate) fn set_wait(&self, reason: WaitReason, detail: u64) {
@@ -275,7 +285,7 @@ impl<T: Task> TaskRef<T> {
         budget: u32,
         work: impl FnOnce(&mut T, &mut Context<'_, T>) -> (Outcome, R),
     ) -> (Turn, u32, Option<R>) {
-        let here = Current { core: Arc::as_ptr(self.core()).cast(), task: ptr::from_ref(self).cast() };
+        let here = Current { core: ptr::from_ref(self.core()).cast(), task: ptr::from_ref(self).cast() };
         // Of a turn that this one is part of.
         let before = CURRENT.with(|current| current.replace(here));
         let mut cx = Context::new(handle, self, worker, budget);
@@ -286,19 +296,23 @@ impl<T: Task> TaskRef<T> {
         let spent = cx.spent();
         let (turn, seen) = match outcome {
             Ok((Outcome::Yield, seen)) => {
+                self.register();
                 self.0.state.yield_now();
                 (Turn::Yielded, Some(seen))
             }
-            Ok((Outcome::Park, seen)) => match self.0.state.park() {
-                AfterTurn::Parked => (Turn::Parked, Some(seen)),
-                AfterTurn::RunAgain => (Turn::Notified, Some(seen)),
-            },
-            Ok((Outcome::Done, seen)) => match self.end(slot) {
+            Ok((Outcome::Park, seen)) => {
+                self.register();
+                match self.0.state.park() {
+                    AfterTurn::Parked => (Turn::Parked, Some(seen)),
+                    AfterTurn::RunAgain => (Turn::Notified, Some(seen)),
+                }
+            }
+            Ok((Outcome::Done, seen)) => match self.end(slot, worker) {
                 Ok(()) => (Turn::Done, Some(seen)),
                 Err(panic) => (Turn::Panicked(panic), Some(seen)),
             },
             Err(panic) => {
-                let _ = self.end(slot);
+                let _ = self.end(slot, worker);
                 (Turn::Panicked(panic), None)
             }
         };
@@ -307,10 +321,15 @@ impl<T: Task> TaskRef<T> {
     }
 
     /// Drops the body. The state stays `Running` until it is gone, so destructors may wake this task without harm.
-    fn end(&self, slot: &mut Option<T>) -> std::thread::Result<()> {
+    fn end(&self, slot: &mut Option<T>, worker: usize) -> std::thread::Result<()> {
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(slot.take())));
         self.0.state.finish();
-        self.0.home.core.registry.remove(self.0.home.shard, self.0.slot);
+        let registry = &self.core().registry;
+        match self.0.slot.load(Relaxed) {
+            NO_SLOT => {}
+            slot => registry.remove(self.0.home.shard, slot),
+        }
+        registry.ended_on(worker);
         dropped
     }
 
@@ -327,6 +346,7 @@ impl<T: Task> TaskRef<T> {
         let body = unsafe { (*self.0.body.get()).take() };
         drop(body);
         self.0.state.finish();
+        self.core().registry.ended_outside();
     }
 }
 

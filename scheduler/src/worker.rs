@@ -12,7 +12,6 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::{Core, Handle, Home};
@@ -40,6 +39,13 @@ const SEARCH_ROUNDS: u32 = if cfg!(loom) { 1 } else { 4 };
 /// and, while another worker is awake that may bring work, so long: about what going to sleep and being woken costs the two
 /// of them. Without it a worker that is a little faster than the one that feeds it sleeps after every task.
 const SEARCH_NS: u64 = if cfg!(loom) { 0 } else { 10_000 };
+/// So many tasks in another's queue are worth fetching at once,
+const WORTH_STEALING: usize = 16;
+/// and fewer after so long. Whoever takes each task as soon as it is begun makes two cores pass its cache lines and the
+/// queue's between them, which costs more than a short task does. A guess; waking a worker takes longer.
+const SETTLE_NS: u64 = if cfg!(loom) { 0 } else { 4_000 };
+/// Between two looks: the lines that are looked at are those that the other one works with.
+const PAUSES: u32 = if cfg!(loom) { 1 } else { 16 };
 
 /// One worker, on its thread's stack.
 pub(crate) struct Worker<T: Task> {
@@ -78,22 +84,22 @@ loom::thread_local! {
 }
 
 /// Calls `f` with this thread's worker, if it is one of `core`'s.
-pub(crate) fn with_here<T: Task, R>(core: &Arc<Core<T>>, f: impl FnOnce(&Worker<T>) -> R) -> Option<R> {
+pub(crate) fn with_here<T: Task, R>(core: &'static Core<T>, f: impl FnOnce(&Worker<T>) -> R) -> Option<R> {
     let here = HERE.with(Cell::get);
-    if here.core != Arc::as_ptr(core).cast() {
+    if here.core != ptr::from_ref(core).cast() {
         return None;
     }
-    // SAFETY: `run` sets the pair for as long as its worker lives on this very thread. That worker holds its core, so
-    // no other core has the same address, and a core of type `Core<T>` has workers of type `Worker<T>`.
+    // SAFETY: `run` sets the pair for as long as its worker lives on this very thread. A core is never freed, so no other has
+    // the same address, and a core of type `Core<T>` has workers of type `Worker<T>`.
     Some(f(unsafe { &*here.worker.cast::<Worker<T>>() }))
 }
 
-pub(crate) fn is_here<T: Task>(core: &Arc<Core<T>>) -> bool {
-    HERE.with(Cell::get).core == Arc::as_ptr(core).cast()
+pub(crate) fn is_here<T: Task>(core: &'static Core<T>) -> bool {
+    HERE.with(Cell::get).core == ptr::from_ref(core).cast()
 }
 
 /// Queues a task on this thread's worker. Gives it back when this thread is none of `core`'s.
-pub(crate) fn push_here<T: Task>(core: &Arc<Core<T>>, task: TaskRef<T>) -> Option<TaskRef<T>> {
+pub(crate) fn push_here<T: Task>(core: &'static Core<T>, task: TaskRef<T>) -> Option<TaskRef<T>> {
     let mut task = Some(task);
     with_here(core, |worker| task.take().map(|task| worker.push_next(task)));
     task
@@ -102,7 +108,7 @@ pub(crate) fn push_here<T: Task>(core: &Arc<Core<T>>, task: TaskRef<T>) -> Optio
 /// Queues a task on this thread's worker, as `push_here`, for a caller that holds nothing but the task.
 pub(crate) fn push_local<T: Task>(task: TaskRef<T>) -> Option<TaskRef<T>> {
     let here = HERE.with(Cell::get);
-    if here.core != Arc::as_ptr(task.core()).cast() {
+    if here.core != ptr::from_ref(task.core()).cast() {
         return Some(task);
     }
     // SAFETY: as in `with_here`: the worker lives on this thread, and its core is the task's.
@@ -110,7 +116,7 @@ pub(crate) fn push_local<T: Task>(task: TaskRef<T>) -> Option<TaskRef<T>> {
     None
 }
 
-pub(crate) fn random<T: Task>(core: &Arc<Core<T>>, bound: usize) -> usize {
+pub(crate) fn random<T: Task>(core: &'static Core<T>, bound: usize) -> usize {
     with_here(core, |worker| worker.rng.borrow_mut().below(bound)).unwrap_or_else(|| {
         // A thread outside has no generator of its own; the clock's last digits are as good.
         Rng::new(core.now()).below(bound)
@@ -118,12 +124,12 @@ pub(crate) fn random<T: Task>(core: &Arc<Core<T>>, bound: usize) -> usize {
 }
 
 /// Whether `run_next` would run the task at `addr`.
-pub(crate) fn can_run_next<T: Task>(core: &Arc<Core<T>>, addr: usize) -> bool {
+pub(crate) fn can_run_next<T: Task>(core: &'static Core<T>, addr: usize) -> bool {
     with_here(core, |worker| worker.can_run_next(addr)).unwrap_or(false)
 }
 
 /// Gives the task at `addr` a turn inside the one under way, if it was woken last on this thread's worker.
-pub(crate) fn run_next<T: Task>(core: &Arc<Core<T>>, addr: usize, budget: u32) -> Option<u32> {
+pub(crate) fn run_next<T: Task>(core: &'static Core<T>, addr: usize, budget: u32) -> Option<u32> {
     with_here(core, |worker| worker.run_next(addr, budget)).flatten()
 }
 
@@ -137,14 +143,14 @@ pub(crate) fn run_parked<T: Task, R>(
     with_here(task.core(), |worker| worker.run_parked(task, budget, before, after)).flatten()
 }
 
-pub(crate) fn hand_over<T: Task>(core: &Arc<Core<T>>) {
+pub(crate) fn hand_over<T: Task>(core: &'static Core<T>) {
     with_here(core, Worker::hand_over);
 }
 
 impl<T: Task> Worker<T> {
-    pub(crate) fn new(core: &Arc<Core<T>>, index: usize, queue: LocalQueue<TaskRef<T>>) -> Self {
+    pub(crate) fn new(core: &'static Core<T>, index: usize, queue: LocalQueue<TaskRef<T>>) -> Self {
         Self {
-            handle: Handle { home: Arc::new(Home { core: Arc::clone(core), shard: index }) },
+            handle: Handle { home: Home::leak(core, index) },
             index,
             queue,
             lifo: Cell::new(None),
@@ -159,21 +165,26 @@ impl<T: Task> Worker<T> {
 
     /// The whole life of the thread. A panic of the worker itself ends the run like one of a task.
     pub(crate) fn run(self) {
-        let here = Here { core: Arc::as_ptr(self.core()).cast(), worker: ptr::from_ref(&self).cast() };
+        let here = Here { core: ptr::from_ref(self.core()).cast(), worker: ptr::from_ref(&self).cast() };
         HERE.with(|place| place.set(here));
         let outcome = catch_unwind(AssertUnwindSafe(|| self.work()));
+        // Nobody runs what is left.
+        while let Some(task) = self.lifo.take().or_else(|| self.queue.pop()) {
+            task.discard();
+        }
         HERE.with(|place| place.set(NOWHERE));
         if let Err(panic) = outcome {
             self.core().fail(panic);
         }
     }
 
-    pub(crate) fn home(&self) -> &Arc<Home<T>> {
-        &self.handle.home
+    /// A task begun on this thread.
+    pub(crate) fn begin(&self, body: T, shared: T::Shared) -> TaskRef<T> {
+        TaskRef::begin(self.handle.home, self.core().registry.begun_on(self.index), body, shared)
     }
 
-    fn core(&self) -> &Arc<Core<T>> {
-        &self.handle.home.core
+    fn core(&self) -> &'static Core<T> {
+        self.handle.home.core
     }
 
     fn metrics(&self) -> &WorkerMetrics {
@@ -338,11 +349,17 @@ impl<T: Task> Worker<T> {
 
     fn search(&self) -> Option<TaskRef<T>> {
         let core = self.core();
-        let until = core.now() + SEARCH_NS;
+        let begun = core.now();
+        let mut now = begun;
         for round in 1_u32.. {
+            let is_settled = now >= begun + SETTLE_NS;
             let first = self.rng.borrow_mut().below(core.stealers.len());
             for victim in (first..core.stealers.len()).chain(0..first).filter(|&victim| victim != self.index) {
-                if let Some(task) = retry(|| core.stealers[victim].steal_batch_and_pop(&self.queue)) {
+                let stealer = &core.stealers[victim];
+                if !is_settled && stealer.len() < WORTH_STEALING {
+                    continue;
+                }
+                if let Some(task) = retry(|| stealer.steal_batch_and_pop(&self.queue)) {
                     self.metrics().steals.add(1);
                     return Some(task);
                 }
@@ -350,13 +367,14 @@ impl<T: Task> Worker<T> {
             if let Some(task) = retry(|| core.injector.steal_batch_and_pop(&self.queue)) {
                 return Some(task);
             }
-            // Reading the clock takes as long as a round.
-            if round.is_multiple_of(SEARCH_ROUNDS)
-                && (core.idle.is_last_awake() || core.now() >= until.min(core.timers.next()))
-            {
+            let until = (begun + SEARCH_NS).min(core.timers.next());
+            if round >= SEARCH_ROUNDS && (core.idle.is_last_awake() || now >= until) {
                 break;
             }
-            std::hint::spin_loop();
+            for _ in 0..PAUSES {
+                std::hint::spin_loop();
+            }
+            now = core.now();
         }
         None
     }

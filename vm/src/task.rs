@@ -52,6 +52,17 @@ impl TaskCx {
         }
     }
 
+    /// Its turn is over: nothing of it is left for the next task.
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        self.actor = None;
+        self.deadline = None;
+        self.seen.clear();
+        if !self.slots.is_empty() {
+            self.slots = Vec::new();
+        }
+    }
+
     /// The program this task is part of: options, arguments, output.
     pub fn program(&self) -> &'static Program {
         self.program
@@ -337,12 +348,13 @@ impl TaskBody {
     #[inline]
     fn with_machine<R>(&mut self, work: impl FnOnce(&mut Machine, &mut Role) -> R) -> R {
         let outside = meter::swap(Heap { bytes: self.heap_bytes, limit: self.program.options.heap_limit });
-        let mut machine = Machine::with(self.program, std::mem::take(&mut self.frames));
-        let result = work(&mut machine, &mut self.role);
-        // A session goes on with another program.
-        self.program = machine.task.program;
-        self.frames = machine.take_frames();
-        drop(machine);
+        let (role, program) = (&mut self.role, &mut self.program);
+        let result = Machine::with(*program, &mut self.frames, |machine| {
+            let result = work(machine, role);
+            // A session goes on with another program.
+            *program = machine.task.program;
+            result
+        });
         self.heap_bytes = meter::swap(outside).bytes;
         result
     }
@@ -495,8 +507,14 @@ impl Call {
         match self.on_end.take() {
             Some(call) => call(cx, end),
             None => {
-                if let Some(me) = cx.me().filter(|me| me.shared().has_promise()) {
-                    me.shared().promise().end(cx, end, me.shared().is_cancelled());
+                let mut end = Some(end);
+                let program = cx.program;
+                if let Some(scheduler) = program.scheduler() {
+                    scheduler.with_current(|me| {
+                        if let (true, Some(end)) = (me.shared().has_promise(), end.take()) {
+                            me.shared().promise().end(cx, end, me.shared().is_cancelled());
+                        }
+                    });
                 }
             }
         }

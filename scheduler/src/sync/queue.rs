@@ -71,6 +71,10 @@ impl<T> Stealer<T> {
         self.0.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.0.with(|list| list.len())
+    }
+
     pub(crate) fn steal_batch_and_pop(&self, to: &LocalQueue<T>) -> Steal<T> {
         batch(&self.0.0, to)
     }

@@ -86,23 +86,20 @@ fn check(n_tasks: usize, from_outside: fn(&Arc<Log>) -> Vec<Job>) {
     builder.check(move || {
         let queues = [LocalQueue::new_fifo(), LocalQueue::new_fifo()];
         let stealers = queues.iter().map(LocalQueue::stealer).collect();
-        let core: Arc<Core<Job>> = Arc::new(Core::new(2, 1, 1, stealers, None));
+        let core: &'static Core<Job> = Box::leak(Box::new(Core::new(2, 1, 1, stealers, None)));
         let log = Arc::new(Log::default());
         let [first, second] = queues;
-        let other = {
-            let core = core.clone();
-            thread::spawn(move || {
-                // As its thread begins when it is woken first.
-                core.idle.begin_asleep(1);
-                Worker::new(&core, 1, second).run();
-            })
-        };
+        let other = thread::spawn(move || {
+            // As its thread begins when it is woken first.
+            core.idle.begin_asleep(1);
+            Worker::new(core, 1, second).run();
+        });
         let outside = {
-            let handle = Handle { home: Arc::new(Home { core: core.clone(), shard: 2 }) };
+            let handle = Handle { home: Home::leak(core, 2) };
             let jobs = from_outside(&log);
             thread::spawn(move || jobs.into_iter().for_each(|job| drop(handle.spawn(job, ()))))
         };
-        Worker::new(&core, 0, first).run();
+        Worker::new(core, 0, first).run();
         other.join().unwrap();
         outside.join().unwrap();
         if let Some(panic) = core.take_panic() {

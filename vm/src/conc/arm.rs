@@ -15,7 +15,7 @@ use super::tasks::{Me, Timer, me};
 use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
-use crate::natives::{Flow, NativeCx};
+use crate::natives::{Answered, NativeCx};
 use crate::task::WaitReason;
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
@@ -180,7 +180,7 @@ pub(super) fn one(
     cx: &mut NativeCx<'_>,
     timeout: Option<Duration>,
     arm: impl FnOnce(&mut NativeCx<'_>) -> Result<Arm, Fault>,
-) -> Result<Result<Option<Event>, Flow>, Fault> {
+) -> Result<Result<Option<Event>, Answered>, Fault> {
     let progress = match cx.resumed::<Wait>() {
         Some(wait) => wait.go_on(cx)?,
         None => {

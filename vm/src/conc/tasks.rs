@@ -5,7 +5,7 @@ use super::result::{Gathering, Hook, Pending, Watcher};
 use super::wait::{Entry, WaitPoint, Waiter};
 use crate::actor::{Edge, end_gathering, wait_for};
 use crate::fault::{Fault, FaultKind};
-use crate::heap::{Opaque, Parcel};
+use crate::heap::{Opaque, Parcel, pages};
 use crate::load::Func;
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
 use crate::program::Program;
@@ -67,7 +67,7 @@ pub fn pack(value: Value) -> Result<Parcel, Fault> {
 /// # Errors
 /// `OutOfMemoryError` when so many tasks are alive that no more may begin.
 pub(crate) fn room_for_task(program: &Program) -> Result<(), Fault> {
-    /// Counting takes the locks of all shards: far from the limit each worker looks only so often.
+    /// Counting reads what all workers write: far from the limit each looks only so often.
     const INTERVAL: u32 = 4096;
     thread_local! {
         /// How many may begin on this thread, for the program at this address, before the next look.
@@ -86,6 +86,7 @@ pub(crate) fn room_for_task(program: &Program) -> Result<(), Fault> {
         let message = format!("{n_tasks} tasks are under way, the limit (max-tasks) is {limit}");
         return Err(Fault::new(FaultKind::OutOfMemoryError, message));
     }
+    pages::look();
     // Of what is left, all workers together are given half without a look.
     let is_far = limit - n_tasks > 2 * INTERVAL as usize * scheduler.n_workers();
     LEFT.set((of, if is_far { INTERVAL } else { 0 }));

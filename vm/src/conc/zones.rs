@@ -5,7 +5,7 @@ use super::tasks::{Me, me, pack};
 use super::wait::{Entry, Fired, Waiter};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
-use crate::natives::{Flow, NativeCx, NativeResult, NativeRow, natives};
+use crate::natives::{Answered, NativeCx, NativeResult, NativeRow, natives};
 use crate::program::Program;
 use crate::task::WaitReason;
 
@@ -68,7 +68,7 @@ impl Drop for ZoneWait {
 }
 
 /// Waits for the lock. The value is the caller's then, until it is put back; `Err`: the answer of a native that waits.
-fn acquire(cx: &mut NativeCx<'_>, access: Access) -> Result<Result<(usize, Parcel), Flow>, Fault> {
+fn acquire(cx: &mut NativeCx<'_>, access: Access) -> Result<Result<(usize, Parcel), Answered>, Fault> {
     let mut wait = match cx.resumed::<ZoneWait>() {
         Some(wait) => wait,
         None => {

@@ -10,6 +10,7 @@
 //! granted a part of what is left when its turn begins and asks again when that is used up, so what is counted in common is
 //! touched once a turn; without a budget it is not touched at all.
 
+use super::pages::{self, LARGE_HEAP};
 use super::sampled;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -41,7 +42,7 @@ const RESERVE: usize = 16;
 
 thread_local! {
     static BYTES: Cell<usize> = const { Cell::new(0) };
-    /// The least of the heap's own limit and, with a budget, what was granted.
+    /// The least of the heap's own limit, what was granted with a budget, and where it begins to be a large one.
     static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
     static OWN_LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
     /// How many of the current heap's bytes are in `TOTAL`.
@@ -89,7 +90,8 @@ pub fn swap(heap: Heap) -> Heap {
         grant();
         return before;
     }
-    Heap { bytes: BYTES.replace(heap.bytes), limit: LIMIT.replace(heap.limit) }
+    LIMIT.set(if heap.bytes < LARGE_HEAP { heap.limit.min(LARGE_HEAP) } else { heap.limit });
+    Heap { bytes: BYTES.replace(heap.bytes), limit: OWN_LIMIT.replace(heap.limit) }
 }
 
 /// Brings what the current heap took and gave back since the last time into the common count.
@@ -115,8 +117,14 @@ fn grant() -> bool {
 
 #[cold]
 fn ask_again() -> bool {
+    let (bytes, own) = (BYTES.get(), OWN_LIMIT.get());
+    if bytes > LARGE_HEAP {
+        pages::grown();
+    }
     if !has_budget() {
-        return false;
+        // The allocator may have gone on to another area by the time that it is twice as large.
+        LIMIT.set(own.min(bytes.saturating_mul(2)));
+        return bytes <= own;
     }
     count();
     let granted = grant();
@@ -129,7 +137,7 @@ fn ask_again() -> bool {
 
 /// The current heap's figures.
 pub fn current() -> Heap {
-    Heap { bytes: BYTES.get(), limit: if has_budget() { OWN_LIMIT.get() } else { LIMIT.get() } }
+    Heap { bytes: BYTES.get(), limit: OWN_LIMIT.get() }
 }
 
 /// Charges what was just allocated.
@@ -196,6 +204,9 @@ pub fn has_room(bytes: usize) -> bool {
     let fits = |limit: usize| BYTES.get().checked_add(bytes).is_some_and(|sum| sum <= limit);
     if fits(LIMIT.get()) {
         return true;
+    }
+    if !has_budget() {
+        return fits(OWN_LIMIT.get());
     }
     // More than a grant at once may still be there.
     ask_again() && fits(OWN_LIMIT.get()) && budget().is_none_or(|(budget, used)| bytes <= budget.saturating_sub(used))

@@ -9,6 +9,7 @@
 pub(crate) mod map;
 pub mod meter;
 pub(crate) mod object;
+pub(crate) mod pages;
 pub(crate) mod sampled;
 pub(crate) mod transfer;
 mod views;

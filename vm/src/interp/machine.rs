@@ -12,7 +12,6 @@ use crate::fault::{Fault, FaultKind};
 use crate::heap::{self, meter};
 use crate::jit;
 use crate::load::{CodeSpace, Func, LINK};
-use crate::natives::Flow;
 use crate::observe;
 use crate::panics;
 use crate::program::Program;
@@ -196,16 +195,12 @@ enum State {
 }
 
 impl Machine {
-    /// A machine that goes on with `frames`. Not inlined: so it is made where it stays.
-    #[inline(never)]
-    pub(crate) fn with(program: &'static Program, frames: Frames) -> Machine {
-        let Frames { mut stack, ip, resume, regs, state } = frames;
-        let regs = if stack.is_empty() { std::ptr::null_mut() } else { stack[regs as usize..].as_mut_ptr() };
+    fn new(program: &'static Program) -> Machine {
         Machine {
-            stack_end: stack.as_mut_ptr_range().end,
+            stack_end: std::ptr::null_mut(),
             cursor: std::ptr::null_mut(),
-            ip,
-            regs,
+            ip: std::ptr::null(),
+            regs: std::ptr::null_mut(),
             budget: 0,
             result: 0,
             wanted: 0,
@@ -213,31 +208,65 @@ impl Machine {
             globals: &program.globals,
             pending: None,
             wait: (WaitReason::Nothing, 0),
-            resume,
+            resume: None,
             cancel_delivered: false,
             is_saved: false,
             jit: jit::Link::default(),
             task: TaskCx::new(program),
-            stack,
-            state,
+            stack: Box::default(),
+            state: State::Idle,
             receiver: None,
         }
     }
 
-    /// What the task keeps; the machine has no call under way any more.
+    /// Calls `work` with a machine of `program` that goes on with `frames`, and leaves there what it comes to. The heap that pays
+    /// must be current.
+    ///
+    /// Each thread keeps its machine from turn to turn.
     #[inline]
-    pub(crate) fn take_frames(&mut self) -> Frames {
+    pub(crate) fn with<R>(program: &'static Program, frames: &mut Frames, work: impl FnOnce(&mut Machine) -> R) -> R {
+        thread_local! { static LAST: Cell<Option<Box<Machine>>> = const { Cell::new(None) } }
+        let mut machine = match LAST.take() {
+            Some(machine) if std::ptr::eq(machine.task.program(), program) => machine,
+            // The first of this thread, or one inside the turn of another.
+            _ => Box::new(Machine::new(program)),
+        };
+        machine.take_over(frames);
+        let result = work(&mut machine);
+        machine.hand_over(frames);
+        machine.task.rest();
+        LAST.set(Some(machine));
+        result
+    }
+
+    #[inline]
+    fn take_over(&mut self, frames: &mut Frames) {
+        debug_assert!(self.state == State::Idle && self.pending.is_none() && self.resume.is_none());
+        self.stack = std::mem::take(&mut frames.stack);
+        self.regs = match self.stack.is_empty() {
+            true => std::ptr::null_mut(),
+            false => self.stack[frames.regs as usize..].as_mut_ptr(),
+        };
+        self.stack_end = self.stack.as_mut_ptr_range().end;
+        self.ip = frames.ip;
+        self.resume = frames.resume.take();
+        self.state = std::mem::replace(&mut frames.state, State::Idle);
+    }
+
+    /// The task keeps its frames; the machine has no call under way any more.
+    #[inline]
+    fn hand_over(&mut self, frames: &mut Frames) {
         // Of a stack that was given back there is none.
-        let regs = if self.regs.is_null() { 0 } else { self.offset() as u32 };
+        frames.regs = if self.regs.is_null() { 0 } else { self.offset() as u32 };
         self.stack_end = std::ptr::null_mut();
         self.regs = std::ptr::null_mut();
-        Frames {
-            stack: std::mem::take(&mut self.stack),
-            ip: self.ip,
-            resume: self.resume.take(),
-            regs,
-            state: std::mem::replace(&mut self.state, State::Idle),
-        }
+        frames.stack = std::mem::take(&mut self.stack);
+        frames.ip = self.ip;
+        frames.resume = self.resume.take();
+        frames.state = std::mem::replace(&mut self.state, State::Idle);
+        self.receiver = None;
+        self.pending = None;
+        self.is_saved = false;
     }
 
     /// What an error that nobody caught says of itself: `message()` of its type, run here and now.
@@ -597,5 +626,3 @@ impl Drop for Machine {
         self.give_back_stack();
     }
 }
-
-const _: () = assert!(size_of::<Flow>() <= 16);

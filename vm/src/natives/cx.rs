@@ -1,6 +1,6 @@
 //! What a native sees: its arguments, its types, its task, and the ways to answer.
 
-use super::{Flow, NativeResult};
+use super::{Answered, NativeResult};
 use crate::fault::Fault;
 use crate::heap::{Held, MapObj, Opaque, StrObj, VecObj, meter};
 use crate::interp::kept::Kept;
@@ -27,8 +27,10 @@ pub struct NativeCx<'a> {
     pub task: &'a mut TaskCx,
     pub(crate) args: &'a mut [u64],
     pub(crate) sig: &'static NativeSig,
-    /// The result's slot; meaningful after `Flow::Done`.
+    /// The result's slot; meaningful when it does not wait.
     pub(crate) ret: u64,
+    /// What it waits for; then it is called again after a wake-up.
+    pub(crate) waits: Option<(WaitReason, u64)>,
     /// What it keeps while it waits. Lent, not moved: moving it costs more than many natives do.
     pub(crate) resume: &'a mut Option<Kept>,
 }
@@ -148,14 +150,14 @@ impl NativeCx<'_> {
     #[inline]
     pub fn return_value(&mut self, value: Value) -> NativeResult {
         self.ret = value.into_slot(self.sig.ret);
-        Ok(Flow::Done)
+        Ok(Answered(()))
     }
 
     #[inline]
     pub fn return_unit(&mut self) -> NativeResult {
         if matches!(self.sig.ret.desc, stark_bytecode::TypeDesc::Unit) {
             self.ret = 0;
-            return Ok(Flow::Done);
+            return Ok(Answered(()));
         }
         self.return_value(Value::unit())
     }
@@ -253,6 +255,7 @@ impl NativeCx<'_> {
     #[inline]
     pub fn suspend(&mut self, reason: WaitReason, detail: u64, state: impl Send + 'static) -> NativeResult {
         *self.resume = Some(Kept::new(state));
-        Ok(Flow::Suspend { reason, detail })
+        self.waits = Some((reason, detail));
+        Ok(Answered(()))
     }
 }

@@ -67,21 +67,16 @@ pub use cx::NativeCx;
 pub(crate) use tensor::{dtype_of, fault as tensor_fault};
 
 use crate::fault::Fault;
-use crate::task::WaitReason;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-/// What a native answers when it did not fault.
+/// What a native answers when it did not fault: it has set its result, or said what it waits for. Which of the two its context
+/// knows, so that the answer is one word.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
-    /// The result is set.
-    Done,
-    /// Call again after a wake-up.
-    Suspend { reason: WaitReason, detail: u64 },
-}
+pub struct Answered(());
 
-pub type NativeResult = Result<Flow, Fault>;
+pub type NativeResult = Result<Answered, Fault>;
 pub type NativeFn = fn(&mut NativeCx<'_>) -> NativeResult;
 
 /// What the host may withhold from a program.

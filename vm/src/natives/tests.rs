@@ -1,7 +1,7 @@
 //! Natives called one by one, as facts: name, arguments, result type, and what comes out as `print` shows it.
 
 use super::cx::NativeSig;
-use super::{Flow, NativeCx, find};
+use super::{NativeCx, find};
 use crate::load::load_unverified;
 use crate::program::{Options, Program};
 use crate::task::TaskCx;
@@ -113,13 +113,13 @@ impl World {
         }));
         let mut slots: Vec<u64> = args.into_iter().map(|arg| arg.into_raw().0).collect();
         let mut resume = None;
-        let mut cx = NativeCx { task: &mut self.task, args: &mut slots, sig, ret: 0, resume: &mut resume };
+        let mut cx = NativeCx { task: &mut self.task, args: &mut slots, sig, ret: 0, waits: None, resume: &mut resume };
         let outcome = (row.func)(&mut cx);
-        let bits = cx.ret;
+        let (bits, waits) = (cx.ret, cx.waits);
         let left = slots.iter().zip(&sig.params).map(|(&bits, info)| Value::from_raw(bits, info)).collect();
         match outcome {
-            Ok(Flow::Done) => Ok((Value::from_raw(bits, sig.ret), left)),
-            Ok(other) => Err(format!("{other:?}")),
+            Ok(_) if waits.is_some() => Err(format!("{waits:?}")),
+            Ok(_) => Ok((Value::from_raw(bits, sig.ret), left)),
             Err(fault) => {
                 let kind = fault.kind().map_or("", |kind| kind.name());
                 Err(format!("{kind}: {fault:?}"))

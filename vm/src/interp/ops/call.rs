@@ -4,7 +4,7 @@ use super::*;
 use crate::heap::meter;
 use crate::heap::object::{ClosureObj, DynObj};
 use crate::load::{BoundMethod, BoundNative, Func, LINK};
-use crate::natives::{Flow, NativeCx};
+use crate::natives::NativeCx;
 use crate::types::TypeInfo;
 
 /// Enters `func` with the arguments already in place at `callee`. `ip` is behind the call's first word.
@@ -151,16 +151,13 @@ pub(crate) unsafe fn run_native<const IS_REF: bool>(
         crate::actor::end_gathering();
     }
     let args = std::slice::from_raw_parts_mut(regs.add(b(w)), n);
-    let result;
-    let ret;
-    {
-        let mut cx = NativeCx { args, sig: &native.sig, ret: 0, resume: &mut machine.resume, task: &mut machine.task };
-        result = match crate::natives::refusal(native.row, &cx) {
-            Some(fault) => Err(fault),
-            None => (native.row.func)(&mut cx),
-        };
-        ret = cx.ret;
-    }
+    let (task, resume) = (&mut machine.task, &mut machine.resume);
+    let mut cx = NativeCx { args, sig: &native.sig, ret: 0, waits: None, resume, task };
+    let result = match crate::natives::refusal(native.row, &cx) {
+        Some(fault) => Err(fault),
+        None => (native.row.func)(&mut cx),
+    };
+    let (ret, waits) = (cx.ret, cx.waits);
     if observe::has_called() {
         note_called(machine);
     }
@@ -172,12 +169,12 @@ pub(crate) unsafe fn run_native<const IS_REF: bool>(
     }
     machine.is_saved = false;
     match result {
-        Ok(Flow::Suspend { reason, detail }) => {
-            machine.ip = ip.sub(1);
-            machine.wait = (reason, detail);
-            return Exit::Suspend;
-        }
-        Ok(Flow::Done) => {
+        Ok(_) => {
+            if let Some(waits) = waits {
+                machine.ip = ip.sub(1);
+                machine.wait = waits;
+                return Exit::Suspend;
+            }
             drop_args(regs.add(b(w)), native);
             if IS_REF && ret == 0 {
                 // An element or field that `take_at` has lent: a register never holds nothing.
