@@ -13,8 +13,11 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 // The command's own allocator, so that the figures are the command's.
+#[path = "../../../tools/stark/src/alloc.rs"]
+mod alloc;
+
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: alloc::Allocator = alloc::Allocator;
 
 /// Measure the compiler: lexing and parsing in MB/s, `check` of a large program, the start of a small one
 #[derive(Parser)]

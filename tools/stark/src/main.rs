@@ -2,6 +2,8 @@
 //!
 //! Exit status: 0 done; 1 an error nobody caught; 2 wrong usage, or the program does not compile or load; 3 deadlock; `exit(n)` gives n.
 
+#[cfg(feature = "mimalloc")]
+mod alloc;
 mod bundle;
 mod commands;
 mod doc;
@@ -17,11 +19,10 @@ use clap::{Parser, Subcommand};
 use stark_bundle::{Bundle, BundleError};
 use std::path::PathBuf;
 
-// Many small objects that end on another thread than they began on: mimalloc's pattern. Without the feature each comes
-// from the system, where a sanitizer sees it (tests/sanitize.sh).
+// Without the feature each object comes from the system, where a sanitizer sees it (tests/sanitize.sh).
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: alloc::Allocator = alloc::Allocator;
 
 /// STARK: a language and virtual machine for AI services.
 #[derive(Parser)]

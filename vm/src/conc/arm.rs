@@ -12,7 +12,7 @@ use super::channel::{Channel, Recv, Send};
 use super::promise::PromiseRef;
 use super::result::{TaskResult, Watcher};
 use super::tasks::{Me, Timer, me};
-use super::wait::{Entry, Fired, Waiter, Weigh};
+use super::wait::{Entry, Fired, MAX_ARMS, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
 use crate::natives::{Answered, NativeCx};
@@ -234,6 +234,9 @@ pub(super) fn wait(cx: &NativeCx<'_>, mut arms: Arms, timeout: Option<Duration>)
     }
     if timeout.is_some_and(|timeout| timeout.is_zero()) {
         return Ok(Progress::Late);
+    }
+    if arms.len() > MAX_ARMS {
+        return Err(Fault::value(format!("{} things cannot be waited for at once, the limit is {MAX_ARMS}", arms.len())));
     }
     let me = me(cx)?;
     let ticket = me.point().open();

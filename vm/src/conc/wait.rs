@@ -14,6 +14,7 @@
 
 use super::sync::{AtomicU64, UnsafeCell, relax};
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// A task that can wait: a handle on it and the way to its point.
@@ -55,59 +56,53 @@ impl<P> Fired<P> {
     }
 }
 
-/// Where a task waits: a word that says how its last wait stands, and what ended it.
+/// Where a task waits: a word that says how its last wait stands, and the message that ended it, if one did.
 ///
-/// The word is the ticket of the wait with a phase below it. A wait goes from `OPEN` to `OVER` by the task itself, or by
-/// whoever ends it through `BUSY`, while that one writes what it brings, to `FIRED`. The task alone takes it from there.
+/// A wait goes from `OPEN` to `OVER` by the task itself, or by whoever ends it through `BUSY`, while that one writes what it
+/// brings, to one of the phases that say what that is. The task alone takes it from there.
 pub struct WaitPoint<P> {
     word: AtomicU64,
-    fired: UnsafeCell<Brought<P>>,
+    message: UnsafeCell<MaybeUninit<P>>,
 }
 
-// SAFETY: `fired` is reached by the thread that moved the word to `BUSY`, until it moves it on, and by the task's own turns
-// while the word is `FIRED`, which only they end; and what lies there is `Send`.
+// SAFETY: `message` is reached by the thread that moved the word to `BUSY`, until it moves it on, and by the task's own turns
+// while the word is `MESSAGE`, which only they end; and what lies there is `Send`.
 unsafe impl<P: Send> Sync for WaitPoint<P> {}
+// SAFETY: it owns what lies there.
+unsafe impl<P: Send> Send for WaitPoint<P> {}
 
 const OVER: u64 = 0;
 const OPEN: u64 = 1;
 const BUSY: u64 = 2;
-const FIRED: u64 = 3;
-const PHASE_BITS: u32 = 2;
-const PHASE: u64 = (1 << PHASE_BITS) - 1;
+const SENT: u64 = 3;
+const CLOSED: u64 = 4;
+const READY: u64 = 5;
+const MESSAGE: u64 = 6;
+const PHASE_BITS: u32 = 3;
+const ARM_BITS: u32 = 25;
 
-fn word(ticket: u64, phase: u64) -> u64 {
-    ticket << PHASE_BITS | phase
+/// A wait has no more arms.
+pub const MAX_ARMS: usize = 1 << ARM_BITS;
+
+/// A number of a wait in the word of its point. It comes again after 2^36 waits; whoever still kept an entry of the old one then
+/// would end the new.
+const TICKET_BITS: u32 = 64 - ARM_BITS - PHASE_BITS;
+
+fn word(ticket: u64, arm: u32, phase: u64) -> u64 {
+    debug_assert!((arm as usize) < MAX_ARMS);
+    ticket << (ARM_BITS + PHASE_BITS) | u64::from(arm) << PHASE_BITS | phase
 }
 
-/// What ended a wait, and by which arm. It is spread over the variants, so that the arm lies in the word of the tag: every task
-/// has a point.
-enum Brought<P> {
-    Message(u32, P),
-    Sent(u32),
-    Closed(u32),
-    Ready(u32),
-    Nothing,
+fn ticket_of(word: u64) -> u64 {
+    word >> (ARM_BITS + PHASE_BITS)
 }
 
-impl<P> Brought<P> {
-    fn by(arm: u32, what: Fired<P>) -> Self {
-        match what {
-            Fired::Message(message) => Brought::Message(arm, message),
-            Fired::Sent => Brought::Sent(arm),
-            Fired::Closed => Brought::Closed(arm),
-            Fired::Ready => Brought::Ready(arm),
-        }
-    }
+fn arm_of(word: u64) -> u32 {
+    (word >> PHASE_BITS) as u32 & (MAX_ARMS as u32 - 1)
+}
 
-    fn parts(self) -> Option<(u32, Fired<P>)> {
-        match self {
-            Brought::Message(arm, message) => Some((arm, Fired::Message(message))),
-            Brought::Sent(arm) => Some((arm, Fired::Sent)),
-            Brought::Closed(arm) => Some((arm, Fired::Closed)),
-            Brought::Ready(arm) => Some((arm, Fired::Ready)),
-            Brought::Nothing => None,
-        }
-    }
+fn phase_of(word: u64) -> u64 {
+    word & ((1 << PHASE_BITS) - 1)
 }
 
 /// An entry in the list of something that can end a wait.
@@ -169,14 +164,14 @@ pub fn meet<P, W: Waiter<P>>(own: Option<&Entry<W>>, other: &Entry<W>, what: Fir
         theirs.give_back(other.ticket);
         return Err(Miss::Own(what));
     }
-    mine.word.store(word(own.ticket, OVER), Release);
+    mine.word.store(word(own.ticket, 0, OVER), Release);
     theirs.bring(other.ticket, other.arm, what);
     Ok(())
 }
 
 impl<P> Default for WaitPoint<P> {
     fn default() -> Self {
-        Self { word: AtomicU64::new(word(0, OVER)), fired: UnsafeCell::new(Brought::Nothing) }
+        Self { word: AtomicU64::new(word(0, 0, OVER)), message: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 }
 
@@ -186,12 +181,18 @@ impl<P> fmt::Debug for WaitPoint<P> {
     }
 }
 
+impl<P> Drop for WaitPoint<P> {
+    fn drop(&mut self) {
+        drop(self.take_last());
+    }
+}
+
 /// By anybody.
 impl<P> WaitPoint<P> {
     /// Whether the wait `ticket` goes on, or is just being ended.
     pub fn is_open(&self, ticket: u64) -> bool {
         let now = self.word.load(Acquire);
-        now == word(ticket, OPEN) || now == word(ticket, BUSY)
+        now == word(ticket, 0, OPEN) || now == word(ticket, 0, BUSY)
     }
 
     fn fire(&self, ticket: u64, arm: u32, what: Fired<P>) -> Result<(), Fired<P>> {
@@ -205,10 +206,10 @@ impl<P> WaitPoint<P> {
     /// From `OPEN` to `BUSY`. `false`: the wait is over.
     fn seize(&self, ticket: u64) -> bool {
         loop {
-            match self.word.compare_exchange(word(ticket, OPEN), word(ticket, BUSY), AcqRel, Acquire) {
+            match self.word.compare_exchange(word(ticket, 0, OPEN), word(ticket, 0, BUSY), AcqRel, Acquire) {
                 Ok(_) => return true,
                 // Who has it may give it back.
-                Err(now) if now == word(ticket, BUSY) => relax(),
+                Err(now) if now == word(ticket, 0, BUSY) => relax(),
                 Err(_) => return false,
             }
         }
@@ -216,14 +217,22 @@ impl<P> WaitPoint<P> {
 
     /// From `BUSY` back to `OPEN`, by who seized it.
     fn give_back(&self, ticket: u64) {
-        self.word.store(word(ticket, OPEN), Release);
+        self.word.store(word(ticket, 0, OPEN), Release);
     }
 
-    /// From `BUSY` to `FIRED`, by who seized it.
+    /// From `BUSY` to what is brought, by who seized it.
     fn bring(&self, ticket: u64, arm: u32, what: Fired<P>) {
-        // SAFETY: the word is `BUSY`, by this thread. What lies there is `Nothing`, so no drop runs.
-        self.fired.with_mut(|fired| unsafe { *fired = Brought::by(arm, what) });
-        self.word.store(word(ticket, FIRED), Release);
+        let phase = match what {
+            Fired::Message(message) => {
+                // SAFETY: the word is `BUSY`, by this thread, and no message lies there then.
+                self.message.with_mut(|place| unsafe { (*place).write(message) });
+                MESSAGE
+            }
+            Fired::Sent => SENT,
+            Fired::Closed => CLOSED,
+            Fired::Ready => READY,
+        };
+        self.word.store(word(ticket, arm, phase), Release);
     }
 }
 
@@ -233,12 +242,12 @@ impl<P> WaitPoint<P> {
     #[inline]
     pub fn open(&self) -> u64 {
         let last = self.word.load(Relaxed);
-        if last & PHASE != OVER {
-            drop(self.close(last >> PHASE_BITS));
+        if phase_of(last) != OVER {
+            drop(self.close(ticket_of(last)));
         }
-        let ticket = (last >> PHASE_BITS) + 1;
+        let ticket = (ticket_of(last) + 1) & (u64::MAX >> (64 - TICKET_BITS));
         // Nobody else changes a word that is `OVER`.
-        self.word.store(word(ticket, OPEN), Release);
+        self.word.store(word(ticket, 0, OPEN), Release);
         ticket
     }
 
@@ -246,7 +255,7 @@ impl<P> WaitPoint<P> {
     pub fn claim(&self, ticket: u64) -> bool {
         let is_seized = self.seize(ticket);
         if is_seized {
-            self.word.store(word(ticket, OVER), Release);
+            self.word.store(word(ticket, 0, OVER), Release);
         }
         is_seized
     }
@@ -254,13 +263,20 @@ impl<P> WaitPoint<P> {
     /// What ended the wait `ticket`, if anything did; the wait goes on otherwise.
     #[inline]
     pub fn take(&self, ticket: u64) -> Option<(u32, Fired<P>)> {
-        if self.word.load(Acquire) != word(ticket, FIRED) {
+        let now = self.word.load(Acquire);
+        if ticket_of(now) != ticket {
             return None;
         }
-        // SAFETY: the word is `FIRED` until this turn of the task moves it on.
-        let fired = self.fired.with_mut(|fired| unsafe { std::mem::replace(&mut *fired, Brought::Nothing) });
-        self.word.store(word(ticket, OVER), Release);
-        fired.parts()
+        let fired = match phase_of(now) {
+            // SAFETY: the word is `MESSAGE` until this turn of the task moves it on, which it does right below.
+            MESSAGE => Fired::Message(self.message.with_mut(|place| unsafe { (*place).assume_init_read() })),
+            SENT => Fired::Sent,
+            CLOSED => Fired::Closed,
+            READY => Fired::Ready,
+            _ => return None,
+        };
+        self.word.store(word(ticket, 0, OVER), Release);
+        Some((arm_of(now), fired))
     }
 
     /// Ends the wait `ticket` for good and gives what had ended it before, if anything.
@@ -271,12 +287,12 @@ impl<P> WaitPoint<P> {
     /// As `take`, of the wait that was begun last, for a task that is still in it.
     #[inline]
     pub fn take_last(&self) -> Option<(u32, Fired<P>)> {
-        self.take(self.word.load(Relaxed) >> PHASE_BITS)
+        self.take(ticket_of(self.word.load(Relaxed)))
     }
 
     /// As `close`, of the wait that was begun last, with its ticket.
     pub fn close_last(&self) -> (u64, Option<(u32, Fired<P>)>) {
-        let ticket = self.word.load(Relaxed) >> PHASE_BITS;
+        let ticket = ticket_of(self.word.load(Relaxed));
         (ticket, self.close(ticket))
     }
 }
@@ -371,6 +387,27 @@ mod tests {
         let wait_b = b.entry();
         assert_eq!(meet(Some(&wait_a), &wait_b, Fired::Message(3)), Err(Miss::Own(Fired::Message(3))));
         assert!(b.point().claim(wait_b.ticket));
+    }
+
+    #[test]
+    fn the_arm_that_ended_a_wait_is_told_whatever_its_number() {
+        let task = MockTask::new();
+        for arm in [0, 1, 1000, MAX_ARMS as u32 - 1] {
+            let ticket = task.point().open();
+            let entry = Entry { task: task.clone(), ticket, arm };
+            assert_eq!(entry.end(Fired::Message(arm)), Ok(()));
+            assert_eq!(task.point().take(ticket), Some((arm, Fired::Message(arm))));
+        }
+    }
+
+    #[test]
+    fn what_nobody_took_is_dropped_with_the_point() {
+        let value = std::sync::Arc::new(());
+        let point: WaitPoint<std::sync::Arc<()>> = WaitPoint::default();
+        assert_eq!(point.fire(point.open(), 0, Fired::Message(value.clone())), Ok(()));
+        assert_eq!(std::sync::Arc::strong_count(&value), 2);
+        drop(point);
+        assert_eq!(std::sync::Arc::strong_count(&value), 1);
     }
 
     #[test]
