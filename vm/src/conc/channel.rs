@@ -139,37 +139,59 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     }
 
     /// Takes a message of the queue, if nobody else need hear of it: neither a sender that waits or lends, for the room, nor a
-    /// `select`. What nearly every receive from a channel with a buffer is.
+    /// `select`. What nearly every receive from a channel with a buffer is. Else `otherwise` goes on with the channel
+    /// (`Held::recv_or_else`). Inlined, so that what passes between them stays in registers.
+    #[inline(always)]
+    pub fn take_or<'a, R>(&'a self, taken: impl FnOnce(P) -> R, otherwise: impl FnOnce(Held<'a, P, W>) -> R) -> R {
+        let mut state = self.state.lock();
+        match state.take() {
+            Some(message) => {
+                drop(state);
+                taken(message)
+            }
+            None => otherwise(Held { channel: self, state }),
+        }
+    }
+
+    /// As `take_or`.
     ///
     /// # Errors
-    /// With the channel, for the other ways to a message: `Held::recv_or_else`.
-    #[inline]
+    /// With the channel.
     pub fn take(&self) -> Result<P, Held<'_, P, W>> {
         let mut state = self.state.lock();
-        if state.senders.is_empty()
-            && state.offers.is_empty()
-            && let Some(message) = state.queue.pop_front()
-        {
-            state.bytes -= message.weight();
-            return Ok(message);
+        match state.take() {
+            Some(message) => Ok(message),
+            None => Err(Held { channel: self, state }),
         }
-        Err(Held { channel: self, state })
     }
 
     /// Puts a message into the queue, if there is room and no receiver waits: what nearly every send to a channel with a buffer is.
-    ///
-    /// # Errors
-    /// With the channel and the message, for the other ways to send it: `Held::send_or_else`.
-    #[inline]
-    pub fn put(&self, message: P, limit: usize) -> Result<(), (Held<'_, P, W>, P)> {
+    /// Else `otherwise` goes on with the channel (`Held::send_or_else`). Inlined as `take_or` is.
+    #[inline(always)]
+    pub fn put_or<'a, R>(
+        &'a self,
+        message: P,
+        limit: usize,
+        put: impl FnOnce() -> R,
+        otherwise: impl FnOnce(Held<'a, P, W>, P) -> R,
+    ) -> R {
         let mut state = self.state.lock();
         let bytes = state.bytes.saturating_add(message.weight());
         if state.closed || !state.receivers.is_empty() || !self.has_room(&state) || bytes > limit {
-            return Err((Held { channel: self, state }, message));
+            return otherwise(Held { channel: self, state }, message);
         }
         state.bytes = bytes;
         state.queue.push_back(message);
-        Ok(())
+        drop(state);
+        put()
+    }
+
+    /// As `put_or`.
+    ///
+    /// # Errors
+    /// With the channel and the message.
+    pub fn put(&self, message: P, limit: usize) -> Result<(), (Held<'_, P, W>, P)> {
+        self.put_or(message, limit, || Ok(()), |held, message| Err((held, message)))
     }
 
     /// Takes a message, or leaves `entry` to wait for one.
@@ -415,6 +437,16 @@ fn claims<P, W: Waiter<P>>(entry: Option<&Entry<W>>) -> bool {
 }
 
 impl<P: std::marker::Send + Weigh, W: Waiter<P>> State<P, W> {
+    #[inline(always)]
+    fn take(&mut self) -> Option<P> {
+        if !self.senders.is_empty() || !self.offers.is_empty() {
+            return None;
+        }
+        let message = self.queue.pop_front()?;
+        self.bytes -= message.weight();
+        Some(message)
+    }
+
     fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.offers.is_empty()
     }

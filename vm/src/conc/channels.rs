@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Clone)]
-pub(super) struct ChannelObj(pub(super) Arc<Chan>);
+pub(crate) struct ChannelObj(pub(crate) Arc<Chan>);
 
 impl Opaque for ChannelObj {
     fn type_name(&self) -> &'static str {
@@ -125,11 +125,21 @@ fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
         Some(message) => message,
         None => pack(cx.take(1))?,
     };
-    let wait = match cx.opaque::<ChannelObj>(0).0.put(message, limit) {
-        Ok(()) => None,
-        Err((held, message)) => send_or_wait(cx, held, message, limit)?,
-    };
-    match wait {
+    let channel = cx.held::<ChannelObj>(0);
+    match channel.0.put(message, limit) {
+        Ok(()) => cx.return_unit(),
+        Err((held, message)) => send_held(cx, held, message, limit),
+    }
+}
+
+/// Goes on where neither room nor a receiver was found at once, or the channel is closed.
+pub(crate) fn send_held(
+    cx: &mut NativeCx<'_>,
+    held: Held<'_, Parcel, Me>,
+    message: Parcel,
+    limit: usize,
+) -> NativeResult {
+    match send_or_wait(cx, held, message, limit)? {
         // What may have ended it by now has woken the task, too: it looks in its next turn.
         Some(wait) => wait.suspend(cx, WaitReason::ChannelSend),
         None => cx.return_unit(),
@@ -182,7 +192,6 @@ enum Received {
     Waits(OneWait),
 }
 
-#[inline]
 fn receive(cx: &mut NativeCx<'_>) -> Result<Received, Fault> {
     if cx.resume.is_some() {
         return end_of_receive(cx);
@@ -229,20 +238,30 @@ fn end_of_receive(cx: &mut NativeCx<'_>) -> Result<Received, Fault> {
     })
 }
 
-fn channel_recv(cx: &mut NativeCx<'_>) -> NativeResult {
-    match receive(cx)? {
+/// Goes on where there was no message at once, or a sender waits whose message takes its place. `NEXT`: as `channel_next`.
+pub(crate) fn receive_held<const NEXT: bool>(cx: &mut NativeCx<'_>, held: Held<'_, Parcel, Me>) -> NativeResult {
+    let received = receive_or_wait(cx, held)?;
+    answer_with::<NEXT>(cx, received)
+}
+
+fn answer_with<const NEXT: bool>(cx: &mut NativeCx<'_>, received: Received) -> NativeResult {
+    match received {
+        Received::Message(value) if NEXT => cx.return_some(value),
         Received::Message(value) => cx.return_value(value),
+        Received::End if NEXT => cx.return_none(),
         Received::End => Err(closed()),
         Received::Waits(wait) => wait.suspend(cx, WaitReason::ChannelRecv),
     }
 }
 
+fn channel_recv(cx: &mut NativeCx<'_>) -> NativeResult {
+    let received = receive(cx)?;
+    answer_with::<false>(cx, received)
+}
+
 fn channel_next(cx: &mut NativeCx<'_>) -> NativeResult {
-    match receive(cx)? {
-        Received::Message(value) => cx.return_some(value),
-        Received::End => cx.return_none(),
-        Received::Waits(wait) => wait.suspend(cx, WaitReason::ChannelRecv),
-    }
+    let received = receive(cx)?;
+    answer_with::<true>(cx, received)
 }
 
 /// The message as the native's answer; `ChannelClosed` at the end.

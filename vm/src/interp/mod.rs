@@ -22,6 +22,7 @@ pub(crate) use dispatch::{HANDLERS, Op, first_word, op_of, save};
 pub(crate) use machine::{Begin, Frames};
 pub use machine::{Interrupt, Machine, TaskEnd, Turn};
 pub(crate) use ops::call::run_native;
+pub(crate) use ops::message;
 pub(crate) use ops::object::made;
 pub(crate) use unwind::Calls;
 

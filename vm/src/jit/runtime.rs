@@ -6,7 +6,7 @@
 use super::{CALLED, NO_ENTRY, code_of, compile, heat, original};
 use crate::heap;
 use crate::heap::object::{ClosureObj, DynObj};
-use crate::interp::{Exit, HANDLERS, Machine, Op, first_word, made, op_of, run_native, save};
+use crate::interp::{Exit, HANDLERS, Machine, Op, first_word, made, message, op_of, run_native, save};
 use crate::load::{BoundMethod, Func};
 use std::any::Any;
 use std::cell::Cell;
@@ -206,6 +206,24 @@ pub(super) unsafe extern "C" fn native<const IS_REF: bool>(
 ) -> u64 {
     // SAFETY: as in `step`.
     unsafe { leave_unless_next(m, guarded(m, || run_native::<IS_REF>(m, ip, regs, budget, word))) }
+}
+
+/// As `native`, of a `send_scalar`.
+pub(super) unsafe extern "C" fn send(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, word: u64) -> u64 {
+    // SAFETY: as in `step`.
+    unsafe { leave_unless_next(m, guarded(m, || message::send(m, ip, regs, budget, word))) }
+}
+
+/// As `native`, of a `recv_scalar` or another that receives.
+pub(super) unsafe extern "C" fn receive<const IS_REF: bool, const NEXT: bool>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    word: u64,
+) -> u64 {
+    // SAFETY: as in `step`.
+    unsafe { leave_unless_next(m, guarded(m, || message::receive::<IS_REF, NEXT>(m, ip, regs, budget, word))) }
 }
 
 /// Whether machine code may call `func` with the frame at `callee`: the address of its machine code, and its link and nulls

@@ -4,7 +4,7 @@ use super::*;
 use crate::heap::meter;
 use crate::heap::object::{ClosureObj, DynObj};
 use crate::load::{BoundMethod, BoundNative, Func, LINK};
-use crate::natives::NativeCx;
+use crate::natives::{NativeCx, NativeResult};
 use crate::types::TypeInfo;
 
 /// Enters `func` with the arguments already in place at `callee`. `ip` is behind the call's first word.
@@ -142,6 +142,23 @@ pub(crate) unsafe fn run_native<const IS_REF: bool>(
     w: u64,
 ) -> Exit {
     let native: &'static BoundNative = &*(*ip as *const BoundNative);
+    run_native_as::<IS_REF>(m, ip, regs, budget, w, |cx| match crate::natives::refusal(native.row, cx) {
+        Some(fault) => Err(fault),
+        None => (native.row.func)(cx),
+    })
+}
+
+/// As `run_native`, with `call` for what the native does, or for what is left of that.
+#[inline(always)]
+pub(super) unsafe fn run_native_as<const IS_REF: bool>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+    call: impl FnOnce(&mut NativeCx<'_>) -> NativeResult,
+) -> Exit {
+    let native: &'static BoundNative = &*(*ip as *const BoundNative);
     let n = native.sig.params.len();
     // Saved first: if the native panics, this is where the fault is.
     save(m, ip, regs, budget);
@@ -153,10 +170,7 @@ pub(crate) unsafe fn run_native<const IS_REF: bool>(
     let args = std::slice::from_raw_parts_mut(regs.add(b(w)), n);
     let (task, resume) = (&mut machine.task, &mut machine.resume);
     let mut cx = NativeCx { args, sig: &native.sig, ret: 0, waits: None, resume, task };
-    let result = match crate::natives::refusal(native.row, &cx) {
-        Some(fault) => Err(fault),
-        None => (native.row.func)(&mut cx),
-    };
+    let result = call(&mut cx);
     let (ret, waits) = (cx.ret, cx.waits);
     if observe::has_called() {
         note_called(machine);

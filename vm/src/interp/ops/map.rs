@@ -95,7 +95,7 @@ unsafe fn insert_value(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: 
 }
 
 /// `Some(value)`, which takes the value over, or `None`, of the native's result type.
-unsafe fn option(native: &'static BoundNative, value: Option<u64>) -> u64 {
+pub(super) unsafe fn option(native: &'static BoundNative, value: Option<u64>) -> u64 {
     let variant = |known: Option<u16>| known.expect("the scheme says that it answers with an Option");
     match value {
         Some(value) => heap::new_fields(native.sig.ret, variant(native.sig.some), &[value]),

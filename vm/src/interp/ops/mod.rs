@@ -11,6 +11,7 @@ pub(crate) mod compiled;
 pub(crate) mod control;
 pub(crate) mod fused;
 pub(crate) mod map;
+pub(crate) mod message;
 pub(crate) mod object;
 pub(crate) mod place;
 pub(crate) mod task;

@@ -1,0 +1,141 @@
+//! Natives of channels that run as instructions where neither side waits: what nearly every message through a buffer is. The
+//! other ways go on from there as the native's call, with the channel still held.
+
+use super::call::{run_native, run_native_as};
+use super::*;
+use crate::conc::channel::Held;
+use crate::conc::channels::{ChannelObj, receive_held, send_held};
+use crate::conc::tasks::Me;
+use crate::heap::object::OpaqueObj;
+use crate::heap::{Parcel, meter};
+use crate::load::BoundNative;
+use crate::value::ValueRef;
+
+handlers! {
+    /// A call of `channel_send` with a scalar.
+    send_scalar(m, ip, regs, budget, w) {
+        match send(m, ip, regs, budget, w) {
+            Exit::Next => go!(m, ip.add(1), regs, budget),
+            exit => exit,
+        }
+    }
+
+    /// A call of `channel_recv` of scalars.
+    recv_scalar(m, ip, regs, budget, w) {
+        match receive::<false, false>(m, ip, regs, budget, w) {
+            Exit::Next => go!(m, ip.add(1), regs, budget),
+            exit => exit,
+        }
+    }
+
+    /// A call of `channel_recv` of references.
+    recv_ref(m, ip, regs, budget, w) {
+        match receive::<true, false>(m, ip, regs, budget, w) {
+            Exit::Next => go!(m, ip.add(1), regs, budget),
+            exit => exit,
+        }
+    }
+
+    /// A call of `channel_next`.
+    next_message(m, ip, regs, budget, w) {
+        match receive::<true, true>(m, ip, regs, budget, w) {
+            Exit::Next => go!(m, ip.add(1), regs, budget),
+            exit => exit,
+        }
+    }
+}
+
+/// Whether the call is not the continuation of one that waited, and nobody asks where time goes.
+#[inline(always)]
+unsafe fn is_plain(m: *mut Machine) -> bool {
+    (*m).resume.is_none() && !observe::is_due()
+}
+
+/// The channel in the first argument, which is of that type: the module was verified.
+#[inline(always)]
+unsafe fn channel<'a>(args: *mut u64) -> &'a ChannelObj {
+    &*OpaqueObj::body_of(*args as *mut Header).expect("the body is of the type its name says")
+}
+
+/// As `run_native`: `Exit::Next` when it is done.
+#[inline(never)]
+pub(crate) unsafe fn send(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, w: u64) -> Exit {
+    if !is_plain(m) {
+        return run_native::<false>(m, ip, regs, budget, w);
+    }
+    crate::actor::end_gathering();
+    let native = &*(*ip as *const BoundNative);
+    let args = regs.add(b(w));
+    let limit = (*m).task.program().options.queue_limit();
+    let message = ValueRef::from_raw(*args.add(1), native.sig.params[1]);
+    let message = Parcel::scalar(message).expect("the decoder has seen that it is one");
+    let done = || {
+        heap::release(std::mem::take(&mut *args));
+        set(regs, a(w), 0);
+        Exit::Next
+    };
+    channel(args).0.put_or(message, limit, done, |held, message| send_on(m, ip, regs, budget, w, held, message))
+}
+
+#[inline(never)]
+unsafe fn send_on(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+    held: Held<'_, Parcel, Me>,
+    message: Parcel,
+) -> Exit {
+    run_native_as::<false>(m, ip, regs, budget, w, |cx| {
+        let limit = cx.task.program().options.queue_limit();
+        send_held(cx, held, message, limit)
+    })
+}
+
+/// As `send`. `IS_REF`: the answer is counted. `NEXT`: it is an `Option`.
+#[inline(never)]
+pub(crate) unsafe fn receive<const IS_REF: bool, const NEXT: bool>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+) -> Exit {
+    if !is_plain(m) {
+        return run_native::<IS_REF>(m, ip, regs, budget, w);
+    }
+    crate::actor::end_gathering();
+    let native = &*(*ip as *const BoundNative);
+    let args = regs.add(b(w));
+    let taken = |message: Parcel| {
+        let (bits, _) = message.unpack().into_raw();
+        let result = if NEXT { map::option(native, Some(bits)) } else { bits };
+        heap::release(std::mem::take(&mut *args));
+        if IS_REF && meter::is_over() {
+            heap::release(result);
+            (*m).pending = Some(Pending::Fault(Fault::out_of_memory()));
+            save(m, ip, regs, budget);
+            return Exit::Fault;
+        }
+        if IS_REF {
+            set_ref(regs, a(w), result);
+        } else {
+            set(regs, a(w), result);
+        }
+        Exit::Next
+    };
+    channel(args).0.take_or(taken, |held| receive_on::<IS_REF, NEXT>(m, ip, regs, budget, w, held))
+}
+
+#[inline(never)]
+unsafe fn receive_on<const IS_REF: bool, const NEXT: bool>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+    held: Held<'_, Parcel, Me>,
+) -> Exit {
+    run_native_as::<IS_REF>(m, ip, regs, budget, w, |cx| receive_held::<NEXT>(cx, held))
+}
