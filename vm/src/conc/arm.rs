@@ -236,7 +236,10 @@ pub(super) fn wait(cx: &NativeCx<'_>, mut arms: Arms, timeout: Option<Duration>)
         return Ok(Progress::Late);
     }
     if arms.len() > MAX_ARMS {
-        return Err(Fault::value(format!("{} things cannot be waited for at once, the limit is {MAX_ARMS}", arms.len())));
+        return Err(Fault::value(format!(
+            "{} things cannot be waited for at once, the limit is {MAX_ARMS}",
+            arms.len()
+        )));
     }
     let me = me(cx)?;
     let ticket = me.point().open();

@@ -68,9 +68,9 @@ impl<T> UnsafeCell<T> {
 }
 
 #[cfg(loom)]
-pub use loom::sync::MutexGuard;
-#[cfg(loom)]
 pub use loom::cell::UnsafeCell;
+#[cfg(loom)]
+pub use loom::sync::MutexGuard;
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 

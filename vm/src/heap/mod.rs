@@ -15,8 +15,8 @@ pub(crate) mod transfer;
 mod views;
 
 pub use meter::Heap;
-pub(crate) use object::{Held, Packed};
 pub use object::{BytesObj, Header, MapObj, ObjKind, Opaque, StrObj, VecObj};
+pub(crate) use object::{Held, Packed};
 pub use transfer::Parcel;
 
 use crate::types::TypeInfo;

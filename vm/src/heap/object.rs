@@ -142,14 +142,13 @@ pub struct DynObj {
 pub(crate) struct OpaqueObj<T: ?Sized = ()> {
     pub(crate) header: Header,
     of: &'static OpaqueType,
-    /// What `body.size()` said when it was charged.
-    charged: usize,
     body: T,
 }
 
 /// What the objects with bodies of one type have in common.
 struct OpaqueType {
     id: TypeId,
+    size: fn() -> usize,
     /// The same object, as one of its type.
     whole: fn(*mut Header) -> *mut OpaqueObj<dyn Opaque>,
 }
@@ -159,12 +158,13 @@ trait Typed {
 }
 
 impl<T: Opaque> Typed for T {
-    const TYPE: OpaqueType = OpaqueType { id: TypeId::of::<T>(), whole: |header| header.cast::<OpaqueObj<T>>() };
+    const TYPE: OpaqueType =
+        OpaqueType { id: TypeId::of::<T>(), size: T::size, whole: |header| header.cast::<OpaqueObj<T>>() };
 }
 
 impl<T: Opaque> OpaqueObj<T> {
     pub(super) fn new(header: Header, body: T) -> OpaqueObj<T> {
-        OpaqueObj { header, of: const { &T::TYPE }, charged: body.size(), body }
+        OpaqueObj { header, of: const { &T::TYPE }, body }
     }
 }
 
@@ -200,7 +200,7 @@ impl OpaqueObj {
     /// As for `whole`.
     pub(super) unsafe fn size(header: *const Header) -> usize {
         // SAFETY: the caller's promise.
-        unsafe { size_of::<OpaqueObj>() + (*header.cast::<OpaqueObj>()).charged }
+        unsafe { size_of::<OpaqueObj>() + ((*header.cast::<OpaqueObj>()).of.size)() }
     }
 }
 
@@ -263,8 +263,11 @@ pub trait Opaque: Any + Send + Sync {
         let _ = other;
         false
     }
-    /// Bytes to charge to the heap that holds it.
-    fn size(&self) -> usize {
+    /// Bytes to charge to the heap that holds one.
+    fn size() -> usize
+    where
+        Self: Sized,
+    {
         64
     }
 }

@@ -92,7 +92,7 @@ impl Opaque for FileObj {
         out.push_str(&format!("File({:?})", self.0.lock().path));
     }
 
-    fn size(&self) -> usize {
+    fn size() -> usize {
         BUFFER
     }
 }
