@@ -86,7 +86,9 @@ fn check(n_tasks: usize, from_outside: fn(&Arc<Log>) -> Vec<Job>) {
     builder.check(move || {
         let queues = [LocalQueue::new_fifo(), LocalQueue::new_fifo()];
         let stealers = queues.iter().map(LocalQueue::stealer).collect();
-        let core: &'static Core<Job> = Box::leak(Box::new(Core::new(2, 1, 1, stealers, None)));
+        let place = Box::into_raw(Box::new(Core::new(2, 1, 1, stealers, None)));
+        // SAFETY: it is there until the end of the model.
+        let core: &'static Core<Job> = unsafe { &*place };
         let log = Arc::new(Log::default());
         let [first, second] = queues;
         let other = thread::spawn(move || {
@@ -109,6 +111,8 @@ fn check(n_tasks: usize, from_outside: fn(&Arc<Log>) -> Vec<Job>) {
             assert_eq!(runs.load(SeqCst), 1, "task {number}");
         }
         core.clear();
+        // SAFETY: the threads have ended, and with them all tasks and handles. The checker looks for what was left.
+        drop(unsafe { Box::from_raw(place) });
     });
 }
 

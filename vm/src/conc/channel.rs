@@ -165,8 +165,8 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         }
     }
 
-    /// Puts a message into the queue, if there is room and no receiver waits: what nearly every send to a channel with a buffer is.
-    /// Else `otherwise` goes on with the channel (`Held::send_or_else`). Inlined as `take_or` is.
+    /// Hands a message to a receiver that waits, or puts it into the queue if there is room: what nearly every send is. Else
+    /// `otherwise` goes on with the channel (`Held::send_or_else`). Inlined as `take_or` is.
     #[inline(always)]
     pub fn put_or<'a, R>(
         &'a self,
@@ -175,9 +175,23 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         put: impl FnOnce() -> R,
         otherwise: impl FnOnce(Held<'a, P, W>, P) -> R,
     ) -> R {
+        let mut message = message;
         let mut state = self.state.lock();
+        if !state.closed {
+            while let Some(receiver) = state.receivers.pop_front() {
+                match receiver.hand(message) {
+                    Ok(()) => {
+                        state.last_receiver = receiver.task.addr();
+                        drop(state);
+                        receiver.task.wake_by();
+                        return put();
+                    }
+                    Err(back) => message = back,
+                }
+            }
+        }
         let bytes = state.bytes.saturating_add(message.weight());
-        if state.closed || !state.receivers.is_empty() || !self.has_room(&state) || bytes > limit {
+        if state.closed || !self.has_room(&state) || bytes > limit {
             return otherwise(Held { channel: self, state }, message);
         }
         state.bytes = bytes;

@@ -7,7 +7,8 @@ use super::wait::{Entry, Fired, Waiter, Weigh};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{self, Opaque, Parcel};
 use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
-use crate::task::WaitReason;
+use crate::interp::kept::Kept;
+use crate::task::{TaskCx, WaitReason};
 use crate::types::TypeInfo;
 use crate::value::Value;
 use std::sync::Arc;
@@ -97,6 +98,20 @@ impl OneWait {
         Some(fired)
     }
 
+    /// The message that has ended the wait that is kept in `resume`, if that is one for a channel alone and a message has.
+    /// Anything else is left.
+    #[inline]
+    fn take_message(resume: &mut Option<Kept>, task: &TaskCx) -> Option<Parcel> {
+        if !resume.as_ref()?.is::<OneWait>() {
+            return None;
+        }
+        let message = task.program().scheduler()?.with_current(|me| me.shared().point.take_message())??;
+        if let Ok(mut wait) = resume.take()?.take::<OneWait>() {
+            wait.0 = None;
+        }
+        Some(message)
+    }
+
     fn suspend(self, cx: &mut NativeCx<'_>, reason: WaitReason) -> NativeResult {
         let channel = self.0.as_ref().map_or(0, |channel| channel.0.id());
         cx.suspend(reason, channel, self)
@@ -130,6 +145,12 @@ fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
         Ok(()) => cx.return_unit(),
         Err((held, message)) => send_held(cx, held, message, limit),
     }
+}
+
+/// The message for which a receive has waited, if it has come.
+#[inline]
+pub(crate) fn message_waited_for(resume: &mut Option<Kept>, task: &TaskCx) -> Option<Parcel> {
+    OneWait::take_message(resume, task)
 }
 
 /// Goes on where neither room nor a receiver was found at once, or the channel is closed.

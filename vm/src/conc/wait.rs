@@ -132,6 +132,20 @@ impl<W> Entry<W> {
     {
         self.task.point().fire(self.ticket, self.arm, what)
     }
+
+    /// As `end`, with a message.
+    #[inline]
+    pub fn hand<P>(&self, message: P) -> Result<(), P>
+    where
+        W: Waiter<P>,
+    {
+        let point = self.task.point();
+        if !point.seize(self.ticket) {
+            return Err(message);
+        }
+        point.bring_message(self.ticket, self.arm, message);
+        Ok(())
+    }
 }
 
 /// Why two waits did not end together. What was to be handed over comes back.
@@ -223,16 +237,20 @@ impl<P> WaitPoint<P> {
     /// From `BUSY` to what is brought, by who seized it.
     fn bring(&self, ticket: u64, arm: u32, what: Fired<P>) {
         let phase = match what {
-            Fired::Message(message) => {
-                // SAFETY: the word is `BUSY`, by this thread, and no message lies there then.
-                self.message.with_mut(|place| unsafe { (*place).write(message) });
-                MESSAGE
-            }
+            Fired::Message(message) => return self.bring_message(ticket, arm, message),
             Fired::Sent => SENT,
             Fired::Closed => CLOSED,
             Fired::Ready => READY,
         };
         self.word.store(word(ticket, arm, phase), Release);
+    }
+
+    /// As `bring`, a message.
+    #[inline]
+    fn bring_message(&self, ticket: u64, arm: u32, message: P) {
+        // SAFETY: the word is `BUSY`, by this thread, and no message lies there then.
+        self.message.with_mut(|place| unsafe { (*place).write(message) });
+        self.word.store(word(ticket, arm, MESSAGE), Release);
     }
 }
 
@@ -288,6 +306,19 @@ impl<P> WaitPoint<P> {
     #[inline]
     pub fn take_last(&self) -> Option<(u32, Fired<P>)> {
         self.take(ticket_of(self.word.load(Relaxed)))
+    }
+
+    /// The message that has ended the wait that was begun last, if one has; anything else is left.
+    #[inline]
+    pub fn take_message(&self) -> Option<P> {
+        let now = self.word.load(Acquire);
+        if phase_of(now) != MESSAGE {
+            return None;
+        }
+        // SAFETY: as in `take`.
+        let message = self.message.with_mut(|place| unsafe { (*place).assume_init_read() });
+        self.word.store(word(ticket_of(now), 0, OVER), Release);
+        Some(message)
     }
 
     /// As `close`, of the wait that was begun last, with its ticket.

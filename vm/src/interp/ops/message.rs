@@ -4,7 +4,7 @@
 use super::call::{run_native, run_native_as};
 use super::*;
 use crate::conc::channel::Held;
-use crate::conc::channels::{ChannelObj, receive_held, send_held};
+use crate::conc::channels::{ChannelObj, message_waited_for, receive_held, send_held};
 use crate::conc::tasks::Me;
 use crate::heap::object::OpaqueObj;
 use crate::heap::{Parcel, meter};
@@ -103,29 +103,44 @@ pub(crate) unsafe fn receive<const IS_REF: bool, const NEXT: bool>(
     w: u64,
 ) -> Exit {
     if !is_plain(m) {
-        return run_native::<IS_REF>(m, ip, regs, budget, w);
+        // It has waited, and nearly always for this.
+        return match message_waited_for(&mut (*m).resume, &(*m).task) {
+            Some(message) => received::<IS_REF, NEXT>(m, ip, regs, budget, w, message),
+            None => run_native::<IS_REF>(m, ip, regs, budget, w),
+        };
     }
     crate::actor::end_gathering();
+    channel(regs.add(b(w))).0.take_or(
+        |message| received::<IS_REF, NEXT>(m, ip, regs, budget, w, message),
+        |held| receive_on::<IS_REF, NEXT>(m, ip, regs, budget, w, held),
+    )
+}
+
+#[inline(always)]
+unsafe fn received<const IS_REF: bool, const NEXT: bool>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+    message: Parcel,
+) -> Exit {
     let native = &*(*ip as *const BoundNative);
-    let args = regs.add(b(w));
-    let taken = |message: Parcel| {
-        let (bits, _) = message.unpack().into_raw();
-        let result = if NEXT { map::option(native, Some(bits)) } else { bits };
-        heap::release(std::mem::take(&mut *args));
-        if IS_REF && meter::is_over() {
-            heap::release(result);
-            (*m).pending = Some(Pending::Fault(Fault::out_of_memory()));
-            save(m, ip, regs, budget);
-            return Exit::Fault;
-        }
-        if IS_REF {
-            set_ref(regs, a(w), result);
-        } else {
-            set(regs, a(w), result);
-        }
-        Exit::Next
-    };
-    channel(args).0.take_or(taken, |held| receive_on::<IS_REF, NEXT>(m, ip, regs, budget, w, held))
+    let (bits, _) = message.unpack().into_raw();
+    let result = if NEXT { map::option(native, Some(bits)) } else { bits };
+    heap::release(std::mem::take(&mut *regs.add(b(w))));
+    if IS_REF && meter::is_over() {
+        heap::release(result);
+        (*m).pending = Some(Pending::Fault(Fault::out_of_memory()));
+        save(m, ip, regs, budget);
+        return Exit::Fault;
+    }
+    if IS_REF {
+        set_ref(regs, a(w), result);
+    } else {
+        set(regs, a(w), result);
+    }
+    Exit::Next
 }
 
 #[inline(never)]
