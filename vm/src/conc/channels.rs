@@ -80,7 +80,7 @@ fn too_much(cx: &NativeCx<'_>, channel: &Chan) -> Fault {
 /// A wait for one channel and nothing else, without a time limit: what nearly every `send` and `recv` that waits is. It is the
 /// wait that its task has begun last, and what happens to it happens in turns of that task. No larger than a pointer. `None`:
 /// it is over.
-struct OneWait(Option<heap::Held<ChannelObj>>);
+pub(crate) struct OneWait(Option<heap::Held<ChannelObj>>);
 
 impl OneWait {
     /// Begins one for the channel in the first argument, and keeps it in `begun`.
@@ -112,9 +112,13 @@ impl OneWait {
         Some(message)
     }
 
+    /// The number of the channel that it is for.
+    pub(crate) fn channel(&self) -> u64 {
+        self.0.as_ref().map_or(0, |channel| channel.0.id())
+    }
+
     fn suspend(self, cx: &mut NativeCx<'_>, reason: WaitReason) -> NativeResult {
-        let channel = self.0.as_ref().map_or(0, |channel| channel.0.id());
-        cx.suspend(reason, channel, self)
+        cx.suspend(reason, self.channel(), self)
     }
 }
 
@@ -143,7 +147,10 @@ fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
     let channel = cx.held::<ChannelObj>(0);
     match channel.0.put(message, limit) {
         Ok(()) => cx.return_unit(),
-        Err((held, message)) => send_held(cx, held, message, limit),
+        Err((held, message)) => {
+            let wait = send_or_wait(cx, held, message, limit)?;
+            after_send(cx, wait)
+        }
     }
 }
 
@@ -153,23 +160,18 @@ pub(crate) fn message_waited_for(resume: &mut Option<Kept>, task: &TaskCx) -> Op
     OneWait::take_message(resume, task)
 }
 
-/// Goes on where neither room nor a receiver was found at once, or the channel is closed.
-pub(crate) fn send_held(
-    cx: &mut NativeCx<'_>,
-    held: Held<'_, Parcel, Me>,
-    message: Parcel,
-    limit: usize,
-) -> NativeResult {
-    match send_or_wait(cx, held, message, limit)? {
+pub(crate) fn after_send(cx: &mut NativeCx<'_>, wait: Option<OneWait>) -> NativeResult {
+    match wait {
         // What may have ended it by now has woken the task, too: it looks in its next turn.
         Some(wait) => wait.suspend(cx, WaitReason::ChannelSend),
         None => cx.return_unit(),
     }
 }
 
-/// `None`: the message is sent. Not inlined: what nearly every send does stays in registers.
+/// Goes on where neither room nor a receiver was found at once, or the channel is closed. `None`: the message is sent. Not inlined:
+/// what nearly every send does stays in registers.
 #[inline(never)]
-fn send_or_wait(
+pub(crate) fn send_or_wait(
     cx: &NativeCx<'_>,
     held: Held<'_, Parcel, Me>,
     message: Parcel,
@@ -206,8 +208,8 @@ fn end_of_send(cx: &mut NativeCx<'_>, mut wait: OneWait) -> NativeResult {
 }
 
 /// How a receive stands.
-enum Received {
-    Message(Value),
+pub(crate) enum Received {
+    Message(Parcel),
     /// The channel has ended.
     End,
     Waits(OneWait),
@@ -218,14 +220,14 @@ fn receive(cx: &mut NativeCx<'_>) -> Result<Received, Fault> {
         return end_of_receive(cx);
     }
     match cx.opaque::<ChannelObj>(0).0.take() {
-        Ok(message) => Ok(Received::Message(message.unpack())),
+        Ok(message) => Ok(Received::Message(message)),
         Err(held) => receive_or_wait(cx, held),
     }
 }
 
-/// Not inlined, as `send_or_wait`.
+/// Goes on where there was no message at once, or a sender waits whose message takes its place. Not inlined, as `send_or_wait`.
 #[inline(never)]
-fn receive_or_wait(cx: &NativeCx<'_>, held: Held<'_, Parcel, Me>) -> Result<Received, Fault> {
+pub(crate) fn receive_or_wait(cx: &NativeCx<'_>, held: Held<'_, Parcel, Me>) -> Result<Received, Fault> {
     let mut begun = None;
     let mut partner = None;
     let mut received = held.recv_or_else(|sender| {
@@ -241,7 +243,7 @@ fn receive_or_wait(cx: &NativeCx<'_>, held: Held<'_, Parcel, Me>) -> Result<Rece
         received = channel.recv_after_lending(|_| OneWait::instead(cx, &mut begun));
     }
     match received {
-        Recv::Message(message) => Ok(Received::Message(message.unpack())),
+        Recv::Message(message) => Ok(Received::Message(message)),
         Recv::Closed => Ok(Received::End),
         Recv::Waits | Recv::Lost => begun.ok_or_else(no_scheduler).map(Received::Waits),
     }
@@ -253,22 +255,17 @@ fn end_of_receive(cx: &mut NativeCx<'_>) -> Result<Received, Fault> {
         return Err(Fault::internal("a receive goes on with the wait of another call"));
     };
     Ok(match wait.take(cx) {
-        Some(Fired::Message(message)) => Received::Message(message.unpack()),
+        Some(Fired::Message(message)) => Received::Message(message),
         Some(_) => Received::End,
         None => Received::Waits(wait),
     })
 }
 
-/// Goes on where there was no message at once, or a sender waits whose message takes its place. `NEXT`: as `channel_next`.
-pub(crate) fn receive_held<const NEXT: bool>(cx: &mut NativeCx<'_>, held: Held<'_, Parcel, Me>) -> NativeResult {
-    let received = receive_or_wait(cx, held)?;
-    answer_with::<NEXT>(cx, received)
-}
-
-fn answer_with<const NEXT: bool>(cx: &mut NativeCx<'_>, received: Received) -> NativeResult {
+/// The native's answer. `NEXT`: as of `channel_next`.
+pub(crate) fn answer_with<const NEXT: bool>(cx: &mut NativeCx<'_>, received: Received) -> NativeResult {
     match received {
-        Received::Message(value) if NEXT => cx.return_some(value),
-        Received::Message(value) => cx.return_value(value),
+        Received::Message(message) if NEXT => cx.return_some(message.unpack()),
+        Received::Message(message) => cx.return_value(message.unpack()),
         Received::End if NEXT => cx.return_none(),
         Received::End => Err(closed()),
         Received::Waits(wait) => wait.suspend(cx, WaitReason::ChannelRecv),

@@ -4,11 +4,16 @@
 use super::call::{run_native, run_native_as};
 use super::*;
 use crate::conc::channel::Held;
-use crate::conc::channels::{ChannelObj, message_waited_for, receive_held, send_held};
+use crate::conc::channels::{
+    ChannelObj, OneWait, Received, after_send, answer_with, message_waited_for, receive_or_wait, send_or_wait,
+};
 use crate::conc::tasks::Me;
 use crate::heap::object::OpaqueObj;
-use crate::heap::{Parcel, meter};
+use crate::heap::{Parcel, meter, sampled};
+use crate::interp::kept::Kept;
 use crate::load::BoundNative;
+use crate::natives::NativeCx;
+use crate::task::WaitReason;
 use crate::value::ValueRef;
 
 handlers! {
@@ -77,6 +82,7 @@ pub(crate) unsafe fn send(m: *mut Machine, ip: *const u64, regs: *mut u64, budge
     channel(args).0.put_or(message, limit, done, |held, message| send_on(m, ip, regs, budget, w, held, message))
 }
 
+/// Where the message can neither be handed over nor put in: what nearly always follows is a wait.
 #[inline(never)]
 unsafe fn send_on(
     m: *mut Machine,
@@ -87,10 +93,49 @@ unsafe fn send_on(
     held: Held<'_, Parcel, Me>,
     message: Parcel,
 ) -> Exit {
-    run_native_as::<false>(m, ip, regs, budget, w, |cx| {
-        let limit = cx.task.program().options.queue_limit();
-        send_held(cx, held, message, limit)
-    })
+    let limit = (*m).task.program().options.queue_limit();
+    let sent = with_context(m, ip, regs, budget, w, |cx| send_or_wait(cx, held, message, limit));
+    match sent {
+        Ok(Some(wait)) if is_unseen() => suspend(m, ip, wait, WaitReason::ChannelSend),
+        sent => run_native_as::<false>(m, ip, regs, budget, w, |cx| after_send(cx, sent?)),
+    }
+}
+
+/// What a part of a native needs of its context. Nobody reads its result.
+#[inline(always)]
+unsafe fn with_context<R>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+    part: impl FnOnce(&NativeCx<'_>) -> R,
+) -> R {
+    let native: &'static BoundNative = &*(*ip as *const BoundNative);
+    // As in `run_native`: if it panics, this is where the fault is.
+    save(m, ip, regs, budget);
+    let machine = &mut *m;
+    machine.is_saved = true;
+    let args = std::slice::from_raw_parts_mut(regs.add(b(w)), native.sig.params.len());
+    let (task, resume) = (&mut machine.task, &mut machine.resume);
+    let result = part(&NativeCx { args, sig: &native.sig, ret: 0, waits: None, resume, task });
+    machine.is_saved = false;
+    result
+}
+
+/// Nobody asks where time and memory go: `run_native_as` tells those who do.
+#[inline(always)]
+fn is_unseen() -> bool {
+    !observe::has_called() && !observe::is_due() && !sampled::is_found()
+}
+
+/// The call waits, and is made again after a wake-up.
+#[inline(always)]
+unsafe fn suspend(m: *mut Machine, ip: *const u64, wait: OneWait, reason: WaitReason) -> Exit {
+    (*m).wait = (reason, wait.channel());
+    (*m).resume = Some(Kept::new(wait));
+    (*m).ip = ip.sub(1);
+    Exit::Suspend
 }
 
 /// As `send`. `IS_REF`: the answer is counted. `NEXT`: it is an `Option`.
@@ -143,6 +188,7 @@ unsafe fn received<const IS_REF: bool, const NEXT: bool>(
     Exit::Next
 }
 
+/// Where there is no message: what nearly always follows is a wait.
 #[inline(never)]
 unsafe fn receive_on<const IS_REF: bool, const NEXT: bool>(
     m: *mut Machine,
@@ -152,5 +198,9 @@ unsafe fn receive_on<const IS_REF: bool, const NEXT: bool>(
     w: u64,
     held: Held<'_, Parcel, Me>,
 ) -> Exit {
-    run_native_as::<IS_REF>(m, ip, regs, budget, w, |cx| receive_held::<NEXT>(cx, held))
+    match with_context(m, ip, regs, budget, w, |cx| receive_or_wait(cx, held)) {
+        Ok(Received::Waits(wait)) if is_unseen() => suspend(m, ip, wait, WaitReason::ChannelRecv),
+        Ok(Received::Message(message)) if is_unseen() => received::<IS_REF, NEXT>(m, ip, regs, budget, w, message),
+        got => run_native_as::<IS_REF>(m, ip, regs, budget, w, |cx| answer_with::<NEXT>(cx, got?)),
+    }
 }
