@@ -302,13 +302,14 @@ impl<T: Task> Handle<T> {
         External::begin(self.home.core)
     }
 
-    /// The tasks that are alive, in order of their ids.
+    /// The tasks that have begun and are alive, in order of their ids.
     pub fn tasks(&self) -> Vec<TaskRef<T>> {
         self.home.core.registry.list()
     }
 
+    /// How many are alive, those included that have not begun. Others begin and end meanwhile: there were so many at least.
     pub fn n_tasks(&self) -> usize {
-        self.home.core.registry.n_live()
+        self.home.core.registry.n_live_at_least()
     }
 
     /// Ends the run: turns under way finish, nothing new begins, [`crate::Scheduler::wait`] answers `Stopped`.

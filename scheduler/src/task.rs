@@ -132,7 +132,8 @@ pub(crate) fn with_current<T: Task, R>(core: &'static Core<T>, f: impl FnOnce(&T
 impl<T: Task> TaskRef<T> {
     /// A new task, in the state `Scheduled`: the caller queues it.
     ///
-    /// It gets its place in the registry when its first turn ends without ending it: many tasks have one turn only.
+    /// It gets its place in the registry when its first turn ends without ending it: many tasks have one turn only. During that
+    /// turn its worker shows it.
     pub(crate) fn begin(home: &'static Home<T>, id: u64, body: T, shared: T::Shared) -> Self {
         TaskRef(Counted::new(TaskCell {
             state: State::new(),
@@ -232,7 +233,7 @@ impl<T: Task> TaskRef<T> {
         self.0.home.core
     }
 
-    /// Its first turn is over, and it goes on.
+    /// Lists it: its first turn is over, and it goes on.
     fn register(&self) {
         if self.0.slot.load(Relaxed) == NO_SLOT {
             let slot = self.core().registry.insert(self.0.home.shard, self.clone());
@@ -288,6 +289,11 @@ impl<T: Task> TaskRef<T> {
         let here = Current { core: ptr::from_ref(self.core()).cast(), task: ptr::from_ref(self).cast() };
         // Of a turn that this one is part of.
         let before = CURRENT.with(|current| current.replace(here));
+        let is_inner = !before.task.is_null();
+        let is_first = self.0.slot.load(Relaxed) == NO_SLOT;
+        if is_first {
+            self.core().registry.show(worker, is_inner, self);
+        }
         let mut cx = Context::new(handle, self, worker, budget);
         // SAFETY: this thread is the one that moved the state to `Running`; `cx` gives no way to the body.
         let slot = unsafe { &mut *self.0.body.get() };
@@ -316,6 +322,9 @@ impl<T: Task> TaskRef<T> {
                 (Turn::Panicked(panic), None)
             }
         };
+        if is_first {
+            self.core().registry.hide(worker, is_inner);
+        }
         CURRENT.with(|current| current.set(before));
         (turn, spent, seen)
     }

@@ -168,9 +168,9 @@ impl<T: Task> Worker<T> {
         let here = Here { core: ptr::from_ref(self.core()).cast(), worker: ptr::from_ref(&self).cast() };
         HERE.with(|place| place.set(here));
         let outcome = catch_unwind(AssertUnwindSafe(|| self.work()));
-        // Nobody runs what is left.
+        // Nobody runs what is left. It is dropped when all workers have ended: others may be in a turn that would see it.
         while let Some(task) = self.lifo.take().or_else(|| self.queue.pop()) {
-            task.discard();
+            self.core().injector.push(task);
         }
         HERE.with(|place| place.set(NOWHERE));
         if let Err(panic) = outcome {

@@ -227,6 +227,15 @@ pub(super) fn look(cx: &NativeCx<'_>, arms: &mut [Arm]) -> Option<(usize, Event)
     None
 }
 
+/// # Errors
+/// `ValueError` when a wait cannot have so many arms.
+pub(super) fn check_arms(n: usize) -> Result<(), Fault> {
+    match n {
+        0..=MAX_ARMS => Ok(()),
+        _ => Err(Fault::value(format!("{n} things cannot be waited for at once, the limit is {MAX_ARMS}"))),
+    }
+}
+
 /// Takes from an arm that is ready, or begins to wait for one, for `timeout` at most.
 pub(super) fn wait(cx: &NativeCx<'_>, mut arms: Arms, timeout: Option<Duration>) -> Result<Progress, Fault> {
     if let Some((i, event)) = look(cx, &mut arms) {
@@ -235,12 +244,7 @@ pub(super) fn wait(cx: &NativeCx<'_>, mut arms: Arms, timeout: Option<Duration>)
     if timeout.is_some_and(|timeout| timeout.is_zero()) {
         return Ok(Progress::Late);
     }
-    if arms.len() > MAX_ARMS {
-        return Err(Fault::value(format!(
-            "{} things cannot be waited for at once, the limit is {MAX_ARMS}",
-            arms.len()
-        )));
-    }
+    check_arms(arms.len())?;
     let me = me(cx)?;
     let ticket = me.point().open();
     let mut wait = Wait { arms, n_entered: 0, me, ticket, ended_by: None, deadline: None, timer: None };

@@ -276,7 +276,13 @@ impl Clone for FutureObj {
 impl Drop for FutureObj {
     fn drop(&mut self) {
         // Who has the only handle need not take it off the count: nobody makes another meanwhile.
-        let last = self.0.n_handles.load(Acquire) == 1 || self.0.n_handles.fetch_sub(1, AcqRel) == 1;
+        let last = match self.0.n_handles.load(Acquire) {
+            1 => {
+                self.0.n_handles.store(0, Relaxed);
+                true
+            }
+            _ => self.0.n_handles.fetch_sub(1, AcqRel) == 1,
+        };
         if last && self.0.owning.load(Relaxed) && !self.0.cell.is_done() {
             self.0.cancel();
         }

@@ -1,5 +1,6 @@
 //! Tasks as the language sees them: spawning, awaiting, cancelling, gathering, racing, scopes.
 
+use super::arm::check_arms;
 use super::promise::{FutureObj, Promise, PromiseRef};
 use super::result::{Gathering, Hook, Pending, Watcher};
 use super::wait::{Entry, WaitPoint, Waiter};
@@ -86,9 +87,11 @@ pub(crate) fn room_for_task(program: &Program) -> Result<(), Fault> {
         let message = format!("{n_tasks} tasks are under way, the limit (max-tasks) is {limit}");
         return Err(Fault::new(FaultKind::OutOfMemoryError, message));
     }
-    pages::look();
     // Of what is left, all workers together are given half without a look.
     let is_far = limit - n_tasks > 2 * INTERVAL as usize * scheduler.n_workers();
+    if is_far {
+        pages::look();
+    }
     LEFT.set((of, if is_far { INTERVAL } else { 0 }));
     Ok(())
 }
@@ -170,6 +173,7 @@ impl Drop for Timer {
 
 impl Wait {
     fn begin(cx: &NativeCx<'_>, promises: Vec<PromiseRef>, timeout: Option<Duration>) -> Result<Wait, Fault> {
+        check_arms(promises.len())?;
         let me = me(cx)?;
         let ticket = me.point().open();
         for (arm, promise) in (0u32..).zip(&promises) {

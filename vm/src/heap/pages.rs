@@ -32,13 +32,14 @@ fn resident() -> Option<usize> {
 #[cold]
 pub(crate) fn grown() {
     static ADVISED: Mutex<Vec<std::ops::Range<usize>>> = Mutex::new(Vec::new());
+    /// Areas of the allocator are of a gigabyte; the system may also not tell where they are. It is asked so often at most.
+    const MAX_AREAS: usize = 64;
     let probe = std::hint::black_box(Box::new([0_u64; 32]));
     let addr = std::ptr::from_ref(&*probe).addr();
     let mut advised = ADVISED.lock();
-    if advised.iter().any(|area| area.contains(&addr)) {
+    if advised.len() == MAX_AREAS || advised.iter().any(|area| area.contains(&addr)) {
         return;
     }
-    // Also when it cannot be told or is refused: it is not asked again.
     let area = area_of(addr).unwrap_or(addr..addr + 1);
     advise(&area);
     advised.push(area);

@@ -25,15 +25,17 @@ pub fn tasks(limit: usize) -> Option<Tasks> {
     let seen = places(all.iter().any(|task| matches!(task.state(), TaskState::Running | TaskState::RunningNotified)));
     let by_actor: HashMap<u64, u64> =
         all.iter().filter_map(|task| Some((task.shared().actor()?.id(), task.id().0))).collect();
-    let n = all.len();
+    // Those that have not begun are counted and not told.
+    let n = all.len().max(scheduler.n_tasks());
     all.truncate(limit);
+    let n_told = all.len();
     let tasks = all.iter().filter_map(|task| status(task, &seen, &by_actor)).collect();
     Some(Tasks {
         pid: std::process::id(),
         program: program.options.name.clone(),
         uptime_ns: scheduler.since_start().as_nanos() as u64,
         tasks,
-        n_more: n.saturating_sub(limit) as u64,
+        n_more: n.saturating_sub(n_told) as u64,
     })
 }
 

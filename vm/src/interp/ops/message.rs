@@ -74,12 +74,19 @@ pub(crate) unsafe fn send(m: *mut Machine, ip: *const u64, regs: *mut u64, budge
     let limit = (*m).task.program().options.queue_limit();
     let message = ValueRef::from_raw(*args.add(1), native.sig.params[1]);
     let message = Parcel::scalar(message).expect("the decoder has seen that it is one");
-    let done = || {
-        heap::release(std::mem::take(&mut *args));
-        set(regs, a(w), 0);
+    let mut is_sent = false;
+    let otherwise = |held, message| send_on(m, ip, regs, budget, w, held, message);
+    let sent = || {
+        is_sent = true;
         Exit::Next
     };
-    channel(args).0.put_or(message, limit, done, |held, message| send_on(m, ip, regs, budget, w, held, message))
+    let exit = channel(args).0.put_or(message, limit, sent, otherwise);
+    if is_sent {
+        // Not before the channel is left: this may be the last handle on it.
+        heap::release(std::mem::take(&mut *args));
+        set(regs, a(w), 0);
+    }
+    exit
 }
 
 /// Where the message can neither be handed over nor put in: what nearly always follows is a wait.
@@ -155,10 +162,18 @@ pub(crate) unsafe fn receive<const IS_REF: bool, const NEXT: bool>(
         };
     }
     crate::actor::end_gathering();
-    channel(regs.add(b(w))).0.take_or(
-        |message| received::<IS_REF, NEXT>(m, ip, regs, budget, w, message),
+    let mut message = None;
+    let exit = channel(regs.add(b(w))).0.take_or(
+        |taken| {
+            message = Some(taken);
+            Exit::Next
+        },
         |held| receive_on::<IS_REF, NEXT>(m, ip, regs, budget, w, held),
-    )
+    );
+    match message {
+        Some(message) => received::<IS_REF, NEXT>(m, ip, regs, budget, w, message),
+        None => exit,
+    }
 }
 
 #[inline(always)]
@@ -179,6 +194,9 @@ unsafe fn received<const IS_REF: bool, const NEXT: bool>(
         (*m).pending = Some(Pending::Fault(Fault::out_of_memory()));
         save(m, ip, regs, budget);
         return Exit::Fault;
+    }
+    if NEXT {
+        allocated(m, ip, regs);
     }
     if IS_REF {
         set_ref(regs, a(w), result);
