@@ -77,6 +77,70 @@ fn more_tasks_than_may_be_are_refused_where_they_begin() {
     assert_eq!(printed(&threads), expected(300));
 }
 
+/// Eight tasks that begin and join one after the other: some twenty are alive at any time.
+const FEW_TASKS: &str = r#"
+fn nothing(i: Int) -> Int: return i
+
+fn begins_many() -> Int:
+    let mut n = 0
+    for i in 0..20000: n += (spawn nothing(i)).join() % 2
+    return n
+
+fn main():
+    let all = [spawn begins_many() for _ in 0..8]
+    let mut sum = 0
+    for each in all: sum += each.join()
+    print(sum)
+"#;
+
+#[test]
+fn tasks_that_have_ended_do_not_count_however_many_begin() {
+    let package = Package::new("few", "[limits]\nmax-tasks = 40\n", FEW_TASKS);
+    for workers in ["1", "2", "4", "8"] {
+        assert_eq!(printed(&package.run(None, &["--workers", workers])), "80000\n");
+    }
+}
+
+/// Tasks that ask actors all the time and write down what went wrong, until another ends the program.
+const ENDS: &str = r#"
+import fs
+import os
+
+actor Adder:
+    mut n: Int = 0
+    fn on_receive(x: Int) -> Int:
+        n += x
+        return n
+
+fn asks(k: Int, of: Vec<ActorRef<Adder>>, folder: String):
+    let mut i = 0
+    while true:
+        i += 1
+        try:
+            for j in 0..3: of[(k + i * 7 + j) % 40].send(j)
+            await of[(k + i) % 40].ask(1)
+        catch e: fs.write_text(f"{folder}/{k}-{i}", e.message())
+
+fn main():
+    let actors = [spawn_actor(Adder::new()) for _ in 0..40]
+    for k in 0..24: spawn asks(k, actors, os.env("SEEN").unwrap())
+    sleep(2ms)
+    exit(0)
+"#;
+
+#[test]
+fn nobody_sees_the_end_of_the_program_as_a_failure() {
+    let package = Package::new("ends", "", ENDS);
+    let seen = tempfile::tempdir().expect("a folder");
+    let folder = seen.path().to_str().expect("a name");
+    for round in 0..20 {
+        let out = package.run(Some(("SEEN", folder)), &["--workers", ["2", "4", "8"][round % 3]]);
+        assert!(out.status.success(), "{out:?}");
+    }
+    let files: Vec<_> = std::fs::read_dir(seen.path()).expect("the folder").collect();
+    assert!(files.is_empty(), "{files:?}");
+}
+
 #[test]
 fn heap_and_stack_are_limited_by_the_package_too() {
     let program = "

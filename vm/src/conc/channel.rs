@@ -540,9 +540,12 @@ mod tests {
         let sender = MockTask::new();
         assert_eq!((ch.send(4, Some(&sender.entry())), take(&ch)), (Send::Waits, None));
         assert_eq!((ch.recv(None), take(&ch), take(&ch)), (Recv::Message(2), Some(3), Some(4)));
-        // A receiver waits for the message.
-        let receiver = MockTask::new();
-        assert_eq!((ch.recv(Some(&receiver.entry())), put(&ch, 5, 100)), (Recv::Waits, false));
+        // A receiver waits for the message, another has gone another way.
+        let (gone, receiver) = (MockTask::new(), MockTask::new());
+        let (no, waits) = (gone.entry(), receiver.entry());
+        assert_eq!((ch.recv(Some(&no)), ch.recv(Some(&waits))), (Recv::Waits, Recv::Waits));
+        assert!(gone.point().claim(no.ticket) && put(&ch, 5, 100));
+        assert_eq!((receiver.fired(&waits), receiver.n_wakes(), gone.n_wakes()), (Some(Fired::Message(5)), 1, 0));
         ch.close();
         assert_eq!((put(&ch, 6, 100), take(&ch)), (false, None));
         // What is queued can still be received.

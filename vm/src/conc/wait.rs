@@ -171,6 +171,8 @@ pub fn meet<P, W: Waiter<P>>(own: Option<&Entry<W>>, other: &Entry<W>, what: Fir
     if !theirs.seize(other.ticket) {
         if mine_first {
             mine.give_back(own.ticket);
+        } else if !mine.is_open(own.ticket) {
+            return Err(Miss::Own(what));
         }
         return Err(Miss::Other(what));
     }
