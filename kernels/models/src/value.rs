@@ -1,7 +1,7 @@
 //! What flows through a running model: tensors, and the small change of Python around them.
 //!
 //! Values never form cycles and never nest deeper than [`MAX_DEPTH`], so dropping one needs little native
-//! stack whatever the model's code does: a growing list takes only items without lists inside.
+//! stack whatever the model's code does: a growing list takes only items without growing lists inside.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +27,7 @@ pub enum Value {
     Float(f64),
     Str(Arc<str>),
     Tensor(Tensor),
-    /// A tensor of complex numbers, as real and imaginary part. Only constants of a model are this.
+    /// A tensor of complex numbers, as real and imaginary part, which have one shape.
     Complex(Arc<(Tensor, Tensor)>),
     /// A weight that the optimiser packed. Only constants of a model are this.
     Packed(Arc<PackedMatrix>),
@@ -44,7 +44,7 @@ pub enum Value {
 pub struct Tuple {
     pub items: Vec<Value>,
     depth: u8,
-    /// No list or dict inside.
+    /// No list or dict inside that can change.
     flat: bool,
 }
 
@@ -61,6 +61,8 @@ pub struct List {
     items: Mutex<Vec<Value>>,
     depth: u8,
     frozen: bool,
+    /// Frozen, and so are all lists and dicts inside: it can never come to hold what holds it.
+    flat: bool,
 }
 
 /// Items in order of insertion.
@@ -134,13 +136,14 @@ impl Value {
 
     pub fn list(items: Vec<Value>) -> Result<Value, String> {
         let depth = depth_over(items.iter())?;
-        Ok(Value::List(Arc::new(List { items: Mutex::new(items), depth, frozen: false })))
+        Ok(Value::List(Arc::new(List { items: Mutex::new(items), depth, frozen: false, flat: false })))
     }
 
     /// A list that is part of the model and cannot change.
     pub fn frozen_list(items: Vec<Value>) -> Result<Value, String> {
         let depth = depth_over(items.iter())?;
-        Ok(Value::List(Arc::new(List { items: Mutex::new(items), depth, frozen: true })))
+        let flat = items.iter().all(Value::is_flat);
+        Ok(Value::List(Arc::new(List { items: Mutex::new(items), depth, frozen: true, flat })))
     }
 
     pub fn dict(items: Vec<(Value, Value)>) -> Result<Value, String> {
@@ -185,7 +188,8 @@ impl Value {
     fn is_flat(&self) -> bool {
         match self {
             Value::Tuple(tuple) => tuple.flat,
-            Value::List(_) | Value::Dict(_) => false,
+            Value::List(list) => list.flat,
+            Value::Dict(_) => false,
             _ => true,
         }
     }

@@ -581,6 +581,20 @@ pub fn list(a: &Args<'_>) -> OpResult {
     }
 }
 
+/// `dict` of a dict, or of a list of pairs.
+pub fn dict_of(a: &Args<'_>) -> OpResult {
+    let pairs = match a.get(0) {
+        Value::Dict(dict) => return Value::dict(dict.items().clone()),
+        Value::List(list) => list.items().clone(),
+        other => return Err(format!("{} is neither a dict nor a list of pairs", other.kind())),
+    };
+    let pair = |item: &Value| match item {
+        Value::Tuple(pair) if pair.items.len() == 2 => Ok((pair.items[0].clone(), pair.items[1].clone())),
+        other => Err(format!("{} is no pair", other.kind())),
+    };
+    Value::dict(pairs.iter().map(pair).collect::<Result<_, _>>()?)
+}
+
 fn dict<'a>(a: &Args<'a>) -> Result<&'a crate::value::Dict, String> {
     match a.get(0) {
         Value::Dict(dict) => Ok(dict),

@@ -40,6 +40,11 @@ pub fn size(a: &Args<'_>) -> OpResult {
     }
 }
 
+pub fn shape_as_tensor(a: &Args<'_>) -> OpResult {
+    let x = a.tensor(0)?;
+    ok(Tensor::from_vec(x.shape().iter().map(|&n| n as i64).collect::<Vec<_>>(), &[x.rank()]))
+}
+
 pub fn dim(a: &Args<'_>) -> OpResult {
     Ok(Value::Int(a.tensor(0)?.rank() as i64))
 }
@@ -237,20 +242,6 @@ pub fn type_as(a: &Args<'_>) -> OpResult {
 
 pub fn cast(a: &Args<'_>, dtype: DType) -> OpResult {
     ok(a.tensor(0)?.to(dtype))
-}
-
-pub fn real(a: &Args<'_>) -> OpResult {
-    match a.get(0) {
-        Value::Complex(parts) => Ok(Value::Tensor(parts.0.clone())),
-        _ => same(a),
-    }
-}
-
-pub fn imag(a: &Args<'_>) -> OpResult {
-    match a.get(0) {
-        Value::Complex(parts) => Ok(Value::Tensor(parts.1.clone())),
-        _ => Err("takes a complex tensor".into()),
-    }
 }
 
 /// The source of `copy_`, in the shape and dtype of its target; the executor puts it in place.
