@@ -1,6 +1,6 @@
-"""Writes tests/data/recorded: small models with what they gave in PyTorch (tests/suite/recorded.rs).
+"""Writes tests/data/recorded: small models with what they gave in PyTorch or ONNX Runtime (tests/suite/recorded.rs).
 
-    python recorded.py    # made with torch 2.15 and torchvision 0.29
+    python recorded.py    # made with torch 2.15, torchvision 0.29, onnx 1.23 and onnxruntime 1.32
 
 Archives lose their debugging entries, so that they stay small.
 """
@@ -12,6 +12,8 @@ import warnings
 import zipfile
 
 import numpy as np
+import onnx
+import onnxruntime
 import torch
 import torchvision
 from torch import nn
@@ -188,8 +190,145 @@ def others():
     traced("regions", Regions(), torch.randn(1, 2, 9, 7), boxes, torch.rand(12))
 
 
+class Nodes:
+    """One ONNX model of single nodes side by side, and what ONNX Runtime gives for them."""
+
+    def __init__(self, name):
+        self.name, self.nodes, self.inputs, self.values, self.outputs = name, [], [], [], []
+        self.random = np.random.default_rng(1)
+
+    def floats(self, *shape):
+        return self.random.standard_normal(shape).astype(np.float32)
+
+    def bytes(self, *shape, signed=False):
+        low, high, kind = (-128, 128, np.int8) if signed else (0, 256, np.uint8)
+        return self.random.integers(low, high, shape).astype(kind)
+
+    def add(self, op, *inputs, outputs=1, domain="com.microsoft", **attributes):
+        names = []
+        for value in inputs:
+            if value is None:
+                names.append("")
+                continue
+            names.append(f"x{len(self.inputs)}")
+            kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+            self.inputs.append(onnx.helper.make_tensor_value_info(names[-1], kind, value.shape))
+            self.values.append(value)
+        # Which outputs are wanted: their number, or flags.
+        wanted = [True] * outputs if isinstance(outputs, int) else outputs
+        results = [f"{op}{len(self.nodes)}_{i}" if there else "" for i, there in enumerate(wanted)]
+        self.outputs += [result for result in results if result]
+        self.nodes.append(onnx.helper.make_node(op, names, results, domain=domain, **attributes))
+
+    def save(self):
+        outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in self.outputs]
+        graph = onnx.helper.make_graph(self.nodes, "nodes", self.inputs, outputs)
+        opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("com.microsoft", 1)]
+        model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        feeds = {info.name: value for info, value in zip(self.inputs, self.values)}
+        onnx.save(model, HERE / f"{self.name}.onnx")
+        record(self.name, self.values, session.run(None, feeds))
+
+
+def transformers():
+    n = Nodes("contrib_norms")
+    x, skip, scale, beta = n.floats(2, 3, 8), n.floats(2, 3, 8), n.floats(8), n.floats(8)
+    n.add("SkipLayerNormalization", x, skip, scale, beta, epsilon=1e-5)
+    n.add("SkipLayerNormalization", x, skip, scale, beta, beta, outputs=[True, False, False, True])
+    n.add("SkipSimplifiedLayerNormalization", x, skip, scale, outputs=[True, False, False, True], epsilon=1e-6)
+    ids = np.array([[1, 3, 2], [5, 0, 4]], np.int32)
+    segments = np.array([[0, 0, 1], [0, 1, 1]], np.int32)
+    mask = np.array([[1, 1, 0], [1, 1, 1]], np.int32)
+    tables = n.floats(6, 8), n.floats(5, 8), n.floats(2, 8)
+    n.add("EmbedLayerNormalization", ids, segments, *tables, scale, beta, mask, outputs=3, epsilon=1e-5)
+    n.add("EmbedLayerNormalization", ids, None, tables[0], tables[1], None, scale, beta, outputs=2)
+    n.save()
+
+    n = Nodes("contrib_fused")
+    x, w, z = n.floats(1, 2, 5, 5), n.floats(3, 2, 3, 3), n.floats(1, 3, 5, 5)
+    n.add("FusedConv", x, w, n.floats(3), z, pads=[1, 1, 1, 1], activation="Relu")
+    n.add("FusedConv", x, w, strides=[2, 2], activation="Clip", activation_params=[-0.5, 1.0])
+    n.add("FusedConv", x, w, n.floats(3), activation="HardSigmoid", activation_params=[0.3, 0.4])
+    n.add("FusedGemm", n.floats(3, 4), n.floats(5, 4), n.floats(5), transB=1, alpha=0.5, activation="LeakyRelu", activation_alpha=0.2)
+    n.save()
+
+    n = Nodes("contrib_attention")
+    x, w, b = n.floats(2, 4, 8), n.floats(8, 24), n.floats(24)
+    n.add("Attention", x, w, b, num_heads=2, outputs=1)
+    n.add("Attention", x, w, b, np.array([3, 4], np.int32), num_heads=2)
+    n.add("Attention", x, w, b, np.array([[1, 1, 1, 0], [0, 1, 1, 1]], np.int32), num_heads=4, unidirectional=1)
+    past = n.floats(2, 2, 2, 3, 4)
+    n.add("Attention", x, w, b, None, past, num_heads=2, unidirectional=1, outputs=2)
+    n.add("Attention", x, w, b, None, None, n.floats(1, 2, 4, 4), num_heads=2, scale=0.3)
+    q, k, v = n.floats(2, 4, 8), n.floats(2, 5, 8), n.floats(2, 5, 8)
+    n.add("MultiHeadAttention", q, k, v, num_heads=2)
+    n.add("MultiHeadAttention", q, k, v, n.floats(24), np.array([3, 5], np.int32), num_heads=2)
+    n.add("MultiHeadAttention", q, k, v, None, np.array([[1, 1, 1, 1, 0], [0, 1, 1, 1, 1]], np.int32), n.floats(2, 2, 4, 5), num_heads=2)
+    pasts = n.floats(2, 2, 3, 4), n.floats(2, 2, 3, 4)
+    n.add("MultiHeadAttention", q, q, q, None, None, None, *pasts, num_heads=2, unidirectional=1, outputs=3)
+    n.add("MultiHeadAttention", q, n.floats(2, 2, 5, 4), n.floats(2, 2, 5, 4), num_heads=2)
+    n.save()
+
+    n = Nodes("contrib_generate")
+    cos, sin = np.cos(n.floats(12, 4)), np.sin(n.floats(12, 4))
+    places = np.array([[0, 1, 2], [4, 5, 6]], np.int64)
+    n.add("RotaryEmbedding", n.floats(2, 3, 16), places, cos, sin)
+    n.add("RotaryEmbedding", n.floats(2, 2, 3, 8), np.array([2], np.int64), cos, sin, interleaved=1)
+    q, k, v = n.floats(2, 3, 64), n.floats(2, 3, 32), n.floats(2, 3, 32)
+    cos, sin = np.cos(n.floats(12, 8)), np.sin(n.floats(12, 8))
+    empty = n.floats(2, 2, 0, 16)
+    whole = np.array(3, np.int32)
+    first = np.array([2, 2], np.int32)
+    heads = {"num_heads": 4, "kv_num_heads": 2}
+    n.add("GroupQueryAttention", q, k, v, empty, empty, first, whole, **heads, outputs=3)
+    n.add("GroupQueryAttention", q, k, v, empty, empty, first, whole, cos, sin, **heads, do_rotary=1, scale=0.4, outputs=3)
+    n.add("GroupQueryAttention", n.floats(2, 3, 128), None, None, empty, empty, first, whole, **heads, local_window_size=1, outputs=3)
+    past = n.floats(2, 2, 4, 16), n.floats(2, 2, 4, 16)
+    one = n.floats(2, 1, 64), n.floats(2, 1, 32), n.floats(2, 1, 32)
+    n.add("GroupQueryAttention", *one, *past, np.array([4, 4], np.int32), np.array(5, np.int32), cos, sin, **heads, do_rotary=1, outputs=3)
+    n.add("GroupQueryAttention", *one, *past, np.array([4, 4], np.int32), np.array(5, np.int32), **heads, local_window_size=2, softcap=5.0, outputs=3)
+    n.save()
+
+
+def quantised_nodes():
+    n = Nodes("contrib_quantised")
+    scale = lambda x: np.array(x, np.float32)
+    zero = lambda x, kind=np.uint8: np.array(x, kind)
+    x, y = n.bytes(2, 3, 4, 4), n.bytes(2, 3, 4, 4)
+    ends = scale(0.0411), zero(7)
+    n.add("QLinearAdd", x, scale(0.0213), zero(128), y, scale(0.0317), zero(100), *ends)
+    n.add("QLinearMul", x, scale(0.0213), zero(128), y, scale(0.0317), zero(100), *ends)
+    n.add("QLinearSigmoid", x, scale(0.0213), zero(128), scale(0.00397), zero(0))
+    n.add("QLinearLeakyRelu", x, scale(0.0213), zero(128), scale(0.0119), zero(30), alpha=0.2)
+    n.add("QLinearGlobalAveragePool", x, scale(0.0213), zero(128), scale(0.0107), zero(90))
+    n.add("QLinearConcat", *ends, x, scale(0.0213), zero(128), y, scale(0.0317), zero(100), axis=1)
+    a, b, c = n.bytes(3, 5), n.bytes(4, 5, signed=True), n.random.integers(-500, 500, 4).astype(np.int32)
+    of_b = np.full(4, 0.02, np.float32) * np.arange(1, 5, dtype=np.float32), np.zeros(4, np.int8)
+    n.add("QGemm", a, scale(0.0307), zero(120), b, *of_b, c, scale(0.2009), zero(110), transB=1)
+    n.add("QGemm", a, scale(0.0307), zero(120), b, *of_b, c, transB=1)
+    weights = n.bytes(8, 24)
+    n.add(
+        "QAttention", n.bytes(2, 4, 8), weights, n.floats(24), scale(0.01), scale(0.02),
+        np.array([3, 4], np.int32), zero(128), zero(120), num_heads=2, outputs=1,
+    )
+    n.add("MatMulNBits", n.floats(2, 40), n.bytes(3, 3, 8), n.floats(9), K=40, N=3, bits=4, block_size=16)
+    n.add("MatMulNBits", n.floats(2, 40), n.bytes(3, 3, 8), n.floats(9), n.bytes(6), None, n.floats(3), K=40, N=3, bits=4, block_size=16)
+    n.save()
+
+    # Its table of exponentials is coarser there, so numbers may be a step apart.
+    n = Nodes("contrib_softmax_step")
+    n.add("QLinearSoftmax", x, scale(0.0213), zero(128), scale(0.00397), zero(0), axis=-1, opset=13)
+    n.add("QLinearSoftmax", n.bytes(2, 6), scale(0.0213), zero(128), scale(0.00397), zero(0), axis=1, opset=11)
+    n.save()
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     quantised()
     packs()
     others()
+    transformers()
+    quantised_nodes()
