@@ -195,6 +195,7 @@ class Nodes:
 
     def __init__(self, name):
         self.name, self.nodes, self.inputs, self.values, self.outputs = name, [], [], [], []
+        self.constants = []
         self.random = np.random.default_rng(1)
 
     def floats(self, *shape):
@@ -210,8 +211,12 @@ class Nodes:
             if value is None:
                 names.append("")
                 continue
-            names.append(f"x{len(self.inputs)}")
+            names.append(f"x{len(self.inputs) + len(self.constants)}")
             kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+            # What ONNX Runtime wants as part of the model.
+            if op == "DynamicQuantizeLSTM" and value.dtype == np.int8:
+                self.constants.append(onnx.numpy_helper.from_array(value, names[-1]))
+                continue
             self.inputs.append(onnx.helper.make_tensor_value_info(names[-1], kind, value.shape))
             self.values.append(value)
         # Which outputs are wanted: their number, or flags.
@@ -222,15 +227,44 @@ class Nodes:
 
     def save(self):
         outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in self.outputs]
-        graph = onnx.helper.make_graph(self.nodes, "nodes", self.inputs, outputs)
+        graph = onnx.helper.make_graph(self.nodes, "nodes", self.inputs, outputs, self.constants)
         opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("com.microsoft", 1)]
         model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # More threads would quantise parts of a batch each by a range of its own.
+        options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         feeds = {info.name: value for info, value in zip(self.inputs, self.values)}
         onnx.save(model, HERE / f"{self.name}.onnx")
         record(self.name, self.values, session.run(None, feeds))
+
+
+def standard():
+    """Operators of the standard that no other file here has."""
+    n = Nodes("standard")
+    add = lambda *inputs, **attributes: n.add(*inputs, domain="", **attributes)
+    ints = lambda *numbers: np.array(numbers, np.int64)
+    signal = n.floats(2, 9, 1)
+    add("DFT", signal, None, np.array(1, np.int64))
+    add("DFT", signal, np.array(8, np.int64), np.array(1, np.int64), onesided=1)
+    add("DFT", n.floats(1, 5, 2, 2), None, np.array(1, np.int64), inverse=1)
+    add("STFT", n.floats(2, 40, 1), np.array(6, np.int64), n.floats(12), np.array(12, np.int64))
+    mel = [np.array(6, np.int64), np.array(64, np.int64), np.array(8000, np.int64)]
+    add("MelWeightMatrix", *mel, np.array(20.0, np.float32), np.array(3500.0, np.float32))
+    add("Unique", np.array([3, 1, 1, 5, 3, 0], np.float32), outputs=4)
+    add("Unique", np.array([[2, 1], [0, 4], [2, 1]], np.float32), axis=0, sorted=0, outputs=4)
+    pooled, places = n.floats(1, 2, 2, 2), np.array([5, 7, 13, 15, 16, 18, 29, 31], np.int64).reshape(1, 2, 2, 2)
+    add("MaxUnpool", pooled, places, kernel_shape=[2, 2], strides=[2, 2])
+    add("Col2Im", n.floats(1, 8, 15), ints(4, 6), ints(2, 2), dilations=[1, 2], pads=[0, 1, 0, 0], strides=[1, 1])
+    add("CenterCropPad", n.floats(5, 3, 4), ints(2, 8), axes=[0, 2])
+    boxes = np.array([[0.5, 0.5, 6, 7], [2, 1, 4, 9]], np.float32)
+    for ratio in (0, 2):
+        where = {"output_height": 2, "output_width": 3, "sampling_ratio": ratio, "spatial_scale": 0.7}
+        add("RoiAlign", n.floats(2, 2, 8, 8), boxes, ints(1, 0), **where)
+    add("GridSample", n.floats(1, 2, 3, 4, 2), n.floats(1, 2, 2, 3, 3), padding_mode="reflection")
+    add("AffineGrid", n.floats(2, 2, 3), ints(2, 1, 3, 4), align_corners=1)
+    n.save()
 
 
 def transformers():
@@ -318,6 +352,16 @@ def quantised_nodes():
     n.add("MatMulNBits", n.floats(2, 40), n.bytes(3, 3, 8), n.floats(9), n.bytes(6), None, n.floats(3), K=40, N=3, bits=4, block_size=16)
     n.save()
 
+    # Weights lie the other way round: [directions, inputs, gates].
+    n = Nodes("contrib_lstm")
+    w, r = n.bytes(2, 6, 20, signed=True), n.bytes(2, 5, 20, signed=True)
+    half = np.zeros(2, np.int8)
+    scales = np.array([0.011, 0.013], np.float32), np.array([0.012, 0.009], np.float32)
+    n.add(
+        "DynamicQuantizeLSTM", n.floats(4, 3, 6), w, r, n.floats(2, 40), None, n.floats(2, 3, 5), n.floats(2, 3, 5), None,
+        scales[0], half, scales[1], half, direction="bidirectional", hidden_size=5, outputs=3,
+    )
+    n.save()
     # Its table of exponentials is coarser there, so numbers may be a step apart.
     n = Nodes("contrib_softmax_step")
     n.add("QLinearSoftmax", x, scale(0.0213), zero(128), scale(0.00397), zero(0), axis=-1, opset=13)
@@ -330,5 +374,6 @@ if __name__ == "__main__":
     quantised()
     packs()
     others()
+    standard()
     transformers()
     quantised_nodes()

@@ -18,6 +18,7 @@ pub(crate) mod rest;
 pub(crate) mod scalar;
 mod table;
 pub(crate) mod tensor;
+pub(crate) mod text;
 pub(crate) mod vision;
 pub(crate) mod window;
 

@@ -4,8 +4,8 @@
 use super::Default::*;
 use super::Traits::{Effect, Picks, Pure};
 use super::{
-    ArgRow, Args, OpResult, OpRow, complex, index, math, nn, quant, recurrent, resample, rest, scalar, tensor, vision,
-    window,
+    ArgRow, Args, OpResult, OpRow, complex, index, math, nn, quant, recurrent, resample, rest, scalar, tensor, text,
+    vision, window,
 };
 use crate::onnx::Filter;
 
@@ -92,6 +92,12 @@ rows! {
     "torch.count"(self, item) Pure scalar::count;
     "torch.divmod"(a, b) Pure scalar::divmod;
     "torch.join"(self, values) Pure scalar::join;
+    "torch.lower"(self) Pure text::lower;
+    "torch.upper"(self) Pure text::upper;
+    "torch.strip"(self, chars = None) Pure text::strip;
+    "torch.startswith"(self, substr, start = Int(0), end = None) Pure text::starts_with;
+    "torch.endswith"(self, substr, start = Int(0), end = None) Pure text::ends_with;
+    "torch.replace"(self, old, new, max = Int(-1)) Pure text::replace;
     "torch.percentFormat"(template, a = None, b = None, c = None, d = None, e = None, f = None, g = None) Pure scalar::percent_format;
     "torch.len"(self) Pure scalar::len;
     "torch.__range_length"(lo, hi, step) Pure scalar::range_length;
@@ -174,7 +180,7 @@ rows! {
     "torch.slice"(self, dim = Int(0), start = None, end = None, step = Int(1)) Pure |a| complex::parts(a, tensor::slice);
     "torch.narrow"(self, dim, start, length) Pure |a| complex::parts(a, tensor::narrow);
     "torch.unbind"(self, dim = Int(0)) Pure tensor::unbind;
-    "torch.split"(self, split_size, dim = Int(0)) Pure tensor::split;
+    "torch.split"(self, split_size = None, dim = None) Pure tensor::split;
     "torch.split_with_sizes"(self, split_sizes, dim = Int(0)) Pure tensor::split;
     "torch.chunk"(self, chunks, dim = Int(0)) Pure tensor::chunk;
     "torch.unsafe_chunk"(self, chunks, dim = Int(0)) Pure tensor::chunk;

@@ -4,7 +4,7 @@ use stark_kernels::ops as k;
 use stark_kernels::{DType, Scalar, Tensor};
 
 use super::args::{Args, OpResult, code_of_dtype};
-use super::scalar;
+use super::{scalar, text};
 use crate::value::Value;
 
 pub fn ok<E: std::fmt::Display>(result: Result<Tensor, E>) -> OpResult {
@@ -358,13 +358,17 @@ pub fn unbind(a: &Args<'_>) -> OpResult {
     tensors(a.tensor(0)?.unbind(a.int(1)?))
 }
 
+/// Of a tensor, or of a text.
 pub fn split(a: &Args<'_>) -> OpResult {
-    let t = a.tensor(0)?;
+    if let Value::Str(_) = a.get(0) {
+        return text::split(a);
+    }
+    let (t, dim) = (a.tensor(0)?, a.opt_int(2)?.unwrap_or(0));
     match a.get(1) {
-        Value::List(_) | Value::Tuple(_) => tensors(t.split_sizes(&a.sizes(1)?, a.int(2)?)),
+        Value::List(_) | Value::Tuple(_) => tensors(t.split_sizes(&a.sizes(1)?, dim)),
         _ => {
-            few(t.size(a.int(2)?).map_err(say)? / a.count(1)?.max(1))?;
-            tensors(t.split(a.count(1)?, a.int(2)?))
+            few(t.size(dim).map_err(say)? / a.count(1)?.max(1))?;
+            tensors(t.split(a.count(1)?, dim))
         }
     }
 }
