@@ -244,7 +244,7 @@ impl<'a> Run<'a, '_> {
             (Value::List(old), Value::List(new)) => {
                 let n = old.items().len();
                 let more: Vec<Value> = new.items().iter().skip(n).cloned().collect();
-                more.iter().try_for_each(Value::may_be_added)?;
+                more.iter().try_for_each(Value::close_as_item)?;
                 old.items_mut()?.extend(more);
                 return Ok(Value::List(old.clone()));
             }

@@ -58,6 +58,8 @@ pub enum Global {
     BuildList,
     /// `torch.per_tensor_affine`.
     PerTensorAffine,
+    /// `torch.per_channel_affine`, and the form whose zero points are floats.
+    PerChannelAffine,
     GetLayout,
     Size,
     Device,
@@ -78,8 +80,9 @@ pub enum StorageType {
     Bool,
     /// Complex numbers of two F32.
     C64,
-    /// Quantised signed bytes.
+    /// Quantised bytes, signed and unsigned.
     QI8,
+    QU8,
 }
 
 impl StorageType {
@@ -89,7 +92,7 @@ impl StorageType {
             StorageType::F64 | StorageType::I64 | StorageType::C64 => 8,
             StorageType::F32 | StorageType::I32 => 4,
             StorageType::F16 | StorageType::BF16 | StorageType::I16 => 2,
-            StorageType::I8 | StorageType::U8 | StorageType::Bool | StorageType::QI8 => 1,
+            StorageType::I8 | StorageType::U8 | StorageType::Bool | StorageType::QI8 | StorageType::QU8 => 1,
         }
     }
 }
@@ -110,8 +113,16 @@ pub struct TensorRef {
     pub offset: usize,
     pub sizes: Box<[usize]>,
     pub strides: Box<[usize]>,
-    /// Scale and zero point of a quantised tensor.
-    pub quantised: Option<(f64, i64)>,
+    pub quantised: Option<Quantisation>,
+}
+
+/// How the whole numbers of a quantised tensor stand for others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Quantisation {
+    /// One scale and one zero point.
+    PerTensor { scale: f64, zero: i64 },
+    /// A scale and a zero point for each place along an axis: tensors, which are not quantised themselves.
+    PerChannel { scales: Id, zeros: Id, axis: i64 },
 }
 
 /// A pickle that was read whole.
@@ -444,6 +455,7 @@ impl<'a> Machine<'a> {
                 Ok(Global::BuildList)
             }
             ("torch", "per_tensor_affine") => Ok(Global::PerTensorAffine),
+            ("torch", "per_channel_affine" | "per_channel_affine_float_qparams") => Ok(Global::PerChannelAffine),
             ("torch", "Size") => Ok(Global::Size),
             ("torch", "device") => Ok(Global::Device),
             ("torch.serialization", "_get_layout") => Ok(Global::GetLayout),
@@ -459,6 +471,7 @@ impl<'a> Machine<'a> {
             ("torch", "BoolStorage") => storage(Bool),
             ("torch", "ComplexFloatStorage") => storage(C64),
             ("torch", "QInt8Storage") => storage(QI8),
+            ("torch", "QUInt8Storage") => storage(QU8),
             _ => {
                 let name = format!("{module}.{name}");
                 let reason = format!("`{name}` is not on the list of names a model may use; nothing was run");
@@ -535,7 +548,7 @@ impl<'a> Machine<'a> {
         offset: Id,
         sizes: Id,
         strides: Id,
-        quantised: Option<(f64, i64)>,
+        quantised: Option<Quantisation>,
     ) -> Step<TensorRef> {
         let Node::Storage(storage) = self.nodes[storage as usize].clone() else {
             return Err("a tensor whose storage is none".into());
@@ -568,14 +581,24 @@ impl<'a> Machine<'a> {
         Ok(TensorRef { storage, offset, sizes, strides, quantised })
     }
 
-    fn quantisation(&self, id: Id) -> Step<(f64, i64)> {
-        if let Node::Tuple(items) = &self.nodes[id as usize]
-            && let [scheme, scale, zero_point] = &**items
-            && let (Node::Global(Global::PerTensorAffine), Node::Float(scale), Node::Int(zero_point)) =
-                (&self.nodes[*scheme as usize], &self.nodes[*scale as usize], &self.nodes[*zero_point as usize])
-        {
-            return Ok((*scale, *zero_point));
+    fn quantisation(&self, id: Id) -> Step<Quantisation> {
+        let node = |id: &Id| &self.nodes[*id as usize];
+        let Node::Tuple(items) = node(&id) else { return Err("a quantised tensor without its scale".into()) };
+        // Plain tensors only: a scale that is quantised itself could nest as deep as a file is long.
+        let is_plain = |id: &Id| matches!(node(id), Node::Tensor(tensor) if tensor.quantised.is_none());
+        match &**items {
+            [scheme, scale, zero] if *node(scheme) == Node::Global(Global::PerTensorAffine) => {
+                if let (Node::Float(scale), Node::Int(zero)) = (node(scale), node(zero)) {
+                    return Ok(Quantisation::PerTensor { scale: *scale, zero: *zero });
+                }
+            }
+            [scheme, scales, zeros, axis] if *node(scheme) == Node::Global(Global::PerChannelAffine) => {
+                if let (true, true, Node::Int(axis)) = (is_plain(scales), is_plain(zeros), node(axis)) {
+                    return Ok(Quantisation::PerChannel { scales: *scales, zeros: *zeros, axis: *axis });
+                }
+            }
+            _ => {}
         }
-        Err("a quantised tensor that is not per-tensor affine".into())
+        Err("a quantised tensor that is affine neither per tensor nor per channel".into())
     }
 }

@@ -1,9 +1,10 @@
 //! What flows through a running model: tensors, and the small change of Python around them.
 //!
-//! Values never form cycles and never nest deeper than [`MAX_DEPTH`], so dropping one needs little native
-//! stack whatever the model's code does: a growing list takes only items without lists inside.
+//! Values never form cycles and nest hardly deeper than [`MAX_DEPTH`], so dropping one needs little native
+//! stack whatever the model's code does: a list that becomes an item of another one is closed, and does not grow any more.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stark_kernels::ops::{PackedFilter, PackedMatrix};
@@ -27,7 +28,7 @@ pub enum Value {
     Float(f64),
     Str(Arc<str>),
     Tensor(Tensor),
-    /// A tensor of complex numbers, as real and imaginary part. Only constants of a model are this.
+    /// A tensor of complex numbers, as real and imaginary part, which have one shape.
     Complex(Arc<(Tensor, Tensor)>),
     /// A weight that the optimiser packed. Only constants of a model are this.
     Packed(Arc<PackedMatrix>),
@@ -43,32 +44,67 @@ pub enum Value {
 #[derive(Debug)]
 pub struct Tuple {
     pub items: Vec<Value>,
-    depth: u8,
-    /// No list or dict inside.
-    flat: bool,
+    cover: Cover,
 }
 
 impl Tuple {
     /// The same tuple with these items, which are of the same kinds.
     pub(crate) fn with(&self, items: Vec<Value>) -> Tuple {
-        Tuple { items, depth: self.depth, flat: self.flat }
+        Tuple { items, cover: Cover::new(self.cover.depth(), false, self.cover.is_closed()) }
     }
 }
 
-/// Items that can change, unless the list belongs to the model.
+/// Items that can change, unless the list is closed.
 #[derive(Debug)]
 pub struct List {
     items: Mutex<Vec<Value>>,
-    depth: u8,
-    frozen: bool,
+    cover: Cover,
 }
 
 /// Items in order of insertion.
 #[derive(Debug)]
 pub struct Dict {
     items: Mutex<Vec<(Value, Value)>>,
-    depth: u8,
+    cover: Cover,
+}
+
+/// What is known about the items of a tuple, list or dict.
+#[derive(Debug)]
+struct Cover {
+    /// How deep values nest, counted when the container was made or closed.
+    depth: AtomicU8,
+    /// Part of the model.
     frozen: bool,
+    /// No item comes or goes any more, and all containers inside are closed too.
+    closed: AtomicBool,
+}
+
+impl Cover {
+    fn new(depth: u8, frozen: bool, closed: bool) -> Cover {
+        Cover { depth: AtomicU8::new(depth), frozen, closed: AtomicBool::new(closed) }
+    }
+
+    // Relaxed: the values of a run stay on its thread, and what is shared between runs was closed when it was made.
+    fn depth(&self) -> u8 {
+        self.depth.load(Ordering::Relaxed)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    fn close(&self, depth: u8) {
+        self.depth.store(depth, Ordering::Relaxed);
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    fn may_change(&self) -> Result<(), String> {
+        match (self.frozen, self.is_closed()) {
+            (true, _) => Err("the model changes its own state, but loaded models are immutable".into()),
+            (false, true) => Err("a list or dict that became an item of another one cannot change any more".into()),
+            (false, false) => Ok(()),
+        }
+    }
 }
 
 impl List {
@@ -78,12 +114,12 @@ impl List {
 
     /// Whether the list is part of the model.
     pub fn is_frozen(&self) -> bool {
-        self.frozen
+        self.cover.frozen
     }
 
-    /// For writing: refused when the list is part of the model.
+    /// For adding, exchanging and removing items: refused when the list is closed.
     pub fn items_mut(&self) -> Result<MutexGuard<'_, Vec<Value>>, String> {
-        if self.frozen { Err(FROZEN.into()) } else { Ok(self.items()) }
+        self.cover.may_change().map(|()| self.items())
     }
 }
 
@@ -94,20 +130,18 @@ impl Dict {
 
     /// Whether the dict is part of the model.
     pub fn is_frozen(&self) -> bool {
-        self.frozen
+        self.cover.frozen
     }
 
-    /// For writing: refused when the dict is part of the model.
+    /// For adding, exchanging and removing items: refused when the dict is closed.
     pub fn items_mut(&self) -> Result<MutexGuard<'_, Vec<(Value, Value)>>, String> {
-        if self.frozen { Err(FROZEN.into()) } else { Ok(self.items()) }
+        self.cover.may_change().map(|()| self.items())
     }
 
     pub fn get(&self, key: &Value) -> Option<Value> {
         self.items().iter().find(|(k, _)| k.same_key(key)).map(|(_, v)| v.clone())
     }
 }
-
-const FROZEN: &str = "the model changes its own state, but loaded models are immutable";
 
 impl Value {
     /// Whether both are the same plain constant, bit for bit.
@@ -128,19 +162,20 @@ impl Value {
 
     pub fn tuple(items: Vec<Value>) -> Result<Value, String> {
         let depth = depth_over(items.iter())?;
-        let flat = items.iter().all(Value::is_flat);
-        Ok(Value::Tuple(Arc::new(Tuple { items, depth, flat })))
+        let closed = items.iter().all(Value::is_closed);
+        Ok(Value::Tuple(Arc::new(Tuple { items, cover: Cover::new(depth, false, closed) })))
     }
 
     pub fn list(items: Vec<Value>) -> Result<Value, String> {
         let depth = depth_over(items.iter())?;
-        Ok(Value::List(Arc::new(List { items: Mutex::new(items), depth, frozen: false })))
+        Ok(Value::List(Arc::new(List { items: Mutex::new(items), cover: Cover::new(depth, false, false) })))
     }
 
     /// A list that is part of the model and cannot change.
     pub fn frozen_list(items: Vec<Value>) -> Result<Value, String> {
         let depth = depth_over(items.iter())?;
-        Ok(Value::List(Arc::new(List { items: Mutex::new(items), depth, frozen: true })))
+        let closed = items.iter().all(Value::is_closed);
+        Ok(Value::List(Arc::new(List { items: Mutex::new(items), cover: Cover::new(depth, true, closed) })))
     }
 
     pub fn dict(items: Vec<(Value, Value)>) -> Result<Value, String> {
@@ -161,31 +196,65 @@ impl Value {
                 None => unique.push((key, value)),
             }
         }
-        Ok(Value::Dict(Arc::new(Dict { items: Mutex::new(unique), depth, frozen })))
+        let closed = frozen && unique.iter().all(|(_, value)| value.is_closed());
+        Ok(Value::Dict(Arc::new(Dict { items: Mutex::new(unique), cover: Cover::new(depth, frozen, closed) })))
     }
 
-    /// Whether a list or dict may take this as a new item.
-    pub fn may_be_added(&self) -> Result<(), String> {
-        if self.is_flat() && self.depth() <= MAX_ITEM_DEPTH {
-            Ok(())
-        } else {
-            Err("a list or dict that grows by lists or dicts is not supported".into())
+    /// Makes this an item that a list or dict may take. Lists and dicts inside are closed for that, so that no
+    /// container ever holds itself and depths stay what they are.
+    pub fn close_as_item(&self) -> Result<(), String> {
+        match self.close()? {
+            0..=MAX_ITEM_DEPTH => Ok(()),
+            depth => Err(format!("an item nests {depth} deep, {MAX_ITEM_DEPTH} is the limit")),
+        }
+    }
+
+    /// Closes all containers inside; gives how deep they nest. What is not closed nests no deeper than [`MAX_DEPTH`]
+    /// and [`MAX_ITEM_DEPTH`] together, as all that it has taken is closed.
+    fn close(&self) -> Result<u8, String> {
+        let deepest = |all: &mut dyn Iterator<Item = &Value>| -> Result<u8, String> {
+            let mut deepest = 0;
+            for value in all {
+                deepest = deepest.max(value.close()?);
+            }
+            Ok(deepest + 1)
+        };
+        match self {
+            _ if self.is_closed() => Ok(self.depth()),
+            Value::Tuple(tuple) => {
+                let depth = deepest(&mut tuple.items.iter())?;
+                tuple.cover.close(depth);
+                Ok(depth)
+            }
+            Value::List(list) => {
+                let depth = deepest(&mut list.items().iter())?;
+                list.cover.close(depth);
+                Ok(depth)
+            }
+            Value::Dict(dict) => {
+                let depth = deepest(&mut dict.items().iter().map(|(_, value)| value))?;
+                dict.cover.close(depth);
+                Ok(depth)
+            }
+            _ => Ok(0),
         }
     }
 
     fn depth(&self) -> u8 {
         match self {
-            Value::Tuple(tuple) => tuple.depth,
-            Value::List(list) => list.depth,
-            Value::Dict(dict) => dict.depth,
+            Value::Tuple(tuple) => tuple.cover.depth(),
+            Value::List(list) => list.cover.depth(),
+            Value::Dict(dict) => dict.cover.depth(),
             _ => 0,
         }
     }
 
-    fn is_flat(&self) -> bool {
+    /// Whether all containers inside are closed.
+    fn is_closed(&self) -> bool {
         match self {
-            Value::Tuple(tuple) => tuple.flat,
-            Value::List(_) | Value::Dict(_) => false,
+            Value::Tuple(tuple) => tuple.cover.is_closed(),
+            Value::List(list) => list.cover.is_closed(),
+            Value::Dict(dict) => dict.cover.is_closed(),
             _ => true,
         }
     }

@@ -85,6 +85,23 @@ CASES = """
 2,3 | torch.avg_pool2d(torch.view(x, [1, 1, 2, 3]), [3, 2], [2, 2], [0, 0], True)
 1 | torch.scatter_reduce(torch.arange(3), 0, torch.tensor([1]), torch.tensor([-5]), "amax", include_self=False)
 3 | torch.sinh(torch.arange(3))
+2,4 | torch.diff(x, 2, 1, torch.ones([2, 1]), torch.neg(x))
+2,3 | torch.diff(x, 1, 0, None, x)
+2,3 | torch._shape_as_tensor(x)
+2,5 | torch.where(torch.gt(x, 0.3))
+3,2 | torch.view_as_real(torch.mul(torch.view_as_complex(x), torch.select(torch.polar(torch.add(x, 1), torch.neg(x)), 1, 0)))
+3,4,2 | torch.view_as_real(torch.mul(torch.transpose(torch.view_as_complex(x), 0, 1), torch.slice(torch.unsqueeze(torch.complex(torch.ones([3]), torch.ones([3])), 0), 1, 0, 3)))
+3,2 | torch.real(torch.mul(torch.view_as_complex(x), torch.conj(torch.view_as_complex(x))))
+1,2,4,5 | torch.grid_sampler(x, torch.view(torch.sub(torch.mul(torch.arange(12), 0.21), 1.2), [1, 2, 3, 2]), 0, 0, False)
+1,2,4,5 | torch.grid_sampler(x, torch.view(torch.sub(torch.mul(torch.arange(12), 0.21), 1.2), [1, 2, 3, 2]), 0, 1, True)
+1,2,4,5 | torch.grid_sampler(x, torch.view(torch.sub(torch.mul(torch.arange(12), 0.21), 1.2), [1, 2, 3, 2]), 1, 2, False)
+1,2,4,5 | torch.grid_sampler(x, torch.view(torch.sub(torch.mul(torch.arange(12), 0.21), 1.2), [1, 2, 3, 2]), 2, 2, True)
+1,2,4,5 | torch.grid_sampler(x, torch.view(torch.sub(torch.mul(torch.arange(12), 0.21), 1.2), [1, 2, 3, 2]), 2, 0, False)
+1,1,3,4,2 | torch.grid_sampler(x, torch.view(torch.sub(torch.mul(torch.arange(12), 0.21), 1.2), [1, 2, 2, 1, 3]), 0, 2, False)
+1,1,3,4,2 | torch.grid_sampler(x, torch.view(torch.sub(torch.mul(torch.arange(12), 0.21), 1.2), [1, 2, 2, 1, 3]), 1, 0, True)
+2,2,3 | torch.affine_grid_generator(x, [2, 1, 2, 3], False)
+2,2,3 | torch.affine_grid_generator(x, [2, 1, 3, 2], True)
+1,3,4 | torch.affine_grid_generator(x, [1, 1, 2, 3, 2], True)
 """
 
 

@@ -250,6 +250,10 @@ impl<'a> Importer<'a> {
                 let operand = self.lookup(&node.input[0])?;
                 self.outputs(node, &[operand])
             }
+            ("", "Optional") => {
+                let operand = self.optional(node, 0)?;
+                self.outputs(node, &[operand])
+            }
             ("", "Dropout") if !node.input.is_empty() => self.dropout(node),
             ("", "If") => self.if_node(node),
             ("", "Loop") => self.loop_node(node),

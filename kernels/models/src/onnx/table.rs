@@ -8,7 +8,8 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::ops::{math as m, nn as n, quant as q, recurrent as r, sequence as s, shape as v, vision, window as w};
+use super::ops::{contrib as c, place, qlinear, signal, vision};
+use super::ops::{math as m, nn as n, quant as q, recurrent as r, sequence as s, shape as v, window as w};
 use crate::ops::Default::*;
 use crate::ops::Traits::{Effect, Pure};
 use crate::ops::{ArgRow, Args, OpResult, OpRow, math, nn, rest, scalar, tensor};
@@ -110,6 +111,7 @@ rows! {
     "HardSwish" 14 (X;) One, nn::hardswish;
     "Mish" 18 (X;) One, nn::mish;
     "Swish" 24 (X; alpha = Float(1.0)) One, m::swish;
+    "SwiGLU" 28 (A, B; alpha = Float(1.0)) One, n::swiglu;
     "Gelu" 20 (X; approximate = Str("none")) One, nn::gelu;
     "com.microsoft.Gelu" 1 (X; approximate = Str("none")) One, nn::gelu;
     "com.microsoft.FastGelu" 1 (X, bias = None;) One, n::fast_gelu;
@@ -219,11 +221,19 @@ rows! {
     "LayerNormalization" 1 (X, scale, bias = None; axis = Int(-1), epsilon = Float(1e-5), stash_type = Int(1), n_outputs) Asked(3), n::layer_norm;
     "RMSNormalization" 23 (X, scale; axis = Int(-1), epsilon = Float(1e-5), stash_type = Int(1)) One, n::rms_norm;
     "SimplifiedLayerNormalization" 1 (X, scale; axis = Int(-1), epsilon = Float(1e-5), stash_type = Int(1)) One, n::rms_norm;
-    "com.microsoft.SkipLayerNormalization" 1 (X, skip, scale, beta = None, bias = None; epsilon = Float(1e-12)) One, n::skip_layer_norm;
+    "com.microsoft.SkipLayerNormalization" 1 (X, skip, scale, beta = None, bias = None; epsilon = Float(1e-12), n_outputs) Asked(4), c::skip_layer_norm;
+    "com.microsoft.SkipSimplifiedLayerNormalization" 1 (X, skip, scale, bias = None; epsilon = Float(1e-12), n_outputs) Asked(4), c::skip_rms_norm;
+    "com.microsoft.FusedConv" 1 (X, W, B = None, Z = None; auto_pad = Str("NOTSET"), dilations = None, group = Int(1), kernel_shape = None, pads = None, strides = None, activation = Str(""), activation_params = None) One, c::fused_conv;
+    "com.microsoft.FusedGemm" 1 (A, B, C = None; alpha = Float(1.0), beta = Float(1.0), transA = Int(0), transB = Int(0), activation = Str(""), activation_alpha = None, activation_beta = None, activation_gamma = None) One, c::fused_gemm;
+    "com.microsoft.EmbedLayerNormalization" 1 (input_ids, segment_ids = None, words, places, segments = None, gamma, beta, mask = None, position_ids = None; epsilon = Float(1e-12), mask_index_type = Int(0)) Tuple(3), c::embed_layer_norm;
+    "com.microsoft.Attention" 1 (X, weights, bias = None, mask_index = None, past = None, attention_bias = None, past_sequence_length = None; num_heads, unidirectional = Int(0), qkv_hidden_sizes = None, scale = None, mask_filter_value = Float(-10000.0), do_rotary = Int(0), past_present_share_buffer = Int(0), rotary_embedding_dim = Int(0)) Tuple(2), c::attention;
+    "com.microsoft.MultiHeadAttention" 1 (query, key = None, value = None, bias = None, key_padding_mask = None, attention_bias = None, past_key = None, past_value = None, past_sequence_length = None, cache_indirection = None; num_heads, mask_filter_value = Float(-10000.0), scale = None, unidirectional = Int(0)) Tuple(3), c::multi_head_attention;
+    "com.microsoft.GroupQueryAttention" 1 (query, key = None, value = None, past_key = None, past_value = None, seqlens_k, total_sequence_length, cos_cache = None, sin_cache = None, position_ids = None, attention_bias = None; num_heads, kv_num_heads, scale = None, do_rotary = Int(0), rotary_interleaved = Int(0), local_window_size = Int(-1), softcap = Float(0.0), smooth_softmax = Int(0)) Tuple(3), c::group_query_attention;
+    "com.microsoft.RotaryEmbedding" 1 (X, position_ids, cos_cache, sin_cache; interleaved = Int(0), num_heads = Int(0), is_packed_batching = Int(0), scale = Float(1.0), rotary_embedding_dim = Int(0)) One, c::rotary;
     "MeanVarianceNormalization" 9 (X; axes = None) One, n::mean_variance_norm;
     "LpNormalization" 1 (X; axis = Int(-1), p = Int(2)) One, n::lp_norm;
     "LRN" 1 (X; size, alpha = Float(0.0001), beta = Float(0.75), bias = Float(1.0)) One, n::lrn;
-    "Attention" 23 (Q, K, V, mask = None, past_key = None, past_value = None, n_kept = None; is_causal = Int(0), q_num_heads = None, kv_num_heads = None, scale = None, softcap = Float(0.0), softmax_precision = None, qk_matmul_output_mode = Int(0)) Tuple(4), n::attention;
+    "Attention" 23 (Q, K, V, mask = None, past_key = None, past_value = None, n_kept = None; is_causal = Int(0), q_num_heads = None, kv_num_heads = None, scale = None, softcap = Float(0.0), softmax_precision = None, qk_matmul_output_mode = Int(0), left_window_size = Int(-1), right_window_size = Int(-1)) Tuple(4), n::attention;
     "RotaryEmbedding" 23 (X, cos, sin, position_ids = None; interleaved = Int(0), num_heads = Int(0), rotary_embedding_dim = Int(0)) One, n::rotary;
     "Conv" 1 (X, W, B = None; auto_pad = Str("NOTSET"), dilations = None, group = Int(1), kernel_shape = None, pads = None, strides = None) One, w::conv;
     "ConvTranspose" 1 (X, W, B = None; auto_pad = Str("NOTSET"), dilations = None, group = Int(1), kernel_shape = None, output_padding = None, output_shape = None, pads = None, strides = None) One, w::conv_transpose;
@@ -233,10 +243,22 @@ rows! {
     "GlobalAveragePool" 1 (X;) One, |a| w::global(a, m::Reduce::Mean);
     "GlobalMaxPool" 1 (X;) One, |a| w::global(a, m::Reduce::Max);
     "GlobalLpPool" 2 (X; p = Int(2)) One, w::global_lp;
+    "MaxUnpool" 9 (X, I, output_shape = None; kernel_shape, pads = None, strides = None) One, place::max_unpool;
+    "Col2Im" 18 (X, image_shape, block_shape; dilations = None, pads = None, strides = None) One, place::col2im;
+    "CenterCropPad" 18 (X, shape; axes = None) One, place::center_crop_pad;
+    "TensorScatter" 24 (past_cache, update, write_indices = None; axis = Int(-2), mode = Str("linear")) One, place::tensor_scatter;
+    "Unique" 11 (X; axis = None, sorted = Int(1)) Tuple(4), place::unique;
+    "DFT" 17 (X, dft_length = None; axis = Int(1), inverse = Int(0), onesided = Int(0)) One, signal::dft;
+    "DFT" 20 (X, dft_length = None, axis = Int(-2); inverse = Int(0), onesided = Int(0)) One, signal::dft;
+    "STFT" 17 (signal, frame_step, window = None, frame_length = None; onesided = Int(1)) One, signal::stft;
+    "MelWeightMatrix" 17 (num_mel_bins, dft_length, sample_rate, lower_edge_hertz, upper_edge_hertz; output_datatype = Int(6)) One, signal::mel_weight_matrix;
     "Upsample" 9 (X, scales; mode = Str("nearest")) One, super::ops::resize::upsample;
     "Resize" 10 (X, scales; mode = Str("nearest")) One, super::ops::resize::upsample;
     "Resize" 11 (X, roi = None, scales = None, sizes = None; antialias = Int(0), axes = None, coordinate_transformation_mode = Str("half_pixel"), cubic_coeff_a = Float(-0.75), exclude_outside = Int(0), extrapolation_value = Float(0.0), keep_aspect_ratio_policy = Str("stretch"), mode = Str("nearest"), nearest_mode = Str("round_prefer_floor")) One, super::ops::resize::resize;
     "GridSample" 16 (X, grid; align_corners = Int(0), mode = Str("linear"), padding_mode = Str("zeros")) One, vision::grid_sample;
+    "AffineGrid" 20 (theta, size; align_corners = Int(0)) One, crate::ops::vision::affine_grid;
+    "RoiAlign" 10 (X, rois, batch_indices; mode = Str("avg"), output_height = Int(1), output_width = Int(1), sampling_ratio = Int(0), spatial_scale = Float(1.0), coordinate_transformation_mode = Str("output_half_pixel")) One, vision::roi_align;
+    "RoiAlign" 16 (X, rois, batch_indices; mode = Str("avg"), output_height = Int(1), output_width = Int(1), sampling_ratio = Int(0), spatial_scale = Float(1.0), coordinate_transformation_mode = Str("half_pixel")) One, vision::roi_align;
     "NonMaxSuppression" 10 (boxes, scores, max_output_boxes_per_class = None, iou_threshold = None, score_threshold = None; center_point_box = Int(0)) One, vision::non_max_suppression;
     "LSTM" 7 (X, W, R, B = None, sequence_lens = None, initial_h = None, initial_c = None, P = None; activation_alpha = None, activation_beta = None, activations = None, clip = None, direction = Str("forward"), hidden_size = None, input_forget = Int(0), layout = Int(0), output_sequence = Int(0)) Tuple(3), r::lstm;
     "GRU" 7 (X, W, R, B = None, sequence_lens = None, initial_h = None; activation_alpha = None, activation_beta = None, activations = None, clip = None, direction = Str("forward"), hidden_size = None, layout = Int(0), linear_before_reset = Int(0), output_sequence = Int(0)) Tuple(2), r::gru;
@@ -255,7 +277,23 @@ rows! {
     "ConvInteger" 10 (x, w, x_zero = None, w_zero = None; auto_pad = Str("NOTSET"), dilations = None, group = Int(1), kernel_shape = None, pads = None, strides = None) One, q::conv_integer;
     "QLinearConv" 10 (x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, B = None; auto_pad = Str("NOTSET"), dilations = None, group = Int(1), kernel_shape = None, pads = None, strides = None) One, q::qlinear_conv;
 
+    "com.microsoft.QLinearAdd" 1 (A, A_scale, A_zero = None, B, B_scale, B_zero = None, C_scale, C_zero = None;) One, qlinear::add;
+    "com.microsoft.QLinearMul" 1 (A, A_scale, A_zero = None, B, B_scale, B_zero = None, C_scale, C_zero = None;) One, qlinear::mul;
+    "com.microsoft.QLinearSigmoid" 1 (X, X_scale, X_zero = None, Y_scale, Y_zero = None;) One, qlinear::sigmoid;
+    "com.microsoft.QLinearLeakyRelu" 1 (X, X_scale, X_zero = None, Y_scale, Y_zero = None; alpha = Float(0.01)) One, qlinear::leaky_relu;
+    "com.microsoft.QLinearSoftmax" 1 (X, X_scale, x_zero = None, y_scale, y_zero; axis = Int(-1), opset) One, qlinear::softmax;
+    "com.microsoft.QLinearWhere" 1 (condition, X, x_scale, x_zero, Y, y_scale, y_zero, z_scale, z_zero;) One, qlinear::choose;
+    "com.microsoft.QLinearReduceMean" 1 (data, data_scale, data_zero = None, reduced_scale, reduced_zero = None; axes = None, keepdims = Int(1)) One, qlinear::mean;
+    "com.microsoft.QLinearGlobalAveragePool" 1 (X, x_scale, x_zero, y_scale, y_zero; channels_last = Int(0)) One, qlinear::global_average;
+    "com.microsoft.QLinearConcat" 1 (inputs; axis) One, qlinear::concat;
+    "com.microsoft.QGemm" 1 (A, a_scale, a_zero, B, b_scale, b_zero, C = None, y_scale = None, y_zero = None; transA = Int(0), transB = Int(0), alpha = Float(1.0)) One, qlinear::gemm;
+    "com.microsoft.MatMulNBits" 1 (A, B, scales, zero_points = None, g_idx = None, bias = None; K, N, bits, block_size, accuracy_level = Int(0), weight_prepacked = Int(0)) One, qlinear::matmul_bits;
+    "com.microsoft.DynamicQuantizeLSTM" 1 (X, W, R, B = None, sequence_lens = None, initial_h = None, initial_c = None, P = None, W_scale, W_zero, R_scale, R_zero; activation_alpha = None, activation_beta = None, activations = None, clip = None, direction = Str("forward"), hidden_size = None, input_forget = Int(0)) Tuple(3), r::quantised_lstm;
+    "com.microsoft.QAttention" 1 (X, weight, bias, input_scale, weight_scale, mask_index = None, input_zero = None, weight_zero = None, past = None; num_heads, unidirectional = Int(0), scale = None, mask_filter_value = Float(-10000.0), do_rotary = Int(0), past_present_share_buffer = Int(0)) Tuple(2), c::quantised_attention;
+
     // Sequences.
+    "OptionalHasElement" 15 (X = None;) One, s::has_element;
+    "OptionalGetElement" 15 (X;) One, s::get_element;
     "SequenceEmpty" 11 (; dtype = None) One, s::empty;
     "SequenceConstruct" 11 (inputs;) One, tensor::same;
     "SequenceInsert" 11 (sequence, item, position = None;) One, s::insert;

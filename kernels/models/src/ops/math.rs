@@ -330,7 +330,12 @@ pub fn masked_fill(a: &Args<'_>) -> OpResult {
     ok(k::masked_fill(&*a.tensor(0)?, &*a.tensor(1)?, operand(a, 2)?))
 }
 
+/// `where(condition)` alone gives the places where it holds, a tensor of them for each axis.
 pub fn where_(a: &Args<'_>) -> OpResult {
+    if a.is_none(1) && a.is_none(2) {
+        let places = k::nonzero(&*a.tensor(0)?).and_then(|places| places.unbind(1)).map_err(say)?;
+        return Value::list(places.into_iter().map(Value::Tensor).collect());
+    }
     let condition = a.tensor(0)?.to(DType::Bool).map_err(say)?;
     let (x, y) = operands(a, 1, 2)?;
     ok(k::where_(&condition, x, y))

@@ -7,15 +7,19 @@
 //! A name that ends in one underscore is the in-place form of the row without it, and has no row of its own.
 
 pub(crate) mod args;
+pub(crate) mod complex;
 pub(crate) mod index;
 pub(crate) mod math;
 pub(crate) mod nn;
 pub(crate) mod quant;
+pub(crate) mod recurrent;
 pub(crate) mod resample;
 pub(crate) mod rest;
 pub(crate) mod scalar;
 mod table;
 pub(crate) mod tensor;
+pub(crate) mod text;
+pub(crate) mod vision;
 pub(crate) mod window;
 
 use std::collections::HashMap;

@@ -252,10 +252,9 @@ pub fn diag(a: &Args<'_>) -> OpResult {
 }
 
 pub fn diff(a: &Args<'_>) -> OpResult {
-    if !a.is_none(3) || !a.is_none(4) {
-        return Err("prepend and append are not supported".into());
-    }
-    let mut t = a.tensor(0)?.into_owned();
+    let ends = [a.opt_tensor(3)?, Some(a.tensor(0)?), a.opt_tensor(4)?];
+    let parts: Vec<&Tensor> = ends.iter().flatten().map(|part| &**part).collect();
+    let mut t = if parts.len() == 1 { parts[0].clone() } else { k::cat(&parts, a.int(2)?).map_err(say)? };
     for _ in 0..a.count(1)?.min(t.numel()) {
         t = k::diff(&t, a.int(2)?).map_err(say)?;
     }

@@ -277,9 +277,10 @@ pub fn delete(a: &Args<'_>) -> OpResult {
 pub fn update(a: &Args<'_>) -> OpResult {
     let (Value::Dict(dict), Value::Dict(other)) = (a.get(0), a.get(1)) else { return Err("takes two dicts".into()) };
     let more = other.items().clone();
+    // Before anything is locked: what is closed may be the dict itself.
+    more.iter().try_for_each(|(_, value)| value.close_as_item())?;
     let mut items = dict.items_mut()?;
     for (key, value) in more {
-        value.may_be_added()?;
         match items.iter().position(|(k, _)| k.same_key(&key)) {
             Some(at) => items[at].1 = value,
             None if items.len() >= MAX_ITEMS => return Err(too_long()),
@@ -468,7 +469,7 @@ pub fn get_item(a: &Args<'_>) -> OpResult {
 
 pub fn set_item(a: &Args<'_>) -> OpResult {
     let value = a.get(2);
-    value.may_be_added()?;
+    value.close_as_item()?;
     match a.get(0) {
         Value::List(list) => {
             let mut items = list.items_mut()?;
@@ -491,7 +492,7 @@ pub fn set_item(a: &Args<'_>) -> OpResult {
 
 pub fn append(a: &Args<'_>) -> OpResult {
     let Value::List(list) = a.get(0) else { return Err(format!("appends to {}", a.get(0).kind())) };
-    a.get(1).may_be_added()?;
+    a.get(1).close_as_item()?;
     let mut items = list.items_mut()?;
     if items.len() >= MAX_ITEMS {
         return Err(too_long());
@@ -506,7 +507,7 @@ pub fn extend(a: &Args<'_>) -> OpResult {
         return Err("takes two lists".into());
     };
     let more = more.items().clone();
-    more.iter().try_for_each(Value::may_be_added)?;
+    more.iter().try_for_each(Value::close_as_item)?;
     let mut items = list.items_mut()?;
     if items.len() + more.len() > MAX_ITEMS {
         return Err(too_long());
@@ -517,7 +518,7 @@ pub fn extend(a: &Args<'_>) -> OpResult {
 
 pub fn insert(a: &Args<'_>) -> OpResult {
     let Value::List(list) = a.get(0) else { return Err(format!("inserts into {}", a.get(0).kind())) };
-    a.get(2).may_be_added()?;
+    a.get(2).close_as_item()?;
     let mut items = list.items_mut()?;
     if items.len() >= MAX_ITEMS {
         return Err(too_long());
@@ -579,6 +580,20 @@ pub fn list(a: &Args<'_>) -> OpResult {
         Value::Str(text) => Value::list(text.chars().map(|c| Value::str(c.to_string())).collect()),
         other => Err(format!("{} is no list", other.kind())),
     }
+}
+
+/// `dict` of a dict, or of a list of pairs.
+pub fn dict_of(a: &Args<'_>) -> OpResult {
+    let pairs = match a.get(0) {
+        Value::Dict(dict) => return Value::dict(dict.items().clone()),
+        Value::List(list) => list.items().clone(),
+        other => return Err(format!("{} is neither a dict nor a list of pairs", other.kind())),
+    };
+    let pair = |item: &Value| match item {
+        Value::Tuple(pair) if pair.items.len() == 2 => Ok((pair.items[0].clone(), pair.items[1].clone())),
+        other => Err(format!("{} is no pair", other.kind())),
+    };
+    Value::dict(pairs.iter().map(pair).collect::<Result<_, _>>()?)
 }
 
 fn dict<'a>(a: &Args<'a>) -> Result<&'a crate::value::Dict, String> {

@@ -3,7 +3,10 @@
 
 use super::Default::*;
 use super::Traits::{Effect, Picks, Pure};
-use super::{ArgRow, Args, OpResult, OpRow, index, math, nn, quant, resample, rest, scalar, tensor, window};
+use super::{
+    ArgRow, Args, OpResult, OpRow, complex, index, math, nn, quant, recurrent, resample, rest, scalar, tensor, text,
+    vision, window,
+};
 use crate::onnx::Filter;
 
 macro_rules! default {
@@ -74,6 +77,7 @@ rows! {
     "torch.reverse"(self) Effect scalar::reverse;
     "torch.list"(value) Pure scalar::list;
     "torch.copy"(self, src = None, non_blocking = Bool(false)) Pure tensor::copy;
+    "torch.dict"(items) Pure scalar::dict_of;
     "torch.keys"(self) Pure scalar::keys;
     "torch.values"(self) Pure scalar::values;
     "torch.items"(self) Pure scalar::items;
@@ -88,6 +92,12 @@ rows! {
     "torch.count"(self, item) Pure scalar::count;
     "torch.divmod"(a, b) Pure scalar::divmod;
     "torch.join"(self, values) Pure scalar::join;
+    "torch.lower"(self) Pure text::lower;
+    "torch.upper"(self) Pure text::upper;
+    "torch.strip"(self, chars = None) Pure text::strip;
+    "torch.startswith"(self, substr, start = Int(0), end = None) Pure text::starts_with;
+    "torch.endswith"(self, substr, start = Int(0), end = None) Pure text::ends_with;
+    "torch.replace"(self, old, new, max = Int(-1)) Pure text::replace;
     "torch.percentFormat"(template, a = None, b = None, c = None, d = None, e = None, f = None, g = None) Pure scalar::percent_format;
     "torch.len"(self) Pure scalar::len;
     "torch.__range_length"(lo, hi, step) Pure scalar::range_length;
@@ -97,6 +107,7 @@ rows! {
     "torch.truediv"(a, b) Pure math::div;
 
     // Facts about tensors.
+    "torch._shape_as_tensor"(self) Pure tensor::shape_as_tensor;
     "torch.size"(self, dim = None) Pure tensor::size;
     "torch.dim"(self) Pure tensor::dim;
     "torch.numel"(self) Pure tensor::numel;
@@ -124,47 +135,52 @@ rows! {
     "torch.arange"(start, end = None, step = None, dtype = None, layout = None, device = None, pin_memory = None) Pure tensor::arange;
     "torch.linspace"(start, end, steps, dtype = None, layout = None, device = None, pin_memory = None) Pure tensor::linspace;
     "torch.eye"(n, m = None, dtype = None, layout = None, device = None, pin_memory = None) Pure tensor::eye;
-    "torch.clone"(self, memory_format = None) Pure tensor::clone;
+    "torch.clone"(self, memory_format = None) Pure |a| complex::parts(a, tensor::clone);
     "torch.detach"(self) Pure tensor::same;
     "torch.alias"(self) Pure tensor::same;
-    "torch.contiguous"(self, memory_format = None) Pure tensor::contiguous;
+    "torch.contiguous"(self, memory_format = None) Pure |a| complex::parts(a, tensor::contiguous);
     "torch.requires_grad_"(self, requires_grad = Bool(true)) Pure tensor::same;
-    "torch.to"(self, a = None, b = None, c = None, d = None, e = None, f = None, g = None, dtype = None, layout = None, device = None, pin_memory = None, non_blocking = Bool(false), copy = Bool(false), memory_format = None) Pure tensor::to;
+    "torch.to"(self, a = None, b = None, c = None, d = None, e = None, f = None, g = None, dtype = None, layout = None, device = None, pin_memory = None, non_blocking = Bool(false), copy = Bool(false), memory_format = None) Pure complex::to;
     "torch.type_as"(self, other) Pure tensor::type_as;
     "torch.float"(self) Pure |a| tensor::cast(a, stark_kernels::DType::F32);
     "torch.double"(self) Pure |a| tensor::cast(a, stark_kernels::DType::F64);
     "torch.half"(self) Pure |a| tensor::cast(a, stark_kernels::DType::F16);
     "torch.long"(self) Pure |a| tensor::cast(a, stark_kernels::DType::I64);
     "torch.cpu"(self) Pure tensor::same;
-    "torch.real"(self) Pure tensor::real;
-    "torch.imag"(self) Pure tensor::imag;
+    "torch.real"(self) Pure complex::real;
+    "torch.imag"(self) Pure complex::imag;
+    "torch.conj"(self) Pure complex::conj;
+    "torch.complex"(real, imag) Pure complex::from_parts;
+    "torch.polar"(abs, angle) Pure complex::polar;
+    "torch.view_as_complex"(self) Pure complex::view_as_complex;
+    "torch.view_as_real"(self) Pure complex::view_as_real;
     "torch.fill"(self, value) Pure tensor::fill;
     "torch.zero"(self) Pure |a| tensor::filled_with(a, 0.0);
 
     // Views and rearrangements.
-    "torch.view"(self, size) Pure tensor::view;
+    "torch.view"(self, size) Pure |a| complex::parts(a, tensor::view);
     "torch.view_as"(self, other) Pure tensor::reshape_as;
-    "torch.reshape"(self, shape) Pure tensor::reshape;
+    "torch.reshape"(self, shape) Pure |a| complex::parts(a, tensor::reshape);
     "torch.reshape_as"(self, other) Pure tensor::reshape_as;
-    "torch.flatten"(self, start_dim = Int(0), end_dim = Int(-1)) Pure tensor::flatten;
+    "torch.flatten"(self, start_dim = Int(0), end_dim = Int(-1)) Pure |a| complex::parts(a, tensor::flatten);
     "torch.unflatten"(self, dim, sizes) Pure tensor::unflatten;
-    "torch.transpose"(self, dim0, dim1) Pure tensor::transpose;
+    "torch.transpose"(self, dim0, dim1) Pure |a| complex::parts(a, tensor::transpose);
     "torch.swapaxes"(self, axis0, axis1) Pure tensor::transpose;
     "torch.t"(self) Pure tensor::t;
     "torch.numpy_T"(self) Pure tensor::reversed_axes;
-    "torch.permute"(self, dims) Pure tensor::permute;
+    "torch.permute"(self, dims) Pure |a| complex::parts(a, tensor::permute);
     "torch.movedim"(self, source, destination) Pure tensor::movedim;
-    "torch.unsqueeze"(self, dim) Pure tensor::unsqueeze;
-    "torch.squeeze"(self, dim = None) Pure tensor::squeeze;
-    "torch.expand"(self, size, implicit = Bool(false)) Pure tensor::expand;
+    "torch.unsqueeze"(self, dim) Pure |a| complex::parts(a, tensor::unsqueeze);
+    "torch.squeeze"(self, dim = None) Pure |a| complex::parts(a, tensor::squeeze);
+    "torch.expand"(self, size, implicit = Bool(false)) Pure |a| complex::parts(a, tensor::expand);
     "torch.broadcast_tensors"(tensors) Pure rest::broadcast_tensors;
     "torch.expand_as"(self, other) Pure tensor::expand_as;
     "torch.broadcast_to"(self, size) Pure tensor::expand;
-    "torch.select"(self, dim, index) Picks tensor::select;
-    "torch.slice"(self, dim = Int(0), start = None, end = None, step = Int(1)) Pure tensor::slice;
-    "torch.narrow"(self, dim, start, length) Pure tensor::narrow;
+    "torch.select"(self, dim, index) Picks |a| complex::parts(a, tensor::select);
+    "torch.slice"(self, dim = Int(0), start = None, end = None, step = Int(1)) Pure |a| complex::parts(a, tensor::slice);
+    "torch.narrow"(self, dim, start, length) Pure |a| complex::parts(a, tensor::narrow);
     "torch.unbind"(self, dim = Int(0)) Pure tensor::unbind;
-    "torch.split"(self, split_size, dim = Int(0)) Pure tensor::split;
+    "torch.split"(self, split_size = None, dim = None) Pure tensor::split;
     "torch.split_with_sizes"(self, split_sizes, dim = Int(0)) Pure tensor::split;
     "torch.chunk"(self, chunks, dim = Int(0)) Pure tensor::chunk;
     "torch.unsafe_chunk"(self, chunks, dim = Int(0)) Pure tensor::chunk;
@@ -187,12 +203,12 @@ rows! {
     "torch.roll"(self, shifts, dims = None) Pure rest::roll;
     "torch.tril"(self, diagonal = Int(0)) Pure rest::tril;
     "torch.triu"(self, diagonal = Int(0)) Pure rest::triu;
-    "torch.index"(self, indices) Pure rest::index;
+    "torch.index"(self, indices) Pure |a| complex::parts(a, rest::index);
     "torch.index_put"(self, indices, values, accumulate = Bool(false)) Pure rest::index_put;
     "torch.masked_select"(self, mask) Pure rest::masked_select;
     "torch.nonzero"(self) Pure rest::nonzero;
     "torch.scatter_add"(self, dim, index, src) Pure rest::scatter_add;
-    "torch.index_select"(self, dim, index) Pure rest::index_select;
+    "torch.index_select"(self, dim, index) Pure |a| complex::parts(a, rest::index_select);
     "torch.gather"(self, dim, index, sparse_grad = Bool(false)) Pure rest::gather;
     "torch.scatter"(self, dim, index, src, reduce = None) Pure rest::scatter;
     "torch.scatter_reduce"(self, dim, index, src, reduce, include_self = Bool(true)) Pure index::scatter_reduce;
@@ -203,7 +219,7 @@ rows! {
     "torch.bucketize"(self, boundaries, out_int32 = Bool(false), right = Bool(false)) Pure index::bucketize;
     "torch.searchsorted"(sorted_sequence, self, out_int32 = Bool(false), right = Bool(false), side = None, sorter = None) Pure index::searchsorted;
     "torch.masked_fill"(self, mask, value) Pure math::masked_fill;
-    "torch.where"(condition, self, other) Pure math::where_;
+    "torch.where"(condition, self = None, other = None) Pure math::where_;
     "torch.one_hot"(self, num_classes = Int(-1)) Pure rest::one_hot;
     "torch.pixel_shuffle"(self, upscale_factor) Pure nn::pixel_shuffle;
     "torch.pixel_unshuffle"(self, downscale_factor) Pure nn::pixel_unshuffle;
@@ -214,8 +230,8 @@ rows! {
     "torch.add"(self, other, alpha = Int(1)) Pure math::add;
     "torch.sub"(self, other, alpha = Int(1)) Pure math::sub;
     "torch.rsub"(self, other, alpha = Int(1)) Pure math::rsub;
-    "torch.mul"(self, other) Pure math::mul;
-    "torch.multiply"(self, other) Pure math::mul;
+    "torch.mul"(self, other) Pure complex::mul;
+    "torch.multiply"(self, other) Pure complex::mul;
     "torch.div"(self, other, rounding_mode = None) Pure math::div;
     "torch.true_divide"(self, other) Pure math::div;
     "torch.floor_divide"(self, other) Pure math::floor_divide;
@@ -332,10 +348,12 @@ rows! {
     "torch.bilinear"(input1, input2, weight, bias = None) Pure nn::bilinear;
     "torch.addmm"(self, mat1, mat2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
     "torch.baddbmm"(self, batch1, batch2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
-    "ops.quantized.linear_dynamic"(x, packed, reduce_range = Bool(false)) Pure |a| quant::linear_dynamic(a, false);
-    "ops.quantized.linear_relu_dynamic"(x, packed, reduce_range = Bool(false)) Pure |a| quant::linear_dynamic(a, true);
-    "ops.quantized.linear_dynamic_fp16"(x, packed) Pure |a| quant::linear_halves(a, false);
-    "ops.quantized.linear_relu_dynamic_fp16"(x, packed) Pure |a| quant::linear_halves(a, true);
+    "ops.quantized.linear_dynamic"(x, packed, reduce_range = Bool(false)) Pure |a| quant::linear(a, a.bool(2)?, false);
+    "ops.quantized.linear_relu_dynamic"(x, packed, reduce_range = Bool(false)) Pure |a| quant::linear(a, a.bool(2)?, true);
+    "ops.quantized.linear_dynamic_fp16"(x, packed) Pure |a| quant::linear(a, false, false);
+    "ops.quantized.linear_relu_dynamic_fp16"(x, packed) Pure |a| quant::linear(a, false, true);
+    "ops.quantized.embedding_byte"(packed, indices, pruned_weights = Bool(false)) Pure quant::embedding;
+    "ops.quantized.embedding_bag_byte"(packed, indices, offsets = None, scale_grad_by_freq = Bool(false), mode = Int(0), pruned_weights = Bool(false), per_sample_weights = None, compressed_indices_mapping = None, include_last_offset = Bool(false)) Pure quant::embedding_bag;
     "torch.linear"(input, weight, bias = None) Pure nn::linear;
     "torch.einsum"(equation, tensors, path = None) Pure |a| crate::onnx::einsum(a, 1, 0);
 
@@ -378,6 +396,12 @@ rows! {
     "torch.batch_norm"(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled) Pure nn::batch_norm;
     "torch.group_norm"(input, num_groups, weight = None, bias = None, eps = Float(1e-5), cudnn_enabled = Bool(true)) Pure nn::group_norm;
     "torch.instance_norm"(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled) Pure nn::instance_norm;
+    "torch.grid_sampler"(input, grid, interpolation_mode, padding_mode, align_corners) Pure vision::grid_sampler;
+    "torch.grid_sampler_2d"(input, grid, interpolation_mode, padding_mode, align_corners) Pure vision::grid_sampler;
+    "torch.grid_sampler_3d"(input, grid, interpolation_mode, padding_mode, align_corners) Pure vision::grid_sampler;
+    "torch.affine_grid_generator"(theta, size, align_corners) Pure vision::affine_grid;
+    "ops.torchvision.nms"(dets, scores, iou_threshold) Pure vision::nms;
+    "ops.torchvision.roi_align"(input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio, aligned) Pure vision::roi_align;
     "torch.embedding"(weight, indices, padding_idx = Int(-1), scale_grad_by_freq = Bool(false), sparse = Bool(false)) Pure nn::embedding;
     "torch.embedding_bag"(weight, indices, offsets, scale_grad_by_freq = Bool(false), mode = Int(0), sparse = Bool(false), per_sample_weights = None, include_last_offset = Bool(false), padding_idx = None) Pure nn::embedding_bag;
     "torch._convolution"(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, benchmark = Bool(false), deterministic = Bool(false), cudnn_enabled = Bool(true), allow_tf32 = Bool(true)) Pure window::convolution;
@@ -422,12 +446,20 @@ rows! {
     "torch.scaled_dot_product_attention"(query, key, value, attn_mask = None, dropout_p = Float(0.0), is_causal = Bool(false), scale = None, enable_gqa = Bool(false)) Pure nn::attention;
     "torch._native_multi_head_attention"(query, key, value, embed_dim, num_head, qkv_weight, qkv_bias, proj_weight, proj_bias, mask = None, need_weights = Bool(true), average_attn_weights = Bool(true), mask_type = None) Picks nn::native_attention;
     "torch._transformer_encoder_layer_fwd"(src, embed_dim, num_heads, qkv_weight, qkv_bias, proj_weight, proj_bias, use_gelu, norm_first, eps, norm_weight_1, norm_bias_1, norm_weight_2, norm_bias_2, ffn_weight_1, ffn_bias_1, ffn_weight_2, ffn_bias_2, mask = None, mask_type = None) Pure nn::encoder_layer;
-    "torch.lstm"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::lstm;
-    "torch.gru"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::gru;
-    "torch.rnn_tanh"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::rnn_tanh;
-    "torch.rnn_relu"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure nn::rnn_relu;
-    "torch.gru_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::gru_cell;
-    "torch.lstm_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::lstm_cell;
-    "torch.rnn_tanh_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::rnn_tanh_cell;
-    "torch.rnn_relu_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure nn::rnn_relu_cell;
+    "torch.lstm"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure recurrent::lstm;
+    "torch.gru"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure recurrent::gru;
+    "torch.rnn_tanh"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure recurrent::rnn_tanh;
+    "torch.rnn_relu"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) Pure recurrent::rnn_relu;
+    "torch.quantized_lstm"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first = Bool(false), dtype = None, use_dynamic = Bool(false)) Pure recurrent::lstm;
+    "torch.quantized_gru"(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first = Bool(false)) Pure recurrent::gru;
+    "torch._pack_padded_sequence"(input, lengths, batch_first) Pure recurrent::pack;
+    "torch._pad_packed_sequence"(data, batch_sizes, batch_first, padding_value, total_length) Pure recurrent::unpack;
+    "torch.gru_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure recurrent::gru_cell;
+    "torch.lstm_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure recurrent::lstm_cell;
+    "torch.rnn_tanh_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure recurrent::rnn_tanh_cell;
+    "torch.rnn_relu_cell"(input, hx, w_ih, w_hh, b_ih = None, b_hh = None) Pure recurrent::rnn_relu_cell;
+    "ops.quantized.quantized_gru_cell_dynamic"(input, hx, w_ih, w_hh, b_ih, b_hh) Pure recurrent::gru_cell;
+    "ops.quantized.quantized_lstm_cell_dynamic"(input, hx, w_ih, w_hh, b_ih, b_hh) Pure recurrent::lstm_cell;
+    "ops.quantized.quantized_rnn_tanh_cell_dynamic"(input, hx, w_ih, w_hh, b_ih, b_hh) Pure recurrent::rnn_tanh_cell;
+    "ops.quantized.quantized_rnn_relu_cell_dynamic"(input, hx, w_ih, w_hh, b_ih, b_hh) Pure recurrent::rnn_relu_cell;
 }

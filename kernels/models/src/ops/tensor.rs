@@ -4,7 +4,7 @@ use stark_kernels::ops as k;
 use stark_kernels::{DType, Scalar, Tensor};
 
 use super::args::{Args, OpResult, code_of_dtype};
-use super::scalar;
+use super::{scalar, text};
 use crate::value::Value;
 
 pub fn ok<E: std::fmt::Display>(result: Result<Tensor, E>) -> OpResult {
@@ -38,6 +38,11 @@ pub fn size(a: &Args<'_>) -> OpResult {
         Some(dim) => t.size(dim).map(|n| Value::Int(n as i64)).map_err(say),
         None => Value::list(t.shape().iter().map(|&n| Value::Int(n as i64)).collect()),
     }
+}
+
+pub fn shape_as_tensor(a: &Args<'_>) -> OpResult {
+    let x = a.tensor(0)?;
+    ok(Tensor::from_vec(x.shape().iter().map(|&n| n as i64).collect::<Vec<_>>(), &[x.rank()]))
 }
 
 pub fn dim(a: &Args<'_>) -> OpResult {
@@ -239,20 +244,6 @@ pub fn cast(a: &Args<'_>, dtype: DType) -> OpResult {
     ok(a.tensor(0)?.to(dtype))
 }
 
-pub fn real(a: &Args<'_>) -> OpResult {
-    match a.get(0) {
-        Value::Complex(parts) => Ok(Value::Tensor(parts.0.clone())),
-        _ => same(a),
-    }
-}
-
-pub fn imag(a: &Args<'_>) -> OpResult {
-    match a.get(0) {
-        Value::Complex(parts) => Ok(Value::Tensor(parts.1.clone())),
-        _ => Err("takes a complex tensor".into()),
-    }
-}
-
 /// The source of `copy_`, in the shape and dtype of its target; the executor puts it in place.
 /// `copy` of a list or dict is another of the same items.
 pub fn copy(a: &Args<'_>) -> OpResult {
@@ -367,13 +358,17 @@ pub fn unbind(a: &Args<'_>) -> OpResult {
     tensors(a.tensor(0)?.unbind(a.int(1)?))
 }
 
+/// Of a tensor, or of a text.
 pub fn split(a: &Args<'_>) -> OpResult {
-    let t = a.tensor(0)?;
+    if let Value::Str(_) = a.get(0) {
+        return text::split(a);
+    }
+    let (t, dim) = (a.tensor(0)?, a.opt_int(2)?.unwrap_or(0));
     match a.get(1) {
-        Value::List(_) | Value::Tuple(_) => tensors(t.split_sizes(&a.sizes(1)?, a.int(2)?)),
+        Value::List(_) | Value::Tuple(_) => tensors(t.split_sizes(&a.sizes(1)?, dim)),
         _ => {
-            few(t.size(a.int(2)?).map_err(say)? / a.count(1)?.max(1))?;
-            tensors(t.split(a.count(1)?, a.int(2)?))
+            few(t.size(dim).map_err(say)? / a.count(1)?.max(1))?;
+            tensors(t.split(a.count(1)?, dim))
         }
     }
 }

@@ -283,7 +283,7 @@ mod tests {
     }
 
     /// Overloads that a row does not do, which is told when the model is loaded.
-    const REFUSED: [(&str, &str); 10] = [
+    const REFUSED: [(&str, &str); 14] = [
         ("view.dtype", "dtype"),
         ("view_copy.dtype", "dtype"),
         ("addmm.dtype", "out_dtype"),
@@ -291,6 +291,10 @@ mod tests {
         ("bmm.dtype", "out_dtype"),
         ("mm.dtype", "out_dtype"),
         ("gru.data", ""),
+        ("quantized_gru.data", ""),
+        ("quantized_gru.data_legacy", ""),
+        ("quantized_lstm.data", ""),
+        ("quantized_lstm.data_legacy", ""),
         ("lstm.data", ""),
         ("rnn_tanh.data", ""),
         ("rnn_relu.data", ""),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::ast::*;
 use super::library::{Definition, Library};
-use super::state::State;
+use super::state::{State, is_packed};
 use crate::error::{ModelError, Place, UnknownOperator};
 use crate::graph::{At, Block, Graph, Instr, Kind, Operand, Slot};
 use crate::ops::{self, Args, OpRow, Traits};
@@ -298,8 +298,7 @@ impl<'a> Compiler<'a> {
         }
         let state = if in_constants { &mut self.constants } else { &mut self.data };
         let cv = match state.pickle.node(id) {
-            // Of PyTorch's own classes, those of packed weights, the state is all there is.
-            Node::Object { class, state: Some(state) } if class.starts_with("__torch__.torch.classes.") => {
+            Node::Object { class, state: Some(state) } if is_packed(class) => {
                 let state = *state;
                 self.nested(|this| this.from_state(in_constants, state))?
             }

@@ -8,9 +8,14 @@ use stark_kernels::{DType, Tensor};
 
 use crate::error::ModelError;
 use crate::mapped::FileBytes;
-use crate::pickle::{Id, Node, Pickle, Storage, StorageType, TensorRef};
+use crate::pickle::{Id, Node, Pickle, Quantisation, Storage, StorageType, TensorRef};
 use crate::value::Value;
 use crate::zip::Archive;
+
+/// Whether a class is one of PyTorch's own for packed weights, of which the state is all there is.
+pub fn is_packed(class: &str) -> bool {
+    class.starts_with("__torch__.torch.classes.")
+}
 
 /// One pickle of the archive and the folder of its storages.
 #[derive(Debug)]
@@ -78,6 +83,10 @@ impl<'a> State<'a> {
                 let pairs = flat.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
                 Value::frozen_dict(pairs).map_err(|e| self.refuse(e))?
             }
+            Node::Object { class, state: Some(state) } if is_packed(&class) => match self.value_at(state, depth + 1)? {
+                Some(state) => state,
+                None => return Ok(None),
+            },
             Node::Object { .. } | Node::Global(_) | Node::Storage(_) => return Ok(None),
         };
         // Remembered by id: what is shared in the pickle is shared here, and read once.
@@ -96,11 +105,23 @@ impl<'a> State<'a> {
         Ok(Some(out))
     }
 
-    /// A quantised tensor is its whole numbers, their scale and their zero point.
+    /// A quantised tensor is a tuple of its whole numbers, their scale and their zero point, and the axis that these
+    /// go along when they are tensors.
     fn tensor(&mut self, tensor: &TensorRef) -> Result<Value, ModelError> {
-        if let Some((scale, zero)) = tensor.quantised {
+        if let Some(quantisation) = tensor.quantised {
             let plain = self.tensor(&TensorRef { quantised: None, ..tensor.clone() })?;
-            return Value::tuple(vec![plain, Value::Float(scale), Value::Int(zero)]).map_err(|e| self.refuse(e));
+            let parts = match quantisation {
+                Quantisation::PerTensor { scale, zero } => vec![plain, Value::Float(scale), Value::Int(zero)],
+                Quantisation::PerChannel { scales, zeros, axis } => {
+                    let mut parts = vec![plain];
+                    for id in [scales, zeros] {
+                        parts.extend(self.value_at(id, 0)?);
+                    }
+                    parts.push(Value::Int(axis));
+                    parts
+                }
+            };
+            return Value::tuple(parts).map_err(|e| self.refuse(e));
         }
         let whole = match self.storages.get(&tensor.storage.key) {
             Some(whole) => whole.clone(),
@@ -156,7 +177,7 @@ impl<'a> State<'a> {
             StorageType::I32 => DType::I32,
             StorageType::I16 => DType::I16,
             StorageType::I8 | StorageType::QI8 => DType::I8,
-            StorageType::U8 => DType::U8,
+            StorageType::U8 | StorageType::QU8 => DType::U8,
             StorageType::Bool => DType::Bool,
             StorageType::C64 => {
                 let part = |at: usize| -> Vec<u8> {

@@ -16,6 +16,31 @@ pub fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
 }
 
+/// The models of `tests/data/recorded`.
+pub fn recorded() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(data().join("recorded")).expect("recorded models");
+    let mut paths: Vec<PathBuf> = entries.map(|e| e.expect("entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|kind| kind != "safetensors"));
+    paths.sort();
+    paths
+}
+
+/// What a model of `tests/data/recorded` was given.
+pub fn inputs_of(path: &Path) -> Vec<Tensor> {
+    numbered(path, "in")
+}
+
+/// What it gave.
+pub fn outputs_of(path: &Path) -> Vec<Tensor> {
+    numbered(path, "out")
+}
+
+fn numbered(path: &Path, side: &str) -> Vec<Tensor> {
+    let io = Tensors::read(&path.with_extension("io.safetensors"));
+    let names = (0..).map(|i| format!("{side}.{i}")).take_while(|name| io.has(name));
+    names.map(|name| io.get(&name)).collect()
+}
+
 /// The folder of all fixtures, when `STARK_MODELS` names it.
 pub fn large() -> Option<PathBuf> {
     let folder = std::env::var_os("STARK_MODELS").map(PathBuf::from);

@@ -164,14 +164,20 @@ fn exchange(good: &[u8], random: &mut Random) -> Vec<u8> {
 #[test]
 fn mutated_files_never_panic() {
     let scale = std::env::var("STARK_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
-    for (file, width, rounds) in [
-        (small().join("bad/ok.pt"), 4, 3_000),
-        (small().join("digits_mlp.pt"), 64, 300),
-        (data().join("ok.onnx"), 4, 6_000),
-        (data().join("mini_classifier.onnx"), 64, 1_000),
-        (data().join("ok.pt2"), 4, 3_000),
-        (data().join("mini_classifier.pt2"), 64, 1_000),
-    ] {
+    let ones = |width: usize| vec![Tensor::ones(&[2, width], DType::F32).expect("x")];
+    let mut files = vec![
+        (small().join("bad/ok.pt"), ones(4), 3_000),
+        (small().join("digits_mlp.pt"), ones(64), 300),
+        (data().join("ok.onnx"), ones(4), 6_000),
+        (data().join("mini_classifier.onnx"), ones(64), 1_000),
+        (data().join("ok.pt2"), ones(4), 3_000),
+        (data().join("mini_classifier.pt2"), ones(64), 1_000),
+    ];
+    for path in recorded() {
+        let inputs = inputs_of(&path);
+        files.push((path, inputs, 200));
+    }
+    for (file, inputs, rounds) in files {
         let good = std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let name = file.display().to_string();
         let mut random = Random(0x5eed);
@@ -187,8 +193,7 @@ fn mutated_files_never_panic() {
             let start = Instant::now();
             if let Ok(model) = Model::load_bytes(bytes, &name) {
                 n_loaded += 1;
-                let x = Tensor::ones(&[2, width], DType::F32).expect("x");
-                let _ = model.predict(&[x]);
+                let _ = model.predict(&inputs);
             }
             assert!(start.elapsed() < Duration::from_secs(5), "round {round} of {name} took {:?}", start.elapsed());
         }

@@ -9,5 +9,6 @@ mod onnx_nodes;
 mod outputs;
 mod passes;
 mod programs;
+mod recorded;
 mod scripts;
 mod tokenizers;

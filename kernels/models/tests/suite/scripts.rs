@@ -95,6 +95,54 @@ fn lists_dicts_and_texts_are_pythons() {
     }
 }
 
+/// Lists and dicts may grow by lists and dicts, which then stay as they are.
+#[test]
+fn an_item_of_a_list_may_be_a_list() {
+    let rows = "rows = annotate(List[List[int]], [])\nfor i in range(3):\n  row = [i]\n  _0 = torch.append(row, torch.add(i, 1))\n  \
+                _1 = torch.append(rows, row)\nlast = rows[-1]\nreturn torch.tensor([torch.len(rows), last[0], last[1]])";
+    check(rows, &[2.0], &[1], &[3.0, 2.0, 3.0]);
+    let dicts = "out = annotate(List[Dict[str, Tensor]], [])\n_0 = torch.append(out, {\"a\": x})\n_1 = torch.append(out, {\"a\": torch.neg(x)})\n\
+                 first = out[0]\nsecond = out[1]\nreturn torch.sub(first[\"a\"], second[\"a\"])";
+    check(dicts, &[2.0], &[1], &[4.0]);
+    for (body, words) in [
+        ("a = [1]\nb = [[0]]\n_0 = torch.append(b, a)\n_1 = torch.append(a, 2)\nreturn x", "cannot change any more"),
+        ("a = [[1]]\n_0 = torch.append(a, a)\nreturn x", "cannot change any more"),
+        ("d = {\"a\": [x]}\ntorch.update(d, {\"b\": d})\nreturn x", "cannot change any more"),
+        ("a = [1]\nfor i in range(9):\n  b = [[0]]\n  _0 = torch.append(b, a)\n  a = b\nreturn x", "is the limit"),
+        ("a = [[0]]\nt = (a, a)\nfor i in range(40):\n  t = (t, t)\nreturn x", "nest"),
+    ] {
+        let error = load(body).and_then(|model| model.predict(&[Tensor::zeros(&[1], DType::F32).expect("x")]));
+        let error = error.expect_err(body).to_string();
+        assert!(error.contains(words), "{body}\n{error}");
+    }
+}
+
+#[test]
+fn texts_have_pythons_methods() {
+    for (text, call, want) in [
+        (" a  b c ", "torch.split(s)", "a|b|c"),
+        (" a  b c ", "torch.split(s, None, 1)", "a|b c "),
+        ("", "torch.split(s)", ""),
+        ("a,b,,c", "torch.split(s, \",\")", "a|b||c"),
+        ("a,b,,c", "torch.split(s, \",\", 1)", "a|b,,c"),
+        ("a,b", "torch.split(s, \",\", 0)", "a,b"),
+        ("Ab", "[torch.lower(s), torch.upper(s)]", "ab|AB"),
+        (" Ab ", "[torch.strip(s), torch.strip(\"xxaxx\", \"x\")]", "Ab|a"),
+        ("banana", "[torch.replace(s, \"an\", \"x\"), torch.replace(s, \"an\", \"x\", 1)]", "bxxa|bxana"),
+        (
+            "häh",
+            "[str(torch.startswith(s, \"h\")), str(torch.startswith(s, \"ä\", 1)), str(torch.endswith(s, \"ä\", 0, -1))]",
+            "True|True|True",
+        ),
+        ("h", "[str(torch.startswith(s, \"h\", 5)), str(torch.endswith(s, \"x\"))]", "False|False"),
+    ] {
+        let body = format!(
+            "s = \"{text}\"\nparts = {call}\nt = torch.join(\"|\", parts)\nreturn torch.tensor([torch.eq(t, \"{want}\")])"
+        );
+        check(&body, &[0.0], &[1], &[1.0]);
+    }
+}
+
 /// Libraries choose among operators by what an input is like; the ones that are not here matter where they are reached.
 #[test]
 fn an_unknown_operator_is_an_error_where_every_run_comes() {

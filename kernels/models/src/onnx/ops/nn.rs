@@ -146,13 +146,6 @@ pub fn rms_norm(a: &Args<'_>) -> OpResult {
     })
 }
 
-pub fn skip_layer_norm(a: &Args<'_>) -> OpResult {
-    let (x, scale) = (a.tensor(0)?, a.tensor(2)?);
-    let (beta, bias) = (a.opt_tensor(3)?, a.opt_tensor(4)?);
-    let sum = k::add(&*x, &*a.tensor(1)?).and_then(|s| bias.map_or(Ok(s.clone()), |b| k::add(&s, &*b)));
-    ok(sum.and_then(|s| k::layer_norm(&s, scale.shape(), Some(&*scale), beta.as_deref(), a.float(5).unwrap_or(1e-12))))
-}
-
 pub fn mean_variance_norm(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
     let axes = a.opt_ints(1)?.map_or_else(|| vec![0, 2, 3], |axes| axes.into_vec());
@@ -335,7 +328,7 @@ fn contract(x: Factor, y: &Factor, later: impl Fn(char) -> bool) -> stark_kernel
 // ---- attention ------------------------------------------------------------------------------------
 
 /// `[batch, length, heads * width]` to `[batch, heads, length, width]`.
-fn heads(x: &Tensor, n: Option<usize>) -> Result<Tensor, String> {
+pub fn heads(x: &Tensor, n: Option<usize>) -> Result<Tensor, String> {
     match (x.shape(), n) {
         (&[_, _, _, _], _) => Ok(x.clone()),
         (&[b, l, w], Some(n)) if n > 0 && w % n == 0 => {
@@ -357,7 +350,7 @@ pub fn attention(a: &Args<'_>) -> OpResult {
         }
     }
     let lengths = a.opt_tensor(6)?;
-    let (causal, softcap, mode) = (a.bool(7)?, a.float(11)?, a.int(13)?);
+    let (causal, softcap, mode, left, right) = (a.bool(7)?, a.float(11)?, a.int(13)?, a.int(14)?, a.int(15)?);
     let made = || {
         let (length, total, width) = (q.size(2)?, key.size(2)?, q.size(3)?);
         let scale = match a.opt_scalar(10) {
@@ -377,9 +370,15 @@ pub fn attention(a: &Args<'_>) -> OpResult {
             bias = k::add(&bias, &shut(&k::lt(&keys, &lengths)?)?)?;
             before = k::sub(&lengths, length as i64)?;
         }
+        let own = k::add(&k::arange(0i64, length as i64, 1i64, DType::I64)?.unsqueeze(1)?, &before)?;
         if causal {
-            let queries = k::arange(0i64, length as i64, 1i64, DType::I64)?.unsqueeze(1)?;
-            bias = k::add(&bias, &shut(&k::le(&keys, &k::add(&queries, &before)?)?)?)?;
+            bias = k::add(&bias, &shut(&k::le(&keys, &own)?)?)?;
+        }
+        if left >= 0 {
+            bias = k::add(&bias, &shut(&k::ge(&keys, &k::sub(&own, left)?)?)?)?;
+        }
+        if right >= 0 {
+            bias = k::add(&bias, &shut(&k::le(&keys, &k::add(&own, right)?)?)?)?;
         }
         if let Ok(Some(mask)) = a.opt_tensor(3) {
             let mask = match mask.dtype() {
@@ -436,24 +435,40 @@ pub fn rotary(a: &Args<'_>) -> OpResult {
         shape => return Err(format!("shape {shape:?} does not split into {n_heads} heads")),
     };
     let made = || {
-        let split = split?;
-        let full = split.size(3)?;
-        let width = if width == 0 { full } else { width.min(full) };
-        let (turned, kept) = (split.narrow(3, 0, width)?, split.slice(3, width as i64, i64::MAX, 1)?);
-        let half = width / 2;
-        let (cos, sin) = (cos.narrow(-1, 0, half)?.unsqueeze(2)?, sin.narrow(-1, 0, half)?.unsqueeze(2)?);
-        let (first, second) = match interleaved {
-            true => (turned.slice(3, 0, i64::MAX, 2)?, turned.slice(3, 1, i64::MAX, 2)?),
-            false => (turned.narrow(3, 0, half)?, turned.narrow(3, half as i64, half)?),
-        };
-        let real = k::sub(&k::mul(&first, &cos)?, &k::mul(&second, &sin)?)?;
-        let imaginary = k::add(&k::mul(&first, &sin)?, &k::mul(&second, &cos)?)?;
-        let turned = match interleaved {
-            true => k::stack(&[&real, &imaginary], -1)?.reshape_to(turned.shape())?,
-            false => k::cat(&[&real, &imaginary], 3)?,
-        };
-        let out = k::cat(&[&turned, &kept], 3)?;
+        let out = turned(&split?, &cos, &sin, width, interleaved)?;
         if x.rank() == 4 { out.transpose(1, 2) } else { out.reshape_to(x.shape()) }
     };
     ok(made())
+}
+
+/// The first `width` numbers of each head of `[batch, length, heads, width]`, as pairs, turned by angles (all for 0).
+pub fn turned(
+    x: &Tensor,
+    cos: &Tensor,
+    sin: &Tensor,
+    width: usize,
+    interleaved: bool,
+) -> stark_kernels::Result<Tensor> {
+    let full = x.size(3)?;
+    let width = if width == 0 { full } else { width.min(full) };
+    let (part, kept) = (x.narrow(3, 0, width)?, x.slice(3, width as i64, i64::MAX, 1)?);
+    let half = width / 2;
+    let (cos, sin) = (cos.narrow(-1, 0, half)?.unsqueeze(2)?, sin.narrow(-1, 0, half)?.unsqueeze(2)?);
+    let (first, second) = match interleaved {
+        true => (part.slice(3, 0, i64::MAX, 2)?, part.slice(3, 1, i64::MAX, 2)?),
+        false => (part.narrow(3, 0, half)?, part.narrow(3, half as i64, half)?),
+    };
+    let real = k::sub(&k::mul(&first, &cos)?, &k::mul(&second, &sin)?)?;
+    let imaginary = k::add(&k::mul(&first, &sin)?, &k::mul(&second, &cos)?)?;
+    let part = match interleaved {
+        true => k::stack(&[&real, &imaginary], -1)?.reshape_to(part.shape())?,
+        false => k::cat(&[&real, &imaginary], 3)?,
+    };
+    k::cat(&[&part, &kept], 3)
+}
+
+pub fn swiglu(a: &Args<'_>) -> OpResult {
+    let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+    let gate = k::mul(&*x, a.float(2)?).and_then(|gate| k::sigmoid(&gate)).and_then(|gate| k::mul(&*x, &gate));
+    ok(gate.and_then(|gate| k::mul(&gate, &*y)))
 }

@@ -30,7 +30,7 @@ fn spread(t: &Tensor, x: &Tensor, at: i64, block: usize) -> Result<Tensor, Strin
 }
 
 /// Rounded to even, within the range of `dtype`.
-fn saturated(x: &Tensor, dtype: DType) -> Tried<Tensor> {
+pub fn saturated(x: &Tensor, dtype: DType) -> Tried<Tensor> {
     let (low, high) = int_range(dtype);
     let (low, high) = (Scalar::Float(low as f64), Scalar::Float(high as f64));
     k::clamp(&k::round(x)?, Some(low.into()), Some(high.into()))?.to(dtype)
@@ -72,7 +72,7 @@ pub fn dequantize(a: &Args<'_>) -> OpResult {
 }
 
 /// To UInt8, with the scale and zero point that its range asks for. The range always has 0 in it.
-fn dynamic(x: &Tensor) -> Tried<[Tensor; 3]> {
+pub fn dynamic(x: &Tensor) -> Tried<[Tensor; 3]> {
     let low = k::minimum(&k::amin(x, &[], false)?, 0.0)?;
     let high = k::maximum(&k::amax(x, &[], false)?, 0.0)?;
     let scale = k::div(&k::sub(&high, &low)?, 255.0)?.to(DType::F32)?;
@@ -96,7 +96,7 @@ fn centred(x: &Tensor, zero: Option<&Tensor>, at: i64) -> Tried<Tensor> {
     k::sub(&wide, &zero)
 }
 
-fn product(a: &Tensor, b: &Tensor, a_zero: Option<&Tensor>, b_zero: Option<&Tensor>) -> Tried<Tensor> {
+pub fn product(a: &Tensor, b: &Tensor, a_zero: Option<&Tensor>, b_zero: Option<&Tensor>) -> Tried<Tensor> {
     k::matmul(&centred(a, a_zero, -2)?, &centred(b, b_zero, -1)?)
 }
 
@@ -106,7 +106,7 @@ pub fn matmul_integer(a: &Args<'_>) -> OpResult {
     ok(out.and_then(|out| out.to(DType::I32)))
 }
 
-fn rescaled(out: &Tensor, scales: [&Tensor; 2], bias: Option<&Tensor>) -> Tried<Tensor> {
+pub fn rescaled(out: &Tensor, scales: [&Tensor; 2], bias: Option<&Tensor>) -> Tried<Tensor> {
     let out = k::mul(&k::mul(out, &scales[0].to(DType::F64)?)?, &scales[1].to(DType::F64)?)?;
     let out = out.to(DType::F32)?;
     bias.map_or(Ok(out.clone()), |bias| k::add(&out, bias))

@@ -1,8 +1,9 @@
 //! LSTM, GRU and RNN layers: one layer, one or two directions, lengths that may differ within a batch.
 
 use stark_kernels::ops as k;
-use stark_kernels::{Result as Tried, Scalar, Tensor};
+use stark_kernels::{DType, Result as Tried, Scalar, Tensor, TensorError};
 
+use super::quant::dynamic;
 use crate::ops::tensor::say;
 use crate::ops::{Args, OpResult};
 use crate::value::{MAX_ITEMS, Value};
@@ -70,16 +71,68 @@ impl Activation {
 /// Where the arguments lie that the three operators share; inputs come first in all of them.
 struct At {
     activations: usize,
-    layout: usize,
+    layout: Option<usize>,
     gates: usize,
     defaults: &'static [&'static str],
     states: &'static [usize],
 }
 
+/// The weights of one product, `[gates, inputs]`.
+enum Weight {
+    Plain(Tensor),
+    /// Bytes minus their zero points in Float64, and their scales: one or one for each gate. Inputs become bytes too.
+    Bytes {
+        weight: Tensor,
+        scale: Tensor,
+    },
+}
+
+impl Weight {
+    fn apply(&self, x: &Tensor) -> Tried<Tensor> {
+        let (weight, scale) = match self {
+            Weight::Plain(weight) => return k::linear(x, weight, None),
+            Weight::Bytes { weight, scale } => (weight, scale),
+        };
+        let [bytes, x_scale, zero] = dynamic(x)?;
+        let x = k::sub(&bytes.to(DType::F64)?, &zero.to(DType::F64)?)?;
+        k::mul(&k::mul(&k::linear(&x, weight, None)?, scale)?, &x_scale.to(DType::F64)?)?.to(DType::F32)
+    }
+
+    fn plain(&self) -> Tried<&Tensor> {
+        match self {
+            Weight::Plain(weight) => Ok(weight),
+            Weight::Bytes { .. } => Err(TensorError::Argument("quantised weights are not supported here".into())),
+        }
+    }
+}
+
+/// Weights of each direction, `[directions, gates, inputs]`.
+fn plain(weights: &Tensor) -> Result<Vec<Weight>, String> {
+    Ok(weights.unbind(0).map_err(say)?.into_iter().map(Weight::Plain).collect())
+}
+
+/// Weights as bytes, `[directions, inputs, gates]`, with scales and zero points for each direction or each gate.
+fn bytes(weights: &Tensor, scale: &Tensor, zero: &Tensor) -> Result<Vec<Weight>, String> {
+    let n = weights.size(0).map_err(say)?;
+    let one = |d: usize| {
+        let of = |t: &Tensor| match t.rank() {
+            2 => t.select(0, d as i64)?.to(DType::F64),
+            _ if t.numel() == n => t.reshape(&[-1])?.select(0, d as i64)?.to(DType::F64),
+            _ => t.reshape(&[])?.to(DType::F64),
+        };
+        let weight = k::sub(&weights.select(0, d as i64)?.to(DType::F64)?, &of(zero)?)?;
+        Ok(Weight::Bytes { weight: weight.t()?.contiguous()?, scale: of(scale)? })
+    };
+    (0..n).map(one).collect::<Tried<_>>().map_err(say)
+}
+
 struct Layer {
     x: Tensor,
-    weights: Tensor,
-    recurrent: Tensor,
+    /// Of each direction.
+    weights: Vec<Weight>,
+    recurrent: Vec<Weight>,
+    /// Rows of the gates together.
+    rows: usize,
     bias: Option<Tensor>,
     /// Lengths as a column, when they differ.
     lengths: Option<Vec<i64>>,
@@ -97,7 +150,7 @@ struct Layer {
 struct Step<'a> {
     of_x: &'a Tensor,
     state: &'a [Tensor],
-    recurrent: &'a Tensor,
+    recurrent: &'a Weight,
     /// The biases of input and recurrence.
     biases: Option<(&'a Tensor, &'a Tensor)>,
     activations: &'a [Activation],
@@ -119,7 +172,14 @@ impl Step<'_> {
 
 impl Layer {
     fn read(a: &Args<'_>, at: At) -> Result<Layer, String> {
-        let (x, weights, recurrent) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+        let (weights, recurrent) = (a.tensor(1)?, a.tensor(2)?);
+        Layer::with(a, at, [&weights, &recurrent], [plain(&weights)?, plain(&recurrent)?])
+    }
+
+    /// `shaped` are tensors `[directions, gates, inputs]` that have the shapes of the weights.
+    fn with(a: &Args<'_>, at: At, shaped: [&Tensor; 2], products: [Vec<Weight>; 2]) -> Result<Layer, String> {
+        let x = a.tensor(0)?;
+        let [weights, recurrent] = shaped;
         let reversed = match a.str(at.activations + 2)? {
             "forward" => vec![false],
             "reverse" => vec![true],
@@ -137,7 +197,7 @@ impl Layer {
             let shapes = [x.shape(), weights.shape(), recurrent.shape()];
             return Err(format!("input and weights of shapes {shapes:?} do not fit {n} direction(s)"));
         }
-        let batch_first = a.bool(at.layout)?;
+        let batch_first = at.layout.map_or(Ok(false), |at| a.bool(at))?;
         let x = if batch_first { x.transpose(0, 1).map_err(say)? } else { x.into_owned() };
         let (length, batch) = (x.shape()[0], x.shape()[1]);
         if length > MAX_ITEMS {
@@ -179,10 +239,12 @@ impl Layer {
             .enumerate()
             .map(|(i, name)| Activation::new(name, alphas.get(i).copied(), betas.get(i).copied()));
         let all = all.collect::<Result<Vec<_>, _>>()?;
+        let [weights, recurrent] = products;
         Ok(Layer {
             x,
-            weights: weights.into_owned(),
-            recurrent: recurrent.into_owned(),
+            weights,
+            recurrent,
+            rows,
             bias,
             lengths,
             activations: all.chunks(at.defaults.len()).map(<[_]>::to_vec).collect(),
@@ -197,7 +259,7 @@ impl Layer {
     /// Runs `step` along time in each direction. The first state tensor of a step is its output.
     fn run(&self, step: impl Fn(Step<'_>, usize) -> Tried<Vec<Tensor>>) -> Tried<Vec<Tensor>> {
         let length = self.x.size(0)?;
-        let rows = self.weights.size(1)?;
+        let rows = self.rows;
         let mut sides = Vec::new();
         let mut last: Vec<Vec<Tensor>> = vec![Vec::new(); self.states.len()];
         for (direction, &reversed) in self.reversed.iter().enumerate() {
@@ -207,8 +269,7 @@ impl Layer {
                 Some(bias) => Some((bias.narrow(0, 0, rows)?, bias.narrow(0, rows as i64, rows)?)),
                 None => None,
             };
-            let of_x = k::linear(&self.x, &self.weights.select(0, d)?, None)?;
-            let recurrent = self.recurrent.select(0, d)?;
+            let of_x = self.weights[direction].apply(&self.x)?;
             let mut state = self.states.iter().map(|s| s.select(0, d)).collect::<Tried<Vec<_>>>()?;
             let mut outputs = vec![None; length];
             for t in 0..length {
@@ -216,7 +277,7 @@ impl Layer {
                 let now = Step {
                     of_x: &of_x.select(0, t as i64)?,
                     state: &state,
-                    recurrent: &recurrent,
+                    recurrent: &self.recurrent[direction],
                     biases: biases.as_ref().map(|(x, h)| (x, h)),
                     activations: &self.activations[direction],
                     clip: self.clip,
@@ -263,7 +324,7 @@ fn tuple(all: Tried<Vec<Tensor>>) -> OpResult {
 
 /// `of_x + h @ Rᵀ` and both biases.
 fn gates(step: &Step<'_>) -> Tried<Tensor> {
-    let sum = k::add(step.of_x, &k::linear(&step.state[0], step.recurrent, None)?)?;
+    let sum = k::add(step.of_x, &step.recurrent.apply(&step.state[0])?)?;
     match step.biases {
         Some((x, h)) => k::add(&k::add(&sum, x)?, h),
         None => Ok(sum),
@@ -272,20 +333,33 @@ fn gates(step: &Step<'_>) -> Tried<Tensor> {
 
 fn split<const N: usize>(x: &Tensor) -> Tried<[Tensor; N]> {
     <[Tensor; N]>::try_from(x.chunk(N, -1)?)
-        .map_err(|_| stark_kernels::TensorError::Argument(format!("the gates do not split in {N}")))
+        .map_err(|_| TensorError::Argument(format!("the gates do not split in {N}")))
 }
 
 /// Gates in the order input, output, forget, cell.
 pub fn lstm(a: &Args<'_>) -> OpResult {
     const AT: At =
-        At { activations: 10, layout: 15, gates: 4, defaults: &["Sigmoid", "Tanh", "Tanh"], states: &[5, 6] };
-    let layer = Layer::read(a, AT)?;
+        At { activations: 10, layout: Some(15), gates: 4, defaults: &["Sigmoid", "Tanh", "Tanh"], states: &[5, 6] };
+    long_short(a, &Layer::read(a, AT)?, a.bool(14)?)
+}
+
+/// As [`lstm`], with weights of bytes, which lie the other way round.
+pub fn quantised_lstm(a: &Args<'_>) -> OpResult {
+    const AT: At =
+        At { activations: 14, layout: None, gates: 4, defaults: &["Sigmoid", "Tanh", "Tanh"], states: &[5, 6] };
+    let (weights, recurrent) = (a.tensor(1)?, a.tensor(2)?);
+    let products =
+        [bytes(&weights, &*a.tensor(8)?, &*a.tensor(9)?)?, bytes(&recurrent, &*a.tensor(10)?, &*a.tensor(11)?)?];
+    let shaped = [weights.transpose(-2, -1).map_err(say)?, recurrent.transpose(-2, -1).map_err(say)?];
+    long_short(a, &Layer::with(a, AT, [&shaped[0], &shaped[1]], products)?, a.bool(18)?)
+}
+
+fn long_short(a: &Args<'_>, layer: &Layer, coupled: bool) -> OpResult {
     let peepholes = a.opt_tensor(7)?;
     if let Some(p) = peepholes.as_ref().filter(|p| p.shape() != [layer.reversed.len(), layer.hidden.saturating_mul(3)])
     {
         return Err(format!("peepholes of shape {:?} for {} cells", p.shape(), layer.hidden));
     }
-    let coupled = a.bool(14)?;
     tuple(layer.run(|step, direction| {
         let c = &step.state[1];
         let [mut i, mut o, mut f, g] = split::<4>(&gates(&step)?)?;
@@ -309,14 +383,14 @@ pub fn lstm(a: &Args<'_>) -> OpResult {
 
 /// Gates in the order update, reset, hidden.
 pub fn gru(a: &Args<'_>) -> OpResult {
-    const AT: At = At { activations: 8, layout: 12, gates: 3, defaults: &["Sigmoid", "Tanh"], states: &[5] };
+    const AT: At = At { activations: 8, layout: Some(12), gates: 3, defaults: &["Sigmoid", "Tanh"], states: &[5] };
     let layer = Layer::read(a, AT)?;
     let before_reset = a.bool(13)?;
     tuple(layer.run(|step, _| {
         let h = &step.state[0];
         let [xz, xr, xh] = split::<3>(step.of_x)?;
-        let [rz, rr, rh] = <[Tensor; 3]>::try_from(step.recurrent.chunk(3, 0)?)
-            .map_err(|_| stark_kernels::TensorError::Argument("the gates do not split in 3".into()))?;
+        let [rz, rr, rh] = <[Tensor; 3]>::try_from(step.recurrent.plain()?.chunk(3, 0)?)
+            .map_err(|_| TensorError::Argument("the gates do not split in 3".into()))?;
         let biases = match step.biases {
             Some((x, h)) => Some((split::<3>(x)?, split::<3>(h)?)),
             None => None,
@@ -342,7 +416,7 @@ pub fn gru(a: &Args<'_>) -> OpResult {
 }
 
 pub fn rnn(a: &Args<'_>) -> OpResult {
-    const AT: At = At { activations: 8, layout: 12, gates: 1, defaults: &["Tanh"], states: &[5] };
+    const AT: At = At { activations: 8, layout: Some(12), gates: 1, defaults: &["Tanh"], states: &[5] };
     let layer = Layer::read(a, AT)?;
     tuple(layer.run(|step, _| Ok(vec![step.activate(0, &gates(&step)?)?])))
 }

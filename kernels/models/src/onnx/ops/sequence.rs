@@ -14,6 +14,18 @@ pub fn empty(_: &Args<'_>) -> OpResult {
     Value::list(Vec::new())
 }
 
+/// An optional value without content is `None`.
+pub fn has_element(a: &Args<'_>) -> OpResult {
+    Ok(Value::Tensor(Tensor::scalar(!a.is_none(0))))
+}
+
+pub fn get_element(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        Value::None => Err("the optional value has no content".into()),
+        value => Ok(value.clone()),
+    }
+}
+
 fn items(a: &Args<'_>) -> Result<Vec<Value>, String> {
     match a.get(0) {
         Value::List(list) => Ok(list.items().clone()),

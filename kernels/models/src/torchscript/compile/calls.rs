@@ -180,6 +180,7 @@ impl Compiler<'_> {
             ("ops.prim.unchecked_unwrap_optional" | "ops.prim.data", [value]) => Ok(value.clone()),
             ("torch.device", [Cv::Plain(device), ..]) => Ok(Cv::Plain(device.clone())),
             ("torch.len", [Cv::Tuple(tuple)]) => Ok(Cv::Plain(Value::Int(tuple.items.len() as i64))),
+            ("torch.dict", []) => self.emit_value(Kind::Dict, Vec::new(), true),
             ("torch.annotate" | "torch.jit.annotate", [_, value]) => Ok(value.clone()),
             _ => self.operator(path, args, kwargs),
         }

@@ -1,0 +1,379 @@
+"""Writes tests/data/recorded: small models with what they gave in PyTorch or ONNX Runtime (tests/suite/recorded.rs).
+
+    python recorded.py    # made with torch 2.15, torchvision 0.29, onnx 1.23 and onnxruntime 1.32
+
+Archives lose their debugging entries, so that they stay small.
+"""
+
+import json
+import pathlib
+import struct
+import warnings
+import zipfile
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+import torchvision
+from torch import nn
+from torch.ao import quantization as q
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+warnings.filterwarnings("ignore")
+HERE = pathlib.Path(__file__).resolve().parent / "data/recorded"
+DTYPES = {
+    "float32": "F32", "float64": "F64", "float16": "F16", "bool": "BOOL",
+    "int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8", "uint8": "U8",
+}
+
+
+def safetensors(arrays):
+    header, chunks, offset = {}, [], 0
+    for name, array in arrays.items():
+        data = np.ascontiguousarray(array).tobytes()
+        header[name] = {
+            "dtype": DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + len(data)],
+        }
+        offset += len(data)
+        chunks.append(data)
+    header = json.dumps(header).encode()
+    return struct.pack("<Q", len(header)) + header + b"".join(chunks)
+
+
+def flat(value):
+    if isinstance(value, torch.Tensor):
+        return [value.detach().numpy()]
+    return [array for item in value for array in flat(item)]
+
+
+def record(name, inputs, outputs):
+    arrays = {f"in.{i}": np.asarray(x) for i, x in enumerate(inputs)}
+    arrays |= {f"out.{i}": np.asarray(x) for i, x in enumerate(outputs)}
+    (HERE / f"{name}.io.safetensors").write_bytes(safetensors(arrays))
+
+
+def shrink(path):
+    with zipfile.ZipFile(path) as archive:
+        entries = [(e, archive.read(e)) for e in archive.infolist() if not e.filename.endswith(".debug_pkl")]
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, data in entries:
+            # Code may be packed, storages are mapped.
+            kind = zipfile.ZIP_DEFLATED if entry.filename.endswith(".py") else zipfile.ZIP_STORED
+            archive.writestr(zipfile.ZipInfo(entry.filename), data, kind)
+
+
+def traced(name, module, *inputs):
+    with torch.no_grad():
+        scripted = torch.jit.trace(module.eval(), inputs, check_trace=False)
+        save(name, scripted, inputs, module(*inputs))
+
+
+def scripted(name, module, *inputs):
+    with torch.no_grad():
+        save(name, torch.jit.script(module.eval()), inputs, module(*inputs))
+
+
+def save(name, module, inputs, outputs):
+    torch.jit.save(module, HERE / f"{name}.pt")
+    shrink(HERE / f"{name}.pt")
+    record(name, [x.numpy() for x in inputs], flat(outputs))
+
+
+class Recurrent(nn.Module):
+    """Layers of both kinds with states of their own, two layers deep in both directions."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(6, 5, num_layers=2, bidirectional=True, batch_first=True)
+        self.gru = nn.GRU(10, 4)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x, h, c):
+        y, (h, c) = self.lstm(x, (h, c))
+        z, last = self.gru(y)
+        return self.head(z), h, c, last
+
+
+class Cells(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTMCell(6, 5)
+        self.gru = nn.GRUCell(6, 5)
+        self.rnn = nn.RNNCell(6, 5)
+        self.relu = nn.RNNCell(6, 5, nonlinearity="relu")
+
+    def forward(self, x, h):
+        a, c = self.lstm(x, (h, h))
+        return a, c, self.gru(x, h), self.rnn(x, h), self.relu(x, h)
+
+
+class Packed(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.layer = kind(6, 5, num_layers=2, bidirectional=True, batch_first=True)
+
+    def forward(self, x, lengths):
+        pack = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        y, _ = self.layer(pack)
+        return pad_packed_sequence(y, batch_first=True, padding_value=-1.0, total_length=9)
+
+
+class Tables(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bag = nn.EmbeddingBag(20, 8, mode="sum")
+        self.table = nn.Embedding(20, 8)
+
+    def forward(self, ids, offsets):
+        return self.bag(ids, offsets), self.table(ids)
+
+
+def quantised():
+    torch.manual_seed(1)
+    recurrent = {nn.LSTM, nn.GRU, nn.Linear}
+    x, h, c = torch.randn(3, 4, 6), torch.randn(4, 3, 5), torch.randn(4, 3, 5)
+    for kind in (torch.qint8, torch.float16):
+        bits = "int8" if kind is torch.qint8 else "float16"
+        layers = q.quantize_dynamic(Recurrent(), recurrent, dtype=kind)
+        (scripted if bits == "int8" else traced)(f"recurrent_{bits}", layers, x, h, c)
+    cells = {nn.LSTMCell, nn.GRUCell, nn.RNNCell}
+    traced("cells_int8", q.quantize_dynamic(Cells(), cells), torch.randn(3, 6), torch.randn(3, 5))
+    packed = q.quantize_dynamic(Packed(nn.LSTM), {nn.LSTM})
+    scripted("packed_int8", packed, torch.randn(3, 7, 6), torch.tensor([4, 7, 2]))
+    rows = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3, bias=False)).eval()
+    traced("linear_per_channel", q.quantize_dynamic(rows, {nn.Linear: q.per_channel_dynamic_qconfig}), torch.randn(4, 6))
+    tables = Tables().eval()
+    for table in (tables.bag, tables.table):
+        table.qconfig = q.float_qparams_weight_only_qconfig
+    tables = q.convert(q.prepare(tables))
+    traced("tables", tables, torch.tensor([1, 2, 4, 5, 4, 3]), torch.tensor([0, 3]))
+
+
+def packs():
+    torch.manual_seed(2)
+    for kind in (nn.LSTM, nn.GRU, nn.RNN):
+        name = f"packed_{kind.__name__.lower()}"
+        make = scripted if kind is nn.LSTM else traced
+        make(name, Packed(kind), torch.randn(3, 7, 6), torch.tensor([4, 7, 2]))
+
+
+class Rotary(nn.Module):
+    """Rotary embeddings by complex numbers."""
+
+    def __init__(self):
+        super().__init__()
+        angles = torch.outer(torch.arange(16), 100.0 ** -(torch.arange(0, 8, 2) / 8))
+        self.register_buffer("turns", torch.polar(torch.ones_like(angles), angles))
+
+    def forward(self, x):
+        pairs = torch.view_as_complex(x.float().reshape(x.shape[0], x.shape[1], x.shape[2], 4, 2))
+        turns = self.turns[: x.shape[1]].view(1, x.shape[1], 1, 4)
+        return torch.view_as_real(pairs * turns).flatten(3)
+
+
+class Regions(nn.Module):
+    def forward(self, x, boxes, scores):
+        kept = torchvision.ops.nms(boxes, scores, 0.4)
+        rows = torch.cat([torch.zeros(kept.shape[0], 1), boxes[kept]], 1)
+        narrow = torchvision.ops.roi_align(x, rows, [2, 3], 0.5, 2, True)
+        return kept, narrow, torchvision.ops.roi_align(x, rows, [3, 2], 0.7, -1, False)
+
+
+def others():
+    torch.manual_seed(3)
+    traced("rotary", Rotary(), torch.randn(2, 5, 3, 8))
+    corners = torch.rand(12, 2) * 6
+    boxes = torch.cat([corners, corners + 1 + torch.rand(12, 2) * 6], 1)
+    traced("regions", Regions(), torch.randn(1, 2, 9, 7), boxes, torch.rand(12))
+
+
+class Nodes:
+    """One ONNX model of single nodes side by side, and what ONNX Runtime gives for them."""
+
+    def __init__(self, name):
+        self.name, self.nodes, self.inputs, self.values, self.outputs = name, [], [], [], []
+        self.constants = []
+        self.random = np.random.default_rng(1)
+
+    def floats(self, *shape):
+        return self.random.standard_normal(shape).astype(np.float32)
+
+    def bytes(self, *shape, signed=False):
+        low, high, kind = (-128, 128, np.int8) if signed else (0, 256, np.uint8)
+        return self.random.integers(low, high, shape).astype(kind)
+
+    def add(self, op, *inputs, outputs=1, domain="com.microsoft", **attributes):
+        names = []
+        for value in inputs:
+            if value is None:
+                names.append("")
+                continue
+            names.append(f"x{len(self.inputs) + len(self.constants)}")
+            kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+            # What ONNX Runtime wants as part of the model.
+            if op == "DynamicQuantizeLSTM" and value.dtype == np.int8:
+                self.constants.append(onnx.numpy_helper.from_array(value, names[-1]))
+                continue
+            self.inputs.append(onnx.helper.make_tensor_value_info(names[-1], kind, value.shape))
+            self.values.append(value)
+        # Which outputs are wanted: their number, or flags.
+        wanted = [True] * outputs if isinstance(outputs, int) else outputs
+        results = [f"{op}{len(self.nodes)}_{i}" if there else "" for i, there in enumerate(wanted)]
+        self.outputs += [result for result in results if result]
+        self.nodes.append(onnx.helper.make_node(op, names, results, domain=domain, **attributes))
+
+    def save(self):
+        outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in self.outputs]
+        graph = onnx.helper.make_graph(self.nodes, "nodes", self.inputs, outputs, self.constants)
+        opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("com.microsoft", 1)]
+        model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # More threads would quantise parts of a batch each by a range of its own.
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        feeds = {info.name: value for info, value in zip(self.inputs, self.values)}
+        onnx.save(model, HERE / f"{self.name}.onnx")
+        record(self.name, self.values, session.run(None, feeds))
+
+
+def standard():
+    """Operators of the standard that no other file here has."""
+    n = Nodes("standard")
+    add = lambda *inputs, **attributes: n.add(*inputs, domain="", **attributes)
+    ints = lambda *numbers: np.array(numbers, np.int64)
+    signal = n.floats(2, 9, 1)
+    add("DFT", signal, None, np.array(1, np.int64))
+    add("DFT", signal, np.array(8, np.int64), np.array(1, np.int64), onesided=1)
+    add("DFT", n.floats(1, 5, 2, 2), None, np.array(1, np.int64), inverse=1)
+    add("STFT", n.floats(2, 40, 1), np.array(6, np.int64), n.floats(12), np.array(12, np.int64))
+    mel = [np.array(6, np.int64), np.array(64, np.int64), np.array(8000, np.int64)]
+    add("MelWeightMatrix", *mel, np.array(20.0, np.float32), np.array(3500.0, np.float32))
+    add("Unique", np.array([3, 1, 1, 5, 3, 0], np.float32), outputs=4)
+    add("Unique", np.array([[2, 1], [0, 4], [2, 1]], np.float32), axis=0, sorted=0, outputs=4)
+    pooled, places = n.floats(1, 2, 2, 2), np.array([5, 7, 13, 15, 16, 18, 29, 31], np.int64).reshape(1, 2, 2, 2)
+    add("MaxUnpool", pooled, places, kernel_shape=[2, 2], strides=[2, 2])
+    add("Col2Im", n.floats(1, 8, 15), ints(4, 6), ints(2, 2), dilations=[1, 2], pads=[0, 1, 0, 0], strides=[1, 1])
+    add("CenterCropPad", n.floats(5, 3, 4), ints(2, 8), axes=[0, 2])
+    boxes = np.array([[0.5, 0.5, 6, 7], [2, 1, 4, 9]], np.float32)
+    for ratio in (0, 2):
+        where = {"output_height": 2, "output_width": 3, "sampling_ratio": ratio, "spatial_scale": 0.7}
+        add("RoiAlign", n.floats(2, 2, 8, 8), boxes, ints(1, 0), **where)
+    add("GridSample", n.floats(1, 2, 3, 4, 2), n.floats(1, 2, 2, 3, 3), padding_mode="reflection")
+    add("AffineGrid", n.floats(2, 2, 3), ints(2, 1, 3, 4), align_corners=1)
+    n.save()
+
+
+def transformers():
+    n = Nodes("contrib_norms")
+    x, skip, scale, beta = n.floats(2, 3, 8), n.floats(2, 3, 8), n.floats(8), n.floats(8)
+    n.add("SkipLayerNormalization", x, skip, scale, beta, epsilon=1e-5)
+    n.add("SkipLayerNormalization", x, skip, scale, beta, beta, outputs=[True, False, False, True])
+    n.add("SkipSimplifiedLayerNormalization", x, skip, scale, outputs=[True, False, False, True], epsilon=1e-6)
+    ids = np.array([[1, 3, 2], [5, 0, 4]], np.int32)
+    segments = np.array([[0, 0, 1], [0, 1, 1]], np.int32)
+    mask = np.array([[1, 1, 0], [1, 1, 1]], np.int32)
+    tables = n.floats(6, 8), n.floats(5, 8), n.floats(2, 8)
+    n.add("EmbedLayerNormalization", ids, segments, *tables, scale, beta, mask, outputs=3, epsilon=1e-5)
+    n.add("EmbedLayerNormalization", ids, None, tables[0], tables[1], None, scale, beta, outputs=2)
+    n.save()
+
+    n = Nodes("contrib_fused")
+    x, w, z = n.floats(1, 2, 5, 5), n.floats(3, 2, 3, 3), n.floats(1, 3, 5, 5)
+    n.add("FusedConv", x, w, n.floats(3), z, pads=[1, 1, 1, 1], activation="Relu")
+    n.add("FusedConv", x, w, strides=[2, 2], activation="Clip", activation_params=[-0.5, 1.0])
+    n.add("FusedConv", x, w, n.floats(3), activation="HardSigmoid", activation_params=[0.3, 0.4])
+    n.add("FusedGemm", n.floats(3, 4), n.floats(5, 4), n.floats(5), transB=1, alpha=0.5, activation="LeakyRelu", activation_alpha=0.2)
+    n.save()
+
+    n = Nodes("contrib_attention")
+    x, w, b = n.floats(2, 4, 8), n.floats(8, 24), n.floats(24)
+    n.add("Attention", x, w, b, num_heads=2, outputs=1)
+    n.add("Attention", x, w, b, np.array([3, 4], np.int32), num_heads=2)
+    n.add("Attention", x, w, b, np.array([[1, 1, 1, 0], [0, 1, 1, 1]], np.int32), num_heads=4, unidirectional=1)
+    past = n.floats(2, 2, 2, 3, 4)
+    n.add("Attention", x, w, b, None, past, num_heads=2, unidirectional=1, outputs=2)
+    n.add("Attention", x, w, b, None, None, n.floats(1, 2, 4, 4), num_heads=2, scale=0.3)
+    q, k, v = n.floats(2, 4, 8), n.floats(2, 5, 8), n.floats(2, 5, 8)
+    n.add("MultiHeadAttention", q, k, v, num_heads=2)
+    n.add("MultiHeadAttention", q, k, v, n.floats(24), np.array([3, 5], np.int32), num_heads=2)
+    n.add("MultiHeadAttention", q, k, v, None, np.array([[1, 1, 1, 1, 0], [0, 1, 1, 1, 1]], np.int32), n.floats(2, 2, 4, 5), num_heads=2)
+    pasts = n.floats(2, 2, 3, 4), n.floats(2, 2, 3, 4)
+    n.add("MultiHeadAttention", q, q, q, None, None, None, *pasts, num_heads=2, unidirectional=1, outputs=3)
+    n.add("MultiHeadAttention", q, n.floats(2, 2, 5, 4), n.floats(2, 2, 5, 4), num_heads=2)
+    n.save()
+
+    n = Nodes("contrib_generate")
+    cos, sin = np.cos(n.floats(12, 4)), np.sin(n.floats(12, 4))
+    places = np.array([[0, 1, 2], [4, 5, 6]], np.int64)
+    n.add("RotaryEmbedding", n.floats(2, 3, 16), places, cos, sin)
+    n.add("RotaryEmbedding", n.floats(2, 2, 3, 8), np.array([2], np.int64), cos, sin, interleaved=1)
+    q, k, v = n.floats(2, 3, 64), n.floats(2, 3, 32), n.floats(2, 3, 32)
+    cos, sin = np.cos(n.floats(12, 8)), np.sin(n.floats(12, 8))
+    empty = n.floats(2, 2, 0, 16)
+    whole = np.array(3, np.int32)
+    first = np.array([2, 2], np.int32)
+    heads = {"num_heads": 4, "kv_num_heads": 2}
+    n.add("GroupQueryAttention", q, k, v, empty, empty, first, whole, **heads, outputs=3)
+    n.add("GroupQueryAttention", q, k, v, empty, empty, first, whole, cos, sin, **heads, do_rotary=1, scale=0.4, outputs=3)
+    n.add("GroupQueryAttention", n.floats(2, 3, 128), None, None, empty, empty, first, whole, **heads, local_window_size=1, outputs=3)
+    past = n.floats(2, 2, 4, 16), n.floats(2, 2, 4, 16)
+    one = n.floats(2, 1, 64), n.floats(2, 1, 32), n.floats(2, 1, 32)
+    n.add("GroupQueryAttention", *one, *past, np.array([4, 4], np.int32), np.array(5, np.int32), cos, sin, **heads, do_rotary=1, outputs=3)
+    n.add("GroupQueryAttention", *one, *past, np.array([4, 4], np.int32), np.array(5, np.int32), **heads, local_window_size=2, softcap=5.0, outputs=3)
+    n.save()
+
+
+def quantised_nodes():
+    n = Nodes("contrib_quantised")
+    scale = lambda x: np.array(x, np.float32)
+    zero = lambda x, kind=np.uint8: np.array(x, kind)
+    x, y = n.bytes(2, 3, 4, 4), n.bytes(2, 3, 4, 4)
+    ends = scale(0.0411), zero(7)
+    n.add("QLinearAdd", x, scale(0.0213), zero(128), y, scale(0.0317), zero(100), *ends)
+    n.add("QLinearMul", x, scale(0.0213), zero(128), y, scale(0.0317), zero(100), *ends)
+    n.add("QLinearSigmoid", x, scale(0.0213), zero(128), scale(0.00397), zero(0))
+    n.add("QLinearLeakyRelu", x, scale(0.0213), zero(128), scale(0.0119), zero(30), alpha=0.2)
+    n.add("QLinearGlobalAveragePool", x, scale(0.0213), zero(128), scale(0.0107), zero(90))
+    n.add("QLinearConcat", *ends, x, scale(0.0213), zero(128), y, scale(0.0317), zero(100), axis=1)
+    a, b, c = n.bytes(3, 5), n.bytes(4, 5, signed=True), n.random.integers(-500, 500, 4).astype(np.int32)
+    of_b = np.full(4, 0.02, np.float32) * np.arange(1, 5, dtype=np.float32), np.zeros(4, np.int8)
+    n.add("QGemm", a, scale(0.0307), zero(120), b, *of_b, c, scale(0.2009), zero(110), transB=1)
+    n.add("QGemm", a, scale(0.0307), zero(120), b, *of_b, c, transB=1)
+    weights = n.bytes(8, 24)
+    n.add(
+        "QAttention", n.bytes(2, 4, 8), weights, n.floats(24), scale(0.01), scale(0.02),
+        np.array([3, 4], np.int32), zero(128), zero(120), num_heads=2, outputs=1,
+    )
+    n.add("MatMulNBits", n.floats(2, 40), n.bytes(3, 3, 8), n.floats(9), K=40, N=3, bits=4, block_size=16)
+    n.add("MatMulNBits", n.floats(2, 40), n.bytes(3, 3, 8), n.floats(9), n.bytes(6), None, n.floats(3), K=40, N=3, bits=4, block_size=16)
+    n.save()
+
+    # Weights lie the other way round: [directions, inputs, gates].
+    n = Nodes("contrib_lstm")
+    w, r = n.bytes(2, 6, 20, signed=True), n.bytes(2, 5, 20, signed=True)
+    half = np.zeros(2, np.int8)
+    scales = np.array([0.011, 0.013], np.float32), np.array([0.012, 0.009], np.float32)
+    n.add(
+        "DynamicQuantizeLSTM", n.floats(4, 3, 6), w, r, n.floats(2, 40), None, n.floats(2, 3, 5), n.floats(2, 3, 5), None,
+        scales[0], half, scales[1], half, direction="bidirectional", hidden_size=5, outputs=3,
+    )
+    n.save()
+    # Its table of exponentials is coarser there, so numbers may be a step apart.
+    n = Nodes("contrib_softmax_step")
+    n.add("QLinearSoftmax", x, scale(0.0213), zero(128), scale(0.00397), zero(0), axis=-1, opset=13)
+    n.add("QLinearSoftmax", n.bytes(2, 6), scale(0.0213), zero(128), scale(0.00397), zero(0), axis=1, opset=11)
+    n.save()
+
+
+if __name__ == "__main__":
+    HERE.mkdir(exist_ok=True)
+    quantised()
+    packs()
+    others()
+    standard()
+    transformers()
+    quantised_nodes()
