@@ -101,14 +101,14 @@ impl Tensor {
 
     /// The little-endian numbers of `dtype` in `range` of `pages`, which stay where they are: writing to the tensor copies them.
     /// `None` where they cannot, because of how they lie, or of what they are.
-    pub fn lent(pages: &Arc<Mmap>, range: Range<usize>, dtype: DType, shape: &[usize]) -> Option<Tensor> {
+    pub fn lent(pages: &Arc<Mmap>, range: Range<usize>, dtype: DType, shape: &[usize]) -> Result<Option<Tensor>> {
         let fits = shape.len() <= MAX_RANK
-            && rules::numel(shape).ok()?.checked_mul(dtype.size()) == Some(range.len())
+            && rules::numel(shape)?.checked_mul(dtype.size()) == Some(range.len())
             // A stored bool may be any byte.
             && dtype != DType::Bool
             && cfg!(target_endian = "little");
-        let buffer = Buffer::lent(pages, range).filter(|_| fits)?;
-        Some(Tensor::from_buffer(buffer, dtype, shape))
+        let buffer = if fits { Buffer::lent(pages, range)? } else { None };
+        Ok(buffer.map(|buffer| Tensor::from_buffer(buffer, dtype, shape)))
     }
 
     /// Whether the storage belongs to who lent it: [`Tensor::lent`].
@@ -340,6 +340,18 @@ impl Tensor {
         &self.buffer.as_slice::<T>()[self.offset.min(self.buffer.n_bytes() / size_of::<T>())..]
     }
 
+    /// The storage from the first element on, where it lies, which may be at any address: for who reads numbers byte by byte.
+    pub(crate) fn raw_bytes(&self) -> &[u8] {
+        let bytes = self.buffer.raw();
+        &bytes[(self.offset * self.dtype.size()).min(bytes.len())..]
+    }
+
+    /// As [`Tensor::raw_bytes`], number by number.
+    pub(crate) fn raw_words<const N: usize>(&self) -> &[[u8; N]] {
+        debug_assert_eq!(N, self.dtype.size());
+        self.raw_bytes().as_chunks().0
+    }
+
     /// The elements as a slice when they lie row-major and are of `E`'s dtype. Bools are stored as [`crate::Bit`].
     pub fn as_slice<E: Element>(&self) -> Option<&[E::Store]> {
         (E::Store::DTYPE == self.dtype && self.is_contiguous()).then(|| &self.storage::<E::Store>()[..self.numel()])
@@ -512,6 +524,10 @@ impl Tensor {
     pub fn copied(&self) -> Result<Tensor> {
         if let Some(out) = accelerator::map("copy", &[self], &[], self.dtype)? {
             return Ok(out);
+        }
+        if self.is_lent() && self.is_contiguous() {
+            let n_bytes = self.numel() * self.dtype.size();
+            return Tensor::from_bytes(&self.raw_bytes()[..n_bytes], self.dtype, &self.shape);
         }
         with_word!(self.dtype, T => {
             let mut buffer = Buffer::for_overwrite::<T>(self.numel())?;

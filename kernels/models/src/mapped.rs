@@ -19,9 +19,11 @@ use stark_kernels::{DType, Tensor};
 
 /// Files of this size or more are mapped instead of read.
 pub const MAP_FROM: u64 = 16 << 20;
-/// Files of this size or more are read into pages of their own, which the system has back as soon as nobody needs them: an
-/// allocator would keep them.
-const PAGES_FROM: u64 = 1 << 20;
+/// Files of this size or more are read into pages of their own, which tensors can point into, and which the system has back as
+/// soon as nobody needs them: an allocator would keep them.
+const PAGES_FROM: u64 = 64 << 10;
+/// So many bytes of numbers cost more to copy than to keep track of; a guess.
+const LENT_FROM: usize = 4 << 10;
 
 /// A file or a part of one, shared by every tensor that points into it.
 #[derive(Clone)]
@@ -78,15 +80,15 @@ impl FileBytes {
         Some(FileBytes { source: self.source.clone(), range: start + range.start..start + range.end })
     }
 
-    /// The numbers in `bytes`, a part of these. They stay where they are when they lie as tensors do, until the model is loaded:
+    /// The numbers in `bytes`, a part of these. Many of them stay where they are until the model is loaded:
     /// [`crate::place::keep_constants`] copies what it needs further on.
     pub fn tensor(&self, bytes: &[u8], dtype: DType, shape: &[usize]) -> stark_kernels::Result<Tensor> {
         let lent = match &*self.source {
-            Source::Read(_) => None,
-            Source::Pages(pages) => {
+            Source::Pages(pages) if bytes.len() >= LENT_FROM => {
                 let start = bytes.as_ptr().addr().wrapping_sub(pages.as_ptr().addr());
-                Tensor::lent(pages, start..start.saturating_add(bytes.len()), dtype, shape)
+                Tensor::lent(pages, start..start.saturating_add(bytes.len()), dtype, shape)?
             }
+            _ => None,
         };
         lent.map_or_else(|| Tensor::from_bytes(bytes, dtype, shape), Ok)
     }

@@ -17,6 +17,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use memmap2::Mmap;
+
 use super::buffer::{ALIGN, max_tensor_bytes, reserve, unreserve};
 use super::slab::Slab;
 
@@ -182,7 +184,9 @@ pub struct Arena {
 impl Arena {
     fn new(bytes: usize, n_blocks: usize) -> Option<Arena> {
         let live = (0..n_blocks).map(|_| AtomicBool::new(false)).collect();
-        Some(Arena { memory: Slab::new(bytes)?, bytes, live, counts: AtomicBool::new(false) })
+        let memory = Slab::new(bytes)?;
+        memory.enlarge();
+        Some(Arena { memory, bytes, live, counts: AtomicBool::new(false) })
     }
 }
 
@@ -203,7 +207,23 @@ pub enum Home {
     /// A part of memory that lasts.
     Lasting(Arc<Slab>),
     /// A part of a file's pages, for reading.
-    Lent(Arc<memmap2::Mmap>),
+    Lent(Arc<Mmap>),
+    /// A place in memory for a part of a file's pages that begins at an odd address.
+    Odd(Box<Odd>),
+}
+
+/// What is copied when it is first looked at as numbers.
+pub struct Odd {
+    pub pages: Arc<Mmap>,
+    /// Inside `pages`.
+    pub range: Range<usize>,
+    pub place: Arc<Slab>,
+}
+
+impl Odd {
+    pub fn bytes(&self) -> &[u8] {
+        &self.pages[self.range.clone()]
+    }
 }
 
 impl Home {
@@ -223,7 +243,7 @@ impl Home {
                 arena.live[*i as usize].store(false, Ordering::Release);
                 false
             }
-            Home::Lasting(_) | Home::Lent(_) => false,
+            Home::Lasting(_) | Home::Lent(_) | Home::Odd(_) => false,
         }
     }
 }

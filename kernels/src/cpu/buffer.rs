@@ -2,7 +2,8 @@
 //!
 //! Invariant: `ptr` points at `capacity` initialised bytes, aligned to [`ALIGN`], owned by this buffer, or its alone in
 //! a larger block that its home keeps alive. What is lent is there for `bytes`, and never written.
-//! What a device computed is fetched when the host first looks; a write by the host drops the device's copy.
+//! What a device computed is fetched when the host first looks; a write by the host drops the device's copy. What is lent
+//! from an odd address is fetched likewise: it is copied to where it can be looked at as numbers.
 //! Every [`Pod`] is valid for every bit pattern, so a view as another element type is odd but never unsound.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -15,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use half::{bf16, f16};
 use memmap2::Mmap;
 
-use super::arena::{self, Home, Taken};
+use super::arena::{self, Home, Odd, Taken};
 use super::slab::{self, Slab};
 use crate::accelerator::{Memory, note_fault};
 use crate::error::{Result, TensorError};
@@ -102,8 +103,8 @@ pub struct Buffer {
     home: Option<Home>,
     /// The same bytes on a device.
     device: OnceLock<Arc<dyn Memory>>,
-    /// A device computed the bytes; they are at `ptr` once `fetched` is set.
-    from_device: bool,
+    /// The bytes are a device's, or lent from an odd address; they are at `ptr` once `fetched` is set.
+    is_elsewhere: bool,
     fetched: OnceLock<()>,
 }
 
@@ -149,17 +150,33 @@ impl Buffer {
         Ok(Buffer::on_host(ptr, bytes, capacity, Some(Home::Lasting(slab))))
     }
 
-    /// The bytes `range` of `pages`, to be read and not written; `None` when they are not aligned as a buffer's are. They do
-    /// not count among those of tensors.
-    pub fn lent(pages: &Arc<Mmap>, range: Range<usize>) -> Option<Buffer> {
-        let bytes = pages.get(range)?;
+    /// The bytes `range` of `pages`, to be read and not written; `None` when they are not inside. Those that are aligned as a
+    /// buffer's are do not count among those of tensors. For others a place is set aside now, so that a later copy needs no
+    /// memory.
+    pub fn lent(pages: &Arc<Mmap>, range: Range<usize>) -> Result<Option<Buffer>> {
+        let Some(bytes) = pages.get(range.clone()) else { return Ok(None) };
         let ptr = NonNull::from(bytes).cast::<u8>();
-        let is_aligned = ptr.addr().get() % ALIGN == 0;
-        is_aligned.then(|| Buffer::on_host(ptr, bytes.len(), 0, Some(Home::Lent(pages.clone()))))
+        if ptr.addr().get().is_multiple_of(ALIGN) {
+            return Ok(Some(Buffer::on_host(ptr, bytes.len(), 0, Some(Home::Lent(pages.clone())))));
+        }
+        let mut buffer = Buffer::in_slab(bytes.len(), slab::take_late)?;
+        if let Some(Home::Lasting(place)) = buffer.home.take() {
+            buffer.home = Some(Home::Odd(Box::new(Odd { pages: pages.clone(), range, place })));
+            buffer.is_elsewhere = true;
+        }
+        Ok(Some(buffer))
     }
 
     pub fn is_lent(&self) -> bool {
-        matches!(self.home, Some(Home::Lent(_)))
+        matches!(self.home, Some(Home::Lent(_) | Home::Odd(_)))
+    }
+
+    /// The bytes where they lie, at any address: what is lent is not copied for this.
+    pub fn raw(&self) -> &[u8] {
+        match &self.home {
+            Some(Home::Odd(odd)) => odd.bytes(),
+            _ => self.as_slice(),
+        }
     }
 
     /// A buffer of any bytes, and whether they are zeros.
@@ -239,14 +256,14 @@ impl Buffer {
 
     fn on_host(ptr: NonNull<u8>, bytes: usize, capacity: usize, home: Option<Home>) -> Buffer {
         let (device, fetched) = (OnceLock::new(), OnceLock::new());
-        Buffer { ptr, bytes, capacity, home, device, from_device: false, fetched }
+        Buffer { ptr, bytes, capacity, home, device, is_elsewhere: false, fetched }
     }
 
     /// What a device holds. The host's place for it is set aside now, so that a later fetch needs no memory.
     pub fn on_device(memory: Arc<dyn Memory>, bytes: usize) -> Result<Buffer> {
         let mut buffer = Buffer::for_overwrite::<u8>(bytes)?;
         buffer.device = OnceLock::from(memory);
-        buffer.from_device = true;
+        buffer.is_elsewhere = true;
         Ok(buffer)
     }
 
@@ -261,7 +278,7 @@ impl Buffer {
 
     #[inline(always)]
     fn is_here(&self) -> bool {
-        !self.from_device || self.fetched.get().is_some()
+        !self.is_elsewhere || self.fetched.get().is_some()
     }
 
     /// Remembers a device's copy of the bytes; the first one stays.
@@ -285,10 +302,13 @@ impl Buffer {
     #[cold]
     fn fetch_now(&self) {
         self.fetched.get_or_init(|| {
-            let Some(memory) = self.device.get() else { return };
             // SAFETY: the invariant gives `bytes` bytes; nobody has a view of them before `fetched` is set, which
             // happens once, after this.
             let into = unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.bytes) };
+            if let Some(Home::Odd(odd)) = &self.home {
+                return into.copy_from_slice(odd.bytes());
+            }
+            let Some(memory) = self.device.get() else { return };
             if let Err(reason) = memory.read(into) {
                 into.fill(0);
                 note_fault(reason);
@@ -421,7 +441,12 @@ fn dangling() -> NonNull<u8> {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let home = self.home.take();
-        if let Some(Home::Lasting(slab)) = home {
+        let slab = match &home {
+            Some(Home::Lasting(slab)) => Some(slab),
+            Some(Home::Odd(odd)) => Some(&odd.place),
+            _ => None,
+        };
+        if let Some(slab) = slab {
             slab.give_back(self.ptr, self.capacity);
             unreserve(self.capacity);
             return;
@@ -484,7 +509,7 @@ mod tests {
         let mut pages = memmap2::MmapMut::map_anon(4096).unwrap();
         pages[64..72].copy_from_slice(bytes_of(&[1.0f32, 2.0]));
         let pages = Arc::new(pages.make_read_only().unwrap());
-        let lent = |range, dtype, shape: &[usize]| Tensor::lent(&pages, range, dtype, shape);
+        let lent = |range, dtype, shape: &[usize]| Tensor::lent(&pages, range, dtype, shape).unwrap();
         let mut t = lent(64..72, DType::F32, &[2]).unwrap();
         assert!(t.is_lent() && !t.is_unique() && t.to_vec::<f32>().unwrap() == [1.0, 2.0]);
         t.set(&[0], 5.0).unwrap();
@@ -492,7 +517,13 @@ mod tests {
         other.make_mut::<f32>().unwrap()[1] = 7.0;
         let again = lent(64..72, DType::F32, &[2]).unwrap();
         assert_eq!([t, other, again].map(|t| t.to_vec::<f32>().unwrap()), [[5.0, 2.0], [1.0, 7.0], [1.0, 2.0]]);
-        assert!(lent(68..72, DType::F32, &[1]).is_none(), "not aligned");
+        // From an odd address as well.
+        let odd = lent(67..71, DType::F32, &[1]).unwrap();
+        assert!(odd.is_lent() && odd.copied().unwrap().to_bytes().unwrap() == pages[67..71]);
+        assert_eq!((odd.raw_bytes(), odd.to_bytes().unwrap()), (&pages[67..71], pages[67..71].to_vec()));
+        let mut own = odd.clone();
+        own.set(&[0], 3.0).unwrap();
+        assert_eq!((own.to_vec::<f32>().unwrap(), odd.to_bytes().unwrap()), (vec![3.0], pages[67..71].to_vec()));
         assert!(lent(64..72, DType::F32, &[3]).is_none(), "not as many");
         assert!(lent(4096..4100, DType::F32, &[1]).is_none(), "not inside");
         assert!(lent(64..65, DType::Bool, &[1]).is_none());

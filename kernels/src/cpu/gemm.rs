@@ -83,7 +83,8 @@ const PACKED: usize = 1 << 20;
 
 /// Packs `b`, some columns at a time, and multiplies. Says whether it did.
 fn in_panels(out: &mut [f32], a: Mat<f32>, b: Mat<f32>) -> bool {
-    use super::panels::{Finish, PanelView, WIDTH, fill, product};
+    use super::packing::fill;
+    use super::panels::{Finish, PanelView, WIDTH, product};
     let (m, k, n) = (a.rows, a.cols, b.cols);
     let panels = n.div_ceil(WIDTH);
     let together = (PACKED / (k * WIDTH).max(1)).clamp(1, panels.max(1));

@@ -13,6 +13,7 @@ pub mod gemm;
 pub mod lanes;
 pub mod lend;
 pub mod math;
+pub mod packing;
 pub mod panels;
 mod pieces;
 pub mod pooling;

@@ -6,9 +6,12 @@
 //! Pieces for several cores are cut by sizes alone, and no sum is shared between pieces, so results do not
 //! depend on the number of cores.
 
+use std::ops::Range;
+
 use super::buffer::Buffer;
 use super::gemm::Mat;
 use super::lanes::prefetch;
+use super::packing::{Word, each_window, fill_words};
 use super::simd::{Kernel, dispatch, level};
 use super::split::{CHUNK, fill_chunks};
 use super::tile::{self, Depth, FEW, LINE, Rows, Tile, tallest};
@@ -36,28 +39,39 @@ pub struct Panels {
 }
 
 impl Panels {
-    pub fn pack(b: Mat<f32>) -> Result<Panels> {
+    pub fn pack(b: Mat<Word>) -> Result<Panels> {
         let (rows, cols) = (b.rows(), b.cols());
         let n = rows.saturating_mul(cols.div_ceil(WIDTH)).saturating_mul(WIDTH);
         let mut data = Buffer::lasting::<f32>(n)?;
-        fill(data.as_mut_slice(), b);
+        fill_words(data.as_mut_slice(), b);
         Ok(Panels { data, rows, cols })
     }
 
     /// The weights `[o, c, taps]` of windows: a row for each number that a window sees, channel by channel for each tap, and a
     /// column for each output.
-    pub fn pack_windows(weights: &[f32], o: usize, c: usize, taps: usize) -> Result<Panels> {
-        let rows = c * taps;
-        assert!(weights.len() == o * rows && rows > 0, "weights are whole");
-        let mut data = Buffer::lasting::<f32>(rows * o.div_ceil(WIDTH) * WIDTH)?;
+    pub fn pack_windows(weights: &[Word], o: usize, c: usize, taps: usize) -> Result<Panels> {
+        assert!(weights.len() == o * c * taps, "weights are whole");
+        Panels::make(c * taps, o, |panel, outputs| {
+            each_window(&weights[outputs.start * c * taps..], outputs.len(), c, taps, |first, rows| {
+                for (at, row) in (first..).zip(rows) {
+                    panel[at % taps * c + at / taps] = *row;
+                }
+            });
+        })
+    }
+
+    /// Panels of a matrix of `rows` by `cols`, each filled with some columns.
+    pub fn make(rows: usize, cols: usize, fill: impl Fn(&mut [[f32; WIDTH]], Range<usize>) + Sync) -> Result<Panels> {
+        assert!(rows > 0, "there is something to pack");
+        let mut data = Buffer::lasting::<f32>(rows * cols.div_ceil(WIDTH) * WIDTH)?;
         let panel = rows * WIDTH;
         fill_chunks(data.as_mut_slice::<f32>(), panel * (CHUNK / panel).max(1), |start, panels| {
             for (j, panel) in panels.as_chunks_mut::<WIDTH>().0.chunks_mut(rows).enumerate() {
-                let first = start / panel.as_flattened().len() * WIDTH + j * WIDTH;
-                fill_windows(panel, &weights[first * rows..], WIDTH.min(o - first), c, taps);
+                let first = (start / (rows * WIDTH) + j) * WIDTH;
+                fill(panel, first..(first + WIDTH).min(cols));
             }
         });
-        Ok(Panels { data, rows, cols: o })
+        Ok(Panels { data, rows, cols })
     }
 
     pub fn rows(&self) -> usize {
@@ -92,97 +106,6 @@ impl Panels {
 
     pub fn view(&self) -> PanelView<'_> {
         PanelView { data: self.data.as_slice(), rows: self.rows, cols: self.cols }
-    }
-}
-
-/// Rows that are packed into all panels before the next ones, so that a line of them is read from memory once.
-const PACKED_ROWS: usize = 64;
-
-/// Packs `b` into `data`, which has room for whole panels; zeros follow the last column.
-pub fn fill(data: &mut [f32], b: Mat<f32>) {
-    let (rows, cols) = (b.rows(), b.cols());
-    if rows == 0 {
-        return;
-    }
-    let width = |j: usize| WIDTH.min(cols - j * WIDTH);
-    if b.col_stride() == 1 {
-        for first in (0..rows).step_by(PACKED_ROWS) {
-            for (j, panel) in data.chunks_mut(rows * WIDTH).enumerate() {
-                let n = width(j);
-                let rows = panel.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate();
-                for (k, row) in rows.skip(first).take(PACKED_ROWS) {
-                    let from = &b.data()[b.place(k, j * WIDTH)..][..n];
-                    match from.first_chunk::<WIDTH>() {
-                        Some(from) => *row = *from,
-                        None => {
-                            row[..n].copy_from_slice(from);
-                            row[n..].fill(0.0);
-                        }
-                    }
-                }
-            }
-        }
-        return;
-    }
-    for (j, panel) in data.chunks_mut(rows * WIDTH).enumerate() {
-        let n = width(j);
-        if n < WIDTH {
-            panel.fill(0.0);
-        }
-        if b.row_stride() == 1 {
-            // A transposed matrix: its columns are rows in memory. Four at a time, so that a line is written once.
-            for (quad, c) in (0..n).step_by(4).enumerate() {
-                let width = 4.min(n - c);
-                if width == 4 {
-                    let columns: [&[f32]; 4] = std::array::from_fn(|i| {
-                        let from = b.place(0, j * WIDTH + c + i);
-                        &b.data()[from..from + rows]
-                    });
-                    for (k, row) in panel.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate() {
-                        for i in 0..4 {
-                            row[quad * 4 + i] = columns[i][k];
-                        }
-                    }
-                } else {
-                    for i in c..n {
-                        let from = b.place(0, j * WIDTH + i);
-                        for (k, x) in b.data()[from..from + rows].iter().enumerate() {
-                            panel[k * WIDTH + i] = *x;
-                        }
-                    }
-                }
-            }
-        } else {
-            for (k, row) in panel.chunks_mut(WIDTH).enumerate() {
-                for (i, x) in row[..n].iter_mut().enumerate() {
-                    *x = b.data()[b.place(k, j * WIDTH + i)];
-                }
-            }
-        }
-    }
-}
-
-/// One panel, of zeros, for the first `n` outputs of `weights [.., c, taps]`: some channels of four outputs at a time, which
-/// the first-level cache holds with the lines they go to.
-fn fill_windows(panel: &mut [[f32; WIDTH]], weights: &[f32], n: usize, c: usize, taps: usize) {
-    const CHANNELS: usize = 16;
-    let rows = c * taps;
-    for first in (0..c).step_by(CHANNELS) {
-        let channels = first..(first + CHANNELS).min(c);
-        for quad in (0..n).step_by(4) {
-            let outputs: [&[f32]; 4] = std::array::from_fn(|i| &weights[(quad + i).min(n - 1) * rows..][..rows]);
-            let width = 4.min(n - quad);
-            for channel in channels.clone() {
-                for tap in 0..taps {
-                    let numbers = outputs.map(|output| output[channel * taps + tap]);
-                    let line = &mut panel[tap * c + channel][quad..];
-                    match line.first_chunk_mut::<4>() {
-                        Some(line) if width == 4 => *line = numbers,
-                        _ => line[..width].copy_from_slice(&numbers[..width]),
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -278,8 +201,8 @@ pub(super) struct Piece<'a> {
     pub(super) b: PanelView<'a>,
     pub(super) finish: Finish<'a>,
     pub(super) target: &'a Target,
-    pub(super) rows: std::ops::Range<usize>,
-    pub(super) panels: std::ops::Range<usize>,
+    pub(super) rows: Range<usize>,
+    pub(super) panels: Range<usize>,
 }
 
 impl Kernel for Piece<'_> {
@@ -367,6 +290,7 @@ mod tests {
     use super::*;
     use crate::cpu::activation::Activation;
     use crate::cpu::numbers;
+    use crate::cpu::packing::words;
 
     #[test]
     fn products_of_every_height_width_and_depth_match_plain_sums() {
@@ -376,7 +300,7 @@ mod tests {
                 for k in [0, 1, 3, 64, 700, 1100, 1024] {
                     let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
                     let (bias, added) = (numbers(n, 3), numbers(m * n, 4));
-                    let packed = Panels::pack(Mat::new(&b, k, n, n, 1)).unwrap();
+                    let packed = Panels::pack(Mat::new(words(&b), k, n, n, 1)).unwrap();
                     let mut out = vec![f32::NAN; m * n];
                     let finish = Finish {
                         per_column: Some(&bias),
@@ -402,7 +326,7 @@ mod tests {
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
         let (per_row, added) = (numbers(m, 3), numbers(m * n, 4));
         let finish = Finish { per_row: Some(&per_row), added: Some(&added), ..Finish::default() };
-        let packed = Panels::pack(Mat::new(&b, k, n, n, 1)).unwrap();
+        let packed = Panels::pack(Mat::new(words(&b), k, n, n, 1)).unwrap();
         let wide: Vec<f32> = a.chunks(k).flat_map(|row| row.iter().chain(&[0.0; 8]).copied()).collect();
         let [mut copied, mut plain] = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
         product(&mut copied, Mat::new(&a, m, k, k, 1), packed.view(), finish).unwrap();
@@ -418,8 +342,8 @@ mod tests {
             let weights = numbers(o * c * taps, 1);
             let at = |i: usize| weights[(i % o * c + i / o % c) * taps + i / o / c];
             let rows: Vec<f32> = (0..o * c * taps).map(at).collect();
-            let want = Panels::pack(Mat::new(&rows, c * taps, o, o, 1)).unwrap();
-            let got = Panels::pack_windows(&weights, o, c, taps).unwrap();
+            let want = Panels::pack(Mat::new(words(&rows), c * taps, o, o, 1)).unwrap();
+            let got = Panels::pack_windows(words(&weights), o, c, taps).unwrap();
             assert_eq!((got.rows, got.cols), (want.rows, want.cols));
             assert_eq!(got.data.as_slice::<f32>(), want.data.as_slice::<f32>(), "{o} {c} {taps}");
         }
@@ -430,7 +354,8 @@ mod tests {
         for n in [1, 4, 30, 33] {
             let b = numbers(n * 7, 5);
             let turned: Vec<f32> = (0..7 * n).map(|i| b[i % n * 7 + i / n]).collect();
-            let (one, two) = (Panels::pack(Mat::new(&b, 7, n, 1, 7)), Panels::pack(Mat::new(&turned, 7, n, n, 1)));
+            let (one, two) =
+                (Panels::pack(Mat::new(words(&b), 7, n, 1, 7)), Panels::pack(Mat::new(words(&turned), 7, n, n, 1)));
             assert_eq!(one.unwrap().data.as_slice::<f32>(), two.unwrap().data.as_slice::<f32>());
         }
     }

@@ -14,6 +14,10 @@ use super::buffer::ALIGN;
 /// Bytes of a slab. Only what is written takes memory, in pages of 2 MiB where the system has them.
 const SLAB: usize = 32 << 20;
 
+/// A slab in which no more than this is handed out stays in small pages: to clear a large one takes as long as some 200 faults
+/// do, which is all the time that a small model needs to be loaded.
+const SMALL: usize = 512 << 10;
+
 /// The largest page that a system counts by (64 KiB, on some ARM systems).
 const PAGE: usize = 64 << 10;
 
@@ -33,14 +37,17 @@ unsafe impl Send for Slab {}
 unsafe impl Sync for Slab {}
 
 impl Slab {
-    /// Zeroed memory in large pages; `None` when the system has none left.
+    /// Zeroed memory; `None` when the system has none left.
     pub fn new(bytes: usize) -> Option<Slab> {
         let mut map = MmapMut::map_anon(bytes.max(1)).ok()?;
-        // A system without large pages serves small ones.
-        #[cfg(target_os = "linux")]
-        let _ = map.advise(memmap2::Advice::HugePage);
         let ptr = NonNull::new(map.as_mut_ptr())?;
         Some(Slab { map, ptr, next: AtomicUsize::new(0) })
+    }
+
+    /// From here on it is filled with large pages. A system without them serves small ones.
+    pub fn enlarge(&self) {
+        #[cfg(target_os = "linux")]
+        let _ = self.map.advise(memmap2::Advice::HugePage);
     }
 
     /// All of it, for an owner of the whole.
@@ -67,6 +74,9 @@ impl Slab {
         let room = |next: usize| next.checked_add(size).filter(|&end| end <= self.map.len());
         // Relaxed: what is handed out is the number alone; the memory was zeroed by the system before.
         let from = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
+        if from <= SMALL && from + size > SMALL {
+            self.enlarge();
+        }
         // SAFETY: `from + size` lies inside the map.
         Some(unsafe { self.ptr.add(from) })
     }
@@ -75,7 +85,17 @@ impl Slab {
 /// Zeroed bytes, aligned to [`ALIGN`], and what keeps them.
 pub fn take(bytes: usize) -> Option<(NonNull<u8>, Arc<Slab>)> {
     static CURRENT: Mutex<Weak<Slab>> = Mutex::new(Weak::new());
-    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    take_from(&CURRENT, bytes)
+}
+
+/// As [`take`], for what likely is never written, so that it leaves no holes between what is.
+pub fn take_late(bytes: usize) -> Option<(NonNull<u8>, Arc<Slab>)> {
+    static CURRENT: Mutex<Weak<Slab>> = Mutex::new(Weak::new());
+    take_from(&CURRENT, bytes)
+}
+
+fn take_from(current: &Mutex<Weak<Slab>>, bytes: usize) -> Option<(NonNull<u8>, Arc<Slab>)> {
+    let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(slab) = current.upgrade() {
         if let Some(ptr) = slab.part(bytes) {
             return Some((ptr, slab));

@@ -12,9 +12,9 @@ use super::channels::After;
 use super::convolve::Plan;
 use super::frame::{Frame, Images, Lines, Part};
 use super::lanes::Lanes;
+use super::packing::{Word, each_window};
 use super::panels::Panels;
 use super::simd::{Kernel, Level, Vectors, dispatch, level, vectors};
-use super::split::fill_chunks;
 use super::tile::{self, Finish, LINE, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
 use crate::error::Result;
 use crate::parallel::run_all;
@@ -41,28 +41,58 @@ pub fn pays(groups: usize, o: usize, c: usize, kernel: [usize; 2]) -> bool {
 }
 
 /// Transforms and packs `weights [o, c, 3, 3]`.
-pub fn pack(weights: &[f32], o: usize, c: usize) -> Result<Panels> {
+pub fn pack(weights: &[Word], o: usize, c: usize) -> Result<Panels> {
     assert!(weights.len() == o * c * TAPS, "weights are whole");
-    let mut turned = Buffer::for_overwrite::<f32>(o * c * PLACES)?;
-    fill_chunks(turned.as_mut_slice::<f32>(), PLACES << 12, |start, turned| {
-        let windows = weights[start / PLACES * TAPS..].as_chunks::<TAPS>().0;
-        for (to, window) in turned.as_chunks_mut::<PLACES>().0.iter_mut().zip(windows) {
-            *to = transformed(window);
+    Panels::make(c * PLACES, o, |panel, outputs| {
+        each_window(&weights[outputs.start * c * TAPS..], outputs.len(), c, TAPS, |first, rows| {
+            vectors(Turn { windows: rows.as_chunks().0, panel: &mut panel[first / TAPS..], c });
+        });
+    })
+}
+
+/// The transform of windows of some channels to rows of a panel, one for each place and `c` rows apart.
+struct Turn<'a> {
+    windows: &'a [[[f32; WIDTH]; TAPS]],
+    panel: &'a mut [[f32; WIDTH]],
+    c: usize,
+}
+
+impl Vectors for Turn<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Turn { windows, panel, c } = self;
+        for (channel, window) in windows.iter().enumerate() {
+            for column in (0..WIDTH).step_by(L::N) {
+                // SAFETY: rows of a panel are whole vectors; the caller detected the features.
+                unsafe {
+                    let mut columns = [[L::splat(0.0); 4]; 3];
+                    for x in 0..3 {
+                        let at = |y: usize| window[3 * y + x].as_ptr().add(column);
+                        columns[x] = spread([L::load(at(0)), L::load(at(1)), L::load(at(2))]);
+                    }
+                    for y in 0..4 {
+                        let row = spread([columns[0][y], columns[1][y], columns[2][y]]);
+                        for x in 0..4 {
+                            row[x].store(panel[(4 * y + x) * c + channel].as_mut_ptr().add(column));
+                        }
+                    }
+                }
+            }
         }
-    });
-    Panels::pack_windows(turned.as_slice(), o, c, PLACES)
+    }
 }
 
 /// `a`, the half sum of all, that with the middle one taken away, and `c`.
-fn spread([a, b, c]: [f32; 3]) -> [f32; 4] {
-    let half = 0.5 * (a + c);
-    [a, half + 0.5 * b, half - 0.5 * b, c]
-}
-
-fn transformed(w: &[f32; TAPS]) -> [f32; PLACES] {
-    let columns = [0, 1, 2].map(|x| spread([w[x], w[3 + x], w[6 + x]]));
-    let rows = [0, 1, 2, 3].map(|y| spread(columns.map(|column| column[y])));
-    std::array::from_fn(|i| rows[i / 4][i % 4])
+///
+/// # Safety
+/// The features of `L` were detected.
+#[inline(always)]
+unsafe fn spread<L: Lanes>([a, b, c]: [L; 3]) -> [L; 4] {
+    // SAFETY: as the caller promises.
+    let half = unsafe { L::splat(0.5) };
+    let (ends, middle) = (a.add(c).mul(half), b.mul(half));
+    [a, ends.add(middle), ends.sub(middle), c]
 }
 
 /// The window that was transformed, but for rounding.
@@ -393,11 +423,13 @@ fn two_of<L: Lanes>([a, b, c, d]: [L; 4]) -> [L; 2] {
 mod tests {
     use super::*;
     use crate::cpu::numbers;
+    use crate::cpu::packing::words;
 
     #[test]
     fn windows_come_back_but_for_rounding() {
-        let weights = numbers(32 * 16 * TAPS, 1);
-        let turned: Vec<f32> = weights.as_chunks::<TAPS>().0.iter().flat_map(transformed).collect();
+        let (o, c) = (48, 16);
+        let weights = numbers(o * c * TAPS, 1);
+        let turned = pack(words(&weights), o, c).unwrap().to_windows(PLACES);
         for (got, want) in restore(&turned).iter().zip(&weights) {
             assert!((got - want).abs() < 1e-6, "{got} {want}");
         }

@@ -6,7 +6,8 @@ use stark_shapes::{DType, Shape, rules};
 
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::Mat;
-use crate::cpu::panels::{Finish, PanelView, WIDTH, fill, product};
+use crate::cpu::packing::fill;
+use crate::cpu::panels::{Finish, PanelView, WIDTH, product};
 use crate::cpu::rows::{Dots, Mix, Weights};
 use crate::cpu::simd::vectors;
 use crate::cpu::split::fill_ranges;
