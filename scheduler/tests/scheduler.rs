@@ -71,6 +71,27 @@ fn a_run_ends_when_all_tasks_it_began_have_ended() {
 }
 
 #[test]
+fn a_task_is_listed_from_its_first_turn_on() {
+    everywhere(|scheduler| {
+        let me_listed = |cx: &Context<'_, Turns>| {
+            let ids: Vec<_> = cx.tasks().iter().map(TaskRef::id).collect();
+            ids.iter().filter(|id| **id == cx.task().id()).count()
+        };
+        let mut n_turns = 0;
+        let outcome = scheduler.run(
+            turns(move |cx| {
+                n_turns += 1;
+                assert_eq!(me_listed(cx), 1, "in turn {n_turns}");
+                cx.spawn(once(move |cx| assert_eq!(me_listed(cx), 1)), ());
+                if n_turns == 3 { Outcome::Done } else { Outcome::Yield }
+            }),
+            (),
+        );
+        assert_eq!((outcome, scheduler.tasks().len()), (RunOutcome::Done, 0));
+    });
+}
+
+#[test]
 fn a_worker_begins_when_there_is_work_for_it() {
     let scheduler = workers(4);
     assert_eq!(scheduler.run(once(|_| {}), ()), RunOutcome::Done);

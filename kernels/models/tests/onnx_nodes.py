@@ -7,34 +7,14 @@
 Tests whose inputs or outputs are sequences, texts or of types that tensors here do not have are left out.
 """
 
-import json
 import os
-import struct
 import sys
 
 import numpy as np
 from onnx import TensorProto, numpy_helper
 from onnx.backend.test.case import node
 
-DTYPES = {
-    "float32": "F32", "float64": "F64", "float16": "F16", "bfloat16": "BF16", "bool": "BOOL",
-    "int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8", "uint8": "U8",
-}
-
-
-def safetensors(arrays, metadata):
-    header, chunks, offset = {"__metadata__": metadata}, [], 0
-    for name, array in arrays.items():
-        data = np.ascontiguousarray(array).tobytes()
-        header[name] = {
-            "dtype": DTYPES[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [offset, offset + len(data)],
-        }
-        offset += len(data)
-        chunks.append(data)
-    header = json.dumps(header).encode()
-    return struct.pack("<Q", len(header)) + header + b"".join(chunks)
+from tensors import DTYPES, safetensors
 
 
 def write(case, folder):

@@ -5,9 +5,7 @@
 Archives lose their debugging entries, so that they stay small.
 """
 
-import json
 import pathlib
-import struct
 import warnings
 import zipfile
 
@@ -20,27 +18,10 @@ from torch import nn
 from torch.ao import quantization as q
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from tensors import safetensors
+
 warnings.filterwarnings("ignore")
 HERE = pathlib.Path(__file__).resolve().parent / "data/recorded"
-DTYPES = {
-    "float32": "F32", "float64": "F64", "float16": "F16", "bool": "BOOL",
-    "int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8", "uint8": "U8",
-}
-
-
-def safetensors(arrays):
-    header, chunks, offset = {}, [], 0
-    for name, array in arrays.items():
-        data = np.ascontiguousarray(array).tobytes()
-        header[name] = {
-            "dtype": DTYPES[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [offset, offset + len(data)],
-        }
-        offset += len(data)
-        chunks.append(data)
-    header = json.dumps(header).encode()
-    return struct.pack("<Q", len(header)) + header + b"".join(chunks)
 
 
 def flat(value):

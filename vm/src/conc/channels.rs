@@ -101,7 +101,7 @@ impl OneWait {
     /// The message that has ended the wait that is kept in `resume`, if that is one for a channel alone and a message has.
     /// Anything else is left.
     #[inline]
-    fn take_message(resume: &mut Option<Kept>, task: &TaskCx) -> Option<Parcel> {
+    pub(crate) fn take_message(resume: &mut Option<Kept>, task: &TaskCx) -> Option<Parcel> {
         if !resume.as_ref()?.is::<OneWait>() {
             return None;
         }
@@ -144,22 +144,14 @@ fn channel_send(cx: &mut NativeCx<'_>) -> NativeResult {
         Some(message) => message,
         None => pack(cx.take(1))?,
     };
-    let channel = cx.held::<ChannelObj>(0);
-    match channel.0.put(message, limit) {
-        Ok(()) => cx.return_unit(),
-        Err((held, message)) => {
-            let wait = send_or_wait(cx, held, message, limit)?;
-            after_send(cx, wait)
-        }
-    }
+    let wait = match cx.opaque::<ChannelObj>(0).0.put(message, limit) {
+        Ok(()) => None,
+        Err((held, message)) => send_or_wait(cx, held, message, limit)?,
+    };
+    after_send(cx, wait)
 }
 
-/// The message for which a receive has waited, if it has come.
-#[inline]
-pub(crate) fn message_waited_for(resume: &mut Option<Kept>, task: &TaskCx) -> Option<Parcel> {
-    OneWait::take_message(resume, task)
-}
-
+/// The native's answer: `wait` has begun, or the message is sent.
 pub(crate) fn after_send(cx: &mut NativeCx<'_>, wait: Option<OneWait>) -> NativeResult {
     match wait {
         // What may have ended it by now has woken the task, too: it looks in its next turn.

@@ -208,7 +208,7 @@ pub(super) unsafe extern "C" fn native<const IS_REF: bool>(
     unsafe { leave_unless_next(m, guarded(m, || run_native::<IS_REF>(m, ip, regs, budget, word))) }
 }
 
-/// As `native`, of a `send_scalar`.
+/// As `native`, of a `send_message`.
 pub(super) unsafe extern "C" fn send(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, word: u64) -> u64 {
     // SAFETY: as in `step`.
     unsafe { leave_unless_next(m, guarded(m, || message::send(m, ip, regs, budget, word))) }

@@ -291,7 +291,7 @@ impl Decoder<'_> {
                 let op = match bound.row.name {
                     "map_get" => map_get,
                     "map_insert" => map_insert,
-                    "channel_send" if !bound.sig.params[1].is_ref => send_scalar,
+                    "channel_send" => send_message,
                     "channel_recv" => class(bound.sig.ret.is_ref, recv_scalar, recv_ref),
                     "channel_next" => next_message,
                     _ => class(bound.sig.ret.is_ref, call_native, call_native_ref),

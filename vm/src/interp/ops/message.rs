@@ -1,12 +1,10 @@
-//! Natives of channels that run as instructions where neither side waits: what nearly every message through a buffer is. The
-//! other ways go on from there as the native's call, with the channel still held.
+//! Natives of channels that run as instructions: putting a message in, handing it to a receiver that waits, taking it, and
+//! waiting. What is rare (the end of a channel, a limit, somebody who asks where time goes) goes on as the native's call.
 
 use super::call::{run_native, run_native_as};
 use super::*;
 use crate::conc::channel::Held;
-use crate::conc::channels::{
-    ChannelObj, OneWait, Received, after_send, answer_with, message_waited_for, receive_or_wait, send_or_wait,
-};
+use crate::conc::channels::{ChannelObj, OneWait, Received, after_send, answer_with, receive_or_wait, send_or_wait};
 use crate::conc::tasks::Me;
 use crate::heap::object::OpaqueObj;
 use crate::heap::{Parcel, meter, sampled};
@@ -14,11 +12,12 @@ use crate::interp::kept::Kept;
 use crate::load::BoundNative;
 use crate::natives::NativeCx;
 use crate::task::WaitReason;
-use crate::value::ValueRef;
+use crate::types::TypeInfo;
+use crate::value::{Value, ValueRef};
 
 handlers! {
-    /// A call of `channel_send` with a scalar.
-    send_scalar(m, ip, regs, budget, w) {
+    /// A call of `channel_send`.
+    send_message(m, ip, regs, budget, w) {
         match send(m, ip, regs, budget, w) {
             Exit::Next => go!(m, ip.add(1), regs, budget),
             exit => exit,
@@ -72,8 +71,15 @@ pub(crate) unsafe fn send(m: *mut Machine, ip: *const u64, regs: *mut u64, budge
     let native = &*(*ip as *const BoundNative);
     let args = regs.add(b(w));
     let limit = (*m).task.program().options.queue_limit();
-    let message = ValueRef::from_raw(*args.add(1), native.sig.params[1]);
-    let message = Parcel::scalar(message).expect("the decoder has seen that it is one");
+    let info = native.sig.params[1];
+    let message = match Parcel::scalar(ValueRef::from_raw(*args.add(1), info)) {
+        Some(message) => message,
+        None => match pack(m, ip, regs, budget, args.add(1), info) {
+            Some(message) => message,
+            // It says why not.
+            None => return run_native::<false>(m, ip, regs, budget, w),
+        },
+    };
     let mut is_sent = false;
     let otherwise = |held, message| send_on(m, ip, regs, budget, w, held, message);
     let sent = || {
@@ -87,6 +93,25 @@ pub(crate) unsafe fn send(m: *mut Machine, ip: *const u64, regs: *mut u64, budge
         set(regs, a(w), 0);
     }
     exit
+}
+
+/// The reference in `slot`, packed; `None` when it cannot be, and it is there as before.
+#[inline(never)]
+unsafe fn pack(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    slot: *mut u64,
+    info: &'static TypeInfo,
+) -> Option<Parcel> {
+    // As in `run_native`: if it panics, this is where the fault is.
+    save(m, ip, regs, budget);
+    (*m).is_saved = true;
+    let packed = Parcel::pack(Value::from_raw(std::mem::take(&mut *slot), info));
+    (*m).is_saved = false;
+    allocated(m, ip, regs);
+    packed.map_err(|value| *slot = value.into_raw().0).ok()
 }
 
 /// Where the message can neither be handed over nor put in: what nearly always follows is a wait.
@@ -156,7 +181,7 @@ pub(crate) unsafe fn receive<const IS_REF: bool, const NEXT: bool>(
 ) -> Exit {
     if !is_plain(m) {
         // It has waited, and nearly always for this.
-        return match message_waited_for(&mut (*m).resume, &(*m).task) {
+        return match OneWait::take_message(&mut (*m).resume, &(*m).task) {
             Some(message) => received::<IS_REF, NEXT>(m, ip, regs, budget, w, message),
             None => run_native::<IS_REF>(m, ip, regs, budget, w),
         };

@@ -373,7 +373,7 @@ impl Translator<'_> {
         let handler = match crate::interp::op_of(word) {
             Op::call_native => runtime::native::<false> as *const u8,
             Op::call_native_ref => runtime::native::<true> as *const u8,
-            Op::send_scalar => runtime::send as *const u8,
+            Op::send_message => runtime::send as *const u8,
             Op::recv_scalar => runtime::receive::<false, false> as *const u8,
             Op::recv_ref => runtime::receive::<true, false> as *const u8,
             Op::next_message => runtime::receive::<true, true> as *const u8,

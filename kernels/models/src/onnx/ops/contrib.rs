@@ -211,19 +211,31 @@ fn attend_packed(a: &Args<'_>, all: &Tensor, at: Packed) -> OpResult {
     let made = || {
         let before = |which: i64| past.as_ref().map(|past| past.select(0, which)).transpose();
         let (key, value) = (grown(before(0)?.as_ref(), &key)?, grown(before(1)?.as_ref(), &value)?);
-        let sizes = [q.size(0)?, q.size(2)?, key.size(2)?];
-        let mut biases: Vec<Tensor> = bias.iter().map(|bias| bias.clone().into_owned()).collect();
-        if let Some(mask) = &mask {
-            biases.push(mask_bias(mask, sizes, hidden)?);
-        }
-        if causal {
-            biases.push(causal_bias(sizes[1], sizes[2], None)?);
-        }
+        let biases =
+            all_biases(bias.as_deref(), mask.as_deref(), hidden, causal, [q.size(0)?, q.size(2)?, key.size(2)?])?;
         let out = Attend { scale, softcap: 0.0, biases: &biases }.run(&q, &key, &value)?;
         Ok([out, k::stack(&[&key, &value], 0)?])
     };
     let made: Tried<[Tensor; 2]> = made();
     Value::tuple(made.map_err(say)?.map(Value::Tensor).into())
+}
+
+/// What is added to the scores: `bias`, what `mask` hides, and all that comes later. `sizes`: of the batch, queries and keys.
+fn all_biases(
+    bias: Option<&Tensor>,
+    mask: Option<&Tensor>,
+    hidden: f64,
+    causal: bool,
+    sizes: [usize; 3],
+) -> Tried<Vec<Tensor>> {
+    let mut biases: Vec<Tensor> = bias.cloned().into_iter().collect();
+    if let Some(mask) = mask {
+        biases.push(mask_bias(mask, sizes, hidden)?);
+    }
+    if causal {
+        biases.push(causal_bias(sizes[1], sizes[2], None)?);
+    }
+    Ok(biases)
 }
 
 /// Queries, keys and values come projected; keys and values perhaps with heads.
@@ -253,14 +265,13 @@ pub fn multi_head_attention(a: &Args<'_>) -> OpResult {
     let (q, key, value) = (heads(&q, Some(n_heads))?, heads(&key, Some(n_heads))?, heads(&value, Some(n_heads))?);
     let made = || {
         let (key, value) = (grown(past_key.as_deref(), &key)?, grown(past_value.as_deref(), &value)?);
-        let sizes = [q.size(0)?, q.size(2)?, key.size(2)?];
-        let mut biases: Vec<Tensor> = scores_bias.iter().map(|bias| bias.clone().into_owned()).collect();
-        if let Some(mask) = &mask {
-            biases.push(mask_bias(mask, sizes, hidden)?);
-        }
-        if causal {
-            biases.push(causal_bias(sizes[1], sizes[2], None)?);
-        }
+        let biases = all_biases(
+            scores_bias.as_deref(),
+            mask.as_deref(),
+            hidden,
+            causal,
+            [q.size(0)?, q.size(2)?, key.size(2)?],
+        )?;
         let out = Attend { scale, softcap: 0.0, biases: &biases }.run(&q, &key, &value)?;
         Ok([out, key, value])
     };

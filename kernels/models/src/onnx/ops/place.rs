@@ -11,15 +11,19 @@ use crate::ops::tensor::{ok, say};
 use crate::ops::{Args, OpResult};
 use crate::value::Value;
 
+/// Argument `at`; without it `n` times `default`.
+fn list(a: &Args<'_>, at: usize, n: usize, default: usize) -> Result<Vec<usize>, String> {
+    match a.is_none(at) {
+        true => Ok(vec![default; n]),
+        false => a.sizes(at).map(|list| list.to_vec()),
+    }
+}
+
 /// The reverse of a pooling: each value at the place that its index names in the whole result.
 pub fn max_unpool(a: &Args<'_>) -> OpResult {
     let (x, index, kernel) = (a.tensor(0)?, a.tensor(1)?, a.sizes(3)?);
     let n = kernel.len();
-    let list = |at: usize, n: usize, default: usize| match a.is_none(at) {
-        true => Ok(vec![default; n]),
-        false => a.sizes(at).map(|list| list.to_vec()),
-    };
-    let (pads, strides) = (list(4, 2 * n, 0)?, list(5, n, 1)?);
+    let (pads, strides) = (list(a, 4, 2 * n, 0)?, list(a, 5, n, 1)?);
     if x.rank() != n + 2 || index.shape() != x.shape() || pads.len() != 2 * n || strides.len() != n {
         return Err(format!(
             "values of shape {:?}, indices of shape {:?}, a window of {kernel:?}",
@@ -54,11 +58,7 @@ pub fn max_unpool(a: &Args<'_>) -> OpResult {
 pub fn col2im(a: &Args<'_>) -> OpResult {
     let (x, size, block) = (a.tensor(0)?, a.sizes(1)?, a.sizes(2)?);
     let n = size.len();
-    let list = |at: usize, n: usize, default: usize| match a.is_none(at) {
-        true => Ok(vec![default; n]),
-        false => a.sizes(at).map(|list| list.to_vec()),
-    };
-    let (dilations, pads, strides) = (list(3, n, 1)?, list(4, 2 * n, 0)?, list(5, n, 1)?);
+    let (dilations, pads, strides) = (list(a, 3, n, 1)?, list(a, 4, 2 * n, 0)?, list(a, 5, n, 1)?);
     let bad = || format!("columns of shape {:?} for blocks {block:?} of an image {size:?}", x.shape());
     let taps = product(&block);
     if block.len() != n || dilations.len() != n || pads.len() != 2 * n || strides.len() != n || n == 0 {
