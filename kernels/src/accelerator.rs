@@ -134,6 +134,7 @@ pub enum Kernel<'a> {
         is_max: bool,
         shape: &'a [usize],
     },
+    Attend(Attend<'a>),
     /// Axis `axis` of `x` replaced by `places`, each inside it.
     Take {
         x: &'a Tensor,
@@ -148,6 +149,23 @@ pub enum Kernel<'a> {
         shape: &'a [usize],
         dtype: DType,
     },
+}
+
+/// `softmax(q @ kᵀ · scale + mask) @ v`: the leading axes of `q [.., l, e]`, `k [.., s, e]`, `v [.., s, w]` and of the mask
+/// `[.., l, s]` broadcast to those of `shape`.
+#[derive(Clone, Copy)]
+pub struct Attend<'a> {
+    pub q: &'a Tensor,
+    pub k: &'a Tensor,
+    pub v: &'a Tensor,
+    /// Bool, true where a key is seen, or of the dtype of the others and added.
+    pub mask: Option<&'a Tensor>,
+    pub scale: f32,
+    /// A query sees no later key.
+    pub causal: bool,
+    /// What a query has that sees no key.
+    pub unseen: f32,
+    pub shape: &'a [usize],
 }
 
 /// What follows a product in the same pass.

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_void};
+use std::sync::Arc;
 
 use ocl::core::{
     self, ArgVal, CommandExecutionStatus, CommandQueue, Context, DeviceId, DeviceInfo as Ask, DeviceType, Event,
@@ -13,6 +14,9 @@ use ocl::core::{
 };
 
 use crate::{Error, Result};
+
+/// Up to so many bytes are copied, so that nobody waits for them to be written.
+const MAX_KEPT_WRITE: usize = 64 << 10;
 
 /// What `stark devices` tells, and what the backend decides by.
 #[derive(Debug, Clone)]
@@ -45,7 +49,7 @@ fn say(what: &str, error: impl std::fmt::Display) -> Error {
     Error::Device(format!("{what}: {}", lines.join(" ")))
 }
 
-/// Every device of every platform. At once and without `ocl` when OpenCL is absent.
+/// Every device of every platform, processors last. At once and without `ocl` when OpenCL is absent.
 pub fn devices() -> Result<Vec<DeviceInfo>> {
     stark_opencl_late::n_platforms().map_err(Error::Absent)?;
     let mut found = Vec::new();
@@ -56,6 +60,8 @@ pub fn devices() -> Result<Vec<DeviceInfo>> {
         let Ok(ids) = core::get_device_ids(platform, Some(DeviceType::ALL), None) else { continue };
         found.extend(ids.into_iter().filter_map(|id| describe(&name, id)));
     }
+    // `opencl` is the first: a device beside the processor where there is one. The order is the platforms' otherwise.
+    found.sort_by_key(|info| info.is_cpu);
     if found.is_empty() { Err(Error::Absent(stark_opencl_late::Absent::NoPlatform)) } else { Ok(found) }
 }
 
@@ -89,6 +95,8 @@ fn describe(platform: &str, id: DeviceId) -> Option<DeviceInfo> {
 /// A device with its context and queue.
 pub struct Driver {
     device: DeviceId,
+    /// Its memory is the host's.
+    pub is_unified: bool,
     context: Context,
     queue: CommandQueue,
     /// For reads that need not wait for kernels.
@@ -125,7 +133,7 @@ impl Driver {
         let context = core::create_context(None, &[info.id], None, None).map_err(|e| say("context", e))?;
         let queue = |properties| core::create_command_queue(&context, info.id, properties).map_err(|e| say("queue", e));
         let (queue, transfers) = (queue(Some(core::QUEUE_PROFILING_ENABLE))?, queue(None)?);
-        Ok(Driver { device: info.id, queue, transfers, context })
+        Ok(Driver { device: info.id, is_unified: info.is_unified, queue, transfers, context })
     }
 
     /// Compiles, or loads what [`Driver::binary`] gave for the same device.
@@ -156,7 +164,11 @@ impl Driver {
 
     /// A block of its own, at least one byte.
     pub fn allocate(&self, bytes: usize) -> Result<Mem> {
-        let flags = MemFlags::READ_WRITE | MemFlags::ALLOC_HOST_PTR;
+        let flags = match self.is_unified {
+            true => MemFlags::READ_WRITE | MemFlags::ALLOC_HOST_PTR,
+            // A device beside the processor would be given memory of the host, behind a slow bus.
+            false => MemFlags::READ_WRITE,
+        };
         // SAFETY: no host memory is handed over.
         let made = unsafe { core::create_buffer::<_, u8>(&self.context, flags, bytes.max(1), None) };
         made.map_err(|e| say("memory", e))
@@ -171,6 +183,24 @@ impl Driver {
         // SAFETY: the bytes are copied before the call returns.
         let made = unsafe { core::create_buffer(&self.context, flags, bytes.len(), Some(bytes)) };
         made.map_err(|e| say("memory", e))
+    }
+
+    /// Writes `bytes` behind what was queued. What is large is waited for rather than copied once more.
+    pub fn write(&self, mem: &Mem, bytes: &[u8]) -> Result<()> {
+        let queue = |bytes: &[u8], wait: bool| {
+            let mut done = Event::null();
+            // SAFETY: the bytes are alive until the write is done: it waits, or they are kept, below.
+            let queued =
+                unsafe { core::enqueue_write_buffer(&self.queue, mem, wait, 0, bytes, None::<Event>, Some(&mut done)) };
+            queued.map(|()| done).map_err(|e| say("write", e))
+        };
+        if bytes.len() > MAX_KEPT_WRITE {
+            return queue(bytes, true).map(drop);
+        }
+        let kept: Arc<[u8]> = bytes.into();
+        let done = queue(&kept, false)?;
+        let until_then = kept.clone();
+        Self::when_reached(&done, Box::new(move || drop(until_then))).or_else(|_| self.finish())
     }
 
     /// Waits for all that was queued.

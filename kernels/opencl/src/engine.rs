@@ -15,19 +15,21 @@ use crate::{Error, Result};
 
 /// The environment variable that limits device memory, in MiB; three quarters of the device's memory otherwise.
 const LIMIT: &str = "STARK_OPENCL_MEMORY_MB";
-/// The environment variable that picks the products' family, `tile` or `local`, whatever the device is.
-const FAMILY: &str = "STARK_OPENCL_PRODUCTS";
+/// The environment variable that picks the family of kernels, `tile` or `local`, whatever the device is.
+const FAMILY: &str = "STARK_OPENCL_KERNELS";
 /// The device begins with queued work at the latest after this many kernels.
 const FLUSH_EVERY: u64 = 16;
+/// The most groups along the second and third axis of a launch (the limit of CUDA devices).
+const MAX_GROUPS: usize = 65_535;
 /// Events whose times are still to be read, before those that are done are.
 const MAX_EVENTS: usize = 512;
 
-/// How products are computed.
+/// How kernels divide their work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// Register tiles over packed panels: devices that are processors.
+    /// Long work for each item, products by register tiles over packed panels: devices that are processors.
     Tile,
-    /// Squares in local memory: devices beside the processor.
+    /// Groups of items that share local memory: devices beside the processor.
     Local,
 }
 
@@ -147,7 +149,7 @@ pub fn int(n: usize) -> Option<i32> {
 }
 
 impl OpenCl {
-    pub(crate) fn new(index: usize, info: DeviceInfo) -> Result<OpenCl> {
+    pub(crate) fn new(index: usize, info: DeviceInfo, family: Option<Family>) -> Result<OpenCl> {
         let limit = match std::env::var(LIMIT) {
             Ok(text) => match text.parse::<u64>().ok().and_then(|mb| mb.checked_mul(1 << 20)) {
                 Some(limit) if limit > 0 => limit,
@@ -155,12 +157,16 @@ impl OpenCl {
             },
             Err(_) => info.global_bytes / 4 * 3,
         };
-        let family = match std::env::var(FAMILY).as_deref() {
-            Ok("tile") => Family::Tile,
-            Ok("local") => Family::Local,
-            Ok(other) => return Err(Error::Setting(format!("{FAMILY} is {other:?}, neither \"tile\" nor \"local\""))),
-            Err(_) if info.is_cpu => Family::Tile,
-            Err(_) => Family::Local,
+        let set = std::env::var(FAMILY).ok();
+        let family = match (family, set.as_deref()) {
+            (Some(family), _) => family,
+            (None, Some("tile")) => Family::Tile,
+            (None, Some("local")) => Family::Local,
+            (None, Some(other)) => {
+                return Err(Error::Setting(format!("{FAMILY} is {other:?}, neither \"tile\" nor \"local\"")));
+            }
+            (None, None) if info.is_cpu => Family::Tile,
+            (None, None) => Family::Local,
         };
         Ok(OpenCl {
             name: if index == 0 { "opencl".into() } else { format!("opencl:{index}") },
@@ -201,7 +207,7 @@ impl OpenCl {
         let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
         self.counts.uploads.fetch_add(1, Relaxed);
         self.counts.uploaded.fetch_add(bytes.len() as u64, Relaxed);
-        Ok(self.block(self.pool.copy_of(&self.driver, &bytes)?, bytes.len(), false))
+        Ok(self.block(self.pool.filled(&self.driver, &bytes)?, bytes.len(), false))
     }
 
     /// The block behind a tensor, copied to the device when it is not there.
@@ -253,6 +259,11 @@ impl OpenCl {
         Ok(())
     }
 
+    /// Whether a launch can have so many items (or groups), of which the first may be any number.
+    pub(crate) fn fits(&self, global: [usize; 3]) -> bool {
+        self.info.is_cpu || global[1..].iter().all(|&n| n <= MAX_GROUPS)
+    }
+
     fn read_times(&self, events: &mut Vec<Event>) {
         events.retain(|event| match Driver::span(event) {
             Some((start, end)) => {
@@ -297,6 +308,7 @@ impl OpenCl {
             Kernel::Conv { x, weight, windows, groups, shape, finish } => {
                 self.conv(x, weight, windows, groups, shape, finish)
             }
+            Kernel::Attend(ref attend) => self.attend(attend),
             Kernel::MaxPool { x, windows, shape } => self.max_pool(x, windows, shape),
             Kernel::MeanPool { x, windows, average, shape } => self.mean_pool(x, windows, average, shape),
             Kernel::AdaptivePool { x, is_max, shape } => self.adaptive_pool(x, is_max, shape),
@@ -331,7 +343,9 @@ impl Accelerator for OpenCl {
     fn upload(self: Arc<Self>, bytes: &[u8], constant: bool) -> Result<Arc<dyn Memory>, TensorError> {
         self.counts.uploads.fetch_add(1, Relaxed);
         self.counts.uploaded.fetch_add(bytes.len() as u64, Relaxed);
-        Ok(self.block(self.pool.copy_of(&self.driver, bytes)?, bytes.len(), constant))
+        let made =
+            if constant { self.pool.copy_of(&self.driver, bytes) } else { self.pool.filled(&self.driver, bytes) };
+        Ok(self.block(made?, bytes.len(), constant))
     }
 
     fn run(self: Arc<Self>, kernel: &Kernel<'_>) -> Result<Option<Tensor>, TensorError> {

@@ -1,15 +1,17 @@
 //! The OpenCL backend: devices found at run time, kernels compiled for each, tensors in their memory.
 //!
 //! [`devices`] lists what there is; [`open`] gives one as a [`stark_kernels::accelerator::Accelerator`], the same one
-//! for every caller. Work is queued and not waited for, until elements are read. Kernels are of `cl/*.cl`, in two
-//! families of products: register tiles for processors, squares in local memory for devices beside them.
+//! for every caller. Work is queued and not waited for, until elements are read. Kernels are of `cl/*.cl`, where
+//! it matters in two families: long loops for each item on processors, groups with local memory on devices beside them.
 //!
 //! All use of `ocl` is in `driver`.
 
+mod attend;
 mod cache;
 mod driver;
 mod engine;
 mod fused;
+mod local;
 mod map;
 mod moves;
 mod pool;
@@ -20,7 +22,7 @@ mod window;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use driver::{DeviceInfo, devices};
-pub use engine::OpenCl;
+pub use engine::{Family, OpenCl};
 pub use stark_opencl_late::Absent;
 
 /// What went wrong beside the kernels' own checks.
@@ -77,16 +79,24 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 static OPENED: Mutex<Vec<(usize, Arc<OpenCl>)>> = Mutex::new(Vec::new());
 
+/// The device of this number as [`open`] gives it, but with kernels of `family`, and with memory of its own.
+pub fn open_as(index: usize, family: Family) -> Result<Arc<OpenCl>> {
+    Ok(Arc::new(OpenCl::new(index, info_of(index)?, Some(family))?))
+}
+
+fn info_of(index: usize) -> Result<DeviceInfo> {
+    let found = devices()?;
+    let n = found.len();
+    found.into_iter().nth(index).ok_or(Error::NoDevice { index, n })
+}
+
 /// The device of this number in the order of [`devices`]. Opened once.
 pub fn open(index: usize) -> Result<Arc<OpenCl>> {
     let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, device)) = opened.iter().find(|(i, _)| *i == index) {
         return Ok(device.clone());
     }
-    let found = devices()?;
-    let n = found.len();
-    let info = found.into_iter().nth(index).ok_or(Error::NoDevice { index, n })?;
-    let device = Arc::new(OpenCl::new(index, info)?);
+    let device = Arc::new(OpenCl::new(index, info_of(index)?, None)?);
     opened.push((index, device.clone()));
     Ok(device)
 }

@@ -198,7 +198,7 @@ enum Operand {
 }
 
 /// Sizes, and strides of each operand, with neighbouring axes merged where they lie together in all.
-fn merge(shape: &[usize], strides: &[Vec<usize>]) -> (Vec<usize>, Vec<Vec<usize>>) {
+pub(crate) fn merge(shape: &[usize], strides: &[Vec<usize>]) -> (Vec<usize>, Vec<Vec<usize>>) {
     let mut sizes: Vec<usize> = Vec::new();
     let mut merged: Vec<Vec<usize>> = vec![Vec::new(); strides.len()];
     for (axis, &n) in shape.iter().enumerate().filter(|(_, n)| **n != 1) {

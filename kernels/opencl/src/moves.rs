@@ -32,13 +32,16 @@ impl OpenCl {
     ) -> Tried<Option<Tensor>> {
         let places: Option<Vec<i32>> = places.iter().map(|&place| int(place)).collect();
         let (Some(places), Some(_)) = (places, int(x.storage_bytes())) else { return Ok(None) };
+        let inner: usize = x.shape()[axis + 1..].iter().product();
+        let outer: usize = x.shape()[..axis].iter().product();
+        if !self.fits([1, places.len(), outer]) {
+            return Ok(None);
+        }
         let Some((out, block)) = self.make(shape, x.dtype())? else { return Ok(None) };
         if out.numel() == 0 {
             return Ok(Some(out));
         }
         let size = x.shape()[axis];
-        let inner: usize = x.shape()[axis + 1..].iter().product();
-        let outer: usize = x.shape()[..axis].iter().product();
         let (from, chosen) = (self.of(x)?, self.numbers(&places)?);
         let chunk = self.chunk();
         let args =
@@ -59,9 +62,12 @@ impl OpenCl {
         if parts.iter().any(|t| int(t.storage_bytes()).is_none()) {
             return Ok(None);
         }
-        let Some((out, block)) = self.make(shape, dtype)? else { return Ok(None) };
         let pitch: usize = shape[axis..].iter().product();
         let outer: usize = shape[..axis].iter().product();
+        if !self.fits([1, outer, 1]) {
+            return Ok(None);
+        }
+        let Some((out, block)) = self.make(shape, dtype)? else { return Ok(None) };
         let w = word(dtype);
         let chunk = self.chunk();
         let mut shift = 0;

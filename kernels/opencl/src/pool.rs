@@ -60,7 +60,21 @@ impl Pool {
         Ok((mem, size))
     }
 
-    /// A block that holds `bytes`.
+    /// A block that holds `bytes` for a while.
+    pub fn filled(&self, driver: &Driver, bytes: &[u8]) -> Result<(Mem, usize)> {
+        // Where memory is the host's a block of its own is filled at once, and not behind the kernels.
+        if driver.is_unified {
+            return self.copy_of(driver, bytes);
+        }
+        let (mem, size) = self.take(driver, bytes.len())?;
+        if let Err(error) = driver.write(&mem, bytes) {
+            self.give_back(mem, size);
+            return Err(error);
+        }
+        Ok((mem, size))
+    }
+
+    /// A block that holds `bytes`, of just their size.
     pub fn copy_of(&self, driver: &Driver, bytes: &[u8]) -> Result<(Mem, usize)> {
         let size = bytes.len().max(1);
         let mut state = self.state();

@@ -9,6 +9,7 @@ use stark_kernels::{DType, Tensor, TensorError};
 use crate::Result as Done;
 use crate::driver::Arg;
 use crate::engine::{Block, Family, OpenCl, int};
+use crate::local::{Products, Right};
 
 /// Columns of a panel; that of `product.cl`.
 pub(crate) const COLUMNS: usize = 32;
@@ -18,10 +19,8 @@ const ROWS: usize = 8;
 const PACK_LEFT_FROM: usize = 6;
 /// Up to here rows are computed one by one: tiles would mostly repeat the last.
 const SINGLE_ROWS: usize = 3;
-/// The side of a square of the other family.
-const SIDE: usize = 16;
 /// The most stacked axes that remain after merging; more are copied together first.
-const MAX_STACK: usize = 3;
+pub(crate) const MAX_STACK: usize = 3;
 
 type Tried<T> = Result<T, TensorError>;
 
@@ -43,7 +42,11 @@ pub(crate) fn activation(a: Activation) -> (i32, f32) {
 }
 
 /// An `int3` of OpenCL, which takes the room of four.
-pub(crate) fn int3(numbers: [usize; 3]) -> [u8; 16] {
+pub(crate) fn int3([x, y, z]: [usize; 3]) -> [u8; 16] {
+    int4([x, y, z, 0])
+}
+
+pub(crate) fn int4(numbers: [usize; 4]) -> [u8; 16] {
     let mut bytes = [0; 16];
     for (place, n) in bytes.chunks_exact_mut(4).zip(numbers) {
         place.copy_from_slice(&int(n).unwrap_or(i32::MAX).to_ne_bytes());
@@ -158,13 +161,26 @@ impl OpenCl {
         if out.numel() == 0 {
             return Ok(Some(out));
         }
-        let n_stack: usize = stack.iter().product();
         let bias = finish.bias.map(Tensor::contiguous).transpose()?;
         let added = finish.added.map(Tensor::contiguous).transpose()?;
         let finish = Finish { bias: bias.as_ref(), added: added.as_ref(), activation: finish.activation };
         if self.family == Family::Local || is_f64 {
-            self.squares([m, k, n], n_stack, stack, &left, &right, finish, dtype, &block)?;
-            return Ok(Some(out));
+            let (a, b) = (self.of(&left.tensor)?, self.of(&right.tensor)?);
+            let products = Products {
+                dtype,
+                left: &a,
+                left_at: left.tensor.offset(),
+                left_steps: left.steps,
+                right: Right::Matrix { block: &b, at: right.tensor.offset(), steps: right.steps },
+                sizes: [m, k, n],
+                stack,
+                left_stack: left.stack,
+                right_stack: right.stack,
+                places: n,
+                rows: m,
+                bias_kind: 1,
+            };
+            return Ok(self.products(&products, finish, &block)?.then_some(out));
         }
         let panels = self.pack(&right, k, n, stack)?;
         let a = self.of(&left.tensor)?;
@@ -297,57 +313,5 @@ impl OpenCl {
         let global = [m.div_ceil(rows), n.div_ceil(COLUMNS), tiles.stack.iter().product()];
         let key = if rows == 1 { "product1" } else { "product8" };
         Ok(self.launch(key, "tile", || tile_source(rows), &args, global, None)?)
-    }
-
-    fn squares(
-        self: &Arc<Self>,
-        [m, k, n]: [usize; 3],
-        n_stack: usize,
-        stack: [usize; 3],
-        left: &Factor,
-        right: &Factor,
-        finish: Finish<'_>,
-        dtype: DType,
-        out: &Block,
-    ) -> Tried<()> {
-        let (a, b) = (self.of(&left.tensor)?, self.of(&right.tensor)?);
-        let bias = finish.bias.map(|t| self.of(t)).transpose()?;
-        let added = finish.added.map(|t| self.of(t)).transpose()?;
-        let (which, slope) = activation(finish.activation);
-        let (stack, steps_a, steps_b) = (int3(stack), int3(left.stack), int3(right.stack));
-        let args = [
-            a.arg(),
-            number(left.tensor.offset()),
-            number(left.steps[0]),
-            number(left.steps[1]),
-            b.arg(),
-            number(right.tensor.offset()),
-            number(right.steps[0]),
-            number(right.steps[1]),
-            number(m),
-            number(k),
-            number(n),
-            Arg::Bytes(&stack),
-            Arg::Bytes(&steps_a),
-            Arg::Bytes(&steps_b),
-            bias.as_ref().map_or(Arg::Nothing, |b| b.arg()),
-            number(finish.bias.map_or(0, Tensor::offset)),
-            Arg::Int(finish.bias.is_some().into()),
-            added.as_ref().map_or(Arg::Nothing, |b| b.arg()),
-            number(finish.added.map_or(0, Tensor::offset)),
-            Arg::Int(which),
-            Arg::Float(slope),
-            out.arg(),
-        ];
-        let (t, activate) = match dtype {
-            DType::F64 => ("double", "(which ? (double)f_activate((float)(x), which, slope) : (x))"),
-            _ => ("float", "f_activate(x, which, slope)"),
-        };
-        let source = || {
-            let define = format!("#define T {t}\n#define SIDE {SIDE}\n#define ACTIVATE(x, which, slope) {activate}\n");
-            ([include_str!("cl/math.cl"), &define, include_str!("cl/product_local.cl")].concat(), String::new())
-        };
-        let global = [n.next_multiple_of(SIDE), m.next_multiple_of(SIDE), n_stack];
-        Ok(self.launch(&format!("squares {t}"), "square", source, &args, global, Some([SIDE, SIDE, 1]))?)
     }
 }

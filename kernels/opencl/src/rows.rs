@@ -5,10 +5,15 @@ use std::sync::Arc;
 use stark_kernels::{DType, Tensor, TensorError};
 
 use crate::driver::Arg;
-use crate::engine::{OpenCl, int};
+use crate::engine::{Family, OpenCl, int};
 use crate::product::number;
 
 type Tried<T> = Result<T, TensorError>;
+
+/// The shortest run that a group of items goes through together; an item does shorter ones alone.
+const SHARED_FROM: usize = 32;
+/// From so many numbers on a run has a large group.
+const LARGE_FROM: usize = 1024;
 
 const REDUCTIONS: [&str; 13] =
     ["sum", "mean", "prod", "var", "std", "norm2", "amax", "amin", "argmax", "argmin", "logsumexp", "any", "all"];
@@ -23,14 +28,32 @@ impl OpenCl {
         }
     }
 
-    fn rows_source(&self, t: &str) -> (String, String) {
+    fn rows_source(&self, t: &str, items: Option<usize>) -> (String, String) {
         let exp = if t == "float" {
             "#define EXP f_exp\n#define EXP16 v_exp\n"
         } else {
             "#define EXP exp\n#define EXP16 exp\n"
         };
         let define = format!("#define T {t}\n#define A {}\n{exp}", self.sums());
-        ([include_str!("cl/math.cl"), &define, include_str!("cl/rows.cl")].concat(), String::new())
+        match items {
+            None => ([include_str!("cl/math.cl"), &define, include_str!("cl/rows.cl")].concat(), String::new()),
+            Some(items) => {
+                let define = format!("{define}#define ITEMS {items}\n");
+                ([include_str!("cl/math.cl"), &define, include_str!("cl/rows_local.cl")].concat(), String::new())
+            }
+        }
+    }
+
+    /// Queues `kernel` for `runs` runs of `n` numbers of type `t`.
+    fn launch_rows(&self, t: &str, kernel: &str, args: &[Arg<'_>], n: usize, runs: usize) -> crate::Result<()> {
+        let items = match self.family {
+            Family::Local if n >= LARGE_FROM => Some(256),
+            Family::Local if n >= SHARED_FROM => Some(64),
+            _ => None,
+        };
+        let key = format!("rows {t} {items:?}");
+        let (global, local) = ([runs * items.unwrap_or(1), 1, 1], items.map(|items| [items, 1, 1]));
+        self.launch(&key, kernel, || self.rows_source(t, items), args, global, local)
     }
 
     fn sum_arg(&self, x: f64) -> Arg<'static> {
@@ -74,7 +97,7 @@ impl OpenCl {
             }
             _ => return Ok(None),
         };
-        self.launch(&format!("rows {t}"), kernel, || self.rows_source(t), &args, [out.numel() / n, 1, 1], None)?;
+        self.launch_rows(t, kernel, &args, n, out.numel() / n)?;
         Ok(Some(out))
     }
 
@@ -100,17 +123,16 @@ impl OpenCl {
         let from = self.of(&x)?;
         let param = params.first().copied().unwrap_or(0.0);
         let mut args = vec![from.arg(), block.arg(), number(n)];
-        let global = [out.numel(), 1, 1];
         let kernel = format!("reduce_{name}");
         match program {
             Some((t, _)) => {
                 args.push(self.sum_arg(param));
-                self.launch(&format!("rows {t}"), &kernel, || self.rows_source(t), &args, global, None)?;
+                self.launch_rows(t, &kernel, &args, n, out.numel())?;
             }
             None => {
                 args.push(Arg::Float(param as f32));
                 let source = || (include_str!("cl/bits.cl").to_string(), String::new());
-                self.launch("bits", &kernel, source, &args, global, None)?;
+                self.launch("bits", &kernel, source, &args, [out.numel(), 1, 1], None)?;
             }
         }
         Ok(Some(out))

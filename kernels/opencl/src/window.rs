@@ -8,10 +8,13 @@ use stark_kernels::{Conv, DType, Pool, Tensor, TensorError};
 
 use crate::driver::Arg;
 use crate::engine::{Family, OpenCl, int};
+use crate::local::{Products, Right};
 use crate::product::{COLUMNS, Panels, Tiles, activation, number};
 
 type Tried<T> = Result<T, TensorError>;
 
+/// With fewer channels of the result in a group most of a tile would be repeats.
+const MIN_TILE_ROWS: usize = 8;
 /// Bytes of gathered windows at a time: images are taken in groups that stay below this (a group of one may pass it,
 /// within the limit of device memory).
 const MAX_COLUMNS_BYTES: usize = 64 << 20;
@@ -63,9 +66,38 @@ impl OpenCl {
             number(out_h),
             number(out_w),
         ];
-        // Windows that nothing is gained by gathering: one channel each, or no panels to gather them for.
-        let alone = per_group == 1;
-        if alone || self.family == Family::Local {
+        let (k, positions, rows) = (per_group * kh * kw, out_h * out_w, n_out / groups);
+        let is_local = self.family == Family::Local;
+        if is_local && rows >= MIN_TILE_ROWS && int(n * positions).is_some() {
+            let products = Products {
+                dtype: DType::F32,
+                left: &weights,
+                left_at: 0,
+                left_steps: [k, 1],
+                right: Right::Windows {
+                    block: &from,
+                    image: [channels * height * width, height, width],
+                    slides: [h.stride, w.stride, h.padding, w.padding, h.dilation, w.dilation],
+                    out_w,
+                    window: [kh, kw],
+                },
+                sizes: [rows, k, n * positions],
+                stack: [1, 1, groups],
+                left_stack: [0, 0, rows * k],
+                right_stack: [0, 0, per_group * height * width],
+                places: positions,
+                rows: n_out,
+                bias_kind: 2,
+            };
+            return Ok(self.products(&products, finish, &block)?.then_some(out));
+        }
+        // Windows that nothing is gained by gathering: one channel each, or too few of a group.
+        let alone = per_group == 1 && !is_local;
+        if alone || is_local {
+            let global = if alone { [out_h, n_out, n] } else { [out_w, out_h, n_out * n] };
+            if !self.fits(global) {
+                return Ok(None);
+            }
             let bias = finish.bias.map(|t| self.of(t)).transpose()?;
             let added = finish.added.map(|t| self.of(t)).transpose()?;
             let (which, slope) = activation(finish.activation);
@@ -82,12 +114,10 @@ impl OpenCl {
                 Arg::Float(slope),
                 block.arg(),
             ]);
-            let (kernel, global) =
-                if alone { ("depthwise", [out_h, n_out, n]) } else { ("direct", [out_w, out_h, n_out * n]) };
+            let kernel = if alone { "depthwise" } else { "direct" };
             self.launch("window", kernel, || self.window_source(), &args, global, None)?;
             return Ok(Some(out));
         }
-        let (k, positions) = (per_group * kh * kw, out_h * out_w);
         let n_panels = positions.div_ceil(COLUMNS);
         let step = n_panels * COLUMNS * k;
         let Some(image_bytes) = step.checked_mul(groups * 4) else { return Ok(None) };
@@ -95,7 +125,6 @@ impl OpenCl {
         if int(at_once * image_bytes).is_none() {
             return Ok(None);
         }
-        let rows = n_out / groups;
         for first in (0..n).step_by(at_once) {
             let images = at_once.min(n - first);
             let columns = self.fresh(images * image_bytes)?;
@@ -137,7 +166,8 @@ impl OpenCl {
         numbers: Vec<Arg<'static>>,
         shape: &[usize],
     ) -> Tried<Option<Tensor>> {
-        if x.dtype() != DType::F32 || int(x.storage_bytes()).is_none() {
+        let planes = Self::planes(shape);
+        if x.dtype() != DType::F32 || int(x.storage_bytes()).is_none() || !self.fits(planes) {
             return Ok(None);
         }
         let x = if x.offset() == 0 { x.contiguous()? } else { x.copied()? };
@@ -147,7 +177,7 @@ impl OpenCl {
         args.extend(Self::pool_args(&x));
         args.extend(numbers);
         args.push(block.arg());
-        self.launch("window", kernel, || self.window_source(), &args, Self::planes(shape), None)?;
+        self.launch("window", kernel, || self.window_source(), &args, planes, None)?;
         Ok(Some(out))
     }
 

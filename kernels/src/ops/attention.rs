@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 use stark_shapes::{DType, Shape, ShapeError, rules, show};
 
+use crate::accelerator::{self, Attend, Kernel};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::{Mat, Product, batches, gemm_here};
 use crate::element::Bit;
@@ -148,9 +149,17 @@ fn attend<T: Product + Rows>(
         let full: Shape = batch.iter().copied().chain([l, s]).collect();
         rules::broadcast_to(mask.shape(), &full)?;
     }
-    if crate::accelerator::of([q, k, v]).is_some() {
+    if accelerator::of([q, k, v]).is_some() {
         let scale = options.scale.unwrap_or(1.0 / (e as f64).sqrt());
-        return by_parts(q, k, v, mask.as_ref(), [l, s], scale, options);
+        let shape: Shape = batch.iter().copied().chain([l, w]).collect();
+        let hides = options.causal || mask.is_some();
+        let unseen = if hides && !options.unseen_is_nan { 0.0 } else { f32::NAN };
+        let (mask, causal, scale32) = (mask.as_ref(), options.causal, scale as f32);
+        let attend = || Kernel::Attend(Attend { q, k, v, mask, scale: scale32, causal, unseen, shape: &shape });
+        if let Some(out) = accelerator::offer([q, k, v], attend)? {
+            return Ok(out);
+        }
+        return by_parts(q, k, v, mask, [l, s], scale, options);
     }
     if T::DTYPE == DType::F32 && !crate::device::is_reference() {
         let scale = options.scale.unwrap_or(1.0 / (e as f64).sqrt()) as f32;

@@ -1,0 +1,90 @@
+//! Attention without a matrix of scores.
+
+use std::sync::Arc;
+
+use stark_kernels::accelerator::Attend;
+use stark_kernels::{DType, Tensor, TensorError};
+
+use crate::driver::Arg;
+use crate::engine::{Family, OpenCl, int};
+use crate::map::merge;
+use crate::product::{MAX_STACK, int3, int4, number};
+
+/// Queries of a group, and items of a query.
+const QUERIES: usize = 16;
+const LANES: usize = 16;
+/// The widest rows that a group keeps in registers and local memory.
+const MAX_WIDTH: usize = 128;
+/// Keys in local memory at a time, for rows up to half of that width; half as many for wider ones.
+const KEYS: usize = 32;
+
+impl OpenCl {
+    pub(crate) fn attend(self: &Arc<Self>, attend: &Attend<'_>) -> Result<Option<Tensor>, TensorError> {
+        let Attend { q, k, v, mask, scale, causal, unseen, shape } = *attend;
+        let rank = shape.len();
+        let (lead, l, w) = (&shape[..rank - 2], shape[rank - 2], shape[rank - 1]);
+        let (s, e) = (k.shape()[k.rank() - 2], k.shape()[k.rank() - 1]);
+        let fits = [q, k, v].iter().all(|t| t.dtype() == DType::F32 && int(t.storage_bytes()).is_some())
+            && mask.is_none_or(|t| matches!(t.dtype(), DType::F32 | DType::Bool) && int(t.storage_bytes()).is_some());
+        if self.family != Family::Local || !fits || s == 0 || e == 0 || e.max(w) > MAX_WIDTH {
+            return Ok(None);
+        }
+        // Each operand with all stacked axes, and those that lie together in all merged.
+        let wide = |t: &Tensor, rows: usize, columns: usize| {
+            t.expand(&lead.iter().copied().chain([rows, columns]).collect::<Vec<_>>())
+        };
+        let mut operands = vec![wide(q, l, e)?, wide(k, s, e)?, wide(v, s, w)?];
+        operands.extend(mask.map(|mask| wide(mask, l, s)).transpose()?);
+        let leads: Vec<Vec<usize>> = operands.iter().map(|t| t.strides()[..rank - 2].to_vec()).collect();
+        let (sizes, steps) = merge(lead, &leads);
+        let n_matrices: usize = sizes.iter().product();
+        if sizes.len() > MAX_STACK || !self.fits([1, n_matrices, 1]) {
+            return Ok(None);
+        }
+        let three = |numbers: &[usize], rest: usize| {
+            let mut three = [rest; 3];
+            three[MAX_STACK - numbers.len()..].copy_from_slice(numbers);
+            three
+        };
+        let Some((out, block)) = self.make(shape, DType::F32)? else { return Ok(None) };
+        if out.numel() == 0 {
+            return Ok(Some(out));
+        }
+        let mut blocks = Vec::new();
+        let mut walks = Vec::new();
+        for (operand, steps) in operands.iter().zip(&steps) {
+            blocks.push(self.of(operand)?);
+            let [x, y, z] = three(steps, 0);
+            walks.push(int4([x, y, z, operand.strides()[rank - 2]]));
+        }
+        let stack = int3(three(&sizes, 1));
+        let mut args = Vec::new();
+        for ((operand, block), walk) in operands.iter().zip(&blocks).zip(&walks) {
+            args.extend([block.arg(), number(operand.offset()), Arg::Bytes(walk), number(operand.strides()[rank - 1])]);
+        }
+        let nothing = int4([0; 4]);
+        if mask.is_none() {
+            args.extend([Arg::Nothing, number(0), Arg::Bytes(&nothing), number(0)]);
+        }
+        args.extend([l, s, e, w].map(number));
+        args.extend([Arg::Bytes(&stack), Arg::Float(scale), Arg::Int(causal.into()), Arg::Float(unseen), block.arg()]);
+        let (width, wide) = (e.next_multiple_of(4), w.next_multiple_of(LANES));
+        let kind = match mask.map(Tensor::dtype) {
+            None => 0,
+            Some(DType::Bool) => 1,
+            Some(_) => 2,
+        };
+        let source = || {
+            let keys = if width.max(wide) <= MAX_WIDTH / 2 { KEYS } else { KEYS / 2 };
+            let define = format!(
+                "#define WIDTH {width}\n#define WIDE {wide}\n#define KEYS {keys}\n#define QUERIES {QUERIES}\n\
+                 #define LANES {LANES}\n#define MASK {kind}\n"
+            );
+            ([include_str!("cl/math.cl"), &define, include_str!("cl/attend.cl")].concat(), String::new())
+        };
+        let global = [l.div_ceil(QUERIES) * QUERIES * LANES, n_matrices, 1];
+        let local = Some([QUERIES * LANES, 1, 1]);
+        self.launch(&format!("attend {width} {wide} {kind}"), "attend", source, &args, global, local)?;
+        Ok(Some(out))
+    }
+}
