@@ -26,6 +26,8 @@ pub trait Memory: Send + Sync + Any {
     fn accelerator(&self) -> &Arc<dyn Accelerator>;
     /// Fills `into`, as long as the block, once all work queued before is done.
     fn read(&self, into: &mut [u8]) -> Result<(), String>;
+    /// Fills `into` from the byte `at` on, likewise. `None`: so much was asked for that the whole block is better read.
+    fn peek(&self, at: usize, into: &mut [u8]) -> Option<Result<(), String>>;
     /// Has `then` called, by any thread, once a `read` need not wait for work any more. `false`, and no call: it need not now.
     fn when_done(&self, then: Box<dyn FnOnce() + Send>) -> bool;
 }
@@ -59,10 +61,22 @@ pub struct Statistics {
     pub kept_bytes: u64,
     /// Kernels and tensors that were left to the processor since there was no memory for them.
     pub n_full: u64,
-    /// Nanoseconds in which kernels ran.
+    /// Nanoseconds in which kernels ran: the sum over `kernels`.
     pub busy_ns: u64,
+    /// The longest first.
+    pub kernels: Vec<KernelTime>,
     /// Operations that the processor computed, and how often, the most frequent first.
     pub on_host: Vec<(&'static str, u64)>,
+}
+
+/// What one kernel took.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KernelTime {
+    pub name: String,
+    /// How often it was queued.
+    pub n: u64,
+    /// In all, by the times of some.
+    pub ns: u64,
 }
 
 /// A piece of work with its operands; shapes and dtypes were checked.

@@ -411,13 +411,23 @@ impl Tensor {
             ))
             .into());
         }
-        Ok(with_elem!(self.dtype, T => self.storage::<T>()[0].to_scalar()))
+        self.element(0)
     }
 
     /// The number at `index` (one per axis, negative from the end).
     pub fn at(&self, index: &[i64]) -> Result<Scalar> {
-        let at = self.place(index)?;
-        Ok(with_elem!(self.dtype, T => self.storage::<T>()[at].to_scalar()))
+        self.element(self.place(index)?)
+    }
+
+    /// The number `at` places behind the first. Of what a device has it alone is fetched, unless there were many.
+    fn element(&self, at: usize) -> Result<Scalar> {
+        let mut word = [0; 8];
+        let bytes = &mut word[..self.dtype.size()];
+        match self.buffer.to_fetch().and_then(|memory| memory.peek((self.offset + at) * bytes.len(), bytes)) {
+            Some(Ok(())) => Tensor::from_bytes(bytes, self.dtype, &[])?.item(),
+            Some(Err(reason)) => Err(TensorError::Device(reason)),
+            None => Ok(with_elem!(self.dtype, T => self.storage::<T>()[at].to_scalar())),
+        }
     }
 
     fn place(&self, index: &[i64]) -> Result<usize> {

@@ -203,14 +203,14 @@ impl Driver {
         Self::when_reached(&done, Box::new(move || drop(until_then))).or_else(|_| self.finish())
     }
 
-    /// Waits for all that was queued.
-    pub fn read(&self, mem: &Mem, into: &mut [u8]) -> Result<()> {
+    /// Reads from the byte `at` on. Waits for all that was queued.
+    pub fn read(&self, mem: &Mem, at: usize, into: &mut [u8]) -> Result<()> {
         if into.is_empty() {
             return core::finish(&self.queue).map_err(|e| say("queue", e));
         }
         // SAFETY: the read is done when the call returns.
         let read =
-            unsafe { core::enqueue_read_buffer(&self.queue, mem, true, 0, into, None::<Event>, None::<&mut Event>) };
+            unsafe { core::enqueue_read_buffer(&self.queue, mem, true, at, into, None::<Event>, None::<&mut Event>) };
         read.map_err(|e| say("read", e))
     }
 
@@ -249,25 +249,27 @@ impl Driver {
     }
 
     /// Reads what was there when `mark` was reached.
-    pub fn read_behind(&self, mark: &Event, mem: &Mem, into: &mut [u8]) -> Result<()> {
+    pub fn read_behind(&self, mark: &Event, mem: &Mem, at: usize, into: &mut [u8]) -> Result<()> {
         if into.is_empty() {
             return Ok(());
         }
         // SAFETY: the read is done when the call returns.
         let read =
-            unsafe { core::enqueue_read_buffer(&self.transfers, mem, true, 0, into, Some(mark), None::<&mut Event>) };
+            unsafe { core::enqueue_read_buffer(&self.transfers, mem, true, at, into, Some(mark), None::<&mut Event>) };
         read.map_err(|e| say("read", e))
     }
 
     /// Queues a kernel over `global` items in groups of `local`. Kernels are those of `cl` and `map` alone, and their
-    /// callers in this crate pass the arguments that each declares and blocks as large as it goes through.
+    /// callers in this crate pass the arguments that each declares and blocks as large as it goes through. An event is
+    /// for [`Driver::span`].
     pub fn queue(
         &self,
         kernel: &Kernel,
         args: &[Arg<'_>],
         global: [usize; 3],
         local: Option<[usize; 3]>,
-    ) -> Result<Event> {
+        is_timed: bool,
+    ) -> Result<Option<Event>> {
         for (index, arg) in args.iter().enumerate() {
             let value = match arg {
                 Arg::Mem(mem) => ArgVal::mem(mem),
@@ -280,10 +282,10 @@ impl Driver {
             };
             core::set_kernel_arg(kernel, index as u32, value).map_err(|e| say("argument", e))?;
         }
-        let mut event = Event::null();
+        let mut event = is_timed.then(Event::null);
         // SAFETY: as the function's description says, checked by the conformance suite.
         let queued = unsafe {
-            core::enqueue_kernel(&self.queue, kernel, 3, None, &global, local, None::<Event>, Some(&mut event))
+            core::enqueue_kernel(&self.queue, kernel, 3, None, &global, local, None::<Event>, event.as_mut())
         };
         queued.map_err(|e| say("kernel", e))?;
         Ok(event)

@@ -1,11 +1,11 @@
 //! One opened device: its kernels, its memory, its counts.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ocl::core::{Event, Kernel as ClKernel, Mem};
-use stark_kernels::accelerator::{Accelerator, Kernel, Memory, Statistics};
+use stark_kernels::accelerator::{Accelerator, Kernel, KernelTime, Memory, Statistics};
 use stark_kernels::{DType, Tensor, TensorError};
 
 use crate::cache::Cache;
@@ -21,8 +21,13 @@ const FAMILY: &str = "STARK_OPENCL_KERNELS";
 const FLUSH_EVERY: u64 = 16;
 /// The most groups along the second and third axis of a launch (the limit of CUDA devices).
 const MAX_GROUPS: usize = 65_535;
-/// Events whose times are still to be read, before those that are done are.
+/// Of each kernel the first few launches are timed and then every so many: to ask for times costs more than to launch.
+const TIMED_FIRST: u64 = 4;
+const TIMED_EVERY: u64 = 16;
+/// Times that are still to be asked for; more are left out.
 const MAX_EVENTS: usize = 512;
+/// Single numbers that are read of a block before all of it is.
+const MAX_PEEKS: u32 = 16;
 
 /// How kernels divide their work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +45,53 @@ pub struct OpenCl {
     driver: Driver,
     pool: Pool,
     cache: Cache,
-    /// Kernels by program and name. The lock also keeps the arguments of one launch together.
-    kernels: Mutex<HashMap<String, ClKernel>>,
-    events: Mutex<Vec<Event>>,
+    /// The lock also keeps the arguments of one launch together.
+    kernels: Mutex<Kernels>,
     counts: Counts,
     on_host: Mutex<HashMap<&'static str, u64>>,
+}
+
+#[derive(Default)]
+struct Kernels {
+    made: Vec<Made>,
+    /// Places in `made` by program and name.
+    by_name: HashMap<String, usize>,
+    /// Of timed launches, the oldest first, and which kernel it was.
+    events: VecDeque<(Event, usize)>,
+}
+
+struct Made {
+    kernel: ClKernel,
+    /// What people know it by.
+    label: String,
+    n: u64,
+    n_timed: u64,
+    timed_ns: u64,
+}
+
+impl Kernels {
+    /// Takes the times of what is done: one queue, so that all before what still runs is.
+    fn read_times(&mut self) {
+        while let Some((start, end)) = self.events.front().and_then(|(event, _)| Driver::span(event)) {
+            if let Some((_, at)) = self.events.pop_front() {
+                self.made[at].n_timed += 1;
+                self.made[at].timed_ns += end - start;
+            }
+        }
+    }
+
+    fn times(&self) -> Vec<KernelTime> {
+        let mut times: Vec<KernelTime> = Vec::new();
+        for made in self.made.iter().filter(|made| made.n > 0) {
+            let ns = (made.timed_ns as u128 * u128::from(made.n) / u128::from(made.n_timed.max(1))) as u64;
+            match times.iter_mut().find(|time| time.name == made.label) {
+                Some(time) => (time.n, time.ns) = (time.n + made.n, time.ns + ns),
+                None => times.push(KernelTime { name: made.label.clone(), n: made.n, ns }),
+            }
+        }
+        times.sort_by_key(|time| std::cmp::Reverse(time.ns));
+        times
+    }
 }
 
 #[derive(Default)]
@@ -54,7 +101,6 @@ struct Counts {
     uploaded: AtomicU64,
     downloads: AtomicU64,
     downloaded: AtomicU64,
-    busy_ns: AtomicU64,
     full: AtomicU64,
 }
 
@@ -69,6 +115,8 @@ pub struct Block {
     /// Behind the kernels that write it, once somebody has asked for it. Kernels write a block before its tensor is handed
     /// out, and never after.
     mark: OnceLock<Event>,
+    /// Single numbers that were read of it.
+    n_peeks: AtomicU32,
     /// Constants are packed for products once, by how the product sees them.
     packed: Option<Mutex<HashMap<PackKey, Arc<Block>>>>,
 }
@@ -101,6 +149,19 @@ impl Block {
     }
 }
 
+impl Block {
+    fn read_from(&self, at: usize, into: &mut [u8]) -> Result<(), String> {
+        let engine = &self.engine;
+        engine.counts.downloads.fetch_add(1, Relaxed);
+        engine.counts.downloaded.fetch_add(into.len() as u64, Relaxed);
+        let read = match self.mark.get() {
+            Some(mark) => engine.driver.read_behind(mark, self.mem(), at, into),
+            None => engine.driver.read(self.mem(), at, into),
+        };
+        read.map_err(|e| e.to_string())
+    }
+}
+
 impl Drop for Block {
     fn drop(&mut self) {
         if let Some(mem) = self.mem.take() {
@@ -115,15 +176,13 @@ impl Memory for Block {
     }
 
     fn read(&self, into: &mut [u8]) -> Result<(), String> {
-        let engine = &self.engine;
-        engine.counts.downloads.fetch_add(1, Relaxed);
-        engine.counts.downloaded.fetch_add(into.len() as u64, Relaxed);
         let n = into.len().min(self.bytes);
-        let read = match self.mark.get() {
-            Some(mark) => engine.driver.read_behind(mark, self.mem(), &mut into[..n]),
-            None => engine.driver.read(self.mem(), &mut into[..n]),
-        };
-        read.map_err(|e| e.to_string())
+        self.read_from(0, &mut into[..n])
+    }
+
+    fn peek(&self, at: usize, into: &mut [u8]) -> Option<Result<(), String>> {
+        let inside = at.checked_add(into.len()).is_some_and(|end| end <= self.bytes);
+        (inside && self.n_peeks.fetch_add(1, Relaxed) < MAX_PEEKS).then(|| self.read_from(at, into))
     }
 
     fn when_done(&self, then: Box<dyn FnOnce() + Send>) -> bool {
@@ -176,7 +235,6 @@ impl OpenCl {
             pool: Pool::new(limit),
             cache: Cache::new(),
             kernels: Mutex::default(),
-            events: Mutex::default(),
             counts: Counts::default(),
             on_host: Mutex::default(),
         })
@@ -194,7 +252,8 @@ impl OpenCl {
     fn block(self: &Arc<Self>, (mem, size): (Mem, usize), bytes: usize, constant: bool) -> Arc<Block> {
         let device: Arc<dyn Accelerator> = self.clone();
         let packed = constant.then(Mutex::default);
-        Arc::new(Block { device, engine: self.clone(), mem: Some(mem), size, bytes, mark: OnceLock::new(), packed })
+        let (mark, n_peeks) = (OnceLock::new(), AtomicU32::new(0));
+        Arc::new(Block { device, engine: self.clone(), mem: Some(mem), size, bytes, mark, n_peeks, packed })
     }
 
     /// Memory whose bytes the next kernel writes.
@@ -235,26 +294,34 @@ impl OpenCl {
         // Work groups of one item are loops to a processor; others choose for themselves.
         let local = local.or_else(|| self.info.is_cpu.then_some([1, 1, 1]));
         let mut kernels = lock(&self.kernels);
-        let full = format!("{key}/{kernel}");
-        if !kernels.contains_key(&full) {
-            let (text, options) = source();
-            let made = self.build(&text, &options, kernel)?;
-            kernels.insert(full.clone(), made);
+        let at = match kernels.by_name.get(&[key, kernel].join("/")) {
+            Some(&at) => at,
+            None => {
+                let (text, options) = source();
+                let label = if kernel == "run" { key.split(' ').next().unwrap_or(key) } else { kernel };
+                let kernel_made = self.build(&text, &options, kernel)?;
+                kernels.made.push(Made { kernel: kernel_made, label: label.into(), n: 0, n_timed: 0, timed_ns: 0 });
+                let at = kernels.made.len() - 1;
+                kernels.by_name.insert([key, kernel].join("/"), at);
+                at
+            }
+        };
+        let made = &mut kernels.made[at];
+        let is_timed = made.n < TIMED_FIRST || made.n.is_multiple_of(TIMED_EVERY);
+        let event = self.driver.queue(&made.kernel, args, global, local, is_timed)?;
+        made.n += 1;
+        if let Some(event) = event {
+            if kernels.events.len() >= MAX_EVENTS {
+                kernels.read_times();
+            }
+            if kernels.events.len() < MAX_EVENTS {
+                kernels.events.push_back((event, at));
+            }
         }
-        let event = self.driver.queue(&kernels[&full], args, global, local)?;
         drop(kernels);
         let n = self.counts.kernels.fetch_add(1, Relaxed);
         if n % FLUSH_EVERY == FLUSH_EVERY - 1 {
             self.driver.flush()?;
-        }
-        let mut events = lock(&self.events);
-        events.push(event);
-        if events.len() >= MAX_EVENTS {
-            self.read_times(&mut events);
-            // A device that gives no times must not hold events for ever.
-            if events.len() >= MAX_EVENTS {
-                events.drain(..MAX_EVENTS / 2);
-            }
         }
         Ok(())
     }
@@ -262,16 +329,6 @@ impl OpenCl {
     /// Whether a launch can have so many items (or groups), of which the first may be any number.
     pub(crate) fn fits(&self, global: [usize; 3]) -> bool {
         self.info.is_cpu || global[1..].iter().all(|&n| n <= MAX_GROUPS)
-    }
-
-    fn read_times(&self, events: &mut Vec<Event>) {
-        events.retain(|event| match Driver::span(event) {
-            Some((start, end)) => {
-                self.counts.busy_ns.fetch_add(end - start, Relaxed);
-                false
-            }
-            None => true,
-        });
     }
 
     fn build(&self, source: &str, options: &str, kernel: &str) -> Result<ClKernel> {
@@ -361,7 +418,10 @@ impl Accelerator for OpenCl {
     }
 
     fn statistics(&self) -> Statistics {
-        self.read_times(&mut lock(&self.events));
+        let mut kernels = lock(&self.kernels);
+        kernels.read_times();
+        let times = kernels.times();
+        drop(kernels);
         let memory = self.pool.counts();
         let mut on_host: Vec<_> = lock(&self.on_host).iter().map(|(name, n)| (*name, *n)).collect();
         on_host.sort_by_key(|(name, n)| (std::cmp::Reverse(*n), *name));
@@ -376,7 +436,8 @@ impl Accelerator for OpenCl {
             peak_bytes: memory.peak,
             kept_bytes: memory.kept,
             n_full: counts.full.load(Relaxed),
-            busy_ns: counts.busy_ns.load(Relaxed),
+            busy_ns: times.iter().map(|time| time.ns).sum(),
+            kernels: times,
             on_host,
         }
     }

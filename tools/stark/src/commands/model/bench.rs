@@ -124,6 +124,14 @@ fn tell_device(before: &Statistics, after: &Statistics, n: usize) {
         "  device memory: {} bytes in use, {} at most, {} kept for the next run",
         after.used_bytes, after.peak_bytes, after.kept_bytes
     );
+    for time in &after.kernels {
+        let earlier = before.kernels.iter().find(|earlier| earlier.name == time.name);
+        let [runs, ns] = earlier.map_or([time.n, time.ns], |e| [time.n - e.n, time.ns.saturating_sub(e.ns)]);
+        if runs > 0 {
+            let (runs, ms) = (runs as f64 / n as f64, ns as f64 / n as f64 / 1e6);
+            println!("  {:>10.4} ms in {runs:>6.1} of {}", ms, time.name);
+        }
+    }
     if after.n_full > 0 {
         println!("  no device memory for {} kernels and tensors: the processor did them", after.n_full);
     }
