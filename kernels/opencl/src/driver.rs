@@ -5,8 +5,9 @@
 //! for is read over a queue of its own, beside the kernels that were queued after the mark.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, c_void};
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::ffi::CString;
+use std::sync::{Mutex, PoisonError, mpsc};
 
 use ocl::core::{
     self, ArgVal, CommandExecutionStatus, CommandQueue, Context, DeviceId, DeviceInfo as Ask, DeviceType, Event,
@@ -101,6 +102,65 @@ pub struct Driver {
     queue: CommandQueue,
     /// For reads that need not wait for kernels.
     transfers: CommandQueue,
+    /// What is being written to the device, and its event.
+    writes: Mutex<VecDeque<(Event, Box<[u8]>)>>,
+    /// To the thread that waits for marks, once there is one.
+    waiter: Mutex<Option<mpsc::Sender<(Event, Then)>>>,
+}
+
+/// What follows when a mark is reached.
+pub type Then = Box<dyn FnOnce() + Send>;
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Nothing may be read from `writes` any more.
+        let _ = self.finish();
+    }
+}
+
+/// A kernel and the numbers that its arguments have: what stays is not set again.
+pub struct BoundKernel {
+    kernel: Kernel,
+    numbers: Vec<Option<(usize, [u8; 16])>>,
+}
+
+impl BoundKernel {
+    pub fn new(kernel: Kernel) -> BoundKernel {
+        BoundKernel { kernel, numbers: Vec::new() }
+    }
+
+    fn set(&mut self, index: usize, arg: &Arg<'_>) -> Result<()> {
+        let mut number = [0; 16];
+        let size = match arg {
+            Arg::Mem(_) | Arg::Nothing => 0,
+            Arg::Int(x) => put(&mut number, &x.to_ne_bytes()),
+            Arg::Float(x) => put(&mut number, &x.to_ne_bytes()),
+            Arg::Double(x) => put(&mut number, &x.to_ne_bytes()),
+            Arg::Bytes(bytes) => put(&mut number, bytes),
+        };
+        if self.numbers.len() <= index {
+            self.numbers.resize(index + 1, None);
+        }
+        if size > 0 && self.numbers[index] == Some((size, number)) {
+            return Ok(());
+        }
+        let value = match arg {
+            Arg::Mem(mem) => ArgVal::mem(mem),
+            Arg::Nothing => ArgVal::mem_null(),
+            // SAFETY: the bytes are alive until they are copied, below.
+            _ => unsafe { ArgVal::from_raw(size, number.as_ptr().cast(), false) },
+        };
+        self.numbers[index] = None;
+        core::set_kernel_arg(&self.kernel, index as u32, value).map_err(|e| say("argument", e))?;
+        self.numbers[index] = (size > 0).then_some((size, number));
+        Ok(())
+    }
+}
+
+/// `bytes`, at most 16, at the start of `number`; how many.
+fn put(number: &mut [u8; 16], bytes: &[u8]) -> usize {
+    number[..bytes.len()].copy_from_slice(bytes);
+    bytes.len()
 }
 
 /// One argument of a kernel.
@@ -109,6 +169,7 @@ pub enum Arg<'a> {
     /// A null pointer.
     Nothing,
     Int(i32),
+    /// At most 16.
     Bytes(&'a [u8]),
     Float(f32),
     Double(f64),
@@ -133,7 +194,8 @@ impl Driver {
         let context = core::create_context(None, &[info.id], None, None).map_err(|e| say("context", e))?;
         let queue = |properties| core::create_command_queue(&context, info.id, properties).map_err(|e| say("queue", e));
         let (queue, transfers) = (queue(Some(core::QUEUE_PROFILING_ENABLE))?, queue(None)?);
-        Ok(Driver { device: info.id, is_unified: info.is_unified, queue, transfers, context })
+        let (writes, waiter) = (Mutex::default(), Mutex::default());
+        Ok(Driver { device: info.id, is_unified: info.is_unified, queue, transfers, writes, waiter, context })
     }
 
     /// Compiles, or loads what [`Driver::binary`] gave for the same device.
@@ -197,10 +259,14 @@ impl Driver {
         if bytes.len() > MAX_KEPT_WRITE {
             return queue(bytes, true).map(drop);
         }
-        let kept: Arc<[u8]> = bytes.into();
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        while writes.front().is_some_and(|(done, _)| Self::is_reached(done)) {
+            writes.pop_front();
+        }
+        let kept: Box<[u8]> = bytes.into();
         let done = queue(&kept, false)?;
-        let until_then = kept.clone();
-        Self::when_reached(&done, Box::new(move || drop(until_then))).or_else(|_| self.finish())
+        writes.push_back((done, kept));
+        Ok(())
     }
 
     /// Reads from the byte `at` on. Waits for all that was queued.
@@ -229,23 +295,25 @@ impl Driver {
         !matches!(core::event_status(mark), Ok(Queued | Submitted | Running))
     }
 
-    /// Has `then` called by a thread of the driver when `mark` is reached, or cannot be any more. `then` must not panic, and
-    /// must be short.
-    pub fn when_reached(mark: &Event, then: Box<dyn FnOnce() + Send>) -> Result<()> {
-        extern "C" fn reached(_: *mut c_void, _: i32, then: *mut c_void) {
-            // SAFETY: the pointer that was given below, with which this is called once.
-            let then = unsafe { Box::from_raw(then.cast::<Box<dyn FnOnce() + Send>>()) };
-            then();
+    /// Has `then` called when `mark` is reached, or cannot be any more. `then` must not panic, and must be short. `false`: there
+    /// is no thread to call it.
+    ///
+    /// A thread of our own waits: a driver's callback may come tens of milliseconds late.
+    pub fn when_reached(&self, mark: &Event, then: Then) -> bool {
+        let mut waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiter.is_none() {
+            let (sender, receiver) = mpsc::channel::<(Event, Then)>();
+            let wait = move || {
+                // Marks of one queue are reached in their order.
+                for (mark, then) in receiver {
+                    // What has failed is told to whoever reads.
+                    let _ = core::wait_for_event(&mark);
+                    then();
+                }
+            };
+            *waiter = std::thread::Builder::new().name("stark-opencl".into()).spawn(wait).is_ok().then_some(sender);
         }
-        let then = Box::into_raw(Box::new(then)).cast::<c_void>();
-        // SAFETY: `reached` has the signature that is asked for, and takes `then` over.
-        let set = unsafe { core::set_event_callback(mark, CommandExecutionStatus::Complete, Some(reached), then) };
-        if let Err(error) = set {
-            // SAFETY: nobody has taken it over.
-            drop(unsafe { Box::from_raw(then.cast::<Box<dyn FnOnce() + Send>>()) });
-            return Err(say("callback", error));
-        }
-        Ok(())
+        waiter.as_ref().is_some_and(|waiter| waiter.send((mark.clone(), then)).is_ok())
     }
 
     /// Reads what was there when `mark` was reached.
@@ -264,28 +332,19 @@ impl Driver {
     /// for [`Driver::span`].
     pub fn queue(
         &self,
-        kernel: &Kernel,
+        kernel: &mut BoundKernel,
         args: &[Arg<'_>],
         global: [usize; 3],
         local: Option<[usize; 3]>,
         is_timed: bool,
     ) -> Result<Option<Event>> {
         for (index, arg) in args.iter().enumerate() {
-            let value = match arg {
-                Arg::Mem(mem) => ArgVal::mem(mem),
-                Arg::Nothing => ArgVal::mem_null(),
-                Arg::Int(x) => ArgVal::scalar(x),
-                Arg::Float(x) => ArgVal::scalar(x),
-                Arg::Double(x) => ArgVal::scalar(x),
-                // SAFETY: the bytes are alive until they are copied, below.
-                Arg::Bytes(bytes) => unsafe { ArgVal::from_raw(bytes.len(), bytes.as_ptr().cast(), false) },
-            };
-            core::set_kernel_arg(kernel, index as u32, value).map_err(|e| say("argument", e))?;
+            kernel.set(index, arg)?;
         }
         let mut event = is_timed.then(Event::null);
         // SAFETY: as the function's description says, checked by the conformance suite.
         let queued = unsafe {
-            core::enqueue_kernel(&self.queue, kernel, 3, None, &global, local, None::<Event>, event.as_mut())
+            core::enqueue_kernel(&self.queue, &kernel.kernel, 3, None, &global, local, None::<Event>, event.as_mut())
         };
         queued.map_err(|e| say("kernel", e))?;
         Ok(event)

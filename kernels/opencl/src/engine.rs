@@ -9,7 +9,7 @@ use stark_kernels::accelerator::{Accelerator, Kernel, KernelTime, Memory, Statis
 use stark_kernels::{DType, Tensor, TensorError};
 
 use crate::cache::Cache;
-use crate::driver::{Arg, DeviceInfo, Driver};
+use crate::driver::{Arg, BoundKernel, DeviceInfo, Driver};
 use crate::pool::Pool;
 use crate::{Error, Result};
 
@@ -26,6 +26,8 @@ const TIMED_FIRST: u64 = 4;
 const TIMED_EVERY: u64 = 16;
 /// Times that are still to be asked for; more are left out.
 const MAX_EVENTS: usize = 512;
+/// Times that are asked for at once at most: many would be heard as a pause.
+const TIMES_AT_ONCE: usize = 4;
 /// Single numbers that are read of a block before all of it is.
 const MAX_PEEKS: u32 = 16;
 
@@ -54,14 +56,15 @@ pub struct OpenCl {
 #[derive(Default)]
 struct Kernels {
     made: Vec<Made>,
-    /// Places in `made` by program and name.
-    by_name: HashMap<String, usize>,
+    /// Places in `made` by program.
+    by_program: HashMap<String, Vec<usize>>,
     /// Of timed launches, the oldest first, and which kernel it was.
     events: VecDeque<(Event, usize)>,
 }
 
 struct Made {
-    kernel: ClKernel,
+    kernel: BoundKernel,
+    name: String,
     /// What people know it by.
     label: String,
     n: u64,
@@ -70,9 +73,10 @@ struct Made {
 }
 
 impl Kernels {
-    /// Takes the times of what is done: one queue, so that all before what still runs is.
-    fn read_times(&mut self) {
-        while let Some((start, end)) = self.events.front().and_then(|(event, _)| Driver::span(event)) {
+    /// Takes up to `most` times of what is done: one queue, so that all before what still runs is.
+    fn read_times(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some((start, end)) = self.events.front().and_then(|(event, _)| Driver::span(event)) else { return };
             if let Some((_, at)) = self.events.pop_front() {
                 self.made[at].n_timed += 1;
                 self.made[at].timed_ns += end - start;
@@ -194,7 +198,7 @@ impl Memory for Block {
                 Err(_) => return false,
             },
         };
-        !Driver::is_reached(mark) && Driver::when_reached(mark, then).is_ok()
+        !Driver::is_reached(mark) && self.engine.driver.when_reached(mark, then)
     }
 }
 
@@ -294,26 +298,26 @@ impl OpenCl {
         // Work groups of one item are loops to a processor; others choose for themselves.
         let local = local.or_else(|| self.info.is_cpu.then_some([1, 1, 1]));
         let mut kernels = lock(&self.kernels);
-        let at = match kernels.by_name.get(&[key, kernel].join("/")) {
+        let places = kernels.by_program.get(key).map(Vec::as_slice).unwrap_or_default();
+        let at = match places.iter().find(|&&at| kernels.made[at].name == kernel) {
             Some(&at) => at,
             None => {
                 let (text, options) = source();
                 let label = if kernel == "run" { key.split(' ').next().unwrap_or(key) } else { kernel };
-                let kernel_made = self.build(&text, &options, kernel)?;
-                kernels.made.push(Made { kernel: kernel_made, label: label.into(), n: 0, n_timed: 0, timed_ns: 0 });
+                let (label, name) = (label.to_string(), kernel.to_string());
+                let kernel = BoundKernel::new(self.build(&text, &options, kernel)?);
+                kernels.made.push(Made { kernel, name, label, n: 0, n_timed: 0, timed_ns: 0 });
                 let at = kernels.made.len() - 1;
-                kernels.by_name.insert([key, kernel].join("/"), at);
+                kernels.by_program.entry(key.to_string()).or_default().push(at);
                 at
             }
         };
         let made = &mut kernels.made[at];
         let is_timed = made.n < TIMED_FIRST || made.n.is_multiple_of(TIMED_EVERY);
-        let event = self.driver.queue(&made.kernel, args, global, local, is_timed)?;
+        let event = self.driver.queue(&mut made.kernel, args, global, local, is_timed)?;
         made.n += 1;
         if let Some(event) = event {
-            if kernels.events.len() >= MAX_EVENTS {
-                kernels.read_times();
-            }
+            kernels.read_times(TIMES_AT_ONCE);
             if kernels.events.len() < MAX_EVENTS {
                 kernels.events.push_back((event, at));
             }
@@ -419,7 +423,7 @@ impl Accelerator for OpenCl {
 
     fn statistics(&self) -> Statistics {
         let mut kernels = lock(&self.kernels);
-        kernels.read_times();
+        kernels.read_times(MAX_EVENTS);
         let times = kernels.times();
         drop(kernels);
         let memory = self.pool.counts();

@@ -28,8 +28,9 @@ struct Tile {
 impl Tile {
     /// Most work for each number that is fetched; few groups.
     const LARGE: Tile = Tile { rows: 128, columns: 128, item_rows: 8, item_columns: 8 };
+    const TALL: Tile = Tile { rows: 128, columns: 64, item_rows: 8, item_columns: 4 };
+    /// For `double`, of which fewer fit, and for few rows: most of a taller tile would be repeats of the last one.
     const MIDDLE: Tile = Tile { rows: 64, columns: 64, item_rows: 4, item_columns: 4 };
-    /// For few rows: most of a taller tile would be repeats of the last one.
     const FLAT: Tile = Tile { rows: 32, columns: 64, item_rows: 4, item_columns: 4 };
 
     fn items(&self) -> usize {
@@ -40,14 +41,16 @@ impl Tile {
         m.div_ceil(self.rows) * n.div_ceil(self.columns)
     }
 
-    /// The largest that leaves no compute unit without a group.
+    /// The largest that keeps all compute units busy.
     fn of(m: usize, n: usize, n_matrices: usize, is_f64: bool, units: usize) -> Tile {
         if m <= Tile::FLAT.rows {
             Tile::FLAT
-        } else if !is_f64 && Tile::LARGE.groups(m, n) * n_matrices >= units {
+        } else if is_f64 || m <= Tile::MIDDLE.rows {
+            Tile::MIDDLE
+        } else if Tile::LARGE.groups(m, n) * n_matrices * 2 >= units * 3 {
             Tile::LARGE
         } else {
-            Tile::MIDDLE
+            Tile::TALL
         }
     }
 }
@@ -162,7 +165,7 @@ impl OpenCl {
         let form = Form { is_f64, tile, left_is_flat, right_is_deep, window };
         let global = [n.div_ceil(tile.columns) * tile.items(), m.div_ceil(tile.rows), n_matrices * n_slices];
         let local = Some([tile.items(), 1, 1]);
-        let key = format!("{form:?}");
+        let key = form.key();
         self.launch(&key, "tile", || form.source(), &args, global, local)?;
         if let Some(partial) = partial {
             let mut args = vec![partial.arg(), number(n_slices), number(m), number(n)];
@@ -174,7 +177,6 @@ impl OpenCl {
 }
 
 /// What a program of tiles depends on.
-#[derive(Debug)]
 struct Form {
     is_f64: bool,
     tile: Tile,
@@ -184,6 +186,13 @@ struct Form {
 }
 
 impl Form {
+    fn key(&self) -> String {
+        let Tile { rows, columns, .. } = self.tile;
+        let flags = [self.is_f64, self.left_is_flat, self.right_is_deep].map(u8::from);
+        let [h, w] = self.window.unwrap_or_default();
+        format!("tile {rows} {columns} {flags:?} {h} {w}")
+    }
+
     fn source(&self) -> (String, String) {
         let (t, activate) = match self.is_f64 {
             true => ("double", "(which ? (double)f_activate((float)(x), which, slope) : (x))"),
