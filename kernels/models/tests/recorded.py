@@ -42,7 +42,8 @@ def shrink(path):
     with zipfile.ZipFile(path, "w") as archive:
         for entry, data in entries:
             # Code may be packed, storages are mapped.
-            kind = zipfile.ZIP_DEFLATED if entry.filename.endswith(".py") else zipfile.ZIP_STORED
+            is_text = entry.filename.endswith((".py", ".json"))
+            kind = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
             archive.writestr(zipfile.ZipInfo(entry.filename), data, kind)
 
 
@@ -55,6 +56,14 @@ def traced(name, module, *inputs):
 def scripted(name, module, *inputs):
     with torch.no_grad():
         save(name, torch.jit.script(module.eval()), inputs, module(*inputs))
+
+
+def exported(name, module, *inputs, decomposed=False):
+    program = torch.export.export(module.eval(), inputs)
+    program = program.run_decompositions() if decomposed else program
+    torch.export.save(program, HERE / f"{name}.pt2")
+    shrink(HERE / f"{name}.pt2")
+    record(name, [x.numpy() for x in inputs], flat(module(*inputs)))
 
 
 def save(name, module, inputs, outputs):
@@ -155,6 +164,36 @@ class Rotary(nn.Module):
         return torch.view_as_real(pairs * turns).flatten(3)
 
 
+class Denoiser(nn.Module):
+    """Speech in the field's usual way: a spectrum, a mask on it, a signal again."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(12))
+        self.mask = nn.GRU(9, 9, batch_first=True)
+
+    def forward(self, x):
+        spectrum = torch.stft(x, 16, 4, 12, self.window, return_complex=True)
+        mask = torch.sigmoid(self.mask(torch.log1p(spectrum.abs()).transpose(1, 2))[0]).transpose(1, 2)
+        back = torch.istft(spectrum * mask, 16, 4, 12, self.window, length=x.shape[1])
+        plain = torch.stft(x, 10, center=True, pad_mode="constant", normalized=True, onesided=False, return_complex=True)
+        return back, spectrum.angle().cos(), torch.view_as_real(plain), torch.istft(plain, 10, normalized=True, onesided=False)
+
+
+class Mixer(nn.Module):
+    """Tokens mixed as FNet does, and filtered as GFNet does."""
+
+    def __init__(self):
+        super().__init__()
+        self.filter = nn.Parameter(torch.randn(5, 4, 2))
+
+    def forward(self, x):
+        mixed = torch.fft.fftn(x, dim=(1, 2)).real
+        spectrum = torch.fft.rfft2(x, norm="ortho") * torch.view_as_complex(self.filter)
+        long = torch.fft.irfft(torch.fft.rfft(x.flatten(1), n=1200), n=1200)[:, :40]
+        return mixed, torch.fft.irfft2(spectrum, s=(5, 6), norm="ortho"), long
+
+
 class Regions(nn.Module):
     def forward(self, x, boxes, scores):
         kept = torchvision.ops.nms(boxes, scores, 0.4)
@@ -166,6 +205,9 @@ class Regions(nn.Module):
 def others():
     torch.manual_seed(3)
     traced("rotary", Rotary(), torch.randn(2, 5, 3, 8))
+    scripted("denoiser", Denoiser(), torch.randn(2, 40))
+    exported("mixer", Mixer(), torch.randn(2, 5, 6))
+    exported("mixer_decomposed", Mixer(), torch.randn(2, 5, 6), decomposed=True)
     corners = torch.rand(12, 2) * 6
     boxes = torch.cat([corners, corners + 1 + torch.rand(12, 2) * 6], 1)
     traced("regions", Regions(), torch.randn(1, 2, 9, 7), boxes, torch.rand(12))

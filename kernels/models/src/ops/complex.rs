@@ -1,4 +1,4 @@
-//! Complex numbers, as far as rotary embeddings need them: made, moved about, multiplied, and taken apart again.
+//! Complex numbers, as far as rotary embeddings and spectra need them: made, moved about, multiplied, and taken apart again.
 //!
 //! A complex tensor is two real ones ([`Value::Complex`]), so there is no dtype for it: an operator that has no row here
 //! says that it takes a tensor.
@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use stark_kernels::ops as k;
-use stark_kernels::{Result as Tried, Tensor};
+use stark_kernels::{DType, Result as Tried, Tensor, TensorError};
 
 use super::tensor::{ok, say};
 use super::{Args, OpResult, math, tensor};
@@ -15,7 +15,7 @@ use crate::value::Value;
 /// PyTorch's numbers of the dtypes of complex numbers of 16, 32 and 64 bits a part.
 const CODES: [i64; 3] = [8, 9, 10];
 
-fn complex(real: Tensor, imag: Tensor) -> Value {
+pub fn complex(real: Tensor, imag: Tensor) -> Value {
     Value::Complex(Arc::new((real, imag)))
 }
 
@@ -106,16 +106,36 @@ pub fn parts(a: &Args<'_>, run: fn(&Args<'_>) -> OpResult) -> OpResult {
     Ok(complex(part(&both.0)?, part(&both.1)?))
 }
 
-/// To another device, or to the dtype that it has.
+/// To another device, or to the dtype that it has; real numbers also become complex ones.
 pub fn to(a: &Args<'_>) -> OpResult {
-    let Value::Complex(_) = a.get(0) else { return tensor::to(a) };
-    let is_kept = |index: usize| match a.get(index) {
-        Value::Int(code) => CODES.contains(code),
-        Value::Tensor(_) => false,
-        _ => true,
+    let is_code = |index: usize| matches!(a.get(index), Value::Int(code) if CODES.contains(code));
+    let is_complex = [8, 1, 2].into_iter().any(is_code);
+    let Value::Complex(_) = a.get(0) else {
+        return if is_complex { of_real(&*a.tensor(0)?) } else { tensor::to(a) };
     };
+    let is_kept = |index: usize| is_code(index) || !matches!(a.get(index), Value::Int(_) | Value::Tensor(_));
     match is_kept(8) && is_kept(1) && is_kept(2) {
         true => Ok(a.get(0).clone()),
         false => Err("a complex tensor does not become a real one; take its real or imaginary part".into()),
+    }
+}
+
+fn of_real(x: &Tensor) -> OpResult {
+    let dtype = if x.dtype().is_float() { x.dtype() } else { DType::F32 };
+    let made = || Ok(complex(x.to(dtype)?, Tensor::zeros(x.shape(), dtype)?));
+    made().map_err(|e: TensorError| e.to_string())
+}
+
+pub fn abs(a: &Args<'_>) -> OpResult {
+    let Value::Complex(parts) = a.get(0) else { return math::abs(a) };
+    let made = || k::sqrt(&k::add(&k::square(&parts.0)?, &k::square(&parts.1)?)?);
+    ok(made())
+}
+
+pub fn angle(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        Value::Complex(parts) => math::angle_of(&parts.1, &parts.0),
+        // Of zeros with a sign it is zero, which `atan2` gives otherwise.
+        _ => math::float_map(a, |x| if x < 0.0 { std::f64::consts::PI } else { x * 0.0 }),
     }
 }

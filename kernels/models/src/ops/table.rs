@@ -3,9 +3,10 @@
 
 use super::Default::*;
 use super::Traits::{Effect, Picks, Pure};
+use super::spectra::Of;
 use super::{
-    ArgRow, Args, OpResult, OpRow, complex, index, math, nn, quant, recurrent, resample, rest, scalar, tensor, text,
-    vision, window,
+    ArgRow, Args, OpResult, OpRow, complex, index, math, nn, quant, recurrent, resample, rest, scalar, spectra, tensor,
+    text, vision, window,
 };
 use crate::onnx::Filter;
 
@@ -152,6 +153,23 @@ rows! {
     "torch.conj"(self) Pure complex::conj;
     "torch.complex"(real, imag) Pure complex::from_parts;
     "torch.polar"(abs, angle) Pure complex::polar;
+    "torch.angle"(self) Pure complex::angle;
+    "torch.fft_fft"(self, n = None, dim = Int(-1), norm = None) Pure |a| spectra::fft(a, Of::Complex, false);
+    "torch.fft_fft2"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft2(a, Of::Complex, false);
+    "torch.fft_fftn"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft(a, Of::Complex, false);
+    "torch.fft_ifft"(self, n = None, dim = Int(-1), norm = None) Pure |a| spectra::fft(a, Of::Complex, true);
+    "torch.fft_ifft2"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft2(a, Of::Complex, true);
+    "torch.fft_ifftn"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft(a, Of::Complex, true);
+    "torch.fft_rfft"(self, n = None, dim = Int(-1), norm = None) Pure |a| spectra::fft(a, Of::Real, false);
+    "torch.fft_rfft2"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft2(a, Of::Real, false);
+    "torch.fft_rfftn"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft(a, Of::Real, false);
+    "torch.fft_irfft"(self, n = None, dim = Int(-1), norm = None) Pure |a| spectra::fft(a, Of::Real, true);
+    "torch.fft_irfft2"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft2(a, Of::Real, true);
+    "torch.fft_irfftn"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft(a, Of::Real, true);
+    "torch.fft_fftshift"(self, dim = None) Pure |a| complex::parts(a, |a| spectra::shift(a, false));
+    "torch.fft_ifftshift"(self, dim = None) Pure |a| complex::parts(a, |a| spectra::shift(a, true));
+    "torch.stft"(self, n_fft, hop_length = None, win_length = None, window = None, normalized = Bool(false), onesided = None, return_complex = None, align_to_window = None) Pure spectra::stft;
+    "torch.istft"(self, n_fft, hop_length = None, win_length = None, window = None, center = Bool(true), normalized = Bool(false), onesided = None, length = None, return_complex = Bool(false)) Pure spectra::istft;
     "torch.view_as_complex"(self) Pure complex::view_as_complex;
     "torch.view_as_real"(self) Pure complex::view_as_real;
     "torch.fill"(self, value) Pure tensor::fill;
@@ -269,7 +287,7 @@ rows! {
     "torch.logical_or"(self, other) Pure math::logical_or;
     "torch.logical_xor"(self, other) Pure math::logical_xor;
     "torch.neg"(self) Pure math::neg;
-    "torch.abs"(self) Pure math::abs;
+    "torch.abs"(self) Pure complex::abs;
     "torch.sign"(self) Pure math::sign;
     "torch.square"(self) Pure math::square;
     "torch.reciprocal"(self) Pure math::reciprocal;

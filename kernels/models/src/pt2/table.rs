@@ -8,8 +8,9 @@ use stark_kernels::ops as k;
 
 use crate::ops::Default::*;
 use crate::ops::Traits::Pure;
+use crate::ops::spectra::Of;
 use crate::ops::tensor::{ok, say};
-use crate::ops::{ArgRow, Args, OpResult, OpRow, nn};
+use crate::ops::{ArgRow, Args, OpResult, OpRow, nn, spectra};
 use crate::value::Value;
 
 /// Other names of rows.
@@ -122,6 +123,9 @@ rows! {
     "aten.native_dropout"(input, p, train) native_dropout;
     "aten._scaled_dot_product_flash_attention_for_cpu"(query, key, value, dropout_p = Float(0.0), is_causal = Bool(false), attn_mask = None, scale = None) flash_attention;
     "aten.var_mean"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) var_mean;
+    "aten._fft_r2c"(self, dim, normalization, onesided) |a| spectra::decomposed(a, if a.bool(3)? { Of::Real } else { Of::Complex }, false);
+    "aten._fft_c2r"(self, dim, normalization, last_dim_size) |a| spectra::decomposed(a, Of::Real, true);
+    "aten._fft_c2c"(self, dim, normalization, forward) |a| spectra::decomposed(a, Of::Complex, !a.bool(3)?);
     "aten.slice_scatter"(self, src, dim = Int(0), start = None, end = None, step = Int(1)) slice_scatter;
     "aten.select_scatter"(self, src, dim, index) select_scatter;
 }
@@ -283,7 +287,7 @@ mod tests {
     }
 
     /// Overloads that a row does not do, which is told when the model is loaded.
-    const REFUSED: [(&str, &str); 14] = [
+    const REFUSED: [(&str, &str); 15] = [
         ("view.dtype", "dtype"),
         ("view_copy.dtype", "dtype"),
         ("addmm.dtype", "out_dtype"),
@@ -298,6 +302,7 @@ mod tests {
         ("lstm.data", ""),
         ("rnn_tanh.data", ""),
         ("rnn_relu.data", ""),
+        ("stft.center", ""),
     ];
 
     /// The names of arguments are PyTorch's, whose schemas `tests/schemas.py` wrote down.
