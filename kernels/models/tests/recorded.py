@@ -194,6 +194,22 @@ class Mixer(nn.Module):
         return mixed, torch.fft.irfft2(spectrum, s=(5, 6), norm="ortho"), long
 
 
+class Operator(nn.Module):
+    """A layer of a Fourier neural operator: complex weights, and a spectrum that is written in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 3, 3, 2, dtype=torch.cfloat))
+        self.skip = nn.Conv2d(2, 3, 1)
+
+    def forward(self, x):
+        spectrum = torch.fft.rfft2(x)
+        out = torch.zeros(x.shape[0], 3, x.shape[2], x.shape[3] // 2 + 1, dtype=torch.cfloat)
+        out[:, :, :3, :2] = torch.einsum("bixy,ioxy->boxy", spectrum[:, :, :3, :2], self.weight)
+        out[:, :, -3:, :2] += torch.einsum("bixy,ioxy->boxy", spectrum[:, :, -3:, :2], self.weight.conj())
+        return torch.fft.irfft2(out, s=(x.shape[2], x.shape[3])) + self.skip(x)
+
+
 class Regions(nn.Module):
     def forward(self, x, boxes, scores):
         kept = torchvision.ops.nms(boxes, scores, 0.4)
@@ -208,6 +224,8 @@ def others():
     scripted("denoiser", Denoiser(), torch.randn(2, 40))
     exported("mixer", Mixer(), torch.randn(2, 5, 6))
     exported("mixer_decomposed", Mixer(), torch.randn(2, 5, 6), decomposed=True)
+    traced("operator", Operator(), torch.randn(2, 2, 8, 7))
+    exported("operator_decomposed", Operator(), torch.randn(2, 2, 8, 7), decomposed=True)
     corners = torch.rand(12, 2) * 6
     boxes = torch.cat([corners, corners + 1 + torch.rand(12, 2) * 6], 1)
     traced("regions", Regions(), torch.randn(1, 2, 9, 7), boxes, torch.rand(12))
@@ -287,6 +305,8 @@ def standard():
         add("RoiAlign", n.floats(2, 2, 8, 8), boxes, ints(1, 0), **where)
     add("GridSample", n.floats(1, 2, 3, 4, 2), n.floats(1, 2, 2, 3, 3), padding_mode="reflection")
     add("AffineGrid", n.floats(2, 2, 3), ints(2, 1, 3, 4), align_corners=1)
+    way = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    add("Resize", n.floats(1, 1, 5, 7), None, np.array([1, 1, 1.7, 0.6], np.float32), **way)
     n.save()
 
 
