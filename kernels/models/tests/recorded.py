@@ -218,14 +218,19 @@ class Regions(nn.Module):
         return kept, narrow, torchvision.ops.roi_align(x, rows, [3, 2], 0.7, -1, False)
 
 
-def others():
-    torch.manual_seed(3)
-    traced("rotary", Rotary(), torch.randn(2, 5, 3, 8))
+def spectra():
+    torch.manual_seed(4)
     scripted("denoiser", Denoiser(), torch.randn(2, 40))
     exported("mixer", Mixer(), torch.randn(2, 5, 6))
     exported("mixer_decomposed", Mixer(), torch.randn(2, 5, 6), decomposed=True)
+    torch.manual_seed(5)
     traced("operator", Operator(), torch.randn(2, 2, 8, 7))
     exported("operator_decomposed", Operator(), torch.randn(2, 2, 8, 7), decomposed=True)
+
+
+def others():
+    torch.manual_seed(3)
+    traced("rotary", Rotary(), torch.randn(2, 5, 3, 8))
     corners = torch.rand(12, 2) * 6
     boxes = torch.cat([corners, corners + 1 + torch.rand(12, 2) * 6], 1)
     traced("regions", Regions(), torch.randn(1, 2, 9, 7), boxes, torch.rand(12))
@@ -416,6 +421,7 @@ if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     quantised()
     packs()
+    spectra()
     others()
     standard()
     transformers()
