@@ -4,6 +4,8 @@
 //! borrowed from its slot, a slot is emptied after its last use. Instructions inside loops are counted
 //! against the step budget, so a model whose loop never ends gives an error.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 use stark_kernels::{Tensor, accelerator};
 use std::time::{Duration, Instant};
@@ -248,15 +250,18 @@ impl<'a> Run<'a, '_> {
                 old.items_mut()?.extend(more);
                 return Ok(Value::List(old.clone()));
             }
+            // Both parts may lie in one storage, so the second is looked for after the first has moved.
+            (Value::Complex(_), Value::Complex(new)) => {
+                for (idx, new) in [&new.0, &new.1].into_iter().enumerate() {
+                    let Value::Complex(old) = self.get(target) else { break };
+                    let old = if idx == 0 { old.0.clone() } else { old.1.clone() };
+                    self.rewrite(&old, new)?;
+                }
+                return Ok(self.get(target).clone());
+            }
             (other, _) => return Err(format!("changes {} in place", other.kind())),
         };
-        if new.shape() != old.shape() {
-            return Err(format!(
-                "the result has shape {:?}, which does not fit in place of {:?}",
-                new.shape(),
-                old.shape()
-            ));
-        }
+        fits(&new, &old)?;
         if let Operand::Slot(slot) = target {
             self.slots[slot.0 as usize] = Value::None;
         }
@@ -266,21 +271,31 @@ impl<'a> Run<'a, '_> {
             }
             return Ok(Value::Tensor(new));
         }
-        let in_model = |value: &Value| matches!(value, Value::Tensor(t) if t.shares_storage_with(&old));
-        if self.graph.consts.iter().any(in_model) {
-            return Err("changes a tensor of the model in place, but loaded models are immutable".into());
-        }
-        let storage = rewritten(&old, &new).map_err(|e| e.to_string())?;
-        let view = |t: &Tensor| storage.as_strided(t.shape(), t.strides(), t.offset()).map_err(|e| e.to_string());
-        let mut looked = 0;
-        for slot in &mut self.slots {
-            move_views(slot, &old, &view, &mut looked)?;
-        }
-        let result = Value::Tensor(view(&old)?);
+        let result = Value::Tensor(self.rewrite(&old, &new)?);
         if let Operand::Slot(slot) = target {
             self.slots[slot.0 as usize] = result.clone();
         }
         Ok(result)
+    }
+
+    /// Moves every value on the storage of `old` to one in which `new` stands there, and gives the view of it.
+    fn rewrite(&mut self, old: &Tensor, new: &Tensor) -> Result<Tensor, String> {
+        fits(new, old)?;
+        let in_model = |value: &Value| match value {
+            Value::Tensor(t) => t.shares_storage_with(old),
+            Value::Complex(parts) => parts.0.shares_storage_with(old) || parts.1.shares_storage_with(old),
+            _ => false,
+        };
+        if self.graph.consts.iter().any(in_model) {
+            return Err("changes a tensor of the model in place, but loaded models are immutable".into());
+        }
+        let storage = rewritten(old, new).map_err(|e| e.to_string())?;
+        let view = |t: &Tensor| storage.as_strided(t.shape(), t.strides(), t.offset()).map_err(|e| e.to_string());
+        let mut looked = 0;
+        for slot in &mut self.slots {
+            move_views(slot, old, &view, &mut looked)?;
+        }
+        view(old)
     }
 
     #[cold]
@@ -305,6 +320,14 @@ fn tensors_of(value: &Value) -> impl Iterator<Item = &Tensor> {
     items.iter().filter_map(|item| if let Value::Tensor(t) = item { Some(t) } else { None })
 }
 
+fn fits(new: &Tensor, old: &Tensor) -> Result<(), String> {
+    let (got, wanted) = (new.shape(), old.shape());
+    match got == wanted {
+        true => Ok(()),
+        false => Err(format!("the result has shape {got:?}, which does not fit in place of {wanted:?}")),
+    }
+}
+
 /// A copy of `old`'s whole storage in which `new` stands where `old` lies.
 fn rewritten(old: &Tensor, new: &Tensor) -> stark_kernels::Result<Tensor> {
     let n = old.storage_bytes() / old.dtype().size();
@@ -325,6 +348,10 @@ fn move_views(
     }
     match value {
         Value::Tensor(t) if t.shares_storage_with(old) => *t = view(t)?,
+        Value::Complex(parts) => {
+            let moved = |t: &Tensor| if t.shares_storage_with(old) { view(t) } else { Ok(t.clone()) };
+            *value = Value::Complex(Arc::new((moved(&parts.0)?, moved(&parts.1)?)));
+        }
         Value::Tuple(tuple) => {
             // Depth is bounded by `MAX_DEPTH`, the number of visits by `looked`.
             let mut items = tuple.items.clone();

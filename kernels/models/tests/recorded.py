@@ -42,7 +42,8 @@ def shrink(path):
     with zipfile.ZipFile(path, "w") as archive:
         for entry, data in entries:
             # Code may be packed, storages are mapped.
-            kind = zipfile.ZIP_DEFLATED if entry.filename.endswith(".py") else zipfile.ZIP_STORED
+            is_text = entry.filename.endswith((".py", ".json"))
+            kind = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
             archive.writestr(zipfile.ZipInfo(entry.filename), data, kind)
 
 
@@ -55,6 +56,14 @@ def traced(name, module, *inputs):
 def scripted(name, module, *inputs):
     with torch.no_grad():
         save(name, torch.jit.script(module.eval()), inputs, module(*inputs))
+
+
+def exported(name, module, *inputs, decomposed=False):
+    program = torch.export.export(module.eval(), inputs)
+    program = program.run_decompositions() if decomposed else program
+    torch.export.save(program, HERE / f"{name}.pt2")
+    shrink(HERE / f"{name}.pt2")
+    record(name, [x.numpy() for x in inputs], flat(module(*inputs)))
 
 
 def save(name, module, inputs, outputs):
@@ -155,12 +164,68 @@ class Rotary(nn.Module):
         return torch.view_as_real(pairs * turns).flatten(3)
 
 
+class Denoiser(nn.Module):
+    """Speech in the field's usual way: a spectrum, a mask on it, a signal again."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(12))
+        self.mask = nn.GRU(9, 9, batch_first=True)
+
+    def forward(self, x):
+        spectrum = torch.stft(x, 16, 4, 12, self.window, return_complex=True)
+        mask = torch.sigmoid(self.mask(torch.log1p(spectrum.abs()).transpose(1, 2))[0]).transpose(1, 2)
+        back = torch.istft(spectrum * mask, 16, 4, 12, self.window, length=x.shape[1])
+        plain = torch.stft(x, 10, center=True, pad_mode="constant", normalized=True, onesided=False, return_complex=True)
+        return back, spectrum.angle().cos(), torch.view_as_real(plain), torch.istft(plain, 10, normalized=True, onesided=False)
+
+
+class Mixer(nn.Module):
+    """Tokens mixed as FNet does, and filtered as GFNet does."""
+
+    def __init__(self):
+        super().__init__()
+        self.filter = nn.Parameter(torch.randn(5, 4, 2))
+
+    def forward(self, x):
+        mixed = torch.fft.fftn(x, dim=(1, 2)).real
+        spectrum = torch.fft.rfft2(x, norm="ortho") * torch.view_as_complex(self.filter)
+        long = torch.fft.irfft(torch.fft.rfft(x.flatten(1), n=1200), n=1200)[:, :40]
+        return mixed, torch.fft.irfft2(spectrum, s=(5, 6), norm="ortho"), long
+
+
+class Operator(nn.Module):
+    """A layer of a Fourier neural operator: complex weights, and a spectrum that is written in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 3, 3, 2, dtype=torch.cfloat))
+        self.skip = nn.Conv2d(2, 3, 1)
+
+    def forward(self, x):
+        spectrum = torch.fft.rfft2(x)
+        out = torch.zeros(x.shape[0], 3, x.shape[2], x.shape[3] // 2 + 1, dtype=torch.cfloat)
+        out[:, :, :3, :2] = torch.einsum("bixy,ioxy->boxy", spectrum[:, :, :3, :2], self.weight)
+        out[:, :, -3:, :2] += torch.einsum("bixy,ioxy->boxy", spectrum[:, :, -3:, :2], self.weight.conj())
+        return torch.fft.irfft2(out, s=(x.shape[2], x.shape[3])) + self.skip(x)
+
+
 class Regions(nn.Module):
     def forward(self, x, boxes, scores):
         kept = torchvision.ops.nms(boxes, scores, 0.4)
         rows = torch.cat([torch.zeros(kept.shape[0], 1), boxes[kept]], 1)
         narrow = torchvision.ops.roi_align(x, rows, [2, 3], 0.5, 2, True)
         return kept, narrow, torchvision.ops.roi_align(x, rows, [3, 2], 0.7, -1, False)
+
+
+def spectra():
+    torch.manual_seed(4)
+    scripted("denoiser", Denoiser(), torch.randn(2, 40))
+    exported("mixer", Mixer(), torch.randn(2, 5, 6))
+    exported("mixer_decomposed", Mixer(), torch.randn(2, 5, 6), decomposed=True)
+    torch.manual_seed(5)
+    traced("operator", Operator(), torch.randn(2, 2, 8, 7))
+    exported("operator_decomposed", Operator(), torch.randn(2, 2, 8, 7), decomposed=True)
 
 
 def others():
@@ -245,6 +310,8 @@ def standard():
         add("RoiAlign", n.floats(2, 2, 8, 8), boxes, ints(1, 0), **where)
     add("GridSample", n.floats(1, 2, 3, 4, 2), n.floats(1, 2, 2, 3, 3), padding_mode="reflection")
     add("AffineGrid", n.floats(2, 2, 3), ints(2, 1, 3, 4), align_corners=1)
+    way = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    add("Resize", n.floats(1, 1, 5, 7), None, np.array([1, 1, 1.7, 0.6], np.float32), **way)
     n.save()
 
 
@@ -354,6 +421,7 @@ if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     quantised()
     packs()
+    spectra()
     others()
     standard()
     transformers()

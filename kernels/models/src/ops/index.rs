@@ -287,3 +287,178 @@ pub fn lerp(a: &Args<'_>) -> OpResult {
     let made = || k::add(&*from, &k::mul(&k::sub(&*to, &*from)?, operand(a, 2).map_err(TensorError::Argument)?)?);
     ok(made())
 }
+
+/// Elements by their number in row-major order.
+pub fn take(a: &Args<'_>) -> OpResult {
+    let (t, index) = (a.tensor(0)?, a.tensor(1)?);
+    let made = || {
+        let flat = t.reshape_to(&[t.numel()])?;
+        let places = from_start(&index.reshape_to(&[index.numel()])?, t.numel())?;
+        k::index_select(&flat, 0, &places)?.reshape_to(index.shape())
+    };
+    ok(made())
+}
+
+/// How often each number from 0 on occurs, or the sum of the weights of its places.
+pub fn bincount(a: &Args<'_>) -> OpResult {
+    let (t, weights, least) = (a.tensor(0)?, a.opt_tensor(1)?, a.count(2)?);
+    if t.rank() != 1 || t.dtype().is_float() || weights.as_ref().is_some_and(|weights| weights.shape() != t.shape()) {
+        return Err(format!("counts whole numbers in a row, not {} of shape {:?}", t.dtype(), t.shape()));
+    }
+    let numbers: Vec<i64> = t.to_scalars().into_iter().map(Scalar::to_i64).collect();
+    if let Some(low) = numbers.iter().find(|x| **x < 0) {
+        return Err(format!("counts numbers from 0 on, not {low}"));
+    }
+    let n = numbers.iter().max().map_or(0, |top| (*top as usize).saturating_add(1)).max(least);
+    let made = || {
+        let dtype = match &weights {
+            None => DType::I64,
+            Some(weights) if weights.dtype() == DType::F32 => DType::F32,
+            Some(_) => DType::F64,
+        };
+        let src = weights.as_ref().map_or_else(|| Tensor::ones(t.shape(), dtype), |weights| weights.to(dtype))?;
+        k::scatter_add(&Tensor::zeros(&[n], dtype)?, 0, &t.to(DType::I64)?, &src)
+    };
+    ok(made())
+}
+
+/// The elements of `source`, one after the other, where `mask` holds.
+pub fn masked_scatter(a: &Args<'_>) -> OpResult {
+    let (t, mask, source) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+    let made = || {
+        let mask = mask.to(DType::Bool)?.expand(t.shape())?;
+        let flat = mask.reshape_to(&[mask.numel()])?;
+        // How many hold up to each place is the number of the element it takes, from 1.
+        let numbers = k::cumsum(&flat.to(DType::I64)?, 0)?;
+        let last = if flat.numel() == 0 { 0 } else { numbers.select(0, -1)?.item()?.to_i64() };
+        if last == 0 {
+            return Ok(t.clone().into_owned());
+        }
+        if last as usize > source.numel() {
+            let reason = format!("{} elements for {last} places", source.numel());
+            return Err(TensorError::Argument(reason));
+        }
+        let numbers = k::clamp(&k::sub(&numbers, 1i64)?, Some(Scalar::Int(0).into()), None)?;
+        let taken = k::index_select(&source.reshape_to(&[source.numel()])?, 0, &numbers)?;
+        k::where_(&mask, &taken.reshape_to(t.shape())?, &*t)?.to(t.dtype())
+    };
+    ok(made())
+}
+
+/// Vectors as diagonals of matrices, whose axes are `dim1` and `dim2` of the result.
+pub fn diag_embed(a: &Args<'_>) -> OpResult {
+    let (t, offset) = (a.tensor(0)?, a.int(1)?);
+    let made = || {
+        let rank = t.rank() + 1;
+        let [from, to] = [a.int(2), a.int(3)].map(|dim| dim.map_err(TensorError::Argument));
+        let [from, to] = [stark_shapes::rules::axis(from?, rank)?, stark_shapes::rules::axis(to?, rank)?];
+        let n = t.size(-1)?.saturating_add(usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX));
+        if from == to {
+            return Err(TensorError::Argument(format!("axis {from} is named twice")));
+        }
+        let mut shape = t.shape()[..t.rank() - 1].to_vec();
+        shape.extend([n, n]);
+        let mut out = Tensor::zeros(&shape, t.dtype())?;
+        out.assign(|whole| whole.diagonal(offset, -2, -1), &t)?;
+        // Below the diagonal axes change places with what is above it.
+        let (mut order, mut others) = (vec![0i64; rank], 0..rank as i64 - 2);
+        for (at, from_axis) in order.iter_mut().enumerate() {
+            *from_axis = match at {
+                at if at == from => rank as i64 - 2,
+                at if at == to => rank as i64 - 1,
+                _ => others.next().unwrap_or(0),
+            };
+        }
+        out.permute(&order)
+    };
+    ok(made())
+}
+
+/// The places of the upper or the lower triangle of a matrix, row by row: `(row, col, offset, dtype)`.
+pub fn triangle(a: &Args<'_>, upper: bool) -> OpResult {
+    let (rows, columns, offset) = (a.count(0)?, a.count(1)?, a.int(2)?);
+    let made = || {
+        let ones = Tensor::ones(&[rows, columns], DType::Bool)?;
+        let held = if upper { k::triu(&ones, offset)? } else { k::tril(&ones, offset)? };
+        k::nonzero(&held)?.transpose(0, 1)?.contiguous()
+    };
+    let dtype = a.dtype(3)?.unwrap_or(DType::I64);
+    ok(made().and_then(|places| places.to(dtype)))
+}
+
+/// The smallest and the largest.
+pub fn extremes(a: &Args<'_>) -> OpResult {
+    let (t, dims) = (a.tensor(0)?, a.opt_ints(1)?.unwrap_or_default());
+    let keepdim = a.bool(2)?;
+    pair_of(k::amin(&t, &dims, keepdim).map_err(say)?, k::amax(&t, &dims, keepdim).map_err(say)?)
+}
+
+/// The number below which a share of a row lies.
+pub fn quantile(a: &Args<'_>) -> OpResult {
+    let (t, q, how) = (a.tensor(0)?, a.tensor(1)?, a.str(4)?);
+    let made = || {
+        let t = match a.opt_int(2).map_err(TensorError::Argument)? {
+            None => t.reshape_to(&[t.numel()])?,
+            Some(dim) => t.movedim(dim, -1)?,
+        };
+        let n = t.size(-1)?;
+        let shares: Vec<f64> = q.to_scalars().into_iter().map(Scalar::to_f64).collect();
+        if n == 0 || q.rank() > 1 || shares.iter().any(|share| !(0.0..=1.0).contains(share)) {
+            return Err(TensorError::Argument(format!("quantiles {shares:?} of {n} elements")));
+        }
+        let sorted = k::sort(&t, -1, false)?.0;
+        let mut found = Vec::with_capacity(shares.len());
+        for share in shares {
+            let place = share * (n - 1) as f64;
+            let (low, high) = match how {
+                "linear" | "midpoint" => (place.floor(), place.ceil()),
+                "lower" => (place.floor(), place.floor()),
+                "higher" => (place.ceil(), place.ceil()),
+                "nearest" => (place.round_ties_even(), place.round_ties_even()),
+                other => return Err(TensorError::Argument(format!("interpolation `{other}` is not known"))),
+            };
+            let weight = if how == "midpoint" { (high - low) / 2.0 } else { place - low };
+            let (low, high) = (sorted.select(-1, low as i64)?, sorted.select(-1, high as i64)?);
+            found.push(k::add(&low, &k::mul(&k::sub(&high, &low)?, weight)?)?.to(t.dtype())?);
+        }
+        // What is no number sorts last, and then no quantile is one.
+        let last = sorted.select(-1, -1)?;
+        let is_none = k::isnan(&last)?;
+        let found = found.iter().map(|x| k::where_(&is_none, &last, x)).collect::<Tried<Vec<_>>>()?;
+        let mut out = k::stack(&found.iter().collect::<Vec<_>>(), 0)?;
+        if a.bool(3).map_err(TensorError::Argument)? {
+            out = match a.opt_int(2).map_err(TensorError::Argument)? {
+                Some(dim) => {
+                    let rank = t.rank() as i64;
+                    out.unsqueeze(if dim < 0 { dim + rank } else { dim } + 1)?
+                }
+                None => {
+                    let mut shape = vec![found.len()];
+                    shape.resize(a.tensor(0).map_err(TensorError::Argument)?.rank() + 1, 1);
+                    out.reshape_to(&shape)?
+                }
+            };
+        }
+        if q.rank() == 0 { out.squeeze(&[0]) } else { Ok(out) }
+    };
+    ok(made())
+}
+
+/// The vector that stands upright on two vectors of 3 numbers.
+pub fn cross(a: &Args<'_>) -> OpResult {
+    let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+    let made = || {
+        // Without an axis the first of 3 elements.
+        let dim = match a.opt_int(2).map_err(TensorError::Argument)? {
+            Some(dim) => dim,
+            None => x.shape().iter().position(|n| *n == 3).map_or(-1, |at| at as i64),
+        };
+        if x.rank() != y.rank() || x.size(dim)? != 3 || y.size(dim)? != 3 {
+            let reason = format!("takes vectors of 3, not shapes {:?} and {:?} along axis {dim}", x.shape(), y.shape());
+            return Err(TensorError::Argument(reason));
+        }
+        let turned = |t: &Tensor, by: i64| k::roll(t, &[by], &[dim]);
+        k::sub(&k::mul(&turned(&x, -1)?, &turned(&y, -2)?)?, &k::mul(&turned(&x, -2)?, &turned(&y, -1)?)?)
+    };
+    ok(made())
+}

@@ -182,18 +182,6 @@ pub fn shift(a: &Args<'_>, right: bool) -> OpResult {
     fits.map(Value::Int).ok_or_else(|| "the integer result does not fit in 64 bits".into())
 }
 
-/// The angle of each pair of coordinates.
-pub fn atan2(a: &Args<'_>) -> OpResult {
-    let (y, x) = (a.tensor(0)?, a.tensor(1)?);
-    let natural = stark_shapes::promote(y.dtype(), x.dtype());
-    let dtype = if natural.is_float() { natural } else { DType::F32 };
-    let shape = stark_shapes::rules::broadcast(y.shape(), x.shape()).map_err(say)?;
-    let numbers = |t: &Tensor| t.expand(&shape).map(|t| t.to_scalars()).map_err(say);
-    let angle = |(y, x): (stark_kernels::Scalar, stark_kernels::Scalar)| y.to_f64().atan2(x.to_f64());
-    let angles: Vec<f64> = numbers(&y)?.into_iter().zip(numbers(&x)?).map(angle).collect();
-    ok(Tensor::from_vec(angles, &shape).and_then(|t| t.to(dtype)))
-}
-
 /// The greater or the lesser, and the other one where one is no number.
 pub fn past_nan(a: &Args<'_>, greater: bool) -> OpResult {
     let (x, y) = (a.tensor(0)?, a.tensor(1)?);

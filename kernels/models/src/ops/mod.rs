@@ -16,6 +16,8 @@ pub(crate) mod recurrent;
 pub(crate) mod resample;
 pub(crate) mod rest;
 pub(crate) mod scalar;
+pub(crate) mod special;
+pub(crate) mod spectra;
 mod table;
 pub(crate) mod tensor;
 pub(crate) mod text;

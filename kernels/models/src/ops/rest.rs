@@ -1,7 +1,7 @@
 //! Reductions, joining, indexing and sorting.
 
-use stark_kernels::Tensor;
 use stark_kernels::ops as k;
+use stark_kernels::{DType, Tensor};
 
 use super::args::{Args, Ints, OpResult};
 use super::tensor::{ok, pair_of, say};
@@ -115,6 +115,16 @@ pub fn std(a: &Args<'_>) -> OpResult {
     spread(a, k::std)
 }
 
+/// The spread and the mean, which is over the same axes.
+pub fn with_mean(a: &Args<'_>, spread: fn(&Args<'_>) -> OpResult) -> OpResult {
+    let t = a.tensor(0)?;
+    let (dims, keepdim) = match a.get(1) {
+        Value::Bool(_) => (Ints::new(), false),
+        _ => (axes(a, 1)?, a.bool(3)?),
+    };
+    Value::tuple(vec![spread(a)?, ok(k::mean(&t, &dims, keepdim))?])
+}
+
 pub fn norm(a: &Args<'_>) -> OpResult {
     let p = match a.get(1) {
         Value::None => 2.0,
@@ -154,7 +164,7 @@ pub fn logcumsumexp(a: &Args<'_>) -> OpResult {
             return Ok(t.clone().into_owned());
         }
         // One after the other, each time with the greater of both taken out: a row may span more than `exp` can.
-        let rows = t.to(stark_kernels::DType::F64)?.transpose(dim, -1)?.contiguous()?;
+        let rows = t.to(DType::F64)?.transpose(dim, -1)?.contiguous()?;
         let n = rows.size(-1)?;
         let mut sums: Vec<f64> = rows.to_scalars().into_iter().map(stark_kernels::Scalar::to_f64).collect();
         for row in sums.chunks_mut(n) {
@@ -170,7 +180,7 @@ pub fn logcumsumexp(a: &Args<'_>) -> OpResult {
 }
 
 /// `ln(exp(x) + exp(y))`
-fn log_add(x: f64, y: f64) -> f64 {
+pub fn log_add(x: f64, y: f64) -> f64 {
     if x.is_nan() || y.is_nan() {
         return f64::NAN;
     }
@@ -207,6 +217,14 @@ pub fn vstack(a: &Args<'_>) -> OpResult {
     let tensors = tensors.iter().map(|t| if t.rank() < 2 { t.reshape_to(&[1, t.numel()]) } else { Ok(t.clone()) });
     let tensors = tensors.collect::<stark_kernels::Result<Vec<Tensor>>>().map_err(say)?;
     ok(k::cat(&tensors.iter().collect::<Vec<_>>(), 0))
+}
+
+/// Vectors as columns, matrices as they are, side by side.
+pub fn column_stack(a: &Args<'_>) -> OpResult {
+    let tensors = a.tensors(0)?;
+    let column = |t: &Tensor| if t.rank() < 2 { t.reshape_to(&[t.numel(), 1]) } else { Ok(t.clone()) };
+    let tensors = tensors.iter().map(column).collect::<stark_kernels::Result<Vec<Tensor>>>().map_err(say)?;
+    ok(k::cat(&tensors.iter().collect::<Vec<_>>(), 1))
 }
 
 /// The coordinates of a grid: of each axis a tensor of the grid's shape.
@@ -284,15 +302,46 @@ pub fn tile(a: &Args<'_>) -> OpResult {
 }
 
 pub fn repeat_interleave(a: &Args<'_>) -> OpResult {
-    let times = a.count(1).map_err(|_| "repeats that differ per element are not supported".to_string())?;
+    if let Value::Tensor(times) = a.get(1)
+        && times.numel() > 1
+    {
+        return repeat_each(a, times);
+    }
+    let times = a.count(1)?;
     match a.opt_int(2)? {
         Some(dim) => ok(k::repeat_interleave(&*a.tensor(0)?, times, dim)),
         None => ok(a.tensor(0)?.flatten(0, -1).and_then(|flat| k::repeat_interleave(&flat, times, 0))),
     }
 }
 
+/// Each place of an axis as often as `times` says for it.
+fn repeat_each(a: &Args<'_>, times: &Tensor) -> OpResult {
+    let t = a.tensor(0)?;
+    let (t, dim) = match a.opt_int(2)? {
+        Some(dim) => (t.into_owned(), dim),
+        None => (t.flatten(0, -1).map_err(say)?, 0),
+    };
+    if times.dtype().is_float() || times.rank() != 1 || times.numel() != t.size(dim).map_err(say)? {
+        return Err(format!("repeats of shape {:?} for an axis of {}", times.shape(), t.size(dim).map_err(say)?));
+    }
+    let mut counts = Vec::with_capacity(times.numel());
+    for times in times.to_scalars() {
+        counts.push(usize::try_from(times.to_i64()).map_err(|_| format!("{} repeats", times.to_i64()))?);
+    }
+    // Memory is asked for before places are listed.
+    let n = counts.iter().fold(0usize, |sum, n| sum.saturating_add(*n));
+    Tensor::zeros(&[n], DType::I64).map_err(say)?;
+    let places = counts.iter().enumerate().flat_map(|(i, &n)| std::iter::repeat_n(i as i64, n));
+    let places = Tensor::from_vec(places.collect::<Vec<i64>>(), &[n]).map_err(say)?;
+    ok(k::index_select(&t, dim, &places))
+}
+
 pub fn flip(a: &Args<'_>) -> OpResult {
     ok(k::flip(&*a.tensor(0)?, &a.ints(1)?))
+}
+
+pub fn flip_axis(a: &Args<'_>, axis: i64) -> OpResult {
+    ok(k::flip(&*a.tensor(0)?, &[axis]))
 }
 
 pub fn roll(a: &Args<'_>) -> OpResult {
@@ -379,4 +428,20 @@ pub fn argsort(a: &Args<'_>) -> OpResult {
 pub fn topk(a: &Args<'_>) -> OpResult {
     let (values, indices) = k::topk(&*a.tensor(0)?, a.count(1)?, a.int(2)?, a.bool(3)?).map_err(say)?;
     pair_of(values, indices)
+}
+
+/// A quarter turn, `times` over, from the first of two axes to the second.
+pub fn rot90(a: &Args<'_>) -> OpResult {
+    let (t, times, dims) = (a.tensor(0)?, a.int(1)?, a.opt_ints(2)?.unwrap_or(Ints::from_slice(&[0, 1])));
+    let [from, to] = dims[..] else { return Err(format!("turns in {} axes", dims.len())) };
+    let at = |dim: i64| stark_shapes::rules::axis(dim, t.rank()).map_err(say);
+    if at(from)? == at(to)? {
+        return Err(format!("turns axis {from} to itself"));
+    }
+    ok(match times.rem_euclid(4) {
+        0 => Ok(t.into_owned()),
+        1 => k::flip(&t, &[to]).and_then(|t| t.transpose(from, to)),
+        2 => k::flip(&t, &[from, to]),
+        _ => t.transpose(from, to).and_then(|t| k::flip(&t, &[to])),
+    })
 }

@@ -3,9 +3,10 @@
 
 use super::Default::*;
 use super::Traits::{Effect, Picks, Pure};
+use super::spectra::Of;
 use super::{
-    ArgRow, Args, OpResult, OpRow, complex, index, math, nn, quant, recurrent, resample, rest, scalar, tensor, text,
-    vision, window,
+    ArgRow, Args, OpResult, OpRow, complex, index, math, nn, quant, recurrent, resample, rest, scalar, special,
+    spectra, tensor, text, vision, window,
 };
 use crate::onnx::Filter;
 
@@ -76,7 +77,7 @@ rows! {
     "torch.clear"(self) Effect scalar::clear;
     "torch.reverse"(self) Effect scalar::reverse;
     "torch.list"(value) Pure scalar::list;
-    "torch.copy"(self, src = None, non_blocking = Bool(false)) Pure tensor::copy;
+    "torch.copy"(self, src = None, non_blocking = Bool(false)) Pure |a| complex::each(a, &[0, 1], tensor::copy);
     "torch.dict"(items) Pure scalar::dict_of;
     "torch.keys"(self) Pure scalar::keys;
     "torch.values"(self) Pure scalar::values;
@@ -120,13 +121,13 @@ rows! {
     "torch.tensor"(data, dtype = None, device = None, requires_grad = Bool(false)) Pure tensor::tensor;
     "torch.as_tensor"(data, dtype = None, device = None) Pure tensor::tensor;
     "torch.scalar_tensor"(s, dtype = None, layout = None, device = None, pin_memory = None) Pure tensor::scalar_tensor;
-    "torch.zeros"(size, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| tensor::filled(a, 0.0);
-    "torch.ones"(size, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| tensor::filled(a, 1.0);
-    "torch.empty"(size, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| tensor::filled(a, 0.0);
-    "torch.full"(size, fill_value, dtype = None, layout = None, device = None, pin_memory = None) Pure tensor::full;
-    "torch.zeros_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| tensor::filled_like(a, 0.0);
+    "torch.zeros"(size, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| complex::made(a, 1, |a| tensor::filled(a, 0.0));
+    "torch.ones"(size, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| complex::made(a, 1, |a| tensor::filled(a, 1.0));
+    "torch.empty"(size, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| complex::made(a, 1, |a| tensor::filled(a, 0.0));
+    "torch.full"(size, fill_value, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| complex::made(a, 2, tensor::full);
+    "torch.zeros_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| complex::parts(a, |a| tensor::filled_like(a, 0.0));
     "torch.ones_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| tensor::filled_like(a, 1.0);
-    "torch.empty_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| tensor::filled_like(a, 0.0);
+    "torch.empty_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| complex::parts(a, |a| tensor::filled_like(a, 0.0));
     "torch.full_like"(self, fill_value, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure tensor::full_like;
     "torch.new_zeros"(self, size, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| tensor::new_filled(a, 0.0);
     "torch.new_ones"(self, size, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| tensor::new_filled(a, 1.0);
@@ -135,6 +136,9 @@ rows! {
     "torch.arange"(start, end = None, step = None, dtype = None, layout = None, device = None, pin_memory = None) Pure tensor::arange;
     "torch.linspace"(start, end, steps, dtype = None, layout = None, device = None, pin_memory = None) Pure tensor::linspace;
     "torch.eye"(n, m = None, dtype = None, layout = None, device = None, pin_memory = None) Pure tensor::eye;
+    "torch.hann_window"(window_length, periodic = Bool(true), dtype = None, layout = None, device = None, pin_memory = None) Pure special::hann_window;
+    "torch.hamming_window"(window_length, periodic = Bool(true), alpha = Float(0.54), beta = Float(0.46), dtype = None, layout = None, device = None, pin_memory = None) Pure special::hamming_window;
+    "torch.blackman_window"(window_length, periodic = Bool(true), dtype = None, layout = None, device = None, pin_memory = None) Pure special::blackman_window;
     "torch.clone"(self, memory_format = None) Pure |a| complex::parts(a, tensor::clone);
     "torch.detach"(self) Pure tensor::same;
     "torch.alias"(self) Pure tensor::same;
@@ -150,66 +154,101 @@ rows! {
     "torch.real"(self) Pure complex::real;
     "torch.imag"(self) Pure complex::imag;
     "torch.conj"(self) Pure complex::conj;
+    "torch._conj"(self) Pure complex::conj;
+    "torch.conj_physical"(self) Pure complex::conj;
+    "torch.resolve_conj"(self) Pure tensor::same;
     "torch.complex"(real, imag) Pure complex::from_parts;
     "torch.polar"(abs, angle) Pure complex::polar;
+    "torch.angle"(self) Pure complex::angle;
+    "torch.fft_fft"(self, n = None, dim = Int(-1), norm = None) Pure |a| spectra::fft(a, Of::Complex, false);
+    "torch.fft_fft2"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft2(a, Of::Complex, false);
+    "torch.fft_fftn"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft(a, Of::Complex, false);
+    "torch.fft_ifft"(self, n = None, dim = Int(-1), norm = None) Pure |a| spectra::fft(a, Of::Complex, true);
+    "torch.fft_ifft2"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft2(a, Of::Complex, true);
+    "torch.fft_ifftn"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft(a, Of::Complex, true);
+    "torch.fft_rfft"(self, n = None, dim = Int(-1), norm = None) Pure |a| spectra::fft(a, Of::Real, false);
+    "torch.fft_rfft2"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft2(a, Of::Real, false);
+    "torch.fft_rfftn"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft(a, Of::Real, false);
+    "torch.fft_irfft"(self, n = None, dim = Int(-1), norm = None) Pure |a| spectra::fft(a, Of::Real, true);
+    "torch.fft_irfft2"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft2(a, Of::Real, true);
+    "torch.fft_irfftn"(self, s = None, dim = None, norm = None) Pure |a| spectra::fft(a, Of::Real, true);
+    "torch.fft_fftshift"(self, dim = None) Pure |a| complex::parts(a, |a| spectra::shift(a, false));
+    "torch.fft_ifftshift"(self, dim = None) Pure |a| complex::parts(a, |a| spectra::shift(a, true));
+    "torch.stft"(self, n_fft, hop_length = None, win_length = None, window = None, normalized = Bool(false), onesided = None, return_complex = None, align_to_window = None) Pure spectra::stft;
+    "torch.istft"(self, n_fft, hop_length = None, win_length = None, window = None, center = Bool(true), normalized = Bool(false), onesided = None, length = None, return_complex = Bool(false)) Pure spectra::istft;
     "torch.view_as_complex"(self) Pure complex::view_as_complex;
     "torch.view_as_real"(self) Pure complex::view_as_real;
     "torch.fill"(self, value) Pure tensor::fill;
-    "torch.zero"(self) Pure |a| tensor::filled_with(a, 0.0);
+    "torch.zero"(self) Pure |a| complex::parts(a, |a| tensor::filled_with(a, 0.0));
 
     // Views and rearrangements.
     "torch.view"(self, size) Pure |a| complex::parts(a, tensor::view);
-    "torch.view_as"(self, other) Pure tensor::reshape_as;
+    "torch.view_as"(self, other) Pure |a| complex::parts(a, tensor::reshape_as);
     "torch.reshape"(self, shape) Pure |a| complex::parts(a, tensor::reshape);
-    "torch.reshape_as"(self, other) Pure tensor::reshape_as;
+    "torch.reshape_as"(self, other) Pure |a| complex::parts(a, tensor::reshape_as);
     "torch.flatten"(self, start_dim = Int(0), end_dim = Int(-1)) Pure |a| complex::parts(a, tensor::flatten);
-    "torch.unflatten"(self, dim, sizes) Pure tensor::unflatten;
+    "torch.unflatten"(self, dim, sizes) Pure |a| complex::parts(a, tensor::unflatten);
     "torch.transpose"(self, dim0, dim1) Pure |a| complex::parts(a, tensor::transpose);
-    "torch.swapaxes"(self, axis0, axis1) Pure tensor::transpose;
+    "torch.swapaxes"(self, axis0, axis1) Pure |a| complex::parts(a, tensor::transpose);
+    "torch.swapdims"(self, dim0, dim1) Pure |a| complex::parts(a, tensor::transpose);
     "torch.t"(self) Pure tensor::t;
     "torch.numpy_T"(self) Pure tensor::reversed_axes;
     "torch.permute"(self, dims) Pure |a| complex::parts(a, tensor::permute);
-    "torch.movedim"(self, source, destination) Pure tensor::movedim;
+    "torch.movedim"(self, source, destination) Pure |a| complex::parts(a, tensor::movedim);
+    "torch.moveaxis"(self, source, destination) Pure |a| complex::parts(a, tensor::movedim);
+    "torch.ravel"(self) Pure tensor::ravel;
+    "torch.mT"(self) Pure tensor::matrix_transpose;
+    "torch.fliplr"(self) Pure |a| rest::flip_axis(a, 1);
+    "torch.flipud"(self) Pure |a| rest::flip_axis(a, 0);
+    "torch.rot90"(self, k = Int(1), dims = None) Pure rest::rot90;
     "torch.unsqueeze"(self, dim) Pure |a| complex::parts(a, tensor::unsqueeze);
     "torch.squeeze"(self, dim = None) Pure |a| complex::parts(a, tensor::squeeze);
     "torch.expand"(self, size, implicit = Bool(false)) Pure |a| complex::parts(a, tensor::expand);
     "torch.broadcast_tensors"(tensors) Pure rest::broadcast_tensors;
-    "torch.expand_as"(self, other) Pure tensor::expand_as;
+    "torch.expand_as"(self, other) Pure |a| complex::parts(a, tensor::expand_as);
     "torch.broadcast_to"(self, size) Pure tensor::expand;
     "torch.select"(self, dim, index) Picks |a| complex::parts(a, tensor::select);
     "torch.slice"(self, dim = Int(0), start = None, end = None, step = Int(1)) Pure |a| complex::parts(a, tensor::slice);
     "torch.narrow"(self, dim, start, length) Pure |a| complex::parts(a, tensor::narrow);
-    "torch.unbind"(self, dim = Int(0)) Pure tensor::unbind;
-    "torch.split"(self, split_size = None, dim = None) Pure tensor::split;
-    "torch.split_with_sizes"(self, split_sizes, dim = Int(0)) Pure tensor::split;
-    "torch.chunk"(self, chunks, dim = Int(0)) Pure tensor::chunk;
+    "torch.unbind"(self, dim = Int(0)) Pure |a| complex::parts(a, tensor::unbind);
+    "torch.split"(self, split_size = None, dim = None) Pure |a| complex::parts(a, tensor::split);
+    "torch.split_with_sizes"(self, split_sizes, dim = Int(0)) Pure |a| complex::parts(a, tensor::split);
+    "torch.chunk"(self, chunks, dim = Int(0)) Pure |a| complex::parts(a, tensor::chunk);
     "torch.unsafe_chunk"(self, chunks, dim = Int(0)) Pure tensor::chunk;
     "torch.unsafe_split"(self, split_size, dim = Int(0)) Pure tensor::split;
     "torch.unsafe_split_with_sizes"(self, split_sizes, dim = Int(0)) Pure tensor::split;
     "torch.tensor_split"(self, indices_or_sections, dim = Int(0)) Pure index::tensor_split;
-    "torch.diagonal"(self, offset = Int(0), dim1 = Int(0), dim2 = Int(1)) Pure tensor::diagonal;
+    "torch.diagonal"(self, offset = Int(0), dim1 = Int(0), dim2 = Int(1)) Pure |a| complex::parts(a, tensor::diagonal);
     "torch.unfold"(self, dimension, size, step) Pure tensor::unfold;
-    "torch.cat"(tensors, dim = Int(0)) Pure rest::cat;
-    "torch.concat"(tensors, dim = Int(0)) Pure rest::cat;
-    "torch.stack"(tensors, dim = Int(0)) Pure rest::stack;
+    "torch.cat"(tensors, dim = Int(0)) Pure |a| complex::parts(a, rest::cat);
+    "torch.concat"(tensors, dim = Int(0)) Pure |a| complex::parts(a, rest::cat);
+    "torch.concatenate"(tensors, dim = Int(0)) Pure |a| complex::parts(a, rest::cat);
+    "torch.stack"(tensors, dim = Int(0)) Pure |a| complex::parts(a, rest::stack);
     "torch.hstack"(tensors) Pure rest::hstack;
     "torch.vstack"(tensors) Pure rest::vstack;
+    "torch.column_stack"(tensors) Pure rest::column_stack;
     "torch.meshgrid"(tensors, indexing = Str("ij")) Pure rest::meshgrid;
     "torch.diag"(self, diagonal = Int(0)) Pure rest::diag;
-    "torch.repeat"(self, repeats) Pure rest::repeat;
+    "torch.diag_embed"(self, offset = Int(0), dim1 = Int(-2), dim2 = Int(-1)) Pure index::diag_embed;
+    "torch.triu_indices"(row, col, offset = Int(0), dtype = None, layout = None, device = None, pin_memory = None) Pure |a| index::triangle(a, true);
+    "torch.tril_indices"(row, col, offset = Int(0), dtype = None, layout = None, device = None, pin_memory = None) Pure |a| index::triangle(a, false);
+    "torch.repeat"(self, repeats) Pure |a| complex::parts(a, rest::repeat);
     "torch.tile"(self, dims) Pure rest::tile;
     "torch.repeat_interleave"(self, repeats, dim = None, output_size = None) Pure rest::repeat_interleave;
-    "torch.flip"(self, dims) Pure rest::flip;
-    "torch.roll"(self, shifts, dims = None) Pure rest::roll;
+    "torch.flip"(self, dims) Pure |a| complex::parts(a, rest::flip);
+    "torch.roll"(self, shifts, dims = None) Pure |a| complex::parts(a, rest::roll);
     "torch.tril"(self, diagonal = Int(0)) Pure rest::tril;
     "torch.triu"(self, diagonal = Int(0)) Pure rest::triu;
     "torch.index"(self, indices) Pure |a| complex::parts(a, rest::index);
-    "torch.index_put"(self, indices, values, accumulate = Bool(false)) Pure rest::index_put;
+    "torch.index_put"(self, indices, values, accumulate = Bool(false)) Pure |a| complex::each(a, &[0, 2], rest::index_put);
     "torch.masked_select"(self, mask) Pure rest::masked_select;
+    "torch.masked_scatter"(self, mask, source) Pure index::masked_scatter;
+    "torch.take"(self, index) Pure index::take;
+    "torch.bincount"(self, weights = None, minlength = Int(0)) Pure index::bincount;
     "torch.nonzero"(self) Pure rest::nonzero;
     "torch.scatter_add"(self, dim, index, src) Pure rest::scatter_add;
     "torch.index_select"(self, dim, index) Pure |a| complex::parts(a, rest::index_select);
-    "torch.gather"(self, dim, index, sparse_grad = Bool(false)) Pure rest::gather;
+    "torch.gather"(self, dim, index, sparse_grad = Bool(false)) Pure |a| complex::parts(a, rest::gather);
     "torch.scatter"(self, dim, index, src, reduce = None) Pure rest::scatter;
     "torch.scatter_reduce"(self, dim, index, src, reduce, include_self = Bool(true)) Pure index::scatter_reduce;
     "torch.index_add"(self, dim, index, source, alpha = Int(1)) Pure index::index_add;
@@ -219,7 +258,7 @@ rows! {
     "torch.bucketize"(self, boundaries, out_int32 = Bool(false), right = Bool(false)) Pure index::bucketize;
     "torch.searchsorted"(sorted_sequence, self, out_int32 = Bool(false), right = Bool(false), side = None, sorter = None) Pure index::searchsorted;
     "torch.masked_fill"(self, mask, value) Pure math::masked_fill;
-    "torch.where"(condition, self = None, other = None) Pure math::where_;
+    "torch.where"(condition, self = None, other = None) Pure |a| complex::each(a, &[1, 2], math::where_);
     "torch.one_hot"(self, num_classes = Int(-1)) Pure rest::one_hot;
     "torch.pixel_shuffle"(self, upscale_factor) Pure nn::pixel_shuffle;
     "torch.pixel_unshuffle"(self, downscale_factor) Pure nn::pixel_unshuffle;
@@ -227,13 +266,13 @@ rows! {
     "torch.native_channel_shuffle"(self, groups) Pure nn::channel_shuffle;
 
     // Arithmetic, on tensors and on numbers.
-    "torch.add"(self, other, alpha = Int(1)) Pure math::add;
-    "torch.sub"(self, other, alpha = Int(1)) Pure math::sub;
+    "torch.add"(self, other, alpha = Int(1)) Pure |a| complex::each(a, &[0, 1], math::add);
+    "torch.sub"(self, other, alpha = Int(1)) Pure |a| complex::each(a, &[0, 1], math::sub);
     "torch.rsub"(self, other, alpha = Int(1)) Pure math::rsub;
-    "torch.mul"(self, other) Pure complex::mul;
-    "torch.multiply"(self, other) Pure complex::mul;
-    "torch.div"(self, other, rounding_mode = None) Pure math::div;
-    "torch.true_divide"(self, other) Pure math::div;
+    "torch.mul"(self, other) Pure |a| complex::product_of(a, math::mul);
+    "torch.multiply"(self, other) Pure |a| complex::product_of(a, math::mul);
+    "torch.div"(self, other, rounding_mode = None) Pure complex::div;
+    "torch.true_divide"(self, other) Pure complex::div;
     "torch.floor_divide"(self, other) Pure math::floor_divide;
     "torch.remainder"(self, other) Pure math::remainder;
     "torch.fmod"(self, other) Pure math::fmod;
@@ -242,8 +281,15 @@ rows! {
     "torch.minimum"(self, other) Pure math::minimum;
     "torch.fmax"(self, other) Pure |a| math::past_nan(a, true);
     "torch.fmin"(self, other) Pure |a| math::past_nan(a, false);
-    "torch.atan2"(self, other) Pure math::atan2;
-    "torch.arctan2"(self, other) Pure math::atan2;
+    "torch.atan2"(self, other) Pure |a| special::pair(a, f64::atan2);
+    "torch.arctan2"(self, other) Pure |a| special::pair(a, f64::atan2);
+    "torch.hypot"(self, other) Pure |a| special::pair(a, f64::hypot);
+    "torch.copysign"(self, other) Pure |a| special::pair(a, f64::copysign);
+    "torch.xlogy"(self, other) Pure |a| special::pair(a, special::xlogy);
+    "torch.special_xlogy"(self, other) Pure |a| special::pair(a, special::xlogy);
+    "torch.logaddexp"(self, other) Pure |a| special::pair(a, rest::log_add);
+    "torch.heaviside"(self, values) Pure |a| special::pair(a, special::heaviside);
+    "torch.float_power"(self, exponent) Pure special::float_power;
     "torch.lerp"(self, end, weight) Pure index::lerp;
     "torch.addcmul"(self, tensor1, tensor2, value = Int(1)) Pure |a| math::add_combined(a, false);
     "torch.addcdiv"(self, tensor1, tensor2, value = Int(1)) Pure |a| math::add_combined(a, true);
@@ -268,14 +314,14 @@ rows! {
     "torch.logical_and"(self, other) Pure math::logical_and;
     "torch.logical_or"(self, other) Pure math::logical_or;
     "torch.logical_xor"(self, other) Pure math::logical_xor;
-    "torch.neg"(self) Pure math::neg;
-    "torch.abs"(self) Pure math::abs;
+    "torch.neg"(self) Pure |a| complex::parts(a, math::neg);
+    "torch.abs"(self) Pure complex::abs;
     "torch.sign"(self) Pure math::sign;
     "torch.square"(self) Pure math::square;
     "torch.reciprocal"(self) Pure math::reciprocal;
     "torch.sqrt"(self) Pure math::sqrt;
     "torch.rsqrt"(self) Pure math::rsqrt;
-    "torch.exp"(self) Pure math::exp;
+    "torch.exp"(self) Pure complex::exp;
     "torch.expm1"(self) Pure math::expm1;
     "torch.log"(self) Pure math::log;
     "torch.log2"(self) Pure math::log2;
@@ -292,6 +338,17 @@ rows! {
     "torch.asinh"(self) Pure |a| math::float_map(a, f64::asinh);
     "torch.acosh"(self) Pure |a| math::float_map(a, f64::acosh);
     "torch.atanh"(self) Pure |a| math::float_map(a, f64::atanh);
+    "torch.exp2"(self) Pure |a| math::float_map(a, f64::exp2);
+    "torch.sinc"(self) Pure |a| math::float_map(a, special::sinc);
+    "torch.frac"(self) Pure |a| math::float_map(a, f64::fract);
+    "torch.deg2rad"(self) Pure |a| math::float_map(a, f64::to_radians);
+    "torch.rad2deg"(self) Pure |a| math::float_map(a, f64::to_degrees);
+    "torch.logit"(self, eps = None) Pure special::logit;
+    "torch.special_logit"(self, eps = None) Pure special::logit;
+    "torch.special_expit"(self) Pure nn::sigmoid;
+    "torch.signbit"(self) Pure |a| special::holds(a, f64::is_sign_negative);
+    "torch.isfinite"(self) Pure |a| special::holds(a, f64::is_finite);
+    "torch.nan_to_num"(self, nan = None, posinf = None, neginf = None) Pure special::nan_to_num;
     "torch.erf"(self) Pure math::erf;
     "torch.floor"(self) Pure math::floor;
     "torch.ceil"(self) Pure math::ceil;
@@ -305,8 +362,8 @@ rows! {
     "torch.clamp_max"(self, max) Pure math::clamp_max;
 
     // Reductions.
-    "torch.sum"(self, dim = None, keepdim = Bool(false), dtype = None) Pure rest::sum;
-    "torch.mean"(self, dim = None, keepdim = Bool(false), dtype = None) Pure rest::mean;
+    "torch.sum"(self, dim = None, keepdim = Bool(false), dtype = None) Pure |a| complex::parts(a, rest::sum);
+    "torch.mean"(self, dim = None, keepdim = Bool(false), dtype = None) Pure |a| complex::parts(a, rest::mean);
     "torch.prod"(self, dim = None, keepdim = Bool(false), dtype = None) Pure rest::prod;
     "torch.max"(self, dim = None, keepdim = Bool(false)) Pure rest::max;
     "torch.min"(self, dim = None, keepdim = Bool(false)) Pure rest::min;
@@ -318,12 +375,16 @@ rows! {
     "torch.any"(self, dim = None, keepdim = Bool(false)) Pure rest::any;
     "torch.var"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) Pure rest::var;
     "torch.std"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) Pure rest::std;
+    "torch.var_mean"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) Pure |a| rest::with_mean(a, rest::var);
+    "torch.std_mean"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) Pure |a| rest::with_mean(a, rest::std);
+    "torch.aminmax"(self, dim = None, keepdim = Bool(false)) Pure index::extremes;
+    "torch.quantile"(self, q, dim = None, keepdim = Bool(false), interpolation = Str("linear")) Pure index::quantile;
     "torch.norm"(self, p = Int(2), dim = None, keepdim = Bool(false), dtype = None) Pure rest::norm;
     "torch.frobenius_norm"(self, dim = None, keepdim = Bool(false)) Pure rest::frobenius_norm;
     "torch.linalg_norm"(self, ord = None, dim = None, keepdim = Bool(false), dtype = None) Pure rest::linalg_norm;
     "torch.linalg_vector_norm"(self, ord = Int(2), dim = None, keepdim = Bool(false), dtype = None) Pure rest::norm;
     "torch.logsumexp"(self, dim, keepdim = Bool(false)) Pure rest::logsumexp;
-    "torch.cumsum"(self, dim, dtype = None) Pure rest::cumsum;
+    "torch.cumsum"(self, dim, dtype = None) Pure |a| complex::parts(a, rest::cumsum);
     "torch.logcumsumexp"(self, dim) Pure rest::logcumsumexp;
     "torch.cumprod"(self, dim, dtype = None) Pure rest::cumprod;
     "torch.cummax"(self, dim) Pure |a| index::running_extreme(a, true);
@@ -337,13 +398,15 @@ rows! {
     "torch.topk"(self, k, dim = Int(-1), largest = Bool(true), sorted = Bool(true)) Pure rest::topk;
 
     // Products.
-    "torch.matmul"(self, other) Pure nn::matmul;
-    "torch.mm"(self, mat2) Pure nn::matmul;
-    "torch.bmm"(self, mat2) Pure nn::matmul;
-    "torch.mv"(self, vec) Pure nn::matmul;
+    "torch.matmul"(self, other) Pure |a| complex::product_of(a, nn::matmul);
+    "torch.mm"(self, mat2) Pure |a| complex::product_of(a, nn::matmul);
+    "torch.bmm"(self, mat2) Pure |a| complex::product_of(a, nn::matmul);
+    "torch.mv"(self, vec) Pure |a| complex::product_of(a, nn::matmul);
     "torch.dot"(self, tensor) Pure nn::matmul;
     "torch.vdot"(self, other) Pure nn::matmul;
     "torch.outer"(self, vec2) Pure nn::outer;
+    "torch.cross"(self, other, dim = None) Pure index::cross;
+    "torch.linalg_cross"(self, other, dim = Int(-1)) Pure index::cross;
     "torch.ger"(self, vec2) Pure nn::outer;
     "torch.bilinear"(input1, input2, weight, bias = None) Pure nn::bilinear;
     "torch.addmm"(self, mat1, mat2, beta = Int(1), alpha = Int(1)) Pure nn::addmm;
@@ -355,7 +418,7 @@ rows! {
     "ops.quantized.embedding_byte"(packed, indices, pruned_weights = Bool(false)) Pure quant::embedding;
     "ops.quantized.embedding_bag_byte"(packed, indices, offsets = None, scale_grad_by_freq = Bool(false), mode = Int(0), pruned_weights = Bool(false), per_sample_weights = None, compressed_indices_mapping = None, include_last_offset = Bool(false)) Pure quant::embedding_bag;
     "torch.linear"(input, weight, bias = None) Pure nn::linear;
-    "torch.einsum"(equation, tensors, path = None) Pure |a| crate::onnx::einsum(a, 1, 0);
+    "torch.einsum"(equation, tensors, path = None) Pure complex::einsum;
 
     // Layers.
     "torch.relu"(self) Pure nn::relu;
@@ -429,8 +492,8 @@ rows! {
     "torch.adaptive_avg_pool3d"(self, output_size) Pure window::adaptive_avg_pool3d;
     "torch.adaptive_max_pool1d"(self, output_size) Pure window::adaptive_max_pool1d;
     "torch.adaptive_max_pool2d"(self, output_size) Pure window::adaptive_max_pool2d;
-    "torch.pad"(self, pad, mode = Str("constant"), value = None) Pure nn::pad;
-    "torch.constant_pad_nd"(self, pad, value = Int(0)) Pure nn::constant_pad;
+    "torch.pad"(self, pad, mode = Str("constant"), value = None) Pure |a| complex::pad(a, 3, nn::pad);
+    "torch.constant_pad_nd"(self, pad, value = Int(0)) Pure |a| complex::pad(a, 2, nn::constant_pad);
     "torch.upsample_nearest1d"(input, output_size, scale_factors = None) Pure |a| resample::nearest(a, 1, false);
     "torch.upsample_nearest2d"(input, output_size, scale_factors = None, more = None) Pure |a| resample::nearest(a, 2, false);
     "torch.upsample_nearest3d"(input, output_size, scale_factors = None, more = None, last = None) Pure |a| resample::nearest(a, 3, false);

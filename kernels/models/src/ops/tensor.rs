@@ -270,6 +270,15 @@ pub fn reshape_as(a: &Args<'_>) -> OpResult {
     ok(a.tensor(0)?.reshape_to(a.tensor(1)?.shape()))
 }
 
+pub fn ravel(a: &Args<'_>) -> OpResult {
+    let t = a.tensor(0)?;
+    ok(t.reshape_to(&[t.numel()]))
+}
+
+pub fn matrix_transpose(a: &Args<'_>) -> OpResult {
+    ok(a.tensor(0)?.transpose(-1, -2))
+}
+
 pub fn flatten(a: &Args<'_>) -> OpResult {
     ok(a.tensor(0)?.flatten(a.int(1)?, a.int(2)?))
 }

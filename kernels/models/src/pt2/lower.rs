@@ -10,12 +10,11 @@ use std::sync::Arc;
 use super::schema::*;
 use super::table;
 use super::trees::{input_names, output_names};
-use super::weights::{Payloads, Weight, dtype_of};
+use super::weights::{Payloads, Weight, code_of, dtype_of};
 use crate::build::Builder;
 use crate::error::ModelError;
 use crate::graph::{At, Kind, Operand, Slot};
 use crate::model::{Imported, Input, InputKind, Parameter, Signature, Symbol};
-use crate::ops::args::code_of_dtype;
 use crate::value::Value;
 
 /// How deep graphs may nest. The JSON that holds them has a limit as well.
@@ -114,16 +113,11 @@ impl Lowering<'_> {
 
     fn weight(&mut self, arg: &Name<'_>, name: &str, persistent: bool) -> Done<()> {
         let payloads = if persistent || !self.constants.has(name) { &mut self.weights } else { &mut self.constants };
-        let Weight { tensor, is_trained, is_first } = payloads.tensor(name)?;
+        let Weight { value, shape, dtype, is_trained, is_first } = payloads.tensor(name)?;
         if is_first {
-            self.parameters.push(Parameter {
-                name: name.to_string(),
-                shape: tensor.shape().to_vec(),
-                dtype: format!("{:?}", tensor.dtype()),
-                is_trained,
-            });
+            self.parameters.push(Parameter { name: name.to_string(), shape, dtype, is_trained });
         }
-        let operand = self.b.constant(Value::Tensor(tensor));
+        let operand = self.b.constant(value);
         self.bind(&arg.name, operand)
     }
 
@@ -334,8 +328,8 @@ impl Lowering<'_> {
             Argument::AsBool(b) => Value::Bool(*b),
             Argument::AsString(text) => Value::str(&**text),
             // Numbers of dtypes differ from TorchScript's, which the rows know.
-            Argument::AsScalarType(number) => match dtype_of(*number) {
-                Ok(dtype) => Value::Int(code_of_dtype(dtype)),
+            Argument::AsScalarType(number) => match code_of(*number) {
+                Ok(code) => Value::Int(code),
                 Err(reason) => return self.b.refuse(reason),
             },
             // Everything is dense and on this machine.

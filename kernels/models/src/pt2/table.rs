@@ -8,8 +8,9 @@ use stark_kernels::ops as k;
 
 use crate::ops::Default::*;
 use crate::ops::Traits::Pure;
-use crate::ops::tensor::{ok, say};
-use crate::ops::{ArgRow, Args, OpResult, OpRow, nn};
+use crate::ops::spectra::Of;
+use crate::ops::tensor::ok;
+use crate::ops::{ArgRow, Args, OpResult, OpRow, complex, nn, spectra};
 use crate::value::Value;
 
 /// Other names of rows.
@@ -121,9 +122,11 @@ rows! {
     "aten._native_batch_norm_legit_no_training"(input, weight, bias, running_mean, running_var, momentum, eps) batch_norm;
     "aten.native_dropout"(input, p, train) native_dropout;
     "aten._scaled_dot_product_flash_attention_for_cpu"(query, key, value, dropout_p = Float(0.0), is_causal = Bool(false), attn_mask = None, scale = None) flash_attention;
-    "aten.var_mean"(self, dim = None, unbiased = Bool(true), keepdim = Bool(false), correction = None) var_mean;
-    "aten.slice_scatter"(self, src, dim = Int(0), start = None, end = None, step = Int(1)) slice_scatter;
-    "aten.select_scatter"(self, src, dim, index) select_scatter;
+    "aten._fft_r2c"(self, dim, normalization, onesided) |a| spectra::decomposed(a, if a.bool(3)? { Of::Real } else { Of::Complex }, false);
+    "aten._fft_c2r"(self, dim, normalization, last_dim_size) |a| spectra::decomposed(a, Of::Real, true);
+    "aten._fft_c2c"(self, dim, normalization, forward) |a| spectra::decomposed(a, Of::Complex, !a.bool(3)?);
+    "aten.slice_scatter"(self, src, dim = Int(0), start = None, end = None, step = Int(1)) |a| complex::each(a, &[0, 1], slice_scatter);
+    "aten.select_scatter"(self, src, dim, index) |a| complex::each(a, &[0, 1], select_scatter);
 }
 
 /// The names that only exported programs have, in the order of the alphabet.
@@ -233,12 +236,6 @@ fn flash_attention(a: &Args<'_>) -> OpResult {
     first_of(2, ok(k::scaled_dot_product_attention(&query, &key, &value, mask.as_deref(), options))?)
 }
 
-fn var_mean(a: &Args<'_>) -> OpResult {
-    let dims = a.opt_ints(1)?.unwrap_or_default();
-    let mean = k::mean(&*a.tensor(0)?, &dims, a.bool(3)?).map_err(say)?;
-    Value::tuple(vec![crate::ops::rest::var(a)?, Value::Tensor(mean)])
-}
-
 fn slice_scatter(a: &Args<'_>) -> OpResult {
     let mut out = a.tensor(0)?.into_owned();
     let (dim, start, end, step) = (a.int(2)?, a.opt_int(3)?.unwrap_or(0), a.opt_int(4)?.unwrap_or(i64::MAX), a.int(5)?);
@@ -283,7 +280,7 @@ mod tests {
     }
 
     /// Overloads that a row does not do, which is told when the model is loaded.
-    const REFUSED: [(&str, &str); 14] = [
+    const REFUSED: [(&str, &str); 15] = [
         ("view.dtype", "dtype"),
         ("view_copy.dtype", "dtype"),
         ("addmm.dtype", "out_dtype"),
@@ -298,6 +295,7 @@ mod tests {
         ("lstm.data", ""),
         ("rnn_tanh.data", ""),
         ("rnn_relu.data", ""),
+        ("stft.center", ""),
     ];
 
     /// The names of arguments are PyTorch's, whose schemas `tests/schemas.py` wrote down.
