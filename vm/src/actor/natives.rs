@@ -95,8 +95,8 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
     if let Some((supervisor, child)) = cell.supervisor() {
         supervisor.adopt(child, &cell);
     }
-    let body = ActorBody::new(cell.clone(), spawn.policy, state);
-    let task = scheduler.spawn(TaskBody::actor(program, body), TaskShared::of_actor(&cell));
+    let body = TaskBody::actor(program, state, |state| ActorBody::new(cell.clone(), spawn.policy, state));
+    let task = scheduler.spawn(body, TaskShared::of_actor(&cell));
     cell.set_task(&task);
     crate::observe::spawned(cx.task, &task, || cell.info.name());
     cx.return_opaque(ActorRef(cell))
@@ -193,7 +193,7 @@ fn actor_is_alive(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn actor_name(cx: &mut NativeCx<'_>) -> NativeResult {
-    let name = actor(cx).name().into_owned();
+    let name = actor(cx).name();
     cx.return_str(name)
 }
 
@@ -201,9 +201,9 @@ fn actor_name(cx: &mut NativeCx<'_>) -> NativeResult {
 fn actor_stats(cx: &mut NativeCx<'_>) -> NativeResult {
     let cell = actor(cx).clone();
     let tensor_bytes = cell.tensor_bytes();
-    let now = cell.now();
-    let (stats, n_requests) = (cell.stats.lock().clone(), cell.n_requests());
-    let (latency, rare) = (stats.latency(), stats.rare());
+    let now = cell.since_start();
+    let ((stats, rare), n_requests) = (cell.stats(), cell.n_requests());
+    let latency = stats.latency();
     let info = cx.ret_type();
     let TypeDesc::Struct { fields, .. } = &info.desc else { return Err(Fault::internal("ModelStats is a struct")) };
     let values = fields.iter().map(|field| match field.name.as_str() {
@@ -217,7 +217,7 @@ fn actor_stats(cx: &mut NativeCx<'_>) -> NativeResult {
         "p99_ms" => Ok(Value::float(latency.p99_ms)),
         "throughput_per_s" => Ok(Value::float(stats.throughput(n_requests, now))),
         "batches" => Ok(Value::int(rare.n_batches as i64)),
-        "mean_batch_size" => Ok(Value::float(stats.mean_batch_size())),
+        "mean_batch_size" => Ok(Value::float(rare.mean_batch_size())),
         "tensor_bytes" => Ok(Value::int(tensor_bytes as i64)),
         "restarts" => Ok(Value::int(rare.n_restarts as i64)),
         other => Err(Fault::internal(format!("ModelStats has no `{other}` here"))),
