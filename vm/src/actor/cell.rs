@@ -136,6 +136,12 @@ impl Extra {
 }
 
 impl Envelope {
+    /// Nobody waits for an answer, and nothing about it is measured.
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        matches!(self.reply, Reply::Nowhere) && self.extra.is_none()
+    }
+
     /// Whether anybody still waits for the answer, or none was asked for, and the time for it is not over. If not, it is not
     /// worked on.
     #[inline]
@@ -426,6 +432,12 @@ impl ActorCell {
     pub(super) fn restart(&self) {
         self.control.fetch_or(RESTART, AcqRel);
         self.wake();
+    }
+
+    /// Whether it is to end or to begin again.
+    #[inline]
+    pub(super) fn has_orders(&self) -> bool {
+        self.control.load(Acquire) != 0
     }
 
     #[inline]

@@ -122,6 +122,12 @@ impl<M> Ready<M> {
         self.queue.is_empty()
     }
 
+    /// The next of them.
+    #[inline]
+    pub fn first(&self) -> Option<&M> {
+        self.queue.front()
+    }
+
     /// Nothing is in it, and it has no memory for anything.
     pub fn is_unused(&self) -> bool {
         self.queue.capacity() == 0

@@ -256,14 +256,19 @@ impl Io {
 }
 
 /// The handler with the number the program gives, when it exists.
-#[inline]
+#[inline(always)]
 fn handler_of(cx: &NativeCx<'_>, cell: &ActorCell) -> Result<(u32, &'static HandlerDesc), Fault> {
     let number = cx.int(1);
     let handler = usize::try_from(number).ok().and_then(|i| cell.desc().handlers.get(i));
     match handler {
         Some(handler) => Ok((number as u32, handler)),
-        None => Err(Fault::internal(format!("actor {} has no handler {number}", cell.name()))),
+        None => Err(no_handler(cell, number)),
     }
+}
+
+#[cold]
+fn no_handler(cell: &ActorCell, number: i64) -> Fault {
+    Fault::internal(format!("actor {} has no handler {number}", cell.name()))
 }
 
 /// The message in argument 2, checked against what the handler takes. Inlined: its parts go to their places once, and are not
@@ -298,7 +303,10 @@ fn message(
     };
     // How long a batch may gather counts from when its first message was sent.
     let sent = if handler.batch.is_some() { Some(cell.now()) } else { stamp(cx) };
-    let message = pack(cx.take(2))?;
+    let message = match Parcel::scalar(cx.arg(2)) {
+        Some(message) => message,
+        None => pack(cx.take(2))?,
+    };
     Ok(Envelope { handler: number, message, reply, extra: Extra::boxed(sent, deadline, rows) })
 }
 

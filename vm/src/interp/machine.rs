@@ -309,16 +309,22 @@ impl Machine {
         call.go();
     }
 
-    /// Begins a call of `func`, whose arguments follow one by one. No call may be under way.
-    #[inline]
+    /// Begins a call of `func`, whose arguments follow one by one. No call may be under way. Inlined, so that the call lies in
+    /// registers.
+    #[inline(always)]
     pub(crate) fn begin(&mut self, func: &'static Func) -> Begin<'_> {
+        self.make_room(func);
+        Begin { machine: self, func, n_given: 0 }
+    }
+
+    #[inline(never)]
+    fn make_room(&mut self, func: &'static Func) {
         assert_eq!(self.state, State::Idle, "one call at a time");
         self.receiver = None;
         if self.stack.len() < LINK + func.frame_size {
             self.resize(func.first_stack());
         }
         lay_out(&mut self.stack, func);
-        Begin { machine: self, func, n_given: 0 }
     }
 
     /// No call is under way and none will be for a while: the stack is for others. The next call gets another.
