@@ -120,7 +120,9 @@ enum Doing {
     Answered(Parcel),
     /// `on_start` runs.
     Start,
-    /// A handler runs for one message, which is nearly always so.
+    /// A handler runs for one message of which nothing is to be kept, as for most.
+    Plain(&'static HandlerDesc),
+    /// A handler runs for one message.
     Message(One),
     /// A handler runs for a batch, or for a part of one.
     Batch(Box<Job>),
@@ -570,6 +572,7 @@ impl Acting<'_> {
         self.kept.cell.n_in_flight.store(0, Relaxed);
         let of = match std::mem::replace(&mut self.now.doing, Doing::Idle) {
             Doing::Start => Of::Start,
+            Doing::Plain(handler) => Of::Messages(Box::new(Job::failed(One::plain(handler), error.clone()))),
             Doing::Message(one) => Of::Messages(Box::new(Job::failed(one, error.clone()))),
             Doing::Batch(mut job) => {
                 job.fail_open(&error);
@@ -597,10 +600,12 @@ impl Acting<'_> {
         if !self.kept.batches {
             // Most messages are plain. Looked at where they are: what is moved as a whole right after it was written part by part
             // costs more than the rest of the way.
+            machine.task().deadline = None;
             if self.now.ready.first().is_some_and(Envelope::is_plain)
                 && let Some(Envelope { handler, message, .. }) = inbox.next_ready(&mut self.now.ready)
             {
-                return self.begin_handler(machine, handler, message, Reply::Nowhere, None);
+                let handler = &desc.handlers[handler as usize];
+                return self.begin_handler(machine, handler, message, None, Doing::Plain(handler));
             }
             if let Some(envelope) = inbox.next_ready(&mut self.now.ready) {
                 return self.begin_one(machine, envelope);
@@ -643,7 +648,10 @@ impl Acting<'_> {
             return Next::Again;
         }
         let Envelope { handler, message, reply, extra } = envelope;
-        self.begin_handler(machine, handler, message, reply, extra)
+        let handler = &self.kept.cell.desc().handlers[handler as usize];
+        machine.task().deadline = extra.as_ref().and_then(|extra| extra.deadline);
+        let sent = extra.as_ref().and_then(|extra| extra.sent);
+        self.begin_handler(machine, handler, message, sent, Doing::Message(One { handler, reply, extra }))
     }
 
     /// Inlined: what is in the envelope goes straight to where it is wanted.
@@ -651,18 +659,15 @@ impl Acting<'_> {
     fn begin_handler(
         &mut self,
         machine: &mut Machine,
-        handler: u32,
+        handler: &'static HandlerDesc,
         message: Parcel,
-        reply: Reply,
-        extra: Option<Box<Extra>>,
+        sent: Option<Instant>,
+        doing: Doing,
     ) -> Next {
-        let handler = &self.kept.cell.desc().handlers[handler as usize];
         self.kept.cell.n_in_flight.store(1, Relaxed);
-        machine.task().deadline = extra.as_ref().and_then(|extra| extra.deadline);
-        let sent = extra.as_ref().and_then(|extra| extra.sent);
         self.now.handling = Handling::begin(machine.task(), self.kept.cell.id(), handler, sent.into_iter());
         // What was before is nothing, which needs no drop.
-        let before = std::mem::replace(&mut self.now.doing, Doing::Message(One { handler, reply, extra }));
+        let before = std::mem::replace(&mut self.now.doing, doing);
         debug_assert!(matches!(before, Doing::Idle));
         std::mem::forget(before);
         let mut call = self.begin_call(machine, handler.func, self.has_witness());
@@ -736,6 +741,11 @@ impl Acting<'_> {
             Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => Life::GoesOn,
             Doing::Tell(after) => self.after(machine, after),
             Doing::Stop => self.end(),
+            Doing::Plain(_) => {
+                self.kept.cell.count(None, false);
+                self.kept.cell.n_in_flight.store(0, Relaxed);
+                Life::GoesOn
+            }
             Doing::Message(One { reply, extra, .. }) => {
                 let sent = extra.and_then(|extra| extra.sent);
                 self.kept.cell.count(sent.map(|sent| self.kept.cell.now().saturating_duration_since(sent)), false);
@@ -773,11 +783,8 @@ impl Acting<'_> {
                 self.report(machine, &error, "`on_stop` of ");
                 self.end()
             }
-            Doing::Message(one) => {
-                self.kept.cell.n_in_flight.store(0, Relaxed);
-                let job = Job::failed(one, error.clone());
-                self.failure(machine, error, Of::Messages(Box::new(job)), false)
-            }
+            Doing::Plain(handler) => self.message_failed(machine, One::plain(handler), error),
+            Doing::Message(one) => self.message_failed(machine, one, error),
             Doing::Batch(mut job) => {
                 let (start, end) = (job.current.start, job.current.end);
                 if end - start > 1 {
@@ -790,6 +797,12 @@ impl Acting<'_> {
                 self.next_part(machine, job)
             }
         }
+    }
+
+    fn message_failed(&mut self, machine: &mut Machine, one: One, error: Value) -> Life {
+        self.kept.cell.n_in_flight.store(0, Relaxed);
+        let job = Job::failed(one, error.clone());
+        self.failure(machine, error, Of::Messages(Box::new(job)), false)
     }
 
     fn next_part(&mut self, machine: &mut Machine, mut job: Box<Job>) -> Life {
@@ -964,6 +977,7 @@ impl Doing {
     /// Fails the messages that are worked on and have no answer yet.
     fn fail_open(self, cell: &ActorCell, fault: impl Fn() -> Fault) {
         match self {
+            Doing::Plain(_) => {}
             Doing::Message(one) => one.reply.fail(fault()),
             Doing::Called(envelope) => return envelope.reply.fail(fault()),
             // One that was answered does not change any more.
@@ -971,6 +985,12 @@ impl Doing {
             Doing::Idle | Doing::Answered(_) | Doing::Start | Doing::Tell(_) | Doing::Stop => return,
         }
         cell.n_in_flight.store(0, Relaxed);
+    }
+}
+
+impl One {
+    fn plain(handler: &'static HandlerDesc) -> One {
+        One { handler, reply: Reply::Nowhere, extra: None }
     }
 }
 

@@ -271,15 +271,29 @@ fn no_handler(cell: &ActorCell, number: i64) -> Fault {
     Fault::internal(format!("actor {} has no handler {number}", cell.name()))
 }
 
+/// A message's parts but its reply.
+struct Checked {
+    handler: u32,
+    message: Parcel,
+    extra: Option<Box<Extra>>,
+}
+
+impl Checked {
+    #[inline]
+    fn with_reply(self, reply: Reply) -> Envelope {
+        let Checked { handler, message, extra } = self;
+        Envelope { handler, message, reply, extra }
+    }
+}
+
 /// The message in argument 2, checked against what the handler takes. Inlined: its parts go to their places once, and are not
 /// moved while they are on their way there.
 #[inline(always)]
 fn message(
     cx: &mut NativeCx<'_>,
-    reply: Reply,
     deadline: Option<Instant>,
     stamp: impl FnOnce(&NativeCx<'_>) -> Option<Instant>,
-) -> Result<Envelope, Fault> {
+) -> Result<Checked, Fault> {
     let cell = actor(cx);
     let (number, handler) = handler_of(cx, cell)?;
     let arguments = cx.task.program().code.types.get(handler.message);
@@ -307,7 +321,7 @@ fn message(
         Some(message) => message,
         None => pack(cx.take(2))?,
     };
-    Ok(Envelope { handler: number, message, reply, extra: Extra::boxed(sent, deadline, rows) })
+    Ok(Checked { handler: number, message, extra: Extra::boxed(sent, deadline, rows) })
 }
 
 /// When a message that goes to the actor by itself is sent, if it is one whose latency is measured.
@@ -414,11 +428,11 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
         Some(room) => room,
         None => {
             if outbox::gathers_for(actor(cx)) {
-                let envelope = message(cx, Reply::Nowhere, None, |_| outbox::stamp())?;
-                outbox::push(envelope);
+                let Checked { handler, message, extra } = message(cx, None, |_| outbox::stamp())?;
+                outbox::push(handler, message, extra);
                 return cx.return_unit();
             }
-            let envelope = message(cx, Reply::Nowhere, None, stamp)?;
+            let envelope = message(cx, None, stamp)?.with_reply(Reply::Nowhere);
             match post(cx, actor(cx), envelope)? {
                 Sent::Done => return cx.return_unit(),
                 Sent::Waits(room) => room,
@@ -482,8 +496,8 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             check_output(cx, cx.ret_type().opaque_arg(0))?;
             let deadline = deadline(cx, actor(cx), 3);
-            match message(cx, Reply::Nowhere, deadline, stamp) {
-                Ok(envelope) => ask(cx, envelope, deadline)?,
+            match message(cx, deadline, stamp) {
+                Ok(message) => ask(cx, message.with_reply(Reply::Nowhere), deadline)?,
                 // A message of a wrong shape fails its future alone.
                 Err(fault) if fault.kind() == Some(FaultKind::ShapeError) => {
                     let promise = Answer::ask(actor(cx), None);
@@ -511,7 +525,7 @@ fn actor_call(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             check_output(cx, cx.ret_type())?;
             let deadline = deadline(cx, actor(cx), 3);
-            let mut envelope = Some(message(cx, Reply::Caller, deadline, stamp)?);
+            let mut envelope = Some(message(cx, deadline, stamp)?.with_reply(Reply::Caller));
             // An actor that waits for another is an edge between the two, and a deadline is kept also while the handler works.
             let called = match (deadline, &cx.task.actor) {
                 (None, None) => cx.task.call_actor(actor(cx), &mut envelope),

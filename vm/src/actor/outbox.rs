@@ -9,8 +9,9 @@
 //!
 //! A thread has one outbox, which is for the task whose code it runs: between turns it is empty.
 
-use super::cell::{ActorCell, Envelope, MEASURED_EVERY};
+use super::cell::{ActorCell, Envelope, Extra, MEASURED_EVERY, Reply};
 use super::inbox::SetAside;
+use crate::heap::Parcel;
 use crate::observe;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -59,10 +60,10 @@ pub(super) fn stamp() -> Option<Instant> {
 
 /// Takes a message to the actor that `gathers_for` has said yes to.
 #[inline(always)]
-pub(super) fn push(envelope: Envelope) {
+pub(super) fn push(handler: u32, message: Parcel, extra: Option<Box<Extra>>) {
     let is_full = GATHERED.with_borrow_mut(|gathered| {
         let gathered = gathered.as_mut().expect("`gathers_for` has said so");
-        gathered.envelopes.push(envelope);
+        gathered.envelopes.push(Envelope { handler, message, reply: Reply::Nowhere, extra });
         gathered.envelopes.len() as u32 == gathered.room.n()
     });
     if is_full {
