@@ -20,6 +20,7 @@ mod panics;
 pub mod program;
 pub mod runtime;
 pub mod session;
+mod spare;
 pub mod structural;
 pub mod task;
 pub mod trace;

@@ -1,6 +1,6 @@
 //! A task: an interpreter, its heap, and what is to be done with its result. The scheduler's unit of work.
 
-use crate::actor::{ActorBody, ActorCell, Called, Envelope};
+use crate::actor::{Acting, ActorBody, ActorCell, Called, Envelope};
 use crate::conc::promise::{Alarm, Promise, PromiseRef};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Heap, Parcel, meter};
@@ -282,7 +282,6 @@ pub(crate) type EndCall = Box<dyn FnOnce(&mut TaskCx, TaskEnd) + Send>;
 /// A million of these may be parked, so it holds what lasts from turn to turn and nothing else.
 pub struct TaskBody {
     program: &'static Program,
-    frames: Frames,
     /// Bytes that its values take, while it does not run.
     heap_bytes: usize,
     role: Role,
@@ -291,13 +290,25 @@ pub struct TaskBody {
 // With the five words that every task has besides, it fills a size class of the allocator.
 const _: () = assert!(size_of::<TaskBody>() + size_of::<TaskShared>() <= 192 - 40);
 
+/// What a task is for, with the frames of its calls: an actor has some only while it is at something, an alarm and a helper have
+/// none.
 enum Role {
-    Call(Call),
-    Actor(Box<ActorBody>),
+    Call(Frames, Call),
+    Actor(ActorBody),
+    Session(Box<(Frames, SessionBody)>),
     Alarm(Box<Alarm>),
-    Session(Box<SessionBody>),
     Helper(Box<Help>),
     Ended,
+}
+
+/// A role without its frames, which a machine has for a turn.
+trait Part {
+    fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome;
+
+    /// Ends it after a panic outside its code.
+    fn fail(&mut self, _machine: &mut Machine, _panic: &str) -> Outcome {
+        Outcome::Done
+    }
 }
 
 /// One function, run to its end.
@@ -320,11 +331,15 @@ impl TaskBody {
         let outside = meter::swap(Heap::with_limit(program.options.heap_limit));
         let frames = Frames::start(func, args.into_iter().map(Parcel::unpack));
         let heap_bytes = meter::swap(outside).bytes;
-        TaskBody { program, frames, heap_bytes, role: Role::Call(call) }
+        TaskBody { program, heap_bytes, role: Role::Call(frames, call) }
     }
 
-    pub(crate) fn actor(program: &'static Program, actor: ActorBody) -> TaskBody {
-        TaskBody::with_role(program, Role::Actor(Box::new(actor)))
+    /// One that runs the actor that `begin` makes of its first state.
+    pub(crate) fn actor(program: &'static Program, state: Parcel, begin: impl FnOnce(Value) -> ActorBody) -> TaskBody {
+        let outside = meter::swap(Heap::with_limit(program.options.heap_limit));
+        let state = state.unpack();
+        let heap_bytes = meter::swap(outside).bytes;
+        TaskBody { program, heap_bytes, role: Role::Actor(begin(state)) }
     }
 
     pub(crate) fn alarm(program: &'static Program, alarm: Alarm) -> TaskBody {
@@ -332,7 +347,7 @@ impl TaskBody {
     }
 
     pub(crate) fn session(program: &'static Program, session: SessionBody) -> TaskBody {
-        TaskBody::with_role(program, Role::Session(Box::new(session)))
+        TaskBody::with_role(program, Role::Session(Box::new((Frames::default(), session))))
     }
 
     /// One that helps with the pieces of another task's kernel, if it comes in time.
@@ -341,27 +356,22 @@ impl TaskBody {
     }
 
     fn with_role(program: &'static Program, role: Role) -> TaskBody {
-        TaskBody { program, frames: Frames::default(), heap_bytes: 0, role }
+        TaskBody { program, heap_bytes: 0, role }
     }
 
-    /// Calls `work` with a machine that goes on with the task's frames, the task's heap current.
-    #[inline]
-    fn with_machine<R>(&mut self, work: impl FnOnce(&mut Machine, &mut Role) -> R) -> R {
-        let outside = meter::swap(Heap { bytes: self.heap_bytes, limit: self.program.options.heap_limit });
-        let (role, program) = (&mut self.role, &mut self.program);
-        let result = Machine::with(*program, &mut self.frames, |machine| {
-            let result = work(machine, role);
-            // A session goes on with another program.
-            *program = machine.task.program;
-            result
-        });
-        self.heap_bytes = meter::swap(outside).bytes;
-        result
+    /// Those of the calls under way; `None` where there are none.
+    fn frames(&self) -> Option<&Frames> {
+        match &self.role {
+            Role::Call(frames, _) => Some(frames),
+            Role::Actor(actor) => actor.frames(),
+            Role::Session(session) => Some(&session.0),
+            Role::Alarm(_) | Role::Helper(_) | Role::Ended => None,
+        }
     }
 
     /// The same task, telling an error that ends it on standard error, and the end to `on_end`.
     pub(crate) fn reporting_to(mut self, on_end: EndCall) -> TaskBody {
-        if let Role::Call(call) = &mut self.role {
+        if let Role::Call(_, call) = &mut self.role {
             call.on_end = Some(Box::new(on_end));
         }
         self
@@ -369,12 +379,12 @@ impl TaskBody {
 
     /// Where it stands, one line a call.
     pub(crate) fn place(&self) -> String {
-        self.frames.place().render()
+        self.frames().map(Frames::place).unwrap_or_default().render()
     }
 
     /// The calls under way.
     pub(crate) fn calls(&self) -> Calls {
-        self.frames.calls()
+        self.frames().map(Frames::calls).unwrap_or_default()
     }
 
     pub(crate) fn program(&self) -> &'static Program {
@@ -382,7 +392,7 @@ impl TaskBody {
     }
 
     pub(crate) fn is_call(&self) -> bool {
-        matches!(self.role, Role::Call(_))
+        matches!(self.role, Role::Call(..))
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -392,7 +402,7 @@ impl TaskBody {
     /// Where its result goes, or the answer that it works on. `task` is its own handle.
     pub(crate) fn answers(&self, task: &TaskRef<TaskBody>) -> Option<PromiseRef> {
         match &self.role {
-            Role::Call(_) => promise_of(task),
+            Role::Call(..) => promise_of(task),
             Role::Actor(actor) => actor.answers().map(PromiseRef::Answer),
             _ => None,
         }
@@ -468,7 +478,8 @@ fn promise_of(task: &TaskRef<TaskBody>) -> Option<PromiseRef> {
     task.shared().has_promise().then(|| PromiseRef::Task(task.clone()))
 }
 
-impl Call {
+impl Part for Call {
+    #[inline]
     fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
         let cancel = !self.cancel_delivered && cx.shared().is_cancelled();
         if !std::mem::replace(&mut self.begun, true) && cancel {
@@ -493,6 +504,46 @@ impl Call {
         }
     }
 
+    fn fail(&mut self, machine: &mut Machine, panic: &str) -> Outcome {
+        self.end(machine, TaskEnd::Failed(machine.code.error_value(Fault::internal(panic))))
+    }
+}
+
+impl Part for Acting<'_> {
+    #[inline]
+    fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
+        Acting::turn(self, machine, cx)
+    }
+
+    fn fail(&mut self, machine: &mut Machine, panic: &str) -> Outcome {
+        self.break_off(machine, machine.code.error_value(Fault::internal(panic)))
+    }
+}
+
+impl Part for SessionBody {
+    fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
+        SessionBody::turn(self, machine, cx)
+    }
+
+    fn fail(&mut self, machine: &mut Machine, panic: &str) -> Outcome {
+        SessionBody::fail(self, machine, panic)
+    }
+}
+
+impl Part for Alarm {
+    fn turn(&mut self, _machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
+        self.ring(cx)
+    }
+}
+
+impl Part for Help {
+    fn turn(&mut self, _machine: &mut Machine, _cx: &Context<'_, TaskBody>) -> Outcome {
+        self();
+        Outcome::Done
+    }
+}
+
+impl Call {
     fn end(&mut self, machine: &mut Machine, end: TaskEnd) -> Outcome {
         if let (true, TaskEnd::Failed(error)) = (self.on_end.is_some(), &end) {
             let text = describe(machine, error);
@@ -534,23 +585,40 @@ pub(crate) fn spent(cx: &Context<'_, TaskBody>, left: i64) -> u32 {
 }
 
 /// Ends a task after a panic outside its code. Nobody waits for it in vain, and the others never notice.
-fn fail(machine: &mut Machine, role: &mut Role, panic: String) -> Outcome {
+#[cold]
+fn fail(machine: &mut Machine, part: &mut impl Part, panic: &str) -> Outcome {
     crate::heap::after_panic();
     machine.forget_frames();
-    let failed = panics::catch(|| {
-        let error = machine.code.error_value(Fault::internal(panic.clone()));
-        match role {
-            Role::Call(call) => call.end(machine, TaskEnd::Failed(error)),
-            Role::Actor(actor) => actor.break_off(machine, error),
-            Role::Session(session) => session.fail(machine, &panic),
-            Role::Alarm(_) | Role::Helper(_) | Role::Ended => Outcome::Done,
-        }
-    });
-    failed.unwrap_or_else(|panic| {
+    panics::catch(|| part.fail(machine, panic)).unwrap_or_else(|panic| {
         machine.forget_frames();
         machine.task().program().eprint(&format!("error: InternalError: {panic}\n"));
         Outcome::Done
     })
+}
+
+/// A turn of `part`, by a machine that goes on with its frames, its heap current. Compiled for each kind of task by itself: the
+/// turns of most are short.
+#[inline(always)]
+fn give_turn(
+    program: &mut &'static Program,
+    heap_bytes: &mut usize,
+    frames: &mut Frames,
+    part: &mut impl Part,
+    cx: &Context<'_, TaskBody>,
+) -> Outcome {
+    let outside = meter::swap(Heap { bytes: *heap_bytes, limit: program.options.heap_limit });
+    let outcome = Machine::with(*program, frames, |machine| {
+        machine.task.worker = cx.worker();
+        // As much as the task itself may spend: whatever it waits for, its worker is back for others after twice that.
+        machine.task.lendable.set(cx.budget());
+        let outcome = panics::catch(|| part.turn(machine, cx));
+        let outcome = outcome.unwrap_or_else(|panic| fail(machine, part, &panic));
+        // A session goes on with another program.
+        *program = machine.task.program;
+        outcome
+    });
+    *heap_bytes = meter::swap(outside).bytes;
+    outcome
 }
 
 impl Task for TaskBody {
@@ -560,23 +628,20 @@ impl Task for TaskBody {
         PROGRAM.set(Some(self.program));
         lend::workers_of(self.program);
         let observed = observe::Turn::begin();
-        let outcome = self.with_machine(|machine, role| {
-            machine.task.worker = cx.worker();
-            // As much as the task itself may spend: whatever it waits for, its worker is back for others after twice that.
-            machine.task.lendable.set(cx.budget());
-            let turn = panics::catch(|| match role {
-                Role::Call(call) => call.turn(machine, cx),
-                Role::Actor(actor) => actor.turn(machine, cx),
-                Role::Alarm(alarm) => alarm.ring(cx),
-                Role::Session(session) => session.turn(machine, cx),
-                Role::Helper(help) => {
-                    help();
-                    Outcome::Done
-                }
-                Role::Ended => Outcome::Done,
-            });
-            turn.unwrap_or_else(|panic| fail(machine, role, panic))
-        });
+        let TaskBody { program, heap_bytes, role } = self;
+        let outcome = match role {
+            Role::Call(frames, call) => give_turn(program, heap_bytes, frames, call, cx),
+            Role::Actor(actor) => {
+                let (frames, mut acting) = actor.act();
+                let outcome = give_turn(program, heap_bytes, frames, &mut acting, cx);
+                actor.rest();
+                outcome
+            }
+            Role::Session(session) => give_turn(program, heap_bytes, &mut session.0, &mut session.1, cx),
+            Role::Alarm(alarm) => give_turn(program, heap_bytes, &mut Frames::default(), &mut **alarm, cx),
+            Role::Helper(help) => give_turn(program, heap_bytes, &mut Frames::default(), &mut **help, cx),
+            Role::Ended => Outcome::Done,
+        };
         observed.end(cx, outcome);
         if outcome == Outcome::Park && !matches!(self.program.options.injecting, Injecting::Nothing) {
             inject::suspended(self, cx);
@@ -586,7 +651,7 @@ impl Task for TaskBody {
 
     /// `file.stark:12 (in withdraw)`, of the innermost call that is not the library's.
     fn place(&mut self) -> String {
-        let trace = self.frames.place();
+        let trace = self.frames().map(Frames::place).unwrap_or_default();
         let own = |frame: &&TraceFrame| frame.at().is_some_and(|(file, ..)| !file.starts_with("std/"));
         let frame = trace.frames.iter().find(own).or(trace.frames.first());
         let Some(frame) = frame else { return self.title() };
@@ -600,13 +665,25 @@ impl Task for TaskBody {
 impl Drop for TaskBody {
     fn drop(&mut self) {
         // A call that has come to its end has given everything back.
-        if self.frames.are_none() && matches!(self.role, Role::Call(_)) {
+        if let Role::Call(frames, _) = &self.role
+            && frames.are_none()
+        {
             return;
         }
-        self.with_machine(|machine, role| {
-            *role = Role::Ended;
+        let outside = meter::swap(Heap { bytes: self.heap_bytes, limit: self.program.options.heap_limit });
+        let mut role = std::mem::replace(&mut self.role, Role::Ended);
+        let mut frames = match &mut role {
+            Role::Call(frames, _) => std::mem::take(frames),
+            Role::Actor(actor) => actor.take_frames(),
+            Role::Session(session) => std::mem::take(&mut session.0),
+            Role::Alarm(_) | Role::Helper(_) | Role::Ended => Frames::default(),
+        };
+        Machine::with(self.program, &mut frames, |machine| {
+            drop(role);
             machine.abandon();
             machine.give_back_stack();
         });
+        drop(frames);
+        self.heap_bytes = meter::swap(outside).bytes;
     }
 }

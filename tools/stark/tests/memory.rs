@@ -173,3 +173,38 @@ fn main():
 "#;
     assert_eq!(printed(&run("4M", program)), "true true true\n");
 }
+
+#[test]
+fn a_parked_actor_takes_little_more_than_what_it_keeps() {
+    // Actors that all waited in a handler at once give back what they had for it, and go on as before.
+    let program = r#"
+import fs
+
+actor Idle:
+    mut total: Int = 0
+
+    fn on_receive(n: Int) -> Int:
+        if n < 0: sleep(1ms)
+        total += n
+        return total
+
+fn resident() -> Int:
+    return int(fs.read_text("/proc/self/statm").split(" ")[1]) * 4096
+
+async fn main():
+    let n = 100000
+    let before = resident()
+    let actors = [spawn_actor(Idle::new()) for _ in 0..n]
+    let mut total = 0
+    for a in actors: total += await a.ask(1)
+    sleep(1s)
+    let bytes = (resident() - before) / n
+    print(if bytes < 650: "small" else: f"{bytes} bytes each")
+    let asks = [a.ask(-1) for a in actors]
+    for a in actors: a.send(1)
+    for ask in asks: total += await ask
+    for a in actors: total += await a.ask(1)
+    print(total == 3 * n)
+"#;
+    assert_eq!(printed(&run("4G", program)), "small\ntrue\n");
+}

@@ -15,8 +15,9 @@ use crate::conc::promise::{Answer, PromiseRef};
 use crate::conc::restart::RestartLimit;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
-use crate::interp::{Begin, Machine, TaskEnd, Turn};
+use crate::interp::{Begin, Frames, Machine, TaskEnd, Turn};
 use crate::observe::{self, Handling};
+use crate::spare::Spare;
 use crate::task::{TaskBody, WaitReason, describe, spent, summary};
 use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
@@ -48,21 +49,47 @@ impl Policy {
     pub const ALL: [Policy; 3] = [Policy::Stop, Policy::Restart, Policy::Resume];
 }
 
+/// What the scheduler runs of an actor. A million of them may be parked with nothing to do: then it is what the actor keeps,
+/// and no more.
 pub(crate) struct ActorBody {
+    kept: Kept,
+    /// `None` while it is at nothing.
+    work: Option<Box<Work>>,
+}
+
+/// What lasts from message to message.
+struct Kept {
     cell: Arc<ActorCell>,
     /// The cell again, for the machine during a turn.
     lent: Option<Arc<ActorCell>>,
-    policy: Policy,
-    /// One of its handlers answers batches.
-    batches: bool,
-    /// Messages taken out of the mailbox together.
-    ready: Ready<Envelope>,
     /// `None` while a call has it, and after one that failed with nobody to see the state.
     state: Option<Value>,
     /// What a restart begins with.
-    first: Option<Box<Value>>,
+    first: Option<Box<First>>,
+    policy: Policy,
+    /// One of its handlers answers batches.
+    batches: bool,
+    /// It had its first turn.
+    has_begun: bool,
+}
+
+struct First {
+    state: Value,
     /// How often it began again for its children.
-    for_children: Option<Box<RestartLimit>>,
+    for_children: Option<RestartLimit>,
+}
+
+/// What an actor has while it is at something: taken for a turn, and given back when it parks with nothing to do.
+#[derive(Default)]
+struct Work {
+    frames: Frames,
+    now: Now,
+}
+
+#[derive(Default)]
+struct Now {
+    /// Messages taken out of the mailbox together.
+    ready: Ready<Envelope>,
     /// The state before the call under way.
     before: Option<Box<Value>>,
     doing: Doing,
@@ -74,10 +101,18 @@ pub(crate) struct ActorBody {
     promised: Option<Arc<Answer>>,
 }
 
+/// An actor in its turn.
+pub(crate) struct Acting<'a> {
+    kept: &'a mut Kept,
+    now: &'a mut Now,
+}
+
+thread_local! { static SPARE: Spare<Work> = const { Spare::new() } }
+
+#[derive(Default)]
 enum Doing {
-    /// Nothing yet: this is the state to begin with.
-    Begin(Box<Parcel>),
     /// Nothing: the mailbox is next.
+    #[default]
     Idle,
     /// Nothing yet: this message is next, which did not come through the mailbox.
     Called(Envelope),
@@ -85,7 +120,9 @@ enum Doing {
     Answered(Parcel),
     /// `on_start` runs.
     Start,
-    /// A handler runs for one message, which is nearly always so.
+    /// A handler runs for one message of which nothing is to be kept, as for most.
+    Plain(&'static HandlerDesc),
+    /// A handler runs for one message.
     Message(One),
     /// A handler runs for a batch, or for a part of one.
     Batch(Box<Job>),
@@ -145,41 +182,65 @@ struct Item {
 }
 
 impl ActorBody {
-    pub(super) fn new(cell: Arc<ActorCell>, policy: Policy, state: Parcel) -> ActorBody {
-        ActorBody {
-            batches: cell.desc().handlers.iter().any(|handler| handler.batch.is_some()),
-            cell,
-            lent: None,
-            policy,
-            ready: Ready::default(),
-            state: None,
-            first: None,
-            for_children: None,
-            before: None,
-            doing: Doing::Begin(Box::new(state)),
-            timer: None,
-            handling: Handling::default(),
-            promised: None,
+    /// The heap that `state` is in is the new task's.
+    pub(super) fn new(cell: Arc<ActorCell>, policy: Policy, state: Value) -> ActorBody {
+        let batches = cell.desc().handlers.iter().any(|handler| handler.batch.is_some());
+        let kept = Kept { cell, lent: None, state: Some(state), first: None, policy, batches, has_begun: false };
+        ActorBody { kept, work: None }
+    }
+
+    /// The actor with all that it needs for a turn.
+    #[inline]
+    pub fn act(&mut self) -> (&mut Frames, Acting<'_>) {
+        if self.work.is_none() {
+            self.work = Some(SPARE.with(Spare::take).unwrap_or_else(new_work));
+        }
+        let Some(work) = &mut self.work else { unreachable!("set above") };
+        (&mut work.frames, Acting { kept: &mut self.kept, now: &mut work.now })
+    }
+
+    /// Its turn is over: gives back what it has no need for now.
+    #[inline(always)]
+    pub fn rest(&mut self) {
+        if let Some(work) = &self.work
+            && work.now.is_nothing()
+            && work.frames.are_none()
+            && let Some(work) = self.work.take()
+        {
+            SPARE.with(|spare| spare.put(work));
         }
     }
 
+    pub fn frames(&self) -> Option<&Frames> {
+        self.work.as_ref().map(|work| &work.frames)
+    }
+
+    pub fn take_frames(&mut self) -> Frames {
+        self.work.as_mut().map(|work| std::mem::take(&mut work.frames)).unwrap_or_default()
+    }
+
+    fn doing(&self) -> &Doing {
+        self.work.as_ref().map_or(&Doing::Idle, |work| &work.now.doing)
+    }
+
     pub fn cell(&self) -> &Arc<ActorCell> {
-        &self.cell
+        &self.kept.cell
     }
 
     /// The answer that it works on; of a batch the first.
     pub fn answers(&self) -> Option<Arc<Answer>> {
-        match &self.doing {
-            Doing::Message(one) => one.reply.promise().cloned(),
-            Doing::Batch(job) => job.items.get(job.current.start)?.reply.promise().cloned(),
-            _ => None,
-        }
+        self.doing().answers()
     }
 
     /// It has begun and waits for its next message.
     #[inline]
     pub fn is_idle(&self) -> bool {
-        matches!(self.doing, Doing::Idle) && self.cell.inbox.is_empty()
+        self.kept.has_begun && matches!(self.doing(), Doing::Idle) && self.kept.cell.inbox.is_empty()
+    }
+
+    /// One of its calls is under way, or its first turn is to come.
+    pub fn is_handling(&self) -> bool {
+        !self.kept.has_begun || !matches!(self.doing(), Doing::Idle)
     }
 
     /// Takes the message in `envelope`, whose reply is `Caller`, for the next turn; `called` is asked after it. `false`: it does
@@ -187,12 +248,13 @@ impl ActorBody {
     #[inline]
     pub fn take_call(&mut self, envelope: &mut Option<Envelope>) -> bool {
         // It has found its mailbox empty and parked; what has come in since then, the caller's own messages among it, goes first.
-        let waits = self.ready.is_empty() && self.timer.is_none() && self.is_idle();
-        if waits
-            && !self.batches
+        let gathers = self.work.as_ref().is_some_and(|work| !work.now.ready.is_empty() || work.now.timer.is_some());
+        if !gathers
+            && !self.kept.batches
+            && self.is_idle()
             && let Some(envelope) = envelope.take()
         {
-            self.doing = Doing::Called(envelope);
+            self.act().1.now.doing = Doing::Called(envelope);
             return true;
         }
         false
@@ -201,14 +263,46 @@ impl ActorBody {
     /// The heap of the caller is the current one.
     #[inline]
     pub fn called(&mut self) -> Called {
-        match std::mem::replace(&mut self.doing, Doing::Idle) {
+        // A turn after `take_call` leaves its answer, or what it still does.
+        let called = self.act().1.called();
+        self.rest();
+        called
+    }
+
+    /// Bytes of the tensors in the state; `None` while a call has it.
+    pub fn tensor_bytes(&self) -> Option<u64> {
+        self.kept.state.as_ref().map(tensor_bytes)
+    }
+}
+
+#[cold]
+fn new_work() -> Box<Work> {
+    Box::default()
+}
+
+impl Now {
+    #[inline]
+    fn is_nothing(&self) -> bool {
+        matches!(self.doing, Doing::Idle)
+            && self.ready.is_unused()
+            && self.timer.is_none()
+            && self.promised.is_none()
+            && self.before.is_none()
+    }
+}
+
+impl Acting<'_> {
+    /// What became of the message that it was given directly.
+    #[inline]
+    fn called(&mut self) -> Called {
+        match std::mem::replace(&mut self.now.doing, Doing::Idle) {
             Doing::Answered(answer) => Called::Answer(answer.unpack()),
             doing => {
-                self.doing = doing;
+                self.now.doing = doing;
                 self.promise_caller();
-                Called::Promised(self.promised.take().unwrap_or_else(|| {
-                    let promise = Answer::ask(&self.cell, None);
-                    promise.fail(self.cell.gone());
+                Called::Promised(self.now.promised.take().unwrap_or_else(|| {
+                    let promise = Answer::ask(&self.kept.cell, None);
+                    promise.fail(self.kept.cell.gone());
                     promise
                 }))
             }
@@ -217,92 +311,87 @@ impl ActorBody {
 
     /// A message that was given directly cannot be answered in this turn: from now on it is an ask like others.
     fn promise_caller(&mut self) {
-        let reply = match &mut self.doing {
+        let reply = match &mut self.now.doing {
             Doing::Message(one) => &mut one.reply,
             Doing::Called(envelope) => &mut envelope.reply,
             _ => return,
         };
         if matches!(reply, Reply::Caller) {
-            let promise = Answer::ask(&self.cell, None);
+            let promise = Answer::ask(&self.kept.cell, None);
             *reply = Reply::Ask(promise.clone());
-            self.promised = Some(promise);
+            self.now.promised = Some(promise);
         }
     }
 
     fn answer_caller(&mut self, value: Value) {
         match Parcel::pack(value) {
-            Ok(answer) => self.doing = Doing::Answered(answer),
+            Ok(answer) => self.now.doing = Doing::Answered(answer),
             Err(_) => {
-                let promise = Answer::ask(&self.cell, None);
+                let promise = Answer::ask(&self.kept.cell, None);
                 promise.fail(refused());
-                self.promised = Some(promise);
+                self.now.promised = Some(promise);
             }
         }
-    }
-
-    /// One of its calls is under way.
-    pub fn is_handling(&self) -> bool {
-        !matches!(self.doing, Doing::Idle)
     }
 
     /// Not inlined: turns of other tasks are short.
     #[inline(never)]
     pub fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
         // Not counted anew for every turn.
-        machine.task().actor = self.lent.take().or_else(|| Some(self.cell.clone()));
+        machine.task().actor = self.kept.lent.take().or_else(|| Some(self.kept.cell.clone()));
         machine.task().deadline = self.deadline();
         let outcome = self.work(machine, cx);
         if outcome == Outcome::Park {
             // Not only when half of the mailbox is free: what the handler waits for may be what such a sender does next.
-            self.cell.inbox.let_in(&mut self.ready);
+            self.kept.cell.inbox.let_in(&mut self.now.ready);
         }
-        self.lent = machine.task().actor.take();
+        self.kept.lent = machine.task().actor.take();
         outcome
     }
 
     /// Of the ask that is worked on.
     fn deadline(&self) -> Option<Instant> {
-        match &self.doing {
+        match &self.now.doing {
             Doing::Message(one) => one.extra.as_ref()?.deadline,
             _ => None,
         }
     }
 
     fn work(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
-        if matches!(self.doing, Doing::Begin(_))
-            && let Doing::Begin(state) = std::mem::replace(&mut self.doing, Doing::Idle)
+        if !std::mem::replace(&mut self.kept.has_begun, true)
+            && let Some(state) = self.kept.state.take()
         {
-            self.cell.set_task(cx.task());
-            let state = state.unpack();
-            if self.policy == Policy::Restart || self.cell.supervisor().is_some() {
-                self.first = Some(Box::new(state.clone()));
+            self.kept.cell.set_task(cx.task());
+            if self.kept.policy == Policy::Restart || self.kept.cell.supervisor().is_some() {
+                self.kept.first = Some(Box::new(First { state: state.clone(), for_children: None }));
             }
             self.start(machine, state);
         }
-        if let Some(timer) = self.timer.take() {
+        if let Some(timer) = self.now.timer.take() {
             cx.cancel(timer);
         }
         let mut budget = i64::from(cx.budget());
         let mut interrupt = cx.shared().interrupt();
         loop {
-            if matches!(self.doing, Doing::Answered(_)) {
+            if matches!(self.now.doing, Doing::Answered(_)) {
                 return self.park(machine, cx, budget, WaitReason::Mailbox);
             }
-            if self.cell.is_killed() {
+            let has_orders = self.kept.cell.has_orders();
+            if has_orders && self.kept.cell.is_killed() {
                 return self.kill(machine);
             }
             // A message that is given directly begins first, as one in the mailbox would wait: the wake-up is on its way.
-            if !matches!(self.doing, Doing::Called(_)) {
-                if self.cell.take_restart() {
+            if has_orders && !matches!(self.now.doing, Doing::Called(_)) {
+                if self.kept.cell.take_restart() {
                     self.restart_by_order(machine);
                 }
-                if let Some(error) = self.cell.take_failure()
+                if let Some(error) = self.kept.cell.take_failure()
                     && self.fail_by_order(machine, error.unpack()) == Life::Over
                 {
                     return Outcome::Done;
                 }
             }
-            if matches!(self.doing, Doing::Idle | Doing::Called(_)) {
+            if matches!(self.now.doing, Doing::Idle | Doing::Called(_)) {
                 match self.next(machine, cx) {
                     Next::Begun => {}
                     Next::Again => {
@@ -318,7 +407,7 @@ impl ActorBody {
                 return Outcome::Yield;
             }
             let turn = machine.run(budget as u32, interrupt.take());
-            observe::settle(machine.task(), || self.answers().map(PromiseRef::Answer));
+            observe::settle(machine.task(), || self.now.doing.answers().map(PromiseRef::Answer));
             match turn {
                 Turn::Yield => return Outcome::Yield,
                 Turn::Wait(reason, detail) => {
@@ -327,26 +416,28 @@ impl ActorBody {
                     return Outcome::Park;
                 }
                 Turn::Done(TaskEnd::Exit(status)) => {
-                    self.cell.program().exit(status);
+                    self.kept.cell.program().exit(status);
                     return Outcome::Done;
                 }
                 Turn::Done(TaskEnd::Returned(value)) => {
-                    self.handling.end();
+                    self.now.handling.end();
                     budget = machine.budget - MESSAGE_COST;
-                    self.state = machine.take_receiver();
-                    self.before = None;
+                    self.kept.state = machine.take_receiver();
+                    self.now.before = None;
                     if self.returned(machine, value) == Life::Over {
                         return Outcome::Done;
                     }
                 }
                 Turn::Done(TaskEnd::Failed(error)) => {
                     budget = machine.budget - MESSAGE_COST;
-                    match &self.doing {
-                        Doing::Batch(job) if job.current.len() > 1 => self.handling.split(|| summary(machine, &error)),
-                        _ => self.handling.fail(|| summary(machine, &error)),
+                    match &self.now.doing {
+                        Doing::Batch(job) if job.current.len() > 1 => {
+                            self.now.handling.split(|| summary(machine, &error))
+                        }
+                        _ => self.now.handling.fail(|| summary(machine, &error)),
                     }
                     // Behind the clone the failed call may have left holes.
-                    self.state = self.before.take().map(|state| *state);
+                    self.kept.state = self.now.before.take().map(|state| *state);
                     if self.failed(machine, error) == Life::Over {
                         return Outcome::Done;
                     }
@@ -358,7 +449,7 @@ impl ActorBody {
     fn park(&self, machine: &mut Machine, cx: &Context<'_, TaskBody>, budget: i64, reason: WaitReason) -> Outcome {
         machine.give_back_stack();
         cx.set_spent(spent(cx, budget));
-        cx.wait_for(reason, self.cell.id());
+        cx.wait_for(reason, self.kept.cell.id());
         Outcome::Park
     }
 
@@ -374,35 +465,35 @@ impl ActorBody {
     /// Begins a call of `func` with the state; the arguments follow.
     #[inline(always)]
     fn begin_call<'a>(&mut self, machine: &'a mut Machine, func: FuncId, keep: bool) -> Begin<'a> {
-        let state = self.state.take().expect("a state is there unless a call has it");
-        self.before = keep.then(|| Box::new(state.clone()));
+        let state = self.kept.state.take().expect("a state is there unless a call has it");
+        self.now.before = keep.then(|| Box::new(state.clone()));
         let mut call = machine.begin(machine.code.funcs[func.index()]);
         call.give(state);
         call
     }
 
     fn has_witness(&self) -> bool {
-        let desc = self.cell.desc();
-        self.policy == Policy::Resume || desc.on_error.is_some() || desc.on_stop.is_some()
+        let desc = self.kept.cell.desc();
+        self.kept.policy == Policy::Resume || desc.on_error.is_some() || desc.on_stop.is_some()
     }
 
     /// Begins with `state`: `on_start`, then the mailbox.
     fn start(&mut self, machine: &mut Machine, state: Value) {
-        self.state = Some(state);
-        match self.cell.desc().on_start {
+        self.kept.state = Some(state);
+        match self.kept.cell.desc().on_start {
             Some(hook) => {
-                self.doing = Doing::Start;
+                self.now.doing = Doing::Start;
                 self.call(machine, hook, [], self.has_witness());
             }
-            None => self.doing = Doing::Idle,
+            None => self.now.doing = Doing::Idle,
         }
     }
 
     /// Ends after `on_stop`; the cell is closed.
     fn stop(&mut self, machine: &mut Machine) -> Life {
-        match (self.cell.desc().on_stop, &self.state) {
+        match (self.kept.cell.desc().on_stop, &self.kept.state) {
             (Some(hook), Some(_)) => {
-                self.doing = Doing::Stop;
+                self.now.doing = Doing::Stop;
                 self.call(machine, hook, [], false);
                 Life::GoesOn
             }
@@ -412,25 +503,25 @@ impl ActorBody {
 
     /// Nothing more is taken, what waits fails.
     fn close(&mut self, reason: Ended) {
-        self.cell.close(reason, std::mem::take(&mut self.ready));
+        self.kept.cell.close(reason, std::mem::take(&mut self.now.ready));
     }
 
     fn end(&mut self) -> Life {
-        observe::actor_ended(&self.cell);
-        self.cell.end_children();
-        self.cell.announce();
-        self.state = None;
-        (self.first, self.before) = (None, None);
+        observe::actor_ended(&self.kept.cell);
+        self.kept.cell.end_children();
+        self.kept.cell.announce();
+        self.kept.state = None;
+        (self.kept.first, self.now.before) = (None, None);
         Life::Over
     }
 
     fn kill(&mut self, machine: &mut Machine) -> Outcome {
         self.promise_caller();
         machine.abandon();
-        let gave = std::mem::replace(&mut self.doing, Doing::Idle);
-        self.handling.fail(|| "its actor was killed".to_string());
+        let gave = std::mem::replace(&mut self.now.doing, Doing::Idle);
+        self.now.handling.fail(|| "its actor was killed".to_string());
         self.close(Ended::Killed);
-        gave.fail_open(&self.cell, || self.cell.gone());
+        gave.fail_open(&self.kept.cell, || self.kept.cell.gone());
         let _ = self.end();
         Outcome::Done
     }
@@ -440,10 +531,10 @@ impl ActorBody {
         self.promise_caller();
         self.report(machine, &error, "");
         let text = summary(machine, &error);
-        self.handling.fail(|| text.clone());
-        let doing = std::mem::replace(&mut self.doing, Doing::Idle);
+        self.now.handling.fail(|| text.clone());
+        let doing = std::mem::replace(&mut self.now.doing, Doing::Idle);
         self.close(Ended::by(error, &text));
-        doing.fail_open(&self.cell, || self.cell.gone());
+        doing.fail_open(&self.kept.cell, || self.kept.cell.gone());
         let _ = self.end();
         Outcome::Done
     }
@@ -453,15 +544,16 @@ impl ActorBody {
         if self.is_ending() {
             return;
         }
-        let Some(first) = self.first.as_deref().cloned() else { return };
+        let Some(first) = self.first_state() else { return };
         machine.abandon();
         self.promise_caller();
-        let doing = std::mem::replace(&mut self.doing, Doing::Idle);
-        let text = format!("actor {} was begun again by its supervisor", self.cell.name());
-        self.handling.fail(|| text.clone());
-        doing.fail_open(&self.cell, || self.cell.refusal(&text));
-        self.cell.stats.lock().count_restart();
-        self.cell.end_children();
+        let doing = std::mem::replace(&mut self.now.doing, Doing::Idle);
+        let text = format!("actor {} was begun again by its supervisor", self.kept.cell.name());
+        self.now.handling.fail(|| text.clone());
+        doing.fail_open(&self.kept.cell, || self.kept.cell.refusal(&text));
+        self.kept.cell.count_restart();
+        self.kept.cell.end_children();
+        self.now.before = None;
         self.start(machine, first);
     }
 
@@ -473,13 +565,14 @@ impl ActorBody {
         }
         machine.abandon();
         self.promise_caller();
-        if let Some(before) = self.before.take() {
-            self.state = Some(*before);
+        if let Some(before) = self.now.before.take() {
+            self.kept.state = Some(*before);
         }
-        self.handling.fail(|| summary(machine, &error));
-        self.cell.n_in_flight.store(0, Relaxed);
-        let of = match std::mem::replace(&mut self.doing, Doing::Idle) {
+        self.now.handling.fail(|| summary(machine, &error));
+        self.kept.cell.n_in_flight.store(0, Relaxed);
+        let of = match std::mem::replace(&mut self.now.doing, Doing::Idle) {
             Doing::Start => Of::Start,
+            Doing::Plain(handler) => Of::Messages(Box::new(Job::failed(One::plain(handler), error.clone()))),
             Doing::Message(one) => Of::Messages(Box::new(Job::failed(one, error.clone()))),
             Doing::Batch(mut job) => {
                 job.fail_open(&error);
@@ -492,27 +585,36 @@ impl ActorBody {
 
     /// The cell is closed already.
     fn is_ending(&self) -> bool {
-        matches!(self.doing, Doing::Stop | Doing::Tell(After::End))
+        matches!(self.now.doing, Doing::Stop | Doing::Tell(After::End))
     }
 
     /// The next message, or what else there is to do.
     fn next(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Next {
-        let desc = self.cell.desc();
-        if matches!(self.doing, Doing::Called(_))
-            && let Doing::Called(envelope) = std::mem::replace(&mut self.doing, Doing::Idle)
+        let desc = self.kept.cell.desc();
+        if matches!(self.now.doing, Doing::Called(_))
+            && let Doing::Called(envelope) = std::mem::replace(&mut self.now.doing, Doing::Idle)
         {
             return self.begin_one(machine, envelope);
         }
-        let inbox = &self.cell.inbox;
-        if !self.batches
-            && let Some(envelope) = inbox.next_ready(&mut self.ready)
-        {
-            return self.begin_message(machine, envelope);
+        let inbox = &self.kept.cell.inbox;
+        if !self.kept.batches {
+            // Most messages are plain. Looked at where they are: what is moved as a whole right after it was written part by part
+            // costs more than the rest of the way.
+            machine.task().deadline = None;
+            if self.now.ready.first().is_some_and(Envelope::is_plain)
+                && let Some(Envelope { handler, message, .. }) = inbox.next_ready(&mut self.now.ready)
+            {
+                let handler = &desc.handlers[handler as usize];
+                return self.begin_handler(machine, handler, message, None, Doing::Plain(handler));
+            }
+            if let Some(envelope) = inbox.next_ready(&mut self.now.ready) {
+                return self.begin_one(machine, envelope);
+            }
         }
-        let taken = if self.batches {
+        let taken = if self.kept.batches {
             inbox.take(|queue, stopping| batch::choose(desc, queue, stopping, || cx.now()))
         } else {
-            inbox.next(&mut self.ready)
+            inbox.next(&mut self.now.ready)
         };
         let envelopes = match taken {
             Taken::Message(envelope) => {
@@ -525,7 +627,7 @@ impl ActorBody {
             Taken::Nothing => return Next::Park(WaitReason::Mailbox),
             Taken::Soon => return Next::Yield,
             Taken::Later(at) => {
-                self.timer = Some(cx.sleep_until(at, cx.task().clone()));
+                self.now.timer = Some(cx.sleep_until(at, cx.task().clone()));
                 return Next::Park(WaitReason::Batch);
             }
             Taken::Ended => {
@@ -539,25 +641,37 @@ impl ActorBody {
         self.begin_batch(machine, envelopes)
     }
 
-    /// Where it is not the next of many.
+    /// Not inlined: those that many are of do not come by here.
     #[inline(never)]
     fn begin_one(&mut self, machine: &mut Machine, envelope: Envelope) -> Next {
-        self.begin_message(machine, envelope)
+        if !envelope.is_wanted(&self.kept.cell) {
+            return Next::Again;
+        }
+        let Envelope { handler, message, reply, extra } = envelope;
+        let handler = &self.kept.cell.desc().handlers[handler as usize];
+        machine.task().deadline = extra.as_ref().and_then(|extra| extra.deadline);
+        let sent = extra.as_ref().and_then(|extra| extra.sent);
+        self.begin_handler(machine, handler, message, sent, Doing::Message(One { handler, reply, extra }))
     }
 
     /// Inlined: what is in the envelope goes straight to where it is wanted.
     #[inline(always)]
-    fn begin_message(&mut self, machine: &mut Machine, envelope: Envelope) -> Next {
-        if !envelope.is_wanted(&self.cell) {
-            return Next::Again;
-        }
-        let handler = &self.cell.desc().handlers[envelope.handler as usize];
-        self.cell.n_in_flight.store(1, Relaxed);
-        machine.task().deadline = envelope.deadline();
-        self.handling = Handling::begin(machine.task(), self.cell.id(), handler, envelope.sent().into_iter());
-        self.doing = Doing::Message(One { handler, reply: envelope.reply, extra: envelope.extra });
+    fn begin_handler(
+        &mut self,
+        machine: &mut Machine,
+        handler: &'static HandlerDesc,
+        message: Parcel,
+        sent: Option<Instant>,
+        doing: Doing,
+    ) -> Next {
+        self.kept.cell.n_in_flight.store(1, Relaxed);
+        self.now.handling = Handling::begin(machine.task(), self.kept.cell.id(), handler, sent.into_iter());
+        // What was before is nothing, which needs no drop.
+        let before = std::mem::replace(&mut self.now.doing, doing);
+        debug_assert!(matches!(before, Doing::Idle));
+        std::mem::forget(before);
         let mut call = self.begin_call(machine, handler.func, self.has_witness());
-        let message = envelope.message.unpack();
+        let message = message.unpack();
         if call.n_missing() == 1 {
             call.give(message);
         } else {
@@ -569,10 +683,10 @@ impl ActorBody {
 
     /// The handler of all `envelopes`, which are at least one, answers batches.
     fn begin_batch(&mut self, machine: &mut Machine, mut envelopes: Vec<Envelope>) -> Next {
-        envelopes.retain(|envelope| envelope.is_wanted(&self.cell));
+        envelopes.retain(|envelope| envelope.is_wanted(&self.kept.cell));
         let Some(first) = envelopes.first() else { return Next::Again };
-        let handler = &self.cell.desc().handlers[first.handler as usize];
-        self.cell.n_in_flight.store(envelopes.len() as u32, Relaxed);
+        let handler = &self.kept.cell.desc().handlers[first.handler as usize];
+        self.kept.cell.n_in_flight.store(envelopes.len() as u32, Relaxed);
         let items = envelopes.into_iter().map(|envelope| Item {
             sent: envelope.sent(),
             input: Some(envelope.message.unpack()),
@@ -585,7 +699,7 @@ impl ActorBody {
         let job = Job { handler, items, current, rest: Vec::new(), failed: Vec::new() };
         match self.run_part(machine, Box::new(job)) {
             Life::Over => Next::Ended,
-            Life::GoesOn if matches!(self.doing, Doing::Idle) => Next::Again,
+            Life::GoesOn if matches!(self.now.doing, Doing::Idle) => Next::Again,
             Life::GoesOn => Next::Begun,
         }
     }
@@ -598,22 +712,22 @@ impl ActorBody {
         let info = machine.code.types.get(job.handler.message).field(0, 0);
         match batch::join(batch, info, &parts) {
             Ok(input) => {
-                self.cell.stats.lock().count_batch(items.len());
-                self.handling = Handling::begin(
+                self.kept.cell.count_batch(items.len());
+                self.now.handling = Handling::begin(
                     machine.task(),
-                    self.cell.id(),
+                    self.kept.cell.id(),
                     job.handler,
                     items.iter().filter_map(|item| item.sent),
                 );
                 // A part of a larger batch that fails alone leaves the state to the parts behind it.
                 let keep = job.items.len() > 1 || self.has_witness();
                 let func = job.handler.func;
-                self.doing = Doing::Batch(job);
+                self.now.doing = Doing::Batch(job);
                 self.call(machine, func, [input], keep);
                 Life::GoesOn
             }
             Err(fault) => {
-                self.doing = Doing::Batch(job);
+                self.now.doing = Doing::Batch(job);
                 let error = machine.code.error_value(fault);
                 self.failed(machine, error)
             }
@@ -623,24 +737,30 @@ impl ActorBody {
     // --- what a call came to ---------------------------------------------------------------------------------------
 
     fn returned(&mut self, machine: &mut Machine, value: Value) -> Life {
-        match std::mem::replace(&mut self.doing, Doing::Idle) {
-            Doing::Begin(_) | Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => Life::GoesOn,
+        match std::mem::replace(&mut self.now.doing, Doing::Idle) {
+            Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => Life::GoesOn,
             Doing::Tell(after) => self.after(machine, after),
             Doing::Stop => self.end(),
+            Doing::Plain(_) => {
+                self.kept.cell.count(None, false);
+                self.kept.cell.n_in_flight.store(0, Relaxed);
+                Life::GoesOn
+            }
             Doing::Message(One { reply, extra, .. }) => {
                 let sent = extra.and_then(|extra| extra.sent);
-                self.cell.count(sent.map(|sent| self.cell.now().saturating_duration_since(sent)), false);
-                self.cell.n_in_flight.store(0, Relaxed);
+                self.kept.cell.count(sent.map(|sent| self.kept.cell.now().saturating_duration_since(sent)), false);
+                self.kept.cell.n_in_flight.store(0, Relaxed);
                 match reply {
+                    Reply::Nowhere => {}
                     Reply::Caller => self.answer_caller(value),
                     reply => reply.answer(value),
                 }
                 Life::GoesOn
             }
-            Doing::Batch(job) => match job.answer(&self.cell, value) {
+            Doing::Batch(job) => match job.answer(&self.kept.cell, value) {
                 Ok(()) => self.next_part(machine, job),
                 Err(fault) => {
-                    self.doing = Doing::Batch(job);
+                    self.now.doing = Doing::Batch(job);
                     let error = machine.code.error_value(fault);
                     self.failed(machine, error)
                 }
@@ -651,8 +771,8 @@ impl ActorBody {
     /// A call failed; the state is as before it, or nobody will look at it.
     fn failed(&mut self, machine: &mut Machine, error: Value) -> Life {
         self.promise_caller();
-        match std::mem::replace(&mut self.doing, Doing::Idle) {
-            Doing::Begin(_) | Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => {
+        match std::mem::replace(&mut self.now.doing, Doing::Idle) {
+            Doing::Idle | Doing::Called(_) | Doing::Answered(_) | Doing::Start => {
                 self.failure(machine, error, Of::Start, false)
             }
             Doing::Tell(after) => {
@@ -663,11 +783,8 @@ impl ActorBody {
                 self.report(machine, &error, "`on_stop` of ");
                 self.end()
             }
-            Doing::Message(one) => {
-                self.cell.n_in_flight.store(0, Relaxed);
-                let job = Job::failed(one, error.clone());
-                self.failure(machine, error, Of::Messages(Box::new(job)), false)
-            }
+            Doing::Plain(handler) => self.message_failed(machine, One::plain(handler), error),
+            Doing::Message(one) => self.message_failed(machine, one, error),
             Doing::Batch(mut job) => {
                 let (start, end) = (job.current.start, job.current.end);
                 if end - start > 1 {
@@ -682,12 +799,18 @@ impl ActorBody {
         }
     }
 
+    fn message_failed(&mut self, machine: &mut Machine, one: One, error: Value) -> Life {
+        self.kept.cell.n_in_flight.store(0, Relaxed);
+        let job = Job::failed(one, error.clone());
+        self.failure(machine, error, Of::Messages(Box::new(job)), false)
+    }
+
     fn next_part(&mut self, machine: &mut Machine, mut job: Box<Job>) -> Life {
         if let Some(part) = job.rest.pop() {
             job.current = part;
             return self.run_part(machine, job);
         }
-        self.cell.n_in_flight.store(0, Relaxed);
+        self.kept.cell.n_in_flight.store(0, Relaxed);
         match job.failed.last() {
             None => Life::GoesOn,
             Some((_, error)) => {
@@ -702,14 +825,15 @@ impl ActorBody {
     fn failure(&mut self, machine: &mut Machine, error: Value, of: Of, by_children: bool) -> Life {
         let text = summary(machine, &error);
         let starting = matches!(of, Of::Start);
-        let verdict = match self.cell.supervisor() {
+        let verdict = match self.kept.cell.supervisor() {
             Some((supervisor, child)) => {
-                let now = self.cell.now();
-                Some((supervisor.clone(), supervisor.failed(child, now)))
+                let now = self.kept.cell.now();
+                let verdict = supervisor.failed(child, now);
+                Some((supervisor, verdict))
             }
             None => None,
         };
-        let after = match (&verdict, self.policy) {
+        let after = match (&verdict, self.kept.policy) {
             (Some((_, Verdict::Restart)), _) => After::Restart,
             (Some(_), _) => After::End,
             // One that cannot even start would begin again for ever.
@@ -722,7 +846,7 @@ impl ActorBody {
         // Before anybody hears of the failure, so that what they see then is what holds from now on.
         match &after {
             After::End => self.close(Ended::by(error.clone(), &text)),
-            After::Restart => self.cell.stats.lock().count_restart(),
+            After::Restart => self.kept.cell.count_restart(),
             After::Resume => {}
         }
         if let Some((supervisor, Verdict::GiveUp)) = &verdict {
@@ -730,20 +854,20 @@ impl ActorBody {
         }
         let mut heard = false;
         if let Of::Messages(job) = of {
-            let now = self.cell.now();
+            let now = self.kept.cell.now();
             for (i, error) in &job.failed {
                 let (item, text) = (&job.items[*i], summary(machine, error));
-                self.cell.count(item.sent.map(|sent| now.saturating_duration_since(sent)), true);
+                self.kept.cell.count(item.sent.map(|sent| now.saturating_duration_since(sent)), true);
                 heard |= !matches!(item.reply, Reply::Nowhere);
-                item.reply.fail(self.cell.failed(error, &text));
+                item.reply.fail(self.kept.cell.failed(error, &text));
             }
         }
         if !heard {
             self.report(machine, &error, "");
         }
-        match (self.cell.desc().on_error, &self.state) {
+        match (self.kept.cell.desc().on_error, &self.kept.state) {
             (Some(hook), Some(_)) => {
-                self.doing = Doing::Tell(after);
+                self.now.doing = Doing::Tell(after);
                 self.call(machine, hook, [error], true);
                 Life::GoesOn
             }
@@ -753,30 +877,35 @@ impl ActorBody {
 
     fn may_begin_again(&mut self) -> bool {
         let (max, within) = FOR_CHILDREN;
-        let limit = self.for_children.get_or_insert_with(|| Box::new(RestartLimit::new(max, within)));
-        limit.allow(self.cell.now())
+        // Only what has a state to begin with may begin again.
+        let Some(first) = &mut self.kept.first else { return false };
+        first.for_children.get_or_insert_with(|| RestartLimit::new(max, within)).allow(self.kept.cell.now())
+    }
+
+    fn first_state(&self) -> Option<Value> {
+        self.kept.first.as_ref().map(|first| first.state.clone())
     }
 
     /// Its supervisor has given up: the actor that made that one fails, or at the top standard error is told.
     fn fail_upward(&self, machine: &Machine, supervisor: &Arc<Supervisor>, error: &Value, text: &str) {
-        let (limit, name) = (supervisor.limit(), self.cell.name());
+        let (limit, name) = (supervisor.limit(), self.kept.cell.name());
         let text = format!("supervisor gives up: {limit}; actor {name} failed last: {text}");
         let fault = Fault::with_fields(FaultKind::ActorError, text.clone(), vec![error.clone()]).caused_by(error);
         let above = supervisor.above().zip(Parcel::pack(machine.code.error_value(fault)).ok());
         if !above.is_some_and(|(above, error)| above.fail(supervisor, error)) {
-            self.cell.program().eprint(&format!("error: {text}\n"));
+            self.kept.cell.program().eprint(&format!("error: {text}\n"));
         }
     }
 
     fn after(&mut self, machine: &mut Machine, after: After) -> Life {
         match after {
             After::Resume => {
-                self.doing = Doing::Idle;
+                self.now.doing = Doing::Idle;
                 Life::GoesOn
             }
-            After::Restart => match self.first.as_deref().cloned() {
+            After::Restart => match self.first_state() {
                 Some(first) => {
-                    self.cell.end_children();
+                    self.kept.cell.end_children();
                     self.start(machine, first);
                     Life::GoesOn
                 }
@@ -789,36 +918,35 @@ impl ActorBody {
     /// An error that reaches nobody is told on standard error.
     fn report(&mut self, machine: &mut Machine, error: &Value, what: &str) {
         let text = describe(machine, error);
-        self.cell.program().eprint(&format!("{text}  in {what}actor {}\n", self.cell.name()));
+        self.kept.cell.program().eprint(&format!("{text}  in {what}actor {}\n", self.kept.cell.name()));
     }
+}
 
-    /// Bytes of the tensors in the state; `None` while a call has it.
-    pub fn tensor_bytes(&self) -> Option<u64> {
-        let state = self.state.as_ref()?;
-        let mut total = 0;
-        let mut work: Vec<ValueRef<'_>> = vec![state.as_ref()];
-        while let Some(value) = work.pop() {
-            // A field that a forged module took and never gave back.
-            if value.is_hole() {
-                continue;
-            }
-            match &value.info().desc {
-                TypeDesc::Tensor { .. } => total += value.opaque::<Tensor>().n_bytes() as u64,
-                TypeDesc::Vec(elem) if holds_refs(value.info().sibling(*elem)) => work.extend(value.vec().iter()),
-                TypeDesc::Map(..) | TypeDesc::Set(_) => {
-                    value.map().iter().for_each(|(key, value)| work.extend([key, value]));
-                }
-                TypeDesc::Dyn { .. } => work.push(value.inner()),
-                TypeDesc::Tuple(_) | TypeDesc::Struct { .. } | TypeDesc::Enum { .. } | TypeDesc::Actor(_)
-                    if value.info().is_ref =>
-                {
-                    work.extend((0..value.n_fields()).map(|i| value.field(i)));
-                }
-                _ => {}
-            }
+/// Bytes of the tensors in `state`.
+fn tensor_bytes(state: &Value) -> u64 {
+    let mut total = 0;
+    let mut work: Vec<ValueRef<'_>> = vec![state.as_ref()];
+    while let Some(value) = work.pop() {
+        // A field that a forged module took and never gave back.
+        if value.is_hole() {
+            continue;
         }
-        Some(total)
+        match &value.info().desc {
+            TypeDesc::Tensor { .. } => total += value.opaque::<Tensor>().n_bytes() as u64,
+            TypeDesc::Vec(elem) if holds_refs(value.info().sibling(*elem)) => work.extend(value.vec().iter()),
+            TypeDesc::Map(..) | TypeDesc::Set(_) => {
+                value.map().iter().for_each(|(key, value)| work.extend([key, value]));
+            }
+            TypeDesc::Dyn { .. } => work.push(value.inner()),
+            TypeDesc::Tuple(_) | TypeDesc::Struct { .. } | TypeDesc::Enum { .. } | TypeDesc::Actor(_)
+                if value.info().is_ref =>
+            {
+                work.extend((0..value.n_fields()).map(|i| value.field(i)));
+            }
+            _ => {}
+        }
     }
+    total
 }
 
 fn holds_refs(info: &TypeInfo) -> bool {
@@ -829,23 +957,40 @@ impl Drop for ActorBody {
     /// Dropped where it stands: the program has ended. What waits in the mailbox is let go, since an envelope holds the
     /// actor that holds it.
     fn drop(&mut self) {
-        if !self.cell.inbox.is_dead() {
-            self.close(Ended::Killed);
+        if !self.kept.cell.inbox.is_dead() {
+            let ready = self.work.as_mut().map(|work| std::mem::take(&mut work.now.ready)).unwrap_or_default();
+            self.kept.cell.close(Ended::Killed, ready);
         }
     }
 }
 
 impl Doing {
+    /// The answer that is worked on; of a batch the first.
+    fn answers(&self) -> Option<Arc<Answer>> {
+        match self {
+            Doing::Message(one) => one.reply.promise().cloned(),
+            Doing::Batch(job) => job.items.get(job.current.start)?.reply.promise().cloned(),
+            _ => None,
+        }
+    }
+
     /// Fails the messages that are worked on and have no answer yet.
     fn fail_open(self, cell: &ActorCell, fault: impl Fn() -> Fault) {
         match self {
+            Doing::Plain(_) => {}
             Doing::Message(one) => one.reply.fail(fault()),
             Doing::Called(envelope) => return envelope.reply.fail(fault()),
             // One that was answered does not change any more.
             Doing::Batch(job) => job.items.iter().for_each(|item| item.reply.fail(fault())),
-            Doing::Begin(_) | Doing::Idle | Doing::Answered(_) | Doing::Start | Doing::Tell(_) | Doing::Stop => return,
+            Doing::Idle | Doing::Answered(_) | Doing::Start | Doing::Tell(_) | Doing::Stop => return,
         }
         cell.n_in_flight.store(0, Relaxed);
+    }
+}
+
+impl One {
+    fn plain(handler: &'static HandlerDesc) -> One {
+        One { handler, reply: Reply::Nowhere, extra: None }
     }
 }
 
@@ -900,5 +1045,5 @@ enum Next {
     Ended,
 }
 
-// A million actors may be parked.
-const _: () = assert!(size_of::<ActorBody>() <= 224 && size_of::<ActorCell>() <= 256);
+// A million actors may be parked: with this a body is no larger than that of a task.
+const _: () = assert!(size_of::<ActorBody>() <= 64 && size_of::<ActorCell>() <= 176);

@@ -3,7 +3,7 @@
 use super::inbox::{Inbox, Overflow, Ready};
 use super::supervisor::Supervisor;
 use crate::conc::promise::Answer;
-use crate::conc::stats::ActorStats;
+use crate::conc::stats::{ActorStats, RareStats};
 use crate::conc::tasks::Me;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel};
@@ -12,10 +12,9 @@ use crate::program::Program;
 use crate::task::TaskBody;
 use crate::types::TypeInfo;
 use crate::value::Value;
-use parking_lot::Mutex;
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use stark_bytecode::{ActorDesc, TypeDesc};
 use stark_scheduler::TaskRef;
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -36,6 +35,10 @@ fn now(program: &Program) -> Instant {
     program.scheduler().map_or_else(Instant::now, |scheduler| scheduler.now())
 }
 
+fn since_start(program: &Program) -> Duration {
+    program.scheduler().map_or(Duration::ZERO, |scheduler| scheduler.since_start())
+}
+
 /// One actor, as everybody but itself sees it.
 ///
 /// What senders write with each message lies at one end, what its own worker writes at the other: with both in one cache line
@@ -50,23 +53,27 @@ pub(crate) struct ActorCell {
     id: u64,
     pub(super) info: &'static TypeInfo,
     program: &'static Program,
-    origin: Option<Box<Origin>>,
-    /// `None` while nobody watches it, nothing has ended it and it has no supervisors.
-    end: Mutex<Option<Box<End>>>,
-    pub(super) stats: Mutex<ActorStats>,
-    /// Bytes of tensors in its state when it was last looked at.
-    tensor_bytes: AtomicU64,
+    record: Mutex<Record>,
     /// Messages worked on. Beside the other figures, so that counting one needs no lock; written by its own worker alone.
     n_requests: AtomicU64,
     /// Messages being worked on.
     pub(super) n_in_flight: AtomicU32,
 }
 
-/// What most actors do without.
-struct Origin {
+/// What is known of an actor's life. One lock for all of it: a million actors may be parked.
+struct Record {
+    stats: ActorStats,
+    /// What most actors do without.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
     /// Empty: the actor is called after its type and its number.
     name: Box<str>,
     supervisor: Option<(Arc<Supervisor>, usize)>,
+    stats: RareStats,
+    end: End,
 }
 
 /// How an actor ended, for those who watch it.
@@ -129,6 +136,12 @@ impl Extra {
 }
 
 impl Envelope {
+    /// Nobody waits for an answer, and nothing about it is measured.
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        matches!(self.reply, Reply::Nowhere) && self.extra.is_none()
+    }
+
     /// Whether anybody still waits for the answer, or none was asked for, and the time for it is not over. If not, it is not
     /// worked on.
     #[inline]
@@ -269,22 +282,22 @@ pub(super) struct Config {
 impl ActorCell {
     pub(super) fn new(program: &'static Program, info: &'static TypeInfo, config: Config) -> Arc<ActorCell> {
         let id = program.next_actor.fetch_add(1, Relaxed);
-        let now = now(program);
+        let rare = (!config.name.is_empty() || config.supervisor.is_some()).then(|| {
+            let (name, supervisor) = (config.name.into_boxed_str(), config.supervisor);
+            Box::new(Rare { name, supervisor, ..Rare::default() })
+        });
+        let stats = ActorStats::new(since_start(program));
         Arc::new(ActorCell {
             id,
-            origin: (!config.name.is_empty() || config.supervisor.is_some())
-                .then(|| Box::new(Origin { name: config.name.into_boxed_str(), supervisor: config.supervisor })),
             info,
             program,
             inbox: Inbox::new(config.capacity, config.overflow),
             control: AtomicU8::new(0),
             task: OnceLock::new(),
-            stats: Mutex::new(ActorStats::new(now)),
+            record: Mutex::new(Record { stats, rare }),
             n_requests: AtomicU64::new(0),
             n_sent: AtomicU32::new(0),
             n_in_flight: AtomicU32::new(0),
-            tensor_bytes: AtomicU64::new(0),
-            end: Mutex::new(None),
         })
     }
 
@@ -292,19 +305,14 @@ impl ActorCell {
         self.id
     }
 
-    /// The name it was given.
-    fn given_name(&self) -> Option<&str> {
-        self.origin.as_ref().map(|origin| &*origin.name).filter(|name| !name.is_empty())
+    pub(super) fn supervisor(&self) -> Option<(Arc<Supervisor>, usize)> {
+        self.record.lock().rare.as_ref()?.supervisor.clone()
     }
 
-    pub(super) fn supervisor(&self) -> Option<(&Arc<Supervisor>, usize)> {
-        self.origin.as_ref()?.supervisor.as_ref().map(|(supervisor, child)| (supervisor, *child))
-    }
-
-    pub fn name(&self) -> Cow<'_, str> {
-        match self.given_name() {
-            Some(name) => Cow::Borrowed(name),
-            None => Cow::Owned(format!("{}#{}", self.info.name(), self.id)),
+    pub fn name(&self) -> String {
+        match &self.record.lock().rare {
+            Some(rare) if !rare.name.is_empty() => rare.name.to_string(),
+            _ => format!("{}#{}", self.info.name(), self.id),
         }
     }
 
@@ -331,8 +339,46 @@ impl ActorCell {
     pub(super) fn count(&self, latency: Option<Duration>, failed: bool) {
         self.n_requests.store(self.n_requests.load(Relaxed) + 1, Relaxed);
         if latency.is_some() || failed {
-            self.stats.lock().count(latency, failed);
+            self.count_rarely(latency, failed);
         }
+    }
+
+    #[inline(never)]
+    fn count_rarely(&self, latency: Option<Duration>, failed: bool) {
+        let mut record = self.record.lock();
+        if failed {
+            record.rare_mut().stats.n_errors += 1;
+        }
+        if let Some(latency) = latency {
+            record.stats.count(latency);
+        }
+    }
+
+    pub(super) fn count_batch(&self, n_messages: usize) {
+        self.record.lock().rare_mut().stats.count_batch(n_messages);
+    }
+
+    pub(super) fn count_restart(&self) {
+        self.record.lock().rare_mut().stats.n_restarts += 1;
+    }
+
+    pub(super) fn stats(&self) -> (ActorStats, RareStats) {
+        let record = self.record.lock();
+        (record.stats.clone(), record.rare_stats())
+    }
+
+    /// How it ended and who watches it; `None`: nobody does, nothing has ended it, and it has no supervisors.
+    fn end(&self) -> Option<MappedMutexGuard<'_, End>> {
+        MutexGuard::try_map(self.record.lock(), |record| record.rare.as_mut().map(|rare| &mut rare.end)).ok()
+    }
+
+    fn end_mut(&self) -> MappedMutexGuard<'_, End> {
+        MutexGuard::map(self.record.lock(), |record| &mut record.rare_mut().end)
+    }
+
+    /// How long the program has run, for its statistics.
+    pub(super) fn since_start(&self) -> Duration {
+        since_start(self.program)
     }
 
     /// Messages worked on since it was begun.
@@ -388,6 +434,12 @@ impl ActorCell {
         self.wake();
     }
 
+    /// Whether it is to end or to begin again.
+    #[inline]
+    pub(super) fn has_orders(&self) -> bool {
+        self.control.load(Acquire) != 0
+    }
+
     #[inline]
     pub(super) fn is_killed(&self) -> bool {
         self.control.load(Acquire) & KILL != 0
@@ -401,8 +453,7 @@ impl ActorCell {
 
     /// It made a supervisor.
     pub(super) fn has_supervisor(&self, supervisor: &Arc<Supervisor>) {
-        let mut end = self.end.lock();
-        let supervisors = &mut end.get_or_insert_default().supervisors;
+        let supervisors = &mut self.end_mut().supervisors;
         // Looked through once for as many new ones as there are.
         if supervisors.len() == supervisors.capacity() {
             supervisors.retain(|one| one.strong_count() > 0);
@@ -413,8 +464,7 @@ impl ActorCell {
 
     /// A supervisor that it made has given up: it is to fail. `false`: it has ended already, or has begun again without that one.
     pub(super) fn fail(&self, supervisor: &Arc<Supervisor>, error: Parcel) -> bool {
-        let mut end = self.end.lock();
-        let Some(end) = end.as_mut() else { return false };
+        let Some(mut end) = self.end() else { return false };
         let is_there = end.supervisors.iter().any(|one| std::ptr::eq(one.as_ptr(), Arc::as_ptr(supervisor)));
         if is_there && end.reason.is_none() {
             end.given_up.get_or_insert(error);
@@ -429,17 +479,17 @@ impl ActorCell {
         if self.control.load(Acquire) & FAIL == 0 || self.control.fetch_and(!FAIL, AcqRel) & FAIL == 0 {
             return None;
         }
-        self.end.lock().as_mut()?.given_up.take()
+        self.end()?.given_up.take()
     }
 
     /// Its life is over: ends the children of the supervisors that it made, at once unless it has stopped by itself.
     pub(super) fn end_children(&self) {
-        let mut end = self.end.lock();
-        let Some(life) = end.as_mut() else { return };
-        let supervisors = std::mem::take(&mut life.supervisors);
-        life.given_up = None;
-        let has_stopped = matches!(life.reason, Some(Ended::Stopped));
+        let Some(mut end) = self.end() else { return };
+        let supervisors = std::mem::take(&mut end.supervisors);
+        let given_up = end.given_up.take();
+        let has_stopped = matches!(end.reason, Some(Ended::Stopped));
         drop(end);
+        drop(given_up);
         for supervisor in supervisors.iter().filter_map(Weak::upgrade) {
             if has_stopped { supervisor.stop() } else { supervisor.kill() }
         }
@@ -447,10 +497,12 @@ impl ActorCell {
 
     /// Bytes of the tensors in its state. Of an actor that is running, what they were when it was last looked at.
     pub(crate) fn tensor_bytes(&self) -> u64 {
-        if let Some(bytes) = self.task.get().and_then(|task| task.inspect(|body| body.tensor_bytes())).flatten() {
-            self.tensor_bytes.store(bytes, Relaxed);
+        let now = self.task.get().and_then(|task| task.inspect(|body| body.tensor_bytes())).flatten();
+        let mut record = self.record.lock();
+        if let Some(bytes) = now.filter(|bytes| *bytes != record.rare_stats().tensor_bytes) {
+            record.rare_mut().stats.tensor_bytes = bytes;
         }
-        self.tensor_bytes.load(Relaxed)
+        record.rare_stats().tensor_bytes
     }
 
     /// Messages in its mailbox.
@@ -461,17 +513,17 @@ impl ActorCell {
     /// What it did since it was begun, for a profile.
     pub(crate) fn figures(&self) -> stark_profile::model::Actor {
         let tensor_bytes = self.tensor_bytes();
-        let stats = self.stats.lock().clone();
-        let (latency, rare) = (stats.latency(), stats.rare());
+        let (stats, rare) = self.stats();
+        let latency = stats.latency();
         stark_profile::model::Actor {
             id: self.id,
-            name: self.name().into_owned(),
+            name: self.name(),
             requests: self.n_requests(),
             errors: rare.n_errors,
             restarts: rare.n_restarts,
             queued: self.inbox.len() as u64,
             batches: rare.n_batches,
-            mean_batch_size: stats.mean_batch_size(),
+            mean_batch_size: rare.mean_batch_size(),
             mean_ms: latency.mean_ms,
             p50_ms: latency.p50_ms,
             p95_ms: latency.p95_ms,
@@ -482,14 +534,15 @@ impl ActorCell {
 
     /// Why a message to it fails once it has ended.
     pub(super) fn gone(&self) -> Fault {
-        let mut end = self.end.lock();
+        let name = self.name();
+        let mut end = self.end();
         let (how, text, cause) = match end.as_mut().and_then(|end| end.reason.as_mut()) {
             Some(Ended::Failed(error, text)) => ("has failed: ", &**text, error.copy()),
             Some(Ended::Killed) => ("was killed", "", None),
             Some(Ended::Stopped) => ("has stopped", "", None),
             None => ("is stopping", "", None),
         };
-        let message = format!("actor {} {how}{text}", self.name());
+        let message = format!("actor {name} {how}{text}");
         match cause {
             Some(cause) => Fault::with_fields(FaultKind::ActorError, message, vec![cause.clone()]).caused_by(&cause),
             None => self.refusal(&message),
@@ -510,8 +563,7 @@ impl ActorCell {
 
     /// A future that is told how the actor ends. `reason` is the library's `ExitReason`.
     pub(super) fn monitor(&self, promise: &Arc<Answer>, reason: &'static TypeInfo) {
-        let mut end = self.end.lock();
-        match &mut **end.get_or_insert_default() {
+        match &mut *self.end_mut() {
             End { announced: true, reason: Some(ended), .. } => tell(promise, reason, ended),
             end => end.monitors.push((promise.clone(), reason)),
         }
@@ -519,15 +571,16 @@ impl ActorCell {
 
     /// Nothing more is taken, what waits fails, the name is free. The first reason counts.
     pub(super) fn close(&self, reason: Ended, ready: Ready<Envelope>) {
-        self.end.lock().get_or_insert_default().reason.get_or_insert(reason);
+        self.end_mut().reason.get_or_insert(reason);
         for envelope in self.inbox.close(ready) {
             envelope.fail(self, self.gone());
         }
-        if let Some(name) = self.given_name() {
+        let given = self.record.lock().rare.as_ref().map(|rare| rare.name.clone());
+        if let Some(name) = given.filter(|name| !name.is_empty()) {
             let mut names = self.program.actors.lock();
             // Only its own entry: after it has ended the name may be another's.
-            if names.get(name).is_some_and(|cell| std::ptr::eq(cell.as_ptr(), self)) {
-                names.remove(name);
+            if names.get(&*name).is_some_and(|cell| std::ptr::eq(cell.as_ptr(), self)) {
+                names.remove(&*name);
             }
         }
         if let Some((supervisor, child)) = self.supervisor() {
@@ -537,14 +590,23 @@ impl ActorCell {
 
     /// Tells those who watch, when the last hook has run.
     pub(super) fn announce(&self) {
-        let mut end = self.end.lock();
-        let end = end.get_or_insert_default();
+        let mut end = self.end_mut();
         end.announced = true;
         let monitors = std::mem::take(&mut end.monitors);
         let Some(reason) = &mut end.reason else { return };
         for (promise, info) in monitors {
             tell(&promise, info, reason);
         }
+    }
+}
+
+impl Record {
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn rare_stats(&self) -> RareStats {
+        self.rare.as_ref().map(|rare| rare.stats).unwrap_or_default()
     }
 }
 

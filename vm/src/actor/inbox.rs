@@ -58,10 +58,9 @@ const KEPT: u32 = 32;
 #[derive(Debug)]
 pub struct Inbox<M, W, P> {
     state: Mutex<State<M, W>>,
-    capacity: usize,
-    overflow: Overflow,
     /// Messages in the actor's `Ready`. Written by the actor alone: as it works them off there is room for others.
     n_ready: AtomicU32,
+    overflow: Overflow,
     /// Senders may wait. Written under the lock, read without it by the actor alone (`made_room`).
     crowded: AtomicBool,
     marker: PhantomData<fn(P)>,
@@ -72,15 +71,17 @@ struct State<M, W> {
     queue: VecDeque<M>,
     /// Behind a pointer: most mailboxes are never full.
     senders: Option<Box<VecDeque<(Entry<W>, M)>>>,
+    /// At most so many messages wait.
+    capacity: u32,
     /// How many messages may still be sent past the senders that wait.
     credit: u32,
+    /// Places that are set aside for what senders gather.
+    n_set_aside: u32,
     phase: Phase,
     /// The actor has found nothing to do: the next message wakes it.
     is_awaited: bool,
     /// Senders that were let in have had a turn to use their credit.
     is_credit_old: bool,
-    /// Places that are set aside for what senders gather.
-    n_set_aside: usize,
 }
 
 /// Places that are set aside for one sender.
@@ -119,6 +120,17 @@ impl<M> Ready<M> {
 
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// The next of them.
+    #[inline]
+    pub fn first(&self) -> Option<&M> {
+        self.queue.front()
+    }
+
+    /// Nothing is in it, and it has no memory for anything.
+    pub fn is_unused(&self) -> bool {
+        self.queue.capacity() == 0
     }
 }
 
@@ -169,17 +181,18 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         let state = State {
             queue: VecDeque::new(),
             senders: None,
+            // A program has not the memory for more.
+            capacity: u32::try_from(capacity.max(1)).unwrap_or(u32::MAX),
             credit: 0,
+            n_set_aside: 0,
             phase: Phase::Open,
             is_awaited: false,
             is_credit_old: false,
-            n_set_aside: 0,
         };
         Self {
             state: Mutex::new(state),
-            capacity: capacity.max(1),
-            overflow,
             n_ready: AtomicU32::new(0),
+            overflow,
             crowded: AtomicBool::new(false),
             marker: PhantomData,
         }
@@ -240,7 +253,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
         let before = std::mem::take(&mut room.0);
-        state.n_set_aside -= before as usize;
+        state.n_set_aside -= before;
         if state.phase != Phase::Open {
             return false;
         }
@@ -254,7 +267,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             let n_free = u32::try_from(self.room(&state)).unwrap_or(u32::MAX);
             let n_free = if state.senders.is_some() { n_free.min(state.credit) } else { n_free };
             room.0 = more.min(n_free / 2);
-            state.n_set_aside += room.0 as usize;
+            state.n_set_aside += room.0;
             state.credit = state.credit.saturating_sub(room.0);
         }
         // Nobody else may come by and see that this room is free again.
@@ -336,7 +349,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
     fn serve(&self) {
         let mut let_in = SmallVec::new();
         let mut state = self.state.lock();
-        if self.room(&state) >= self.capacity.div_ceil(2) {
+        if self.room(&state) >= state.capacity.div_ceil(2) as usize {
             self.refill(&mut state, BURST, &mut let_in);
             self.crowded.store(state.senders.is_some(), Relaxed);
         }
@@ -448,7 +461,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
 
     /// Places that are free.
     fn room(&self, state: &State<M, W>) -> usize {
-        self.capacity.saturating_sub(self.n_ready() + state.queue.len() + state.n_set_aside)
+        (state.capacity as usize).saturating_sub(self.n_ready() + state.queue.len() + state.n_set_aside as usize)
     }
 
     fn choose(
@@ -476,7 +489,7 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             Some(message) if n == 1 => Taken::Message(message),
             first => Taken::Messages(first.into_iter().chain(state.queue.drain(..n - 1)).collect()),
         };
-        if state.queue.len() <= self.capacity / 2 {
+        if state.queue.len() <= state.capacity as usize / 2 {
             self.refill(state, 1, let_in);
         }
         taken

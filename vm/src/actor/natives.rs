@@ -95,8 +95,8 @@ fn begin(cx: &mut NativeCx<'_>, spawn: Spawn) -> NativeResult {
     if let Some((supervisor, child)) = cell.supervisor() {
         supervisor.adopt(child, &cell);
     }
-    let body = ActorBody::new(cell.clone(), spawn.policy, state);
-    let task = scheduler.spawn(TaskBody::actor(program, body), TaskShared::of_actor(&cell));
+    let body = TaskBody::actor(program, state, |state| ActorBody::new(cell.clone(), spawn.policy, state));
+    let task = scheduler.spawn(body, TaskShared::of_actor(&cell));
     cell.set_task(&task);
     crate::observe::spawned(cx.task, &task, || cell.info.name());
     cx.return_opaque(ActorRef(cell))
@@ -193,7 +193,7 @@ fn actor_is_alive(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn actor_name(cx: &mut NativeCx<'_>) -> NativeResult {
-    let name = actor(cx).name().into_owned();
+    let name = actor(cx).name();
     cx.return_str(name)
 }
 
@@ -201,9 +201,9 @@ fn actor_name(cx: &mut NativeCx<'_>) -> NativeResult {
 fn actor_stats(cx: &mut NativeCx<'_>) -> NativeResult {
     let cell = actor(cx).clone();
     let tensor_bytes = cell.tensor_bytes();
-    let now = cell.now();
-    let (stats, n_requests) = (cell.stats.lock().clone(), cell.n_requests());
-    let (latency, rare) = (stats.latency(), stats.rare());
+    let now = cell.since_start();
+    let ((stats, rare), n_requests) = (cell.stats(), cell.n_requests());
+    let latency = stats.latency();
     let info = cx.ret_type();
     let TypeDesc::Struct { fields, .. } = &info.desc else { return Err(Fault::internal("ModelStats is a struct")) };
     let values = fields.iter().map(|field| match field.name.as_str() {
@@ -217,7 +217,7 @@ fn actor_stats(cx: &mut NativeCx<'_>) -> NativeResult {
         "p99_ms" => Ok(Value::float(latency.p99_ms)),
         "throughput_per_s" => Ok(Value::float(stats.throughput(n_requests, now))),
         "batches" => Ok(Value::int(rare.n_batches as i64)),
-        "mean_batch_size" => Ok(Value::float(stats.mean_batch_size())),
+        "mean_batch_size" => Ok(Value::float(rare.mean_batch_size())),
         "tensor_bytes" => Ok(Value::int(tensor_bytes as i64)),
         "restarts" => Ok(Value::int(rare.n_restarts as i64)),
         other => Err(Fault::internal(format!("ModelStats has no `{other}` here"))),
@@ -256,13 +256,33 @@ impl Io {
 }
 
 /// The handler with the number the program gives, when it exists.
-#[inline]
+#[inline(always)]
 fn handler_of(cx: &NativeCx<'_>, cell: &ActorCell) -> Result<(u32, &'static HandlerDesc), Fault> {
     let number = cx.int(1);
     let handler = usize::try_from(number).ok().and_then(|i| cell.desc().handlers.get(i));
     match handler {
         Some(handler) => Ok((number as u32, handler)),
-        None => Err(Fault::internal(format!("actor {} has no handler {number}", cell.name()))),
+        None => Err(no_handler(cell, number)),
+    }
+}
+
+#[cold]
+fn no_handler(cell: &ActorCell, number: i64) -> Fault {
+    Fault::internal(format!("actor {} has no handler {number}", cell.name()))
+}
+
+/// A message's parts but its reply.
+struct Checked {
+    handler: u32,
+    message: Parcel,
+    extra: Option<Box<Extra>>,
+}
+
+impl Checked {
+    #[inline]
+    fn with_reply(self, reply: Reply) -> Envelope {
+        let Checked { handler, message, extra } = self;
+        Envelope { handler, message, reply, extra }
     }
 }
 
@@ -271,10 +291,9 @@ fn handler_of(cx: &NativeCx<'_>, cell: &ActorCell) -> Result<(u32, &'static Hand
 #[inline(always)]
 fn message(
     cx: &mut NativeCx<'_>,
-    reply: Reply,
     deadline: Option<Instant>,
     stamp: impl FnOnce(&NativeCx<'_>) -> Option<Instant>,
-) -> Result<Envelope, Fault> {
+) -> Result<Checked, Fault> {
     let cell = actor(cx);
     let (number, handler) = handler_of(cx, cell)?;
     let arguments = cx.task.program().code.types.get(handler.message);
@@ -298,8 +317,11 @@ fn message(
     };
     // How long a batch may gather counts from when its first message was sent.
     let sent = if handler.batch.is_some() { Some(cell.now()) } else { stamp(cx) };
-    let message = pack(cx.take(2))?;
-    Ok(Envelope { handler: number, message, reply, extra: Extra::boxed(sent, deadline, rows) })
+    let message = match Parcel::scalar(cx.arg(2)) {
+        Some(message) => message,
+        None => pack(cx.take(2))?,
+    };
+    Ok(Checked { handler: number, message, extra: Extra::boxed(sent, deadline, rows) })
 }
 
 /// When a message that goes to the actor by itself is sent, if it is one whose latency is measured.
@@ -406,11 +428,11 @@ fn actor_send(cx: &mut NativeCx<'_>) -> NativeResult {
         Some(room) => room,
         None => {
             if outbox::gathers_for(actor(cx)) {
-                let envelope = message(cx, Reply::Nowhere, None, |_| outbox::stamp())?;
-                outbox::push(envelope);
+                let Checked { handler, message, extra } = message(cx, None, |_| outbox::stamp())?;
+                outbox::push(handler, message, extra);
                 return cx.return_unit();
             }
-            let envelope = message(cx, Reply::Nowhere, None, stamp)?;
+            let envelope = message(cx, None, stamp)?.with_reply(Reply::Nowhere);
             match post(cx, actor(cx), envelope)? {
                 Sent::Done => return cx.return_unit(),
                 Sent::Waits(room) => room,
@@ -474,8 +496,8 @@ fn actor_ask(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             check_output(cx, cx.ret_type().opaque_arg(0))?;
             let deadline = deadline(cx, actor(cx), 3);
-            match message(cx, Reply::Nowhere, deadline, stamp) {
-                Ok(envelope) => ask(cx, envelope, deadline)?,
+            match message(cx, deadline, stamp) {
+                Ok(message) => ask(cx, message.with_reply(Reply::Nowhere), deadline)?,
                 // A message of a wrong shape fails its future alone.
                 Err(fault) if fault.kind() == Some(FaultKind::ShapeError) => {
                     let promise = Answer::ask(actor(cx), None);
@@ -503,7 +525,7 @@ fn actor_call(cx: &mut NativeCx<'_>) -> NativeResult {
         None => {
             check_output(cx, cx.ret_type())?;
             let deadline = deadline(cx, actor(cx), 3);
-            let mut envelope = Some(message(cx, Reply::Caller, deadline, stamp)?);
+            let mut envelope = Some(message(cx, deadline, stamp)?.with_reply(Reply::Caller));
             // An actor that waits for another is an edge between the two, and a deadline is kept also while the handler works.
             let called = match (deadline, &cx.task.actor) {
                 (None, None) => cx.task.call_actor(actor(cx), &mut envelope),

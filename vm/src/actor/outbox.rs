@@ -9,8 +9,9 @@
 //!
 //! A thread has one outbox, which is for the task whose code it runs: between turns it is empty.
 
-use super::cell::{ActorCell, Envelope, MEASURED_EVERY};
+use super::cell::{ActorCell, Envelope, Extra, MEASURED_EVERY, Reply};
 use super::inbox::SetAside;
+use crate::heap::Parcel;
 use crate::observe;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -27,6 +28,10 @@ thread_local! {
     static TO: Cell<usize> = const { Cell::new(0) };
     /// How often it has.
     static N_SENT: Cell<u32> = const { Cell::new(0) };
+    /// Whether there is something in `GATHERED`, which takes longer to look at.
+    static IS_GATHERING: Cell<bool> = const { Cell::new(false) };
+    /// Counts the messages that are gathered, for which of them are measured: those who send at the same time share no count.
+    static N_GATHERED: Cell<u32> = const { Cell::new(0) };
     static GATHERED: RefCell<Option<Gathered>> = const { RefCell::new(None) };
 }
 
@@ -34,32 +39,31 @@ struct Gathered {
     cell: Arc<ActorCell>,
     envelopes: Vec<Envelope>,
     room: SetAside,
-    /// Counts the messages, for which of them are measured: those who send at the same time share no count.
-    n_sent: u32,
 }
 
 /// Whether the task's messages to `cell` that nobody waits for the answer of are gathered now; else they are put in one by one.
 #[inline]
 pub(super) fn gathers_for(cell: &Arc<ActorCell>) -> bool {
-    TO.get() == Arc::as_ptr(cell).addr() && GATHERED.with_borrow(Option::is_some) || begin(cell)
+    TO.get() == Arc::as_ptr(cell).addr() && IS_GATHERING.get() || begin(cell)
 }
 
 /// When the next message that is gathered is sent, if it is one whose latency is measured.
 #[inline]
 pub(super) fn stamp() -> Option<Instant> {
-    GATHERED.with_borrow_mut(|gathered| {
-        let gathered = gathered.as_mut()?;
-        gathered.n_sent = gathered.n_sent.wrapping_add(1);
-        gathered.n_sent.is_multiple_of(MEASURED_EVERY).then(|| gathered.cell.now())
-    })
+    let n = N_GATHERED.get().wrapping_add(1);
+    N_GATHERED.set(n);
+    if !n.is_multiple_of(MEASURED_EVERY) {
+        return None;
+    }
+    GATHERED.with_borrow(|gathered| Some(gathered.as_ref()?.cell.now()))
 }
 
 /// Takes a message to the actor that `gathers_for` has said yes to.
-#[inline]
-pub(super) fn push(envelope: Envelope) {
+#[inline(always)]
+pub(super) fn push(handler: u32, message: Parcel, extra: Option<Box<Extra>>) {
     let is_full = GATHERED.with_borrow_mut(|gathered| {
         let gathered = gathered.as_mut().expect("`gathers_for` has said so");
-        gathered.envelopes.push(envelope);
+        gathered.envelopes.push(Envelope { handler, message, reply: Reply::Nowhere, extra });
         gathered.envelopes.len() as u32 == gathered.room.n()
     });
     if is_full {
@@ -70,10 +74,11 @@ pub(super) fn push(envelope: Envelope) {
 #[inline(never)]
 fn put_all() {
     // Taken out for the time: a message that comes too late may hold a future, whose drop comes by here.
-    if let Some(mut gathered) = GATHERED.take()
-        && gathered.put(MOST)
-    {
-        GATHERED.set(Some(gathered));
+    if let Some(mut gathered) = GATHERED.take() {
+        IS_GATHERING.set(false);
+        if gathered.put(MOST) {
+            gather(gathered);
+        }
     }
 }
 
@@ -95,10 +100,18 @@ fn begin(cell: &Arc<ActorCell>) -> bool {
         return false;
     }
     let envelopes = Vec::with_capacity(MOST as usize);
-    let mut gathered = Gathered { cell: cell.clone(), envelopes, room: SetAside::default(), n_sent: 0 };
+    let mut gathered = Gathered { cell: cell.clone(), envelopes, room: SetAside::default() };
     let is_begun = gathered.put(MOST);
-    GATHERED.set(is_begun.then_some(gathered));
+    if is_begun {
+        N_GATHERED.set(0);
+        gather(gathered);
+    }
     is_begun
+}
+
+fn gather(gathered: Gathered) {
+    GATHERED.set(Some(gathered));
+    IS_GATHERING.set(true);
 }
 
 /// What the task has gathered goes into the mailbox now: it does something else, or its code is left.
@@ -114,6 +127,7 @@ fn end() {
     TO.set(0);
     N_SENT.set(0);
     if let Some(mut gathered) = GATHERED.take() {
+        IS_GATHERING.set(false);
         let _ = gathered.put(0);
     }
 }

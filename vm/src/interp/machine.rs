@@ -15,6 +15,7 @@ use crate::load::{CodeSpace, Func, LINK};
 use crate::observe;
 use crate::panics;
 use crate::program::Program;
+use crate::spare::Spare;
 use crate::task::{TaskCx, WaitReason};
 use crate::value::Value;
 use std::cell::Cell;
@@ -225,17 +226,16 @@ impl Machine {
     /// Each thread keeps its machine from turn to turn.
     #[inline]
     pub(crate) fn with<R>(program: &'static Program, frames: &mut Frames, work: impl FnOnce(&mut Machine) -> R) -> R {
-        thread_local! { static LAST: Cell<Option<Box<Machine>>> = const { Cell::new(None) } }
-        let mut machine = match LAST.take() {
+        thread_local! { static SPARE: Spare<Machine> = const { Spare::new() } }
+        let mut machine = match SPARE.with(Spare::take) {
             Some(machine) if std::ptr::eq(machine.task.program(), program) => machine,
-            // The first of this thread, or one inside the turn of another.
             _ => Box::new(Machine::new(program)),
         };
         machine.take_over(frames);
         let result = work(&mut machine);
         machine.hand_over(frames);
         machine.task.rest();
-        LAST.set(Some(machine));
+        SPARE.with(|spare| spare.put(machine));
         result
     }
 
@@ -309,16 +309,22 @@ impl Machine {
         call.go();
     }
 
-    /// Begins a call of `func`, whose arguments follow one by one. No call may be under way.
-    #[inline]
+    /// Begins a call of `func`, whose arguments follow one by one. No call may be under way. Inlined, so that the call lies in
+    /// registers.
+    #[inline(always)]
     pub(crate) fn begin(&mut self, func: &'static Func) -> Begin<'_> {
+        self.make_room(func);
+        Begin { machine: self, func, n_given: 0 }
+    }
+
+    #[inline(never)]
+    fn make_room(&mut self, func: &'static Func) {
         assert_eq!(self.state, State::Idle, "one call at a time");
         self.receiver = None;
         if self.stack.len() < LINK + func.frame_size {
             self.resize(func.first_stack());
         }
         lay_out(&mut self.stack, func);
-        Begin { machine: self, func, n_given: 0 }
     }
 
     /// No call is under way and none will be for a while: the stack is for others. The next call gets another.
