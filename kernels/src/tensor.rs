@@ -8,12 +8,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memmap2::Mmap;
 use smallvec::SmallVec;
 use stark_shapes::{DType, Shape, ShapeError, rules};
 
 use crate::accelerator::{self, Accelerator, Memory};
 use crate::cpu::buffer::{Buffer, Pod, bytes_of};
+use crate::cpu::pages::{Pages, Words};
 use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::element::{Elem, Element, Scalar, with_elem, with_word};
 use crate::error::{Result, TensorError};
@@ -101,7 +101,7 @@ impl Tensor {
 
     /// The little-endian numbers of `dtype` in `range` of `pages`, which stay where they are: writing to the tensor copies them.
     /// `None` where they cannot, because of how they lie, or of what they are.
-    pub fn lent(pages: &Arc<Mmap>, range: Range<usize>, dtype: DType, shape: &[usize]) -> Result<Option<Tensor>> {
+    pub fn lent(pages: &Arc<Pages>, range: Range<usize>, dtype: DType, shape: &[usize]) -> Result<Option<Tensor>> {
         let fits = shape.len() <= MAX_RANK
             && rules::numel(shape)?.checked_mul(dtype.size()) == Some(range.len())
             // A stored bool may be any byte.
@@ -340,16 +340,11 @@ impl Tensor {
         &self.buffer.as_slice::<T>()[self.offset.min(self.buffer.n_bytes() / size_of::<T>())..]
     }
 
-    /// The storage from the first element on, where it lies, which may be at any address: for who reads numbers byte by byte.
-    pub(crate) fn raw_bytes(&self) -> &[u8] {
-        let bytes = self.buffer.raw();
-        &bytes[(self.offset * self.dtype.size()).min(bytes.len())..]
-    }
-
-    /// As [`Tensor::raw_bytes`], number by number.
-    pub(crate) fn raw_words<const N: usize>(&self) -> &[[u8; N]] {
-        debug_assert_eq!(N, self.dtype.size());
-        self.raw_bytes().as_chunks().0
+    /// The storage of a `Float32` tensor from the first element on, for who reads each number once.
+    pub(crate) fn words(&self) -> Words<'_> {
+        debug_assert_eq!(self.dtype.size(), 4);
+        let words = self.buffer.words();
+        words.from(self.offset.min(words.len()))
     }
 
     /// The elements as a slice when they lie row-major and are of `E`'s dtype. Bools are stored as [`crate::Bit`].
@@ -536,8 +531,10 @@ impl Tensor {
             return Ok(out);
         }
         if self.is_lent() && self.is_contiguous() {
-            let n_bytes = self.numel() * self.dtype.size();
-            return Tensor::from_bytes(&self.raw_bytes()[..n_bytes], self.dtype, &self.shape);
+            let size = self.dtype.size();
+            let mut buffer = Buffer::for_overwrite::<u8>(self.numel() * size)?;
+            self.buffer.copy_bytes(self.offset * size, buffer.as_mut_slice());
+            return Ok(Tensor::from_buffer(buffer, self.dtype, &self.shape));
         }
         with_word!(self.dtype, T => {
             let mut buffer = Buffer::for_overwrite::<T>(self.numel())?;

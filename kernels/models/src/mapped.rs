@@ -4,6 +4,8 @@
 //! files are therefore read; from [`MAP_FROM`] on, the cost of a second copy outweighs that, and the
 //! documentation of [`crate::Model::load`] says that such a file must not be changed while it is loaded.
 //!
+//! Weights in a mapped file are read from the file when they are packed: [`stark_kernels::cpu::pages`].
+//!
 //! The assets of a bundle are ranges of one mapping: [`FileBytes::map`] and [`FileBytes::slice`].
 //!
 //! The only unsafe code of this crate is the call that maps.
@@ -15,6 +17,7 @@ use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::Arc;
 
+use stark_kernels::cpu::pages::Pages;
 use stark_kernels::{DType, Tensor};
 
 /// Files of this size or more are mapped instead of read.
@@ -22,6 +25,8 @@ pub const MAP_FROM: u64 = 16 << 20;
 /// Files of this size or more are read into pages of their own, which tensors can point into, and which the system has back as
 /// soon as nobody needs them: an allocator would keep them.
 const PAGES_FROM: u64 = 64 << 10;
+/// A large page of x86-64 and of most ARM systems.
+const LARGE_PAGE: usize = 2 << 20;
 /// So many bytes of numbers cost more to copy than to keep track of; a guess.
 const LENT_FROM: usize = 4 << 10;
 
@@ -35,7 +40,7 @@ pub struct FileBytes {
 enum Source {
     Read(Vec<u8>),
     /// The file's own, or such as it was read into.
-    Pages(Arc<memmap2::Mmap>),
+    Pages(Arc<Pages>),
 }
 
 impl FileBytes {
@@ -51,13 +56,19 @@ impl FileBytes {
         }
         if meta.is_file() && meta.len() >= PAGES_FROM {
             // One that is cut meanwhile is an error.
-            let mut pages = memmap2::MmapMut::map_anon(meta.len() as usize)?;
-            // One fault takes in 2 MiB; a system without large pages serves small ones.
+            let n = meta.len() as usize;
+            let room = if n < LARGE_PAGE / 4 { 0 } else { LARGE_PAGE };
+            let mut pages = memmap2::MmapMut::map_anon(n.next_multiple_of(room.max(1)) + room)?;
+            // One fault takes in 2 MiB, from where such pages begin; a system without large pages serves small ones.
             #[cfg(target_os = "linux")]
             let _ = pages.advise(memmap2::Advice::HugePage);
-            file.read_exact(&mut pages)?;
-            let range = 0..pages.len();
-            return Ok(FileBytes { source: Arc::new(Source::Pages(Arc::new(pages.make_read_only()?))), range });
+            let start = pages.as_ptr().align_offset(room.max(1));
+            let range = start..start + n;
+            file.read_exact(&mut pages[range.clone()])?;
+            return Ok(FileBytes {
+                source: Arc::new(Source::Pages(Arc::new(Pages::new(pages.make_read_only()?, None)))),
+                range,
+            });
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
@@ -70,7 +81,9 @@ impl FileBytes {
         // the file can end this one by SIGBUS; `Model::load` and `docs/bundles.md` document that duty of the caller.
         let map = unsafe { memmap2::Mmap::map(file)? };
         let range = 0..map.len();
-        Ok(FileBytes { source: Arc::new(Source::Pages(Arc::new(map))), range })
+        // Without a second handle everything is looked at where it is mapped.
+        let pages = Pages::new(map, file.try_clone().ok());
+        Ok(FileBytes { source: Arc::new(Source::Pages(Arc::new(pages))), range })
     }
 
     /// A part of these bytes, without a copy; `None` when it is not inside them.
@@ -85,7 +98,7 @@ impl FileBytes {
     pub fn tensor(&self, bytes: &[u8], dtype: DType, shape: &[usize]) -> stark_kernels::Result<Tensor> {
         let lent = match &*self.source {
             Source::Pages(pages) if bytes.len() >= LENT_FROM => {
-                let start = bytes.as_ptr().addr().wrapping_sub(pages.as_ptr().addr());
+                let start = bytes.as_ptr().addr().wrapping_sub(pages.bytes().as_ptr().addr());
                 Tensor::lent(pages, start..start.saturating_add(bytes.len()), dtype, shape)?
             }
             _ => None,
@@ -112,7 +125,7 @@ impl Deref for FileBytes {
     fn deref(&self) -> &[u8] {
         let all: &[u8] = match &*self.source {
             Source::Read(bytes) => bytes,
-            Source::Pages(map) => map,
+            Source::Pages(pages) => pages.bytes(),
         };
         &all[self.range.clone()]
     }

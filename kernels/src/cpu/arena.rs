@@ -17,9 +17,9 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use memmap2::Mmap;
-
 use super::buffer::{ALIGN, max_tensor_bytes, reserve, unreserve};
+use super::pages::Pages;
+use super::pool::{Pool, Pooled};
 use super::slab::Slab;
 
 /// A run that takes more buffers is not planned: finding places takes time by the square of their number.
@@ -200,50 +200,67 @@ impl Drop for Arena {
 
 /// Where a buffer comes from, when it is not an allocation of its own that nobody watches.
 pub enum Home {
-    /// The `i`th one of a run that is watched.
-    Watched { run: u64, i: u32 },
+    /// The `i`th one of a run that is watched, with memory of its own or of the run's pool.
+    Watched { run: u64, i: u32, pool: Option<Arc<Slab>> },
     /// The `i`th place of a block.
     Placed { arena: Arc<Arena>, i: u32 },
     /// A part of memory that lasts.
     Lasting(Arc<Slab>),
     /// A part of a file's pages, for reading.
-    Lent(Arc<Mmap>),
+    Lent(Arc<Pages>, Range<usize>),
     /// A place in memory for a part of a file's pages that begins at an odd address.
     Odd(Box<Odd>),
 }
 
 /// What is copied when it is first looked at as numbers.
 pub struct Odd {
-    pub pages: Arc<Mmap>,
+    pub pages: Arc<Pages>,
     /// Inside `pages`.
     pub range: Range<usize>,
     pub place: Arc<Slab>,
 }
 
-impl Odd {
-    pub fn bytes(&self) -> &[u8] {
-        &self.pages[self.range.clone()]
-    }
-}
-
 impl Home {
-    /// The buffer is dropped. Whether its memory goes with it, or stays a part of the block.
-    pub fn leave(&self) -> bool {
+    /// Memory from the pool of a run that is watched.
+    pub fn take_pooled(&mut self, bytes: usize) -> Option<(NonNull<u8>, usize)> {
+        let Home::Watched { run, pool, .. } = self else { return None };
+        let take = |current: &RefCell<Option<Run>>| match &mut *current.borrow_mut() {
+            Some(Run::Watch(watch)) if watch.id == *run => watch.pool.take(bytes),
+            _ => None,
+        };
+        let block = RUN.try_with(take).ok()??;
+        *pool = Some(block.slab);
+        Some((block.ptr, block.capacity))
+    }
+
+    /// The buffer is dropped, with its `capacity` at `ptr`. Whether its memory goes with it, or stays a part of a block.
+    pub fn leave(self, ptr: NonNull<u8>, capacity: usize) -> bool {
         match self {
-            Home::Watched { run, i } => {
+            Home::Watched { run, i, pool } => {
+                let is_own = pool.is_none();
+                let mut block = pool.map(|slab| Pooled { ptr, capacity, slab });
                 let _ = RUN.try_with(|current| match &mut *current.borrow_mut() {
-                    Some(Run::Watch(watch)) if watch.id == *run => watch.dropped(*i),
+                    Some(Run::Watch(watch)) if watch.id == run => {
+                        watch.dropped(i);
+                        watch.pool.give_back(block.take());
+                    }
                     // It outlived the run, or is dropped by another thread.
                     _ => {}
                 });
-                true
+                if !is_own {
+                    unreserve(capacity);
+                }
+                if let Some(block) = block {
+                    block.slab.give_back(ptr, capacity);
+                }
+                is_own
             }
             Home::Placed { arena, i } => {
                 // Release: pairs with the Acquire in `Planned::take`, so that all use of the place is over.
-                arena.live[*i as usize].store(false, Ordering::Release);
+                arena.live[i as usize].store(false, Ordering::Release);
                 false
             }
-            Home::Lasting(_) | Home::Lent(_) | Home::Odd(_) => false,
+            Home::Lasting(_) | Home::Lent(..) | Home::Odd(_) => false,
         }
     }
 }
@@ -269,6 +286,7 @@ enum Run {
 
 struct Watch {
     id: u64,
+    pool: Pool,
     blocks: Vec<Block>,
     clock: u32,
     is_too_long: bool,
@@ -283,7 +301,7 @@ impl Watch {
         let i = self.blocks.len() as u32;
         let taken = self.tick();
         self.blocks.push(Block { bytes, taken, dropped: None, offset: None, rivals: Box::default() });
-        Taken::Watched(Home::Watched { run: self.id, i })
+        Taken::Watched(Home::Watched { run: self.id, i, pool: None })
     }
 
     fn dropped(&mut self, i: u32) {
@@ -383,7 +401,13 @@ pub fn aside<R>(work: impl FnOnce() -> R) -> R {
 pub fn watch<R>(work: impl FnOnce() -> R) -> (R, Option<MemoryPlan>) {
     static IDS: AtomicU64 = AtomicU64::new(0);
     let id = IDS.fetch_add(1, Ordering::Relaxed);
-    let restore = Restore::enter(Some(Run::Watch(Watch { id, blocks: Vec::new(), clock: 0, is_too_long: false })));
+    let restore = Restore::enter(Some(Run::Watch(Watch {
+        id,
+        pool: Pool::default(),
+        blocks: Vec::new(),
+        clock: 0,
+        is_too_long: false,
+    })));
     let out = work();
     match restore.leave() {
         Some(Run::Watch(watch)) if !watch.is_too_long => (out, Some(MemoryPlan::new(watch.blocks))),

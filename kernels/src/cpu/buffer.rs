@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use half::{bf16, f16};
-use memmap2::Mmap;
 
 use super::arena::{self, Home, Odd, Taken};
+use super::pages::{Pages, Words};
 use super::slab::{self, Slab};
 use crate::accelerator::{Memory, note_fault};
 use crate::error::{Result, TensorError};
@@ -153,11 +153,12 @@ impl Buffer {
     /// The bytes `range` of `pages`, to be read and not written; `None` when they are not inside. Those that are aligned as a
     /// buffer's are do not count among those of tensors. For others a place is set aside now, so that a later copy needs no
     /// memory.
-    pub fn lent(pages: &Arc<Mmap>, range: Range<usize>) -> Result<Option<Buffer>> {
-        let Some(bytes) = pages.get(range.clone()) else { return Ok(None) };
+    pub fn lent(pages: &Arc<Pages>, range: Range<usize>) -> Result<Option<Buffer>> {
+        let Some(bytes) = pages.bytes().get(range.clone()) else { return Ok(None) };
         let ptr = NonNull::from(bytes).cast::<u8>();
         if ptr.addr().get().is_multiple_of(ALIGN) {
-            return Ok(Some(Buffer::on_host(ptr, bytes.len(), 0, Some(Home::Lent(pages.clone())))));
+            let home = Home::Lent(pages.clone(), range);
+            return Ok(Some(Buffer::on_host(ptr, bytes.len(), 0, Some(home))));
         }
         let mut buffer = Buffer::in_slab(bytes.len(), slab::take_late)?;
         if let Some(Home::Lasting(place)) = buffer.home.take() {
@@ -168,14 +169,34 @@ impl Buffer {
     }
 
     pub fn is_lent(&self) -> bool {
-        matches!(self.home, Some(Home::Lent(_) | Home::Odd(_)))
+        matches!(self.home, Some(Home::Lent(..) | Home::Odd(_)))
     }
 
-    /// The bytes where they lie, at any address: what is lent is not copied for this.
-    pub fn raw(&self) -> &[u8] {
+    /// Where the bytes lie that are lent.
+    fn lent_range(&self) -> Option<(&Pages, Range<usize>)> {
         match &self.home {
-            Some(Home::Odd(odd)) => odd.bytes(),
-            _ => self.as_slice(),
+            Some(Home::Odd(odd)) => Some((&odd.pages, odd.range.clone())),
+            Some(Home::Lent(pages, range)) => Some((pages, range.clone())),
+            _ => None,
+        }
+    }
+
+    /// All words, for who reads each once: what is lent is not copied to be looked at.
+    pub fn words(&self) -> Words<'_> {
+        match self.lent_range() {
+            Some((pages, range)) => Words::lent(pages, range),
+            None => Words::here(self.as_slice::<u8>().as_chunks().0),
+        }
+    }
+
+    /// Copies bytes from `start` on, as [`Buffer::words`] gives them.
+    pub fn copy_bytes(&self, start: usize, into: &mut [u8]) {
+        match self.lent_range() {
+            Some((pages, range)) => {
+                assert!(start + into.len() <= range.len(), "what is copied is there");
+                pages.copy(range.start + start, into);
+            }
+            None => into.copy_from_slice(&self.as_slice::<u8>()[start..][..into.len()]),
         }
     }
 
@@ -184,7 +205,7 @@ impl Buffer {
         if bytes >= LASTING && !KEEPS.try_with(Cell::get).unwrap_or(true) {
             return Ok((Buffer::in_slab(bytes, slab::take_alone)?, true));
         }
-        let home = match arena::take(bytes) {
+        let mut home = match arena::take(bytes) {
             Taken::Placed(ptr, home) => {
                 let capacity = bytes.next_multiple_of(ALIGN);
                 tell(capacity);
@@ -193,12 +214,17 @@ impl Buffer {
             Taken::Watched(home) => Some(home),
             Taken::No => None,
         };
-        let (mut buffer, is_zeroed) = match Buffer::recycled(bytes) {
-            Some(buffer) => (buffer, false),
-            None => (Buffer::fresh(bytes)?, true),
-        };
+        if let Some(mut buffer) = Buffer::recycled(bytes) {
+            buffer.home = home;
+            return Ok((buffer, false));
+        }
+        if let Some((ptr, capacity)) = home.as_mut().and_then(|home| home.take_pooled(bytes)) {
+            tell(capacity);
+            return Ok((Buffer::on_host(ptr, bytes, capacity, home), false));
+        }
+        let mut buffer = Buffer::fresh(bytes)?;
         buffer.home = home;
-        Ok((buffer, is_zeroed))
+        Ok((buffer, true))
     }
 
     fn recycled(bytes: usize) -> Option<Buffer> {
@@ -306,7 +332,7 @@ impl Buffer {
             // happens once, after this.
             let into = unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.bytes) };
             if let Some(Home::Odd(odd)) = &self.home {
-                return into.copy_from_slice(odd.bytes());
+                return odd.pages.copy(odd.range.start, into);
             }
             let Some(memory) = self.device.get() else { return };
             if let Err(reason) = memory.read(into) {
@@ -451,7 +477,7 @@ impl Drop for Buffer {
             unreserve(self.capacity);
             return;
         }
-        let owns = home.is_none_or(|home| home.leave());
+        let owns = home.is_none_or(|home| home.leave(self.ptr, self.capacity));
         if owns && self.capacity > 0 {
             LIVE_BYTES.fetch_sub(self.capacity, Ordering::Relaxed);
             let keep = |kept: &RefCell<Kept>| kept.borrow_mut().put(self.ptr, self.capacity);
@@ -508,7 +534,7 @@ mod tests {
         use crate::{DType, Tensor};
         let mut pages = memmap2::MmapMut::map_anon(4096).unwrap();
         pages[64..72].copy_from_slice(bytes_of(&[1.0f32, 2.0]));
-        let pages = Arc::new(pages.make_read_only().unwrap());
+        let pages = Arc::new(Pages::new(pages.make_read_only().unwrap(), None));
         let lent = |range, dtype, shape: &[usize]| Tensor::lent(&pages, range, dtype, shape).unwrap();
         let mut t = lent(64..72, DType::F32, &[2]).unwrap();
         assert!(t.is_lent() && !t.is_unique() && t.to_vec::<f32>().unwrap() == [1.0, 2.0]);
@@ -518,12 +544,15 @@ mod tests {
         let again = lent(64..72, DType::F32, &[2]).unwrap();
         assert_eq!([t, other, again].map(|t| t.to_vec::<f32>().unwrap()), [[5.0, 2.0], [1.0, 7.0], [1.0, 2.0]]);
         // From an odd address as well.
-        let odd = lent(67..71, DType::F32, &[1]).unwrap();
-        assert!(odd.is_lent() && odd.copied().unwrap().to_bytes().unwrap() == pages[67..71]);
-        assert_eq!((odd.raw_bytes(), odd.to_bytes().unwrap()), (&pages[67..71], pages[67..71].to_vec()));
+        let (odd, bytes) = (lent(67..71, DType::F32, &[1]).unwrap(), &pages.bytes()[67..71]);
+        assert!(odd.is_lent() && odd.copied().unwrap().to_bytes().unwrap() == bytes);
+        assert_eq!(
+            (odd.words().part(0..1, &mut Vec::new()), odd.to_bytes().unwrap()),
+            (bytes.as_chunks().0, bytes.into())
+        );
         let mut own = odd.clone();
         own.set(&[0], 3.0).unwrap();
-        assert_eq!((own.to_vec::<f32>().unwrap(), odd.to_bytes().unwrap()), (vec![3.0], pages[67..71].to_vec()));
+        assert_eq!((own.to_vec::<f32>().unwrap(), odd.to_bytes().unwrap()), (vec![3.0], bytes.into()));
         assert!(lent(64..72, DType::F32, &[3]).is_none(), "not as many");
         assert!(lent(4096..4100, DType::F32, &[1]).is_none(), "not inside");
         assert!(lent(64..65, DType::Bool, &[1]).is_none());

@@ -15,7 +15,7 @@ use super::convolve::Plan;
 use super::depthwise;
 use super::frame::{Frame, Images, Lines, Part};
 use super::gemm::Mat;
-use super::packing::Word;
+use super::pages::Words;
 use super::panels::{Panels, product};
 use super::simd::{Kernel, dispatch, level};
 use super::tile::{self, Finish, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
@@ -44,18 +44,18 @@ pub enum Filter {
 
 impl Filter {
     /// Packs `weights [groups · o, c, kh, kw]`, row-major.
-    pub fn pack(weights: &[Word], groups: usize, o: usize, c: usize, taps: usize) -> Result<Filter> {
-        assert!(weights.len() == groups * o * c * taps, "weights are whole");
+    pub fn pack(weights: Words, groups: usize, o: usize, c: usize, taps: usize) -> Result<Filter> {
+        assert!(weights.len() >= groups * o * c * taps, "weights are whole");
         if c == 1 && o == 1 && groups > 1 {
             return Ok(Filter::Depthwise(depthwise::pack(weights, groups, taps)?));
         }
         let n = o * c * taps;
-        let packed = (0..groups).map(|g| Panels::pack_windows(&weights[g * n..(g + 1) * n], o, c, taps));
+        let packed = (0..groups).map(|g| Panels::pack_windows(weights.from(g * n), o, c, taps));
         Ok(Filter::Groups(packed.collect::<Result<_>>()?))
     }
 
     /// As [`Filter::pack`], for windows that move by one pixel alone.
-    pub fn pack_by_pixel(weights: &[Word], groups: usize, o: usize, c: usize, kernel: [usize; 2]) -> Result<Filter> {
+    pub fn pack_by_pixel(weights: Words, groups: usize, o: usize, c: usize, kernel: [usize; 2]) -> Result<Filter> {
         match winograd::pays(groups, o, c, kernel) {
             true => Ok(Filter::Winograd(winograd::pack(weights, o, c)?)),
             false => Filter::pack(weights, groups, o, c, kernel[0] * kernel[1]),

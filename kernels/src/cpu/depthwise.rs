@@ -10,7 +10,7 @@ use super::channels::After;
 use super::convolve::Plan;
 use super::frame::{Frame, Images, Lines, Part};
 use super::lanes::{Lanes, Portable};
-use super::packing::Word;
+use super::pages::Words;
 use super::simd::{Kernel, Level, level};
 use super::tile::{self, Finish, MAX_ROWS, Target, Tile, WIDTH};
 use crate::error::Result;
@@ -34,8 +34,10 @@ fn pixel(n: usize, c: usize) -> usize {
 }
 
 /// The weights `[c, taps]` as blocks of channels for each place of the window.
-pub fn pack(weights: &[Word], c: usize, taps: usize) -> Result<Buffer> {
+pub fn pack(weights: Words, c: usize, taps: usize) -> Result<Buffer> {
     let padded = c.next_multiple_of(BLOCK);
+    let mut room = Vec::new();
+    let weights = weights.part(0..c * taps, &mut room);
     let mut turned = Buffer::lasting::<f32>(padded * taps)?;
     for (tap, row) in turned.as_mut_slice::<f32>().chunks_exact_mut(padded).enumerate() {
         row[..c].iter_mut().enumerate().for_each(|(i, x)| *x = f32::from_ne_bytes(weights[i * taps + tap]));

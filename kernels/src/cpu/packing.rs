@@ -1,16 +1,14 @@
 //! Matrices and windows, wherever they lie, to panels of 32 columns ([`super::panels`]).
 //!
 //! What is packed are words of four bytes at any address: the weights of a model are packed from its file, and no file aligns
-//! them. They are copied once on their way, and where a row of the panel is a column in memory, turned in blocks of 16 by 16, so
-//! that whole lines of the cache are written.
+//! them. Some of them are read at a time, in the order of the file. Where a row of the panel is a column in memory, they are
+//! turned in blocks of 16 by 16, so that whole lines of the cache are written.
 
 use super::buffer::bytes_of;
 use super::gemm::Mat;
+use super::pages::{Word, Words};
 use super::simd::level;
 use super::tile::WIDTH;
-
-/// The bytes of an `f32`, at any address.
-pub type Word = [u8; 4];
 
 /// Words of numbers.
 pub fn words(numbers: &[f32]) -> &[Word] {
@@ -19,26 +17,31 @@ pub fn words(numbers: &[f32]) -> &[Word] {
 
 /// Rows that are packed into all panels before the next ones, so that a line of them is read from memory once.
 const PACKED_ROWS: usize = 64;
+/// Numbers of such rows: 512 KiB, which the second-level cache holds.
+const PACKED: usize = 128 << 10;
 
 /// Packs `b` into `data`, which has room for whole panels; zeros follow the last column.
 pub fn fill(data: &mut [f32], b: Mat<f32>) {
-    fill_words(data, Mat::new(words(b.data()), b.rows(), b.cols(), b.row_stride(), b.col_stride()));
+    fill_words(data, Words::here(words(b.data())), [b.rows(), b.cols()], [b.row_stride(), b.col_stride()]);
 }
 
-/// As [`fill`].
-pub fn fill_words(data: &mut [f32], b: Mat<Word>) {
-    let (rows, cols) = (b.rows(), b.cols());
-    if rows == 0 {
+/// As [`fill`], from a matrix of these sizes and strides, which lies inside `from`.
+pub fn fill_words(data: &mut [f32], from: Words, [rows, cols]: [usize; 2], [row_stride, col_stride]: [usize; 2]) {
+    if rows == 0 || cols == 0 {
         return;
     }
     let width = |j: usize| WIDTH.min(cols - j * WIDTH);
-    if b.col_stride() == 1 {
-        for first in (0..rows).step_by(PACKED_ROWS) {
+    let mut room = Vec::new();
+    if col_stride == 1 {
+        let together = (PACKED / row_stride.max(1)).clamp(4, PACKED_ROWS);
+        for first in (0..rows).step_by(together) {
+            let last = (first + together).min(rows) - 1;
+            let from = from.part(first * row_stride..last * row_stride + cols, &mut room);
             for (j, panel) in data.chunks_mut(rows * WIDTH).enumerate() {
                 let n = width(j);
                 let rows = panel.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate();
-                for (k, row) in rows.skip(first).take(PACKED_ROWS) {
-                    let from = &b.data()[b.place(k, j * WIDTH)..][..n];
+                for (k, row) in rows.skip(first).take(together) {
+                    let from = &from[(k - first) * row_stride + j * WIDTH..][..n];
                     match from.first_chunk::<WIDTH>() {
                         // A loop of known length, which is a copy.
                         Some(from) => row.iter_mut().zip(from).for_each(|(x, from)| *x = f32::from_ne_bytes(*from)),
@@ -55,14 +58,16 @@ pub fn fill_words(data: &mut [f32], b: Mat<Word>) {
     for (j, panel) in data.chunks_mut(rows * WIDTH).enumerate() {
         let n = width(j);
         let panel = panel.as_chunks_mut::<WIDTH>().0;
-        if b.row_stride() == 1 {
+        let first = j * WIDTH * col_stride;
+        if row_stride == 1 {
+            let from = from.part(first..first + (n - 1) * col_stride + rows, &mut room);
             // A transposed matrix: its columns are rows in memory.
-            turn(panel, &b.data()[b.place(0, j * WIDTH)..], b.col_stride(), n);
+            turn(panel, from, col_stride, n);
             continue;
         }
         for (k, row) in panel.iter_mut().enumerate() {
             for (i, x) in row[..n].iter_mut().enumerate() {
-                *x = f32::from_ne_bytes(b.data()[b.place(k, j * WIDTH + i)]);
+                *x = f32::from_ne_bytes(from.mapped()[first + k * row_stride + i * col_stride]);
             }
             row[n..].fill(0.0);
         }
@@ -71,11 +76,13 @@ pub fn fill_words(data: &mut [f32], b: Mat<Word>) {
 
 /// The windows `weights [n, c, taps]` of the outputs of one panel, some channels at a time: `see` gets the first of them, and
 /// for each number of theirs a row of all outputs, zeros after the last.
-pub fn each_window(weights: &[Word], n: usize, c: usize, taps: usize, mut see: impl FnMut(usize, &[[f32; WIDTH]])) {
+pub fn each_window(weights: Words, n: usize, c: usize, taps: usize, mut see: impl FnMut(usize, &[[f32; WIDTH]])) {
     /// Rows that the first-level cache holds while they are turned and used.
     const ROWS: usize = 160;
     let mut rows = [[0.0; WIDTH]; ROWS];
     let step = c * taps;
+    let mut room = Vec::new();
+    let weights = weights.part(0..n * step, &mut room);
     if taps > ROWS {
         // A window so large is turned in parts.
         for first in (0..step).step_by(ROWS) {

@@ -11,7 +11,8 @@ use std::ops::Range;
 use super::buffer::Buffer;
 use super::gemm::Mat;
 use super::lanes::prefetch;
-use super::packing::{Word, each_window, fill_words};
+use super::packing::{each_window, fill_words};
+use super::pages::Words;
 use super::simd::{Kernel, dispatch, level};
 use super::split::{CHUNK, fill_chunks};
 use super::tile::{self, Depth, FEW, LINE, Rows, Tile, tallest};
@@ -39,20 +40,24 @@ pub struct Panels {
 }
 
 impl Panels {
-    pub fn pack(b: Mat<Word>) -> Result<Panels> {
-        let (rows, cols) = (b.rows(), b.cols());
+    /// Packs a matrix of these sizes and strides.
+    pub fn pack(from: Words, [rows, cols]: [usize; 2], strides: [usize; 2]) -> Result<Panels> {
+        if rows > 0 && cols > 0 {
+            let last = (rows - 1) * strides[0] + (cols - 1) * strides[1];
+            assert!(last < from.len(), "a matrix lies inside its storage");
+        }
         let n = rows.saturating_mul(cols.div_ceil(WIDTH)).saturating_mul(WIDTH);
         let mut data = Buffer::lasting::<f32>(n)?;
-        fill_words(data.as_mut_slice(), b);
+        fill_words(data.as_mut_slice(), from, [rows, cols], strides);
         Ok(Panels { data, rows, cols })
     }
 
     /// The weights `[o, c, taps]` of windows: a row for each number that a window sees, channel by channel for each tap, and a
     /// column for each output.
-    pub fn pack_windows(weights: &[Word], o: usize, c: usize, taps: usize) -> Result<Panels> {
-        assert!(weights.len() == o * c * taps, "weights are whole");
+    pub fn pack_windows(weights: Words, o: usize, c: usize, taps: usize) -> Result<Panels> {
+        assert!(weights.len() >= o * c * taps, "weights are whole");
         Panels::make(c * taps, o, |panel, outputs| {
-            each_window(&weights[outputs.start * c * taps..], outputs.len(), c, taps, |first, rows| {
+            each_window(weights.from(outputs.start * c * taps), outputs.len(), c, taps, |first, rows| {
                 for (at, row) in (first..).zip(rows) {
                     panel[at % taps * c + at / taps] = *row;
                 }
@@ -300,7 +305,7 @@ mod tests {
                 for k in [0, 1, 3, 64, 700, 1100, 1024] {
                     let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
                     let (bias, added) = (numbers(n, 3), numbers(m * n, 4));
-                    let packed = Panels::pack(Mat::new(words(&b), k, n, n, 1)).unwrap();
+                    let packed = Panels::pack(Words::here(words(&b)), [k, n], [n, 1]).unwrap();
                     let mut out = vec![f32::NAN; m * n];
                     let finish = Finish {
                         per_column: Some(&bias),
@@ -326,7 +331,7 @@ mod tests {
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
         let (per_row, added) = (numbers(m, 3), numbers(m * n, 4));
         let finish = Finish { per_row: Some(&per_row), added: Some(&added), ..Finish::default() };
-        let packed = Panels::pack(Mat::new(words(&b), k, n, n, 1)).unwrap();
+        let packed = Panels::pack(Words::here(words(&b)), [k, n], [n, 1]).unwrap();
         let wide: Vec<f32> = a.chunks(k).flat_map(|row| row.iter().chain(&[0.0; 8]).copied()).collect();
         let [mut copied, mut plain] = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
         product(&mut copied, Mat::new(&a, m, k, k, 1), packed.view(), finish).unwrap();
@@ -342,8 +347,8 @@ mod tests {
             let weights = numbers(o * c * taps, 1);
             let at = |i: usize| weights[(i % o * c + i / o % c) * taps + i / o / c];
             let rows: Vec<f32> = (0..o * c * taps).map(at).collect();
-            let want = Panels::pack(Mat::new(words(&rows), c * taps, o, o, 1)).unwrap();
-            let got = Panels::pack_windows(words(&weights), o, c, taps).unwrap();
+            let want = Panels::pack(Words::here(words(&rows)), [c * taps, o], [o, 1]).unwrap();
+            let got = Panels::pack_windows(Words::here(words(&weights)), o, c, taps).unwrap();
             assert_eq!((got.rows, got.cols), (want.rows, want.cols));
             assert_eq!(got.data.as_slice::<f32>(), want.data.as_slice::<f32>(), "{o} {c} {taps}");
         }
@@ -354,8 +359,10 @@ mod tests {
         for n in [1, 4, 30, 33] {
             let b = numbers(n * 7, 5);
             let turned: Vec<f32> = (0..7 * n).map(|i| b[i % n * 7 + i / n]).collect();
-            let (one, two) =
-                (Panels::pack(Mat::new(words(&b), 7, n, 1, 7)), Panels::pack(Mat::new(words(&turned), 7, n, n, 1)));
+            let (one, two) = (
+                Panels::pack(Words::here(words(&b)), [7, n], [1, 7]),
+                Panels::pack(Words::here(words(&turned)), [7, n], [n, 1]),
+            );
             assert_eq!(one.unwrap().data.as_slice::<f32>(), two.unwrap().data.as_slice::<f32>());
         }
     }

@@ -11,12 +11,15 @@ use memmap2::MmapMut;
 
 use super::buffer::ALIGN;
 
-/// Bytes of a slab. Only what is written takes memory, in pages of 2 MiB where the system has them.
-const SLAB: usize = 32 << 20;
+/// Bytes of a slab, unless one part is larger. Only what is written takes memory, in pages of 2 MiB where the system has them.
+pub const SLAB: usize = 32 << 20;
 
 /// A slab in which no more than this is handed out stays in small pages: to clear a large one takes as long as some 200 faults
 /// do, which is all the time that a small model needs to be loaded.
 const SMALL: usize = 512 << 10;
+
+/// A large page of x86-64 and of most ARM systems.
+const LARGE_PAGE: usize = 2 << 20;
 
 /// The largest page that a system counts by (64 KiB, on some ARM systems).
 const PAGE: usize = 64 << 10;
@@ -69,14 +72,28 @@ impl Slab {
         let _ = (first, end);
     }
 
-    fn part(&self, bytes: usize) -> Option<NonNull<u8>> {
+    /// Where the next large page begins.
+    fn first_large(&self, next: usize) -> Option<usize> {
+        let start = self.ptr.as_ptr().addr();
+        (start + next).checked_next_multiple_of(LARGE_PAGE).map(|at| at - start)
+    }
+
+    /// A part of its own; `None` when there is no room left.
+    pub fn part(&self, bytes: usize) -> Option<NonNull<u8>> {
         let size = bytes.checked_next_multiple_of(ALIGN)?;
-        let room = |next: usize| next.checked_add(size).filter(|&end| end <= self.map.len());
+        let end = |from: usize| from.checked_add(size).filter(|&end| end <= self.map.len());
+        let leaves_small = |next: usize| next <= SMALL && size > SMALL - next;
+        // Small pages keep a large one from all that it would span, so large ones begin behind.
+        let start = |next: usize| match self.first_large(next) {
+            Some(large) if leaves_small(next) && end(large).is_some() => large,
+            _ => next,
+        };
         // Relaxed: what is handed out is the number alone; the memory was zeroed by the system before.
-        let from = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
-        if from <= SMALL && from + size > SMALL {
+        let next = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| end(start(next))).ok()?;
+        if leaves_small(next) {
             self.enlarge();
         }
+        let from = start(next);
         // SAFETY: `from + size` lies inside the map.
         Some(unsafe { self.ptr.add(from) })
     }
@@ -116,6 +133,20 @@ pub fn take_alone(bytes: usize) -> Option<(NonNull<u8>, Arc<Slab>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_pages_begin_behind_the_small_ones() {
+        let slab = Slab::new(SLAB).unwrap();
+        let place = |bytes| slab.part(bytes).unwrap().as_ptr().addr();
+        let small = [100, 300 << 10].map(place);
+        let large = [300 << 10, 64].map(place);
+        assert_eq!(small[1] - small[0], 128);
+        assert!(large[0].is_multiple_of(LARGE_PAGE) && large[1] == large[0] + (300 << 10));
+        // What fills a slab by itself begins where it begins.
+        let whole = Slab::new(1 << 20).unwrap();
+        assert_eq!(whole.part(1 << 20), Some(whole.start()));
+        assert!(whole.part(1).is_none());
+    }
 
     #[test]
     fn parts_are_aligned_zeroed_and_apart() {

@@ -12,7 +12,8 @@ use super::channels::After;
 use super::convolve::Plan;
 use super::frame::{Frame, Images, Lines, Part};
 use super::lanes::Lanes;
-use super::packing::{Word, each_window};
+use super::packing::each_window;
+use super::pages::Words;
 use super::panels::Panels;
 use super::simd::{Kernel, Level, Vectors, dispatch, level, vectors};
 use super::tile::{self, Finish, LINE, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
@@ -41,10 +42,10 @@ pub fn pays(groups: usize, o: usize, c: usize, kernel: [usize; 2]) -> bool {
 }
 
 /// Transforms and packs `weights [o, c, 3, 3]`.
-pub fn pack(weights: &[Word], o: usize, c: usize) -> Result<Panels> {
-    assert!(weights.len() == o * c * TAPS, "weights are whole");
+pub fn pack(weights: Words, o: usize, c: usize) -> Result<Panels> {
+    assert!(weights.len() >= o * c * TAPS, "weights are whole");
     Panels::make(c * PLACES, o, |panel, outputs| {
-        each_window(&weights[outputs.start * c * TAPS..], outputs.len(), c, TAPS, |first, rows| {
+        each_window(weights.from(outputs.start * c * TAPS), outputs.len(), c, TAPS, |first, rows| {
             vectors(Turn { windows: rows.as_chunks().0, panel: &mut panel[first / TAPS..], c });
         });
     })
@@ -429,7 +430,7 @@ mod tests {
     fn windows_come_back_but_for_rounding() {
         let (o, c) = (48, 16);
         let weights = numbers(o * c * TAPS, 1);
-        let turned = pack(words(&weights), o, c).unwrap().to_windows(PLACES);
+        let turned = pack(Words::here(words(&weights)), o, c).unwrap().to_windows(PLACES);
         for (got, want) in restore(&turned).iter().zip(&weights) {
             assert!((got - want).abs() < 1e-6, "{got} {want}");
         }

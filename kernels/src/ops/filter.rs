@@ -8,7 +8,7 @@ use crate::cpu::buffer::Buffer;
 use crate::cpu::channels::{self, After, Filter};
 use crate::cpu::convolve::Plan;
 use crate::cpu::frame::Images;
-use crate::cpu::packing::Word;
+use crate::cpu::pages::Words;
 use crate::error::{Result, TensorError};
 use crate::tensor::Tensor;
 
@@ -36,7 +36,7 @@ impl PackedFilter {
     fn pack(
         weight: &Tensor,
         groups: usize,
-        filter: impl FnOnce(&[Word], [usize; 4]) -> Result<Filter>,
+        filter: impl FnOnce(Words, [usize; 4]) -> Result<Filter>,
     ) -> Result<PackedFilter> {
         let shape = weight.shape();
         let splits = groups > 0 && weight.numel() > 0 && shape[0] % groups == 0;
@@ -47,7 +47,7 @@ impl PackedFilter {
             )));
         }
         let whole = weight.contiguous()?;
-        let filter = filter(&whole.raw_words()[..whole.numel()], [shape[0] / groups, shape[1], shape[2], shape[3]])?;
+        let filter = filter(whole.words(), [shape[0] / groups, shape[1], shape[2], shape[3]])?;
         Ok(PackedFilter { filter, shape: shape.into(), groups })
     }
 

@@ -28,7 +28,7 @@ impl PackedMatrix {
             return Err(TensorError::Argument(format!("a Float32 matrix is packed, not {dtype} of shape {shape}")));
         }
         let (shape, strides) = (weight.shape(), weight.strides());
-        let panels = Panels::pack(Mat::new(weight.raw_words(), shape[0], shape[1], strides[0], strides[1]))?;
+        let panels = Panels::pack(weight.words(), [shape[0], shape[1]], [strides[0], strides[1]])?;
         Ok(PackedMatrix { panels, on_device: OnceLock::new() })
     }
 

@@ -1,0 +1,147 @@
+//! The pages of a file, which tensors may point into, and the words of a weight there.
+//!
+//! To map a page and to give it back takes as long as to copy it. Who goes through a weight once reads it from the file instead,
+//! some hundred kilobytes at a time, which stay in the second-level cache until they are used.
+
+use std::fs::File;
+use std::ops::Range;
+
+use memmap2::Mmap;
+
+/// The bytes of an `f32`, at any address.
+pub type Word = [u8; 4];
+
+/// Fewer bytes are looked at where they are mapped.
+const READ_FROM: usize = 16 << 10;
+
+/// Mapped pages, and the file that they are of, if any: both have the same bytes at the same places.
+pub struct Pages {
+    map: Mmap,
+    file: Option<File>,
+}
+
+impl Pages {
+    /// All of `file`, when there is one, is in `map`.
+    pub fn new(map: Mmap, file: Option<File>) -> Pages {
+        Pages { map, file }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// Copies the bytes from `start` on.
+    pub fn copy(&self, start: usize, into: &mut [u8]) {
+        if into.len() < READ_FROM || !self.read(start, into) {
+            into.copy_from_slice(&self.map[start..start + into.len()]);
+        }
+    }
+
+    /// Whether the file gave them.
+    #[cfg(unix)]
+    fn read(&self, start: usize, into: &mut [u8]) -> bool {
+        use std::os::unix::fs::FileExt;
+        self.file.as_ref().is_some_and(|file| file.read_exact_at(into, start as u64).is_ok())
+    }
+
+    #[cfg(not(unix))]
+    fn read(&self, _start: usize, _into: &mut [u8]) -> bool {
+        false
+    }
+}
+
+/// Numbers that are read once, from the first to the last.
+#[derive(Clone, Copy)]
+pub struct Words<'a> {
+    here: &'a [Word],
+    /// The same, from this byte on.
+    pages: Option<(&'a Pages, usize)>,
+}
+
+impl<'a> Words<'a> {
+    pub fn here(here: &'a [Word]) -> Words<'a> {
+        Words { here, pages: None }
+    }
+
+    /// Whole words in `range` of `pages`.
+    pub fn lent(pages: &'a Pages, range: Range<usize>) -> Words<'a> {
+        let here = pages.bytes()[range.clone()].as_chunks().0;
+        Words { here, pages: pages.file.is_some().then_some((pages, range.start)) }
+    }
+
+    pub fn len(&self) -> usize {
+        self.here.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.here.is_empty()
+    }
+
+    /// Where they are mapped, to go through in any order.
+    pub fn mapped(self) -> &'a [Word] {
+        self.here
+    }
+
+    pub fn from(self, first: usize) -> Words<'a> {
+        let pages = self.pages.map(|(pages, start)| (pages, start + first * size_of::<Word>()));
+        Words { here: &self.here[first..], pages }
+    }
+
+    /// Those in `range`; `room` may be used for a copy of them.
+    pub fn part<'b>(&self, range: Range<usize>, room: &'b mut Vec<Word>) -> &'b [Word]
+    where
+        'a: 'b,
+    {
+        if let Some((pages, start)) = self.pages.filter(|_| range.len() * size_of::<Word>() >= READ_FROM) {
+            room.resize(range.len(), Word::default());
+            pages.copy(start + range.start * size_of::<Word>(), room.as_flattened_mut());
+            return room;
+        }
+        &self.here[range]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cpu::buffer::bytes_of;
+    use crate::cpu::numbers;
+    use crate::ops::{PackedFilter, PackedMatrix};
+    use crate::{DType, Tensor};
+
+    #[test]
+    fn weights_in_a_file_pack_as_those_in_memory() {
+        let path = std::env::temp_dir().join(format!("stark_pages_{}", std::process::id()));
+        let n = 48 * 32 * 9;
+        let mut file = File::create_new(&path).unwrap();
+        file.write_all(&[7; 3]).unwrap();
+        file.write_all(bytes_of(&numbers(n, 1))).unwrap();
+        let file = File::open(&path).unwrap();
+        // SAFETY: nobody else knows the file, which stays as it is.
+        let map = unsafe { Mmap::map(&file) }.unwrap();
+        let pages = Arc::new(Pages::new(map, Some(file)));
+        for shape in
+            [&[48, 32, 3, 3][..], &[32, 48, 3, 3], &[n, 1, 1, 1], &[288, 48], &[48, 288], &[n / 3, 3], &[3, n / 3]]
+        {
+            let own = Tensor::from_slice(&numbers(n, 1), shape).unwrap();
+            let lent = || Tensor::lent(&pages, 3..3 + 4 * n, DType::F32, shape).unwrap().unwrap();
+            assert_eq!(lent().copied().unwrap(), own);
+            if let [_, _, ..] = shape[2..] {
+                let packed = PackedFilter::new(&lent(), 1).unwrap();
+                assert_eq!(packed.to_tensor().unwrap(), own);
+                continue;
+            }
+            for turned in [false, true] {
+                let view = |t: Tensor| if turned { t.t().unwrap() } else { t };
+                assert_eq!(PackedMatrix::new(&view(lent())).unwrap().to_tensor().unwrap(), view(own.clone()));
+                // Every second column: neither rows nor columns lie in one piece.
+                let half = |t: Tensor| view(t.as_strided(&[shape[0], shape[1] / 2], &[shape[1], 2], 1).unwrap());
+                assert_eq!(PackedMatrix::new(&half(lent())).unwrap().to_tensor().unwrap(), half(own.clone()));
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+}
