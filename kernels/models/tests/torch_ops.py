@@ -161,7 +161,7 @@ CASES = """
 2,3 | torch.mT(x)
 2,3,2 | torch.view_as_real(torch.div(torch.view_as_complex(x), torch.add(torch.view_as_complex(torch.flip(x, [0])), 1.5)))
 2,3,2 | torch.view_as_real(torch.sub(1.0, torch.exp(torch.view_as_complex(x))))
-2,3,2 | torch.view_as_real(torch.matmul(torch.view_as_complex(x), torch.transpose(torch.view_as_complex(x), 0, 1)))
+2,3,2 | torch.view_as_real(torch.matmul(torch.view_as_complex(x), torch.t(torch.view_as_complex(x))))
 2,3,2 | torch.view_as_real(torch.einsum("ij,kj->ik", [torch.view_as_complex(x), torch.view_as_complex(torch.flip(x, [0]))]))
 2,3,2 | torch.view_as_real(torch.constant_pad_nd(torch.cat([torch.view_as_complex(x), torch.neg(torch.view_as_complex(x))], 1), [0, 1]))
 """

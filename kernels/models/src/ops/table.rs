@@ -191,8 +191,8 @@ rows! {
     "torch.transpose"(self, dim0, dim1) Pure |a| complex::parts(a, tensor::transpose);
     "torch.swapaxes"(self, axis0, axis1) Pure |a| complex::parts(a, tensor::transpose);
     "torch.swapdims"(self, dim0, dim1) Pure |a| complex::parts(a, tensor::transpose);
-    "torch.t"(self) Pure tensor::t;
-    "torch.numpy_T"(self) Pure tensor::reversed_axes;
+    "torch.t"(self) Pure |a| complex::parts(a, tensor::t);
+    "torch.numpy_T"(self) Pure |a| complex::parts(a, tensor::reversed_axes);
     "torch.permute"(self, dims) Pure |a| complex::parts(a, tensor::permute);
     "torch.movedim"(self, source, destination) Pure |a| complex::parts(a, tensor::movedim);
     "torch.moveaxis"(self, source, destination) Pure |a| complex::parts(a, tensor::movedim);
