@@ -28,7 +28,8 @@ pub trait Memory: Send + Sync + Any {
     fn read(&self, into: &mut [u8]) -> Result<(), String>;
     /// Fills `into` from the byte `at` on, likewise. `None`: so much was asked for that the whole block is better read.
     fn peek(&self, at: usize, into: &mut [u8]) -> Option<Result<(), String>>;
-    /// Has `then` called, by any thread, once a `read` need not wait for work any more. `false`, and no call: it need not now.
+    /// Has `then` called, by any thread, once a `read` need not wait for work any more. `false`, and no call: it need not
+    /// now, or nobody can call.
     fn when_done(&self, then: Box<dyn FnOnce() + Send>) -> bool;
 }
 

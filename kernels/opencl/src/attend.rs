@@ -17,6 +17,15 @@ const LANES: usize = 16;
 const MAX_WIDTH: usize = 128;
 /// Keys in local memory at a time, for rows up to half of that width; half as many for wider ones.
 const KEYS: usize = 32;
+/// What a row of local memory has more; that of the kernel.
+const PAD: usize = 4;
+
+/// Keys in local memory at a time, and the bytes of local memory that a group takes, for rows of keys and values so wide.
+fn plan(width: usize, wide: usize) -> (usize, usize) {
+    let keys = if width.max(wide) <= MAX_WIDTH / 2 { KEYS } else { KEYS / 2 };
+    let rows = (QUERIES + keys) * (width + PAD) + keys * (wide + PAD);
+    (keys, (rows + QUERIES * LANES * (LANES + 3)) * 4)
+}
 
 impl OpenCl {
     pub(crate) fn attend(self: &Arc<Self>, attend: &Attend<'_>) -> Result<Option<Tensor>, TensorError> {
@@ -26,15 +35,18 @@ impl OpenCl {
         let (s, e) = (k.shape()[k.rank() - 2], k.shape()[k.rank() - 1]);
         let fits = [q, k, v].iter().all(|t| t.dtype() == DType::F32 && int(t.storage_bytes()).is_some())
             && mask.is_none_or(|t| matches!(t.dtype(), DType::F32 | DType::Bool) && int(t.storage_bytes()).is_some());
-        if self.family != Family::Local || !fits || s == 0 || e == 0 || e.max(w) > MAX_WIDTH {
+        let (width, wide) = (e.next_multiple_of(4), w.next_multiple_of(LANES));
+        let (keys, local_bytes) = plan(width, wide);
+        let fits = fits && e.max(w) <= MAX_WIDTH && local_bytes as u64 <= self.info().local_bytes;
+        if self.family != Family::Local || !fits || s == 0 || e == 0 {
             return Ok(None);
         }
         // Each operand with all stacked axes, and those that lie together in all merged.
-        let wide = |t: &Tensor, rows: usize, columns: usize| {
+        let expand = |t: &Tensor, rows: usize, columns: usize| {
             t.expand(&lead.iter().copied().chain([rows, columns]).collect::<Vec<_>>())
         };
-        let mut operands = vec![wide(q, l, e)?, wide(k, s, e)?, wide(v, s, w)?];
-        operands.extend(mask.map(|mask| wide(mask, l, s)).transpose()?);
+        let mut operands = vec![expand(q, l, e)?, expand(k, s, e)?, expand(v, s, w)?];
+        operands.extend(mask.map(|mask| expand(mask, l, s)).transpose()?);
         let leads: Vec<Vec<usize>> = operands.iter().map(|t| t.strides()[..rank - 2].to_vec()).collect();
         let (sizes, steps) = merge(lead, &leads);
         let n_matrices: usize = sizes.iter().product();
@@ -68,14 +80,12 @@ impl OpenCl {
         }
         args.extend([l, s, e, w].map(number));
         args.extend([Arg::Bytes(&stack), Arg::Float(scale), Arg::Int(causal.into()), Arg::Float(unseen), block.arg()]);
-        let (width, wide) = (e.next_multiple_of(4), w.next_multiple_of(LANES));
         let kind = match mask.map(Tensor::dtype) {
             None => 0,
             Some(DType::Bool) => 1,
             Some(_) => 2,
         };
         let source = || {
-            let keys = if width.max(wide) <= MAX_WIDTH / 2 { KEYS } else { KEYS / 2 };
             let define = format!(
                 "#define WIDTH {width}\n#define WIDE {wide}\n#define KEYS {keys}\n#define QUERIES {QUERIES}\n\
                  #define LANES {LANES}\n#define MASK {kind}\n"
@@ -86,5 +96,18 @@ impl OpenCl {
         let local = Some([QUERIES * LANES, 1, 1]);
         self.launch(&format!("attend {width} {wide} {kind}"), "attend", source, &args, global, local)?;
         Ok(Some(out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_memory_of_most_devices_is_enough() {
+        for width in (4..=MAX_WIDTH).step_by(4) {
+            assert!(plan(width, width.next_multiple_of(LANES)).1 <= 48 << 10, "{width}");
+        }
+        assert!(QUERIES * LANES <= crate::engine::GROUP_ITEMS);
     }
 }

@@ -19,6 +19,9 @@ use crate::{Error, Result};
 /// Up to so many bytes are copied, so that nobody waits for them to be written.
 const MAX_KEPT_WRITE: usize = 64 << 10;
 
+/// So many of them are kept at most; then the oldest is waited for.
+const MAX_KEPT_WRITES: usize = 256;
+
 /// What `stark devices` tells, and what the backend decides by.
 #[derive(Debug, Clone)]
 pub struct DeviceInfo {
@@ -33,6 +36,8 @@ pub struct DeviceInfo {
     /// The largest single block.
     pub block_bytes: u64,
     pub local_bytes: u64,
+    /// The most items of a group.
+    pub group_items: usize,
     /// Whether device and host share their memory.
     pub is_unified: bool,
     pub has_f64: bool,
@@ -87,6 +92,7 @@ fn describe(platform: &str, id: DeviceId) -> Option<DeviceInfo> {
         global_bytes: number(Ask::GlobalMemSize),
         block_bytes: number(Ask::MaxMemAllocSize),
         local_bytes: number(Ask::LocalMemSize),
+        group_items: number(Ask::MaxWorkGroupSize) as usize,
         is_unified: number(Ask::HostUnifiedMemory) != 0,
         has_f64: text(Ask::Extensions).split(' ').any(|e| e == "cl_khr_fp64"),
         id,
@@ -263,6 +269,12 @@ impl Driver {
         while writes.front().is_some_and(|(done, _)| Self::is_reached(done)) {
             writes.pop_front();
         }
+        if writes.len() >= MAX_KEPT_WRITES {
+            // The newest is done after all others.
+            let newest = writes.back().map(|(done, _)| core::wait_for_event(done));
+            newest.transpose().map_err(|e| say("write", e))?;
+            writes.clear();
+        }
         let kept: Box<[u8]> = bytes.into();
         let done = queue(&kept, false)?;
         writes.push_back((done, kept));
@@ -295,20 +307,27 @@ impl Driver {
         !matches!(core::event_status(mark), Ok(Queued | Submitted | Running))
     }
 
-    /// Has `then` called when `mark` is reached, or cannot be any more. `then` must not panic, and must be short. `false`: there
-    /// is no thread to call it.
+    /// Has `then` called when `mark` is reached, or cannot be any more. `then` must be short. `false`: there is no thread to call it.
     ///
-    /// A thread of our own waits: a driver's callback may come tens of milliseconds late.
+    /// A thread of our own waits: a driver's callback may come tens of milliseconds late. It waits for one mark after the other as
+    /// they are asked for; one that was reached meanwhile is called with the next.
     pub fn when_reached(&self, mark: &Event, then: Then) -> bool {
         let mut waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
         if waiter.is_none() {
             let (sender, receiver) = mpsc::channel::<(Event, Then)>();
             let wait = move || {
-                // Marks of one queue are reached in their order.
-                for (mark, then) in receiver {
+                while let Ok(first) = receiver.recv() {
                     // What has failed is told to whoever reads.
-                    let _ = core::wait_for_event(&mark);
-                    then();
+                    let _ = core::wait_for_event(&first.0);
+                    let mut waits = vec![first];
+                    waits.extend(receiver.try_iter());
+                    // Those that are reached do not wait for the others.
+                    waits.sort_by_cached_key(|(mark, _)| !Self::is_reached(mark));
+                    for (mark, then) in waits {
+                        let _ = core::wait_for_event(&mark);
+                        // One that panics takes only its own wait with it.
+                        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(then));
+                    }
                 }
             };
             *waiter = std::thread::Builder::new().name("stark-opencl".into()).spawn(wait).is_ok().then_some(sender);

@@ -21,13 +21,16 @@ const FAMILY: &str = "STARK_OPENCL_KERNELS";
 const FLUSH_EVERY: u64 = 16;
 /// The most groups along the second and third axis of a launch (the limit of CUDA devices).
 const MAX_GROUPS: usize = 65_535;
-/// Of each kernel the first few launches are timed and then every so many: to ask for times costs more than to launch.
+/// Of each kernel the first few launches are timed and then every so many: to ask for times costs more than to launch. A prime:
+/// the layers of a model are in step with nothing.
 const TIMED_FIRST: u64 = 4;
-const TIMED_EVERY: u64 = 16;
+const TIMED_EVERY: u64 = 17;
 /// Times that are still to be asked for; more are left out.
 const MAX_EVENTS: usize = 512;
 /// Times that are asked for at once at most: many would be heard as a pause.
 const TIMES_AT_ONCE: usize = 4;
+/// The largest group of the kernels for devices beside the processor.
+pub(crate) const GROUP_ITEMS: usize = 256;
 /// Single numbers that are read of a block before all of it is.
 const MAX_PEEKS: u32 = 16;
 
@@ -58,8 +61,8 @@ struct Kernels {
     made: Vec<Made>,
     /// Places in `made` by program.
     by_program: HashMap<String, Vec<usize>>,
-    /// Of timed launches, the oldest first, and which kernel it was.
-    events: VecDeque<(Event, usize)>,
+    /// Of timed launches, the oldest first.
+    events: VecDeque<Timed>,
 }
 
 struct Made {
@@ -68,26 +71,43 @@ struct Made {
     /// What people know it by.
     label: String,
     n: u64,
+    /// Launches up to the last timed one.
     n_timed: u64,
+    /// What these took: each time stands for the launches since the one before.
     timed_ns: u64,
+    last_ns: u64,
+}
+
+struct Timed {
+    event: Event,
+    /// The place of its kernel.
+    at: usize,
+    stands_for: u64,
 }
 
 impl Kernels {
     /// Takes up to `most` times of what is done: one queue, so that all before what still runs is.
     fn read_times(&mut self, most: usize) {
         for _ in 0..most {
-            let Some((start, end)) = self.events.front().and_then(|(event, _)| Driver::span(event)) else { return };
-            if let Some((_, at)) = self.events.pop_front() {
-                self.made[at].n_timed += 1;
-                self.made[at].timed_ns += end - start;
+            let Some(timed) = self.events.front() else { return };
+            let made = &mut self.made[timed.at];
+            match Driver::span(&timed.event) {
+                Some((start, end)) => {
+                    made.last_ns = end - start;
+                    made.timed_ns += made.last_ns * timed.stands_for;
+                }
+                None if !Driver::is_reached(&timed.event) => return,
+                // It failed, or the device tells no times.
+                None => made.timed_ns += made.last_ns * timed.stands_for,
             }
+            self.events.pop_front();
         }
     }
 
     fn times(&self) -> Vec<KernelTime> {
         let mut times: Vec<KernelTime> = Vec::new();
         for made in self.made.iter().filter(|made| made.n > 0) {
-            let ns = (made.timed_ns as u128 * u128::from(made.n) / u128::from(made.n_timed.max(1))) as u64;
+            let ns = made.timed_ns + made.last_ns * (made.n - made.n_timed);
             match times.iter_mut().find(|time| time.name == made.label) {
                 Some(time) => (time.n, time.ns) = (time.n + made.n, time.ns + ns),
                 None => times.push(KernelTime { name: made.label.clone(), n: made.n, ns }),
@@ -228,7 +248,7 @@ impl OpenCl {
             (None, Some(other)) => {
                 return Err(Error::Setting(format!("{FAMILY} is {other:?}, neither \"tile\" nor \"local\"")));
             }
-            (None, None) if info.is_cpu => Family::Tile,
+            (None, None) if info.is_cpu || info.group_items < GROUP_ITEMS => Family::Tile,
             (None, None) => Family::Local,
         };
         Ok(OpenCl {
@@ -306,7 +326,7 @@ impl OpenCl {
                 let label = if kernel == "run" { key.split(' ').next().unwrap_or(key) } else { kernel };
                 let (label, name) = (label.to_string(), kernel.to_string());
                 let kernel = BoundKernel::new(self.build(&text, &options, kernel)?);
-                kernels.made.push(Made { kernel, name, label, n: 0, n_timed: 0, timed_ns: 0 });
+                kernels.made.push(Made { kernel, name, label, n: 0, n_timed: 0, timed_ns: 0, last_ns: 0 });
                 let at = kernels.made.len() - 1;
                 kernels.by_program.entry(key.to_string()).or_default().push(at);
                 at
@@ -318,8 +338,11 @@ impl OpenCl {
         made.n += 1;
         if let Some(event) = event {
             kernels.read_times(TIMES_AT_ONCE);
+            let made = &mut kernels.made[at];
+            let stands_for = made.n - made.n_timed;
+            made.n_timed = made.n;
             if kernels.events.len() < MAX_EVENTS {
-                kernels.events.push_back((event, at));
+                kernels.events.push_back(Timed { event, at, stands_for });
             }
         }
         drop(kernels);

@@ -79,9 +79,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 static OPENED: Mutex<Vec<(usize, Arc<OpenCl>)>> = Mutex::new(Vec::new());
 
-/// The device of this number as [`open`] gives it, but with kernels of `family`, and with memory of its own.
+/// The device of this number as [`open`] gives it, but once more, with kernels of `family`, and where these are for devices beside
+/// the processor with memory that is written to as theirs is.
 pub fn open_as(index: usize, family: Family) -> Result<Arc<OpenCl>> {
-    Ok(Arc::new(OpenCl::new(index, info_of(index)?, Some(family))?))
+    let mut info = info_of(index)?;
+    info.is_unified &= family == Family::Tile;
+    Ok(Arc::new(OpenCl::new(index, info, Some(family))?))
 }
 
 fn info_of(index: usize) -> Result<DeviceInfo> {

@@ -11,13 +11,15 @@ use crate::product::{activation, int3, number};
 
 /// Numbers of the depth that a group has in local memory at a time.
 const DEPTH: usize = 16;
+/// What a row of local memory has more; that of the kernel.
+const PAD: usize = 4;
 /// A slice of the depth is at least so many steps: fewer are not worth the sum over slices.
 const MIN_STEPS: usize = 4;
 /// Groups that a compute unit has work from at a time.
 const GROUPS_PER_UNIT: usize = 2;
 
 /// How many sums a group and an item have.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tile {
     rows: usize,
     columns: usize,
@@ -41,17 +43,22 @@ impl Tile {
         m.div_ceil(self.rows) * n.div_ceil(self.columns)
     }
 
-    /// The largest that keeps all compute units busy.
-    fn of(m: usize, n: usize, n_matrices: usize, is_f64: bool, units: usize) -> Tile {
-        if m <= Tile::FLAT.rows {
-            Tile::FLAT
-        } else if is_f64 || m <= Tile::MIDDLE.rows {
-            Tile::MIDDLE
-        } else if Tile::LARGE.groups(m, n) * n_matrices * 2 >= units * 3 {
-            Tile::LARGE
-        } else {
-            Tile::TALL
-        }
+    /// Local memory of a group: two steps of both factors.
+    fn local_bytes(&self, size: usize) -> usize {
+        2 * DEPTH * (self.rows + PAD + self.columns + PAD) * size
+    }
+
+    /// The largest that keeps all compute units busy; none where local memory is too small for all.
+    fn of([m, n, n_matrices]: [usize; 3], is_f64: bool, units: usize, local_bytes: usize) -> Option<Tile> {
+        let suits = |tile: &Tile| match *tile {
+            Tile::LARGE => !is_f64 && Tile::LARGE.groups(m, n) * n_matrices * 2 >= units * 3,
+            Tile::TALL => !is_f64 && m > Tile::MIDDLE.rows,
+            Tile::MIDDLE => m > Tile::FLAT.rows,
+            _ => true,
+        };
+        let fits = |tile: &Tile| tile.local_bytes(if is_f64 { 8 } else { 4 }) <= local_bytes;
+        let tiles = [Tile::LARGE, Tile::TALL, Tile::MIDDLE, Tile::FLAT];
+        tiles.into_iter().find(|tile| suits(tile) && fits(tile))
     }
 }
 
@@ -95,13 +102,13 @@ pub(crate) struct Products<'a> {
     pub right_stack: [usize; 3],
     /// Columns of an image, and the rows of all matrices that one image has; all columns and anything for plain products.
     pub places: usize,
-    pub rows: usize,
+    pub rows_in_image: usize,
     /// 1: one number a column, 2: one a row.
     pub bias_kind: i32,
 }
 
 impl OpenCl {
-    /// `false`: there are more matrices than one launch takes.
+    /// `false`: there are more matrices than one launch takes, or less local memory than any tile does.
     pub(crate) fn products(
         self: &Arc<Self>,
         products: &Products<'_>,
@@ -112,7 +119,8 @@ impl OpenCl {
         let is_f64 = products.dtype == DType::F64;
         let n_matrices: usize = products.stack.iter().product();
         let units = self.info().compute_units.max(1) as usize;
-        let tile = Tile::of(m, n, n_matrices, is_f64, units);
+        let local_bytes = self.info().local_bytes as usize;
+        let Some(tile) = Tile::of([m, n, n_matrices], is_f64, units, local_bytes) else { return Ok(false) };
         let (n_slices, depth) = slices(k, tile.groups(m, n) * n_matrices, units * GROUPS_PER_UNIT);
         // The sum over slices has an item for each row.
         let rows = if n_slices > 1 { m } else { m.div_ceil(tile.rows) };
@@ -124,7 +132,7 @@ impl OpenCl {
         let (which, slope) = activation(finish.activation);
         let finish_args = [
             number(products.places),
-            number(products.rows),
+            number(products.rows_in_image),
             bias.as_ref().map_or(Arg::Nothing, |b| b.arg()),
             number(finish.bias.map_or(0, Tensor::offset)),
             Arg::Int(if bias.is_some() { products.bias_kind } else { 0 }),
@@ -170,7 +178,14 @@ impl OpenCl {
         if let Some(partial) = partial {
             let mut args = vec![partial.arg(), number(n_slices), number(m), number(n)];
             args.extend(finish_args);
-            self.launch(&key, "total", || form.source(), &args, [n, m, n_matrices], None)?;
+            self.launch(
+                &key,
+                "total",
+                || form.source(),
+                &args,
+                [n.next_multiple_of(64), m, n_matrices],
+                Some([64, 1, 1]),
+            )?;
         }
         Ok(true)
     }
@@ -213,6 +228,24 @@ impl Form {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::GROUP_ITEMS;
+
+    #[test]
+    fn every_device_has_a_tile_that_fits() {
+        for (m, n) in [(1, 1), (33, 500), (65, 20), (4096, 4096)] {
+            for is_f64 in [false, true] {
+                // What OpenCL promises at least, and what most have.
+                for local_bytes in [32 << 10, 48 << 10] {
+                    let tile = Tile::of([m, n, 1], is_f64, 100, local_bytes).expect("a tile");
+                    assert!(tile.local_bytes(if is_f64 { 8 } else { 4 }) <= local_bytes);
+                    assert!(tile.items() <= GROUP_ITEMS);
+                }
+            }
+        }
+        assert_eq!(Tile::of([4096, 4096, 1], false, 100, 48 << 10), Some(Tile::LARGE));
+        assert_eq!(Tile::of([4096, 4096, 1], false, 100, 32 << 10), Some(Tile::TALL));
+        assert_eq!(Tile::of([1, 1, 1], false, 100, 1 << 10), None);
+    }
 
     #[test]
     fn slices_cover_the_depth_once() {

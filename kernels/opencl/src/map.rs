@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stark_kernels::{DType, Tensor, TensorError};
 
 use crate::driver::Arg;
-use crate::engine::{OpenCl, int};
+use crate::engine::{Family, GROUP_ITEMS, OpenCl, int};
 
 /// Which element types an expression is for.
 #[derive(Clone, Copy, PartialEq)]
@@ -278,7 +278,7 @@ impl OpenCl {
         }
         let Some((out, block)) = self.make(shape, dtype)? else { return Ok(None) };
         let n = out.numel();
-        let chunk = if self.info().is_cpu { CHUNK } else { 1 };
+        let chunk = if self.family == Family::Tile { CHUNK } else { 1 };
         let dtypes: Vec<DType> = inputs.iter().map(|t| t.dtype()).collect();
         let plan = Plan { form, dtypes: &dtypes, operands: &operands, axes: sizes.len(), dtype };
 
@@ -304,7 +304,12 @@ impl OpenCl {
         }
         args.extend(params.iter().map(Arg::again));
         let source = || (plan.source(), String::new());
-        self.launch(&plan.key(), "run", source, &args, [n.div_ceil(chunk), 1, 1], None)?;
+        // Groups must divide the items, whose number may be a prime; what is past the end does nothing.
+        let (items, local) = match self.family {
+            Family::Local => (n.next_multiple_of(GROUP_ITEMS), Some([GROUP_ITEMS, 1, 1])),
+            Family::Tile => (n.div_ceil(chunk), None),
+        };
+        self.launch(&plan.key(), "run", source, &args, [items, 1, 1], local)?;
         Ok(Some(out))
     }
 }

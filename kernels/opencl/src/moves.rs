@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stark_kernels::{DType, Tensor, TensorError};
 
-use crate::engine::{OpenCl, int};
+use crate::engine::{Family, OpenCl, int};
 use crate::map::word;
 use crate::product::number;
 
@@ -19,7 +19,7 @@ fn source(w: &'static str) -> impl FnOnce() -> (String, String) {
 
 impl OpenCl {
     fn chunk(&self) -> usize {
-        if self.info().is_cpu { CHUNK } else { 1 }
+        if self.family == Family::Tile { CHUNK } else { 1 }
     }
 
     /// `x` is row-major.

@@ -177,7 +177,7 @@ impl OpenCl {
                 left_stack: left.stack,
                 right_stack: right.stack,
                 places: n,
-                rows: m,
+                rows_in_image: m,
                 bias_kind: 1,
             };
             return Ok(self.products(&products, finish, &block)?.then_some(out));

@@ -86,7 +86,7 @@ impl OpenCl {
                 left_stack: [0, 0, rows * k],
                 right_stack: [0, 0, per_group * height * width],
                 places: positions,
-                rows: n_out,
+                rows_in_image: n_out,
                 bias_kind: 2,
             };
             return Ok(self.products(&products, finish, &block)?.then_some(out));

@@ -250,7 +250,7 @@ impl Buffer {
             return Ok(Buffer::on_host(dangling(), bytes, 0, None));
         }
         // At the limit a block has no more than is asked for.
-        let sizes = [block(bytes), bytes.next_multiple_of(ALIGN)];
+        let sizes = [block_size(bytes), bytes.next_multiple_of(ALIGN)];
         let capacity = sizes.into_iter().find(|&capacity| reserve(capacity)).ok_or(too_large.clone())?;
         let ptr = match Layout::from_size_align(capacity, ALIGN) {
             // SAFETY: the layout has a size above 0.
@@ -369,7 +369,7 @@ const MAX_KEPT_BYTES: usize = 128 << 20;
 
 /// The size of a block for `bytes`. Blocks that are kept come in eight sizes from one power of two to the next, so that a
 /// tensor that grows with each step, as a cache of keys and values does, finds the one of an earlier step.
-fn block(bytes: usize) -> usize {
+pub(super) fn block_size(bytes: usize) -> usize {
     match RECYCLED_SIZES.contains(&bytes) {
         true => bytes.next_multiple_of(bytes.next_power_of_two() / 16),
         false => bytes.next_multiple_of(ALIGN),

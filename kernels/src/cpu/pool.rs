@@ -6,14 +6,15 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::buffer::{ALIGN, reserve, unreserve};
+use super::buffer::{block_size, reserve, unreserve};
 use super::slab::{SLAB, Slab};
 
 #[derive(Default)]
 pub struct Pool {
     slab: Option<Arc<Slab>>,
-    /// What buffers gave back.
+    /// What buffers gave back, the oldest first.
     free: Vec<Pooled>,
+    free_bytes: usize,
 }
 
 /// A part of a slab, for one buffer after the other.
@@ -25,6 +26,8 @@ pub struct Pooled {
 
 /// Smaller buffers the allocator gives quickly, larger ones have large pages anyway.
 const POOLED_SIZES: Range<usize> = 4 << 10..16 << 20;
+/// So much is kept for the next buffers: nothing counts it, so no limit of memory knows of it.
+const MAX_FREE_BYTES: usize = 32 << 20;
 
 impl Pool {
     pub fn take(&mut self, bytes: usize) -> Option<Pooled> {
@@ -35,9 +38,12 @@ impl Pool {
         let fits = bytes..=bytes.saturating_mul(2);
         let blocks = self.free.iter().enumerate().filter(|(_, block)| fits.contains(&block.capacity));
         let capacity = match blocks.min_by_key(|(_, block)| block.capacity) {
-            Some((at, block)) if reserve(block.capacity) => return Some(self.free.swap_remove(at)),
+            Some((at, block)) if reserve(block.capacity) => {
+                self.free_bytes -= block.capacity;
+                return Some(self.free.remove(at));
+            }
             Some(_) => return None,
-            None => bytes.next_multiple_of(ALIGN),
+            None => block_size(bytes),
         };
         let part = |slab: &Arc<Slab>| Some(Pooled { ptr: slab.part(capacity)?, capacity, slab: slab.clone() });
         if !reserve(capacity) {
@@ -55,7 +61,14 @@ impl Pool {
 
     /// From a buffer that does not need it any more.
     pub fn give_back(&mut self, block: Option<Pooled>) {
-        self.free.extend(block);
+        let Some(block) = block else { return };
+        self.free_bytes += block.capacity;
+        self.free.push(block);
+        while self.free_bytes > MAX_FREE_BYTES {
+            let oldest = self.free.remove(0);
+            self.free_bytes -= oldest.capacity;
+            oldest.slab.give_back(oldest.ptr, oldest.capacity);
+        }
     }
 }
 
@@ -79,6 +92,38 @@ mod tests {
 
     fn is_whole(buffer: &Buffer, x: u8) -> bool {
         buffer.as_slice::<u8>().iter().all(|y| *y == x)
+    }
+
+    #[test]
+    fn what_grows_little_by_little_takes_little_more_than_it_is() {
+        std::thread::spawn(|| {
+            watch(|| {
+                let mut places = std::collections::HashSet::new();
+                let mut before = filled(1 << 20, 1);
+                for n in (1 << 20..2 << 20).step_by(8 << 10) {
+                    let next = filled(n, 1);
+                    places.insert(next.as_slice::<u8>().as_ptr());
+                    before = next;
+                }
+                // Nine sizes, and of each two at a time.
+                assert!(places.len() <= 18 && before.as_slice::<u8>().len() > 1 << 20, "{} places", places.len());
+            });
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn what_is_free_is_bounded() {
+        let mut pool = super::Pool::default();
+        let blocks: Vec<_> = (0..20).filter_map(|_| pool.take(3 << 20)).collect();
+        assert_eq!(blocks.len(), 20);
+        for block in blocks {
+            super::unreserve(block.capacity);
+            pool.give_back(Some(block));
+            let free: usize = pool.free.iter().map(|block| block.capacity).sum();
+            assert!(free == pool.free_bytes && free <= super::MAX_FREE_BYTES);
+        }
     }
 
     #[test]

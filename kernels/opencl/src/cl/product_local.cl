@@ -141,6 +141,7 @@ kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void tile(
 // The slices of each sum together: ids (column, row, matrix).
 kernel void total(global const T *restrict partial, int slices, int m, int n, FINISH_ARGS) {
     int column = get_global_id(0), row = get_global_id(1), matrix = get_global_id(2);
+    if (column >= n) return;
     partial += ((size_t)matrix * slices * m + row) * n + column;
     T sum = 0;
     for (int i = 0; i < slices; i++) sum += partial[(size_t)i * m * n];
