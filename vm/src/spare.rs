@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-/// Up to two of a kind: turns are nested once, and no deeper.
+/// Up to two of a kind: a turn within another is as deep as it mostly goes. What more come is dropped.
 pub(crate) struct Spare<T>([Cell<Option<Box<T>>>; 2]);
 
 impl<T> Spare<T> {

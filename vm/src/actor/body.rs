@@ -288,6 +288,7 @@ impl Now {
             && self.timer.is_none()
             && self.promised.is_none()
             && self.before.is_none()
+            && self.handling.is_none()
     }
 }
 

@@ -53,6 +53,7 @@ pub(crate) struct ActorCell {
     id: u64,
     pub(super) info: &'static TypeInfo,
     program: &'static Program,
+    /// Under its lock nothing is called that may come back here: no promise is finished, no value dropped, nobody woken.
     record: Mutex<Record>,
     /// Messages worked on. Beside the other figures, so that counting one needs no lock; written by its own worker alone.
     n_requests: AtomicU64,
@@ -466,12 +467,17 @@ impl ActorCell {
     pub(super) fn fail(&self, supervisor: &Arc<Supervisor>, error: Parcel) -> bool {
         let Some(mut end) = self.end() else { return false };
         let is_there = end.supervisors.iter().any(|one| std::ptr::eq(one.as_ptr(), Arc::as_ptr(supervisor)));
-        if is_there && end.reason.is_none() {
-            end.given_up.get_or_insert(error);
+        let fails = is_there && end.reason.is_none();
+        let mut error = Some(error);
+        if fails && end.given_up.is_none() {
+            end.given_up = error.take();
+        }
+        drop(end);
+        if fails {
             self.control.fetch_or(FAIL, AcqRel);
             self.wake();
         }
-        is_there && end.reason.is_none()
+        fails
     }
 
     /// Why it is to fail, if that was ordered since the last look.
@@ -563,15 +569,23 @@ impl ActorCell {
 
     /// A future that is told how the actor ends. `reason` is the library's `ExitReason`.
     pub(super) fn monitor(&self, promise: &Arc<Answer>, reason: &'static TypeInfo) {
-        match &mut *self.end_mut() {
-            End { announced: true, reason: Some(ended), .. } => tell(promise, reason, ended),
-            end => end.monitors.push((promise.clone(), reason)),
-        }
+        let ended = match &mut *self.end_mut() {
+            End { announced: true, reason: Some(ended), .. } => exit_reason(reason, ended),
+            end => return end.monitors.push((promise.clone(), reason)),
+        };
+        tell(promise, ended);
     }
 
     /// Nothing more is taken, what waits fails, the name is free. The first reason counts.
     pub(super) fn close(&self, reason: Ended, ready: Ready<Envelope>) {
-        self.end_mut().reason.get_or_insert(reason);
+        let mut reason = Some(reason);
+        {
+            let mut end = self.end_mut();
+            if end.reason.is_none() {
+                end.reason = reason.take();
+            }
+        }
+        drop(reason);
         for envelope in self.inbox.close(ready) {
             envelope.fail(self, self.gone());
         }
@@ -594,9 +608,9 @@ impl ActorCell {
         end.announced = true;
         let monitors = std::mem::take(&mut end.monitors);
         let Some(reason) = &mut end.reason else { return };
-        for (promise, info) in monitors {
-            tell(&promise, info, reason);
-        }
+        let told: Vec<_> = monitors.into_iter().map(|(promise, info)| (promise, exit_reason(info, reason))).collect();
+        drop(end);
+        told.into_iter().for_each(|(promise, ended)| tell(&promise, ended));
     }
 }
 
@@ -610,7 +624,7 @@ impl Record {
     }
 }
 
-/// Whether `info` is an enum with the variants that `tell` makes. A module declares it by itself.
+/// Whether `info` is an enum with the variants that `exit_reason` makes. A module declares it by itself.
 pub(super) fn is_exit_reason(info: &TypeInfo) -> bool {
     let fields = |name| info.variant_named(name).map(|variant| info.layout(variant).types.as_slice());
     let is_error = |ty| matches!(&info.sibling(ty).desc, TypeDesc::Dyn { .. });
@@ -619,16 +633,17 @@ pub(super) fn is_exit_reason(info: &TypeInfo) -> bool {
         && matches!(fields("Failed"), Some(&[ty]) if is_error(ty))
 }
 
-fn tell(promise: &Arc<Answer>, info: &'static TypeInfo, ended: &mut Ended) {
-    let value = match ended {
-        Ended::Stopped => Value::variant_named(info, "Stopped", []),
-        Ended::Killed => Value::variant_named(info, "Killed", []),
-        Ended::Failed(error, _) => match error.copy() {
-            Some(error) => Value::variant_named(info, "Failed", [error]),
-            None => return,
-        },
-    };
-    if let Ok(parcel) = Parcel::pack(value) {
+/// The library's `ExitReason`; `None` when the error cannot be copied.
+fn exit_reason(info: &'static TypeInfo, ended: &mut Ended) -> Option<Value> {
+    match ended {
+        Ended::Stopped => Some(Value::variant_named(info, "Stopped", [])),
+        Ended::Killed => Some(Value::variant_named(info, "Killed", [])),
+        Ended::Failed(error, _) => Some(Value::variant_named(info, "Failed", [error.copy()?])),
+    }
+}
+
+fn tell(promise: &Arc<Answer>, ended: Option<Value>) {
+    if let Some(Ok(parcel)) = ended.map(Parcel::pack) {
         promise.finish(Ok(parcel));
     }
 }

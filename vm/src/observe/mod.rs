@@ -325,6 +325,11 @@ struct Begun {
 }
 
 impl Handling {
+    #[inline]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// A handler begins to work on messages sent at these moments.
     #[inline]
     pub fn begin(
