@@ -163,6 +163,15 @@ CASES = """
 2,3,2 | torch.view_as_real(torch.sub(1.0, torch.exp(torch.view_as_complex(x))))
 2,3,2 | torch.view_as_real(torch.matmul(torch.view_as_complex(x), torch.t(torch.view_as_complex(x))))
 2,3,2 | torch.view_as_real(torch.einsum("ij,kj->ik", [torch.view_as_complex(x), torch.view_as_complex(torch.flip(x, [0]))]))
+2,2 | torch.abs(torch.view_as_complex(torch.mul(x, 1e20)))
+2,2 | torch.mul(torch.abs(torch.view_as_complex(torch.mul(x, 1e-25))), 1e25)
+2,2 | torch.view_as_real(torch.div(torch.view_as_complex(torch.mul(torch.add(x, 1.0), 1e20)), torch.view_as_complex(torch.mul(torch.sub(x, 1.0), 1e20))))
+3 | torch.angle(torch.div(torch.add(x, 1.0), 0.0))
+3 | torch.heaviside(torch.div(torch.mul(x, 0.0), 0.0), x)
+2,2 | torch.zeros_like(torch.view_as_complex(x), dtype=6)
+2,2 | torch.view_as_real(torch.ones_like(torch.view_as_complex(x)))
+2,2 | torch.view_as_real(torch.full_like(torch.view_as_complex(x), 2.5))
+3 | torch.isinf(torch.quantile(torch.div(torch.add(x, 1.0), torch.eq(x, 0.0)), 0.5, None, False, interpolation="nearest"))
 2,3,2 | torch.view_as_real(torch.constant_pad_nd(torch.cat([torch.view_as_complex(x), torch.neg(torch.view_as_complex(x))], 1), [0, 1]))
 """
 

@@ -147,6 +147,20 @@ pub fn made(a: &Args<'_>, dtype: usize, run: fn(&Args<'_>) -> OpResult) -> OpRes
     }
 }
 
+/// A tensor like the first argument, of its dtype or of the one that argument `dtype` names. It is made of real numbers.
+pub fn like(a: &Args<'_>, dtype: usize, run: fn(&Args<'_>) -> OpResult) -> OpResult {
+    let (real, mut values) = (part(a.get(0), false)?, a.values.to_vec());
+    values[0] = &real;
+    let real = Args::new(a.row, &values);
+    match is_complex(a.get(0)) && a.is_none(dtype) {
+        true => match run(&real)? {
+            Value::Tensor(real) => of_real(&real),
+            other => Ok(other),
+        },
+        false => made(&real, dtype, run),
+    }
+}
+
 // ---- arithmetic -----------------------------------------------------------------------------------
 
 /// The product of complex factors, of which `times` knows that of real ones.
@@ -200,11 +214,18 @@ pub fn div(a: &Args<'_>) -> OpResult {
     if a.values.get(2).is_some_and(|mode| !mode.is_none()) {
         return Err("complex numbers are not rounded".into());
     }
-    let squares = || k::add(&k::square(&by.0)?, &k::square(&by.1)?);
-    let (squares, opposite) = (squares().map_err(say)?, complex(by.0.clone(), k::neg(&by.1).map_err(say)?));
+    // Squares of the largest and smallest numbers are none, so all is divided by the larger part first.
+    let scaled = || {
+        let larger = k::maximum(&k::abs(&by.0)?, &k::abs(&by.1)?)?;
+        let larger = k::where_(&k::eq(&larger, 0.0)?, 1.0, &larger)?.to(by.0.dtype())?;
+        let (real, imag) = (k::div(&by.0, &larger)?, k::div(&by.1, &larger)?);
+        let squares = k::add(&k::square(&real)?, &k::square(&imag)?)?;
+        Ok::<_, TensorError>((larger, squares, complex(real, k::neg(&imag)?)))
+    };
+    let (larger, squares, opposite) = scaled().map_err(say)?;
     let times = |x: &Value, y: &Value| {
         let (x, y) = (x.to_tensor().ok_or("no number")?, y.to_tensor().ok_or("no number")?);
-        ok(k::mul(&x, &y).and_then(|product| k::div(&product, &squares)))
+        ok(k::div(&x, &larger).and_then(|x| k::mul(&x, &y)).and_then(|product| k::div(&product, &squares)))
     };
     product(a.get(0), &opposite, times)
 }
@@ -245,7 +266,14 @@ fn of_real(x: &Tensor) -> OpResult {
 
 pub fn abs(a: &Args<'_>) -> OpResult {
     let Value::Complex(parts) = a.get(0) else { return math::abs(a) };
-    let made = || k::sqrt(&k::add(&k::square(&parts.0)?, &k::square(&parts.1)?)?);
+    if parts.0.dtype() == DType::F64 {
+        return special::float_pair(&parts.0, &parts.1, f64::hypot);
+    }
+    // Squares of the largest and smallest numbers are none of `f32`.
+    let made = || {
+        let square = |x: &Tensor| k::square(&x.to(DType::F64)?);
+        k::sqrt(&k::add(&square(&parts.0)?, &square(&parts.1)?)?)?.to(parts.0.dtype())
+    };
     ok(made())
 }
 
@@ -253,6 +281,10 @@ pub fn angle(a: &Args<'_>) -> OpResult {
     match a.get(0) {
         Value::Complex(parts) => special::float_pair(&parts.1, &parts.0, f64::atan2),
         // Of zeros with a sign it is zero, which `atan2` gives otherwise.
-        _ => math::float_map(a, |x| if x < 0.0 { std::f64::consts::PI } else { x * 0.0 }),
+        _ => math::float_map(a, |x| match x {
+            x if x.is_nan() => x,
+            x if x < 0.0 => std::f64::consts::PI,
+            _ => 0.0,
+        }),
     }
 }

@@ -418,7 +418,12 @@ pub fn quantile(a: &Args<'_>) -> OpResult {
                 other => return Err(TensorError::Argument(format!("interpolation `{other}` is not known"))),
             };
             let weight = if how == "midpoint" { (high - low) / 2.0 } else { place - low };
+            let is_one = low == high;
             let (low, high) = (sorted.select(-1, low as i64)?, sorted.select(-1, high as i64)?);
+            if is_one {
+                found.push(low);
+                continue;
+            }
             found.push(k::add(&low, &k::mul(&k::sub(&high, &low)?, weight)?)?.to(t.dtype())?);
         }
         // What is no number sorts last, and then no quantile is one.

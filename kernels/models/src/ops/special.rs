@@ -32,13 +32,9 @@ pub fn xlogy(x: f64, y: f64) -> f64 {
     if x == 0.0 && !y.is_nan() { 0.0 } else { x * y.ln() }
 }
 
-/// 0 below 0, 1 above, and `at_zero` between.
+/// 0 below 0 and of what is no number, 1 above, and `at_zero` between.
 pub fn heaviside(x: f64, at_zero: f64) -> f64 {
-    match x {
-        x if x.is_nan() => x,
-        0.0 => at_zero,
-        x => f64::from(u8::from(x > 0.0)),
-    }
+    if x == 0.0 { at_zero } else { f64::from(u8::from(x > 0.0)) }
 }
 
 pub fn holds(a: &Args<'_>, f: fn(f64) -> bool) -> OpResult {

@@ -41,6 +41,8 @@ impl Along {
     /// Cosines and sines of each row times each column, of which `weight` depends on the row.
     fn turns(&self, rows: usize, columns: usize, weight: impl Fn(usize) -> f64, dtype: DType) -> Tried<[Tensor; 2]> {
         let n = self.length;
+        // Memory is asked for before numbers are made.
+        Tensor::zeros(&[2, rows, columns], DType::F64)?;
         let circle = |f: fn(f64) -> f64| -> Vec<f64> { (0..n).map(|i| f(TAU * i as f64 / n as f64)).collect() };
         let sign = if self.inverse { 1.0 } else { -1.0 };
         let table = |circle: Vec<f64>, sign: f64| {
@@ -62,7 +64,9 @@ impl Along {
         }
         let divisor = (2..=n.isqrt()).rev().find(|d| n > SPLIT_FROM && n.is_multiple_of(*d));
         if divisor.is_none() && n > MAX_TABLE {
-            return Err(format!("a transform of length {n}, which is prime; up to {MAX_TABLE} those are possible"));
+            return Err(format!(
+                "a transform of length {n}, which is prime or a prime factor of what was asked for; up to {MAX_TABLE} those are possible"
+            ));
         }
         Ok(divisor.map(|d| [d, n / d]))
     }

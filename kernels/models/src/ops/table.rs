@@ -125,10 +125,10 @@ rows! {
     "torch.ones"(size, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| complex::made(a, 1, |a| tensor::filled(a, 1.0));
     "torch.empty"(size, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| complex::made(a, 1, |a| tensor::filled(a, 0.0));
     "torch.full"(size, fill_value, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| complex::made(a, 2, tensor::full);
-    "torch.zeros_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| complex::parts(a, |a| tensor::filled_like(a, 0.0));
-    "torch.ones_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| tensor::filled_like(a, 1.0);
-    "torch.empty_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| complex::parts(a, |a| tensor::filled_like(a, 0.0));
-    "torch.full_like"(self, fill_value, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure tensor::full_like;
+    "torch.zeros_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| complex::like(a, 1, |a| tensor::filled_like(a, 0.0));
+    "torch.ones_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| complex::like(a, 1, |a| tensor::filled_like(a, 1.0));
+    "torch.empty_like"(self, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| complex::like(a, 1, |a| tensor::filled_like(a, 0.0));
+    "torch.full_like"(self, fill_value, dtype = None, layout = None, device = None, pin_memory = None, memory_format = None) Pure |a| complex::like(a, 2, tensor::full_like);
     "torch.new_zeros"(self, size, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| tensor::new_filled(a, 0.0);
     "torch.new_ones"(self, size, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| tensor::new_filled(a, 1.0);
     "torch.new_empty"(self, size, dtype = None, layout = None, device = None, pin_memory = None) Pure |a| tensor::new_filled(a, 0.0);
