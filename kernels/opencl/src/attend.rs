@@ -8,7 +8,7 @@ use stark_kernels::{DType, Tensor, TensorError};
 use crate::driver::Arg;
 use crate::engine::{Family, OpenCl, int};
 use crate::map::merge;
-use crate::product::{MAX_STACK, int3, int4, number};
+use crate::product::{int3, int4, number, three};
 
 /// Queries of a group, and items of a query.
 const QUERIES: usize = 16;
@@ -50,14 +50,7 @@ impl OpenCl {
         let leads: Vec<Vec<usize>> = operands.iter().map(|t| t.strides()[..rank - 2].to_vec()).collect();
         let (sizes, steps) = merge(lead, &leads);
         let n_matrices: usize = sizes.iter().product();
-        if sizes.len() > MAX_STACK || !self.fits([1, n_matrices, 1]) {
-            return Ok(None);
-        }
-        let three = |numbers: &[usize], rest: usize| {
-            let mut three = [rest; 3];
-            three[MAX_STACK - numbers.len()..].copy_from_slice(numbers);
-            three
-        };
+        let Some(stack) = three(&sizes, 1).filter(|_| self.fits([1, n_matrices, 1])) else { return Ok(None) };
         let Some((out, block)) = self.make(shape, DType::F32)? else { return Ok(None) };
         if out.numel() == 0 {
             return Ok(Some(out));
@@ -66,10 +59,10 @@ impl OpenCl {
         let mut walks = Vec::new();
         for (operand, steps) in operands.iter().zip(&steps) {
             blocks.push(self.of(operand)?);
-            let [x, y, z] = three(steps, 0);
+            let [x, y, z] = three(steps, 0).unwrap_or_default();
             walks.push(int4([x, y, z, operand.strides()[rank - 2]]));
         }
-        let stack = int3(three(&sizes, 1));
+        let stack = int3(stack);
         let mut args = Vec::new();
         for ((operand, block), walk) in operands.iter().zip(&blocks).zip(&walks) {
             args.extend([block.arg(), number(operand.offset()), Arg::Bytes(walk), number(operand.strides()[rank - 1])]);

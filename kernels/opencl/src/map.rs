@@ -306,8 +306,11 @@ impl OpenCl {
         let source = || (plan.source(), String::new());
         // Groups must divide the items, whose number may be a prime; what is past the end does nothing.
         let (items, local) = match self.family {
-            Family::Local => (n.next_multiple_of(GROUP_ITEMS), Some([GROUP_ITEMS, 1, 1])),
-            Family::Tile => (n.div_ceil(chunk), None),
+            // An item's number must fit, too.
+            Family::Local if int(n.next_multiple_of(GROUP_ITEMS)).is_some() => {
+                (n.next_multiple_of(GROUP_ITEMS), Some([GROUP_ITEMS, 1, 1]))
+            }
+            Family::Local | Family::Tile => (n.div_ceil(chunk), None),
         };
         self.launch(&plan.key(), "run", source, &args, [items, 1, 1], local)?;
         Ok(Some(out))

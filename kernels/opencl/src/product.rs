@@ -10,6 +10,7 @@ use crate::Result as Done;
 use crate::driver::Arg;
 use crate::engine::{Block, Family, OpenCl, int};
 use crate::local::{Products, Right};
+use crate::map::merge;
 
 /// Columns of a panel; that of `product.cl`.
 pub(crate) const COLUMNS: usize = 32;
@@ -19,8 +20,6 @@ const ROWS: usize = 8;
 const PACK_LEFT_FROM: usize = 6;
 /// Up to here rows are computed one by one: tiles would mostly repeat the last.
 const SINGLE_ROWS: usize = 3;
-/// The most stacked axes that remain after merging; more are copied together first.
-pub(crate) const MAX_STACK: usize = 3;
 
 type Tried<T> = Result<T, TensorError>;
 
@@ -54,6 +53,13 @@ pub(crate) fn int4(numbers: [usize; 4]) -> [u8; 16] {
     bytes
 }
 
+/// Numbers of stacked axes behind as many of `rest` as make three; `None` when there are more.
+pub(crate) fn three(numbers: &[usize], rest: usize) -> Option<[usize; 3]> {
+    let mut three = [rest; 3];
+    three[3usize.checked_sub(numbers.len())?..].copy_from_slice(numbers);
+    Some(three)
+}
+
 pub(crate) fn number(n: usize) -> Arg<'static> {
     Arg::Int(int(n).unwrap_or(i32::MAX))
 }
@@ -66,7 +72,8 @@ struct Factor {
     steps: [usize; 2],
 }
 
-/// The stacked axes of both factors merged to at most three, sizes first.
+/// The stacked axes of both factors merged to at most three, sizes first; `None` when more remain: then they are copied
+/// together first.
 fn stacks(lead: &[usize], a: &Tensor, b: &Tensor) -> Tried<Option<([usize; 3], Factor, Factor)>> {
     let n = lead.len();
     let full = |t: &Tensor| -> Tried<Tensor> {
@@ -74,25 +81,15 @@ fn stacks(lead: &[usize], a: &Tensor, b: &Tensor) -> Tried<Option<([usize; 3], F
         t.expand(&shape)
     };
     let (wide_a, wide_b) = (full(a)?, full(b)?);
-    let mut axes: Vec<[usize; 3]> = Vec::new();
-    for i in (0..n).filter(|&i| lead[i] != 1) {
-        let (size, sa, sb) = (lead[i], wide_a.strides()[i], wide_b.strides()[i]);
-        match axes.last_mut() {
-            Some(outer) if outer[1] == sa * size && outer[2] == sb * size => *outer = [outer[0] * size, sa, sb],
-            _ => axes.push([size, sa, sb]),
-        }
-    }
-    if axes.len() > MAX_STACK {
-        return Ok(None);
-    }
-    let mut three = [[1, 0, 0]; 3];
-    three[MAX_STACK - axes.len()..].copy_from_slice(&axes);
+    let leads = [&wide_a, &wide_b].map(|t| t.strides()[..n].to_vec());
+    let (sizes, steps) = merge(lead, &leads);
+    let Some(sizes) = three(&sizes, 1) else { return Ok(None) };
     let factor = |tensor: &Tensor, which: usize| Factor {
         tensor: tensor.clone(),
-        stack: three.map(|axis| axis[which]),
+        stack: three(&steps[which], 0).unwrap_or_default(),
         steps: [tensor.strides()[n], tensor.strides()[n + 1]],
     };
-    Ok(Some((three.map(|axis| axis[0]), factor(&wide_a, 1), factor(&wide_b, 2))))
+    Ok(Some((sizes, factor(&wide_a, 0), factor(&wide_b, 1))))
 }
 
 /// Panels of a right factor: `k` rows in panels of [`COLUMNS`].

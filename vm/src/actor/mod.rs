@@ -1,7 +1,7 @@
 //! Actors: a task with a state of its own and a mailbox, whose handlers run one message at a time.
 //!
 //! Read in this order: `inbox` (the mailbox), `outbox` (what a sender gathers for it), `cell` (what others may reach of an actor: references, messages,
-//! answers), `body` (the life the scheduler runs: hooks, handlers, what a failure leads to), `batch` (asks answered
+//! answers), `body` (the life the scheduler runs), `body/turn` (hooks, handlers, what a failure leads to), `batch` (asks answered
 //! together), `supervisor`, `circle` (asks that wait for each other), `natives` (what the library calls).
 //!
 //! The actor's identity is its [`ActorCell`]; a restart keeps the cell, the mailbox and the task, and begins again from

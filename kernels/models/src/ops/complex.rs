@@ -28,9 +28,20 @@ pub fn view_as_complex(a: &Args<'_>) -> OpResult {
     Ok(complex(x.select(-1, 0).map_err(say)?, x.select(-1, 1).map_err(say)?))
 }
 
+/// Of numbers that lie as pairs, as `view_as_complex` gives them, a view, so that both change in place together.
 pub fn view_as_real(a: &Args<'_>) -> OpResult {
     match a.get(0) {
-        Value::Complex(parts) => ok(k::stack(&[&parts.0, &parts.1], -1)),
+        Value::Complex(parts) => {
+            let (real, imag) = (&parts.0, &parts.1);
+            let are_pairs = real.shares_storage_with(imag) && real.strides() == imag.strides();
+            match imag.offset().checked_sub(real.offset()).filter(|&step| are_pairs && step > 0) {
+                Some(step) => {
+                    let with = |list: &[usize], last| list.iter().copied().chain([last]).collect::<Vec<_>>();
+                    ok(real.as_strided(&with(real.shape(), 2), &with(real.strides(), step), real.offset()))
+                }
+                None => ok(k::stack(&[real, imag], -1)),
+            }
+        }
         other => Err(format!("takes a complex tensor, not {}", other.kind())),
     }
 }
@@ -39,7 +50,9 @@ pub fn from_parts(a: &Args<'_>) -> OpResult {
     let (real, imag) = (a.tensor(0)?, a.tensor(1)?);
     let made = || {
         let zeros = k::mul(&k::add(&*real, &*imag)?, 0.0)?;
-        Ok::<_, stark_kernels::TensorError>((real.expand(zeros.shape())?, imag.expand(zeros.shape())?))
+        // Numbers of its own, which may change in place.
+        let own = |part: &Tensor| part.expand(zeros.shape())?.copied();
+        Ok::<_, stark_kernels::TensorError>((own(&real)?, own(&imag)?))
     };
     let (real, imag) = made().map_err(say)?;
     Ok(complex(real, imag))
@@ -260,7 +273,7 @@ pub fn to(a: &Args<'_>) -> OpResult {
 
 fn of_real(x: &Tensor) -> OpResult {
     let dtype = if x.dtype().is_float() { x.dtype() } else { DType::F32 };
-    let made = || Ok(complex(x.to(dtype)?, Tensor::zeros(x.shape(), dtype)?));
+    let made = || Ok(complex(x.to(dtype)?.copied()?, Tensor::zeros(x.shape(), dtype)?));
     made().map_err(|e: TensorError| e.to_string())
 }
 

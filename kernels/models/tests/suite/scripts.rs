@@ -95,6 +95,23 @@ fn lists_dicts_and_texts_are_pythons() {
     }
 }
 
+#[test]
+fn complex_numbers_and_their_pairs_change_together() {
+    for (body, want) in [
+        ("r = torch.view_as_real(z)\n_0 = torch.mul_(r, 2.0)\nreturn torch.view_as_real(z)", [2.0, 4.0, 6.0, 8.0]),
+        ("_0 = torch.mul_(z, 2.0)\nreturn x", [2.0, 4.0, 6.0, 8.0]),
+        // What is made of parts has numbers of its own.
+        (
+            "y = torch.complex(torch.real(z), torch.imag(z))\n_0 = torch.mul_(y, 2.0)\nreturn torch.view_as_real(z)",
+            [1.0, 2.0, 3.0, 4.0],
+        ),
+    ] {
+        // Not the argument itself, which stays as the caller's.
+        let body = format!("x = torch.add(x, 0.0)\nz = torch.view_as_complex(x)\n{body}");
+        check(&body, &[1.0, 2.0, 3.0, 4.0], &[2, 2], &want);
+    }
+}
+
 /// Lists and dicts may grow by lists and dicts, which then stay as they are.
 #[test]
 fn an_item_of_a_list_may_be_a_list() {

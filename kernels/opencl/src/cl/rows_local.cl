@@ -1,27 +1,25 @@
 // Work on runs of n numbers of type T (float or double) by groups of ITEMS items side by side: one group a run. A is the type
 // that sums are kept in. After math.cl.
 
+// Each item puts `mine` in its place of `parts`; then what follows brings that of `id + reach` into that of `id`, for ever shorter
+// reaches, until all is in the first place.
+#define GATHER(parts, mine, ...) \
+    int id = get_local_id(0); \
+    barrier(CLK_LOCAL_MEM_FENCE); \
+    parts[id] = mine; \
+    for (int reach = ITEMS / 2; reach > 0; reach /= 2) { \
+        barrier(CLK_LOCAL_MEM_FENCE); \
+        if (id < reach) { __VA_ARGS__ } \
+    } \
+    barrier(CLK_LOCAL_MEM_FENCE);
+
 static A sum_of_all(local A *parts, A mine) {
-    int id = get_local_id(0);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    parts[id] = mine;
-    for (int reach = ITEMS / 2; reach > 0; reach /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (id < reach) parts[id] += parts[id + reach];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
+    GATHER(parts, mine, parts[id] += parts[id + reach];)
     return parts[0];
 }
 
 static T greatest_of_all(local T *parts, T mine) {
-    int id = get_local_id(0);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    parts[id] = mine;
-    for (int reach = ITEMS / 2; reach > 0; reach /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (id < reach) parts[id] = fmax(parts[id], parts[id + reach]);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
+    GATHER(parts, mine, parts[id] = fmax(parts[id], parts[id + reach]);)
     return parts[0];
 }
 
@@ -49,15 +47,20 @@ static A squares_of(local A *parts, global const T *x, int n, A mean) {
     return sum_of_all(parts, sum);
 }
 
+// The sum of what the numbers are above `top` as powers of e.
+static A powers_of(local A *parts, global const T *x, int n, T top) {
+    A sum = 0;
+    EACH(i) sum += EXP(x[i] - top);
+    return sum_of_all(parts, sum);
+}
+
 kernel RUN softmax(global const T *restrict x, global T *restrict out, int n) {
     local T tops[ITEMS];
     local A sums[ITEMS];
     x += (size_t)get_group_id(0) * n;
     out += (size_t)get_group_id(0) * n;
     T top = greatest(tops, x, n);
-    A sum = 0;
-    EACH(i) sum += EXP(x[i] - top);
-    T scale = 1 / sum_of_all(sums, sum);
+    T scale = 1 / powers_of(sums, x, n, top);
     EACH(i) out[i] = EXP(x[i] - top) * scale;
 }
 
@@ -67,9 +70,7 @@ kernel RUN log_softmax(global const T *restrict x, global T *restrict out, int n
     x += (size_t)get_group_id(0) * n;
     out += (size_t)get_group_id(0) * n;
     T top = greatest(tops, x, n);
-    A sum = 0;
-    EACH(i) sum += EXP(x[i] - top);
-    T shift = top + (T)log(sum_of_all(sums, sum));
+    T shift = top + (T)log(powers_of(sums, x, n, top));
     EACH(i) out[i] = x[i] - shift;
 }
 
@@ -112,12 +113,7 @@ REDUCE(norm2, T, result = (T)sqrt(squares_of(sums, x, n, 0));)
 REDUCE(prod, T,
     A p = 1;
     EACH(i) p *= x[i];
-    int id = get_local_id(0);
-    sums[id] = p;
-    for (int reach = ITEMS / 2; reach > 0; reach /= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (id < reach) sums[id] *= sums[id + reach];
-    }
+    GATHER(sums, p, sums[id] *= sums[id + reach];)
     result = (T)sums[0];)
 REDUCE(logsumexp, T,
     local T tops[ITEMS];
@@ -135,22 +131,16 @@ REDUCE(all, uchar, A n_false = 0; EACH(i) n_false += x[i] != 0 ? 0 : 1; result =
     (isnan(u) != isnan(v) ? isnan(u) : (u) ORDER (v) || !((v) ORDER (u)) && (i) < (j))
 #define BEST(ORDER) \
     local int places[ITEMS]; \
-    int id = get_local_id(0); \
-    int best = id < n ? id : 0; \
+    int best = min((int)get_local_id(0), n - 1); \
     EACH(i) { \
         T u = x[i]; \
         T v = x[best]; \
         if (BEATS(ORDER, u, i, v, best)) best = i; \
     } \
-    places[id] = best; \
-    for (int reach = ITEMS / 2; reach > 0; reach /= 2) { \
-        barrier(CLK_LOCAL_MEM_FENCE); \
-        if (id < reach) { \
-            T u = x[places[id + reach]]; \
-            T v = x[places[id]]; \
-            if (BEATS(ORDER, u, places[id + reach], v, places[id])) places[id] = places[id + reach]; \
-        } \
-    } \
+    GATHER(places, best, \
+        T u = x[places[id + reach]]; \
+        T v = x[places[id]]; \
+        if (BEATS(ORDER, u, places[id + reach], v, places[id])) places[id] = places[id + reach];) \
     best = places[0];
 REDUCE(amax, T, BEST(>) result = x[best];)
 REDUCE(amin, T, BEST(<) result = x[best];)
