@@ -6,7 +6,6 @@ use std::ops::Deref;
 use crate::core::Handle;
 use crate::task::{Task, TaskRef};
 use crate::wait_reason::WaitReason;
-use crate::worker;
 
 /// One turn of one task. Everything a [`Handle`] offers is here too.
 pub struct Context<'a, T: Task> {
@@ -53,12 +52,6 @@ impl<'a, T: Task> Context<'a, T> {
     /// Says why the task is about to park.
     pub fn wait_for(&self, reason: WaitReason, detail: u64) {
         self.task.set_wait(reason, detail);
-    }
-
-    /// Before work that holds this worker for long (a kernel, a large file in memory): lets the others have what waits
-    /// for it and sees to it that somebody keeps the timers.
-    pub fn hand_over(&self) {
-        worker::hand_over(&self.handle.home.core);
     }
 }
 

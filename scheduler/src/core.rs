@@ -235,6 +235,12 @@ impl<T: Task> Handle<T> {
         key
     }
 
+    /// In a turn, before work that holds this worker for long (a kernel, a search of a large text): lets the others have what waits
+    /// for it and sees to it that somebody keeps the timers.
+    pub fn hand_over(&self) {
+        worker::hand_over(self.home.core);
+    }
+
     /// `true`: the timer had not fired and will not.
     pub fn cancel(&self, key: TimerKey) -> bool {
         self.home.core.timers.cancel(key).is_some()

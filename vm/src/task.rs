@@ -3,7 +3,8 @@
 use crate::actor::{Acting, ActorBody, ActorCell, Called, Envelope};
 use crate::conc::promise::{Alarm, Promise, PromiseRef};
 use crate::fault::{Fault, FaultKind};
-use crate::heap::{Heap, Parcel, meter};
+use crate::heap::meter::{self, Resting};
+use crate::heap::{Heap, Parcel};
 use crate::inject::{self, Injecting};
 use crate::interp::{Calls, Frames, Interrupt, Machine, TaskEnd, Turn};
 use crate::lend::{self, Help};
@@ -150,6 +151,8 @@ pub struct TaskShared {
     scopes: AtomicU32,
     /// The last failure of a scope that the task has heard of. Written by its own turns alone.
     heard: AtomicU16,
+    /// The cell that the task is in.
+    _outside: meter::Outside<192>,
 }
 
 /// What a task's scopes have to tell it, in one word.
@@ -282,8 +285,8 @@ pub(crate) type EndCall = Box<dyn FnOnce(&mut TaskCx, TaskEnd) + Send>;
 /// A million of these may be parked, so it holds what lasts from turn to turn and nothing else.
 pub struct TaskBody {
     program: &'static Program,
-    /// Bytes that its values take, while it does not run.
-    heap_bytes: usize,
+    /// What its values take, while it does not run.
+    heap: Resting,
     role: Role,
 }
 
@@ -330,16 +333,16 @@ impl TaskBody {
         let call = Call { on_end: None, begun: false, cancel_delivered: false };
         let outside = meter::swap(Heap::with_limit(program.options.heap_limit));
         let frames = Frames::start(func, args.into_iter().map(Parcel::unpack));
-        let heap_bytes = meter::swap(outside).bytes;
-        TaskBody { program, heap_bytes, role: Role::Call(frames, call) }
+        let heap = Resting::of(meter::swap(outside));
+        TaskBody { program, heap, role: Role::Call(frames, call) }
     }
 
     /// One that runs the actor that `begin` makes of its first state.
     pub(crate) fn actor(program: &'static Program, state: Parcel, begin: impl FnOnce(Value) -> ActorBody) -> TaskBody {
         let outside = meter::swap(Heap::with_limit(program.options.heap_limit));
         let state = state.unpack();
-        let heap_bytes = meter::swap(outside).bytes;
-        TaskBody { program, heap_bytes, role: Role::Actor(begin(state)) }
+        let heap = Resting::of(meter::swap(outside));
+        TaskBody { program, heap, role: Role::Actor(begin(state)) }
     }
 
     pub(crate) fn alarm(program: &'static Program, alarm: Alarm) -> TaskBody {
@@ -356,7 +359,7 @@ impl TaskBody {
     }
 
     fn with_role(program: &'static Program, role: Role) -> TaskBody {
-        TaskBody { program, heap_bytes: 0, role }
+        TaskBody { program, heap: Resting::default(), role }
     }
 
     /// Those of the calls under way; `None` where there are none.
@@ -396,7 +399,7 @@ impl TaskBody {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.heap_bytes
+        self.heap.with_limit(0).bytes
     }
 
     /// Where its result goes, or the answer that it works on. `task` is its own handle.
@@ -601,12 +604,12 @@ fn fail(machine: &mut Machine, part: &mut impl Part, panic: &str) -> Outcome {
 #[inline(always)]
 fn give_turn(
     program: &mut &'static Program,
-    heap_bytes: &mut usize,
+    heap: &mut Resting,
     frames: &mut Frames,
     part: &mut impl Part,
     cx: &Context<'_, TaskBody>,
 ) -> Outcome {
-    let outside = meter::swap(Heap { bytes: *heap_bytes, limit: program.options.heap_limit });
+    let outside = meter::swap(heap.with_limit(program.options.heap_limit));
     let outcome = Machine::with(*program, frames, |machine| {
         machine.task.worker = cx.worker();
         // As much as the task itself may spend: whatever it waits for, its worker is back for others after twice that.
@@ -617,7 +620,7 @@ fn give_turn(
         *program = machine.task.program;
         outcome
     });
-    *heap_bytes = meter::swap(outside).bytes;
+    *heap = Resting::of(meter::swap(outside));
     outcome
 }
 
@@ -628,18 +631,18 @@ impl Task for TaskBody {
         PROGRAM.set(Some(self.program));
         lend::workers_of(self.program);
         let observed = observe::Turn::begin();
-        let TaskBody { program, heap_bytes, role } = self;
+        let TaskBody { program, heap, role } = self;
         let outcome = match role {
-            Role::Call(frames, call) => give_turn(program, heap_bytes, frames, call, cx),
+            Role::Call(frames, call) => give_turn(program, heap, frames, call, cx),
             Role::Actor(actor) => {
                 let (frames, mut acting) = actor.act();
-                let outcome = give_turn(program, heap_bytes, frames, &mut acting, cx);
+                let outcome = give_turn(program, heap, frames, &mut acting, cx);
                 actor.rest();
                 outcome
             }
-            Role::Session(session) => give_turn(program, heap_bytes, &mut session.0, &mut session.1, cx),
-            Role::Alarm(alarm) => give_turn(program, heap_bytes, &mut Frames::default(), &mut **alarm, cx),
-            Role::Helper(help) => give_turn(program, heap_bytes, &mut Frames::default(), &mut **help, cx),
+            Role::Session(session) => give_turn(program, heap, &mut session.0, &mut session.1, cx),
+            Role::Alarm(alarm) => give_turn(program, heap, &mut Frames::default(), &mut **alarm, cx),
+            Role::Helper(help) => give_turn(program, heap, &mut Frames::default(), &mut **help, cx),
             Role::Ended => Outcome::Done,
         };
         observed.end(cx, outcome);
@@ -670,7 +673,7 @@ impl Drop for TaskBody {
         {
             return;
         }
-        let outside = meter::swap(Heap { bytes: self.heap_bytes, limit: self.program.options.heap_limit });
+        let outside = meter::swap(self.heap.with_limit(self.program.options.heap_limit));
         let mut role = std::mem::replace(&mut self.role, Role::Ended);
         let mut frames = match &mut role {
             Role::Call(frames, _) => std::mem::take(frames),
@@ -684,6 +687,6 @@ impl Drop for TaskBody {
             machine.give_back_stack();
         });
         drop(frames);
-        self.heap_bytes = meter::swap(outside).bytes;
+        self.heap = Resting::of(meter::swap(outside));
     }
 }

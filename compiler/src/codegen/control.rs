@@ -39,10 +39,14 @@ impl<'p> FnBuilder<'_, 'p> {
             ExprKind::Match { scrutinee, arms } => {
                 let value = self.operand(scrutinee);
                 let end = self.label();
-                for arm in arms {
+                for (i, arm) in arms.iter().enumerate() {
                     let next = self.label();
                     self.open_scope();
-                    self.pattern(&arm.pattern, value.register, next);
+                    if i + 1 == arms.len() && arm.guard.is_none() {
+                        self.last_pattern(&arm.pattern, value.register, next);
+                    } else {
+                        self.pattern(&arm.pattern, value.register, next);
+                    }
                     if let Some(guard) = &arm.guard {
                         let ok = self.operand(guard);
                         self.jump_if_not(ok.register, next);

@@ -68,10 +68,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.recycle(same);
                 self.recycle(wanted);
                 self.recycle(tag);
-                for (i, item) in fields {
-                    let at = Payload { variant: *variant as u16, field: *i as u16 };
-                    self.part(item, fail, |f, dst| f.emit(Instr::GetPayload { dst, obj: value, at }));
-                }
+                self.payload(*variant, fields, value, fail);
             }
             PatKind::List { before, rest, after } => self.list_pattern(before, rest, after, value, &ty, fail),
             PatKind::Or(alternatives) => {
@@ -86,6 +83,24 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.pattern(last, value, fail);
                 self.place_label(matched);
             }
+        }
+    }
+
+    /// As `pattern`, of what no other pattern of an exhaustive `match` fits. Which variant it is needs no test where that alone
+    /// is asked; reading a payload looks at it in any case.
+    pub fn last_pattern(&mut self, pattern: &'p Pat, value: Reg, fail: Label) {
+        match &pattern.kind {
+            PatKind::Variant { variant, fields } if fields.iter().all(|(_, p)| self.irrefutable(p)) => {
+                self.payload(*variant, fields, value, fail);
+            }
+            _ => self.pattern(pattern, value, fail),
+        }
+    }
+
+    fn payload(&mut self, variant: u32, fields: &'p [(u32, Pat)], value: Reg, fail: Label) {
+        for (i, item) in fields {
+            let at = Payload { variant: variant as u16, field: *i as u16 };
+            self.part(item, fail, |f, dst| f.emit(Instr::GetPayload { dst, obj: value, at }));
         }
     }
 

@@ -40,7 +40,10 @@ impl<'a> Checker<'a> {
             self.mark_import_used(from, &joined);
             return Some(id);
         }
-        if path.len() == 1 {
+        // A value of the module's own is nearer than the library's module of that name.
+        let is_value =
+            matches!(self.scopes[from.index()].names.get(joined.as_str()), Some(Def::Zone(_) | Def::Const(_)));
+        if path.len() == 1 && !is_value {
             return self.std_modules.get(path[0]).copied();
         }
         None

@@ -208,3 +208,88 @@ async fn main():
 "#;
     assert_eq!(printed(&run("4G", program)), "small\ntrue\n");
 }
+
+#[test]
+fn who_only_sends_is_held_to_the_budget_too() {
+    // A sender that keeps nothing, and messages that are large: each of these took ten times the budget in one turn.
+    let program = |send: &str| {
+        format!(
+            "{RESIDENT}
+actor Slow:
+    fn on_receive(text: String) -> Int:
+        sleep(1h)
+        return len(text)
+
+async fn main():
+    let slow = spawn_actor(Slow::new(), mailbox = 1000000)
+    let news = broadcast<String>(capacity = 1000000)
+    let _reader = news.subscribe()
+    let kept = \"k\" * 1000000
+    let mut n = 0
+    try:
+        while n < 3000:
+            n += 1
+            {send}
+        print(\"never refused\")
+    catch e: OutOfMemoryError:
+        print(e.kind(), n > 50, resident() < 800)
+    exit(0)
+"
+        )
+    };
+    let refused = "OutOfMemoryError true true\n";
+    assert_eq!(printed(&run("200M", &program("slow.send(\"z\" * 1000000)"))), refused);
+    assert_eq!(printed(&run("200M", &program("slow.ask(\"z\" * 1000000).detach()"))), refused);
+}
+
+#[test]
+fn a_text_that_many_hold_counts_once_and_in_each_heap() {
+    // One text of 20 MB that 100 tasks hold is no 2 GB; but each holder's own limit counts it.
+    let program = "
+fn hold(text: String) -> Int:
+    sleep(10ms)
+    return len(text)
+
+let text = \"t\" * 20000000
+let tasks = [spawn hold(text) for _ in 0..100]
+let mut sum = 0
+for task in tasks: sum += task.join()
+print(sum)
+let ch = channel<String>(unbounded = true)
+let mut kept: Vec<String> = []
+try:
+    for i in 0..1000:
+        let one = \"x\" * 1000000
+        ch.send(one)
+        kept.push(one)
+    print(\"never refused\")
+catch e: OutOfMemoryError: print(len(kept) < 200, e.kind())
+";
+    assert_eq!(printed(&run("200M", program)), "2000000000\ntrue OutOfMemoryError\n");
+}
+
+#[test]
+fn tasks_and_actors_themselves_count() {
+    let program = format!(
+        "{RESIDENT}
+actor Idle:
+    fn on_receive(n: Int) -> Int: return n
+
+async fn main():
+    let mut n = 0
+    try:
+        while n < 3000000:
+            spawn_actor(Idle::new())
+            n += 1
+        print(\"never refused\")
+    catch e: OutOfMemoryError:
+        // What deals with the error has room for that, in its next turns too.
+        sleep(1ms)
+        let text = f\"{{e.kind()}} {{n > 100000}} {{resident() < 400}}\"
+        sleep(1ms)
+        print(text)
+    exit(0)
+"
+    );
+    assert_eq!(printed(&run("200M", &program)), "OutOfMemoryError true true\n");
+}

@@ -17,7 +17,7 @@ use crate::conc::promise::{Answer, PromiseRef};
 use crate::conc::restart::RestartLimit;
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Parcel;
-use crate::interp::{Begin, Frames, Machine, TaskEnd, Turn};
+use crate::interp::{Begin, Frames, Interrupt, Machine, TaskEnd, Turn};
 use crate::observe::{self, Handling};
 use crate::spare::Spare;
 use crate::task::{TaskBody, WaitReason, describe, spent, summary};

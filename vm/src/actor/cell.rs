@@ -6,6 +6,7 @@ use crate::conc::promise::Answer;
 use crate::conc::stats::{ActorStats, RareStats};
 use crate::conc::tasks::Me;
 use crate::fault::{Fault, FaultKind};
+use crate::heap::meter::Outside;
 use crate::heap::{Opaque, Parcel};
 use crate::observe;
 use crate::program::Program;
@@ -59,6 +60,7 @@ pub(crate) struct ActorCell {
     n_requests: AtomicU64,
     /// Messages being worked on.
     pub(super) n_in_flight: AtomicU32,
+    _outside: Outside<224>,
 }
 
 /// What is known of an actor's life. One lock for all of it: a million actors may be parked.
@@ -299,6 +301,7 @@ impl ActorCell {
             n_requests: AtomicU64::new(0),
             n_sent: AtomicU32::new(0),
             n_in_flight: AtomicU32::new(0),
+            _outside: Outside::default(),
         })
     }
 

@@ -24,6 +24,6 @@ mod supervisor;
 pub(crate) mod natives;
 
 pub(crate) use body::{Acting, ActorBody, Called};
-pub(crate) use cell::{ActorCell, Envelope};
+pub(crate) use cell::{ActorCell, ActorRef, Envelope};
 pub(crate) use circle::{Circles, Edge, wait_for};
 pub(crate) use outbox::end_gathering;

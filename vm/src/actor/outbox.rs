@@ -9,10 +9,11 @@
 //!
 //! A thread has one outbox, which is for the task whose code it runs: between turns it is empty.
 
-use super::cell::{ActorCell, Envelope, Extra, MEASURED_EVERY, Reply};
+use super::cell::{ActorCell, ActorRef, Envelope, Extra, MEASURED_EVERY, Reply};
 use super::inbox::SetAside;
 use crate::heap::Parcel;
 use crate::observe;
+use crate::value::ValueRef;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
@@ -68,6 +69,34 @@ pub(super) fn push(handler: u32, message: Parcel, extra: Option<Box<Extra>>) {
     });
     if is_full {
         put_all();
+    }
+}
+
+impl ActorRef {
+    /// Takes a scalar message for the actor that nobody waits for the answer of, if it is like the one before: then nothing is left
+    /// to be looked at. `false`: it is not, or something is to be done beside.
+    #[inline]
+    pub(crate) fn gather(&self, handler: u64, message: ValueRef<'_>) -> bool {
+        let n = N_GATHERED.get().wrapping_add(1);
+        if TO.get() != Arc::as_ptr(&self.0).addr() || !IS_GATHERING.get() || n.is_multiple_of(MEASURED_EVERY) {
+            return false;
+        }
+        let is_taken = GATHERED.with_borrow_mut(|gathered| {
+            let Some(Gathered { envelopes, room, .. }) = gathered else { return false };
+            let Some(last) = envelopes.last() else { return false };
+            let is_like = u64::from(last.handler) == handler
+                && last.extra.is_none()
+                && std::ptr::eq(last.message.info(), message.info())
+                && envelopes.len() + 1 < room.n() as usize;
+            let Some(message) = Parcel::scalar(message).filter(|_| is_like) else { return false };
+            let handler = last.handler;
+            envelopes.push(Envelope { handler, message, reply: Reply::Nowhere, extra: None });
+            true
+        });
+        if is_taken {
+            N_GATHERED.set(n);
+        }
+        is_taken
     }
 }
 

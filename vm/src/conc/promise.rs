@@ -7,6 +7,7 @@ use super::result::{ResultCell, TaskResult};
 use super::tasks::Me;
 use crate::actor::ActorCell;
 use crate::fault::{Fault, FaultKind};
+use crate::heap::meter::Outside;
 use crate::heap::{Opaque, Parcel};
 use crate::interp::TaskEnd;
 use crate::task::{TaskBody, TaskCx, TaskShared, WaitReason};
@@ -94,6 +95,7 @@ pub struct Answer {
     alarm: Mutex<Option<TaskRef<TaskBody>>>,
     /// There is one. Set before anybody can answer.
     has_alarm: AtomicBool,
+    _outside: Outside<128>,
 }
 
 impl Deref for Answer {
@@ -107,7 +109,7 @@ impl Deref for Answer {
 impl Answer {
     fn new(owning: bool, asked: Option<Arc<ActorCell>>) -> Arc<Answer> {
         let (promise, alarm) = (Promise::new(true, owning), Mutex::new(None));
-        Arc::new(Answer { promise, asked, alarm, has_alarm: AtomicBool::new(false) })
+        Arc::new(Answer { promise, asked, alarm, has_alarm: AtomicBool::new(false), _outside: Outside::default() })
     }
 
     /// Whoever finishes it lets nobody wait in vain.

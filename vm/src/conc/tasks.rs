@@ -662,8 +662,16 @@ fn sleep(cx: &mut NativeCx<'_>) -> NativeResult {
     let me = me(cx)?;
     let program = cx.task.program();
     let scheduler = program.scheduler().ok_or_else(|| Fault::internal("sleeping needs a scheduler"))?;
+    // For no time at all it only offers the others a turn.
+    if cx.resumed::<Yielded>().is_some() {
+        return cx.return_unit();
+    }
     let state = match cx.resumed::<Sleep>() {
         Some(state) => state,
+        None if duration(cx, 0).is_zero() => {
+            me.0.wake();
+            return cx.suspend(WaitReason::Nothing, 0, Yielded);
+        }
         None => {
             program.flush();
             let deadline = scheduler.now() + duration(cx, 0);

@@ -11,7 +11,7 @@
 //! touched once a turn; without a budget it is not touched at all.
 
 use super::pages::{self, LARGE_HEAP};
-use super::sampled;
+use super::{local, sampled};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -20,11 +20,35 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 pub struct Heap {
     pub bytes: usize,
     pub limit: usize,
+    /// After an `OutOfMemoryError` of the budget's: up to here it may go on, to deal with that.
+    spared: usize,
 }
 
 impl Heap {
     pub fn with_limit(limit: usize) -> Heap {
-        Heap { bytes: 0, limit }
+        Heap { bytes: 0, limit, spared: 0 }
+    }
+}
+
+/// What a task keeps of its heap between turns, in one word: a million tasks may be parked. Below the bytes (which may be less than
+/// none for a while), above where it may go on to, in steps of `SMALL`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Resting(u64);
+
+impl Resting {
+    const BITS: u32 = 48;
+
+    #[inline]
+    pub fn of(heap: Heap) -> Resting {
+        let spared = heap.spared.div_ceil(SMALL).min(usize::from(u16::MAX)) as u64;
+        Resting(heap.bytes as u64 & ((1 << Self::BITS) - 1) | spared << Self::BITS)
+    }
+
+    #[inline]
+    pub fn with_limit(self, limit: usize) -> Heap {
+        let up = u64::BITS - Self::BITS;
+        let bytes = ((self.0 << up) as i64 >> up) as usize;
+        Heap { bytes, limit, spared: (self.0 >> Self::BITS) as usize * SMALL }
     }
 }
 
@@ -32,6 +56,8 @@ impl Heap {
 static BUDGET: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// Bytes of heaps and messages. Wrapping: what one worker took may be given back by another first.
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of what is outside of all heaps.
+static OUTSIDE: AtomicUsize = AtomicUsize::new(0);
 
 /// A turn is granted this part of what is left: several workers ask at once.
 const GRANT: usize = 8;
@@ -41,12 +67,19 @@ const SMALL: usize = 64 << 10;
 const RESERVE: usize = 16;
 
 thread_local! {
-    static BYTES: Cell<usize> = const { Cell::new(0) };
     /// The least of the heap's own limit, what was granted with a budget, and where it begins to be a large one.
     static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
     static OWN_LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// The current heap's `spared`.
+    static SPARED: Cell<usize> = const { Cell::new(0) };
     /// How many of the current heap's bytes are in `TOTAL`.
     static COUNTED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Of the current heap.
+#[inline]
+fn bytes() -> usize {
+    local::with(|local| local.bytes.get())
 }
 
 /// From now on values, messages and tensors of the process together may take so much.
@@ -62,15 +95,18 @@ fn has_budget() -> bool {
 
 /// The budget and what is in use of it, when there is one.
 pub fn budget() -> Option<(usize, usize)> {
-    let heaps = TOTAL.load(Relaxed);
-    // Given back before it was counted: nothing.
-    let heaps = if heaps > isize::MAX as usize { 0 } else { heaps };
-    has_budget().then(|| (BUDGET.load(Relaxed), heaps.saturating_add(stark_kernels::live_tensor_bytes())))
+    has_budget().then(|| (BUDGET.load(Relaxed), in_use().saturating_add(OUTSIDE.load(Relaxed))))
 }
 
 /// With a budget: bytes of all values, messages and tensors, once this thread's are `settle`d.
 pub fn in_use() -> usize {
-    budget().map_or(0, |(_, used)| used)
+    if !has_budget() {
+        return 0;
+    }
+    let heaps = TOTAL.load(Relaxed);
+    // Given back before it was counted: nothing.
+    let heaps = if heaps > isize::MAX as usize { 0 } else { heaps };
+    heaps.saturating_add(stark_kernels::live_tensor_bytes())
 }
 
 /// Counts what was given back on this thread outside any task.
@@ -86,17 +122,26 @@ pub fn swap(heap: Heap) -> Heap {
     if has_budget() {
         count();
         COUNTED.set(heap.bytes);
-        let before = Heap { bytes: BYTES.replace(heap.bytes), limit: OWN_LIMIT.replace(heap.limit) };
+        let before = replace(heap);
         grant();
         return before;
     }
     LIMIT.set(if heap.bytes < LARGE_HEAP { heap.limit.min(LARGE_HEAP) } else { heap.limit });
-    Heap { bytes: BYTES.replace(heap.bytes), limit: OWN_LIMIT.replace(heap.limit) }
+    replace(heap)
+}
+
+#[inline]
+fn replace(heap: Heap) -> Heap {
+    Heap {
+        bytes: local::with(|local| local.bytes.replace(heap.bytes)),
+        limit: OWN_LIMIT.replace(heap.limit),
+        spared: SPARED.replace(heap.spared),
+    }
 }
 
 /// Brings what the current heap took and gave back since the last time into the common count.
 fn count() {
-    let bytes = BYTES.get();
+    let bytes = self::bytes();
     let more = bytes.wrapping_sub(COUNTED.replace(bytes));
     if more != 0 {
         TOTAL.fetch_add(more, Relaxed);
@@ -106,18 +151,18 @@ fn count() {
 /// Sets the limit of the current heap by what is left. `false`: there is nothing left for it.
 fn grant() -> bool {
     let Some((budget, used)) = budget() else { return false };
-    let (bytes, own) = (BYTES.get(), OWN_LIMIT.get());
+    let (bytes, own) = (self::bytes(), OWN_LIMIT.get());
     let granted = match SMALL.checked_sub(bytes) {
         Some(rest) if used <= budget.saturating_add(budget / RESERVE) => rest.max(1),
         _ => budget.saturating_sub(used) / GRANT,
     };
-    LIMIT.set(own.min(bytes.saturating_add(granted)));
+    LIMIT.set(own.min(bytes.saturating_add(granted).max(SPARED.get())));
     granted > 0 && bytes <= own
 }
 
 #[cold]
 fn ask_again() -> bool {
-    let (bytes, own) = (BYTES.get(), OWN_LIMIT.get());
+    let (bytes, own) = (self::bytes(), OWN_LIMIT.get());
     if bytes > LARGE_HEAP {
         pages::grown();
     }
@@ -130,33 +175,42 @@ fn ask_again() -> bool {
     let granted = grant();
     if !granted {
         // Whoever catches the error goes on with what is there: the next is thrown when that much more was asked for.
-        LIMIT.set(OWN_LIMIT.get().min(BYTES.get().saturating_add(SMALL)));
+        let spared = OWN_LIMIT.get().min(bytes.saturating_add(SMALL));
+        SPARED.set(spared);
+        LIMIT.set(spared);
     }
     granted
 }
 
 /// The current heap's figures.
 pub fn current() -> Heap {
-    Heap { bytes: BYTES.get(), limit: OWN_LIMIT.get() }
+    Heap { bytes: bytes(), limit: OWN_LIMIT.get(), spared: SPARED.get() }
 }
 
 /// Charges what was just allocated.
 #[inline]
 pub(crate) fn charge(bytes: usize) {
     add(bytes);
+    local::with(|local| local.made.set(local.made.get().wrapping_add(bytes)));
     sampled::allocated(bytes);
+}
+
+/// Bytes of all objects that were made on this thread, wrapping: what is made between two looks says how much work that was.
+#[inline]
+pub(crate) fn made() -> usize {
+    local::with(|local| local.made.get())
 }
 
 #[inline]
 fn add(bytes: usize) {
     // Wrapping: a value that is dropped on a thread without its heap (a parcel in a dead mailbox) is credited first and
     // charged later; the sums are right again when both have happened.
-    BYTES.set(BYTES.get().wrapping_add(bytes));
+    local::with(|local| local.bytes.set(local.bytes.get().wrapping_add(bytes)));
 }
 
 #[inline]
 pub(crate) fn credit(bytes: usize) {
-    BYTES.set(BYTES.get().wrapping_sub(bytes));
+    local::with(|local| local.bytes.set(local.bytes.get().wrapping_sub(bytes)));
 }
 
 /// Charges the difference when a buffer went from `old` to `new` bytes.
@@ -181,6 +235,8 @@ pub(crate) fn send(bytes: usize) {
     credit(bytes);
     if has_budget() {
         TOTAL.fetch_add(bytes, Relaxed);
+        // What was granted is used up: they are no less than before.
+        LIMIT.set(LIMIT.get().saturating_sub(bytes));
     }
 }
 
@@ -190,18 +246,59 @@ pub(crate) fn receive(bytes: usize) {
     add(bytes);
     if has_budget() {
         TOTAL.fetch_sub(bytes, Relaxed);
+        LIMIT.set(LIMIT.get().saturating_add(bytes).min(OWN_LIMIT.get()));
+    }
+}
+
+/// What takes so many bytes outside of all heaps as long as it lives: the cells of tasks, actors and channels, which the budget is
+/// for, too.
+#[derive(Debug)]
+pub(crate) struct Outside<const BYTES: usize>(());
+
+impl<const BYTES: usize> Default for Outside<BYTES> {
+    #[inline]
+    fn default() -> Self {
+        if has_budget() {
+            OUTSIDE.fetch_add(BYTES, Relaxed);
+        }
+        Outside(())
+    }
+}
+
+impl<const BYTES: usize> Drop for Outside<BYTES> {
+    #[inline]
+    fn drop(&mut self) {
+        if has_budget() {
+            OUTSIDE.fetch_sub(BYTES, Relaxed);
+        }
+    }
+}
+
+/// Bytes that a heap is charged at are no more than another is charged at already: both hold the same ones.
+#[inline]
+pub(crate) fn share(bytes: usize) {
+    if has_budget() {
+        TOTAL.fetch_sub(bytes, Relaxed);
+    }
+}
+
+/// One holder of shared bytes less.
+#[inline]
+pub(crate) fn unshare(bytes: usize) {
+    if has_budget() {
+        TOTAL.fetch_add(bytes, Relaxed);
     }
 }
 
 /// Whether the current heap is past its limit, or has grown while everything together is past the budget.
 #[inline]
 pub fn is_over() -> bool {
-    BYTES.get() > LIMIT.get() && !ask_again()
+    bytes() > LIMIT.get() && !ask_again()
 }
 
 /// Whether `bytes` more would still be within the limit and the budget.
 pub fn has_room(bytes: usize) -> bool {
-    let fits = |limit: usize| BYTES.get().checked_add(bytes).is_some_and(|sum| sum <= limit);
+    let fits = |limit: usize| self::bytes().checked_add(bytes).is_some_and(|sum| sum <= limit);
     if fits(LIMIT.get()) {
         return true;
     }

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod local;
 pub(crate) mod map;
 pub mod meter;
 pub(crate) mod object;
@@ -23,9 +24,8 @@ use crate::types::TypeInfo;
 use compact_str::CompactString;
 use object::*;
 use smallvec::SmallVec;
-use std::alloc::Layout;
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Whether the slot points at an object (not null, not an immediate variant).
@@ -83,6 +83,42 @@ unsafe fn free_later(header: *mut Header) {
     LATER.with_borrow_mut(|later| later.push(header));
 }
 
+/// Objects whose last owner is gone. One is dealt with right after it died, and only what died beside it is listed.
+#[derive(Default)]
+struct Dead {
+    next: Option<NonNull<Header>>,
+    others: SmallVec<[NonNull<Header>; 16]>,
+}
+
+impl Dead {
+    /// One owner less of what was in a slot of an object that is freed.
+    #[inline(always)]
+    unsafe fn let_go(&mut self, bits: u64) {
+        if !is_object(bits) {
+            return;
+        }
+        let header = bits as *mut Header;
+        // SAFETY: the caller's promise, as for `release`.
+        unsafe {
+            match (*header).rc {
+                1 if free_leaf(bits) => {}
+                1 => {
+                    if let Some(other) = self.next.replace(NonNull::new_unchecked(header)) {
+                        self.others.push(other);
+                    }
+                }
+                rc if rc < IMMORTAL => (*header).rc = rc - 1,
+                _ => {}
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn take(&mut self) -> Option<*mut Header> {
+        self.next.take().or_else(|| self.others.pop()).map(NonNull::as_ptr)
+    }
+}
+
 /// Frees `header` and whatever only it owned.
 #[inline(never)]
 unsafe fn free(header: *mut Header) {
@@ -95,22 +131,20 @@ unsafe fn free(header: *mut Header) {
         if FREEING.replace(true) {
             return free_later(header);
         }
-        let mut dead: SmallVec<[*mut Header; 16]> = SmallVec::new();
-        dead.push(header);
-        while let Some(header) = dead.pop().or_else(|| LATER.with_borrow_mut(Vec::pop)) {
-            for_each_ref(header, |slot| {
-                let child = *slot;
-                if is_object(child) {
-                    let header = child as *mut Header;
-                    match (*header).rc {
-                        1 if free_leaf(child) => {}
-                        1 => dead.push(header),
-                        rc if rc < IMMORTAL => (*header).rc = rc - 1,
-                        _ => {}
-                    }
-                }
-            });
-            dealloc(header);
+        let mut dead = Dead::default();
+        let mut next = Some(header);
+        while let Some(header) = next.or_else(|| LATER.with_borrow_mut(Vec::pop)) {
+            if (*header).kind == ObjKind::Fields {
+                // Most are these: a loop of their own.
+                let layout = (*header).info.layout((*header).variant);
+                let slots = fields_slots(header);
+                layout.refs.iter().for_each(|&i| dead.let_go(*slots.add(usize::from(i))));
+                dealloc_fields(header, layout.types.len());
+            } else {
+                for_each_ref(header, |slot| dead.let_go(*slot));
+                dealloc(header);
+            }
+            next = dead.take();
         }
         FREEING.set(false);
     }
@@ -183,9 +217,9 @@ unsafe fn dealloc_fields(header: *mut Header, n_fields: usize) {
         {
             (*header).rc = 0xdead;
         }
-        let layout = fields_layout(n_fields);
-        meter::credit(layout.size());
-        std::alloc::dealloc(header.cast(), layout);
+        let words = n_words(n_fields);
+        meter::credit(words * 8);
+        local::put(header.cast(), words);
     }
 }
 
@@ -194,36 +228,14 @@ unsafe fn size_of_object(header: *const Header) -> usize {
     // SAFETY: the kind says which type is behind the header.
     unsafe {
         match (*header).kind {
-            ObjKind::Fields => fields_layout((*header).info.layout((*header).variant).types.len()).size(),
+            ObjKind::Fields => n_words((*header).info.layout((*header).variant).types.len()) * 8,
             ObjKind::Vec => size_of::<VecObj>() + (*header.cast::<VecObj>()).items.capacity() * 8,
-            ObjKind::Str => size_of::<StrObj>() + (*header.cast::<StrObj>()).text.charged(),
-            ObjKind::Bytes => size_of::<BytesObj>() + (*header.cast::<BytesObj>()).bytes.charged(),
+            ObjKind::Str => size_of::<StrObj>() + (*header.cast::<StrObj>()).text.n_outside(),
+            ObjKind::Bytes => size_of::<BytesObj>() + (*header.cast::<BytesObj>()).bytes.n_outside(),
             ObjKind::Map => size_of::<MapObj>() + (*header.cast::<MapObj>()).table.size(),
             ObjKind::Closure => size_of::<ClosureObj>() + (&(*header.cast::<ClosureObj>()).captures).len() * 8,
             ObjKind::Dyn => size_of::<DynObj>(),
             ObjKind::Opaque => OpaqueObj::size(header),
-        }
-    }
-}
-
-/// A buffer's part in its object's size. A shared one is charged to nobody: it lives outside the heaps.
-trait Charged {
-    fn charged(&self) -> usize;
-}
-impl Charged for Buf<CompactString> {
-    fn charged(&self) -> usize {
-        match self {
-            Buf::Owned(s) if !s.is_heap_allocated() => 0,
-            Buf::Owned(s) => s.capacity(),
-            Buf::Shared(_) => 0,
-        }
-    }
-}
-impl Charged for Buf<Vec<u8>> {
-    fn charged(&self) -> usize {
-        match self {
-            Buf::Owned(b) => b.capacity(),
-            Buf::Shared(_) => 0,
         }
     }
 }
@@ -284,9 +296,10 @@ pub(crate) fn map_value_is_ref(info: &TypeInfo) -> bool {
     matches!(info.desc, stark_bytecode::TypeDesc::Map(..)) && info.map_value().is_ref
 }
 
-fn fields_layout(n: usize) -> Layout {
-    // At most 65,535 fields (positions are `u16`), so the size is far from overflowing.
-    Layout::from_size_align(size_of::<FieldsObj>() + n * 8, 8).expect("a small size")
+/// Words of a `Fields` object.
+#[inline(always)]
+pub(crate) const fn n_words(n_fields: usize) -> usize {
+    size_of::<FieldsObj>() / 8 + n_fields
 }
 
 /// The first slot of a `Fields` object.
@@ -328,16 +341,19 @@ pub(crate) unsafe fn unpack_in_place(slot: *mut u64, info: &'static TypeInfo) {
 #[inline]
 fn new_fields_object(info: &'static TypeInfo, variant: u16, slots: &[u64]) -> u64 {
     debug_assert_eq!(info.layout(variant).types.len(), slots.len());
-    let layout = fields_layout(slots.len());
-    // SAFETY: the layout has room for the header and the slots, which are written before anything reads them.
+    let words = n_words(slots.len());
+    // SAFETY: there is room for the header and the slots, which are written before anything reads them.
     unsafe {
-        let header = std::alloc::alloc(layout).cast::<Header>();
-        if header.is_null() {
-            std::alloc::handle_alloc_error(layout);
-        }
+        let header = local::take(words).cast::<Header>();
         header.write(Header { rc: 1, variant, kind: ObjKind::Fields, info });
-        std::ptr::copy_nonoverlapping(slots.as_ptr(), fields_slots(header), slots.len());
-        meter::charge(layout.size());
+        let into = fields_slots(header);
+        // Most have no more than two, for which a call would take longer.
+        match *slots {
+            [x] => into.write(x),
+            [x, y] => into.cast::<[u64; 2]>().write([x, y]),
+            _ => std::ptr::copy_nonoverlapping(slots.as_ptr(), into, slots.len()),
+        }
+        meter::charge(words * 8);
         header as u64
     }
 }
@@ -475,10 +491,9 @@ unsafe fn copy_object(header: *mut Header) -> u64 {
                 let bytes = &(*header.cast::<BytesObj>()).bytes;
                 match bytes {
                     Buf::Owned(b) => new_bytes(b.clone()),
-                    Buf::Shared(b) => boxed(BytesObj {
-                        header: self::header(ObjKind::Bytes, info),
-                        bytes: Buf::Shared(Arc::clone(b)),
-                    }),
+                    Buf::Shared(b) => {
+                        boxed(BytesObj { header: self::header(ObjKind::Bytes, info), bytes: Buf::Shared(b.clone()) })
+                    }
                 }
             }
             ObjKind::Map => new_map(info, (&(*header.cast::<MapObj>()).table).copy()),
@@ -511,7 +526,7 @@ unsafe fn copy_str(old: *mut StrObj) -> u64 {
     unsafe {
         let text = match &(*old).text {
             Buf::Owned(text) => Buf::Owned(text.clone()),
-            Buf::Shared(text) => Buf::Shared(Arc::clone(text)),
+            Buf::Shared(text) => Buf::Shared(text.clone()),
         };
         boxed(StrObj {
             header: header(ObjKind::Str, TypeInfo::str()),

@@ -5,6 +5,7 @@
 //! *immortal*: constants and frozen globals, which every task may read, nobody counts and nobody changes. A count
 //! that grows that far makes its object immortal by itself, so counting never overflows.
 
+use super::meter;
 use crate::types::TypeInfo;
 use crate::value::Value;
 use compact_str::CompactString;
@@ -280,12 +281,75 @@ impl dyn Opaque {
 }
 
 /// A buffer that is ours alone, or shared with copies in other tasks.
-pub(crate) enum Buf<T> {
+pub(crate) enum Buf<T: Bytes> {
     Owned(T),
-    Shared(Arc<T>),
+    Shared(Shared<T>),
 }
 
-impl<T> std::ops::Deref for Buf<T> {
+/// What a buffer may be.
+pub(crate) trait Bytes: Clone + Default {
+    /// Bytes outside the object itself.
+    fn n_outside(&self) -> usize;
+}
+
+impl Bytes for CompactString {
+    fn n_outside(&self) -> usize {
+        if self.is_heap_allocated() { self.capacity() } else { 0 }
+    }
+}
+
+impl Bytes for Vec<u8> {
+    fn n_outside(&self) -> usize {
+        self.capacity()
+    }
+}
+
+/// One of the holders of a buffer that nobody changes. Each is charged at all of it, as any of them may be the last; in the budget of
+/// the process it counts once. Empty only while it is dropped.
+pub(crate) struct Shared<T: Bytes>(Option<Arc<T>>);
+
+impl<T: Bytes> Shared<T> {
+    /// The buffer, copied when there are other holders.
+    fn take(&mut self) -> T {
+        match self.0.take().map(Arc::try_unwrap) {
+            Some(Ok(body)) => body,
+            Some(Err(shared)) => {
+                let body = T::clone(&shared);
+                self.0 = Some(shared);
+                body
+            }
+            None => T::default(),
+        }
+    }
+}
+
+impl<T: Bytes> Clone for Shared<T> {
+    fn clone(&self) -> Shared<T> {
+        meter::share(self.n_outside());
+        Shared(self.0.clone())
+    }
+}
+
+impl<T: Bytes> Drop for Shared<T> {
+    fn drop(&mut self) {
+        if let Some(body) = self.0.take() {
+            let n = body.n_outside();
+            // Of several that are dropped at once one is the last.
+            if Arc::into_inner(body).is_none() {
+                meter::unshare(n);
+            }
+        }
+    }
+}
+
+impl<T: Bytes> std::ops::Deref for Shared<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("only a drop empties it")
+    }
+}
+
+impl<T: Bytes> std::ops::Deref for Buf<T> {
     type Target = T;
     fn deref(&self) -> &T {
         match self {
@@ -295,12 +359,11 @@ impl<T> std::ops::Deref for Buf<T> {
     }
 }
 
-impl<T: Clone + Default> Buf<T> {
+impl<T: Bytes> Buf<T> {
     /// The buffer for writing; copies it when it is shared.
     pub fn to_mut(&mut self) -> &mut T {
         if let Buf::Shared(body) = self {
-            let body = std::mem::take(body);
-            *self = Buf::Owned(Arc::try_unwrap(body).unwrap_or_else(|shared| T::clone(&shared)));
+            *self = Buf::Owned(body.take());
         }
         match self {
             Buf::Owned(body) => body,
@@ -311,7 +374,7 @@ impl<T: Clone + Default> Buf<T> {
     /// A second owner of the same bytes.
     pub fn share(&mut self) -> Buf<T> {
         if let Buf::Owned(body) = self {
-            *self = Buf::Shared(Arc::new(std::mem::take(body)));
+            *self = Buf::Shared(Shared(Some(Arc::new(std::mem::take(body)))));
         }
         match self {
             Buf::Shared(body) => Buf::Shared(body.clone()),

@@ -7,6 +7,7 @@
 //!
 //! Off, the count is never used up: an allocation costs a subtraction and a jump not taken.
 
+use super::local;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,6 @@ const MAX_MEAN_BYTES: f64 = (64 << 20) as f64;
 const SPACING: Duration = Duration::from_millis(1);
 
 thread_local! {
-    /// Bytes until the next that is found.
-    static LEFT: Cell<i64> = const { Cell::new(i64::MAX) };
     static IS_FOUND: Cell<bool> = const { Cell::new(false) };
     static SAMPLER: Cell<Option<Sampler>> = const { Cell::new(None) };
 }
@@ -39,11 +38,22 @@ struct Sampler {
     random: u64,
 }
 
+/// Bytes until the next that is found.
+#[inline(always)]
+fn left() -> i64 {
+    local::with(|local| local.left.get())
+}
+
+#[inline(always)]
+fn set_left(bytes: i64) {
+    local::with(|local| local.left.set(bytes));
+}
+
 /// Something was allocated on this thread.
 #[inline(always)]
 pub(crate) fn allocated(bytes: usize) {
-    let left = LEFT.get().wrapping_sub(bytes as i64);
-    LEFT.set(left);
+    let left = left().wrapping_sub(bytes as i64);
+    set_left(left);
     if left < 0 {
         find(bytes);
     }
@@ -59,9 +69,9 @@ pub(crate) fn tensor_allocated(bytes: usize) {
 fn find(bytes: usize) {
     let Some(mut sampler) = SAMPLER.get() else {
         // Off, and 2^63 bytes were allocated.
-        return LEFT.set(i64::MAX);
+        return set_left(i64::MAX);
     };
-    LEFT.set(sampler.find(bytes, Instant::now()));
+    set_left(sampler.find(bytes, Instant::now()));
     SAMPLER.set(Some(sampler));
     IS_FOUND.set(true);
 }
@@ -112,7 +122,7 @@ pub(crate) fn take() -> Allocated {
 #[inline(always)]
 pub(crate) fn is_on() -> bool {
     // Drawn counts are far below.
-    LEFT.get() < i64::MAX / 2
+    left() < i64::MAX / 2
 }
 
 /// From now on allocations of this thread are found, or not.
@@ -122,13 +132,13 @@ pub(crate) fn switch(on: bool) {
     IS_FOUND.set(false);
     if !on {
         SAMPLER.set(None);
-        return LEFT.set(i64::MAX);
+        return set_left(i64::MAX);
     }
     let now = Instant::now();
     // Another sequence on each thread: the address of a variable of its own is random enough.
     let random = (&raw const now).addr() as u64 ^ std::process::id() as u64 | 1;
     let mut sampler = Sampler { found: Allocated::default(), mean_bytes: MEAN_BYTES, last: now, random };
-    LEFT.set(sampler.draw());
+    set_left(sampler.draw());
     SAMPLER.set(Some(sampler));
 }
 

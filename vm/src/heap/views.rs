@@ -50,9 +50,9 @@ impl StrObj {
 
     pub fn push_str(&mut self, more: &str) {
         let n_chars = self.n_chars.get();
-        let before = self.text.charged();
+        let before = self.text.n_outside();
         self.text.to_mut().push_str(more);
-        meter::resize(before, self.text.charged());
+        meter::resize(before, self.text.n_outside());
         self.n_chars.set(UNKNOWN);
         self.scan.set((0, 0));
         if n_chars != UNKNOWN && more.is_ascii() {
@@ -63,9 +63,9 @@ impl StrObj {
 
 impl BytesObj {
     pub fn change<R>(&mut self, change: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        let before = self.bytes.charged();
+        let before = self.bytes.n_outside();
         let result = change(self.bytes.to_mut());
-        meter::resize(before, self.bytes.charged());
+        meter::resize(before, self.bytes.n_outside());
         result
     }
 }

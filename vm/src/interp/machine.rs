@@ -178,6 +178,8 @@ pub struct Machine {
     /// `ip` and `regs` say where the code stands, also while it runs: a panic can be thrown there as an error.
     pub(crate) is_saved: bool,
     pub(crate) jit: jit::Link,
+    /// The thread's that it runs on.
+    pub(crate) local: *const heap::local::Local,
     pub(crate) task: TaskCx,
     stack: Box<[u64]>,
     state: State,
@@ -197,6 +199,7 @@ enum State {
 
 impl Machine {
     fn new(program: &'static Program) -> Machine {
+        heap::local::keep_cells();
         Machine {
             stack_end: std::ptr::null_mut(),
             cursor: std::ptr::null_mut(),
@@ -213,6 +216,7 @@ impl Machine {
             cancel_delivered: false,
             is_saved: false,
             jit: jit::Link::default(),
+            local: heap::local::address(),
             task: TaskCx::new(program),
             stack: Box::default(),
             state: State::Idle,
@@ -399,72 +403,114 @@ impl Machine {
         {
             return turn;
         }
+        self.run_on(interrupt)
+    }
+
+    fn run_on(&mut self, interrupt: Option<Interrupt>) -> Turn {
         loop {
-            self.state = State::Ready;
-            // SAFETY: `start` or an earlier stretch left the machine at an instruction of the frame at `regs`.
-            let exit = panics::catch(|| unsafe { enter(self) });
-            crate::actor::end_gathering();
-            if observe::is_due() {
-                self.look(&exit);
-            }
-            let turn = match exit {
-                Ok(Exit::Yield) => {
-                    jit::seen(self);
-                    if !meter::is_over() {
-                        return Turn::Yield;
-                    }
-                    self.fault_before(Fault::out_of_memory())
-                }
-                Ok(Exit::Grow) => match self.grow() {
-                    true => None,
-                    false => {
-                        let limit = self.task.program().options.stack_limit;
-                        let message = format!("calls are nested too deep: the stack limit of {limit} bytes is reached");
-                        self.fault_before(Fault::new(FaultKind::StackOverflowError, message))
-                    }
-                },
-                Ok(Exit::Suspend) => {
-                    self.state = State::Waiting;
-                    // Once: a `finally` that cleans up may wait in the same turn.
-                    match interrupt {
-                        Some(Interrupt::Cancel) if !self.cancel_delivered && self.is_due(Interrupt::Cancel) => {
-                            self.interrupt_here(Interrupt::Cancel)
-                        }
-                        Some(Interrupt::Scope) if self.is_due(Interrupt::Scope) => {
-                            self.interrupt_here(Interrupt::Scope)
-                        }
-                        _ => return Turn::Wait(self.wait.0, self.wait.1),
-                    }
-                }
-                Ok(Exit::Return) => {
-                    // SAFETY: the frame at `regs` is the first one and has dropped all but its `&mut` parameters.
-                    let func: &'static Func = unsafe { &*(*self.regs.sub(3) as *const Func) };
-                    self.state = State::Idle;
-                    // SAFETY: as above.
-                    unsafe { self.keep_receiver(func) };
-                    return Turn::Done(TaskEnd::Returned(Value::from_raw(self.result, func.ret)));
-                }
-                Ok(Exit::Fault) => self.raise_pending(),
-                Ok(Exit::Next) => unreachable!("`enter` goes on by itself"),
-                Err(panic) => {
-                    heap::after_panic();
-                    let fault = Fault::internal(panic);
-                    if std::mem::take(&mut self.is_saved) {
-                        // Whoever said so stood behind the first word of its instruction.
-                        // SAFETY: so this is that word.
-                        self.ip = unsafe { self.ip.sub(1) };
-                        self.fault_before(fault)
-                    } else {
-                        // Nobody knows what the frames hold: they are left as they are, their values leak.
-                        self.forget_frames();
-                        return Turn::Done(TaskEnd::Failed(self.code.error_value(fault)));
-                    }
-                }
-            };
-            if let Some(turn) = turn {
+            let exit = self.stretch();
+            if let Some(turn) = self.after(exit, interrupt) {
                 return turn;
             }
         }
+    }
+
+    /// Runs until something is to be done about it.
+    #[inline(always)]
+    fn stretch(&mut self) -> Result<Exit, String> {
+        self.state = State::Ready;
+        // SAFETY: `start` or an earlier stretch left the machine at an instruction of the frame at `regs`.
+        let exit = panics::catch(|| unsafe { enter(self) });
+        crate::actor::end_gathering();
+        if observe::is_due() {
+            self.look(&exit);
+        }
+        exit
+    }
+
+    /// What a stretch has come to; `None`: it goes on.
+    fn after(&mut self, exit: Result<Exit, String>, interrupt: Option<Interrupt>) -> Option<Turn> {
+        match exit {
+            Ok(Exit::Yield) => {
+                jit::seen(self);
+                if !meter::is_over() {
+                    return Some(Turn::Yield);
+                }
+                self.fault_before(Fault::out_of_memory())
+            }
+            Ok(Exit::Grow) => match self.grow() {
+                true => None,
+                false => {
+                    let limit = self.task.program().options.stack_limit;
+                    let message = format!("calls are nested too deep: the stack limit of {limit} bytes is reached");
+                    self.fault_before(Fault::new(FaultKind::StackOverflowError, message))
+                }
+            },
+            Ok(Exit::Suspend) => {
+                self.state = State::Waiting;
+                // Once: a `finally` that cleans up may wait in the same turn.
+                match interrupt {
+                    Some(Interrupt::Cancel) if !self.cancel_delivered && self.is_due(Interrupt::Cancel) => {
+                        self.interrupt_here(Interrupt::Cancel)
+                    }
+                    Some(Interrupt::Scope) if self.is_due(Interrupt::Scope) => self.interrupt_here(Interrupt::Scope),
+                    _ => Some(Turn::Wait(self.wait.0, self.wait.1)),
+                }
+            }
+            Ok(Exit::Return) => {
+                // SAFETY: the frame at `regs` is the first one and has dropped all but its `&mut` parameters.
+                let func: &'static Func = unsafe { &*(*self.regs.sub(3) as *const Func) };
+                self.state = State::Idle;
+                // SAFETY: as above.
+                unsafe { self.keep_receiver(func) };
+                Some(Turn::Done(TaskEnd::Returned(Value::from_raw(self.result, func.ret))))
+            }
+            Ok(Exit::Fault) => self.raise_pending(),
+            Ok(Exit::Next) => unreachable!("`enter` goes on by itself"),
+            Err(panic) => {
+                heap::after_panic();
+                let fault = Fault::internal(panic);
+                if std::mem::take(&mut self.is_saved) {
+                    // Whoever said so stood behind the first word of its instruction.
+                    // SAFETY: so this is that word.
+                    self.ip = unsafe { self.ip.sub(1) };
+                    self.fault_before(fault)
+                } else {
+                    // Nobody knows what the frames hold: they are left as they are, their values leak.
+                    self.forget_frames();
+                    return Some(Turn::Done(TaskEnd::Failed(self.code.error_value(fault))));
+                }
+            }
+        }
+    }
+
+    /// Calls `func`, whose parameters are a `&mut` reference and one of the type of `message`, and which gives nothing; `state` is
+    /// the first, and is there again afterwards. What is rare, a stretch that did not end in a return, is given as it would be by `run`.
+    /// No call may be under way.
+    #[inline(always)]
+    pub(crate) fn handle(
+        &mut self,
+        func: &'static Func,
+        state: &mut Option<Value>,
+        message: Value,
+        budget: i64,
+        interrupt: Option<Interrupt>,
+    ) -> Option<Turn> {
+        let mut call = self.begin(func);
+        call.give(state.take().expect("a state is there unless a call has it"));
+        call.give(message);
+        call.go();
+        self.budget = budget;
+        self.cancel_delivered = false;
+        let exit = self.stretch();
+        if !matches!(exit, Ok(Exit::Return)) {
+            return Some(self.after(exit, interrupt).unwrap_or_else(|| self.run_on(interrupt)));
+        }
+        self.state = State::Idle;
+        // SAFETY: the function has returned, and its first register holds the final value of its first parameter.
+        let bits = unsafe { std::mem::take(&mut *self.first_register()) };
+        *state = Some(Value::from_raw(bits, func.params()[0]));
+        None
     }
 
     /// Tells a profiler where the machine stands.
@@ -630,5 +676,6 @@ impl Drop for Machine {
         self.abandon();
         self.receiver = None;
         self.give_back_stack();
+        heap::local::drop_cells();
     }
 }

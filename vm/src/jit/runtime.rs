@@ -214,6 +214,12 @@ pub(super) unsafe extern "C" fn send(m: *mut Machine, ip: *const u64, regs: *mut
     unsafe { leave_unless_next(m, guarded(m, || message::send(m, ip, regs, budget, word))) }
 }
 
+/// As `native`, of a `tell`.
+pub(super) unsafe extern "C" fn tell(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, word: u64) -> u64 {
+    // SAFETY: as in `step`.
+    unsafe { leave_unless_next(m, guarded(m, || message::tell_scalar(m, ip, regs, budget, word))) }
+}
+
 /// As `native`, of a `recv_scalar` or another that receives.
 pub(super) unsafe extern "C" fn receive<const IS_REF: bool, const NEXT: bool>(
     m: *mut Machine,

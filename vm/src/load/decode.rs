@@ -292,6 +292,7 @@ impl Decoder<'_> {
                     "map_get" => map_get,
                     "map_insert" => map_insert,
                     "channel_send" => send_message,
+                    "actor_send" if is_tell(bound) => tell,
                     "channel_recv" => class(bound.sig.ret.is_ref, recv_scalar, recv_ref),
                     "channel_next" => next_message,
                     _ => class(bound.sig.ret.is_ref, call_native, call_native_ref),
@@ -430,7 +431,7 @@ impl Decoder<'_> {
                     inout: [false].into(),
                     ret: self.ty(dst),
                 };
-                let bound = &*Box::leak(Box::new(super::BoundNative { row: &crate::conc::AWAIT, sig }));
+                let bound = super::BoundNative::new(&crate::conc::AWAIT, sig);
                 let op = class(self.is_ref(dst), call_native, call_native_ref);
                 // The future's register is the one-slot argument list.
                 self.push(op, dst.index(), src.index(), 0);
@@ -462,4 +463,10 @@ impl Decoder<'_> {
 fn unary_class(decoder: &mut Decoder<'_>, dst: Reg, obj: Reg) {
     let op = if decoder.is_ref(obj) { Op::get_tag } else { Op::copy };
     decoder.push(op, dst.index(), obj.index(), 0);
+}
+
+/// Whether a call of `actor_send` sends a scalar to what is a reference to an actor.
+fn is_tell(bound: &super::BoundNative) -> bool {
+    matches!(&bound.sig.params[0].desc, TypeDesc::Opaque { name, .. } if name == "ActorRef" || name == "ModelActorRef")
+        && !bound.sig.params[2].is_ref
 }

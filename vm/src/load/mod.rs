@@ -16,6 +16,7 @@ use crate::jit;
 use crate::mapped::Mapped;
 use crate::natives::cx::NativeSig;
 use crate::natives::scheme::Scheme;
+use crate::natives::work::Work;
 use crate::natives::{self, NativeRow};
 use crate::types::{TypeInfo, Types};
 use stark_bytecode::verify::VerifiedModule;
@@ -109,6 +110,12 @@ impl Func {
     pub fn params(&self) -> &[&'static TypeInfo] {
         &self.registers[..usize::from(self.def.n_params)]
     }
+
+    /// Whether it takes a state by `&mut` and one message, and answers with nothing that is counted.
+    #[inline]
+    pub fn is_handler_of_one(&self) -> bool {
+        self.def.n_params == 2 && *self.def.inout == [0] && !self.ret.is_ref
+    }
 }
 
 impl fmt::Debug for Func {
@@ -121,6 +128,14 @@ impl fmt::Debug for Func {
 pub(crate) struct BoundNative {
     pub row: &'static NativeRow,
     pub sig: NativeSig,
+    /// What a call costs beside being one.
+    pub work: Work,
+}
+
+impl BoundNative {
+    pub fn new(row: &'static NativeRow, sig: NativeSig) -> &'static BoundNative {
+        Box::leak(Box::new(BoundNative { row, sig, work: Work::of(row.name) }))
+    }
 }
 
 /// A dynamic method: who implements it.
@@ -318,7 +333,7 @@ fn bind_native(
         inout: import.params.iter().map(|p| p.inout).collect(),
         ret,
     };
-    Ok(Box::leak(Box::new(BoundNative { row, sig })))
+    Ok(BoundNative::new(row, sig))
 }
 
 fn prepare(id: FuncId, def: &Function, types: &'static Types, files: &Arc<[Arc<str>]>) -> Func {

@@ -62,6 +62,7 @@ mod tensor_ops;
 #[cfg(test)]
 mod tests;
 mod text;
+pub(crate) mod work;
 
 pub use cx::NativeCx;
 pub(crate) use tensor::{dtype_of, fault as tensor_fault};

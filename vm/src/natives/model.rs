@@ -81,7 +81,7 @@ fn tokenizer_fault(e: TokenizerError) -> Fault {
     Fault::new(FaultKind::ModelError, e.to_string())
 }
 
-fn model<'a>(cx: &'a NativeCx<'_>) -> &'a Model {
+pub(super) fn model<'a>(cx: &'a NativeCx<'_>) -> &'a Model {
     cx.opaque::<Model>(0)
 }
 

@@ -338,8 +338,13 @@ impl Handling {
         handler: &'static HandlerDesc,
         sent: impl Iterator<Item = Instant>,
     ) -> Handling {
-        let is_noted = is_tracing() || (handler.batch.is_some() && is_recording()) || spans::is_on();
-        if is_noted { Handling::noted(cx, actor, handler, sent.collect()) } else { Handling(None) }
+        if Handling::is_noted(handler) { Handling::noted(cx, actor, handler, sent.collect()) } else { Handling(None) }
+    }
+
+    /// Whether somebody wants to know of this handler's work.
+    #[inline]
+    pub fn is_noted(handler: &HandlerDesc) -> bool {
+        is_tracing() || (handler.batch.is_some() && is_recording()) || spans::is_on()
     }
 
     #[cold]

@@ -102,7 +102,8 @@ impl Acting<'_> {
                     return Outcome::Done;
                 }
             }
-            if matches!(self.now.doing, Doing::Idle | Doing::Called(_)) {
+            let mut turn = self.plain_messages(machine, &mut budget, &mut interrupt);
+            if turn.is_none() && matches!(self.now.doing, Doing::Idle | Doing::Called(_)) {
                 match self.next(machine, cx) {
                     Next::Begun => {}
                     Next::Again => {
@@ -114,10 +115,10 @@ impl Acting<'_> {
                     Next::Ended => return Outcome::Done,
                 }
             }
-            if budget <= 0 {
+            if turn.is_none() && budget <= 0 {
                 return Outcome::Yield;
             }
-            let turn = machine.run(budget as u32, interrupt.take());
+            let turn = turn.take().unwrap_or_else(|| machine.run(budget as u32, interrupt.take()));
             observe::settle(machine.task(), || self.now.doing.answers().map(PromiseRef::Answer));
             match turn {
                 Turn::Yield => return Outcome::Yield,
@@ -155,6 +156,50 @@ impl Acting<'_> {
                 }
             }
         }
+    }
+
+    /// Works off messages of which nothing is to be kept, as most are, one right after the other. `Some`: what the last of them has
+    /// come to, when it has not simply returned.
+    #[inline]
+    fn plain_messages(
+        &mut self,
+        machine: &mut Machine,
+        budget: &mut i64,
+        interrupt: &mut Option<Interrupt>,
+    ) -> Option<Turn> {
+        let is_first_plain = || self.now.ready.first().is_some_and(Envelope::is_plain);
+        if !matches!(self.now.doing, Doing::Idle) || !is_first_plain() || self.kept.batches || self.has_witness() {
+            return None;
+        }
+        let desc = self.kept.cell.desc();
+        machine.task().deadline = None;
+        self.kept.cell.n_in_flight.store(1, Relaxed);
+        let mut turn = None;
+        while turn.is_none()
+            && *budget > 0
+            && !self.kept.cell.has_orders()
+            // Looked at where it is: what is moved as a whole right after it was written part by part costs more than the rest of
+            // the way.
+            && let Some(first) = self.now.ready.first().filter(|first| first.is_plain())
+        {
+            let handler = &desc.handlers[first.handler as usize];
+            let func = machine.code.funcs[handler.func.index()];
+            if !func.is_handler_of_one() || Handling::is_noted(handler) {
+                break;
+            }
+            let Some(Envelope { message, .. }) = self.kept.cell.inbox.next_ready(&mut self.now.ready) else { break };
+            turn = machine.handle(func, &mut self.kept.state, message.unpack(), *budget, interrupt.take());
+            if turn.is_none() {
+                *budget = machine.budget - MESSAGE_COST;
+                self.kept.cell.count(None, false);
+            } else {
+                self.now.doing = Doing::Plain(handler);
+            }
+        }
+        if turn.is_none() {
+            self.kept.cell.n_in_flight.store(0, Relaxed);
+        }
+        turn
     }
 
     fn park(&self, machine: &mut Machine, cx: &Context<'_, TaskBody>, budget: i64, reason: WaitReason) -> Outcome {
@@ -309,15 +354,7 @@ impl Acting<'_> {
         }
         let inbox = &self.kept.cell.inbox;
         if !self.kept.batches {
-            // Most messages are plain. Looked at where they are: what is moved as a whole right after it was written part by part
-            // costs more than the rest of the way.
             machine.task().deadline = None;
-            if self.now.ready.first().is_some_and(Envelope::is_plain)
-                && let Some(Envelope { handler, message, .. }) = inbox.next_ready(&mut self.now.ready)
-            {
-                let handler = &desc.handlers[handler as usize];
-                return self.begin_handler(machine, handler, message, None, Doing::Plain(handler));
-            }
             if let Some(envelope) = inbox.next_ready(&mut self.now.ready) {
                 return self.begin_one(machine, envelope);
             }
@@ -358,11 +395,13 @@ impl Acting<'_> {
         if !envelope.is_wanted(&self.kept.cell) {
             return Next::Again;
         }
+        let is_plain = envelope.is_plain();
         let Envelope { handler, message, reply, extra } = envelope;
         let handler = &self.kept.cell.desc().handlers[handler as usize];
         machine.task().deadline = extra.as_ref().and_then(|extra| extra.deadline);
         let sent = extra.as_ref().and_then(|extra| extra.sent);
-        self.begin_handler(machine, handler, message, sent, Doing::Message(One { handler, reply, extra }))
+        let doing = if is_plain { Doing::Plain(handler) } else { Doing::Message(One { handler, reply, extra }) };
+        self.begin_handler(machine, handler, message, sent, doing)
     }
 
     /// Inlined: what is in the envelope goes straight to where it is wanted.
@@ -377,10 +416,7 @@ impl Acting<'_> {
     ) -> Next {
         self.kept.cell.n_in_flight.store(1, Relaxed);
         self.now.handling = Handling::begin(machine.task(), self.kept.cell.id(), handler, sent.into_iter());
-        // What was before is nothing, which needs no drop.
-        let before = std::mem::replace(&mut self.now.doing, doing);
-        debug_assert!(matches!(before, Doing::Idle));
-        std::mem::forget(before);
+        self.now.doing = doing;
         let mut call = self.begin_call(machine, handler.func, self.has_witness());
         let message = message.unpack();
         if call.n_missing() == 1 {

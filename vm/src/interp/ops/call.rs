@@ -4,6 +4,7 @@ use super::*;
 use crate::heap::meter;
 use crate::heap::object::{ClosureObj, DynObj};
 use crate::load::{BoundMethod, BoundNative, Func, LINK};
+use crate::natives::work::{self, Work};
 use crate::natives::{NativeCx, NativeResult};
 use crate::types::TypeInfo;
 
@@ -111,14 +112,14 @@ handlers! {
 
     call_native(m, ip, regs, budget, w) {
         match run_native::<false>(m, ip, regs, budget, w) {
-            Exit::Next => go!(m, ip.add(1), regs, budget),
+            Exit::Next => go!(m, ip.add(1), regs, (*m).budget),
             exit => exit,
         }
     }
 
     call_native_ref(m, ip, regs, budget, w) {
         match run_native::<true>(m, ip, regs, budget, w) {
-            Exit::Next => go!(m, ip.add(1), regs, budget),
+            Exit::Next => go!(m, ip.add(1), regs, (*m).budget),
             exit => exit,
         }
     }
@@ -131,7 +132,7 @@ unsafe fn no_method(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64
     fault(m, ip, regs, budget, Fault::internal(message))
 }
 
-/// Calls a native; `Exit::Next` when it answered. `IS_REF`: with something that is counted. Not inlined: its locals would keep
+/// Calls a native; `Exit::Next` when it answered, and then `Machine::budget` is what it left of the budget. `IS_REF`: with something that is counted. Not inlined: its locals would keep
 /// the handlers from ending in a jump.
 #[inline(never)]
 pub(crate) unsafe fn run_native<const IS_REF: bool>(
@@ -170,8 +171,11 @@ pub(super) unsafe fn run_native_as<const IS_REF: bool>(
     let args = std::slice::from_raw_parts_mut(regs.add(b(w)), n);
     let (task, resume) = (&mut machine.task, &mut machine.resume);
     let mut cx = NativeCx { args, sig: &native.sig, ret: 0, waits: None, resume, task };
+    let work = if native.work == Work::Little { 0 } else { native.work.begin(&cx) };
+    let made = meter::made();
     let result = call(&mut cx);
     let (ret, waits) = (cx.ret, cx.waits);
+    machine.budget -= work::spent(work, meter::made().wrapping_sub(made));
     if observe::has_called() {
         note_called(machine);
     }

@@ -1,8 +1,9 @@
-//! Natives of channels that run as instructions: putting a message in, handing it to a receiver that waits, taking it, and
+//! Natives of channels and actors that run as instructions: putting a message in, handing it to a receiver that waits, taking it, and
 //! waiting. What is rare (the end of a channel, a limit, somebody who asks where time goes) goes on as the native's call.
 
 use super::call::{run_native, run_native_as};
 use super::*;
+use crate::actor::ActorRef;
 use crate::conc::channel::Held;
 use crate::conc::channels::{ChannelObj, OneWait, Received, after_send, answer_with, receive_or_wait, send_or_wait};
 use crate::conc::tasks::Me;
@@ -19,6 +20,14 @@ handlers! {
     /// A call of `channel_send`.
     send_message(m, ip, regs, budget, w) {
         match send(m, ip, regs, budget, w) {
+            Exit::Next => go!(m, ip.add(1), regs, budget),
+            exit => exit,
+        }
+    }
+
+    /// A call of `actor_send` of a scalar.
+    tell(m, ip, regs, budget, w) {
+        match tell_scalar(m, ip, regs, budget, w) {
             Exit::Next => go!(m, ip.add(1), regs, budget),
             exit => exit,
         }
@@ -93,6 +102,24 @@ pub(crate) unsafe fn send(m: *mut Machine, ip: *const u64, regs: *mut u64, budge
         set(regs, a(w), 0);
     }
     exit
+}
+
+/// As `send`, to an actor: most messages go to what the task gathers for it.
+#[inline(never)]
+pub(crate) unsafe fn tell_scalar(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, w: u64) -> Exit {
+    let native = &*(*ip as *const BoundNative);
+    let args = regs.add(b(w));
+    // What is lent elsewhere is null.
+    if is_plain(m) && heap::is_object(*args) {
+        let message = ValueRef::from_raw(*args.add(2), native.sig.params[2]);
+        let actor = OpaqueObj::body_of::<ActorRef>(*args as *mut Header);
+        if actor.is_some_and(|actor| (*actor).gather(*args.add(1), message)) {
+            heap::release(std::mem::take(&mut *args));
+            set(regs, a(w), 0);
+            return Exit::Next;
+        }
+    }
+    run_native::<false>(m, ip, regs, budget, w)
 }
 
 /// The reference in `slot`, packed; `None` when it cannot be, and it is there as before.

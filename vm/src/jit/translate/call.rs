@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::load::LINK;
+use cranelift_codegen::ir::types::I64X2;
 use stark_bytecode::MethodId;
 
 const _: () = assert!(LINK == 3, "the link's slots are written one by one");
@@ -59,11 +60,23 @@ impl Translator<'_> {
         self.exit_if(is_full, pc);
         let callee_address = self.address(std::ptr::from_ref(callee));
         self.set_slot(out - LINK, callee_address);
-        let null = self.int_const(0);
-        for slot in callee.zero.clone() {
-            self.set_slot(out + slot, null);
-        }
+        self.set_nulls(out + callee.zero.start, callee.zero.len());
         self.enter(pc, dst, address, frame);
+    }
+
+    /// Two at a time.
+    fn set_nulls(&mut self, first: usize, n: usize) {
+        if n >= 2 {
+            let zero = self.int_const(0);
+            let zeros = self.builder.ins().splat(I64X2, zero);
+            for i in (0..n - 1).step_by(2) {
+                self.set_slot(first + i, zeros);
+            }
+        }
+        if n % 2 == 1 {
+            let zero = self.int_const(0);
+            self.set_slot(first + n - 1, zero);
+        }
     }
 
     /// As `call_func`, of the closure in a register.

@@ -6,6 +6,7 @@
 mod call;
 mod number;
 mod object;
+mod tags;
 
 use super::layout::{self, VecLayout};
 use super::plan::{self, How, Plan};
@@ -22,6 +23,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use stark_bytecode::{Instr, Operand, Reg, TypeDesc};
+use tags::Tags;
 
 /// The signature of `runtime::Run`.
 pub(super) fn run_signature(convention: CallConv) -> Signature {
@@ -79,6 +81,7 @@ pub(super) fn translate(
         regs,
         blocks,
         exits: vec![Exits::default(); func.def.code.len()],
+        tags: Tags::of(func, plan),
         frame,
         object,
         items,
@@ -115,6 +118,7 @@ struct Translator<'a> {
     regs: Value,
     blocks: Vec<Option<Block>>,
     exits: Vec<Exits>,
+    tags: Tags,
     frame: MemFlagsData,
     object: MemFlagsData,
     items: MemFlagsData,
@@ -166,6 +170,9 @@ impl Translator<'_> {
                 self.builder.switch_to_block(block);
                 is_reached = true;
             }
+            if self.plan.is_target[pc] {
+                self.tags.arrive(pc);
+            }
             let instr = self.func.def.code[pc];
             if is_reached {
                 match self.plan.how[pc] {
@@ -180,7 +187,12 @@ impl Translator<'_> {
                 }
                 is_reached = self.plan.how[pc] != How::Leave && !plan::ends(&instr);
             }
-            pc = self.plan.after(pc);
+            let after = self.plan.after(pc);
+            self.tags.forget_changed(&self.func.def.code[pc..after]);
+            if let Some(to) = plan::target(&instr) {
+                self.tags.leave(to);
+            }
+            pc = after;
         }
     }
 
@@ -370,10 +382,12 @@ impl Translator<'_> {
         if self.plan.how[pc] == How::Step {
             word = word & !0xffff | alone(crate::interp::op_of(word)) as u64;
         }
-        let handler = match crate::interp::op_of(word) {
+        let op = crate::interp::op_of(word);
+        let handler = match op {
             Op::call_native => runtime::native::<false> as *const u8,
             Op::call_native_ref => runtime::native::<true> as *const u8,
             Op::send_message => runtime::send as *const u8,
+            Op::tell => runtime::tell as *const u8,
             Op::recv_scalar => runtime::receive::<false, false> as *const u8,
             Op::recv_ref => runtime::receive::<true, false> as *const u8,
             Op::next_message => runtime::receive::<true, true> as *const u8,
@@ -385,6 +399,11 @@ impl Translator<'_> {
         let left = self.call(handler, &[self.m, ip, self.regs, budget, word]);
         let unwind = self.unwind(pc);
         self.branch_off(left, unwind);
+        if matches!(op, Op::call_native | Op::call_native_ref) {
+            // Some cost more than the call.
+            let budget = self.builder.ins().load(I64, MemFlagsData::trusted(), self.m, layout::BUDGET);
+            self.builder.def_var(self.budget, budget);
+        }
         for operand in operands() {
             if let Operand::Def(reg) = operand {
                 self.reload(reg.index());

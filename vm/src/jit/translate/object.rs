@@ -1,7 +1,7 @@
 //! References: counting, fields, vectors and chains of places.
 
 use super::*;
-use crate::heap::Packed;
+use crate::heap::{self, Packed, local};
 use crate::types::TypeInfo;
 
 /// Whether a reference of this type may be an immediate.
@@ -132,11 +132,11 @@ impl Translator<'_> {
             MakeVariant { dst, variant } if self.is_ref(dst) => {
                 let info = self.func.registers[dst.index()];
                 if !info.layout(variant.0).types.is_empty() {
-                    return self.make(pc, dst);
+                    return self.make(pc, dst, variant.0);
                 }
                 self.load_const(pc, dst, Packed::bare(variant.0));
             }
-            Make { dst, .. } => self.make(pc, dst),
+            Make { dst, .. } => self.make(pc, dst, 0),
             MakeVariant { dst, variant } => {
                 let variant = self.int_const(i64::from(variant.0));
                 self.set(dst, variant);
@@ -147,7 +147,7 @@ impl Translator<'_> {
             }
             GetTag { dst, obj } if self.is_ref(obj) => {
                 let bits = self.slot(obj.index());
-                let tag = self.tag(bits);
+                let tag = self.tag(obj, bits);
                 self.set(dst, tag);
             }
             GetTag { dst, obj } => {
@@ -176,12 +176,58 @@ impl Translator<'_> {
         }
     }
 
-    /// A tuple, a struct or a variant of the outgoing values.
-    fn make(&mut self, pc: usize, dst: Reg) {
+    /// A tuple, a struct or a variant of the outgoing values: in a cell of the thread, if there is one.
+    fn make(&mut self, pc: usize, dst: Reg, variant: u16) {
+        let info = self.func.registers[dst.index()];
+        let layout = info.layout(variant);
+        let words = heap::n_words(layout.types.len());
+        if layout.packs || words > local::MAX_WORDS {
+            let bits = self.make_slowly(pc);
+            return self.set_ref(pc, dst, bits);
+        }
+        let slow = self.builder.create_block();
+        let done = self.builder.create_block();
+        let made = self.builder.append_block_param(done, I64);
+        let memory = MemFlagsData::trusted();
+        let local = self.builder.ins().load(I64, memory, self.m, layout::LOCAL);
+        let (first, room) = local::list(words);
+        let cell = self.builder.ins().load(I64, memory, local, first as i32);
+        let is_none = self.is_eq(cell, 0);
+        self.branch_off(is_none, slow);
+        let n_bytes = words as i64 * 8;
+        let left = self.builder.ins().load(I64, memory, local, local::LEFT as i32);
+        let left = self.builder.ins().iadd_imm_s(left, -n_bytes);
+        let is_found = self.builder.ins().icmp_imm_s(IntCC::SignedLessThan, left, 0);
+        self.branch_off(is_found, slow);
+        self.builder.ins().store(memory, left, local, local::LEFT as i32);
+        for (at, more) in [(local::BYTES, n_bytes), (room, 1)] {
+            let n = self.builder.ins().load(I64, memory, local, at as i32);
+            let n = self.builder.ins().iadd_imm_s(n, more);
+            self.builder.ins().store(memory, n, local, at as i32);
+        }
+        let next = self.builder.ins().load(I64, self.object, cell, 0);
+        self.builder.ins().store(memory, next, local, first as i32);
+        let header = self.int_const(layout::header_word(variant));
+        self.builder.ins().store(self.object, header, cell, 0);
+        let address = self.address(info);
+        self.builder.ins().store(self.object, address, cell, layout::INFO);
+        for field in 0..layout.types.len() {
+            let value = self.slot(self.out(field));
+            self.builder.ins().store(self.object, value, cell, field_offset(field));
+        }
+        self.builder.ins().jump(done, &[cell.into()]);
+        self.builder.switch_to_block(slow);
+        self.builder.set_cold_block(slow);
+        let bits = self.make_slowly(pc);
+        self.builder.ins().jump(done, &[bits.into()]);
+        self.builder.switch_to_block(done);
+        self.set_ref(pc, dst, made);
+    }
+
+    fn make_slowly(&mut self, pc: usize) -> Value {
         let word = self.int_const(super::super::original(self.func, pc) as i64);
         let ip = self.address(self.func.address_of(pc).wrapping_add(1));
-        let bits = self.call(runtime::make as *const u8, &[self.m, ip, self.regs, word]);
-        self.set_ref(pc, dst, bits);
+        self.call(runtime::make as *const u8, &[self.m, ip, self.regs, word])
     }
 
     fn load_const(&mut self, pc: usize, dst: Reg, bits: u64) {
@@ -189,8 +235,17 @@ impl Translator<'_> {
         self.set_ref(pc, dst, bits);
     }
 
-    /// The variant of an enum's value with payloads; that of a hole is 65,535.
-    fn tag(&mut self, bits: Value) -> Value {
+    /// The variant of the enum's value with payloads in a register; that of a hole is 65,535.
+    fn tag(&mut self, reg: Reg, bits: Value) -> Value {
+        if let Some(tag) = self.tags.get(reg) {
+            return tag;
+        }
+        let tag = self.read_tag(bits);
+        self.tags.set(reg, tag);
+        tag
+    }
+
+    fn read_tag(&mut self, bits: Value) -> Value {
         let (packed, object, hole, done) = (
             self.builder.create_block(),
             self.builder.create_block(),
@@ -220,7 +275,7 @@ impl Translator<'_> {
 
     fn payload(&mut self, pc: usize, dst: Reg, obj: Reg, at: stark_bytecode::Payload) {
         let bits = self.slot(obj.index());
-        let tag = self.tag(bits);
+        let tag = self.tag(obj, bits);
         let is_wrong = self.builder.ins().icmp_imm_s(IntCC::NotEqual, tag, i64::from(at.variant));
         self.exit_if(is_wrong, pc);
         let offset = field_offset(usize::from(at.field));
