@@ -91,7 +91,7 @@ impl Builder {
             return self.refuse(format!("the model comes to more than {MAX_INSTRUCTIONS} instructions"));
         }
         let (args, outs) = (args.into_boxed_slice(), outs.into_boxed_slice());
-        self.block.push(Instr { kind, args, outs, frees: Box::default(), at: self.at });
+        self.block.push(Instr { kind, args, outs, frees: Box::default(), at: self.at, kept: Default::default() });
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::error::{ModelError, Place};
 use crate::graph::{Block, Graph, Instr, Kind, Operand};
 use crate::observe;
-use crate::ops::{Args, OpResult, OpRow};
+use crate::ops::{Args, Keeper, OpResult, OpRow};
 use crate::value::Value;
 
 /// How many instructions one run may execute inside loops, unless told otherwise.
@@ -95,7 +95,7 @@ impl<'a> Run<'a, '_> {
                 let begun = self.is_observed.then(Instant::now);
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
-                    self.call(row, &values)
+                    self.call(instr, row, &values)
                 };
                 if let Some(begun) = begun {
                     observe::note(row.name, instr.at.line, begun);
@@ -106,7 +106,7 @@ impl<'a> Run<'a, '_> {
                 let begun = self.is_observed.then(Instant::now);
                 let result = {
                     let values: SmallVec<[&Value; 12]> = instr.args.iter().map(|&arg| self.get(arg)).collect();
-                    self.call(row, &values)
+                    self.call(instr, row, &values)
                 };
                 if let Some(begun) = begun {
                     observe::note(row.name, instr.at.line, begun);
@@ -170,13 +170,15 @@ impl<'a> Run<'a, '_> {
         }
     }
 
-    fn call(&self, row: &'static OpRow, values: &[&Value]) -> OpResult {
+    fn call(&self, instr: &Instr, row: &'static OpRow, values: &[&Value]) -> OpResult {
+        let keeper = Some(Keeper { kept: &instr.kept, operands: &instr.args });
+        let args = Args { keeper, ..Args::new(row, values) };
         if !self.on_device {
-            return (row.run)(&Args::new(row, values));
+            return (row.run)(&args);
         }
         let tensors = values.iter().flat_map(|value| tensors_of(value));
         let on_host = |result: &OpResult| result.as_ref().is_ok_and(|v| tensors_of(v).any(|t| t.memory().is_none()));
-        let result = accelerator::watch(row.name, tensors, || (row.run)(&Args::new(row, values)), on_host);
+        let result = accelerator::watch(row.name, tensors, || (row.run)(&args), on_host);
         match accelerator::take_fault() {
             Some(reason) => Err(reason),
             None => result,

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::ops::OpRow;
+use crate::ops::{Kept, OpRow};
 use crate::value::Value;
 
 /// A register of a running model.
@@ -36,6 +36,8 @@ pub struct Instr {
     /// Slots that are dead after this instruction.
     pub frees: Box<[Slot]>,
     pub at: At,
+    /// What its operator works out once.
+    pub kept: Kept,
 }
 
 #[derive(Debug)]

@@ -44,6 +44,8 @@ pub unsafe trait Lanes: Copy {
     fn scale(self, n: Self) -> Self;
     /// The numbers of `table` at the places that the lowest five bits of each number's representation say.
     fn look_up(self, table: &[f32; 32]) -> Self;
+    /// The sum of the numbers of each of four vectors, which together take little more than that of one.
+    fn sums(four: [Self; 4]) -> [f32; 4];
     /// Asks for the line of the cache at any address, which need not exist.
     fn prefetch(at: *const f32);
 
@@ -152,6 +154,11 @@ unsafe impl<const K: usize> Lanes for [f32; K] {
     }
 
     #[inline(always)]
+    fn sums(four: [Self; 4]) -> [f32; 4] {
+        four.map(|x| x.iter().sum())
+    }
+
+    #[inline(always)]
     fn prefetch(_at: *const f32) {}
 }
 
@@ -182,7 +189,8 @@ mod x86 {
             or_below($bx:ident, $key:ident, $limit:ident, $other:ident) $or_below:expr;
             or_nan($nx:ident, $nan:ident) $or_nan:expr;
             scale($sx:ident, $power:ident) $scale:expr;
-            look_up($lx:ident, $table:ident) $look_up:expr;) => {
+            look_up($lx:ident, $table:ident) $look_up:expr;
+            sums($four:ident) $sums:expr;) => {
             // SAFETY: what the trait asks of whoever makes a vector is what these instructions need.
             unsafe impl Lanes for $Vector {
                 const N: usize = $n;
@@ -293,6 +301,14 @@ mod x86 {
                 }
 
                 #[inline(always)]
+                fn sums($four: [Self; 4]) -> [f32; 4] {
+                    let mut out = [0.0; 4];
+                    // SAFETY: there is a vector, and room for four numbers.
+                    unsafe { _mm_storeu_ps(out.as_mut_ptr(), $sums) };
+                    out
+                }
+
+                #[inline(always)]
                 fn prefetch(at: *const f32) {
                     // SAFETY: it reads nothing, and the instruction is there on every processor of this architecture.
                     unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
@@ -320,6 +336,11 @@ mod x86 {
             let places = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(31));
             _mm256_i32gather_ps::<4>(table.as_ptr(), places)
         };
+        sums(four) {
+            let [a, b, c, d] = four;
+            let both = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+            _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps::<1>(both))
+        };
     );
     lanes!(
         __m512, 16, true,
@@ -332,6 +353,17 @@ mod x86 {
         look_up(x, table) {
             let (low, high) = (_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table.as_ptr().add(16)));
             _mm512_permutex2var_ps(low, _mm512_castps_si512(x), high)
+        };
+        sums(four) {
+            let [a, b, c, d] = four;
+            let ab = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
+            let cd = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
+            // A quarter has a part of each of the four sums.
+            let low = _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd));
+            let all = _mm512_castps_pd(_mm512_add_ps(low, _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd))));
+            let [low, high] = [_mm512_castpd512_pd256(all), _mm512_extractf64x4_pd::<1>(all)];
+            let both = _mm256_add_ps(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
+            _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps::<1>(both))
         };
     );
 }
@@ -384,6 +416,30 @@ mod tests {
             let functions = out.len() / 16;
             let at = |f: usize, i: usize| out[(i / L::N * functions + f) * L::N + i % L::N];
             (0..functions).flat_map(|f| (0..16).map(move |i| (f, i))).map(|(f, i)| at(f, i)).collect()
+        }
+    }
+
+    /// The sums of the numbers of four vectors, from the start of as many lists.
+    struct Sums<'a>([&'a [f32]; 4]);
+
+    impl Vectors for Sums<'_> {
+        type Out = (usize, [f32; 4]);
+        #[inline(always)]
+        unsafe fn run<L: Lanes>(self) -> (usize, [f32; 4]) {
+            let [a, b, c, d] = self.0.map(<[f32]>::as_ptr);
+            // SAFETY: lists have 16 numbers, and no vector has more; the caller detected the features.
+            unsafe { (L::N, L::sums([L::load(a), L::load(b), L::load(c), L::load(d)])) }
+        }
+    }
+
+    #[test]
+    fn sums_of_four_vectors_are_those_of_each() {
+        let lists = [1, 2, 3, 4].map(|seed| numbers(16, seed));
+        for device in crate::Device::ALL {
+            let (n, got) = crate::with_device(device, || vectors(Sums([&lists[0], &lists[1], &lists[2], &lists[3]])));
+            for (got, list) in got.iter().zip(&lists) {
+                assert!((got - list[..n].iter().sum::<f32>()).abs() < 1e-5, "{n} numbers: {got}");
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
 use stark_shapes::Pool;
 
 use super::gemm::batches;
@@ -83,25 +84,61 @@ impl Vectors for MaxBlocks<'_> {
         let MaxBlocks { images, windows: [py, px], first, out } = self;
         let ([h, w], [oh, ow], c) = (images.plane, images.out, images.c);
         assert!(c >= L::N, "channels fill a vector");
-        for (i, out) in out.chunks_exact_mut(c).enumerate() {
-            let (row, z) = (first + i / ow, i % ow);
-            let (image, y) = (row / oh, row % oh);
-            for block in (0..c).step_by(L::N) {
-                // The last vector may take up channels of the one before again, which changes nothing.
-                let channel = block.min(c - L::N);
-                // SAFETY: pixels and `out` have a vector of channels from `channel` on; the caller detected the features.
-                unsafe {
-                    let mut top = L::splat(f32::NEG_INFINITY);
-                    for sy in py.sees(y, h) {
-                        for sx in px.sees(z, w) {
-                            top = top.or_greater(L::load(images.pixel(image, sy, sx).as_ptr().add(channel)));
+        let taps = taps(images, [py, px]);
+        let reach = taps.last().map_or(0, |last| last + c);
+        for (i, out) in out.chunks_exact_mut(ow * c).enumerate() {
+            let (image, y) = ((first + i) / oh, (first + i) % oh);
+            let inside = whole(py, y, h).filter(|_| !taps.is_empty());
+            for (z, out) in out.chunks_exact_mut(c).enumerate() {
+                // One check for a window that is all inside.
+                let window = inside.zip(whole(px, z, w)).map(|(sy, sx)| {
+                    let start = ((image * h + sy) * w + sx) * c;
+                    &images.data[start..start + reach]
+                });
+                for block in (0..c).step_by(L::N) {
+                    // The last vector may take up channels of the one before again, which changes nothing.
+                    let channel = block.min(c - L::N);
+                    // SAFETY: pixels and `out` have a vector of channels from `channel` on, and a tap is where a pixel of the
+                    // window begins, the last one `c` numbers before its end; the caller detected the features.
+                    unsafe {
+                        let mut top = L::splat(f32::NEG_INFINITY);
+                        if let Some(window) = window {
+                            for tap in &taps {
+                                top = top.or_greater(L::load(window.as_ptr().add(tap + channel)));
+                            }
+                        } else {
+                            for sy in py.sees(y, h) {
+                                for sx in px.sees(z, w) {
+                                    top = top.or_greater(L::load(images.pixel(image, sy, sx).as_ptr().add(channel)));
+                                }
+                            }
                         }
+                        top.store(out.as_mut_ptr().add(channel));
                     }
-                    top.store(out.as_mut_ptr().add(channel));
                 }
             }
         }
     }
+}
+
+/// The first pixel that window `at` sees along an axis of `n`, where it sees a pixel at each of its places.
+#[inline(always)]
+fn whole(window: Pool, at: usize, n: usize) -> Option<usize> {
+    let start = (at * window.stride).checked_sub(window.padding)?;
+    let span = window.kernel.checked_sub(1)?.checked_mul(window.dilation)?;
+    (span < n && start < n - span).then_some(start)
+}
+
+/// From the first number of a window that is all inside to those of its pixels; none where no window is.
+fn taps(images: Images, [py, px]: [Pool; 2]) -> SmallVec<[usize; 16]> {
+    let [h, w] = images.plane;
+    let fits =
+        |window: Pool, n: usize| (0..window.kernel).map_while(|i| i.checked_mul(window.dilation)).all(|at| at < n);
+    if !fits(py, h) || !fits(px, w) {
+        return SmallVec::new();
+    }
+    let at = |i: usize| (i / px.kernel * py.dilation * w + i % px.kernel * px.dilation) * images.c;
+    (0..py.kernel * px.kernel).map(at).collect()
 }
 
 /// One row of the result, channel by channel.

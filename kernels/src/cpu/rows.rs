@@ -252,27 +252,25 @@ impl Vectors for Dots<'_> {
         let Dots { x, rows, step, out } = self;
         let n = x.len();
         check_rows(rows, step, out.len(), n);
-        for (j, out) in out.iter_mut().enumerate() {
-            let mut i = 0;
+        let last = out.len().saturating_sub(1);
+        for (j, out) in out.chunks_mut(4).enumerate() {
+            // Of fewer than four the last one again.
+            let rows = [0, 1, 2, 3].map(|k| rows.as_ptr().wrapping_add((4 * j + k).min(last) * step));
+            let (x, mut i) = (x.as_ptr(), 0);
             // SAFETY: the features were detected by the caller; each row has `n` numbers, as checked, and places stay below
-            // that; `all` is as long as the longest vector.
+            // that.
             unsafe {
-                let (x, row) = (x.as_ptr(), rows.as_ptr().add(j * step));
-                let mut sums = [L::splat(0.0); SIDE];
-                while i + SIDE * L::N <= n {
-                    for k in 0..SIDE {
-                        let at = i + k * L::N;
-                        sums[k] = L::load(x.add(at)).mul_add(L::load(row.add(at)), sums[k]);
-                    }
-                    i += SIDE * L::N;
-                }
+                let mut sums = [L::splat(0.0); 4];
                 while i + L::N <= n {
-                    sums[0] = L::load(x.add(i)).mul_add(L::load(row.add(i)), sums[0]);
+                    let x = L::load(x.add(i));
+                    for k in 0..4 {
+                        sums[k] = x.mul_add(L::load(rows[k].add(i)), sums[k]);
+                    }
                     i += L::N;
                 }
-                let mut all = [0.0; MAX_LANES];
-                sums[0].add(sums[1]).add(sums[2].add(sums[3])).store(all.as_mut_ptr());
-                *out = (i..n).fold(in_pairs(all, |a, b| a + b), |sum, i| sum + *x.add(i) * *row.add(i));
+                for ((out, row), sum) in out.iter_mut().zip(rows).zip(L::sums(sums)) {
+                    *out = (i..n).fold(sum, |sum, i| sum + *x.add(i) * *row.add(i));
+                }
             }
         }
     }
@@ -311,11 +309,15 @@ impl Vectors for Mix<'_> {
                 i += SIDE * L::N;
             }
             while i + L::N <= n {
-                let mut sum = L::splat(0.0);
-                for (j, weight) in weights.iter().enumerate() {
-                    sum = L::splat(*weight).mul_add(L::load(rows.add(j * step + i)), sum);
+                // Rows in turn, so that a sum need not wait for the one before.
+                let mut sums = [L::splat(0.0); SIDE];
+                for (j, weights) in weights.chunks(SIDE).enumerate() {
+                    for (k, weight) in weights.iter().enumerate() {
+                        let row = rows.add((j * SIDE + k) * step + i);
+                        sums[k] = L::splat(*weight).mul_add(L::load(row), sums[k]);
+                    }
                 }
-                sum.store(to.add(i));
+                sums[0].add(sums[1]).add(sums[2].add(sums[3])).store(to.add(i));
                 i += L::N;
             }
             for i in i..n {

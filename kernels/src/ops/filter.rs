@@ -1,6 +1,5 @@
 //! Convolutions whose weights were packed when the model was loaded: images with channels last in, and out.
 
-use smallvec::SmallVec;
 use stark_shapes::{Conv, DType, rules, show};
 
 use crate::cpu::activation::Activation;
@@ -15,7 +14,8 @@ use crate::tensor::Tensor;
 /// The `Float32` weights `[o, c / groups, kh, kw]` of a convolution over planes, packed.
 pub struct PackedFilter {
     filter: Filter,
-    shape: SmallVec<[usize; 4]>,
+    /// Of the weights' shape, without them.
+    outline: Tensor,
     groups: usize,
 }
 
@@ -48,12 +48,12 @@ impl PackedFilter {
         }
         let whole = weight.contiguous()?;
         let filter = filter(whole.words(), [shape[0] / groups, shape[1], shape[2], shape[3]])?;
-        Ok(PackedFilter { filter, shape: shape.into(), groups })
+        Ok(PackedFilter { filter, outline: Tensor::scalar(0.0f32).expand(shape)?, groups })
     }
 
     /// `[o, c / groups, kh, kw]`.
     pub fn shape(&self) -> &[usize] {
-        &self.shape
+        self.outline.shape()
     }
 
     pub fn n_bytes(&self) -> usize {
@@ -66,13 +66,14 @@ impl PackedFilter {
     }
 
     /// A tensor of the weights' shape, without them.
-    pub fn outline(&self) -> Result<Tensor> {
-        Tensor::scalar(0.0f32).expand(&self.shape)
+    pub fn outline(&self) -> &Tensor {
+        &self.outline
     }
 
     /// The weights, as they were; of [`PackedFilter::for_windows`] but for rounding.
     pub fn to_tensor(&self) -> Result<Tensor> {
-        Tensor::from_vec(self.filter.to_vec(self.groups, self.shape[2] * self.shape[3]), &self.shape)
+        let shape = self.shape();
+        Tensor::from_vec(self.filter.to_vec(self.groups, shape[2] * shape[3]), shape)
     }
 }
 

@@ -9,6 +9,7 @@ use stark_kernels::{DType, Scalar, Tensor};
 use stark_shapes::Conv;
 
 use super::OpRow;
+use super::kept::Keeper;
 use crate::value::Value;
 
 /// A result, or the reason why there is none; the executor adds operator and place.
@@ -20,6 +21,8 @@ pub struct Args<'a> {
     pub values: &'a [&'a Value],
     /// What the optimiser fused to the operator; only operators that it fuses look here.
     pub then: Then<'a>,
+    /// Of the instruction that runs it, when there is one.
+    pub keeper: Option<Keeper<'a>>,
 }
 
 /// What follows an operator in the same pass.
@@ -60,7 +63,7 @@ pub type Ints = SmallVec<[i64; 8]>;
 
 impl<'a> Args<'a> {
     pub fn new(row: &'static OpRow, values: &'a [&'a Value]) -> Args<'a> {
-        Args { row, values, then: Then::default() }
+        Args { row, values, then: Then::default(), keeper: None }
     }
 
     pub fn get(&self, index: usize) -> &'a Value {

@@ -9,6 +9,7 @@
 pub(crate) mod args;
 pub(crate) mod complex;
 pub(crate) mod index;
+pub(crate) mod kept;
 pub(crate) mod math;
 pub(crate) mod nn;
 pub(crate) mod quant;
@@ -28,6 +29,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 pub use args::{Args, OpResult};
+pub use kept::{Keeper, Kept, Worked};
 pub use table::ROWS;
 
 use crate::value::Value;

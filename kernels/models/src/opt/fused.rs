@@ -13,7 +13,7 @@ use crate::graph::{Graph, Instr, Kind, Operand};
 use crate::onnx;
 use crate::ops::args::Then;
 use crate::ops::tensor::{ok, say};
-use crate::ops::{ArgRow, Args, Default::Required, OpResult, OpRow, Traits, window};
+use crate::ops::{ArgRow, Args, Default::Required, Kept, OpResult, OpRow, Traits, window};
 use crate::value::Value;
 
 macro_rules! row {
@@ -87,8 +87,14 @@ pub type Fused = (&'static OpRow, Vec<Operand>);
 /// Puts `fused` in the place of the instruction at `at`, whose result it gives.
 pub fn put(graph: &mut Graph, at: usize, (row, args): Fused) {
     let Instr { outs, at: place, .. } = &graph.body[at];
-    graph.body[at] =
-        Instr { kind: Kind::Op(row), args: args.into(), outs: outs.clone(), frees: Box::default(), at: *place };
+    graph.body[at] = Instr {
+        kind: Kind::Op(row),
+        args: args.into(),
+        outs: outs.clone(),
+        frees: Box::default(),
+        at: *place,
+        kept: Kept::default(),
+    };
 }
 
 fn constant(graph: &mut Graph, value: Value) -> Operand {
@@ -226,14 +232,14 @@ fn run_conv(a: &Args<'_>, conv: fn(&Args<'_>) -> OpResult) -> OpResult {
     let n = a.values.len() - 3;
     let added = a.opt_tensor(n)?;
     let mut then = Then { added: added.as_deref(), activation: activation_of(a, n + 1)?, filter: None };
-    let Value::Filter(filter) = a.get(1) else { return conv(&Args { row: a.row, values: &a.values[..n], then }) };
+    let Value::Filter(filter) = a.get(1) else { return conv(&Args { values: &a.values[..n], then, ..*a }) };
     // The operator of the file asks the weight for its shape, and for more only where the packed one does not serve.
     let serves = filter.serves(&*a.tensor(0)?);
     then.filter = serves.then_some(filter);
-    let weight = Value::Tensor(if serves { filter.outline() } else { filter.to_tensor() }.map_err(say)?);
+    let weight = Value::Tensor(if serves { filter.outline().clone() } else { filter.to_tensor().map_err(say)? });
     let mut values: SmallVec<[&Value; 12]> = SmallVec::from_slice(&a.values[..n]);
     values[1] = &weight;
-    conv(&Args { row: a.row, values: &values, then })
+    conv(&Args { row: a.row, values: &values, then, keeper: a.keeper })
 }
 
 fn run_attention(a: &Args<'_>) -> OpResult {

@@ -216,7 +216,7 @@ impl<'a> Compiler<'a> {
             return self.refuse(format!("the code comes to more than {MAX_INSTRUCTIONS} instructions"));
         }
         let (args, outs) = (args.into_boxed_slice(), outs.into_boxed_slice());
-        self.block.push(Instr { kind, args, outs, frees: Box::default(), at: self.at });
+        self.block.push(Instr { kind, args, outs, frees: Box::default(), at: self.at, kept: Default::default() });
         Ok(())
     }
 

@@ -1,6 +1,9 @@
 //! Convolution and pooling. ONNX pads each side of an axis by its own amount and has any number of axes; the
 //! kernels pad both sides alike and have one or two, so the rest is padded before, or walked here.
 
+use std::ops::Range;
+
+use smallvec::SmallVec;
 use stark_kernels::ops as k;
 use stark_kernels::{Conv, DType, Pool, Scalar, Tensor};
 use stark_shapes::rules;
@@ -9,7 +12,7 @@ use super::math::{Reduce, reduce_over};
 use super::shape::product;
 use crate::ops::args::Ints;
 use crate::ops::tensor::{ok, say};
-use crate::ops::{Args, OpResult};
+use crate::ops::{Args, OpResult, Worked};
 use crate::value::Value;
 
 /// A window along each spatial axis.
@@ -33,6 +36,13 @@ pub struct At {
     pub strides: usize,
 }
 
+impl At {
+    /// All attributes; the strides are the last ones.
+    fn range(&self) -> Range<usize> {
+        self.auto_pad..self.strides + 1
+    }
+}
+
 fn list(a: &Args<'_>, index: usize, n: usize, default: i64) -> Result<Ints, String> {
     match a.opt_ints(index)? {
         Some(ints) if ints.len() == n => Ok(ints),
@@ -47,7 +57,7 @@ fn at_least_one(ints: Ints, what: &str) -> Result<Vec<usize>, String> {
 }
 
 impl Windows {
-    pub fn read(a: &Args<'_>, at: At, sizes: &[usize], kernel: Vec<usize>) -> Result<Windows, String> {
+    pub fn read(a: &Args<'_>, at: &At, sizes: &[usize], kernel: Vec<usize>) -> Result<Windows, String> {
         let n = sizes.len();
         if n == 0 || kernel.len() != n {
             return Err(format!("a window of {} axes over {n}", kernel.len()));
@@ -81,6 +91,22 @@ impl Windows {
 
     fn is_even(&self) -> bool {
         self.begin == self.end
+    }
+
+    /// How many windows of a pooling there are along each axis.
+    fn out_sizes(&self, sizes: &[usize], ceil_mode: bool) -> Result<Vec<usize>, String> {
+        let out_size = |(i, &n): (usize, &usize)| {
+            let span = (self.kernel[i] - 1).saturating_mul(self.dilation[i]).saturating_add(1);
+            let padded = n + self.begin[i] as usize + self.end[i] as usize;
+            let room = padded.checked_sub(span).ok_or_else(|| format!("a window of {span} over {padded} elements"))?;
+            let mut out = if ceil_mode { room.div_ceil(self.stride[i]) } else { room / self.stride[i] } + 1;
+            // The last window must begin inside the input or the padding before it.
+            if ceil_mode && (out - 1) * self.stride[i] >= n + self.begin[i] as usize {
+                out -= 1;
+            }
+            Ok(out)
+        };
+        sizes.iter().enumerate().map(out_size).collect()
     }
 
     fn conv(&self, i: usize, padding: usize) -> Conv {
@@ -128,8 +154,9 @@ pub fn conv_with(
     bias: Option<&Tensor>,
 ) -> Result<Tensor, String> {
     let sizes = spatial(x)?;
-    let kernel = spatial(weight)?.to_vec();
-    let windows = Windows::read(a, at, sizes, kernel)?;
+    let kernel = spatial(weight)?;
+    let both: SmallVec<[usize; 8]> = sizes.iter().chain(kernel).copied().collect();
+    let windows = &*a.once(at.range(), &both, || Windows::read(a, &at, sizes, kernel.to_vec()))?;
     let even = windows.is_even();
     let wide;
     let x = if even && sizes.len() < 3 {
@@ -145,7 +172,7 @@ pub fn conv_with(
             let windows = [windows.conv(0, padding(0)), windows.conv(1, padding(1))];
             a.then.conv2d(x, weight, bias, windows, groups)
         }
-        3 => conv3d(x, weight, bias, &windows, groups).and_then(|out| a.then.apply(out)),
+        3 => conv3d(x, weight, bias, windows, groups).and_then(|out| a.then.apply(out)),
         n => return Err(format!("a convolution over {n} axes is not supported")),
     }
     .map_err(say)
@@ -194,7 +221,7 @@ pub fn conv_transpose(a: &Args<'_>) -> OpResult {
         .map(|&e| usize::try_from(e).map_err(|_| format!("output_padding {e}")))
         .collect::<Result<_, _>>()?;
     let at = At { auto_pad: 3, dilations: 4, pads: 9, strides: 10 };
-    let mut windows = Windows::read(a, at, sizes, kernel)?;
+    let mut windows = Windows::read(a, &at, sizes, kernel)?;
     let same = a.str(3)?.starts_with("SAME");
     if let (true, Ok(shape)) = (same || !a.is_none(8), list(a, 8, n, 0)) {
         for i in 0..n {
@@ -287,14 +314,14 @@ fn conv_transpose3d(
 
 struct Pooling<'a> {
     x: &'a Tensor,
-    windows: Windows,
+    windows: Worked<'a, Windows>,
     ceil_mode: bool,
 }
 
 impl Pooling<'_> {
     /// The window for the kernels, when they can do it.
-    fn plain(&self) -> Option<Vec<Pool>> {
-        let w = &self.windows;
+    fn plain(&self) -> Option<SmallVec<[Pool; 2]>> {
+        let w = &*self.windows;
         let fits =
             w.is_even() && w.kernel.len() < 3 && (0..w.kernel.len()).all(|i| w.begin[i] as usize <= w.kernel[i] / 2);
         fits.then(|| {
@@ -310,35 +337,15 @@ impl Pooling<'_> {
         })
     }
 
-    fn out_sizes(&self) -> Result<Vec<usize>, String> {
-        let w = &self.windows;
-        self.x.shape()[2..]
-            .iter()
-            .enumerate()
-            .map(|(i, &n)| {
-                let span = (w.kernel[i] - 1).saturating_mul(w.dilation[i]).saturating_add(1);
-                let padded = n + w.begin[i] as usize + w.end[i] as usize;
-                let room =
-                    padded.checked_sub(span).ok_or_else(|| format!("a window of {span} over {padded} elements"))?;
-                let mut out = if self.ceil_mode { room.div_ceil(w.stride[i]) } else { room / w.stride[i] } + 1;
-                // The last window must begin inside the input or the padding before it.
-                if self.ceil_mode && (out - 1) * w.stride[i] >= n + w.begin[i] as usize {
-                    out -= 1;
-                }
-                Ok(out)
-            })
-            .collect()
-    }
-
     /// Calls `visit(plane, window)` for each window with the places inside the plane, and how many places
     /// count when padding does; gives results and a shape.
     fn walk(
         &self,
         mut visit: impl FnMut(&[f64], &[usize], usize) -> (f64, i64),
     ) -> Result<(Vec<f64>, Vec<i64>, Vec<usize>), String> {
-        let w = &self.windows;
-        let outs = self.out_sizes()?;
+        let w = &*self.windows;
         let ins = &self.x.shape()[2..];
+        let outs = w.out_sizes(ins, self.ceil_mode)?;
         let shape: Vec<usize> = [&self.x.shape()[..2], &outs[..]].concat();
         // Asked for before it is filled, so that a size beyond the limit is an error.
         let n = rules::numel(&shape).map_err(say)?;
@@ -393,17 +400,20 @@ impl Pooling<'_> {
     }
 }
 
-fn pooling<'a>(a: &Args<'_>, x: &'a Tensor, at: At, kernel: usize, ceil_mode: bool) -> Result<Pooling<'a>, String> {
+fn pooling<'a>(a: &Args<'a>, x: &'a Tensor, at: At, kernel: usize, ceil_mode: bool) -> Result<Pooling<'a>, String> {
     let sizes = spatial(x)?;
-    let kernel = at_least_one(a.ints(kernel)?, "window")?;
-    let taps = product(&kernel);
-    let pool = Pooling { x, windows: Windows::read(a, at, sizes, kernel)?, ceil_mode };
-    // A window reaches over padding that no memory stands for, so its work is bounded here.
-    let work = product(&pool.out_sizes()?).saturating_mul(taps).saturating_mul(product(&x.shape()[..2]));
-    if work > MAX_POOLING {
-        return Err(format!("a window of {taps} elements at so many places is more than {MAX_POOLING} steps"));
-    }
-    Ok(pool)
+    let read = || {
+        let kernel = at_least_one(a.ints(kernel)?, "window")?;
+        let taps = product(&kernel);
+        let windows = Windows::read(a, &at, sizes, kernel)?;
+        // A window reaches over padding that no memory stands for, so its work is bounded here.
+        let places = product(&windows.out_sizes(sizes, ceil_mode)?);
+        if places.saturating_mul(taps).saturating_mul(product(&x.shape()[..2])) > MAX_POOLING {
+            return Err(format!("a window of {taps} elements at so many places is more than {MAX_POOLING} steps"));
+        }
+        Ok(windows)
+    };
+    Ok(Pooling { x, windows: a.once(at.range(), x.shape(), read)?, ceil_mode })
 }
 
 /// The greatest of each window; with its place in the whole input when that is asked for.
