@@ -122,7 +122,12 @@ impl Model {
 
     /// As [`Model::load`], from the bytes of the file; `name` is for errors.
     pub fn load_bytes(bytes: impl Into<FileBytes>, name: &str) -> Result<Model, ModelError> {
-        Model::optimised(bytes.into(), name.into(), Beside::Nothing, &Pass::ALL, None)
+        Model::load_bytes_with(bytes, name, &Pass::ALL)
+    }
+
+    /// As [`Model::load_bytes`], with these passes of the optimiser alone.
+    pub fn load_bytes_with(bytes: impl Into<FileBytes>, name: &str, passes: &[Pass]) -> Result<Model, ModelError> {
+        Model::optimised(bytes.into(), name.into(), Beside::Nothing, passes, None)
     }
 
     /// As [`Model::load_bytes`]; `find` gives the files that a model keeps beside it, by their paths from its folder.

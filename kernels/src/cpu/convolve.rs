@@ -56,9 +56,10 @@ impl Plan {
         self.out[0] * self.out[1]
     }
 
-    /// A window of one element without stride: the plane is its own column matrix.
+    /// A window of one element at every place: the plane is its own column matrix. A single window over a larger plane
+    /// has no stride either, but leaves out the rest of it.
     pub fn is_pointwise(&self) -> bool {
-        self.kernel == [1, 1] && self.windows.iter().all(|w| w.stride == 1 && w.padding == 0)
+        self.kernel == [1, 1] && self.plane == self.out && self.windows.iter().all(|w| w.stride == 1 && w.padding == 0)
     }
 
     /// Calls `row(column, position, source, length, stride)` for runs along the last axis: `length` positions from

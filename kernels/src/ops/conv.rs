@@ -345,7 +345,8 @@ pub fn windows<const N: usize>(stride: &[i64], padding: &[i64], dilation: &[i64]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::randn;
+    use crate::ops::{PackedFilter, conv2d_packed, randn};
+    use crate::{Device, with_device};
 
     /// The definition, one product at a time.
     fn plain(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, windows: [Conv; 2], groups: usize) -> Tensor {
@@ -402,6 +403,23 @@ mod tests {
             let w = randn(&w, 2, DType::F32).unwrap();
             let got = conv2d(&x, &w, Some(&bias), windows, groups).unwrap();
             near(&got, &plain(&x, &w, Some(&bias), windows, groups));
+        }
+    }
+
+    #[test]
+    fn windows_of_one_element_leave_out_what_they_step_over() {
+        let sizes = |n: usize| (1..=n).flat_map(move |a| (1..=n).map(move |b| [a, b]));
+        for (plane, stride) in sizes(3).flat_map(|plane| sizes(4).map(move |stride| (plane, stride))) {
+            let windows = stride.map(|stride| Conv { stride, ..Conv::default() });
+            for (n, c) in [(1, 3), (3, 1), (3, 2)] {
+                let (x, w) = (randn(&[n, c, plane[0], plane[1]], 1, DType::F32), randn(&[2, c, 1, 1], 2, DType::F32));
+                let (x, w) = (x.unwrap(), w.unwrap());
+                let want = plain(&x, &w, None, windows, 1);
+                near(&conv2d(&x, &w, None, windows, 1).unwrap(), &want);
+                near(&with_device(Device::Reference, || conv2d(&x, &w, None, windows, 1)).unwrap(), &want);
+                let packed = PackedFilter::new(&w, 1).unwrap();
+                near(&conv2d_packed(&x, &packed, None, windows, None, Activation::None).unwrap(), &want);
+            }
         }
     }
 

@@ -12,7 +12,8 @@ use crate::value::Value;
 
 pub fn run(graph: &mut Graph) {
     for at in 0..graph.body.len() {
-        if view(graph, &graph.body[at]) != Some(View::Conv) {
+        let is_fused = matches!(graph.body[at].kind, Kind::Op(row) if fused::is_conv(row));
+        if !is_fused && view(graph, &graph.body[at]) != Some(View::Conv) {
             continue;
         }
         if let Some(filter) = pack(graph, at) {

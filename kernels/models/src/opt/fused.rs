@@ -138,7 +138,18 @@ pub fn attention(graph: &mut Graph, found: &Found) -> Fused {
     (&ATTENTION, vec![found.q, found.kt, found.v, mask, scale, found.axis])
 }
 
-/// The convolution at `at` with other weights and what follows it.
+/// Whether only the optimiser makes this operator.
+pub fn is_made_here(row: &'static OpRow) -> bool {
+    let mut all = LINEARS.iter().chain([&ACTIVATION, &NORM, &ATTENTION]).chain(&CONVS);
+    all.any(|made| std::ptr::eq(made, row))
+}
+
+/// Whether this is a convolution with what follows it.
+pub fn is_conv(row: &'static OpRow) -> bool {
+    CONVS.iter().any(|conv| std::ptr::eq(conv, row))
+}
+
+/// The convolution of a file at `at` with other weights and what follows it.
 pub fn conv(
     graph: &mut Graph,
     at: usize,
@@ -148,7 +159,10 @@ pub fn conv(
     activation: Activation,
 ) -> Fused {
     let name = match &graph.body[at].kind {
-        Kind::Op(row) => row.name,
+        Kind::Op(row) => {
+            assert!(!is_conv(row), "a convolution is fused once");
+            row.name
+        }
         _ => "Conv",
     };
     let row = CONVS.iter().find(|row| row.name == name).unwrap_or(&CONVS[2]);
@@ -161,8 +175,7 @@ pub fn conv(
 
 /// Gives the convolution at `at` its weights packed.
 pub fn give_filter(graph: &mut Graph, at: usize, filter: Value) {
-    let is_fused = matches!(graph.body[at].kind, Kind::Op(row) if CONVS.iter().any(|conv| std::ptr::eq(conv, row)));
-    if !is_fused {
+    if !matches!(graph.body[at].kind, Kind::Op(row) if is_conv(row)) {
         let (weight, bias) = (graph.body[at].args[1], graph.body[at].args[2]);
         let kind = conv(graph, at, weight, bias, None, Activation::None);
         put(graph, at, kind);

@@ -3,6 +3,7 @@
 use stark_kernels::cpu::activation::Activation;
 use stark_kernels::{DType, Tensor};
 
+use super::fused;
 use crate::graph::{Graph, Instr, Kind, Operand};
 use crate::value::Value;
 
@@ -103,9 +104,13 @@ pub fn is_same(graph: &Graph, instr: &Instr) -> bool {
     }
 }
 
-/// What `instr` does, when patterns know it.
+/// What `instr` does, when patterns know it. Operators that the optimiser made do more than the name says, which they share
+/// with those of the file: no pattern knows them.
 pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
     let Kind::Op(row) = &instr.kind else { return None };
+    if fused::is_made_here(row) {
+        return None;
+    }
     let arg = |i: usize| instr.args.get(i).copied();
     let is = |i: usize, want: f64| arg(i).is_none_or(|a| number(graph, a) == Some(want));
     let is_none = |i: usize| arg(i).is_none_or(|a| constant(graph, a).is_some_and(Value::is_none));

@@ -136,6 +136,19 @@ pub fn best(rows: &Tensor) -> Vec<usize> {
     numbers.chunks(n).map(|row| (0..n).fold(0, |at, i| if row[i] > row[at] { i } else { at })).collect()
 }
 
+/// Small, fast and the same everywhere.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number from 0 up to, without, `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n.max(1) as u64) as usize
+    }
+}
+
 /// A zip of stored entries.
 pub fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let (mut bytes, mut central) = (Vec::new(), Vec::new());

@@ -81,18 +81,6 @@ fn what_is_no_file_is_an_error() {
     }
 }
 
-/// Small, fast and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n.max(1) as u64) as usize
-    }
-}
-
 /// Changes bytes, and mends the checksums of stored entries half of the time, so that what lies behind
 /// them is reached as well.
 fn mutate(good: &[u8], random: &mut Random) -> Vec<u8> {

@@ -9,12 +9,12 @@ const FLOAT: i32 = 1;
 const INT64: i32 = 7;
 const BOOL: i32 = 9;
 
-fn node(op_type: &str, inputs: &[&str], outputs: &[&str], attribute: Vec<AttributeProto>) -> NodeProto {
+pub fn node(op_type: &str, inputs: &[&str], outputs: &[&str], attribute: Vec<AttributeProto>) -> NodeProto {
     let own = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
     NodeProto { op_type: op_type.into(), input: own(inputs), output: own(outputs), attribute, ..Default::default() }
 }
 
-fn attribute(name: &str, r#type: i32) -> AttributeProto {
+pub fn attribute(name: &str, r#type: i32) -> AttributeProto {
     AttributeProto { name: name.into(), r#type, ..Default::default() }
 }
 
@@ -31,7 +31,7 @@ fn body(name: &str, graph: GraphProto) -> AttributeProto {
 }
 
 /// A value of this type; a negative dimension may vary.
-fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
+pub fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
     let dim =
         |&n: &i64| DimensionProto { value: Some(if n < 0 { Dimension::Name("n".into()) } else { Dimension::Size(n) }) };
     let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
@@ -39,7 +39,7 @@ fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), r#type: Some(ty) }
 }
 
-fn floats(name: &str, dims: &[i64], float_data: &[f32]) -> TensorProto {
+pub fn floats(name: &str, dims: &[i64], float_data: &[f32]) -> TensorProto {
     let (name, dims, float_data) = (name.to_string(), dims.to_vec(), float_data.to_vec());
     TensorProto { name, dims, float_data, data_type: FLOAT, ..Default::default() }
 }
@@ -49,7 +49,7 @@ fn ints(name: &str, dims: &[i64], int64_data: &[i64]) -> TensorProto {
     TensorProto { name, dims, int64_data, data_type: INT64, ..Default::default() }
 }
 
-fn graph(inputs: &[ValueInfoProto], outputs: &[ValueInfoProto], node: Vec<NodeProto>) -> GraphProto {
+pub fn graph(inputs: &[ValueInfoProto], outputs: &[ValueInfoProto], node: Vec<NodeProto>) -> GraphProto {
     GraphProto { name: "main".into(), node, input: inputs.to_vec(), output: outputs.to_vec(), ..Default::default() }
 }
 
@@ -57,7 +57,7 @@ fn opset(domain: &str, version: i64) -> OperatorSetIdProto {
     OperatorSetIdProto { domain: domain.into(), version }
 }
 
-fn model(graph: GraphProto) -> ModelProto {
+pub fn model(graph: GraphProto) -> ModelProto {
     ModelProto { ir_version: 8, graph: Some(graph), opset_import: vec![opset("", 17)], ..Default::default() }
 }
 
