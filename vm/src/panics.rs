@@ -33,14 +33,18 @@ pub(crate) fn install_hook() {
 }
 
 /// Runs `work`; a panic in it becomes a sentence.
+#[inline(always)]
 pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     N_CATCHING.set(N_CATCHING.get() + 1);
     let outcome = panic::catch_unwind(AssertUnwindSafe(work));
     N_CATCHING.set(N_CATCHING.get() - 1);
-    outcome.map_err(|panic| {
-        let place = PLACE.with_borrow_mut(Option::take).map(|place| format!(" ({place})")).unwrap_or_default();
-        format!("a bug in STARK's runtime: {}{place}", text(&*panic))
-    })
+    outcome.map_err(|panic| sentence(&*panic))
+}
+
+#[cold]
+fn sentence(panic: &(dyn Any + Send)) -> String {
+    let place = PLACE.with_borrow_mut(Option::take).map(|place| format!(" ({place})")).unwrap_or_default();
+    format!("a bug in STARK's runtime: {}{place}", text(panic))
 }
 
 fn text(panic: &(dyn Any + Send)) -> String {

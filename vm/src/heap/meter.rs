@@ -40,8 +40,11 @@ impl Resting {
 
     #[inline]
     pub fn of(heap: Heap) -> Resting {
-        let spared = heap.spared.div_ceil(SMALL).min(usize::from(u16::MAX)) as u64;
-        Resting(heap.bytes as u64 & ((1 << Self::BITS) - 1) | spared << Self::BITS)
+        let bytes = heap.bytes as u64 & ((1 << Self::BITS) - 1);
+        if heap.spared == 0 {
+            return Resting(bytes);
+        }
+        Resting(bytes | (heap.spared.div_ceil(SMALL).min(usize::from(u16::MAX)) as u64) << Self::BITS)
     }
 
     #[inline]

@@ -406,6 +406,8 @@ impl Machine {
         self.run_on(interrupt)
     }
 
+    /// Inlined, as what it calls: turns of most tasks are short.
+    #[inline(always)]
     fn run_on(&mut self, interrupt: Option<Interrupt>) -> Turn {
         loop {
             let exit = self.stretch();
@@ -429,6 +431,7 @@ impl Machine {
     }
 
     /// What a stretch has come to; `None`: it goes on.
+    #[inline(always)]
     fn after(&mut self, exit: Result<Exit, String>, interrupt: Option<Interrupt>) -> Option<Turn> {
         match exit {
             Ok(Exit::Yield) => {
@@ -484,6 +487,11 @@ impl Machine {
         }
     }
 
+    #[inline(never)]
+    fn run_after(&mut self, exit: Result<Exit, String>, interrupt: Option<Interrupt>) -> Turn {
+        self.after(exit, interrupt).unwrap_or_else(|| self.run_on(interrupt))
+    }
+
     /// Calls `func`, whose parameters are a `&mut` reference and one of the type of `message`, and which gives nothing; `state` is
     /// the first, and is there again afterwards. What is rare, a stretch that did not end in a return, is given as it would be by `run`.
     /// No call may be under way.
@@ -504,7 +512,7 @@ impl Machine {
         self.cancel_delivered = false;
         let exit = self.stretch();
         if !matches!(exit, Ok(Exit::Return)) {
-            return Some(self.after(exit, interrupt).unwrap_or_else(|| self.run_on(interrupt)));
+            return Some(self.run_after(exit, interrupt));
         }
         self.state = State::Idle;
         // SAFETY: the function has returned, and its first register holds the final value of its first parameter.

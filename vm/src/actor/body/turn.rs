@@ -416,7 +416,10 @@ impl Acting<'_> {
     ) -> Next {
         self.kept.cell.n_in_flight.store(1, Relaxed);
         self.now.handling = Handling::begin(machine.task(), self.kept.cell.id(), handler, sent.into_iter());
-        self.now.doing = doing;
+        // What was before is nothing, which needs no drop.
+        let before = std::mem::replace(&mut self.now.doing, doing);
+        debug_assert!(matches!(before, Doing::Idle));
+        std::mem::forget(before);
         let mut call = self.begin_call(machine, handler.func, self.has_witness());
         let message = message.unpack();
         if call.n_missing() == 1 {
