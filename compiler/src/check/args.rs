@@ -439,12 +439,13 @@ impl<'a> Checker<'a> {
                     let bounds: Vec<Vec<Bound>> =
                         self.program.fns[id.index()].generics.iter().map(|g| g.bounds.clone()).collect();
                     for (arg, bounds) in type_args.iter().zip(bounds) {
-                        // `pow(2, 5)`: a whole literal is a float only where nothing else fits.
-                        let whole =
-                            matches!(self.infer.shallow(arg), Ty::Infer(v) if self.infer.kind(v) == VarKind::IntLit);
+                        // `pow(2, 5)`: a whole literal is a float only where nothing else fits. `sum(zeros([2]))`: nor is
+                        // what is still open one of integers.
+                        let open = matches!(self.infer.shallow(arg), Ty::Infer(v)
+                            if matches!(self.infer.kind(v), VarKind::IntLit | VarKind::Any));
                         ok &= bounds.iter().all(|b| match self.meets(arg, &b.subst(&type_args)) {
                             Met::No => false,
-                            Met::Open => !(strict && whole),
+                            Met::Open => !(strict && open),
                             Met::Yes => true,
                         });
                     }

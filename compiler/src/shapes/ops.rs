@@ -16,7 +16,7 @@ struct Args<'v> {
 /// The result of a native, or of a function of the library that goes by its own name; `None` where only its signature speaks.
 pub fn apply(name: &str, vals: &[Val], lang: &Lang) -> Option<Answer> {
     let args = Args { vals, lang };
-    let op = name.strip_prefix("tensor_").unwrap_or(name);
+    let op = name.strip_prefix("tensor_int_").or(name.strip_prefix("tensor_")).unwrap_or(name);
     Some(match op {
         "zeros" | "ones" | "full" | "rand" | "randn" => args.made(0),
         "randint" => args.made(2),

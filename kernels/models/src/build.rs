@@ -134,7 +134,15 @@ impl Builder {
             return Err(ModelError::UnknownOperators { file: self.file, operators: self.unknown });
         }
         let body = std::mem::take(&mut self.block);
-        let mut graph = Graph { body, consts: self.consts, n_slots: self.n_slots, inputs, output, files: self.entries };
+        let mut graph = Graph {
+            body,
+            consts: self.consts,
+            n_slots: self.n_slots,
+            inputs,
+            output,
+            files: self.entries,
+            unknown: Vec::new(),
+        };
         graph.find_last_uses();
         Ok(graph)
     }

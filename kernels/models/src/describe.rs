@@ -115,6 +115,7 @@ fn label(graph: &Graph, instr: &Instr) -> String {
         Kind::While { test, body, .. } => return format!("while ({} operators)", test.len() + body.len()),
         Kind::For(body) => return format!("for ({} operators)", body.len()),
         Kind::Raise(class) => return format!("raise {class}"),
+        Kind::Unknown => return "an unknown operator".into(),
     };
     let value = |name: &str| {
         let at = row.args.iter().position(|arg| arg.name == name)?;

@@ -111,7 +111,10 @@ impl<'a> Run<'a, '_> {
                 if let Some(begun) = begun {
                     observe::note(row.name, instr.at.line, begun);
                 }
-                let result = result.and_then(|new| self.replace(instr.args[0], new));
+                let result = result.and_then(|new| match RESHAPING.contains(&row.name) {
+                    true => self.turn(instr.args[0], new),
+                    false => self.replace(instr.args[0], new),
+                });
                 self.put(instr, row.name, result)
             }
             Kind::Move => {
@@ -166,6 +169,9 @@ impl<'a> Run<'a, '_> {
             Kind::Raise(class) => {
                 let message = self.get(instr.args[0]).to_string();
                 Err(ModelError::Raised { class: class.to_string(), message, place: self.place(instr) })
+            }
+            Kind::Unknown => {
+                Err(ModelError::UnknownOperators { file: self.file.clone(), operators: self.graph.unknown.clone() })
             }
         }
     }
@@ -280,6 +286,29 @@ impl<'a> Run<'a, '_> {
         Ok(result)
     }
 
+    /// Gives the tensor in `target` the axes of its view `new`; who else shares its storage sees nothing of that. Who holds
+    /// the tensor itself would, and is not told from who holds an equal view.
+    fn turn(&mut self, target: Operand, new: Value) -> Result<Value, String> {
+        if let Value::Tensor(old) = self.get(target) {
+            let is_equal = |value: &Value| match value {
+                Value::Tensor(t) => {
+                    t.shares_storage_with(old)
+                        && (t.shape(), t.strides(), t.offset()) == (old.shape(), old.strides(), old.offset())
+                }
+                _ => false,
+            };
+            let place = target.slot().map(|slot| slot.0 as usize);
+            if self.slots.iter().enumerate().any(|(at, value)| Some(at) != place && is_equal(value)) {
+                return Err("changes the axes of a tensor in place that another name may stand for".into());
+            }
+        }
+        match target {
+            Operand::Slot(slot) => self.slots[slot.0 as usize] = new.clone(),
+            Operand::Const(_) => return Err("changes a tensor of the model, but loaded models are immutable".into()),
+        }
+        Ok(new)
+    }
+
     /// Moves every value on the storage of `old` to one in which `new` stands there, and gives the view of it.
     fn rewrite(&mut self, old: &Tensor, new: &Tensor) -> Result<Tensor, String> {
         fits(new, old)?;
@@ -329,6 +358,17 @@ fn fits(new: &Tensor, old: &Tensor) -> Result<(), String> {
         false => Err(format!("the result has shape {got:?}, which does not fit in place of {wanted:?}")),
     }
 }
+
+/// Operators whose in-place form changes the axes of a tensor, and none of its elements.
+const RESHAPING: [&str; 7] = [
+    "torch.transpose",
+    "torch.t",
+    "torch.swapaxes",
+    "torch.swapdims",
+    "torch.squeeze",
+    "torch.unsqueeze",
+    "torch.detach",
+];
 
 /// A copy of `old`'s whole storage in which `new` stands where `old` lies.
 fn rewritten(old: &Tensor, new: &Tensor) -> stark_kernels::Result<Tensor> {

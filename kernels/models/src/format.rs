@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stark_kernels::cpu::buffer;
+use stark_kernels::{live_tensor_bytes, max_tensor_bytes};
 
 use crate::error::ModelError;
 use crate::mapped::FileBytes;
@@ -58,6 +59,9 @@ fn import_here(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Result<
         };
     }
     let archive = Archive::open(file, bytes)?;
+    let is_weight = |name: &str| name.split('/').rev().skip(1).any(|folder| folder == "data" || folder == "constants");
+    let weights = archive.entries().iter().filter(|entry| is_weight(&entry.name)).map(|entry| entry.size);
+    fits_memory(file, weights.fold(0, u64::saturating_add))?;
     if let Some(prefix) = pt2::prefix(&archive) {
         return pt2::load(&archive, &prefix);
     }
@@ -65,6 +69,20 @@ fn import_here(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Result<
         Some(error) => Err(error),
         None => torchscript::load(&archive),
     }
+}
+
+/// Refuses weights of `needed` bytes that the limit for all tensors has no room for, before any of them is read.
+pub fn fits_memory(file: &Arc<str>, needed: u64) -> Result<(), ModelError> {
+    let limit = max_tensor_bytes();
+    let left = limit.saturating_sub(live_tensor_bytes());
+    if needed <= left as u64 {
+        return Ok(());
+    }
+    let mebi = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let (needed, left, limit) = (mebi(needed), mebi(left as u64), mebi(limit as u64));
+    let reason =
+        format!("the model's weights need {needed}, but {left} are left of the {limit} for all tensors (--memory)");
+    Err(ModelError::Archive { file: file.clone(), entry: None, reason })
 }
 
 /// A zip that is no TorchScript archive: what it is, and what to do.

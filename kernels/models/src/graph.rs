@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::error::UnknownOperator;
 use crate::ops::{Kept, OpRow};
 use crate::value::Value;
 
@@ -14,7 +15,7 @@ use crate::value::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub u32);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operand {
     Slot(Slot),
     /// Index into [`Graph::consts`].
@@ -66,6 +67,8 @@ pub enum Kind {
     For(Block),
     /// Raises `args[0]` as an exception of this class.
     Raise(Arc<str>),
+    /// Stands for an operator that is not in the table, where a run may not come.
+    Unknown,
 }
 
 pub type Block = Vec<Instr>;
@@ -79,6 +82,8 @@ pub struct Graph {
     pub inputs: Vec<Slot>,
     pub output: Operand,
     pub files: Vec<Arc<str>>,
+    /// Operators that are not in the table, all of them, of a model that may run without.
+    pub unknown: Vec<UnknownOperator>,
 }
 
 impl Graph {

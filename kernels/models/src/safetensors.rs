@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use stark_kernels::{DType, Tensor};
 
 use crate::error::ModelError;
+use crate::onnx::float8;
 
 /// The longest header, in bytes.
 pub const MAX_HEADER: u64 = 100_000_000;
@@ -48,6 +49,9 @@ impl<'a> SafeTensors<'a> {
     }
 
     fn parse_inner(bytes: &'a [u8], file: Arc<str>) -> Result<SafeTensors<'a>, String> {
+        if bytes.starts_with(b"\x93NUMPY") {
+            return Err("this is a NumPy file, which `load_npy` reads".into());
+        }
         let (length, rest) = bytes.split_first_chunk::<8>().ok_or("shorter than the 8 bytes of a header length")?;
         let length = u64::from_le_bytes(*length);
         if length > MAX_HEADER {
@@ -98,9 +102,34 @@ impl<'a> SafeTensors<'a> {
         let fail =
             |reason: String| ModelError::Archive { file: self.file.clone(), entry: Some(name.to_string()), reason };
         let entry = self.get(name).ok_or_else(|| fail("there is no such tensor".into()))?;
-        let dtype = dtype_of(&entry.dtype).ok_or_else(|| fail(format!("dtype {} is not supported", entry.dtype)))?;
-        Tensor::from_bytes(&self.data[entry.begin..entry.end], dtype, &entry.shape).map_err(|e| fail(e.to_string()))
+        decode(&entry.dtype, &self.data[entry.begin..entry.end], &entry.shape).map_err(fail)
     }
+}
+
+/// `raw` has as many bytes as dtype and shape make. Dtypes that tensors do not have are held in the next wider one, which has
+/// every value of theirs; a complex number is a pair along one axis more.
+fn decode(dtype: &str, raw: &[u8], shape: &[usize]) -> Result<Tensor, String> {
+    let made = match (dtype_of(dtype), dtype) {
+        (Some(dtype), _) => Tensor::from_bytes(raw, dtype, shape),
+        (_, "C64") => Tensor::from_bytes(raw, DType::F32, &[shape, &[2]].concat()),
+        (_, "U16") => {
+            Tensor::from_vec(raw.as_chunks().0.iter().map(|b| i32::from(u16::from_le_bytes(*b))).collect(), shape)
+        }
+        (_, "U32") => {
+            Tensor::from_vec(raw.as_chunks().0.iter().map(|b| i64::from(u32::from_le_bytes(*b))).collect(), shape)
+        }
+        (_, "U64") => {
+            let number = |b: &[u8; 8]| {
+                let x = u64::from_le_bytes(*b);
+                i64::try_from(x).map_err(|_| format!("the U64 number {x} does not fit in an Int64"))
+            };
+            Tensor::from_vec(raw.as_chunks().0.iter().map(number).collect::<Result<Vec<i64>, _>>()?, shape)
+        }
+        (_, "F8_E4M3") => Tensor::from_vec(raw.iter().map(|&b| float8(b, 4, 3, false)).collect(), shape),
+        (_, "F8_E5M2") => Tensor::from_vec(raw.iter().map(|&b| float8(b, 5, 2, false)).collect(), shape),
+        _ => return Err(format!("dtype {dtype} is not supported")),
+    };
+    made.map_err(|e| e.to_string())
 }
 
 fn dtype_of(name: &str) -> Option<DType> {
@@ -177,4 +206,27 @@ fn unique_items(json: &str) -> Result<Vec<(String, Box<RawValue>)>, String> {
     let items = reader.deserialize_map(Items).map_err(|e| format!("the header is not valid JSON: {e}"))?;
     reader.end().map_err(|e| format!("the header is not valid JSON: {e}"))?;
     Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dtypes_that_tensors_lack_come_in_the_next_wider_one() {
+        let numbers = |dtype: &str, raw: &[u8], shape: &[usize]| {
+            let t = decode(dtype, raw, shape)?;
+            let numbers: Vec<f64> = t.to_scalars().iter().map(|x| x.to_f64()).collect();
+            Ok::<_, String>((t.dtype(), t.shape().to_vec(), numbers))
+        };
+        assert_eq!(numbers("U16", &[0xff, 0xff, 1, 0], &[2]), Ok((DType::I32, vec![2], vec![65535.0, 1.0])));
+        assert_eq!(numbers("U32", &[0xff; 4], &[]), Ok((DType::I64, vec![], vec![f64::from(u32::MAX)])));
+        assert_eq!(numbers("F8_E4M3", &[0x38, 0xb8], &[2]), Ok((DType::F32, vec![2], vec![1.0, -1.0])));
+        assert_eq!(numbers("F8_E5M2", &[0x3c], &[1]), Ok((DType::F32, vec![1], vec![1.0])));
+        let pair: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert_eq!(numbers("C64", &pair, &[1]), Ok((DType::F32, vec![1, 2], vec![1.5, -2.0])));
+        assert!(numbers("U64", &[0xff; 8], &[1]).is_err_and(|e| e.contains("does not fit in an Int64")));
+        let error = SafeTensors::parse(b"\x93NUMPY\x01\0 and more", "x.npy").expect_err("no safetensors").to_string();
+        assert_eq!(error, "x.npy: this is a NumPy file, which `load_npy` reads");
+    }
 }

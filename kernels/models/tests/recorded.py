@@ -417,6 +417,61 @@ def quantised_nodes():
     n.save()
 
 
+class Numbers(nn.Module):
+    """Python's numbers beside tensors, and tensors of one number, which decide a dtype."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("small", torch.tensor(0.5, dtype=torch.float64))
+
+    def forward(self, x):
+        n = torch.arange(x.size(0))
+        made = torch.tensor(0.25, dtype=torch.float64)
+        parts = n * 0.5, x.sum() * 0.5, x.half().sum() * 2.0, n * self.small, n * made, x.sum() + made, n.to(torch.uint8) * 300
+        return *parts, torch.maximum(x.sum().half(), torch.tensor(1.0)), (x * 1e-3).sum() // 2
+
+
+def numbers():
+    x = torch.tensor([0.5, -1.0, 2.0, 4.0])
+    traced("numbers", Numbers(), x)
+    # Freezing forgets which constants were tensors: what the file gives counts.
+    frozen = torch.jit.freeze(torch.jit.trace(Numbers().eval(), (x,), check_trace=False))
+    torch.jit.save(frozen, HERE / "numbers_frozen.pt")
+    save("numbers_frozen", frozen, (x,), torch.jit.load(HERE / "numbers_frozen.pt")(x))
+
+
+def held_types():
+    """Element types that are held in wider ones."""
+    node, array = onnx.helper.make_node, onnx.numpy_helper.from_array
+    nodes, constants, outputs = [], [], []
+    for zero in (0, 30000, 65535):
+        for scale in (1e-4, 0.01):
+            at = len(nodes)
+            constants += [array(np.float32(scale), f"s{at}"), array(np.uint16(zero), f"z{at}")]
+            nodes.append(node("QuantizeLinear", ["x", f"s{at}", f"z{at}"], [f"q{at}"]))
+            nodes.append(node("DequantizeLinear", [f"q{at}", f"s{at}", f"z{at}"], [f"y{at}"]))
+            outputs.append(f"y{at}")
+    kind = onnx.TensorProto
+    constants += [array(np.uint32(3), "three"), array(np.uint32([5, 6, 7, 8, 9, 10]), "more")]
+    for name, unsigned in (("u16", kind.UINT16), ("u32", kind.UINT32)):
+        nodes.append(node("Cast", ["i"], [name], to=unsigned))
+        nodes.append(node("Cast", [name], [f"{name}_wide"], to=kind.INT64))
+        outputs.append(f"{name}_wide")
+    nodes.append(node("BitShift", ["u32", "three"], ["left"], direction="LEFT"))
+    nodes.append(node("BitShift", ["left", "three"], ["right"], direction="RIGHT"))
+    nodes.append(node("Sub", ["right", "more"], ["less"]))
+    nodes.append(node("Cast", ["less"], ["less_wide"], to=kind.INT64))
+    outputs.append("less_wide")
+    x, i = np.array([-3.0, -0.5, 0.0, 0.3, 2.0, 900.0], np.float32), np.array([-1, 7, 65536, 2**31 - 1, -(2**31), 70000], np.int32)
+    inputs = [onnx.helper.make_tensor_value_info("x", kind.FLOAT, [6]), onnx.helper.make_tensor_value_info("i", kind.INT32, [6])]
+    results = [onnx.helper.make_empty_tensor_value_info(name) for name in outputs]
+    graph = onnx.helper.make_graph(nodes, "held", inputs, results, constants)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    onnx.save(model, HERE / "held_types.onnx")
+    record("held_types", [x, i], session.run(None, {"x": x, "i": i}))
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     quantised()
@@ -426,3 +481,5 @@ if __name__ == "__main__":
     standard()
     transformers()
     quantised_nodes()
+    numbers()
+    held_types()

@@ -231,6 +231,7 @@ fn tensors_save(cx: &NativeCx<'_>) -> Outcome {
     let tensors: Vec<(&str, &Tensor)> =
         cx.map(1).iter().map(|(name, value)| (name.str(), value.opaque::<Tensor>())).collect();
     cx.reserve(tensors.iter().map(|(_, t)| t.n_bytes()).sum())?;
+    named_for(cx.str(0), ".npy", "save_npy")?;
     let content = stark_kernels::safetensors::write(tensors, &[]).map_err(super::tensor::fault)?;
     write_file(cx.str(0), content)
 }
@@ -246,6 +247,7 @@ fn npy_load(cx: &NativeCx<'_>) -> Outcome {
 fn npy_save(cx: &NativeCx<'_>) -> Outcome {
     let t = super::tensor::tensor(cx, 1);
     cx.reserve(t.n_bytes())?;
+    named_for(cx.str(0), ".safetensors", "save_tensors")?;
     write_file(cx.str(0), stark_kernels::npy::write(t).map_err(super::tensor::fault)?)
 }
 
@@ -254,6 +256,14 @@ fn open_file(cx: &NativeCx<'_>, path: &str) -> Result<FileBytes, Fault> {
     match asset::open(cx, path) {
         Some(bytes) => bytes,
         None => FileBytes::open(Path::new(path)).map_err(|e| Fault::io(format!("cannot read {path}: {e}"))),
+    }
+}
+
+/// Refuses to give a file a name that says another format.
+fn named_for(path: &str, other: &str, function: &str) -> Result<(), Fault> {
+    match path.ends_with(other) {
+        true => Err(Fault::io(format!("{path} is named as a {other} file, which `{function}` writes"))),
+        false => Ok(()),
     }
 }
 

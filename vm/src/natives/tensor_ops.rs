@@ -3,7 +3,7 @@
 //! The kernels decide shapes and dtypes as PyTorch does; results come back in the element type that the library declares.
 
 use super::support::{Outcome, answers, size};
-use super::tensor::{answer, fault, ints, scalar_of, tensor, value_of};
+use super::tensor::{answer, dtype_of, fault, ints, scalar_of, tensor, value_of};
 use super::{NativeCx, NativeRow};
 use crate::fault::Fault;
 use crate::value::{Value, ValueRef};
@@ -103,6 +103,13 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     tensor_sum "<E>(Tensor<E>) -> Tensor<E>";
     tensor_sum_axis "<E>(Tensor<E>, Int, Bool) -> Tensor<E>";
     tensor_sum_axes "<E>(Tensor<E>, Vec<Int>, Bool) -> Tensor<E>";
+    tensor_int_sum "<E>(Tensor<E>) -> Tensor<Int64>";
+    tensor_int_sum_axis "<E>(Tensor<E>, Int, Bool) -> Tensor<Int64>";
+    tensor_int_sum_axes "<E>(Tensor<E>, Vec<Int>, Bool) -> Tensor<Int64>";
+    tensor_int_prod "<E>(Tensor<E>) -> Tensor<Int64>";
+    tensor_int_prod_axis "<E>(Tensor<E>, Int, Bool) -> Tensor<Int64>";
+    tensor_int_prod_axes "<E>(Tensor<E>, Vec<Int>, Bool) -> Tensor<Int64>";
+    tensor_int_cumsum "<E>(Tensor<E>, Int) -> Tensor<Int64>";
     tensor_mean "<E>(Tensor<E>) -> Tensor<E>";
     tensor_mean_axis "<E>(Tensor<E>, Int, Bool) -> Tensor<E>";
     tensor_mean_axes "<E>(Tensor<E>, Vec<Int>, Bool) -> Tensor<E>";
@@ -280,27 +287,48 @@ fn tensor_where(cx: &NativeCx<'_>) -> Outcome {
     answer(cx, ops::where_(tensor(cx, 0), tensor(cx, 1), tensor(cx, 2)))
 }
 
+/// What was computed as `Int64`, in the element type of the result: a narrower one must hold it.
+fn total(cx: &NativeCx<'_>, t: Result<Tensor, TensorError>) -> Outcome {
+    let t = t.map_err(fault)?;
+    if let Some(dtype) =
+        dtype_of(cx.ret_type()).filter(|&dtype| dtype != t.dtype() && t.dtype() == DType::I64 && t.numel() > 0)
+    {
+        let (least, most) = (ops::amin(&t, &[], false), ops::amax(&t, &[], false));
+        for end in [least, most] {
+            let end = end.map_err(fault)?;
+            let narrow = end.to(dtype).and_then(|narrow| narrow.item()).map_err(fault)?.to_i64();
+            let end = end.item().map_err(fault)?.to_i64();
+            if narrow != end {
+                return Err(Fault::overflow(end.to_string(), dtype.name()));
+            }
+        }
+    }
+    answer(cx, Ok(t))
+}
+
 /// Over all axes, over one, over several.
 macro_rules! reductions {
     ($($all:ident, $axis:ident, $axes:ident = $op:path;)*) => { $(
         fn $all(cx: &NativeCx<'_>) -> Outcome {
-            answer(cx, $op(tensor(cx, 0), &[], false))
+            total(cx, $op(tensor(cx, 0), &[], false))
         }
         fn $axis(cx: &NativeCx<'_>) -> Outcome {
-            answer(cx, $op(tensor(cx, 0), &[cx.int(1)], cx.bool(2)))
+            total(cx, $op(tensor(cx, 0), &[cx.int(1)], cx.bool(2)))
         }
         fn $axes(cx: &NativeCx<'_>) -> Outcome {
             let axes = ints(cx.arg(1));
             if axes.is_empty() {
                 return Err(Fault::value("no axis to reduce over"));
             }
-            answer(cx, $op(tensor(cx, 0), &axes, cx.bool(2)))
+            total(cx, $op(tensor(cx, 0), &axes, cx.bool(2)))
         }
     )* };
 }
 
 reductions! {
     tensor_sum, tensor_sum_axis, tensor_sum_axes = ops::sum;
+    tensor_int_sum, tensor_int_sum_axis, tensor_int_sum_axes = ops::sum;
+    tensor_int_prod, tensor_int_prod_axis, tensor_int_prod_axes = ops::prod;
     tensor_mean, tensor_mean_axis, tensor_mean_axes = ops::mean;
     tensor_prod, tensor_prod_axis, tensor_prod_axes = ops::prod;
     tensor_max, tensor_max_axis, tensor_max_axes = ops::amax;
@@ -347,6 +375,10 @@ fn tensor_std_axis(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn tensor_cumsum(cx: &NativeCx<'_>) -> Outcome {
+    total(cx, ops::cumsum(tensor(cx, 0), cx.int(1)))
+}
+
+fn tensor_int_cumsum(cx: &NativeCx<'_>) -> Outcome {
     answer(cx, ops::cumsum(tensor(cx, 0), cx.int(1)))
 }
 

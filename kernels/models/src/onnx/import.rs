@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use stark_kernels::DType;
 
+use super::held::{Held, Keeps, held, keeps};
 use super::proto::*;
 use super::table::{self, OnnxRow, Outputs};
 use super::tensor::{External, dtype_of, tensor, type_name};
@@ -49,6 +50,7 @@ pub fn import(file: &Arc<str>, model: &ModelProto, graph: &GraphProto, external:
         external,
         parameters: Vec::new(),
         tensors: HashMap::new(),
+        held: HashMap::new(),
         work: 0,
     };
     importer.run(model, graph)
@@ -70,6 +72,8 @@ struct Importer<'a> {
     parameters: Vec<Parameter>,
     /// Tensors that were read, by the address of their message: a function's body is imported for each call.
     tensors: HashMap<*const TensorProto, Operand>,
+    /// The types in the file of what is held in a wider one.
+    held: HashMap<Operand, i32>,
     work: usize,
 }
 
@@ -203,6 +207,7 @@ impl<'a> Importer<'a> {
             });
             let operand = self.b.constant(Value::Tensor(value));
             self.tensors.insert(proto, operand);
+            self.note_held(operand, Some(proto.data_type));
             self.bind(&proto.name, operand)?;
         }
         Ok(())
@@ -320,6 +325,7 @@ impl<'a> Importer<'a> {
                     let value = Value::Tensor(self.tensor(proto)?);
                     let operand = self.b.constant(value);
                     self.tensors.insert(proto, operand);
+                    self.note_held(operand, Some(proto.data_type));
                     return Ok(Ok(operand));
                 }
                 None => Err("without its tensor".into()),
@@ -394,7 +400,19 @@ impl<'a> Importer<'a> {
         if n_named > limit {
             return self.unknown(node, &format!(" with {n_named} outputs"));
         }
-        let result = self.b.op(&row.op, args)?;
+        let kept = self.kept_type(node, row, &args);
+        let mut result = self.b.op(&row.op, args)?;
+        if row.outputs == Outputs::One {
+            if let Some(Held { low, high, .. }) = kept.and_then(held) {
+                let range = [low, high].map(|end| self.b.constant(Value::Int(end)));
+                match (node.op_type.as_str(), keeps(&node.op_type)) {
+                    (_, Some(Keeps::Numbers)) => {}
+                    ("QuantizeLinear", _) => result = self.b.op(&table::CLAMPED, vec![result, range[0], range[1]])?,
+                    _ => result = self.b.op(&table::WRAPPED, vec![result, range[0], range[1]])?,
+                }
+            }
+            self.note_held(result, kept);
+        }
         let n = match row.outputs {
             Outputs::One => return self.outputs(node, &[result]),
             Outputs::Asked(_) if n_named <= 1 => return self.outputs(node, &[result]),
@@ -403,7 +421,34 @@ impl<'a> Importer<'a> {
         };
         let slots: Vec<Slot> = (0..n).map(|_| self.b.new_slot()).collect();
         self.b.emit(Kind::Unpack, vec![result], slots.clone())?;
+        slots.iter().for_each(|&slot| self.note_held(Operand::Slot(slot), kept));
         self.outputs(node, &slots.into_iter().map(Operand::Slot).collect::<Vec<_>>())
+    }
+
+    fn note_held(&mut self, operand: Operand, data_type: Option<i32>) {
+        if let Some(data_type) = data_type.filter(|&data_type| held(data_type).is_some()) {
+            self.held.insert(operand, data_type);
+        }
+    }
+
+    /// The type in the file of what a node gives, when a wider one holds it.
+    fn kept_type(&self, node: &'a NodeProto, row: &OnnxRow, args: &[Operand]) -> Option<i32> {
+        let named = node.attribute.iter().filter(|a| DTYPE_ATTRIBUTES.contains(&a.name.as_str()));
+        let named = named.filter_map(|a| self.attribute(a)).map(|a| a.i as i32).find(|&ty| held(ty).is_some());
+        let of = |index: usize| args.get(index).and_then(|operand| self.held.get(operand)).copied();
+        let of_input = |index: usize| {
+            let name = node.input.get(index).filter(|name| !name.is_empty())?;
+            self.held.get(&self.lookup(name).ok()?).copied()
+        };
+        named.or_else(|| match node.op_type.as_str() {
+            "QuantizeLinear" => of(2),
+            "CastLike" => of(1),
+            "Where" => of(1).or(of(2)),
+            operator if keeps(operator).is_some() => {
+                (0..if row.is_variadic() { node.input.len() } else { 1 }).find_map(of_input)
+            }
+            _ => None,
+        })
     }
 
     /// Operands in the order of the row; or what does not fit.
@@ -427,7 +472,8 @@ impl<'a> Importer<'a> {
                 return Ok(Err(format!(" with attribute `{}`", named.name)));
             };
             if DTYPE_ATTRIBUTES.contains(&named.name.as_str()) && attribute.r#type == ATTR_INT {
-                let dtype = match dtype_of(attribute.i as i32) {
+                let known = dtype_of(attribute.i as i32).or(held(attribute.i as i32).map(|held| held.dtype));
+                let dtype = match known {
                     Some(dtype) => Value::Int(code_of_dtype(dtype)),
                     None if attribute.i == 0 => Value::None,
                     None => return Ok(Err(format!(" to element type {}", type_name(attribute.i as i32)))),

@@ -1,9 +1,10 @@
 //! ONNX models: a protobuf of one graph, with its weights inside or in files beside it.
 //!
 //! [`check`] walks the bytes before anything is decoded, [`proto`] has the messages, [`tensor`] reads weights,
-//! [`import`] makes one graph of it all out of the rows of [`table`].
+//! [`import`] makes one graph of it all out of the rows of [`table`]; [`held`] is about element types that tensors lack.
 
 mod check;
+mod held;
 mod import;
 mod ops;
 pub mod proto;
@@ -21,9 +22,10 @@ pub(crate) use ops::resize::{Filter, resampled};
 pub(crate) use ops::shape::scatter_with;
 pub(crate) use ops::window::conv;
 pub use table::{OnnxRow, ROWS};
+pub(crate) use tensor::float8;
 
 use crate::error::ModelError;
-use crate::format::Beside;
+use crate::format::{Beside, fits_memory};
 use crate::mapped::FileBytes;
 use crate::model::Imported;
 
@@ -37,5 +39,7 @@ pub(crate) fn load(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Res
     // Raw data of tensors stays a range of these bytes.
     let model = proto::ModelProto::decode(Bytes::from_owner(bytes.clone())).map_err(|e| broken(e.to_string()))?;
     let Some(graph) = &model.graph else { return Err(broken("it has no graph".into())) };
+    let weights = graph.initializer.iter().map(tensor::n_bytes).fold(0, u64::saturating_add);
+    fits_memory(file, weights)?;
     import::import(file, &model, graph, &tensor::External::new(bytes, beside))
 }

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use super::held;
 use super::ops::{contrib as c, place, qlinear, signal, vision};
 use super::ops::{math as m, nn as n, quant as q, recurrent as r, sequence as s, shape as v, window as w};
 use crate::ops::Default::*;
@@ -329,6 +330,9 @@ helpers! {
     STACK = "Loop"(outputs, axis, reverse, dims, dtype) Pure s::stack;
     SCAN_LENGTH = "Scan"(x, axis) Pure s::scan_length;
     SCAN_ITEM = "Scan"(x, axis, round, reverse) Pure s::scan_item;
+    /// Numbers of a type that a wider one holds, back in its range.
+    WRAPPED = "Cast"(x, low, high) Pure held::wrapped;
+    CLAMPED = "QuantizeLinear"(x, low, high) Pure held::clamped;
     KEPT_ALL = "Dropout"(x) Pure |a| crate::ops::tensor::ok(stark_kernels::Tensor::full(a.tensor(0)?.shape(), true, stark_kernels::DType::Bool));
 }
 

@@ -116,6 +116,14 @@ impl Layout {
     }
 }
 
+/// Bytes of a tensor's data, as far as its type and dimensions make sense.
+pub fn n_bytes(proto: &TensorProto) -> u64 {
+    let n = proto.dims.iter().try_fold(1usize, |n, &dim| n.checked_mul(usize::try_from(dim).ok()?));
+    let bytes = n.and_then(|n| layout(proto.data_type).ok()?.n_bytes(n));
+    // What a file claims beyond itself is refused where it is read.
+    bytes.filter(|&bytes| bytes <= isize::MAX as usize).map_or(0, |bytes| bytes as u64)
+}
+
 /// Where data may lie: in the model, or beside it, each file opened once.
 pub struct External<'a> {
     model: FileBytes,
@@ -280,7 +288,8 @@ fn decode(layout: Layout, file: &FileBytes, raw: &[u8], shape: &[usize]) -> Resu
     .map_err(|e| e.to_string())
 }
 
-fn float8(byte: u8, exponent: u32, mantissa: u32, fnuz: bool) -> f32 {
+/// A float of 8 bits.
+pub fn float8(byte: u8, exponent: u32, mantissa: u32, fnuz: bool) -> f32 {
     let (sign, rest) = (if byte & 0x80 != 0 { -1.0 } else { 1.0 }, u32::from(byte & 0x7f));
     let (e, m) = (rest >> mantissa, rest & ((1 << mantissa) - 1));
     let bias = (1 << (exponent - 1)) - i32::from(!fnuz);

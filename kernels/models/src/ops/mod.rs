@@ -10,6 +10,8 @@ pub(crate) mod args;
 pub(crate) mod complex;
 pub(crate) mod index;
 pub(crate) mod kept;
+pub(crate) mod linalg;
+pub(crate) mod loss;
 pub(crate) mod math;
 pub(crate) mod nn;
 pub(crate) mod quant;

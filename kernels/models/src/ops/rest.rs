@@ -380,6 +380,16 @@ pub fn masked_select(a: &Args<'_>) -> OpResult {
     ok(k::masked_select(&*a.tensor(0)?, &*a.tensor(1)?))
 }
 
+/// A list with a tensor of places for each axis; of a single number, which counts as a list of one, with one.
+pub fn nonzero_numpy(a: &Args<'_>) -> OpResult {
+    let x = a.tensor(0)?;
+    let places = || {
+        let x = if x.rank() == 0 { x.reshape(&[1])? } else { x.clone().into_owned() };
+        k::nonzero(&x)?.unbind(1)
+    };
+    Value::list(places().map_err(say)?.into_iter().map(Value::Tensor).collect())
+}
+
 pub fn nonzero(a: &Args<'_>) -> OpResult {
     ok(k::nonzero(&*a.tensor(0)?))
 }

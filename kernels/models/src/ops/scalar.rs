@@ -395,7 +395,15 @@ pub fn join(a: &Args<'_>) -> OpResult {
 /// `template % values`, with the plain conversions `%s`, `%d` and `%i`, and `%%`.
 pub fn percent_format(a: &Args<'_>) -> OpResult {
     let mut out = String::new();
-    let mut values = a.values.iter().skip(1);
+    // Several values come as a tuple, as Python writes them.
+    let given = a.values.get(1).copied();
+    let many: Option<Vec<&Value>> = match given {
+        Some(Value::Tuple(tuple)) if a.values[2..].iter().all(|value| value.is_none()) => {
+            Some(tuple.items.iter().collect())
+        }
+        _ => None,
+    };
+    let mut values = many.as_deref().unwrap_or(&a.values[1..]).iter().copied();
     let mut chars = a.str(0)?.chars();
     while let Some(c) = chars.next() {
         if c != '%' {
@@ -415,6 +423,9 @@ pub fn percent_format(a: &Args<'_>) -> OpResult {
         if out.len() > MAX_TEXT {
             return Err(format!("a text of more than {MAX_TEXT} bytes"));
         }
+    }
+    if many.is_some() && values.next().is_some() {
+        return Err("not all values are named in the text".into());
     }
     Ok(Value::str(out))
 }
@@ -621,6 +632,15 @@ pub fn items(a: &Args<'_>) -> OpResult {
 
 pub fn get(a: &Args<'_>) -> OpResult {
     Ok(dict(a)?.get(a.get(1)).unwrap_or_else(|| a.get(2).clone()))
+}
+
+/// The value of a key, which is `default` from now on when the dict has none.
+pub fn set_default(a: &Args<'_>) -> OpResult {
+    if let Some(known) = dict(a)?.get(a.get(1)) {
+        return Ok(known);
+    }
+    set_item(a)?;
+    Ok(a.get(2).clone())
 }
 
 /// Slice of a list or text by Python's rules.

@@ -5,8 +5,8 @@ use super::Default::*;
 use super::Traits::{Effect, Picks, Pure};
 use super::spectra::Of;
 use super::{
-    ArgRow, Args, OpResult, OpRow, complex, index, math, nn, quant, recurrent, resample, rest, scalar, special,
-    spectra, tensor, text, vision, window,
+    ArgRow, Args, OpResult, OpRow, complex, index, linalg, loss, math, nn, quant, recurrent, resample, rest, scalar,
+    special, spectra, tensor, text, vision, window,
 };
 use crate::onnx::Filter;
 
@@ -83,6 +83,7 @@ rows! {
     "torch.values"(self) Pure scalar::values;
     "torch.items"(self) Pure scalar::items;
     "torch.get"(self, key, default = None) Picks scalar::get;
+    "torch.setdefault"(self, key, default) Effect scalar::set_default;
     "isinstance"(value, types) Pure scalar::is_instance;
     "sorted"(self) Pure scalar::sorted;
     "list.sort"(self, reverse = Bool(false)) Effect scalar::sort;
@@ -93,6 +94,7 @@ rows! {
     "torch.count"(self, item) Pure scalar::count;
     "torch.divmod"(a, b) Pure scalar::divmod;
     "torch.join"(self, values) Pure scalar::join;
+    "torch.splitlines"(self, keepends = Bool(false)) Pure text::split_lines;
     "torch.lower"(self) Pure text::lower;
     "torch.upper"(self) Pure text::upper;
     "torch.strip"(self, chars = None) Pure text::strip;
@@ -246,6 +248,7 @@ rows! {
     "torch.take"(self, index) Pure index::take;
     "torch.bincount"(self, weights = None, minlength = Int(0)) Pure index::bincount;
     "torch.nonzero"(self) Pure rest::nonzero;
+    "torch.nonzero_numpy"(self) Pure rest::nonzero_numpy;
     "torch.scatter_add"(self, dim, index, src) Pure rest::scatter_add;
     "torch.index_select"(self, dim, index) Pure |a| complex::parts(a, rest::index_select);
     "torch.gather"(self, dim, index, sparse_grad = Bool(false)) Pure |a| complex::parts(a, rest::gather);
@@ -419,6 +422,65 @@ rows! {
     "ops.quantized.embedding_bag_byte"(packed, indices, offsets = None, scale_grad_by_freq = Bool(false), mode = Int(0), pruned_weights = Bool(false), per_sample_weights = None, compressed_indices_mapping = None, include_last_offset = Bool(false)) Pure quant::embedding_bag;
     "torch.linear"(input, weight, bias = None) Pure nn::linear;
     "torch.einsum"(equation, tensors, path = None) Pure complex::einsum;
+
+    // Linear algebra.
+    "torch.linalg_inv"(A) Pure linalg::inv;
+    "torch.inverse"(self) Pure linalg::inv;
+    "torch.linalg_inv_ex"(A, check_errors = Bool(false)) Pure linalg::inv_ex;
+    "torch.det"(self) Pure linalg::det;
+    "torch.linalg_det"(A) Pure linalg::det;
+    "torch.slogdet"(self) Pure linalg::slogdet;
+    "torch.linalg_slogdet"(A) Pure linalg::slogdet;
+    "torch.logdet"(self) Pure linalg::logdet;
+    "torch.cholesky"(self, upper = Bool(false)) Pure linalg::cholesky;
+    "torch.linalg_cholesky"(self, upper = Bool(false)) Pure linalg::cholesky;
+    "torch.linalg_cholesky_ex"(self, upper = Bool(false), check_errors = Bool(false)) Pure linalg::cholesky_ex;
+    "torch.cholesky_solve"(self, input2, upper = Bool(false)) Pure linalg::cholesky_solve;
+    "torch.linalg_solve"(A, B, left = Bool(true)) Pure linalg::solve;
+    "torch.linalg_solve_triangular"(self, B, upper, left = Bool(true), unitriangular = Bool(false)) Pure linalg::solve_triangular;
+    "torch.triangular_solve"(self, A, upper = Bool(true), transpose = Bool(false), unitriangular = Bool(false)) Pure linalg::triangular_solve;
+    "torch.qr"(self, some = Bool(true)) Pure linalg::qr_some;
+    "torch.linalg_qr"(A, mode = Str("reduced")) Pure linalg::qr_by_mode;
+    "torch.svd"(self, some = Bool(true)) Pure linalg::svd_some;
+    "torch.linalg_svd"(A, full_matrices = Bool(true), driver = None) Pure linalg::svd_full;
+    "torch.linalg_svdvals"(A, driver = None) Pure linalg::svdvals;
+    "torch.linalg_eigvalsh"(self, UPLO = Str("L")) Pure linalg::eigvalsh;
+    "torch.linalg_eigh"(self, UPLO = Str("L")) Pure linalg::eigh_pair;
+    "torch.linalg_pinv"(self, rcond = None, hermitian = Bool(false), atol = None, rtol = None) Pure linalg::pinv;
+    "torch.pinverse"(self, rcond = None, hermitian = Bool(false), atol = None, rtol = None) Pure linalg::pinv;
+    "torch.linalg_lstsq"(self, b, rcond = None, driver = None) Pure linalg::lstsq;
+    "torch.linalg_lu_factor"(A, pivot = Bool(true)) Pure linalg::lu_factor;
+    "torch.matrix_power"(self, n) Pure linalg::matrix_power;
+    "torch.linalg_matrix_power"(self, n) Pure linalg::matrix_power;
+    "torch.matrix_exp"(self) Pure linalg::matrix_exp;
+    "torch.linalg_matrix_exp"(self) Pure linalg::matrix_exp;
+    "torch.linalg_matrix_norm"(self, ord = Str("fro"), dim = None, keepdim = Bool(false), dtype = None) Pure linalg::matrix_norm;
+    "torch.linalg_matrix_rank"(self, atol = None, rtol = None, hermitian = Bool(false)) Pure linalg::matrix_rank;
+    "torch.trace"(self) Pure linalg::trace;
+
+    // Losses.
+    "torch.mse_loss"(self, target, reduction = Int(1)) Pure loss::mse;
+    "torch.l1_loss"(self, target, reduction = Int(1)) Pure loss::l1;
+    "torch.smooth_l1_loss"(self, target, reduction = Int(1), beta = Float(1.0)) Pure loss::smooth_l1;
+    "torch.huber_loss"(self, target, reduction = Int(1), delta = Float(1.0)) Pure loss::huber;
+    "torch.soft_margin_loss"(self, target, reduction = Int(1)) Pure loss::soft_margin;
+    "torch.hinge_embedding_loss"(self, target, margin = Float(1.0), reduction = Int(1)) Pure loss::hinge_embedding;
+    "torch.kl_div"(self, target, reduction = Int(1), log_target = Bool(false)) Pure loss::kl_div;
+    "torch.poisson_nll_loss"(input, target, log_input, full, eps, reduction) Pure loss::poisson_nll;
+    "torch.binary_cross_entropy"(self, target, weight = None, reduction = Int(1)) Pure loss::binary_cross_entropy;
+    "torch.binary_cross_entropy_with_logits"(self, target, weight = None, pos_weight = None, reduction = Int(1)) Pure loss::binary_cross_entropy_with_logits;
+    "torch.nll_loss"(self, target, weight = None, reduction = Int(1), ignore_index = Int(-100)) Pure loss::nll;
+    "torch.nll_loss2d"(self, target, weight = None, reduction = Int(1), ignore_index = Int(-100)) Pure loss::nll;
+    "torch.nll_loss_nd"(self, target, weight = None, reduction = Int(1), ignore_index = Int(-100)) Pure loss::nll;
+    "torch.nll_loss_forward"(self, target, weight, reduction, ignore_index) Pure loss::nll_forward;
+    "torch.nll_loss2d_forward"(self, target, weight, reduction, ignore_index) Pure loss::nll_forward;
+    "torch.cross_entropy_loss"(self, target, weight = None, reduction = Int(1), ignore_index = Int(-100), label_smoothing = Float(0.0)) Pure loss::cross_entropy;
+    "torch.multi_margin_loss"(self, target, p = Int(1), margin = Int(1), weight = None, reduction = Int(1)) Pure loss::multi_margin;
+    "torch.multilabel_margin_loss"(self, target, reduction = Int(1)) Pure loss::multilabel_margin;
+    "torch.triplet_margin_loss"(anchor, positive, negative, margin = Float(1.0), p = Float(2.0), eps = Float(1e-6), swap = Bool(false), reduction = Int(1)) Pure loss::triplet_margin;
+    "torch.cosine_embedding_loss"(input1, input2, target, margin = Float(0.0), reduction = Int(1)) Pure loss::cosine_embedding;
+    "torch.margin_ranking_loss"(input1, input2, target, margin = Float(0.0), reduction = Int(1)) Pure loss::margin_ranking;
+    "torch.ctc_loss"(log_probs, targets, input_lengths, target_lengths, blank = Int(0), reduction = Int(1), zero_infinity = Bool(false)) Pure loss::ctc;
 
     // Layers.
     "torch.relu"(self) Pure nn::relu;

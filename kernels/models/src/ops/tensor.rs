@@ -250,6 +250,9 @@ pub fn copy(a: &Args<'_>) -> OpResult {
     if let Value::List(_) = a.get(0) {
         return scalar::list(a);
     }
+    if let Value::Dict(dict) = a.get(0) {
+        return Value::dict(dict.items().clone());
+    }
     let (target, source) = (a.tensor(0)?, a.tensor(1)?);
     ok(source.to(target.dtype()).and_then(|s| s.expand(target.shape())))
 }

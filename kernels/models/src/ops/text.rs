@@ -33,6 +33,21 @@ pub fn split(a: &Args<'_>) -> OpResult {
     Value::list(parts.into_iter().map(Value::str).collect())
 }
 
+/// At the ends of lines, which stay when `keepends` says so.
+pub fn split_lines(a: &Args<'_>) -> OpResult {
+    let (mut rest, keeps) = (a.str(0)?, a.bool(1)?);
+    let mut lines = Vec::new();
+    while let Some(at) =
+        rest.find(['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'])
+    {
+        let end = if rest[at..].starts_with("\r\n") { 2 } else { rest[at..].chars().next().map_or(1, char::len_utf8) };
+        lines.push(&rest[..if keeps { at + end } else { at }]);
+        rest = &rest[at + end..];
+    }
+    lines.extend(Some(rest).filter(|rest| !rest.is_empty()));
+    Value::list(lines.into_iter().map(Value::str).collect())
+}
+
 pub fn lower(a: &Args<'_>) -> OpResult {
     Ok(Value::str(a.str(0)?.to_lowercase()))
 }

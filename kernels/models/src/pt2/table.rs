@@ -150,6 +150,9 @@ pub fn find(name: &str) -> Option<(&'static OpRow, bool)> {
     if let Some((_, other)) = SAME.iter().find(|(same, _)| *same == name) {
         return crate::ops::find(other);
     }
+    if name.starts_with("torchvision.") {
+        return crate::ops::find(&format!("ops.{name}"));
+    }
     let aten = name.strip_prefix("aten.")?;
     crate::ops::find(&format!("torch.{aten}"))
 }

@@ -6,17 +6,21 @@
 //!
 //! Operators that are not in the table do not stop the compiler: it notes each with its place and goes on,
 //! so that the error at the end names them all. Libraries choose by `if` among operators that a model never reaches,
-//! so one that stands where the model may not come is an error of the run that comes there.
+//! so one that stands where the model may not come is kept in the graph, and an error of the run that comes there.
 //!
 //! Archives are untrusted, so nesting, calls and instructions are bounded by the constants below.
 
 mod calls;
 mod control;
+mod objects;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use stark_kernels::{DType, Tensor};
+
+use self::objects::{Made, ModuleState};
 use super::ast::*;
 use super::library::{Definition, Library};
 use super::state::{State, is_packed};
@@ -57,6 +61,8 @@ enum Cv {
     Tuple(Rc<TupleCv>),
     /// A module (or another object) of the tree.
     Object(Id),
+    /// An object that the code makes: its place in [`Compiler::made`].
+    Made(usize),
     /// `torch`, `ops.prim`, `__torch__.a.b`, `CONSTANTS`.
     Path(Rc<str>),
     /// Never read.
@@ -112,6 +118,8 @@ pub fn compile(library: Library<'_>, data: State<'_>, constants: State<'_>) -> D
         block: Vec::new(),
         at: At::default(),
         unknown: Vec::new(),
+        made: Vec::new(),
+        modules: ModuleState::default(),
         reach: Reach::End,
     };
     compiler.run()
@@ -133,6 +141,8 @@ struct Compiler<'a> {
     block: Block,
     at: At,
     unknown: Vec<UnknownOperator>,
+    made: Vec<Made>,
+    modules: ModuleState,
     /// Of the block being filled.
     reach: Reach,
 }
@@ -179,6 +189,7 @@ impl<'a> Compiler<'a> {
             inputs,
             output,
             files: self.library.names.clone(),
+            unknown: self.unknown,
         };
         graph.find_last_uses();
         let result = forward.result.clone();
@@ -273,6 +284,7 @@ impl<'a> Compiler<'a> {
             }
             Cv::Uninitialized => Operand::Const(self.constant(Value::None)),
             Cv::Object(_) => return self.refuse("a module is used as a value"),
+            Cv::Made(_) => return self.refuse("an object is used as a value, as in a list or a result"),
             Cv::Path(path) => return self.refuse(format!("`{path}` is used as a value")),
         })
     }
@@ -388,12 +400,7 @@ impl<'a> Compiler<'a> {
                 let value = self.expr(value, env)?;
                 self.unpack(targets, value, env)?;
             }
-            StmtKind::SetAttr { path, .. } => {
-                return self.refuse(format!(
-                    "`{}` is assigned: the model changes its own state, but loaded models are immutable",
-                    path.join(".")
-                ));
-            }
+            StmtKind::SetAttr { path, value } => self.set_attr(path, value, env)?,
             StmtKind::With { context, body } => {
                 return match self.expr(context, env)? {
                     Cv::Path(path) if path.starts_with(GRAD_MODES) => self.stmts(body, env),
@@ -508,6 +515,19 @@ impl<'a> Compiler<'a> {
         })
     }
 
+    /// A number of Python's that a trace saw is a constant of no dimensions, and PyTorch takes every such constant for one:
+    /// beside tensors it decides no dtype. A tensor that the model made is copied first, and is one again.
+    fn traced_number(&mut self, id: Id) -> Done<Option<Value>> {
+        let is_number = |t: &Tensor| t.rank() == 0 && matches!(t.dtype(), DType::F64 | DType::I64);
+        Ok(match self.constants.pickle.node(id) {
+            Node::Tensor(_) => match self.constants.value(id)? {
+                Some(Value::Tensor(t)) if is_number(&t) => t.item().ok().map(Value::from),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
     fn attribute(&mut self, base: &Cv, name: &str) -> Done<Cv> {
         match base {
             Cv::Path(path) if &**path == "CONSTANTS" => {
@@ -518,12 +538,19 @@ impl<'a> Compiler<'a> {
                     _ => None,
                 };
                 match id {
-                    Some(id) => self.from_state(true, id),
+                    Some(id) => match self.traced_number(id)? {
+                        Some(number) => Ok(Cv::Plain(number)),
+                        None => self.from_state(true, id),
+                    },
                     None => self.refuse(format!("CONSTANTS.{name} is not in constants.pkl")),
                 }
             }
             Cv::Path(path) => Ok(Cv::Path(format!("{path}.{name}").into())),
+            Cv::Made(object) => self.field(*object, name),
             Cv::Object(id) => {
+                if let Some(assigned) = self.state(*id, name)? {
+                    return Ok(assigned);
+                }
                 if let Some(value) = self.data.pickle.get(*id, name) {
                     return self.from_state(false, value);
                 }
@@ -592,7 +619,7 @@ fn never_none(cv: &Cv) -> bool {
 fn known_none(cv: &Cv) -> Option<bool> {
     match cv {
         Cv::Plain(value) => Some(value.is_none()),
-        Cv::Slot { never_none: true, .. } | Cv::Const(_) | Cv::Tuple(_) | Cv::Object(_) => Some(false),
+        Cv::Slot { never_none: true, .. } | Cv::Const(_) | Cv::Tuple(_) | Cv::Object(_) | Cv::Made(_) => Some(false),
         Cv::Slot { .. } | Cv::Path(_) | Cv::Uninitialized => None,
     }
 }
@@ -602,6 +629,7 @@ fn describe(cv: &Cv) -> String {
         Cv::Plain(value) => value.kind().to_string(),
         Cv::Path(path) => format!("`{path}`"),
         Cv::Object(_) => "a module".into(),
+        Cv::Made(_) => "an object".into(),
         Cv::Tuple(_) => "a tuple".into(),
         Cv::Slot { .. } | Cv::Const(_) => "a value that is no module".into(),
         Cv::Uninitialized => "an uninitialized value".into(),

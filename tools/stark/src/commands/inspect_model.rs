@@ -48,6 +48,7 @@ pub fn show(path: &Path, options: &Options) -> Result<String, String> {
     }
     parameters(&mut out, &model);
     operators(&mut out, load(&[])?.graph(), model.graph());
+    unknown(&mut out, model.graph());
     match plan(&model, &options.shapes)? {
         Some(plan) => run(&mut out, &plan, options.steps),
         None => line(&mut out, "memory", "give the open shapes to see it: ".to_string() + &wanted(&model)),
@@ -103,6 +104,17 @@ fn operators(out: &mut String, written: &Graph, fused: &Graph) {
     let shown = |n: usize| if n == 0 { "-".to_string() } else { n.to_string() };
     for (name, [written, run]) in rows {
         line(out, "", format!("{name:<44} {:>7} {:>7}", shown(written), shown(run)));
+    }
+}
+
+/// Operators that a run does not have when it comes to them.
+fn unknown(out: &mut String, graph: &Graph) {
+    if graph.unknown.is_empty() {
+        return;
+    }
+    line(out, "unknown", format!("{} operator(s), in branches that a run may not enter:", graph.unknown.len()));
+    for op in &graph.unknown {
+        line(out, "", format!("{} at {}:{}", op.name, op.place.entry, op.place.line));
     }
 }
 
@@ -266,6 +278,7 @@ impl Drawn {
             Kind::While { .. } => "while".into(),
             Kind::For(_) => "for".into(),
             Kind::Raise(class) => format!("raise {class}"),
+            Kind::Unknown => "an unknown operator".into(),
         };
         if operator_of(instr).is_some() {
             if let Some(Some(result)) = self.steps.get(self.at) {

@@ -73,6 +73,9 @@ pub fn dequantize(a: &Args<'_>) -> OpResult {
 
 /// To UInt8, with the scale and zero point that its range asks for. The range always has 0 in it.
 pub fn dynamic(x: &Tensor) -> Tried<[Tensor; 3]> {
+    if x.numel() == 0 {
+        return Ok([x.to(DType::U8)?, Tensor::scalar(1.0f32), Tensor::scalar(0u8)]);
+    }
     let low = k::minimum(&k::amin(x, &[], false)?, 0.0)?;
     let high = k::maximum(&k::amax(x, &[], false)?, 0.0)?;
     let scale = k::div(&k::sub(&high, &low)?, 255.0)?.to(DType::F32)?;

@@ -43,6 +43,15 @@ pub fn reshape(a: &Args<'_>) -> OpResult {
                 as i64;
         }
     }
+    // Beside an axis without elements that stays, -1 is what makes the others fit.
+    let rest: Vec<usize> = (0..sizes.len()).filter(|&at| sizes[at] == -1).collect();
+    if let ([at], true, true) = (&rest[..], sizes.contains(&0), x.shape().contains(&0)) {
+        let before: usize = x.shape().iter().filter(|&&n| n > 0).product();
+        let after = sizes.iter().filter(|&&n| n > 0).try_fold(1usize, |all, &n| all.checked_mul(n as usize));
+        if let Some(after) = after.filter(|&after| before.is_multiple_of(after)) {
+            sizes[*at] = (before / after) as i64;
+        }
+    }
     ok(x.reshape(&sizes))
 }
 

@@ -5,10 +5,15 @@ use super::*;
 
 impl Compiler<'_> {
     pub(super) fn call(&mut self, callee: &Expr, args: &[Expr], kwargs: &[(String, Expr)], env: &Env) -> Done<Cv> {
-        let method = match callee {
+        let method: Option<(Cv, &String)> = match callee {
             Expr::Name(name) if !env.contains_key(name) => match name.as_str() {
                 "getattr" => return self.getattr(args, env),
                 "isinstance" => return self.is_instance(args, env),
+                // What a model prints is about its code, as its warnings are.
+                "print" => {
+                    self.arguments(args, kwargs, env)?;
+                    return Ok(Cv::Plain(Value::None));
+                }
                 // Functions of Python that the table has.
                 name if ops::find(name).is_some() => {
                     let args = args.iter().map(|arg| self.expr(arg, env)).collect::<Done<Vec<_>>>()?;
@@ -19,7 +24,7 @@ impl Compiler<'_> {
             Expr::Attr(base, method) => {
                 let base = self.expr(base, env)?;
                 match base {
-                    Cv::Object(object) => Some((object, method)),
+                    object @ (Cv::Object(_) | Cv::Made(_)) => Some((object, method)),
                     Cv::Path(_) => None,
                     value if method == "tolist" && args.is_empty() => {
                         return self.operator("tolist", vec![value], Vec::new());
@@ -30,12 +35,16 @@ impl Compiler<'_> {
             _ => None,
         };
         if let Some((object, name)) = method {
-            let (class, file) = self.class_of(object)?;
+            let (class, file) = match &object {
+                Cv::Object(id) => self.class_of(*id)?,
+                Cv::Made(made) => (self.made[*made].class.clone(), self.made[*made].file),
+                _ => return self.refuse("a method of something that is no object"),
+            };
             let Some(function) = class.methods.iter().find(|m| m.name == *name) else {
                 return self.refuse(format!("class {} has no method `{name}`", class.name));
             };
             let (args, kwargs) = self.arguments(args, kwargs, env)?;
-            let all = std::iter::once(Cv::Object(object)).chain(args).collect();
+            let all = std::iter::once(object).chain(args).collect();
             return self.inline(function, file, all, kwargs);
         }
         let Cv::Path(path) = self.expr(callee, env)? else {
@@ -48,6 +57,9 @@ impl Compiler<'_> {
             // Gradients are never recorded here, so making such a mode and entering it does nothing.
             let class = path.strip_suffix(".__new__").unwrap_or(&path);
             return Ok(Cv::Path(class.into()));
+        }
+        if let Some(class) = path.strip_suffix(".__new__") {
+            return self.new_object(class);
         }
         match self.library.find(&path)? {
             Some((Definition::Function(function), file)) => {
@@ -92,6 +104,7 @@ impl Compiler<'_> {
                 });
                 Ok(Cv::Plain(Value::Bool(is_it)))
             }
+            Cv::Made(made) => Ok(Cv::Plain(Value::Bool(names.contains(&self.made[made].path)))),
             Cv::Object(_) => Ok(Cv::Plain(Value::Bool(names.iter().any(|name| name.starts_with("__torch__."))))),
             value => {
                 let types = Cv::Plain(Value::str(names.join("|")));
@@ -204,8 +217,7 @@ impl Compiler<'_> {
     }
 
     fn note_unknown(&mut self, name: String) -> Done<Cv> {
-        let message = self.constant(Value::str(format!("operator {name} is not supported")));
-        self.emit(Kind::Raise("NotImplementedError".into()), vec![Operand::Const(message)], Vec::new())?;
+        self.emit(Kind::Unknown, Vec::new(), Vec::new())?;
         self.reach = Reach::Unknown;
         if self.unknown.len() < MAX_UNKNOWN {
             let place = self.place();

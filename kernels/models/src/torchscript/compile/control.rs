@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::objects::same_object;
 use super::*;
 
 impl Compiler<'_> {
@@ -13,6 +14,9 @@ impl Compiler<'_> {
         env: &mut Env,
     ) -> Done<Option<Cv>> {
         let cond = self.expr(cond, env)?;
+        if self.is_warning(then, otherwise, env)? {
+            return Ok(None);
+        }
         if let Cv::Plain(Value::Bool(known)) = cond {
             return self.stmts(if known { then } else { otherwise }, env);
         }
@@ -60,10 +64,11 @@ impl Compiler<'_> {
             }
             (Cv::Plain(x), Cv::Plain(y)) if x.is_same_plain(y) => return Ok(a.clone()),
             (Cv::Const(x), Cv::Const(y)) if x == y => return Ok(a.clone()),
-            (Cv::Object(x), Cv::Object(y)) if x == y => return Ok(a.clone()),
-            (Cv::Path(x), Cv::Path(y)) if x == y => return Ok(a.clone()),
+            (a, b) if same_object(a, b) => return Ok(a.clone()),
             // Two modules by the same name: only an error when it is used later.
-            (Cv::Object(_) | Cv::Path(_), _) | (_, Cv::Object(_) | Cv::Path(_)) => return Ok(Cv::Uninitialized),
+            (Cv::Object(_) | Cv::Made(_) | Cv::Path(_), _) | (_, Cv::Object(_) | Cv::Made(_) | Cv::Path(_)) => {
+                return Ok(Cv::Uninitialized);
+            }
             (Cv::Uninitialized, known) | (known, Cv::Uninitialized) => return Ok(known.clone()),
             (Cv::Tuple(x), Cv::Tuple(y)) if Rc::ptr_eq(x, y) => return Ok(a.clone()),
             (Cv::Tuple(x), Cv::Tuple(y)) if x.items.len() == y.items.len() => {
@@ -100,6 +105,10 @@ impl Compiler<'_> {
         let (mut inits, mut outs) = (Vec::new(), Vec::new());
         for name in assigned {
             let Some(init) = env.get(&name).cloned() else { continue };
+            // Which it is stays known; the end of the round asks.
+            if matches!(init, Cv::Object(_) | Cv::Made(_) | Cv::Path(_)) {
+                continue;
+            }
             let slot = self.new_slot();
             inits.push(self.operand(&init)?);
             outs.push(slot);
@@ -113,7 +122,12 @@ impl Compiler<'_> {
     }
 
     /// The end of a round: the new values go to the carried slots. Names born in the loop end with it.
-    fn end_round(&mut self, carried: &[(String, Slot)], env: &Env) -> Done<()> {
+    fn end_round(&mut self, carried: &[(String, Slot)], before: &Env, env: &Env) -> Done<()> {
+        for (name, object) in before.iter().filter(|(_, cv)| matches!(cv, Cv::Object(_) | Cv::Made(_) | Cv::Path(_))) {
+            if !env.get(name).is_some_and(|cv| same_object(cv, object)) {
+                return self.refuse(format!("a loop gives `{name}` another module or object"));
+            }
+        }
         let (mut values, mut outs) = (Vec::new(), Vec::new());
         for (name, slot) in carried {
             let value = env.get(name).cloned().unwrap_or(Cv::Uninitialized);
@@ -140,7 +154,7 @@ impl Compiler<'_> {
             if this.stmts(body, &mut inner)?.is_some() {
                 return this.refuse("a return inside a loop");
             }
-            this.end_round(&carried, &inner)
+            this.end_round(&carried, env, &inner)
         })?;
         self.at = at;
         self.emit(Kind::While { test, cond, body: block }, Vec::new(), Vec::new())
@@ -159,7 +173,7 @@ impl Compiler<'_> {
             if this.stmts(body, &mut inner)?.is_some() {
                 return this.refuse("a return inside a loop");
             }
-            this.end_round(&carried, &inner)
+            this.end_round(&carried, env, &inner)
         };
         let ((), block) = if is_sure { self.in_sure_block(round)? } else { self.in_block(round)? };
         self.at = at;
