@@ -13,7 +13,7 @@ use super::ops::{contrib as c, place, qlinear, signal, vision};
 use super::ops::{math as m, nn as n, quant as q, recurrent as r, sequence as s, shape as v, window as w};
 use crate::ops::Default::*;
 use crate::ops::Traits::{Effect, Pure};
-use crate::ops::{ArgRow, Args, OpResult, OpRow, math, nn, rest, scalar, tensor};
+use crate::ops::{ArgRow, Args, OpResult, OpRow, linalg, loss, math, nn, rest, scalar, tensor};
 
 /// One operator from one version on.
 #[derive(Debug)]
@@ -70,6 +70,11 @@ macro_rules! rows {
 }
 
 rows! {
+    // Losses and determinants.
+    "Det" 11 (X;) One, linalg::det;
+    "NegativeLogLikelihoodLoss" 12 (input, target, weight = None; ignore_index = None, reduction = Str("mean")) One, loss::standard_nll;
+    "SoftmaxCrossEntropyLoss" 12 (scores, labels, weights = None; ignore_index = None, reduction = Str("mean"), n_outputs) Asked(2), loss::standard_cross_entropy;
+
     // Element by element.
     "Abs" 1 (X;) One, math::abs;
     "Neg" 1 (X;) One, math::neg;

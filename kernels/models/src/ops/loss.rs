@@ -263,6 +263,31 @@ pub fn cross_entropy(a: &Args<'_>) -> OpResult {
     ok(made())
 }
 
+/// ONNX's `(input, target, weight, ignore_index, reduction)`, of logarithms of chances.
+fn standard(a: &Args<'_>, logs: &Tensor) -> Result<Tensor, String> {
+    let how = match a.str(4)? {
+        "none" => 0,
+        "mean" => 1,
+        "sum" => 2,
+        other => return Err(format!("reduction `{other}` is not known")),
+    };
+    let weight = weight_of(a, 2)?;
+    // No class is the least of all numbers.
+    let classes = Classes { weight: weight.as_deref(), ignored: a.opt_int(3)?.unwrap_or(i64::MIN) };
+    negative_log(logs, &*a.tensor(1)?, &classes, how).map(|(loss, _)| loss)
+}
+
+pub fn standard_nll(a: &Args<'_>) -> OpResult {
+    standard(a, &*a.tensor(0)?).map(Value::Tensor)
+}
+
+/// The loss, and the logarithms of the chances when they are asked for.
+pub fn standard_cross_entropy(a: &Args<'_>) -> OpResult {
+    let logs = k::log_softmax(&*a.tensor(0)?, 1).map_err(say)?;
+    let loss = standard(a, &logs)?;
+    if a.int(5)? < 2 { Ok(Value::Tensor(loss)) } else { super::tensor::pair_of(loss, logs) }
+}
+
 /// `(input, target, p, margin, weight, reduction)`: by how much other classes come too near to the right one.
 pub fn multi_margin(a: &Args<'_>) -> OpResult {
     let (x, target, weight) = (a.tensor(0)?, a.tensor(1)?, weight_of(a, 4)?);

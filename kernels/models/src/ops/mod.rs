@@ -19,6 +19,7 @@ pub(crate) mod recurrent;
 pub(crate) mod resample;
 pub(crate) mod rest;
 pub(crate) mod scalar;
+pub(crate) mod sets;
 pub(crate) mod special;
 pub(crate) mod spectra;
 mod table;

@@ -6,7 +6,7 @@ use super::Traits::{Effect, Picks, Pure};
 use super::spectra::Of;
 use super::{
     ArgRow, Args, OpResult, OpRow, complex, index, linalg, loss, math, nn, quant, recurrent, resample, rest, scalar,
-    special, spectra, tensor, text, vision, window,
+    sets, special, spectra, tensor, text, vision, window,
 };
 use crate::onnx::Filter;
 
@@ -353,6 +353,35 @@ rows! {
     "torch.isfinite"(self) Pure |a| special::holds(a, f64::is_finite);
     "torch.nan_to_num"(self, nan = None, posinf = None, neginf = None) Pure special::nan_to_num;
     "torch.erf"(self) Pure math::erf;
+    "torch.special_erf"(self) Pure math::erf;
+    "torch.erfc"(self) Pure |a| math::float_map(a, special::erfc);
+    "torch.special_erfc"(self) Pure |a| math::float_map(a, special::erfc);
+    "torch.erfinv"(self) Pure |a| math::float_map(a, special::erfinv);
+    "torch.special_erfinv"(self) Pure |a| math::float_map(a, special::erfinv);
+    "torch.lgamma"(self) Pure |a| math::float_map(a, special::lgamma);
+    "torch.special_gammaln"(self) Pure |a| math::float_map(a, special::lgamma);
+    "torch.digamma"(self) Pure |a| math::float_map(a, special::digamma);
+    "torch.special_digamma"(self) Pure |a| math::float_map(a, special::digamma);
+    "torch.special_ndtr"(self) Pure |a| math::float_map(a, special::ndtr);
+    "torch.special_entr"(self) Pure |a| math::float_map(a, special::entr);
+    "torch.i0"(self) Pure |a| math::float_map(a, |x| special::scaled_bessel(x, 0) * x.abs().exp());
+    "torch.special_i0"(self) Pure |a| math::float_map(a, |x| special::scaled_bessel(x, 0) * x.abs().exp());
+    "torch.special_i0e"(self) Pure |a| math::float_map(a, |x| special::scaled_bessel(x, 0));
+    "torch.special_i1"(self) Pure |a| math::float_map(a, |x| special::scaled_bessel(x, 1) * x.abs().exp());
+    "torch.special_i1e"(self) Pure |a| math::float_map(a, |x| special::scaled_bessel(x, 1));
+    "torch.isposinf"(self) Pure |a| special::holds(a, |x| x == f64::INFINITY);
+    "torch.isneginf"(self) Pure |a| special::holds(a, |x| x == f64::NEG_INFINITY);
+    "torch.isreal"(self) Pure |a| special::holds(a, |_| true);
+    "torch.isclose"(self, other, rtol = Float(1e-5), atol = Float(1e-8), equal_nan = Bool(false)) Pure special::is_close;
+    "torch.allclose"(self, other, rtol = Float(1e-5), atol = Float(1e-8), equal_nan = Bool(false)) Pure special::all_close;
+    "torch.equal"(self, other) Pure special::equal;
+    "torch.gcd"(self, other) Pure |a| special::whole_pair(a, special::gcd);
+    "torch.lcm"(self, other) Pure |a| special::whole_pair(a, special::lcm);
+    "torch.ldexp"(self, other) Pure |a| special::pair(a, |x, y| x * y.exp2());
+    "torch.logaddexp2"(self, other) Pure |a| special::pair(a, special::log_add2);
+    "torch.sgn"(self) Pure math::sign;
+    "torch.nansum"(self, dim = None, keepdim = Bool(false), dtype = None) Pure special::nan_sum;
+    "torch.nanmean"(self, dim = None, keepdim = Bool(false), dtype = None) Pure special::nan_mean;
     "torch.floor"(self) Pure math::floor;
     "torch.ceil"(self) Pure math::ceil;
     "torch.round"(self, decimals = Int(0)) Pure math::round;
@@ -422,6 +451,26 @@ rows! {
     "ops.quantized.embedding_bag_byte"(packed, indices, offsets = None, scale_grad_by_freq = Bool(false), mode = Int(0), pruned_weights = Bool(false), per_sample_weights = None, compressed_indices_mapping = None, include_last_offset = Bool(false)) Pure quant::embedding_bag;
     "torch.linear"(input, weight, bias = None) Pure nn::linear;
     "torch.einsum"(equation, tensors, path = None) Pure complex::einsum;
+
+    // Sets, and what is made of several.
+    "torch._unique2"(self, sorted = Bool(true), return_inverse = Bool(false), return_counts = Bool(false)) Pure sets::unique;
+    "torch.unique_dim"(self, dim, sorted = Bool(true), return_inverse = Bool(false), return_counts = Bool(false)) Pure sets::unique_dim;
+    "torch.unique_consecutive"(self, return_inverse = Bool(false), return_counts = Bool(false), dim = None) Pure sets::unique_consecutive;
+    "torch.isin"(elements, test_elements, assume_unique = Bool(false), invert = Bool(false)) Pure sets::isin;
+    "torch.mode"(self, dim = Int(-1), keepdim = Bool(false)) Pure sets::mode;
+    "torch.histc"(self, bins = Int(100), min = Int(0), max = Int(0)) Pure sets::histc;
+    "torch.argwhere"(self) Pure sets::argwhere;
+    "torch.count_nonzero"(self, dim = None) Pure sets::count_nonzero;
+    "torch.kron"(self, other) Pure sets::kron;
+    "torch.block_diag"(tensors) Pure sets::block_diag;
+    "torch.cartesian_prod"(tensors) Pure sets::cartesian_prod;
+    "torch.vander"(x, N = None, increasing = Bool(false)) Pure sets::vander;
+    "torch.linalg_vander"(x, N = None) Pure |a| sets::powers(a, a.opt_int(1)?, true);
+    "torch.trapz"(y, x = None, dim = Int(-1)) Pure sets::trapezoid;
+    "torch.trapezoid"(y, x = None, dim = Int(-1)) Pure sets::trapezoid;
+    "torch.cumulative_trapezoid"(y, x = None, dim = Int(-1)) Pure sets::cumulative_trapezoid;
+    "torch.fft_fftfreq"(n, d = Float(1.0), dtype = None, layout = None, device = None, pin_memory = None) Pure |a| special::frequencies(a, false);
+    "torch.fft_rfftfreq"(n, d = Float(1.0), dtype = None, layout = None, device = None, pin_memory = None) Pure |a| special::frequencies(a, true);
 
     // Linear algebra.
     "torch.linalg_inv"(A) Pure linalg::inv;
