@@ -86,6 +86,12 @@ impl Default {
     }
 }
 
+/// Whether the in-place form changes the axes of a tensor, and none of its elements.
+pub fn is_reshaping(row: &OpRow) -> bool {
+    let name = row.name.strip_prefix("torch.").unwrap_or_default();
+    matches!(name, "transpose" | "t" | "swapaxes" | "swapdims" | "squeeze" | "unsqueeze" | "detach")
+}
+
 /// The row of a name, and whether the name asks for its in-place form.
 pub fn find(name: &str) -> Option<(&'static OpRow, bool)> {
     static BY_NAME: OnceLock<HashMap<&'static str, &'static OpRow>> = OnceLock::new();
