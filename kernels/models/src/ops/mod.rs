@@ -12,6 +12,7 @@ pub(crate) mod index;
 pub(crate) mod linalg;
 pub(crate) mod loss;
 pub(crate) mod math;
+mod matrix;
 pub(crate) mod nn;
 pub(crate) mod quant;
 pub(crate) mod recurrent;
