@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::error::{ModelError, Place};
 use crate::graph::{Block, Graph, Instr, Kind, Operand};
 use crate::observe;
-use crate::ops::{Args, Keeper, OpResult, OpRow};
+use crate::ops::{self, Args, Keeper, OpResult, OpRow};
 use crate::value::Value;
 
 /// How many instructions one run may execute inside loops, unless told otherwise.
@@ -111,7 +111,7 @@ impl<'a> Run<'a, '_> {
                 if let Some(begun) = begun {
                     observe::note(row.name, instr.at.line, begun);
                 }
-                let result = result.and_then(|new| match RESHAPING.contains(&row.name) {
+                let result = result.and_then(|new| match ops::is_reshaping(row) {
                     true => self.turn(instr.args[0], new),
                     false => self.replace(instr.args[0], new),
                 });
@@ -286,22 +286,9 @@ impl<'a> Run<'a, '_> {
         Ok(result)
     }
 
-    /// Gives the tensor in `target` the axes of its view `new`; who else shares its storage sees nothing of that. Who holds
-    /// the tensor itself would, and is not told from who holds an equal view.
+    /// Gives the tensor in `target` the axes of its view `new`; who else shares its storage sees nothing of that. The
+    /// compiler has seen to it that no other slot stands for the tensor itself.
     fn turn(&mut self, target: Operand, new: Value) -> Result<Value, String> {
-        if let Value::Tensor(old) = self.get(target) {
-            let is_equal = |value: &Value| match value {
-                Value::Tensor(t) => {
-                    t.shares_storage_with(old)
-                        && (t.shape(), t.strides(), t.offset()) == (old.shape(), old.strides(), old.offset())
-                }
-                _ => false,
-            };
-            let place = target.slot().map(|slot| slot.0 as usize);
-            if self.slots.iter().enumerate().any(|(at, value)| Some(at) != place && is_equal(value)) {
-                return Err("changes the axes of a tensor in place that another name may stand for".into());
-            }
-        }
         match target {
             Operand::Slot(slot) => self.slots[slot.0 as usize] = new.clone(),
             Operand::Const(_) => return Err("changes a tensor of the model, but loaded models are immutable".into()),
@@ -358,17 +345,6 @@ fn fits(new: &Tensor, old: &Tensor) -> Result<(), String> {
         false => Err(format!("the result has shape {got:?}, which does not fit in place of {wanted:?}")),
     }
 }
-
-/// Operators whose in-place form changes the axes of a tensor, and none of its elements.
-const RESHAPING: [&str; 7] = [
-    "torch.transpose",
-    "torch.t",
-    "torch.swapaxes",
-    "torch.swapdims",
-    "torch.squeeze",
-    "torch.unsqueeze",
-    "torch.detach",
-];
 
 /// A copy of `old`'s whole storage in which `new` stands where `old` lies.
 fn rewritten(old: &Tensor, new: &Tensor) -> stark_kernels::Result<Tensor> {

@@ -13,6 +13,7 @@ pub(crate) mod kept;
 pub(crate) mod linalg;
 pub(crate) mod loss;
 pub(crate) mod math;
+mod matrix;
 pub(crate) mod nn;
 pub(crate) mod quant;
 pub(crate) mod recurrent;
@@ -86,6 +87,12 @@ impl Default {
             Default::Str(text) => Some(Value::str(text)),
         }
     }
+}
+
+/// Whether the in-place form changes the axes of a tensor, and none of its elements.
+pub fn is_reshaping(row: &OpRow) -> bool {
+    let name = row.name.strip_prefix("torch.").unwrap_or_default();
+    matches!(name, "transpose" | "t" | "swapaxes" | "swapdims" | "squeeze" | "unsqueeze" | "detach")
 }
 
 /// The row of a name, and whether the name asks for its in-place form.

@@ -14,7 +14,7 @@ mod calls;
 mod control;
 mod objects;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -120,6 +120,7 @@ pub fn compile(library: Library<'_>, data: State<'_>, constants: State<'_>) -> D
         unknown: Vec::new(),
         made: Vec::new(),
         modules: ModuleState::default(),
+        moved: HashSet::new(),
         reach: Reach::End,
     };
     compiler.run()
@@ -143,6 +144,8 @@ struct Compiler<'a> {
     unknown: Vec<UnknownOperator>,
     made: Vec<Made>,
     modules: ModuleState,
+    /// Slots that stand for one value with another slot.
+    moved: HashSet<Slot>,
     /// Of the block being filled.
     reach: Reach,
 }
@@ -225,6 +228,9 @@ impl<'a> Compiler<'a> {
         self.n_instrs += 1;
         if self.n_instrs > MAX_INSTRUCTIONS {
             return self.refuse(format!("the code comes to more than {MAX_INSTRUCTIONS} instructions"));
+        }
+        if matches!(kind, Kind::Move) {
+            self.moved.extend(args.iter().filter_map(|arg| arg.slot()).chain(outs.iter().copied()));
         }
         let (args, outs) = (args.into_boxed_slice(), outs.into_boxed_slice());
         self.block.push(Instr { kind, args, outs, frees: Box::default(), at: self.at, kept: Default::default() });

@@ -212,6 +212,15 @@ impl Compiler<'_> {
             return Ok(Cv::Plain(result));
         }
         let args = bound.iter().map(|arg| self.operand(arg)).collect::<Done<Vec<_>>>()?;
+        if in_place && ops::is_reshaping(row) {
+            let target = args.first().and_then(|arg| arg.slot());
+            if target.is_some_and(|slot| self.moved.contains(&slot)) {
+                return self.refuse(format!("{path}_ of a tensor that more than one name may stand for"));
+            }
+            self.emit_value(Kind::InPlace(row), args, true)?;
+            // It is the tensor itself, not another name for it.
+            return Ok(bound[0].clone());
+        }
         let kind = if in_place { Kind::InPlace(row) } else { Kind::Op(row) };
         self.emit_value(kind, args, row.traits == Traits::Pure)
     }

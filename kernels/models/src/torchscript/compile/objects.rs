@@ -29,10 +29,10 @@ enum Field {
 #[derive(Debug, Default)]
 pub(super) struct ModuleState {
     /// Those that were read from the model's own data.
-    read: HashMap<Id, std::collections::HashSet<String>>,
+    read: HashMap<Id, HashSet<String>>,
     assigned: HashMap<(Id, String), Slot>,
     /// Whether something was warned about: nothing else may ask.
-    flags: std::collections::HashSet<(Id, String)>,
+    flags: HashSet<(Id, String)>,
 }
 
 impl Compiler<'_> {
