@@ -102,7 +102,7 @@ fn main() -> ExitCode {
         trial(
             "the_allocations_have_calls",
             "allocations.svg",
-            &[("svg g title", "all of "), ("svg g title", "MiB of")],
+            &[("svg g title", "all of "), ("svg g title", "iB of")],
         ),
         trial("the_batch_plot_names_the_best", "batch.svg", &[("svg polyline", ""), ("svg text", "best: size ")]),
     ];

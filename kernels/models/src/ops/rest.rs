@@ -273,7 +273,8 @@ pub fn diff(a: &Args<'_>) -> OpResult {
     let ends = [a.opt_tensor(3)?, Some(a.tensor(0)?), a.opt_tensor(4)?];
     let parts: Vec<&Tensor> = ends.iter().flatten().map(|part| &**part).collect();
     let mut t = if parts.len() == 1 { parts[0].clone() } else { k::cat(&parts, a.int(2)?).map_err(say)? };
-    for _ in 0..a.count(1)?.min(t.numel()) {
+    // After as many as there are nothing is left.
+    for _ in 0..a.count(1)?.min(t.size(a.int(2)?).map_err(say)?) {
         t = k::diff(&t, a.int(2)?).map_err(say)?;
     }
     Ok(Value::Tensor(t))

@@ -267,7 +267,7 @@ fn trapezoids(a: &Args<'_>) -> Result<(Tensor, i64), String> {
                 };
                 k::mul(&sums, &steps)
             }
-            other => k::mul(&sums, other.scalar().map_or(1.0, Scalar::to_f64)),
+            other => k::mul(&sums, other.scalar().or(a.get(3).scalar()).map_or(1.0, Scalar::to_f64)),
         }
     };
     Ok((made().map_err(|e: stark_kernels::TensorError| e.to_string())?, dim))

@@ -116,7 +116,10 @@ pub fn erfinv(y: f64) -> f64 {
     let mut x = ((half * half - log / 0.147).sqrt() - half).sqrt().copysign(y);
     for _ in 0..3 {
         // Where the function is flat, its complement keeps the digits.
-        let error = if y.abs() < 0.5 { libm::erf(x) - y } else { (1.0 - y.abs() - libm::erfc(x.abs())).copysign(y) };
+        let error = match y.abs() < 0.5 {
+            true => libm::erf(x) - y,
+            false => (1.0 - y.abs() - libm::erfc(x.abs())) * y.signum(),
+        };
         let step = error / (2.0 / PI.sqrt() * (-x * x).exp());
         x -= step / (1.0 + x * step);
     }

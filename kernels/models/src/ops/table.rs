@@ -466,9 +466,9 @@ rows! {
     "torch.cartesian_prod"(tensors) Pure sets::cartesian_prod;
     "torch.vander"(x, N = None, increasing = Bool(false)) Pure sets::vander;
     "torch.linalg_vander"(x, N = None) Pure |a| sets::powers(a, a.opt_int(1)?, true);
-    "torch.trapz"(y, x = None, dim = Int(-1)) Pure sets::trapezoid;
-    "torch.trapezoid"(y, x = None, dim = Int(-1)) Pure sets::trapezoid;
-    "torch.cumulative_trapezoid"(y, x = None, dim = Int(-1)) Pure sets::cumulative_trapezoid;
+    "torch.trapz"(y, x = None, dim = Int(-1), dx = None) Pure sets::trapezoid;
+    "torch.trapezoid"(y, x = None, dim = Int(-1), dx = None) Pure sets::trapezoid;
+    "torch.cumulative_trapezoid"(y, x = None, dim = Int(-1), dx = None) Pure sets::cumulative_trapezoid;
     "torch.fft_fftfreq"(n, d = Float(1.0), dtype = None, layout = None, device = None, pin_memory = None) Pure |a| special::frequencies(a, false);
     "torch.fft_rfftfreq"(n, d = Float(1.0), dtype = None, layout = None, device = None, pin_memory = None) Pure |a| special::frequencies(a, true);
 
