@@ -99,11 +99,7 @@ fn main() -> ExitCode {
             ],
         ),
         trial("the_flame_graph_has_calls", "flame.svg", &[("svg g title", "ticks"), ("svg g title", "all of ")]),
-        trial(
-            "the_allocations_have_calls",
-            "allocations.svg",
-            &[("svg g title", "all of "), ("svg g title", "iB of")],
-        ),
+        trial("the_allocations_have_calls", "allocations.svg", &[("svg g title", "all of "), ("svg g title", "iB of")]),
         trial("the_batch_plot_names_the_best", "batch.svg", &[("svg polyline", ""), ("svg text", "best: size ")]),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
