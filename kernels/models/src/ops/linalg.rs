@@ -215,7 +215,7 @@ fn svd_of(x: &Tensor, full: bool, turned: bool) -> OpResult {
     let (of_u, of_v) = if full { (batch.rows, batch.cols) } else { (n, n) };
     let (mut left, mut values, mut right) = (Vec::new(), Vec::new(), Vec::new());
     for m in &batch.all {
-        let (u, s, v) = svd(m);
+        let (u, s, v) = svd(m, "linalg.svd")?;
         left.push(completed(&u, n, of_u));
         values.extend(s);
         let v = completed(&v, n, of_v);
@@ -242,7 +242,7 @@ pub fn svd_some(a: &Args<'_>) -> OpResult {
 
 pub fn svdvals(a: &Args<'_>) -> OpResult {
     let batch = Batch::of("linalg.svdvals", &*a.tensor(0)?)?;
-    let values = batch.all.iter().flat_map(|m| svd(m).1).collect();
+    let values = batch.each(|m| svd(m, "linalg.svdvals"))?.into_iter().flat_map(|(_, s, _)| s).collect();
     batch.tensor(values, &[batch.rows.min(batch.cols)]).map(Value::Tensor)
 }
 
@@ -255,7 +255,7 @@ fn eigh_of(name: &str, a: &Args<'_>) -> Result<(Tensor, Tensor), String> {
     };
     let (mut values, mut vectors) = (Vec::new(), Vec::new());
     for m in &batch.all {
-        let (l, v) = eigh(m, upper);
+        let (l, v) = eigh(m, upper, name)?;
         values.extend(l);
         vectors.push(v);
     }
@@ -284,7 +284,7 @@ pub fn pinv(a: &Args<'_>) -> OpResult {
     let absolute = given(3)?;
     let none = if absolute.is_some_and(|x| x > 0.0) { 0.0 } else { default_rtol(&batch) };
     let relative = given(4)?.or(given(1)?).unwrap_or(none);
-    let made = batch.each(|m| Ok(pseudo_inverse(m, relative, absolute.unwrap_or(0.0))))?;
+    let made = batch.each(|m| pseudo_inverse(m, relative, absolute.unwrap_or(0.0), "linalg.pinv"))?;
     batch.matrices(made, batch.cols, batch.rows).map(Value::Tensor)
 }
 
@@ -299,7 +299,7 @@ pub fn lstsq(a: &Args<'_>) -> OpResult {
         None => default_rtol(&Batch::of("linalg.lstsq", &m)?),
     };
     let made = both("linalg.lstsq", &m, &b, |m, b| match m.rows == b.rows {
-        true => Ok(pseudo_inverse(m, relative, 0.0).times(b)),
+        true => Ok(pseudo_inverse(m, relative, 0.0, "linalg.lstsq")?.times(b)),
         false => Err(format!("linalg.lstsq: {} rows of input and {} of other", m.rows, b.rows)),
     })?;
     let empty = |dtype| Tensor::zeros(&[0], dtype);
@@ -373,7 +373,7 @@ pub fn matrix_norm(a: &Args<'_>) -> OpResult {
     };
     let values = |pick: fn(&[f64]) -> f64| {
         let batch = Batch::of("linalg.matrix_norm", &last().map_err(say)?)?;
-        batch.tensor(batch.all.iter().map(|m| pick(&svd(m).1)).collect(), &[])
+        batch.tensor(batch.each(|m| Ok(pick(&svd(m, "linalg.matrix_norm")?.1)))?, &[])
     };
     let sums = |over: i64, greatest: bool| {
         let sums = k::sum(&k::abs(&last()?)?, &[over], false)?;
@@ -401,11 +401,11 @@ pub fn matrix_rank(a: &Args<'_>) -> OpResult {
     let given = |index: usize| a.opt_scalar(index).map(|x| x.map(Scalar::to_f64));
     let (absolute, relative) = (given(1)?.unwrap_or(0.0), given(2)?.unwrap_or(default_rtol(&batch)));
     let rank = |m: &Matrix| {
-        let s = svd(m).1;
+        let s = svd(m, "linalg.matrix_rank")?.1;
         let least = absolute.max(relative * s.first().copied().unwrap_or(0.0));
-        s.iter().filter(|&&s| s > least).count() as i64
+        Ok(s.iter().filter(|&&s| s > least).count() as i64)
     };
-    ok(Tensor::from_vec(batch.all.iter().map(rank).collect::<Vec<i64>>(), &batch.lead))
+    ok(Tensor::from_vec(batch.each(rank)?, &batch.lead))
 }
 
 pub fn trace(a: &Args<'_>) -> OpResult {

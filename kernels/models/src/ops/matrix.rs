@@ -1,12 +1,11 @@
 //! Small dense matrices in Float64, in batches, and their factors.
 
+use nalgebra::DMatrix;
+use nalgebra::linalg::{SVD, SymmetricEigen};
 use stark_kernels::{DType, Tensor};
 
 use super::loss::numbers;
 use super::tensor::say;
-
-/// Sweeps of Jacobi's rotations, which converge in less than ten.
-const SWEEPS: usize = 60;
 
 /// A matrix, row by row.
 #[derive(Debug, Clone)]
@@ -240,57 +239,37 @@ pub fn qr(m: &Matrix) -> (Matrix, Matrix) {
     (q, r)
 }
 
-/// Singular values from the greatest on, with left vectors `[rows, n]` and right ones `[cols, n]`, `n` the smaller size;
-/// by one-sided rotations of columns.
-pub fn svd(m: &Matrix) -> (Matrix, Vec<f64>, Matrix) {
-    if m.rows < m.cols {
-        let (u, s, v) = svd(&m.turned());
-        return (v, s, u);
-    }
-    let n = m.cols;
-    let (mut u, mut v) = (m.clone(), Matrix::identity(n));
-    for _ in 0..SWEEPS {
-        let mut turned = false;
-        for p in 0..n {
-            for q in p + 1..n {
-                let dot = |i: usize, j: usize| (0..m.rows).map(|l| u.at(l, i) * u.at(l, j)).sum::<f64>();
-                let (a, b, c) = (dot(p, p), dot(q, q), dot(p, q));
-                if c == 0.0 || c.abs() <= f64::EPSILON * (a * b).sqrt() {
-                    continue;
-                }
-                turned = true;
-                let zeta = (b - a) / (2.0 * c);
-                let t = 1f64.copysign(zeta) / (zeta.abs() + zeta.hypot(1.0));
-                let cos = 1.0 / t.hypot(1.0);
-                rotate(&mut u, p, q, cos, cos * t);
-                rotate(&mut v, p, q, cos, cos * t);
-            }
-        }
-        if !turned {
-            break;
-        }
-    }
-    let lengths: Vec<f64> = (0..n).map(|j| (0..m.rows).map(|i| u.at(i, j) * u.at(i, j)).sum::<f64>().sqrt()).collect();
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| lengths[j].total_cmp(&lengths[i]));
-    let (mut left, mut right) = (Matrix::zeros(m.rows, n), Matrix::zeros(n, n));
-    for (to, &from) in order.iter().enumerate() {
-        let length = lengths[from];
-        (0..m.rows).for_each(|i| left.set(i, to, if length > 0.0 { u.at(i, from) / length } else { 0.0 }));
-        (0..n).for_each(|i| right.set(i, to, v.at(i, from)));
-    }
-    let values: Vec<f64> = order.iter().map(|&i| lengths[i]).collect();
-    // Columns of length 0 have no direction of their own.
-    let rank = values.iter().filter(|&&s| s > 0.0).count();
-    (completed(&left, rank, n), values, right)
+/// Rounds of a factorisation that finds its values by steps, at most: they converge in a few for each.
+fn max_rounds(m: &Matrix) -> usize {
+    1000 + 100 * m.rows.max(m.cols)
 }
 
-pub fn rotate(m: &mut Matrix, p: usize, q: usize, cos: f64, sin: f64) {
-    for i in 0..m.rows {
-        let (x, y) = (m.at(i, p), m.at(i, q));
-        m.set(i, p, cos * x - sin * y);
-        m.set(i, q, sin * x + cos * y);
+fn to_library(m: &Matrix) -> DMatrix<f64> {
+    DMatrix::from_row_slice(m.rows, m.cols, &m.data)
+}
+
+fn from_library(m: &DMatrix<f64>) -> Matrix {
+    let (rows, cols) = m.shape();
+    Matrix { rows, cols, data: m.transpose().as_slice().to_vec() }
+}
+
+fn not_found(name: &str) -> String {
+    format!("{name}: the algorithm did not converge: the matrix has numbers that are not finite, or is ill-conditioned")
+}
+
+fn is_finite(m: &Matrix) -> bool {
+    m.data.iter().all(|x| x.is_finite())
+}
+
+/// Singular values from the greatest on, with left vectors `[rows, n]` and right ones `[cols, n]`, `n` the smaller size.
+pub fn svd(m: &Matrix, name: &str) -> Result<(Matrix, Vec<f64>, Matrix), String> {
+    let n = m.rows.min(m.cols);
+    if n == 0 {
+        return Ok((Matrix::zeros(m.rows, 0), Vec::new(), Matrix::zeros(m.cols, 0)));
     }
+    let made = is_finite(m).then(|| SVD::try_new(to_library(m), true, true, f64::EPSILON, max_rounds(m))).flatten();
+    let Some(SVD { u: Some(u), v_t: Some(v_t), singular_values }) = made else { return Err(not_found(name)) };
+    Ok((from_library(&u), singular_values.as_slice().to_vec(), from_library(&v_t.transpose())))
 }
 
 /// The first `known` columns of `m`, orthonormal, with more that are orthonormal to them, up to `n`.
@@ -321,38 +300,19 @@ pub fn completed(m: &Matrix, known: usize, n: usize) -> Matrix {
 }
 
 /// Eigenvalues of a symmetric matrix, of which one triangle counts, from the least on, with their vectors.
-pub fn eigh(m: &Matrix, upper: bool) -> (Vec<f64>, Matrix) {
+pub fn eigh(m: &Matrix, upper: bool, name: &str) -> Result<(Vec<f64>, Matrix), String> {
     let n = m.rows;
+    if n == 0 {
+        return Ok((Vec::new(), Matrix::zeros(0, 0)));
+    }
     let mut a = Matrix::zeros(n, n);
     (0..n).for_each(|i| (0..n).for_each(|j| a.set(i, j, if (i <= j) == upper { m.at(i, j) } else { m.at(j, i) })));
-    let mut v = Matrix::identity(n);
-    for _ in 0..SWEEPS {
-        let off: f64 = (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a.at(i, j).powi(2)).sum();
-        let all: f64 = a.data.iter().map(|x| x * x).sum();
-        if off <= all * 1e-32 {
-            break;
-        }
-        for p in 0..n {
-            for q in p + 1..n {
-                let x = a.at(p, q);
-                if x == 0.0 {
-                    continue;
-                }
-                let theta = (a.at(q, q) - a.at(p, p)) / (2.0 * x);
-                let t = 1f64.copysign(theta) / (theta.abs() + theta.hypot(1.0));
-                let cos = 1.0 / t.hypot(1.0);
-                rotate(&mut a, p, q, cos, cos * t);
-                a = a.turned();
-                rotate(&mut a, p, q, cos, cos * t);
-                rotate(&mut v, p, q, cos, cos * t);
-            }
-        }
-    }
+    let made = is_finite(&a).then(|| SymmetricEigen::try_new(to_library(&a), f64::EPSILON, max_rounds(m))).flatten();
+    let Some(SymmetricEigen { eigenvectors, eigenvalues }) = made else { return Err(not_found(name)) };
     let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| a.at(i, i).total_cmp(&a.at(j, j)));
-    let mut vectors = Matrix::zeros(n, n);
-    order.iter().enumerate().for_each(|(to, &from)| (0..n).for_each(|i| vectors.set(i, to, v.at(i, from))));
-    (order.iter().map(|&i| a.at(i, i)).collect(), vectors)
+    order.sort_by(|&i, &j| eigenvalues[i].total_cmp(&eigenvalues[j]));
+    let vectors = from_library(&eigenvectors.select_columns(&order));
+    Ok((order.iter().map(|&i| eigenvalues[i]).collect(), vectors))
 }
 
 /// By its Taylor series, of a matrix made so small that few terms do, squared back up.
@@ -375,12 +335,12 @@ pub fn exponential(m: &Matrix) -> Matrix {
     sum
 }
 
-pub fn pseudo_inverse(m: &Matrix, relative: f64, absolute: f64) -> Matrix {
-    let (u, s, v) = svd(m);
+pub fn pseudo_inverse(m: &Matrix, relative: f64, absolute: f64, name: &str) -> Result<Matrix, String> {
+    let (u, s, v) = svd(m, name)?;
     let least = absolute.max(relative * s.first().copied().unwrap_or(0.0));
     let mut made = v.clone();
     for (j, &s) in s.iter().enumerate() {
         (0..v.rows).for_each(|i| made.set(i, j, if s > least { v.at(i, j) / s } else { 0.0 }));
     }
-    made.times(&u.turned())
+    Ok(made.times(&u.turned()))
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use stark_kernels::ops as k;
-use stark_kernels::{DType, Scalar, Tensor};
+use stark_kernels::{DType, Result as Tried, Scalar, Tensor};
 
 use super::loss::numbers;
 use super::tensor::{ok, pair_of, say};
@@ -11,7 +11,7 @@ use super::{Args, OpResult};
 use crate::value::Value;
 
 /// Slices along an axis, put into groups of equal ones.
-struct Groups {
+pub(crate) struct Groups {
     x: Tensor,
     axis: usize,
     /// Places of the slices of each group, ascending.
@@ -19,20 +19,31 @@ struct Groups {
     n: usize,
 }
 
+/// What a NaN is equal to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nan {
+    /// Any other, as in ONNX.
+    Nans,
+    /// Nothing, as in PyTorch.
+    Nothing,
+}
+
 impl Groups {
-    /// Of equal slices anywhere, in their order; or of neighbours.
-    fn new(x: &Tensor, axis: Option<i64>, neighbours: bool) -> Result<Groups, String> {
+    /// Of equal slices anywhere, in their order; or of neighbours. Without an axis the elements are the slices.
+    pub fn new(x: &Tensor, axis: Option<i64>, neighbours: bool, nan: Nan) -> Result<Groups, String> {
         let (x, axis) = match axis {
             Some(axis) => (x.clone(), stark_shapes::rules::axis(axis, x.rank()).map_err(say)?),
             None => (x.reshape(&[-1]).map_err(say)?, 0),
         };
         let n = x.shape()[axis];
-        let rows = x.movedim(axis as i64, 0).map_err(say)?.to_scalars();
-        let width = rows.len() / n.max(1);
+        let numbers = x.movedim(axis as i64, 0).map_err(say)?.to_scalars();
+        let width = numbers.len() / n.max(1);
+        let row = |i: usize| &numbers[i * width..(i + 1) * width];
         let order = |i: usize, j: usize| {
-            let (a, b) = (&rows[i * width..(i + 1) * width], &rows[j * width..(j + 1) * width]);
-            a.iter().zip(b).map(|(x, y)| compare(*x, *y)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+            let pairs = row(i).iter().zip(row(j));
+            pairs.map(|(x, y)| compare(*x, *y)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
         };
+        let is_alone = |i: usize| nan == Nan::Nothing && row(i).iter().any(|x| x.to_f64().is_nan());
         let mut places: Vec<usize> = (0..n).collect();
         if !neighbours {
             places.sort_by(|&i, &j| order(i, j).then(i.cmp(&j)));
@@ -40,43 +51,67 @@ impl Groups {
         let mut all: Vec<Vec<usize>> = Vec::new();
         for i in places {
             match all.last_mut() {
-                Some(group) if order(group[0], i).is_eq() => group.push(i),
+                Some(group) if order(group[0], i).is_eq() && !is_alone(i) => group.push(i),
                 _ => all.push(vec![i]),
             }
         }
         Ok(Groups { x, axis, all, n })
     }
 
-    /// One of each, the group of each slice (of `shape`), and how many each has. What is not asked for is empty.
-    fn parts(&self, with_inverse: bool, with_counts: bool, shape: &[usize]) -> OpResult {
+    /// The groups in the order in which they first appear.
+    pub fn by_first(mut self) -> Groups {
+        self.all.sort_by_key(|group| group[0]);
+        self
+    }
+
+    /// One slice of each group.
+    pub fn values(&self) -> Tried<Tensor> {
+        k::index_select(&self.x, self.axis as i64, &self.firsts()?)
+    }
+
+    /// Where each group is first.
+    pub fn firsts(&self) -> Tried<Tensor> {
+        ints(self.all.iter().map(|group| group[0] as i64).collect())
+    }
+
+    /// Which group each slice is in.
+    pub fn inverse(&self) -> Tried<Tensor> {
         let mut inverse = vec![0i64; self.n];
         for (which, group) in self.all.iter().enumerate() {
             group.iter().for_each(|&i| inverse[i] = which as i64);
         }
-        let ints = |numbers: Vec<i64>| {
-            let n = numbers.len();
-            Tensor::from_vec(numbers, &[n])
-        };
+        ints(inverse)
+    }
+
+    pub fn counts(&self) -> Tried<Tensor> {
+        ints(self.all.iter().map(|group| group.len() as i64).collect())
+    }
+
+    /// As PyTorch gives them: values, groups (of `shape`) and counts. What is not asked for is empty.
+    fn parts(&self, with_inverse: bool, with_counts: bool, shape: &[usize]) -> OpResult {
         let made = || {
-            let first = ints(self.all.iter().map(|group| group[0] as i64).collect())?;
-            let counts = self.all.iter().map(|group| group.len() as i64).collect();
             Ok::<_, stark_kernels::TensorError>(vec![
-                k::index_select(&self.x, self.axis as i64, &first)?,
-                if with_inverse { ints(inverse)?.reshape_to(shape)? } else { ints(Vec::new())? },
-                ints(if with_counts { counts } else { Vec::new() })?,
+                self.values()?,
+                if with_inverse { self.inverse()?.reshape_to(shape)? } else { ints(Vec::new())? },
+                if with_counts { self.counts()? } else { ints(Vec::new())? },
             ])
         };
         Value::tuple(made().map_err(say)?.into_iter().map(Value::Tensor).collect())
     }
 }
 
-/// NaN after all numbers, and unlike any other.
+fn ints(numbers: Vec<i64>) -> Tried<Tensor> {
+    let n = numbers.len();
+    Tensor::from_vec(numbers, &[n])
+}
+
+/// Numbers in order; those that are none are equal to each other and the greatest.
 fn compare(x: Scalar, y: Scalar) -> Ordering {
     match (x, y) {
         (Scalar::Int(x), Scalar::Int(y)) => x.cmp(&y),
         _ => {
             let (x, y) = (x.to_f64(), y.to_f64());
-            x.partial_cmp(&y).unwrap_or(if x.is_nan() { Ordering::Greater } else { Ordering::Less })
+            x.partial_cmp(&y).unwrap_or(x.is_nan().cmp(&y.is_nan()))
         }
     }
 }
@@ -84,12 +119,12 @@ fn compare(x: Scalar, y: Scalar) -> Ordering {
 /// `(self, sorted, return_inverse, return_counts)`: sorted in any case, as PyTorch's are on the processor.
 pub fn unique(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
-    Groups::new(&x, None, false)?.parts(a.bool(2)?, a.bool(3)?, x.shape())
+    Groups::new(&x, None, false, Nan::Nothing)?.parts(a.bool(2)?, a.bool(3)?, x.shape())
 }
 
 /// `(self, dim, sorted, return_inverse, return_counts)`.
 pub fn unique_dim(a: &Args<'_>) -> OpResult {
-    let groups = Groups::new(&*a.tensor(0)?, Some(a.int(1)?), false)?;
+    let groups = Groups::new(&*a.tensor(0)?, Some(a.int(1)?), false, Nan::Nothing)?;
     let n = groups.n;
     groups.parts(a.bool(3)?, a.bool(4)?, &[n])
 }
@@ -97,7 +132,7 @@ pub fn unique_dim(a: &Args<'_>) -> OpResult {
 /// `(self, return_inverse, return_counts, dim)`.
 pub fn unique_consecutive(a: &Args<'_>) -> OpResult {
     let (x, dim) = (a.tensor(0)?, a.opt_int(3)?);
-    let groups = Groups::new(&x, dim, true)?;
+    let groups = Groups::new(&x, dim, true, Nan::Nothing)?;
     let n = [groups.n];
     groups.parts(a.bool(1)?, a.bool(2)?, if dim.is_some() { &n } else { x.shape() })
 }

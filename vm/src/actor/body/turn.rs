@@ -102,7 +102,11 @@ impl Acting<'_> {
                     return Outcome::Done;
                 }
             }
-            let mut turn = self.plain_messages(machine, &mut budget, &mut interrupt);
+            let (n_worked_off, mut turn) = self.plain_messages(machine, &mut budget, &mut interrupt);
+            if n_worked_off > 0 && turn.is_none() && budget > 0 {
+                // There may be orders now.
+                continue;
+            }
             if turn.is_none() && matches!(self.now.doing, Doing::Idle | Doing::Called(_)) {
                 match self.next(machine, cx) {
                     Next::Begun => {}
@@ -158,23 +162,23 @@ impl Acting<'_> {
         }
     }
 
-    /// Works off messages of which nothing is to be kept, as most are, one right after the other. `Some`: what the last of them has
-    /// come to, when it has not simply returned.
+    /// Works off messages of which nothing is to be kept, as most are, one right after the other. Gives how many, and what the last
+    /// of them has come to when it has not simply returned.
     #[inline]
     fn plain_messages(
         &mut self,
         machine: &mut Machine,
         budget: &mut i64,
         interrupt: &mut Option<Interrupt>,
-    ) -> Option<Turn> {
+    ) -> (usize, Option<Turn>) {
         let is_first_plain = || self.now.ready.first().is_some_and(Envelope::is_plain);
         if !matches!(self.now.doing, Doing::Idle) || !is_first_plain() || self.kept.batches || self.has_witness() {
-            return None;
+            return (0, None);
         }
         let desc = self.kept.cell.desc();
         machine.task().deadline = None;
         self.kept.cell.n_in_flight.store(1, Relaxed);
-        let mut turn = None;
+        let (mut n, mut turn) = (0, None);
         while turn.is_none()
             && *budget > 0
             && !self.kept.cell.has_orders()
@@ -188,6 +192,7 @@ impl Acting<'_> {
                 break;
             }
             let Some(Envelope { message, .. }) = self.kept.cell.inbox.next_ready(&mut self.now.ready) else { break };
+            n += 1;
             turn = machine.handle(func, &mut self.kept.state, message.unpack(), *budget, interrupt.take());
             if turn.is_none() {
                 *budget = machine.budget - MESSAGE_COST;
@@ -199,7 +204,7 @@ impl Acting<'_> {
         if turn.is_none() {
             self.kept.cell.n_in_flight.store(0, Relaxed);
         }
-        turn
+        (n, turn)
     }
 
     fn park(&self, machine: &mut Machine, cx: &Context<'_, TaskBody>, budget: i64, reason: WaitReason) -> Outcome {

@@ -1,12 +1,11 @@
 //! Putting elements in their place: what pooling took, columns back to images, steps into a cache, the middle of a frame;
 //! and finding what is there more than once.
 
-use std::cmp::Ordering;
-
 use stark_kernels::ops as k;
 use stark_kernels::{Scalar, Tensor};
 
 use super::shape::{axis, product};
+use crate::ops::sets::{Groups, Nan};
 use crate::ops::tensor::{ok, say};
 use crate::ops::{Args, OpResult};
 use crate::value::Value;
@@ -169,58 +168,11 @@ pub fn tensor_scatter(a: &Args<'_>) -> OpResult {
     Ok(Value::Tensor(out))
 }
 
-/// Numbers in order; those that are none are equal to each other and the greatest.
-fn compare(x: &Scalar, y: &Scalar) -> Ordering {
-    match (x, y) {
-        (Scalar::Float(x), Scalar::Float(y)) => match x.partial_cmp(y) {
-            Some(order) => order,
-            None => x.is_nan().cmp(&y.is_nan()),
-        },
-        _ => x.to_i64().cmp(&y.to_i64()),
-    }
-}
-
 /// Each different slice along an axis (or each element): itself, where it is first, which one each slice is, how often.
 pub fn unique(a: &Args<'_>) -> OpResult {
-    let (x, sorted) = (a.tensor(0)?, a.bool(2)?);
-    let (x, at) = match a.opt_int(1)? {
-        Some(at) => (x.clone().into_owned(), axis(at, x.rank())?),
-        None => (x.reshape(&[-1]).map_err(say)?, 0),
-    };
-    let n = x.shape()[at];
-    let numbers = x.movedim(at as i64, 0).map_err(say)?.to_scalars();
-    let width = numbers.len() / n.max(1);
-    let row = |i: usize| &numbers[i * width..(i + 1) * width];
-    let rows = |i: usize, j: usize| {
-        let differs = row(i).iter().zip(row(j)).map(|(x, y)| compare(x, y)).find(|order| order.is_ne());
-        differs.unwrap_or(Ordering::Equal)
-    };
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| rows(i, j).then(i.cmp(&j)));
-    // Of equal slices the first comes first, and stands for them all.
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for i in order {
-        match groups.last_mut() {
-            Some(group) if rows(group[0], i).is_eq() => group.push(i),
-            _ => groups.push(vec![i]),
-        }
-    }
-    if !sorted {
-        groups.sort_by_key(|group| group[0]);
-    }
-    let mut inverse = vec![0; n];
-    for (which, group) in groups.iter().enumerate() {
-        group.iter().for_each(|&i| inverse[i] = which as i64);
-    }
-    let ints = |numbers: Vec<i64>| {
-        let n = numbers.len();
-        Tensor::from_vec(numbers, &[n])
-    };
-    let made = || {
-        let first = ints(groups.iter().map(|group| group[0] as i64).collect())?;
-        let counts = ints(groups.iter().map(|group| group.len() as i64).collect())?;
-        Ok([k::index_select(&x, at as i64, &first)?, first, ints(inverse)?, counts])
-    };
+    let groups = Groups::new(&*a.tensor(0)?, a.opt_int(1)?, false, Nan::Nans)?;
+    let groups = if a.bool(2)? { groups } else { groups.by_first() };
+    let made = || Ok([groups.values()?, groups.firsts()?, groups.inverse()?, groups.counts()?]);
     let made = made().map_err(|e: stark_kernels::TensorError| e.to_string())?;
     Value::tuple(made.map(Value::Tensor).into())
 }
