@@ -128,7 +128,8 @@ pub(crate) fn spent(work: usize, made: usize) -> i64 {
 }
 
 fn tensor<'a>(value: ValueRef<'a>) -> Option<&'a Tensor> {
-    matches!(value.info().desc, TypeDesc::Tensor { .. }).then(|| value.opaque::<Tensor>())
+    let is_one = matches!(value.info().desc, TypeDesc::Tensor { .. }) && !value.is_hole();
+    is_one.then(|| value.opaque::<Tensor>())
 }
 
 /// Of a collection or tensor.
