@@ -3,6 +3,7 @@
 //! A loaded program's types are leaked: objects point at their `TypeInfo` from every thread, and a process loads few
 //! programs, so a plain `&'static` is worth more than getting some kilobytes back.
 
+use crate::heap::Shape;
 use stark_bytecode::{Kind, TypeDesc, TypeId};
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -40,6 +41,8 @@ pub struct FieldLayout {
     pub types: Vec<TypeId>,
     /// Positions of the slots that hold references: the pointer map.
     pub refs: Vec<u16>,
+    /// The same as an object has it in its header.
+    pub shape: Shape,
     /// One scalar of an enum's variant: it needs no object when it is small.
     pub packs: bool,
 }
@@ -80,7 +83,7 @@ impl TypeInfo {
             let refs: Vec<u16> =
                 types.iter().enumerate().filter(|(_, t)| refs[t.index()]).map(|(i, _)| i as u16).collect();
             let packs = matches!(desc, TypeDesc::Enum { .. }) && types.len() == 1 && refs.is_empty();
-            FieldLayout { types, refs, packs }
+            FieldLayout { shape: Shape::of(types.len(), &refs), types, refs, packs }
         };
         let layouts = match &desc {
             TypeDesc::Tuple(types) => vec![layout(types.clone())],

@@ -483,7 +483,7 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
             self.g.unsupported(self.span, what);
         }
         let ret = self.ret.clone();
-        bc::Function {
+        let mut function = bc::Function {
             name: self.name.clone(),
             n_params: self.n_params,
             n_captures: self.n_captures,
@@ -495,7 +495,9 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
             handlers,
             lines,
             debug_names: self.local_names.iter().map(|(r, n)| (*r, n.to_string())).collect(),
-        }
+        };
+        super::tidy::tidy(&mut function, |ty| self.g.module.is_ref(ty));
+        function
     }
 
     /// Whether values of the type move instead of being copied. Of a type as it is written: generic code copies its `T`,

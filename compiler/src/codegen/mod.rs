@@ -4,7 +4,7 @@
 //! was asked for and not generated yet; methods called on dynamic values add an instance for every type that was made dynamic, so
 //! the list runs until nothing new appears. After checking no stage reports a user error but size limits: what cannot be encoded ends here as a diagnostic.
 //!
-//! Read next: `builder` (registers, labels, handlers of one function), `expr`, `place`, `call`, `control`, `pattern`, `derive`, `task`, `types`.
+//! Read next: `builder` (registers, labels, handlers of one function), `expr`, `place`, `call`, `control`, `pattern`, `derive`, `task`, `types`, `tidy`.
 
 mod builder;
 mod call;
@@ -14,6 +14,7 @@ mod expr;
 mod pattern;
 mod place;
 mod task;
+mod tidy;
 mod types;
 
 pub use place::children;

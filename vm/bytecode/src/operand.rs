@@ -259,4 +259,15 @@ impl Operand {
             _ => None,
         }
     }
+
+    /// The same with another register, when the operand is one.
+    pub fn with_reg(self, new: impl FnOnce(Reg) -> Reg) -> Operand {
+        match self {
+            Operand::Def(reg) => Operand::Def(new(reg)),
+            Operand::Use(reg) => Operand::Use(new(reg)),
+            Operand::Take(reg) => Operand::Take(new(reg)),
+            Operand::Change(reg) => Operand::Change(new(reg)),
+            other => other,
+        }
+    }
 }

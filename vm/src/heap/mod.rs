@@ -16,7 +16,7 @@ pub(crate) mod transfer;
 mod views;
 
 pub use meter::Heap;
-pub use object::{BytesObj, Header, MapObj, ObjKind, Opaque, StrObj, VecObj};
+pub use object::{BytesObj, Header, MapObj, ObjKind, Opaque, Shape, StrObj, VecObj};
 pub(crate) use object::{Held, Packed};
 pub use transfer::Parcel;
 
@@ -83,10 +83,12 @@ unsafe fn free_later(header: *mut Header) {
     LATER.with_borrow_mut(|later| later.push(header));
 }
 
-/// Objects whose last owner is gone. One is dealt with right after it died, and only what died beside it is listed.
+/// Objects whose last owner is gone. One is dealt with right after it died, and only what died beside it is kept for later:
+/// in a chain through the objects themselves where nothing of their type is needed any more.
 #[derive(Default)]
 struct Dead {
     next: Option<NonNull<Header>>,
+    chain: Option<NonNull<Header>>,
     others: SmallVec<[NonNull<Header>; 16]>,
 }
 
@@ -104,7 +106,7 @@ impl Dead {
                 1 if free_leaf(bits) => {}
                 1 => {
                     if let Some(other) = self.next.replace(NonNull::new_unchecked(header)) {
-                        self.others.push(other);
+                        self.keep(other);
                     }
                 }
                 rc if rc < IMMORTAL => (*header).rc = rc - 1,
@@ -114,9 +116,34 @@ impl Dead {
     }
 
     #[inline(always)]
-    fn take(&mut self) -> Option<*mut Header> {
-        self.next.take().or_else(|| self.others.pop()).map(NonNull::as_ptr)
+    unsafe fn keep(&mut self, header: NonNull<Header>) {
+        // SAFETY: nobody else looks at a dead object, and one whose shape is said is freed without its type.
+        unsafe {
+            if header.as_ref().shape.is_said() {
+                link(header).write(self.chain.replace(header));
+            } else {
+                self.others.push(header);
+            }
+        }
     }
+
+    #[inline(always)]
+    unsafe fn take(&mut self) -> Option<*mut Header> {
+        let next = self.next.take().or_else(|| {
+            let chained = self.chain?;
+            // SAFETY: `keep` has written it.
+            self.chain = unsafe { link(chained).read() };
+            Some(chained)
+        });
+        next.or_else(|| self.others.pop()).map(NonNull::as_ptr)
+    }
+}
+
+/// Where a dead object says which one is behind it: in place of its type.
+unsafe fn link(header: NonNull<Header>) -> *mut Option<NonNull<Header>> {
+    const _: () = assert!(size_of::<Option<NonNull<Header>>>() == size_of::<&TypeInfo>());
+    // SAFETY: the caller's, that there is a header.
+    unsafe { (&raw mut (*header.as_ptr()).info).cast() }
 }
 
 /// Frees `header` and whatever only it owned.
@@ -134,12 +161,16 @@ unsafe fn free(header: *mut Header) {
         let mut dead = Dead::default();
         let mut next = Some(header);
         while let Some(header) = next.or_else(|| LATER.with_borrow_mut(Vec::pop)) {
-            if (*header).kind == ObjKind::Fields {
+            let shape = (*header).shape;
+            if shape.is_said() {
                 // Most are these: a loop of their own.
-                let layout = (*header).info.layout((*header).variant);
                 let slots = fields_slots(header);
-                layout.refs.iter().for_each(|&i| dead.let_go(*slots.add(usize::from(i))));
-                dealloc_fields(header, layout.types.len());
+                let mut refs = shape.refs();
+                while refs != 0 {
+                    dead.let_go(*slots.add(refs.trailing_zeros() as usize));
+                    refs &= refs - 1;
+                }
+                dealloc_fields(header, shape.n_slots());
             } else {
                 for_each_ref(header, |slot| dead.let_go(*slot));
                 dealloc(header);
@@ -160,6 +191,13 @@ pub(crate) unsafe fn free_leaf(bits: u64) -> bool {
     let header = bits as *mut Header;
     // SAFETY: the caller's promise; a `Fields` object's variant is one of its type.
     unsafe {
+        let shape = (*header).shape;
+        if shape.is_said() {
+            if shape.is_leaf() {
+                dealloc_fields(header, shape.n_slots());
+            }
+            return shape.is_leaf();
+        }
         match (*header).kind {
             ObjKind::Str | ObjKind::Bytes => dealloc(header),
             ObjKind::Fields => {
@@ -340,12 +378,13 @@ pub(crate) unsafe fn unpack_in_place(slot: *mut u64, info: &'static TypeInfo) {
 
 #[inline]
 fn new_fields_object(info: &'static TypeInfo, variant: u16, slots: &[u64]) -> u64 {
-    debug_assert_eq!(info.layout(variant).types.len(), slots.len());
+    let layout = info.layout(variant);
+    debug_assert_eq!(layout.types.len(), slots.len());
     let words = n_words(slots.len());
     // SAFETY: there is room for the header and the slots, which are written before anything reads them.
     unsafe {
         let header = local::take(words).cast::<Header>();
-        header.write(Header { rc: 1, variant, kind: ObjKind::Fields, info });
+        header.write(Header { rc: 1, variant, kind: ObjKind::Fields, shape: layout.shape, info });
         let into = fields_slots(header);
         // Most have no more than two, for which a call would take longer.
         match *slots {
@@ -359,7 +398,7 @@ fn new_fields_object(info: &'static TypeInfo, variant: u16, slots: &[u64]) -> u6
 }
 
 fn header(kind: ObjKind, info: &'static TypeInfo) -> Header {
-    Header { rc: 1, variant: 0, kind, info }
+    Header { rc: 1, variant: 0, kind, shape: Shape::UNSAID, info }
 }
 
 fn boxed<T>(object: T) -> u64 {

@@ -1,13 +1,14 @@
 //! Where machine code finds what it reads and writes.
 
 use crate::heap::object::{FieldsObj, VecObj};
-use crate::heap::{Header, ObjKind};
+use crate::heap::{Header, ObjKind, Shape};
 use crate::interp::Machine;
 use std::mem::offset_of;
 
 pub(super) const RC: i32 = offset_of!(Header, rc) as i32;
 pub(super) const VARIANT: i32 = offset_of!(Header, variant) as i32;
 const KIND: i32 = offset_of!(Header, kind) as i32;
+const SHAPE: i32 = offset_of!(Header, shape) as i32;
 pub(super) const INFO: i32 = offset_of!(Header, info) as i32;
 pub(super) const FIELDS: i32 = size_of::<FieldsObj>() as i32;
 const ITEMS: i32 = offset_of!(VecObj, items) as i32;
@@ -21,9 +22,11 @@ pub(super) const EXIT: i32 = (offset_of!(Machine, jit) + offset_of!(super::Link,
 pub(super) const NATIVE_END: i32 = (offset_of!(Machine, jit) + offset_of!(super::Link, native_end)) as i32;
 
 /// The first word of a new object with fields, which has one owner.
-pub(super) const fn header_word(variant: u16) -> i64 {
-    const { assert!(RC == 0 && VARIANT == 4 && KIND == 6 && INFO == 8 && cfg!(target_endian = "little")) };
-    1 | (variant as i64) << 32 | (ObjKind::Fields as i64) << 48
+pub(super) const fn header_word(variant: u16, shape: Shape) -> i64 {
+    const {
+        assert!(RC == 0 && VARIANT == 4 && KIND == 6 && SHAPE == 7 && INFO == 8 && cfg!(target_endian = "little"));
+    }
+    1 | (variant as i64) << 32 | (ObjKind::Fields as i64) << 48 | (shape.0 as i64) << 56
 }
 
 /// Where a `Vec` object keeps its items' address, their number and the room for them, in bytes from the object.

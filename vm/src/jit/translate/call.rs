@@ -3,7 +3,7 @@
 use super::*;
 use crate::load::LINK;
 use cranelift_codegen::ir::types::I64X2;
-use stark_bytecode::MethodId;
+use stark_bytecode::{MethodId, Out};
 
 const _: () = assert!(LINK == 3, "the link's slots are written one by one");
 
@@ -13,16 +13,16 @@ impl Translator<'_> {
         match instr {
             Arg { out, src } => {
                 let value = self.var(src);
-                self.set_slot(self.out(out.index()), value);
+                self.pass(pc, out, value);
             }
             ArgCopy { out, src } => {
                 let bits = self.slot(src.index());
                 self.retain(bits, self.func.registers[src.index()]);
-                self.set_slot(self.out(out.index()), bits);
+                self.pass(pc, out, bits);
             }
             ArgMove { out, src } => {
                 let bits = self.take(src);
-                self.set_slot(self.out(out.index()), bits);
+                self.pass(pc, out, bits);
             }
             TakeBack { dst, out } => {
                 let out = self.out(out.index());
@@ -42,6 +42,23 @@ impl Translator<'_> {
             ReturnScalar { src } => self.return_value(pc, src, None),
             ReturnRef { src } => self.return_value(pc, src, Some(src)),
             _ => self.object(pc, instr),
+        }
+    }
+
+    /// Into an outgoing slot; what an object is made of in a moment is only remembered.
+    fn pass(&mut self, pc: usize, out: Out, value: Value) {
+        let code = &self.func.def.code;
+        let n = code[pc..].iter().take_while(|i| matches!(i, Instr::Arg { .. } | Instr::ArgCopy { .. } | Instr::ArgMove { .. }));
+        let end = pc + n.count();
+        let is_made = match code.get(end) {
+            Some(Instr::Make { .. }) => true,
+            Some(Instr::MakeVariant { dst, .. }) => self.is_ref(*dst),
+            _ => false,
+        };
+        if is_made && !self.plan.is_target[pc + 1..=end].contains(&true) {
+            self.outgoing.push((out.index(), value));
+        } else {
+            self.set_slot(self.out(out.index()), value);
         }
     }
 
@@ -146,13 +163,17 @@ impl Translator<'_> {
         }
     }
 
+    /// The registers that a return has to drop.
+    pub(super) fn others_held(&self, pc: usize, keep: Option<Reg>) -> impl Iterator<Item = u16> + use<'_> {
+        let held = &self.plan.held;
+        self.func.refs.iter().copied().filter(move |&reg| keep != Some(Reg(reg)) && held.may(pc, Reg(reg)))
+    }
+
     /// Drops what the frame holds but `keep`, and returns.
     fn return_value(&mut self, pc: usize, src: Reg, keep: Option<Reg>) {
         /// More than so many are dropped in a loop.
         const MAX_INLINE: usize = 4;
-        let held = &self.plan.held;
-        let others = self.func.refs.iter().copied().filter(|&reg| keep != Some(Reg(reg)) && held.may(pc, Reg(reg)));
-        let others: Vec<u16> = others.collect();
+        let others: Vec<u16> = self.others_held(pc, keep).collect();
         if others.len() > MAX_INLINE {
             let func = self.address(std::ptr::from_ref(self.func));
             let keep = self.int_const(keep.map_or(i64::MAX, |reg| i64::from(reg.0)));
@@ -170,7 +191,8 @@ impl Translator<'_> {
             self.flush(usize::from(reg));
         }
         let value = match keep {
-            Some(reg) => self.take(reg),
+            // Nobody looks at the frame any more.
+            Some(reg) => self.in_hand.take().unwrap_or_else(|| self.slot(reg.index())),
             None => self.get(src),
         };
         let budget = self.builder.use_var(self.budget);

@@ -82,6 +82,8 @@ pub(super) fn translate(
         blocks,
         exits: vec![Exits::default(); func.def.code.len()],
         tags: Tags::of(func, plan),
+        outgoing: Vec::new(),
+        in_hand: None,
         frame,
         object,
         items,
@@ -119,6 +121,10 @@ struct Translator<'a> {
     blocks: Vec<Option<Block>>,
     exits: Vec<Exits>,
     tags: Tags,
+    /// Outgoing values that are not written, since an object is made of them next: the slot and what is in it.
+    outgoing: Vec<(usize, Value)>,
+    /// What is returned next.
+    in_hand: Option<Value>,
     frame: MemFlagsData,
     object: MemFlagsData,
     items: MemFlagsData,

@@ -24,11 +24,22 @@ impl Translator<'_> {
     pub(super) fn set_ref(&mut self, pc: usize, reg: Reg, bits: Value) {
         // What a chain has read already is not told.
         if !self.plan.held.may(pc, reg) && !matches!(self.plan.how[pc], How::Chain(_)) {
+            if self.is_returned(pc, reg) {
+                self.in_hand = Some(bits);
+                return;
+            }
             return self.set_slot(reg.index(), bits);
         }
         let old = self.slot(reg.index());
         self.set_slot(reg.index(), bits);
         self.release(pc, old, self.func.registers[reg.index()]);
+    }
+
+    /// Whether what comes next returns the register and has nothing else to drop: then its value needs no place in between.
+    fn is_returned(&self, pc: usize, reg: Reg) -> bool {
+        let next = self.plan.after(pc);
+        let is_next = matches!(self.func.def.code.get(next), Some(Instr::ReturnRef { src }) if *src == reg);
+        is_next && !self.plan.is_target[next] && self.others_held(next, Some(reg)).next().is_none()
     }
 
     /// One more owner of what is in a register or a place, which is not null.
@@ -183,6 +194,7 @@ impl Translator<'_> {
         let words = heap::n_words(layout.types.len());
         if layout.packs || words > local::MAX_WORDS {
             let bits = self.make_slowly(pc);
+            self.outgoing.clear();
             return self.set_ref(pc, dst, bits);
         }
         let slow = self.builder.create_block();
@@ -207,12 +219,13 @@ impl Translator<'_> {
         }
         let next = self.builder.ins().load(I64, self.object, cell, 0);
         self.builder.ins().store(memory, next, local, first as i32);
-        let header = self.int_const(layout::header_word(variant));
+        let header = self.int_const(layout::header_word(variant, layout.shape));
         self.builder.ins().store(self.object, header, cell, 0);
         let address = self.address(info);
         self.builder.ins().store(self.object, address, cell, layout::INFO);
         for field in 0..layout.types.len() {
-            let value = self.slot(self.out(field));
+            let known = self.outgoing.iter().rev().find(|(out, _)| *out == field).map(|(_, value)| *value);
+            let value = known.unwrap_or_else(|| self.slot(self.out(field)));
             self.builder.ins().store(self.object, value, cell, field_offset(field));
         }
         self.builder.ins().jump(done, &[cell.into()]);
@@ -221,10 +234,15 @@ impl Translator<'_> {
         let bits = self.make_slowly(pc);
         self.builder.ins().jump(done, &[bits.into()]);
         self.builder.switch_to_block(done);
+        self.outgoing.clear();
         self.set_ref(pc, dst, made);
     }
 
     fn make_slowly(&mut self, pc: usize) -> Value {
+        for at in 0..self.outgoing.len() {
+            let (out, value) = self.outgoing[at];
+            self.set_slot(self.out(out), value);
+        }
         let word = self.int_const(super::super::original(self.func, pc) as i64);
         let ip = self.address(self.func.address_of(pc).wrapping_add(1));
         self.call(runtime::make as *const u8, &[self.m, ip, self.regs, word])
