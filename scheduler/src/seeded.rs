@@ -1,7 +1,7 @@
 //! The deterministic twin: one thread, virtual time, every choice from the seed.
 //!
-//! Which runnable task has the next turn, and how long it may run, come from the seed; time stands still while
-//! anything can run and jumps to the next timer when all wait. The same program and seed give the same schedule, as
+//! Which runnable task has the next turn, and how long it may run, come from the seed; time jumps to the
+//! next timer when all wait, and else goes on only after much work (`LOOK_NS`). The same program and seed give the same schedule, as
 //! long as nothing outside takes part. Instead of drawing its choices the twin follows a schedule that was written down
 //! (`schedule`), and it can note the one that it draws.
 
@@ -65,7 +65,19 @@ struct State<T: Task> {
     /// What each task has spent so far.
     spent: HashMap<u64, u64>,
     taken: Vec<Taken>,
+    /// What tasks have done without waiting since time last moved, as time.
+    worked: u64,
 }
+
+/// Time jumps when every task waits; where one does not, it would stand still for ever, and with it whatever waits for a time.
+/// So what tasks do without waiting counts as time: a reduction this much,
+const REDUCTION_NS: u64 = 10;
+/// and a turn of fewer reductions than that, which only looked whether something has happened,
+const POLL: u32 = 300;
+/// so much.
+const POLL_NS: u64 = 100_000;
+/// It is added when it is so much together: programs that do little between their waits see time jump and nothing else.
+const LOOK_NS: u64 = 10_000_000;
 
 /// The turn before.
 struct Last<T: Task> {
@@ -99,6 +111,7 @@ impl<T: Task> Seeded<T> {
             last: None,
             spent: HashMap::new(),
             taken: Vec::new(),
+            worked: 0,
         };
         Self { state: Mutex::new(state), looks: ReentrantMutex::new(()), changed: Condvar::new() }
     }
@@ -154,9 +167,13 @@ impl<T: Task> Seeded<T> {
                     match turn {
                         Turn::Parked => {}
                         Turn::Done => metrics.finished.add(1),
-                        Turn::Notified => self.push(task),
+                        Turn::Notified => {
+                            self.state.lock().note_work(spent);
+                            self.push(task);
+                        }
                         Turn::Yielded => {
                             metrics.yields.add(1);
+                            self.state.lock().note_work(spent);
                             self.push(task);
                         }
                         Turn::Panicked(panic) => core.fail(panic),
@@ -196,6 +213,12 @@ impl<T: Task> Seeded<T> {
         if core.stopping() {
             return Step::End(RunOutcome::Stopped);
         }
+        if state.worked >= LOOK_NS && core.timers.next() != NEVER {
+            state.now += std::mem::take(&mut state.worked);
+            if core.timers.next() <= state.now {
+                return state.fire(core);
+            }
+        }
         if !state.runnable.is_empty() {
             let (choice, budget, switch) = state.choose(core.budget);
             let task = state.runnable.swap_remove(choice).task;
@@ -218,9 +241,7 @@ impl<T: Task> Seeded<T> {
         let next = core.timers.next();
         if next != NEVER {
             state.now = state.now.max(next);
-            let mut due = Vec::new();
-            core.timers.expire(state.now, &mut due);
-            return Step::Fire(due);
+            return state.fire(core);
         }
         if n_external == 0 {
             return Step::End(RunOutcome::Deadlock);
@@ -230,6 +251,18 @@ impl<T: Task> Seeded<T> {
 }
 
 impl<T: Task> State<T> {
+    /// A turn has ended after which its task goes on.
+    fn note_work(&mut self, spent: u32) {
+        self.worked += if spent < POLL { POLL_NS } else { u64::from(spent) * REDUCTION_NS };
+    }
+
+    fn fire(&mut self, core: &Core<T>) -> Step<T> {
+        self.worked = 0;
+        let mut due = Vec::new();
+        core.timers.expire(self.now, &mut due);
+        Step::Fire(due)
+    }
+
     /// The place in `runnable` of the task that is next, for how long, and whether that is a switch.
     fn choose(&mut self, budget: u32) -> (usize, u32, Option<Switch>) {
         if let Choices::Followed(_) = self.choices {

@@ -31,6 +31,8 @@ pub struct TaskCx {
     pub(crate) actor: Option<Arc<ActorCell>>,
     /// When the ask that is worked on is given up; asks made for it end no later.
     pub(crate) deadline: Option<Instant>,
+    /// The task that is begun next has a part in what this one works on, though it is no `Future`.
+    pub(crate) begins_part: bool,
     /// Where a profiler saw it during this turn, until it is known who awaits it.
     pub(crate) seen: Vec<observe::Seen>,
     /// What the entries of a session keep.
@@ -47,6 +49,7 @@ impl TaskCx {
             worker: 0,
             actor: None,
             deadline: None,
+            begins_part: false,
             seen: Vec::new(),
             slots: Vec::new(),
             lendable: Cell::new(0),
@@ -272,6 +275,12 @@ impl TaskShared {
         }
     }
 
+    /// Whether somebody may hear of an error of the task: it was cancelled by somebody, or they hold it, or its scope does.
+    fn is_awaited(&self) -> bool {
+        let promise = self.promise();
+        self.is_cancelled() || promise.has_handle() || promise.cell.hook().is_some()
+    }
+
     pub fn is_cancelled(&self) -> bool {
         self.interrupts.load(Relaxed) & CANCELLED != 0
     }
@@ -316,11 +325,19 @@ trait Part {
 
 /// One function, run to its end.
 struct Call {
-    /// What is done then, and an error is told on standard error; `None`: it is for the task's promise.
-    on_end: Option<Box<EndCall>>,
+    /// What few tasks have.
+    rare: Option<Box<Rare>>,
     begun: bool,
     /// Cancelling is delivered once.
     cancel_delivered: bool,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// What is done at its end, and an error is told on standard error; `None`: it is for the task's promise.
+    on_end: Option<EndCall>,
+    /// That of the ask for which it was begun.
+    deadline: Option<Instant>,
 }
 
 impl TaskBody {
@@ -330,7 +347,7 @@ impl TaskBody {
         func: &'static Func,
         args: impl IntoIterator<Item = Parcel>,
     ) -> TaskBody {
-        let call = Call { on_end: None, begun: false, cancel_delivered: false };
+        let call = Call { rare: None, begun: false, cancel_delivered: false };
         let outside = meter::swap(Heap::with_limit(program.options.heap_limit));
         let frames = Frames::start(func, args.into_iter().map(Parcel::unpack));
         let heap = Resting::of(meter::swap(outside));
@@ -375,7 +392,15 @@ impl TaskBody {
     /// The same task, telling an error that ends it on standard error, and the end to `on_end`.
     pub(crate) fn reporting_to(mut self, on_end: EndCall) -> TaskBody {
         if let Role::Call(_, call) = &mut self.role {
-            call.on_end = Some(Box::new(on_end));
+            call.rare.get_or_insert_default().on_end = Some(on_end);
+        }
+        self
+    }
+
+    /// The same task, whose asks end no later than that.
+    pub(crate) fn until(mut self, deadline: Instant) -> TaskBody {
+        if let Role::Call(_, call) = &mut self.role {
+            call.rare.get_or_insert_default().deadline = Some(deadline);
         }
         self
     }
@@ -484,6 +509,9 @@ fn promise_of(task: &TaskRef<TaskBody>) -> Option<PromiseRef> {
 impl Part for Call {
     #[inline]
     fn turn(&mut self, machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
+        if let Some(rare) = &self.rare {
+            machine.task().deadline = rare.deadline;
+        }
         let cancel = !self.cancel_delivered && cx.shared().is_cancelled();
         if !std::mem::replace(&mut self.begun, true) && cancel {
             machine.abandon();
@@ -548,17 +576,23 @@ impl Part for Help {
 
 impl Call {
     fn end(&mut self, machine: &mut Machine, end: TaskEnd) -> Outcome {
-        if let (true, TaskEnd::Failed(error)) = (self.on_end.is_some(), &end) {
-            let text = describe(machine, error);
-            machine.task().program().eprint(&text);
-        }
+        let on_end = self.rare.take().and_then(|rare| rare.on_end);
         if let TaskEnd::Failed(error) = &end {
-            if let Some(me) = machine.task().me() {
+            let me = machine.task().me();
+            let is_alone = || me.as_ref().is_some_and(|me| me.shared().has_promise() && !me.shared().is_awaited());
+            if on_end.is_some() {
+                let text = describe(machine, error);
+                machine.task().program().eprint(&text);
+            } else if is_alone() {
+                let text = describe(machine, error);
+                machine.task().program().eprint(&format!("{text}  in a task that nobody waits for\n"));
+            }
+            if let Some(me) = me {
                 observe::failed(me.id().0, || summary(machine, error));
             }
         }
         let cx = machine.task();
-        match self.on_end.take() {
+        match on_end {
             Some(call) => call(cx, end),
             None => {
                 let mut end = Some(end);

@@ -44,11 +44,12 @@ pub enum Exit<'h> {
 #[derive(Clone)]
 pub enum Cleanup<'h> {
     Block(&'h Expr),
-    /// Puts the value of a zone back.
+    /// Puts the value of a zone back, by this native.
     PutZone {
         zone: u32,
         register: Reg,
         ty: Ty,
+        put: &'static str,
     },
     /// Waits for the tasks of a `scope`.
     JoinGroup(Reg),

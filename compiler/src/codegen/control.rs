@@ -509,7 +509,7 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn cleanup(&mut self, code: &Cleanup<'p>) {
         match code {
             Cleanup::Block(block) => self.effect(block),
-            Cleanup::PutZone { zone, register, ty } => self.put_zone(*zone, *register, ty),
+            Cleanup::PutZone { zone, register, ty, put } => self.put_zone(put, *zone, *register, ty),
             Cleanup::JoinGroup(group) => self.join_group(*group),
         }
     }

@@ -62,12 +62,8 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.native_into(name, &[ty.clone()], &[(index, Ty::INT)], &ty, register);
                 self.recycle(index);
                 // What is in the zone outlives an error in the body: it is put back on every way out.
-                let code = if *write {
-                    Cleanup::PutZone { zone: zone.0, register, ty }
-                } else {
-                    Cleanup::PutZone { zone: zone.0, register, ty: Ty::Never }
-                };
-                self.guarded(code, |f| f.into(body, dst));
+                let put = if *write { "zone_write_end" } else { "zone_read_end" };
+                self.guarded(Cleanup::PutZone { zone: zone.0, register, ty, put }, |f| f.into(body, dst));
             }
             ExprKind::Message { actor, handler, kind, args, timeout } => {
                 let wanted = match kind {
@@ -81,14 +77,10 @@ impl<'p> FnBuilder<'_, 'p> {
         }
     }
 
-    /// Ends a guard; `Never` marks one that only read.
-    pub fn put_zone(&mut self, zone: u32, register: Reg, ty: &Ty) {
+    /// Ends a guard by the native `put`.
+    pub fn put_zone(&mut self, put: &str, zone: u32, register: Reg, ty: &Ty) {
         let index = self.int_temp(i64::from(zone));
-        let done = if *ty == Ty::Never {
-            self.native_values("zone_read_end", &[], &[(index, Ty::INT)], &Ty::Unit)
-        } else {
-            self.native_moving("zone_write_end", &[ty.clone()], &[(index, Ty::INT), (register, ty.clone())])
-        };
+        let done = self.native_moving(put, &[ty.clone()], &[(index, Ty::INT), (register, ty.clone())]);
         self.recycle(done);
         self.recycle(index);
     }

@@ -2,10 +2,11 @@
 //! other. The value is kept here while nobody writes.
 //!
 //! A reader looks at a copy, since values of one task are not counted for another. It takes the value for itself, copies
-//! it and gives it back with `share`; from then on other readers may have it, while writers wait for `read_end`.
+//! it and gives it back with `share`; from then on other readers may have it, while writers wait for `read_end`. What is too
+//! large for that it keeps, as a writer does, and gives back with `put`.
 //!
-//! A task that takes a zone which it holds itself would wait for ever: it may read again what it reads, anything else is
-//! refused.
+//! A task that takes a zone which it holds itself would wait for ever: it may read again what it has a copy of, anything else
+//! is refused.
 
 use std::collections::VecDeque;
 
@@ -91,6 +92,11 @@ impl<P: Send, W: Waiter<P>> ZoneLock<P, W> {
         let mut state = self.0.lock();
         state.readers.push(task.clone());
         state.put(value);
+    }
+
+    /// Whether `task` has the value.
+    pub fn is_held_by(&self, task: &W) -> bool {
+        self.0.lock().holder.as_ref() == Some(task)
     }
 
     /// The reader `task` has ended. `false`: it did not read.

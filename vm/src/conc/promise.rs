@@ -81,6 +81,11 @@ impl Promise {
         }
     }
 
+    /// Whether somebody holds a `Future` or `JoinHandle` of it.
+    pub(crate) fn has_handle(&self) -> bool {
+        self.n_handles.load(Relaxed) > 0
+    }
+
     pub(super) fn detach(&self) {
         self.owning.store(false, Relaxed);
     }

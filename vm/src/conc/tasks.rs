@@ -117,7 +117,11 @@ pub(crate) fn spawn(
     }
     let future = is_future(handle);
     let scheduler = cx.program().scheduler().ok_or_else(|| Fault::internal("tasks need a scheduler"))?;
-    let body = TaskBody::new(cx.program(), func, parcels);
+    let is_part = std::mem::take(&mut cx.begins_part) || future;
+    let mut body = TaskBody::new(cx.program(), func, parcels);
+    if let (true, Some(deadline)) = (is_part, cx.deadline) {
+        body = body.until(deadline);
+    }
     let task = scheduler.spawn(body, TaskShared::promising(Promise::new(future, future)));
     crate::observe::spawned(cx, &task, || func.def.name.clone());
     crate::observe::begun_for(cx, &task, &func.def.name);
@@ -336,6 +340,7 @@ pub(crate) const TABLE: &[NativeRow] = natives! {
     future_timeout "<T>(Duration, Future<T>) -> T" [suspends];
     handle_timeout "<T>(Duration, JoinHandle<T>) -> T" [suspends];
     group_new "() -> TaskGroup";
+    group_begins "(TaskGroup) -> ()";
     group_add "<T>(TaskGroup, JoinHandle<T>) -> ()";
     group_join "(TaskGroup) -> ()" [suspends];
     group_abort "(TaskGroup) -> ()" [suspends];
@@ -472,9 +477,29 @@ struct Group(Arc<Scope>);
 struct Scope {
     /// The task whose block it is.
     owner: Me,
-    tasks: Mutex<Vec<PromiseRef>>,
+    tasks: Mutex<Members>,
     failure: Mutex<Failure>,
     hook: Arc<Hook<Parcel>>,
+}
+
+/// The tasks of a scope that may not have ended, or not well.
+#[derive(Default)]
+struct Members {
+    list: Vec<PromiseRef>,
+    /// With so many it is looked which have ended: a server's scope sees any number of tasks, few at a time.
+    sweep_at: usize,
+}
+
+impl Members {
+    const FEWEST: usize = 64;
+
+    fn add(&mut self, task: PromiseRef) {
+        if self.list.len() >= self.sweep_at.max(Members::FEWEST) {
+            self.list.retain(|task| !task.cell.is_done() || task.cell.is_failed());
+            self.sweep_at = 2 * self.list.len();
+        }
+        self.list.push(task);
+    }
 }
 
 /// The first error of a task that nobody had cancelled.
@@ -517,7 +542,7 @@ impl Scope {
     }
 
     fn cancel(&self) {
-        let tasks = self.tasks.lock().clone();
+        let tasks = self.tasks.lock().list.clone();
         tasks.iter().filter(|task| !task.cell.is_done()).for_each(PromiseRef::cancel);
     }
 
@@ -554,10 +579,16 @@ fn group_new(cx: &mut NativeCx<'_>) -> NativeResult {
     cx.return_opaque(Group(Scope::new(owner)))
 }
 
+/// The task that is begun next will be of the group.
+fn group_begins(cx: &mut NativeCx<'_>) -> NativeResult {
+    cx.task.begins_part = true;
+    cx.return_unit()
+}
+
 fn group_add(cx: &mut NativeCx<'_>) -> NativeResult {
     let promise = cx.opaque::<FutureObj>(1).promise().clone();
     let scope = cx.opaque::<Group>(0).0.clone();
-    scope.tasks.lock().push(promise.clone());
+    scope.tasks.lock().add(promise.clone());
     if promise.cell.watch(Watcher::Hook(scope.hook.clone())).is_err() {
         // It has ended already, on another worker, perhaps with an error.
         let error = promise.cell.with_error(Parcel::copy).flatten();
@@ -606,7 +637,7 @@ fn group_end(cx: &mut NativeCx<'_>, throw: bool) -> NativeResult {
         if throw && state.failed.is_none() {
             state.failed = scope.end();
         }
-        let promises: Vec<PromiseRef> = scope.tasks.lock().clone();
+        let promises: Vec<PromiseRef> = scope.tasks.lock().list.clone();
         let mut open = Vec::new();
         for promise in promises {
             if !promise.cell.is_done() {
@@ -618,7 +649,7 @@ fn group_end(cx: &mut NativeCx<'_>, throw: bool) -> NativeResult {
             }
         }
         if open.is_empty() {
-            scope.tasks.lock().clear();
+            scope.tasks.lock().list.clear();
             return match state.failed.take() {
                 Some(error) => Err(Fault::thrown(error.unpack())),
                 None => cx.return_unit(),

@@ -14,7 +14,7 @@ pub(crate) type Zone = ZoneLock<Parcel, Me>;
 pub(crate) const TABLE: &[NativeRow] = natives! {
     zone_init "<T>(Int, T) -> ()";
     zone_read "<T>(Int) -> T" [suspends];
-    zone_read_end "(Int) -> ()";
+    zone_read_end "<T>(Int, T) -> ()";
     zone_write "<T>(Int) -> T" [suspends];
     zone_write_end "<T>(Int, T) -> ()";
 };
@@ -33,6 +33,9 @@ fn zone_init(cx: &mut NativeCx<'_>) -> NativeResult {
     cx.task.program().zones[i].put(value);
     cx.return_unit()
 }
+
+/// A value of more bytes is not copied for its readers. Copying so many takes about a microsecond.
+const MAX_COPIED: usize = 4096;
 
 /// A wait for the lock.
 struct ZoneWait {
@@ -114,18 +117,23 @@ fn zone_write_end(cx: &mut NativeCx<'_>) -> NativeResult {
     cx.return_unit()
 }
 
-/// A copy of the value; writers wait until `zone_read_end`.
+/// The value to look at, until `zone_read_end`. A small one is copied, and other readers have it at the same time; writers wait.
+/// For a larger one that would cost more than a look does: it is the reader's alone, as a writer's.
 fn zone_read(cx: &mut NativeCx<'_>) -> NativeResult {
     let (zone, value) = match acquire(cx, Access::Read)? {
         Ok(taken) => taken,
         Err(waits) => return Ok(waits),
     };
+    let is_copied = value.bytes() <= MAX_COPIED;
     // The value and its copy are here at once for a moment.
-    if let Err(fault) = cx.reserve(value.bytes().saturating_mul(2)) {
+    if let Err(fault) = cx.reserve(value.bytes() * (1 + usize::from(is_copied))) {
         cx.task.program().zones[zone].put(value);
         return Err(fault);
     }
     let value = value.unpack();
+    if !is_copied {
+        return cx.return_value(value);
+    }
     let copy = pack(value.clone());
     let value = pack(value)?;
     match copy {
@@ -141,11 +149,14 @@ fn zone_read(cx: &mut NativeCx<'_>) -> NativeResult {
     }
 }
 
+/// Ends a read, with what `zone_read` gave.
 fn zone_read_end(cx: &mut NativeCx<'_>) -> NativeResult {
     let (i, me) = (zone(cx)?, me(cx)?);
-    if cx.task.program().zones[i].read_end(&me) {
-        cx.return_unit()
-    } else {
-        Err(Fault::internal("a zone's read ended that had not begun"))
+    let zone = &cx.task.program().zones[i];
+    if zone.is_held_by(&me) {
+        zone.put(pack(cx.take(1))?);
+    } else if !zone.read_end(&me) {
+        return Err(Fault::internal("a zone's read ended that had not begun"));
     }
+    cx.return_unit()
 }

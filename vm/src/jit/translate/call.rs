@@ -48,7 +48,9 @@ impl Translator<'_> {
     /// Into an outgoing slot; what an object is made of in a moment is only remembered.
     fn pass(&mut self, pc: usize, out: Out, value: Value) {
         let code = &self.func.def.code;
-        let n = code[pc..].iter().take_while(|i| matches!(i, Instr::Arg { .. } | Instr::ArgCopy { .. } | Instr::ArgMove { .. }));
+        let n = code[pc..]
+            .iter()
+            .take_while(|i| matches!(i, Instr::Arg { .. } | Instr::ArgCopy { .. } | Instr::ArgMove { .. }));
         let end = pc + n.count();
         let is_made = match code.get(end) {
             Some(Instr::Make { .. }) => true,
