@@ -6,7 +6,7 @@ use super::cell::{ActorCell, ActorRef, BatchAnswer, Config, Envelope, Extra, Rep
 use super::inbox::{Overflow, Push};
 use super::outbox;
 use super::supervisor::{Supervisor, SupervisorObj};
-use crate::conc::promise::{Answer, FutureObj, PromiseRef};
+use crate::conc::promise::{Answer, FutureObj, PromiseRef, late};
 use crate::conc::restart::Strategy;
 use crate::conc::tasks::{AwaitOne, Me, await_one, pack, room_for_task};
 use crate::conc::wait::{Entry, Fired, Waiter};
@@ -526,14 +526,23 @@ fn actor_call(cx: &mut NativeCx<'_>) -> NativeResult {
             check_output(cx, cx.ret_type())?;
             let deadline = deadline(cx, actor(cx), 3);
             let mut envelope = Some(message(cx, deadline, stamp)?.with_reply(Reply::Caller));
-            // An actor that waits for another is an edge between the two, and a deadline is kept also while the handler works.
-            let called = match (deadline, &cx.task.actor) {
-                (None, None) => cx.task.call_actor(actor(cx), &mut envelope),
-                _ => None,
+            // An actor that waits for another is an edge between the two.
+            let called = match &cx.task.actor {
+                None => cx.task.call_actor(actor(cx), &mut envelope),
+                Some(_) => None,
             };
             match called {
+                // However short the turn was, the answer may be too late.
+                Some(Called::Answer(_)) if deadline.is_some_and(|deadline| deadline <= actor(cx).now()) => {
+                    return Err(late(actor(cx)));
+                }
                 Some(Called::Answer(answer)) => return cx.return_value(answer),
-                Some(Called::Promised(promise)) => Ok(promise),
+                Some(Called::Promised(promise)) => {
+                    if let Some(deadline) = deadline {
+                        promise.keep(deadline);
+                    }
+                    Ok(promise)
+                }
                 None => match envelope {
                     Some(envelope) => ask(cx, envelope, deadline)?,
                     None => return Err(Fault::internal("an actor took a message and had no turn")),

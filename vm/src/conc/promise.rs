@@ -98,7 +98,7 @@ pub struct Answer {
     asked: Option<Arc<ActorCell>>,
     /// The task that keeps its deadline.
     alarm: Mutex<Option<TaskRef<TaskBody>>>,
-    /// There is one. Set before anybody can answer.
+    /// There is one.
     has_alarm: AtomicBool,
     _outside: Outside<128>,
 }
@@ -125,12 +125,29 @@ impl Answer {
     /// Of `actor`. It fails with `TimeoutError` at the deadline.
     pub(crate) fn ask(actor: &Arc<ActorCell>, deadline: Option<Instant>) -> Arc<Answer> {
         let answer = Answer::new(true, Some(actor.clone()));
-        if let (Some(deadline), Some(scheduler)) = (deadline, actor.program().scheduler()) {
-            let alarm = TaskBody::alarm(actor.program(), Alarm { answer: answer.clone(), deadline, timer: None });
-            *answer.alarm.lock() = Some(scheduler.spawn(alarm, TaskShared::default()));
-            answer.has_alarm.store(true, Relaxed);
+        if let Some(deadline) = deadline {
+            answer.keep(deadline);
         }
         answer
+    }
+
+    /// From now on it fails with `TimeoutError` at the deadline.
+    pub(crate) fn keep(self: &Arc<Answer>, deadline: Instant) {
+        let Some(actor) = &self.asked else { return };
+        let Some(scheduler) = actor.program().scheduler() else { return };
+        let alarm = TaskBody::alarm(actor.program(), Alarm { answer: self.clone(), deadline, timer: None });
+        *self.alarm.lock() = Some(scheduler.spawn(alarm, TaskShared::default()));
+        self.has_alarm.store(true, Relaxed);
+        // Answered meanwhile, by somebody who saw no alarm.
+        if self.cell.is_done() {
+            self.end_alarm();
+        }
+    }
+
+    fn end_alarm(&self) {
+        if let Some(alarm) = self.alarm.lock().take() {
+            alarm.wake();
+        }
     }
 
     pub(crate) fn asked(&self) -> Option<&Arc<ActorCell>> {
@@ -140,10 +157,8 @@ impl Answer {
     /// Sets the result, unless there is one already.
     pub(crate) fn finish(&self, result: TaskResult<Parcel>) {
         self.cell.complete(result);
-        if self.has_alarm.load(Relaxed)
-            && let Some(alarm) = self.alarm.lock().take()
-        {
-            alarm.wake();
+        if self.has_alarm.load(Relaxed) {
+            self.end_alarm();
         }
     }
 
@@ -159,6 +174,11 @@ impl Answer {
     pub(crate) fn cancel(&self) {
         self.fail(Fault::new(FaultKind::CancelledError, "the ask was cancelled"));
     }
+}
+
+/// What an ask of `actor` fails with at its deadline.
+pub(crate) fn late(actor: &ActorCell) -> Fault {
+    Fault::new(FaultKind::TimeoutError, format!("no answer of actor {} in time", actor.name()))
 }
 
 /// What fails an ask at its deadline. A task of its own, so that every way of waiting for the answer sees it.
@@ -181,8 +201,9 @@ impl Alarm {
             cx.cancel(timer);
         }
         if !over {
-            let name = self.answer.asked.as_ref().map_or_else(Default::default, |actor| actor.name());
-            self.answer.fail(Fault::new(FaultKind::TimeoutError, format!("no answer of actor {name} in time")));
+            if let Some(actor) = &self.answer.asked {
+                self.answer.fail(late(actor));
+            }
         }
         Outcome::Done
     }
