@@ -489,6 +489,7 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
             n_params: self.n_params,
             n_captures: self.n_captures,
             inout: std::mem::take(&mut self.inout),
+            lent: Vec::new(),
             ret: self.type_id(&ret),
             registers: std::mem::take(&mut self.registers),
             n_out: self.n_out,

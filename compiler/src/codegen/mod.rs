@@ -4,13 +4,14 @@
 //! was asked for and not generated yet; methods called on dynamic values add an instance for every type that was made dynamic, so
 //! the list runs until nothing new appears. After checking no stage reports a user error but size limits: what cannot be encoded ends here as a diagnostic.
 //!
-//! Read next: `builder` (registers, labels, handlers of one function), `expr`, `place`, `call`, `control`, `pattern`, `derive`, `task`, `types`, `tidy`.
+//! Read next: `builder` (registers, labels, handlers of one function), `expr`, `place`, `call`, `control`, `pattern`, `derive`, `task`, `types`, `tidy`, `lend`.
 
 mod builder;
 mod call;
 mod control;
 mod derive;
 mod expr;
+mod lend;
 mod pattern;
 mod place;
 mod task;
@@ -37,6 +38,7 @@ pub fn generate(
 ) -> Result<(bc::Module, Vec<crate::TestEntry>), Vec<Diagnostic>> {
     let mut generator = Generator::new(program, sources);
     let tests = generator.run();
+    lend::lend(&mut generator.module);
     if generator.diagnostics.is_empty() { Ok((generator.module, tests)) } else { Err(generator.diagnostics) }
 }
 
@@ -51,6 +53,7 @@ pub fn generate_entry(
     if !generator.diagnostics.is_empty() {
         return Err(generator.diagnostics);
     }
+    lend::lend(&mut generator.module);
     let is_new = |ty: &Ty| matches!(ty, Ty::Adt(id, _) if program.adt(*id).span.source == newest);
     let mut fresh = generator.types.those(is_new);
     fresh.sort();

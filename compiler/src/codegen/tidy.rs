@@ -1,11 +1,13 @@
-//! The last look at a function. What nothing reaches goes, and so do registers that nothing names; those that hold references
+//! The last look at a function. What nothing reaches goes, and so do registers that nothing names; those that own references
 //! stand together, since each call writes nulls from the first to the last of them.
 
 use stark_bytecode::{Function, Instr, Line, Operand, Reg, Target, TypeId};
 
 pub(super) fn tidy(function: &mut Function, is_ref: impl Fn(TypeId) -> bool) {
     let is_kept = kept(function);
-    take_out(function, &is_kept);
+    let code = std::mem::take(&mut function.code);
+    let code = code.into_iter().zip(is_kept).map(|(instr, is_kept)| is_kept.then_some(instr).into_iter().collect());
+    replace(function, code.collect());
     order_registers(function, is_ref);
 }
 
@@ -63,17 +65,18 @@ fn kept(function: &mut Function) -> Vec<bool> {
     is_kept
 }
 
-fn take_out(function: &mut Function, is_kept: &[bool]) {
-    let mut n_kept = 0;
-    let mut moved: Vec<u32> = Vec::with_capacity(is_kept.len() + 1);
-    for &is_kept in is_kept {
-        moved.push(n_kept);
-        n_kept += u32::from(is_kept);
+/// Gives the function other code: what stands for each of its instructions. Whoever jumped to an instruction comes to the first
+/// of those, or of the next that has some.
+pub(super) fn replace(function: &mut Function, code: Vec<Vec<Instr>>) {
+    let mut n_new = 0;
+    let mut moved: Vec<u32> = Vec::with_capacity(code.len() + 1);
+    for instrs in &code {
+        moved.push(n_new);
+        n_new += instrs.len() as u32;
     }
-    moved.push(n_kept);
+    moved.push(n_new);
     let new = |pc: u32| moved[pc as usize];
-    let mut flags = is_kept.iter();
-    function.code.retain(|_| *flags.next().expect("a flag for each instruction"));
+    function.code = code.into_iter().flatten().collect();
     for to in function.code.iter_mut().filter_map(target) {
         to.0 = new(to.0);
     }
@@ -90,15 +93,15 @@ fn take_out(function: &mut Function, is_kept: &[bool]) {
             lines.pop();
         }
         // What stood between two stretches of one place may be gone.
-        if line.pc < n_kept && lines.last().is_none_or(|last| Line { pc: line.pc, ..*last } != line) {
+        if line.pc < n_new && lines.last().is_none_or(|last| Line { pc: line.pc, ..*last } != line) {
             lines.push(line);
         }
     }
     function.lines = lines;
 }
 
-/// Parameters, numbers, references; without those that nothing names.
-fn order_registers(function: &mut Function, is_ref: impl Fn(TypeId) -> bool) {
+/// Parameters, numbers, what is lent, references; without those that nothing names.
+pub(super) fn order_registers(function: &mut Function, is_ref: impl Fn(TypeId) -> bool) {
     let n_params = usize::from(function.n_params);
     let mut is_named = vec![false; function.registers.len()];
     is_named[..n_params].fill(true);
@@ -110,11 +113,9 @@ fn order_registers(function: &mut Function, is_ref: impl Fn(TypeId) -> bool) {
     for handler in &function.handlers {
         is_named[handler.err.index()] = true;
     }
-    let named = |wanted: bool| {
-        let (is_named, registers, is_ref) = (&is_named, &function.registers, &is_ref);
-        (n_params..registers.len()).filter(move |&i| is_named[i] && is_ref(registers[i]) == wanted)
-    };
-    let order: Vec<usize> = (0..n_params).chain(named(false)).chain(named(true)).collect();
+    let mut order: Vec<usize> = (n_params..function.registers.len()).filter(|&i| is_named[i]).collect();
+    order.sort_by_key(|&i| (is_ref(function.registers[i]), !function.is_lent(Reg(i as u16))));
+    order.splice(0..0, 0..n_params);
     let mut moved = vec![None; function.registers.len()];
     for (new, &old) in order.iter().enumerate() {
         moved[old] = Some(Reg(new as u16));
@@ -127,6 +128,8 @@ fn order_registers(function: &mut Function, is_ref: impl Fn(TypeId) -> bool) {
     for handler in &mut function.handlers {
         handler.err = new(handler.err);
     }
+    function.lent.retain_mut(|reg| moved[usize::from(*reg)].map(|new| *reg = new.0).is_some());
+    function.lent.sort_unstable();
     function.debug_names.retain_mut(|(reg, _)| moved[reg.index()].map(|new| *reg = new).is_some());
     function.debug_names.sort();
     function.registers = order.iter().map(|&old| function.registers[old]).collect();

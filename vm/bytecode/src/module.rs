@@ -37,6 +37,8 @@ pub struct Function {
     pub n_captures: u16,
     /// Parameters that are moved out again (`&mut`): positions, ascending.
     pub inout: Vec<u16>,
+    /// Registers that own nothing: parameters that the caller keeps, and what `lend_*` finds in those. Ascending.
+    pub lent: Vec<u16>,
     /// The type of each register.
     pub registers: Vec<TypeId>,
     /// Size of the outgoing area.
@@ -49,6 +51,17 @@ pub struct Function {
     pub lines: Vec<Line>,
     /// Names of registers, for people.
     pub debug_names: Vec<(Reg, String)>,
+}
+
+impl Function {
+    pub fn is_lent(&self, reg: Reg) -> bool {
+        self.lent.binary_search(&reg.0).is_ok()
+    }
+
+    /// Whether the caller keeps a parameter: only `call` may run such a function.
+    pub fn borrows(&self) -> bool {
+        self.lent.first().is_some_and(|&first| first < self.n_params)
+    }
 }
 
 /// Where an error goes: the `dyn Error` is put into `err`, other registers are as they were.

@@ -11,10 +11,13 @@
 //!   The area becomes the callee's first registers, which is why a call copies nothing.
 //! - `&mut` parameters are moved in and out: after the call (and at the start of a landing pad when it failed) slot `Out(i)`
 //!   holds the parameter's final value and `take_back` moves it home.
+//! - A *lent* register (`Function::lent`) owns nothing: a parameter whose value the caller keeps in a register of its own while the call
+//!   lasts, or a part of one, found by `lend_*`. It is read like any other, never moved, changed or dropped. `arg_lend` passes what a
+//!   lent parameter takes, and nothing else does; only `call` runs a function that has some.
 //! - A place inside a value is reached by a *cursor*: `at_reg`, then steps, then one of `load_at`, `store_at`, `take_at`. The rows of a chain
 //!   are neighbours and no jump enters it. Each step makes the value it passes through unique (copy on write).
 //!   A chain has at least one step. `take_at` leaves a hole (null) that the same function fills again. The verifier does not follow holes,
-//!   so `load_at`, `take_at`, steps, `get_field`, `get_payload` and `vec_get` fault with `ValueError` when the reference they read is null.
+//!   so `load_at`, `take_at`, steps, `get_*`, `lend_*` and `vec_get` fault with `ValueError` when the reference they read is null.
 //! - `Bool` is 0 or 1; small integers are kept in range by `fit_int` after 64-bit arithmetic; `Float16/BFloat16/Float32` are kept as
 //!   `Float64` bits and rounded by `round_float` after each operation (exact for + - * / and sqrt, since 53 >= 2*24+2).
 //!
@@ -236,6 +239,14 @@ macro_rules! for_each_op {
             load_global = LoadGlobal { dst: Def, global: GlobalId };
             /// The global = `src` (a reference is copied).
             store_global = StoreGlobal { global: GlobalId, src: Use };
+
+            // --- lending -------------------------------------------------------------------------------------
+            /// Outgoing slot `out` = the reference `src`, which stays the caller's: for a lent parameter.
+            arg_lend = ArgLend { out: Out, src: Use };
+            /// `dst` = field `field` of the lent `obj`, lent as that is.
+            lend_field = LendField { dst: Def, obj: Use, field: Field };
+            /// `dst` = payload `field` of a variant of the lent `obj`, lent as that is. Faults with `ValueError` when it is another.
+            lend_payload = LendPayload { dst: Def, obj: Use, at: Payload };
         }
     };
 }

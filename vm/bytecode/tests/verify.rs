@@ -245,6 +245,43 @@ fn parameters_are_taken_back_after_their_call() {
 }
 
 #[test]
+fn lent_values_stay_with_the_caller() {
+    // The function under test calls itself.
+    let registers = "lent r0: t8|reg r1: t1|reg r2: t4|reg r3: t8|reg r4: t14|part r5: t4|load_imm r1, 0";
+    for (body, pc, message) in [
+        ("move_ref r3, r0", 1, "move_ref: r0 is lent"),
+        ("drop_ref r0", 1, "drop_ref: r0 is lent"),
+        ("make_variant r0, 0", 1, "make_variant: r0 is lent"),
+        ("at_reg r0", 1, "at_reg: r0 is lent"),
+        ("load_str r5, s0", 1, "load_str: r5 is lent"),
+        ("get_payload r5, r0, 1.0", 1, "get_payload: r5 is lent"),
+        ("copy_ref r2, r5", 1, "copy_ref: r5 may be empty here"),
+        ("lend_payload r2, r0, 1.0", 1, "lend_payload: r2 is not lent"),
+        ("make_variant r3, 0|lend_payload r5, r3, 1.0", 2, "lend_payload: a part of r3, which is not lent"),
+        ("lend_payload r5, r0, 0.0", 1, "lend_payload: payload 0 of Option<String>.None, which has 0"),
+        ("arg_copy o0, r0|call r1, f14", 2, "call: outgoing slot 0 is not lent, and is to be lent"),
+        (
+            "lend_payload r5, r0, 1.0|arg_lend o0, r5|make_variant r3, 1",
+            3,
+            "make_variant: outgoing slot 0 is lent, and is to be owned",
+        ),
+        (
+            "lend_payload r5, r0, 1.0|arg_lend o0, r5|call_native r1, @len",
+            3,
+            "call_native: outgoing slot 0 is lent, and is to be owned",
+        ),
+        ("make_variant r3, 0|arg_lend o0, r3|drop_ref r3", 3, "drop_ref: r3 is lent to the call that follows"),
+        ("make_variant r3, 0|arg_lend o0, r3|copy_ref r3, r0", 3, "copy_ref: r3 is lent to the call that follows"),
+        ("arg_lend o0, r0|spawn r4, f14", 2, "spawn: a task cannot run case, which has a lent parameter"),
+    ] {
+        refused("t1", &format!("{registers}|{body}|return_scalar r1"), pc, message);
+    }
+    let body = "make_variant r3, 0|arg_lend o0, r3|call r1, f14|arg_lend o0, r0|call r1, f14";
+    let parts = "lend_payload r5, r0, 1.0|copy_ref r2, r5|arg_copy o0, r5|make_variant r3, 1";
+    accepted("t1", &format!("{registers}|{body}|{parts}|return_scalar r1"));
+}
+
+#[test]
 fn chains_of_places_hold_together() {
     let registers =
         "param r0: t7|param r1: t1|param r2: t4|param r3: t13|param r4: t21|param r5: t6|param r6: t3|reg r7: t10";
@@ -420,6 +457,9 @@ fn tables_fit_together() {
             |m| m.functions[1].handlers.push(handler(0, 1, 1, 0)),
             "handler 0 puts the error into r0, which is no dyn Error",
         ),
+        ("function 1 (inc)", |m| m.functions[1].lent = vec![0], "r0 is lent, and Int cannot be"),
+        ("function 1 (inc)", |m| m.functions[1].lent = vec![7], "lent register 7 of 1"),
+        ("function 1 (inc)", |m| m.functions[1].lent = vec![1, 0], "lent registers [1, 0] are not ascending"),
         ("function 1 (inc)", |m| m.functions[1].lines.reverse(), "the line table is not ascending"),
         ("function 1 (inc)", |m| m.functions[1].lines = vec![line(2, 0, 1)], "a line at instruction 2 of 2"),
         ("function 1 (inc)", |m| m.functions[1].lines = vec![line(0, 1, 1)], "a line in file 1 of 1"),

@@ -149,8 +149,9 @@ impl Envelope {
     /// worked on.
     #[inline]
     pub fn is_wanted(&self, cell: &ActorCell) -> bool {
-        // Its alarm fails the ask; which of the two comes first shall not be seen.
-        let is_wanted = self.reply.is_wanted() && self.deadline().is_none_or(|deadline| cell.now() < deadline);
+        // Its alarm fails the ask; which of the two comes first shall not be seen. A caller has looked at the clock just now.
+        let is_late = || self.deadline().is_some_and(|deadline| deadline <= cell.now());
+        let is_wanted = self.reply.is_wanted() && (matches!(self.reply, Reply::Caller) || !is_late());
         if !is_wanted {
             observe::dropped(cell.id, self.sent(), || "nobody waits for the answer any more".to_string());
         }

@@ -526,16 +526,15 @@ fn actor_call(cx: &mut NativeCx<'_>) -> NativeResult {
             check_output(cx, cx.ret_type())?;
             let deadline = deadline(cx, actor(cx), 3);
             let mut envelope = Some(message(cx, deadline, stamp)?.with_reply(Reply::Caller));
+            let is_late = |cx: &NativeCx<'_>| deadline.is_some_and(|deadline| deadline <= actor(cx).now());
             // An actor that waits for another is an edge between the two.
             let called = match &cx.task.actor {
-                None => cx.task.call_actor(actor(cx), &mut envelope),
-                Some(_) => None,
+                None if !is_late(cx) => cx.task.call_actor(actor(cx), &mut envelope),
+                _ => None,
             };
             match called {
                 // However short the turn was, the answer may be too late.
-                Some(Called::Answer(_)) if deadline.is_some_and(|deadline| deadline <= actor(cx).now()) => {
-                    return Err(late(actor(cx)));
-                }
+                Some(Called::Answer(_)) if is_late(cx) => return Err(late(actor(cx))),
                 Some(Called::Answer(answer)) => return cx.return_value(answer),
                 Some(Called::Promised(promise)) => {
                     if let Some(deadline) = deadline {

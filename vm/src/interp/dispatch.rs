@@ -46,7 +46,7 @@ define_ops! {
     message { send_message tell recv_scalar recv_ref next_message }
     object {
         make make_vec make_closure make_dyn make_dyn_ref is_type unbox unbox_ref get_field get_field_ref get_tag
-        get_payload get_payload_ref vec_len vec_get vec_get_ref vec_set vec_set_ref vec_push vec_push_ref
+        get_payload get_payload_ref lend_field lend_payload vec_len vec_get vec_get_ref vec_set vec_set_ref vec_push vec_push_ref
     }
     place {
         at_reg at_field at_payload at_index at_key load_at load_at_ref store_at store_at_ref take_at_ref

@@ -9,7 +9,7 @@ use crate::trace::{MAX_COUNTED, MAX_FRAMES, Trace, TraceFrame};
 use crate::types::TypeInfo;
 use crate::value::Value;
 use smallvec::SmallVec;
-use stark_bytecode::Instr;
+use stark_bytecode::{Instr, Reg};
 use std::sync::Arc;
 
 /// Nobody caught it.
@@ -207,7 +207,7 @@ impl Machine {
         }
     }
 
-    /// Drops the arguments of a call that has not begun; `&mut` ones stay.
+    /// Drops the arguments of a call that has not begun; `&mut` and lent ones stay.
     pub(super) unsafe fn drop_args(&mut self, func: &'static Func, pc: usize, regs: *mut u64) {
         let base = func.out_base();
         let drop_all = |params: &[&'static TypeInfo], inout: &dyn Fn(usize) -> bool| {
@@ -221,7 +221,8 @@ impl Machine {
         match func.def.code[pc] {
             Instr::Call { func: callee, .. } => {
                 let callee = self.code.funcs[callee.index()];
-                drop_all(callee.params(), &|i| callee.def.inout.contains(&(i as u16)));
+                let stays = |i: usize| callee.def.inout.contains(&(i as u16)) || callee.def.is_lent(Reg(i as u16));
+                drop_all(callee.params(), &stays);
             }
             Instr::CallClosure { closure, .. } => {
                 // SAFETY: the closure is in its register.

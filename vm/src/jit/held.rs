@@ -1,6 +1,6 @@
 //! Which reference registers may hold something where: what cannot is neither looked at nor dropped.
 
-use super::plan::{ends, is_ref, target};
+use super::plan::{ends, target};
 use crate::load::Func;
 use stark_bytecode::{Instr, Operand, Reg};
 
@@ -17,7 +17,7 @@ impl Held {
         let mut held = Held { before: vec![0; code.len() * words_a_pc], words_a_pc };
         let mut is_reached = vec![false; code.len()];
         let mut landing = vec![0; words_a_pc];
-        let refs = |reg: usize| func.registers[reg].is_ref;
+        let refs = |reg: usize| func.owns(Reg(reg as u16));
         // A frame begins with its parameters and nulls.
         for reg in (0..func.params().len()).filter(|&reg| refs(reg)) {
             set(&mut held.before[..words_a_pc], reg);
@@ -85,14 +85,14 @@ fn set(words: &mut [u64], reg: usize) {
 fn apply(func: &Func, instr: &Instr, words: &mut [u64]) {
     for operand in instr.operands() {
         if let Operand::Take(reg) = operand
-            && is_ref(func, reg)
+            && func.owns(reg)
         {
             words[reg.index() / 64] &= !(1 << (reg.index() % 64));
         }
     }
     for operand in instr.operands() {
         if let Operand::Def(reg) | Operand::Change(reg) = operand
-            && is_ref(func, reg)
+            && func.owns(reg)
         {
             set(words, reg.index());
         }

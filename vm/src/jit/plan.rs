@@ -70,7 +70,7 @@ impl Plan {
         (n_moved <= MAX_MOVED).then_some(plan)
     }
 
-    /// The scalar registers that somebody may read after `pc` is reached and before they are written.
+    /// The registers with scalars, or with what is lent, that somebody may read after `pc` is reached and before they are written.
     pub fn live(&self, pc: usize) -> impl Iterator<Item = usize> + '_ {
         let words = &self.live[pc * self.words_a_pc..(pc + 1) * self.words_a_pc];
         words
@@ -127,7 +127,7 @@ impl Plan {
             self.how[pc] = match rest[0] {
                 Instr::AtReg { .. } => self.chain(func, pc),
                 Instr::MakeVec { .. } if op_of(original(func, pc)) == Op::join_texts => How::JoinTexts,
-                Instr::VecGet { dst, .. } if is_ref(func, dst) && self.is_item_field(func, pc) => How::ItemField,
+                Instr::VecGet { dst, .. } if func.owns(dst) && self.is_item_field(func, pc) => How::ItemField,
                 ref instr => how(func, space, instr),
             };
             let end = self.after(pc);
@@ -157,7 +157,7 @@ impl Plan {
     fn is_item_field(&self, func: &Func, pc: usize) -> bool {
         match func.def.code[pc..] {
             [Instr::VecGet { dst: item, .. }, Instr::GetField { dst, obj, .. }, Instr::DropRef { reg }, ..] => {
-                item == obj && item == reg && !is_ref(func, dst) && !self.is_target[pc + 1] && !self.is_target[pc + 2]
+                item == obj && item == reg && !func.owns(dst) && !self.is_target[pc + 1] && !self.is_target[pc + 2]
             }
             _ => false,
         }
@@ -198,7 +198,7 @@ impl Plan {
     fn find_live(&mut self, func: &Func) {
         let code = &func.def.code;
         let n = self.words_a_pc;
-        let scalar = |reg: Reg| !is_ref(func, reg);
+        let scalar = |reg: Reg| !func.owns(reg);
         // What others read in the frame at any time: whoever catches an error takes `&mut` parameters back.
         let mut always = vec![0; n];
         for &reg in func.def.inout.iter().filter(|&&reg| !func.registers[usize::from(reg)].is_ref) {
@@ -250,10 +250,6 @@ impl Plan {
             }
         }
     }
-}
-
-pub(super) fn is_ref(func: &Func, reg: Reg) -> bool {
-    func.registers[reg.index()].is_ref
 }
 
 pub(super) fn target(instr: &Instr) -> Option<usize> {
@@ -334,14 +330,14 @@ fn how(func: &Func, space: &CodeSpace, instr: &Instr) -> How {
         EqInt { .. } | NeInt { .. } | LtInt { .. } | LeInt { .. } | LtU64 { .. } | LeU64 { .. } => How::Inline,
         EqFloat { .. } | NeFloat { .. } | LtFloat { .. } | LeFloat { .. } | NotBool { .. } => How::Inline,
         Jump { .. } | JumpIf { .. } | JumpIfNot { .. } | ReturnScalar { .. } | ReturnRef { .. } => How::Inline,
-        Arg { .. } | ArgCopy { .. } | ArgMove { .. } | Call { .. } => How::Inline,
+        Arg { .. } | ArgCopy { .. } | ArgMove { .. } | ArgLend { .. } | Call { .. } => How::Inline,
         CallClosure { .. } | CallDyn { .. } => How::Inline,
         TakeBack { dst, out } => {
             let boxes = matches!(func.registers[dst.index()].desc, TypeDesc::Dyn { .. }) && func.hidden.is_some();
             if boxes && out.index() == 0 { How::Step } else { How::Inline }
         }
         CallNative { native, .. } if is_sqrt(space, native) => How::Inline,
-        GetField { .. } | GetTag { .. } | GetPayload { .. } => How::Inline,
+        GetField { .. } | GetTag { .. } | GetPayload { .. } | LendField { .. } | LendPayload { .. } => How::Inline,
         VecLen { .. } | VecGet { .. } | VecSet { .. } | VecPush { .. } => How::Inline,
         Make { .. } | MakeVariant { .. } => How::Inline,
         Throw { .. } | Rethrow { .. } => How::Leave,

@@ -279,6 +279,7 @@ impl Decoder<'_> {
             Instr::Arg { out, src } => self.push(copy, self.out(out.index()), src.index(), 0),
             Instr::ArgCopy { out, src } => self.push(arg_copy, self.out(out.index()), src.index(), 0),
             Instr::ArgMove { out, src } => self.push(arg_move, self.out(out.index()), src.index(), 0),
+            Instr::ArgLend { out, src } => self.push(copy, self.out(out.index()), src.index(), 0),
             Instr::Call { dst, func } => {
                 self.call(call, dst, 0);
                 self.push_address(self.space.funcs[func.index()]);
@@ -365,6 +366,13 @@ impl Decoder<'_> {
             Instr::GetPayload { dst, obj, at } => {
                 let op = class(self.is_ref(dst), get_payload, get_payload_ref);
                 self.push(op, dst.index(), obj.index(), usize::from(at.field));
+                self.words.push(u64::from(at.variant));
+            }
+            Instr::LendField { dst, obj, field } => {
+                self.push(lend_field, dst.index(), obj.index(), field.index());
+            }
+            Instr::LendPayload { dst, obj, at } => {
+                self.push(lend_payload, dst.index(), obj.index(), usize::from(at.field));
                 self.words.push(u64::from(at.variant));
             }
             Instr::VecLen { dst, vec } => unary!(vec_len, dst, vec),

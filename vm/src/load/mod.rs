@@ -20,7 +20,7 @@ use crate::natives::work::Work;
 use crate::natives::{self, NativeRow};
 use crate::types::{TypeInfo, Types};
 use stark_bytecode::verify::VerifiedModule;
-use stark_bytecode::{FieldDesc, FuncId, Function, MethodId, Module, TypeDesc, TypeId};
+use stark_bytecode::{FieldDesc, FuncId, Function, MethodId, Module, Reg, TypeDesc, TypeId};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -43,9 +43,9 @@ pub(crate) struct Func {
     pub frame_size: usize,
     /// Slots a task's stack begins with when it runs this function: as many as an earlier one came to need.
     pub first_stack: AtomicUsize,
-    /// Registers to set to null at entry: all references that are no parameters lie in here.
+    /// Registers to set to null at entry: all references that are no parameters and not lent lie in here.
     pub zero: std::ops::Range<usize>,
-    /// Reference registers, but for `&mut` parameters: what leaving the function drops.
+    /// Reference registers, but for `&mut` parameters and lent ones: what leaving the function drops.
     pub refs: Box<[u16]>,
     pub registers: Box<[&'static TypeInfo]>,
     /// The types of the captured values, the last parameters.
@@ -101,6 +101,11 @@ impl Func {
     /// The first word of the instruction at `pc`.
     pub fn word_of(&self, pc: usize) -> &AtomicU64 {
         &self.code().words[self.code().starts[pc] as usize]
+    }
+
+    /// Whether the register holds references that the frame owns.
+    pub fn owns(&self, reg: Reg) -> bool {
+        self.registers[reg.index()].is_ref && !self.def.is_lent(reg)
     }
 
     pub fn out_base(&self) -> usize {
@@ -342,13 +347,14 @@ fn prepare(id: FuncId, def: &Function, types: &'static Types, files: &Arc<[Arc<s
     // Cheap to say for every function that takes back from a dynamic call; a slot is all it costs.
     let hidden = def.code.iter().any(|i| matches!(i, stark_bytecode::Instr::CallDyn { .. })).then_some(registers.len());
     let n_regs = registers.len() + usize::from(hidden.is_some());
-    let is_zeroed = |i: usize| hidden == Some(i) || registers.get(i).is_some_and(|info| info.is_ref);
+    let is_lent = |i: usize| def.is_lent(Reg(i as u16));
+    let is_zeroed = |i: usize| hidden == Some(i) || registers.get(i).is_some_and(|info| info.is_ref && !is_lent(i));
     let first = (n_params..n_regs).find(|&i| is_zeroed(i)).unwrap_or(n_regs);
     let last = (first..n_regs).rev().find(|&i| is_zeroed(i)).map_or(first, |i| i + 1);
     let refs = registers
         .iter()
         .enumerate()
-        .filter(|(i, info)| info.is_ref && !def.inout.contains(&(*i as u16)))
+        .filter(|(i, info)| info.is_ref && !def.inout.contains(&(*i as u16)) && !is_lent(*i))
         .map(|(i, _)| i as u16)
         .collect();
     let captures: Vec<_> = registers[n_params - usize::from(def.n_captures)..n_params].to_vec();

@@ -18,7 +18,7 @@ pub fn signature(module: &mut Module, rng: &mut Rng) {
     let ty = rng.ty(module);
     let entry = rng.func(module);
     let Some(function) = rng.pick(&mut module.functions) else { return };
-    match rng.below(7) {
+    match rng.below(9) {
         0 => function.n_params = rng.number(u64::from(function.n_params)) as u16,
         1 => function.n_captures = rng.number(u64::from(function.n_captures)) as u16,
         2 => function.n_out = rng.number(u64::from(function.n_out)) as u16,
@@ -26,6 +26,15 @@ pub fn signature(module: &mut Module, rng: &mut Rng) {
         4 => function.inout = vec![0],
         5 => {
             function.inout.pop();
+        }
+        6 => {
+            let register = rng.row(function.registers.len()) as u16;
+            if let Err(at) = function.lent.binary_search(&register) {
+                function.lent.insert(at, register);
+            }
+        }
+        7 => {
+            function.lent.pop();
         }
         _ => module.entry = entry,
     }

@@ -430,13 +430,15 @@ fn register(function: &mut Function, line: &Pair<Rule>) -> Asm<()> {
     let out_of_order = || error(&class, "parameters come first, then captured values, then other registers");
     match class.as_str() {
         "reg" => {}
+        "part" => function.lent.push(position),
         _ if usize::from(function.n_params) != row => return Err(out_of_order()),
         "capture" => function.n_captures += 1,
         _ if function.n_captures > 0 => return Err(out_of_order()),
         "inout" => function.inout.push(position),
+        "lent" => function.lent.push(position),
         _ => {}
     }
-    if class.as_str() != "reg" {
+    if !matches!(class.as_str(), "reg" | "part") {
         function.n_params = position.checked_add(1).ok_or_else(out_of_order)?;
     }
     function.registers.push(ty(&next(line, &mut parts)?)?);

@@ -183,7 +183,9 @@ impl Text<'_> {
             let (n_params, n_captures) = (usize::from(function.n_params), usize::from(function.n_captures));
             let class = match i {
                 _ if function.inout.iter().any(|&position| usize::from(position) == i) => "inout",
+                _ if i >= n_params && function.is_lent(Reg(i as u16)) => "part",
                 _ if i >= n_params => "reg",
+                _ if function.is_lent(Reg(i as u16)) => "lent",
                 _ if i + n_captures >= n_params => "capture",
                 _ => "param",
             };

@@ -41,7 +41,7 @@ use reader::Reader;
 /// The first bytes of every file; the first of them keeps it from being taken for text.
 pub const MAGIC: [u8; 8] = *b"\x7FSTARKBC";
 /// The version this build writes, and the only one it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// More sections than this are refused.
 pub const MAX_SECTIONS: u32 = 64;
 /// Sections start at multiples of this.

@@ -106,7 +106,7 @@ pub fn read(bytes: &[u8], found: &Found) -> Result<Module, FormatError> {
     let mut code = need(SectionKind::Code)?;
     module.functions = all(need(SectionKind::Functions)?, |r| {
         let mut n_functions = 0;
-        r.list(9, |r| {
+        r.list(10, |r| {
             let function = read_function(r, &mut code, n_functions)?;
             n_functions += 1;
             Ok(function)
@@ -164,6 +164,7 @@ fn write_function(w: &mut Writer, function: &Function, n_words: usize) {
     w.number(function.n_params);
     w.number(function.n_captures);
     w.list(&function.inout, |w, &position| w.number(position));
+    w.list(&function.lent, |w, &register| w.number(register));
     w.list(&function.registers, |w, &ty| w.ty(ty));
     w.number(function.n_out);
     w.ty(function.ret);
@@ -182,6 +183,7 @@ fn read_function(r: &mut Reader, code: &mut Reader, function: u32) -> Read<Funct
         n_params: r.number()?,
         n_captures: r.number()?,
         inout: r.list(1, Reader::number)?,
+        lent: r.list(1, Reader::number)?,
         registers: r.list(1, Reader::ty)?,
         n_out: r.number()?,
         ret: r.ty()?,

@@ -11,11 +11,19 @@ use crate::operand::*;
 /// What is pending between two instructions.
 struct Walk<'m> {
     typing: Typing<'m>,
-    /// The types in the outgoing area.
-    slots: Vec<Option<TypeId>>,
+    /// What is in the outgoing area.
+    slots: Vec<Option<Slot>>,
     n_filled: usize,
     cursor: Option<Cursor>,
     back: Back,
+}
+
+/// A filled slot of the outgoing area.
+#[derive(Clone, Copy)]
+struct Slot {
+    ty: TypeId,
+    /// The register that keeps what is lent there.
+    lender: Option<Reg>,
 }
 
 /// A chain of places.
@@ -233,17 +241,24 @@ impl Walk<'_> {
     fn outgoing(&mut self, pc: u32, instr: &Instr) -> Check {
         let typing = self.typing;
         let module = typing.module;
+        if self.n_filled > 0 {
+            self.lenders_stay(instr)?;
+        }
         match *instr {
-            Instr::Arg { out, src } | Instr::ArgCopy { out, src } | Instr::ArgMove { out, src } => {
+            Instr::Arg { out, src }
+            | Instr::ArgCopy { out, src }
+            | Instr::ArgMove { out, src }
+            | Instr::ArgLend { out, src } => {
                 let slot = &mut self.slots[out.index()];
                 ensure!(slot.is_none(), "slot {} is filled already", out.0);
-                *slot = Some(typing.ty(src));
+                let lender = matches!(instr, Instr::ArgLend { .. }).then_some(src);
+                *slot = Some(Slot { ty: typing.ty(src), lender });
                 self.n_filled += 1;
                 Ok(())
             }
             Instr::Call { func, .. } | Instr::Spawn { func, .. } => {
                 let function = &module.functions[func.index()];
-                self.consume(&function.registers[..usize::from(function.n_params)])
+                self.consume_lent(&function.registers[..usize::from(function.n_params)], &function.lent)
             }
             Instr::CallNative { native, .. } => {
                 let params: Vec<TypeId> = module.natives[native.index()].params.iter().map(|param| param.ty).collect();
@@ -272,8 +287,27 @@ impl Walk<'_> {
         }
     }
 
+    /// What is lent to a call stays where it is till then. (A call's result may go there: it is written when the call is over.)
+    fn lenders_stay(&self, instr: &Instr) -> Check {
+        let is_lender = |reg| self.slots.iter().flatten().any(|slot| slot.lender == Some(reg));
+        for operand in instr.operands() {
+            let reg = match operand {
+                Operand::Take(reg) | Operand::Change(reg) => reg,
+                Operand::Def(reg) if !matches!(instr, Instr::Call { .. }) => reg,
+                _ => continue,
+            };
+            ensure!(!is_lender(reg), "r{} is lent to the call that follows", reg.0);
+        }
+        Ok(())
+    }
+
     /// Slots 0..n must be filled with these types, and no other.
     fn consume(&mut self, types: &[TypeId]) -> Check {
+        self.consume_lent(types, &[])
+    }
+
+    /// The same; `lent`, ascending, are lent, and no other.
+    fn consume_lent(&mut self, types: &[TypeId], lent: &[u16]) -> Check {
         let module = self.typing.module;
         ensure!(
             self.n_filled == types.len(),
@@ -284,12 +318,17 @@ impl Walk<'_> {
         for (i, &ty) in types.iter().enumerate() {
             match self.slots.get(i).copied().flatten() {
                 None => return Err(format!("outgoing slot {i} is not filled")),
-                Some(found) => ensure!(
-                    found == ty || is_any_tensor(module, found, ty),
-                    "outgoing slot {i} holds {}, not {}",
-                    module.type_name(found),
-                    module.type_name(ty)
-                ),
+                Some(Slot { ty: found, lender }) => {
+                    ensure!(
+                        found == ty || is_any_tensor(module, found, ty),
+                        "outgoing slot {i} holds {}, not {}",
+                        module.type_name(found),
+                        module.type_name(ty)
+                    );
+                    let is_lent = lent.binary_search(&(i as u16)).is_ok();
+                    let (is, wanted) = if is_lent { ("is not", "lent") } else { ("is", "owned") };
+                    ensure!(lender.is_some() == is_lent, "outgoing slot {i} {is} lent, and is to be {wanted}");
+                }
             }
         }
         self.slots[..types.len()].fill(None);

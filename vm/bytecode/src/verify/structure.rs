@@ -178,6 +178,7 @@ fn with_state(module: &Module, state: TypeId, id: FuncId) -> Check<&[TypeId]> {
     ensure!(params.first() == Some(&state), "the first parameter of function {} is not the actor's state", id.0);
     ensure!(function.inout == [0], "function {} must take its state, and only that, as `&mut`", id.0);
     ensure!(function.n_captures == 0, "function {} is a closure", id.0);
+    owning(function)?;
     Ok(&params[1..])
 }
 
@@ -216,6 +217,7 @@ fn signature(module: &Module, function: &Function) -> Check {
     );
     ascending(&function.inout, params.len() - usize::from(function.n_captures))?;
     all_types(module, function.registers.iter().chain([&function.ret]))?;
+    lent(module, function)?;
 
     ensure!(
         function.handlers.len() <= limits::MAX_HANDLERS,
@@ -234,6 +236,7 @@ fn signature(module: &Module, function: &Function) -> Check {
         let err = function.registers.get(handler.err.index());
         let err =
             err.ok_or_else(|| format!("handler {i} puts the error into register {} of {n_registers}", handler.err.0))?;
+        ensure!(!function.is_lent(handler.err), "handler {i} puts the error into r{}, which is lent", handler.err.0);
         ensure!(is_error(module, *err), "handler {i} puts the error into r{}, which is no dyn Error", handler.err.0);
     }
     ensure!(function.lines.is_sorted_by(|a, b| a.pc < b.pc), "the line table is not ascending");
@@ -245,6 +248,30 @@ fn signature(module: &Module, function: &Function) -> Check {
     for (reg, name) in &function.debug_names {
         ensure!(reg.index() < n_registers, "the name {name:?} is for register {} of {n_registers}", reg.0);
     }
+    Ok(())
+}
+
+/// What owns nothing is a plain value: what else there is (functions, dynamic values, handles) others look at in a frame.
+fn lent(module: &Module, function: &Function) -> Check {
+    ensure!(function.lent.is_sorted_by(|a, b| a < b), "lent registers {:?} are not ascending", function.lent);
+    let captures = usize::from(function.n_params - function.n_captures)..usize::from(function.n_params);
+    for &reg in &function.lent {
+        let Some(&ty) = function.registers.get(usize::from(reg)) else {
+            return Err(format!("lent register {reg} of {}", function.registers.len()));
+        };
+        use TypeDesc::*;
+        let desc = module.type_desc(ty);
+        let is_plain = matches!(desc, Str | Bytes | Tuple(_) | Struct { .. } | Enum { .. } | Vec(_) | Map(..) | Set(_));
+        ensure!(is_plain && desc.is_ref(), "r{reg} is lent, and {} cannot be", module.type_name(ty));
+        ensure!(!function.inout.contains(&reg), "r{reg} is lent and a `&mut` parameter");
+        ensure!(!captures.contains(&usize::from(reg)), "r{reg} is lent and a captured value");
+    }
+    Ok(())
+}
+
+/// A function that is run by others than `call` owns its parameters.
+fn owning(function: &Function) -> Check {
+    ensure!(!function.borrows(), "{} has a lent parameter", function.name);
     Ok(())
 }
 
@@ -267,6 +294,7 @@ fn method(module: &Module, method: &Method) -> Check {
             implementation.0,
             id.0
         );
+        owning(function)?;
     }
     Ok(())
 }

@@ -102,9 +102,28 @@ impl<'m> Typing<'m> {
         Ok(())
     }
 
+    /// A lent register is a part of what is lent, and otherwise only read.
+    fn lent(&self, instr: &Instr) -> Check {
+        let is_lent = |reg| self.function.is_lent(reg);
+        if let Instr::LendField { dst, obj, .. } | Instr::LendPayload { dst, obj, .. } = *instr {
+            ensure!(is_lent(dst), "r{} is not lent", dst.0);
+            ensure!(is_lent(obj), "a part of r{}, which is not lent", obj.0);
+            // Its own part must not stand in its place: others may be parts of it.
+            ensure!(usize::from(dst.0) >= usize::from(self.function.n_params), "r{} is a parameter", dst.0);
+            return Ok(());
+        }
+        for operand in instr.operands() {
+            if let Operand::Def(reg) | Operand::Take(reg) | Operand::Change(reg) = operand {
+                ensure!(!is_lent(reg), "r{} is lent", reg.0);
+            }
+        }
+        Ok(())
+    }
+
     /// The rule of an instruction; those that look at the outgoing area or a cursor are in `flow`.
     pub fn check(&self, instr: &Instr) -> Check {
         self.no_alias(instr)?;
+        self.lent(instr)?;
         match *instr {
             Instr::Copy { dst, src } => self.copy(dst, src),
             Instr::CopyRef { dst, src } | Instr::MoveRef { dst, src } => {
@@ -205,7 +224,7 @@ impl<'m> Typing<'m> {
             ),
 
             Instr::Arg { src, .. } => self.scalar(src),
-            Instr::ArgCopy { src, .. } | Instr::ArgMove { src, .. } => self.reference(src),
+            Instr::ArgCopy { src, .. } | Instr::ArgMove { src, .. } | Instr::ArgLend { src, .. } => self.reference(src),
             Instr::Call { dst, func } => self.same(dst, self.module.functions[func.index()].ret),
             Instr::CallNative { dst, native } => self.same(dst, self.module.natives[native.index()].ret),
             Instr::CallClosure { dst, closure } => self.same(dst, self.signature(closure)?.1),
@@ -219,12 +238,16 @@ impl<'m> Typing<'m> {
             Instr::MakeDyn { dst, src } => self.make_dyn(dst, src),
             Instr::IsType { dst, src, .. } => self.boolean(dst).and(self.dynamic(src)),
             Instr::Unbox { src, .. } => self.dynamic(src),
-            Instr::GetField { dst, obj, field } => self.same(dst, self.field(self.ty(obj), field)?),
+            Instr::GetField { dst, obj, field } | Instr::LendField { dst, obj, field } => {
+                self.same(dst, self.field(self.ty(obj), field)?)
+            }
             Instr::GetTag { dst, obj } => {
                 self.ints(&[dst])?;
                 self.is(obj, "an enum", |desc| matches!(desc, TypeDesc::Enum { .. }))
             }
-            Instr::GetPayload { dst, obj, at } => self.same(dst, self.payload(self.ty(obj), at)?),
+            Instr::GetPayload { dst, obj, at } | Instr::LendPayload { dst, obj, at } => {
+                self.same(dst, self.payload(self.ty(obj), at)?)
+            }
             Instr::VecLen { dst, vec } => {
                 self.elem(vec)?;
                 self.ints(&[dst])
@@ -247,6 +270,7 @@ impl<'m> Typing<'m> {
             Instr::Spawn { dst, func } => {
                 let function = &self.module.functions[func.index()];
                 ensure!(function.inout.is_empty(), "a task cannot run {}, which has a `&mut` parameter", function.name);
+                ensure!(!function.borrows(), "a task cannot run {}, which has a lent parameter", function.name);
                 self.future_of(dst, function.ret)
             }
             Instr::SpawnClosure { dst, closure } => {
@@ -410,6 +434,7 @@ impl<'m> Typing<'m> {
         let function = &self.module.functions[func.index()];
         let (own, _) = captures(function);
         ensure!(function.inout.is_empty(), "{} has a `&mut` parameter, a closure cannot", function.name);
+        ensure!(!function.borrows(), "{} has a lent parameter, a closure cannot", function.name);
         ensure!(
             own == params && function.ret == ret,
             "{}, which is not the signature of {}",

@@ -229,6 +229,29 @@ handlers! {
         go!(m, ip.add(1), regs, budget)
     }
 
+    /// Lent registers own nothing: what was there is not dropped, and what comes is not counted.
+    lend_field(m, ip, regs, budget, w) {
+        let bits = *fields_slots(get(regs, b(w)) as *mut Header).add(c(w));
+        if bits == 0 {
+            return fault(m, ip, regs, budget, hole());
+        }
+        set(regs, a(w), bits);
+        go!(m, ip, regs, budget)
+    }
+
+    lend_payload(m, ip, regs, budget, w) {
+        let object = get(regs, b(w));
+        if tag_of(object) != *ip || !is_object(object) {
+            return fault(m, ip, regs, budget, wrong_variant(*ip, object));
+        }
+        let bits = *fields_slots(object as *mut Header).add(c(w));
+        if bits == 0 {
+            return fault(m, ip, regs, budget, hole());
+        }
+        set(regs, a(w), bits);
+        go!(m, ip.add(1), regs, budget)
+    }
+
     vec_len(m, ip, regs, budget, w) {
         let vec = &*(get(regs, b(w)) as *const VecObj);
         set(regs, a(w), vec.items.len() as u64);

@@ -11,12 +11,12 @@ impl Translator<'_> {
     pub(super) fn calling(&mut self, pc: usize, instr: Instr) {
         use Instr::*;
         match instr {
-            Arg { out, src } => {
+            Arg { out, src } | ArgLend { out, src } => {
                 let value = self.var(src);
                 self.pass(pc, out, value);
             }
             ArgCopy { out, src } => {
-                let bits = self.slot(src.index());
+                let bits = self.var(src);
                 self.retain(bits, self.func.registers[src.index()]);
                 self.pass(pc, out, bits);
             }

@@ -63,9 +63,9 @@ pub(super) fn translate(
     builder.def_var(budget, budget_in);
     let run_sig = builder.import_signature(run_signature(CallConv::SystemV));
     let sigs = [0, 1, 2, 3, 4, 5].map(|n| builder.import_signature(signature(CallConv::SystemV, n, 1)));
-    let vars = func.registers.iter().map(|info| {
+    let vars = func.registers.iter().enumerate().map(|(i, info)| {
         let is_float = matches!(info.desc, TypeDesc::Number(kind) if kind.is_float());
-        (!info.is_ref).then(|| builder.declare_var(if is_float { F64 } else { I64 }))
+        (!func.owns(Reg(i as u16))).then(|| builder.declare_var(if is_float { F64 } else { I64 }))
     });
     let vars = vars.collect();
     let blocks = plan.is_target.iter().map(|&is_target| is_target.then(|| builder.create_block())).collect();
@@ -113,7 +113,7 @@ struct Translator<'a> {
     space: &'static CodeSpace,
     plan: &'a Plan,
     vec: VecLayout,
-    /// By register; none for references.
+    /// By register; none for references that the frame owns.
     vars: Vec<Option<Variable>>,
     budget: Variable,
     m: Value,
@@ -337,7 +337,7 @@ impl Translator<'_> {
     }
 
     fn is_ref(&self, reg: Reg) -> bool {
-        plan::is_ref(self.func, reg)
+        self.func.registers[reg.index()].is_ref
     }
 
     /// What the frame has at `slot`.

@@ -121,11 +121,19 @@ impl Translator<'_> {
         self.set_ref(pc, dst, bits);
     }
 
+    /// `dst`, which is lent, = what is at `place`; leaves when that is a hole.
+    fn lend(&mut self, pc: usize, dst: Reg, place: Value, offset: i32) {
+        let bits = self.builder.ins().load(I64, self.object, place, offset);
+        let is_hole = self.is_eq(bits, 0);
+        self.exit_if(is_hole, pc);
+        self.set(dst, bits);
+    }
+
     pub(super) fn object(&mut self, pc: usize, instr: Instr) {
         use Instr::*;
         match instr {
             CopyRef { dst, src } => {
-                let bits = self.slot(src.index());
+                let bits = self.var(src);
                 self.retain(bits, self.func.registers[src.index()]);
                 self.set_ref(pc, dst, bits);
             }
@@ -153,11 +161,15 @@ impl Translator<'_> {
                 self.set(dst, variant);
             }
             GetField { dst, obj, field } => {
-                let object = self.slot(obj.index());
+                let object = self.var(obj);
                 self.load(pc, dst, self.object, object, field_offset(field.index()));
             }
+            LendField { dst, obj, field } => {
+                let object = self.var(obj);
+                self.lend(pc, dst, object, field_offset(field.index()));
+            }
             GetTag { dst, obj } if self.is_ref(obj) => {
-                let bits = self.slot(obj.index());
+                let bits = self.var(obj);
                 let tag = self.tag(obj, bits);
                 self.set(dst, tag);
             }
@@ -165,14 +177,14 @@ impl Translator<'_> {
                 let tag = self.get(obj);
                 self.set(dst, tag);
             }
-            GetPayload { dst, obj, at } => self.payload(pc, dst, obj, at),
+            GetPayload { dst, obj, at } | LendPayload { dst, obj, at } => self.payload(pc, dst, obj, at),
             VecLen { dst, vec } => {
-                let vec = self.slot(vec.index());
+                let vec = self.var(vec);
                 let len = self.builder.ins().load(I64, self.object, vec, self.vec.len);
                 self.set(dst, len);
             }
             VecGet { dst, vec, idx } => {
-                let vec = self.slot(vec.index());
+                let vec = self.var(vec);
                 let item = self.item(pc, vec, idx);
                 self.load(pc, dst, self.items, item, 0);
             }
@@ -292,7 +304,7 @@ impl Translator<'_> {
     }
 
     fn payload(&mut self, pc: usize, dst: Reg, obj: Reg, at: stark_bytecode::Payload) {
-        let bits = self.slot(obj.index());
+        let bits = self.var(obj);
         let tag = self.tag(obj, bits);
         let is_wrong = self.builder.ins().icmp_imm_s(IntCC::NotEqual, tag, i64::from(at.variant));
         self.exit_if(is_wrong, pc);
@@ -301,7 +313,10 @@ impl Translator<'_> {
             // A variant with references is never an immediate, unless somebody forged it.
             let is_packed = self.builder.ins().band_imm_s(bits, 1);
             self.exit_if(is_packed, pc);
-            return self.load(pc, dst, self.object, bits, offset);
+            return match self.func.owns(dst) {
+                true => self.load(pc, dst, self.object, bits, offset),
+                false => self.lend(pc, dst, bits, offset),
+            };
         }
         let (packed, object, done) =
             (self.builder.create_block(), self.builder.create_block(), self.builder.create_block());
@@ -327,7 +342,7 @@ impl Translator<'_> {
         };
         let old = self.slot(item.index());
         self.exit_if(old, pc);
-        let vec = self.slot(vec.index());
+        let vec = self.var(vec);
         let place = self.item(pc, vec, idx);
         let object = self.builder.ins().load(I64, self.items, place, 0);
         let is_hole = self.is_eq(object, 0);
