@@ -359,15 +359,19 @@ mod tests {
         for line in LINES {
             assert!(check(line), "{line}");
         }
-        for line in ["if x:", "x.y = 3", "d = {1: 2}", "__annotations__[\"a\"] = int", "f(x", "x = -y", "x = 1e", "x = 1.y"] {
+        for line in
+            ["if x:", "x.y = 3", "d = {1: 2}", "__annotations__[\"a\"] = int", "f(x", "x = -y", "x = 1e", "x = 1.y"]
+        {
             assert!(!check(line), "{line}");
         }
     }
 
     #[test]
     fn what_differs_a_little_is_read_as_the_grammar_reads_it_or_left_to_it() {
-        const PIECES: &[&str] =
-            &["(", ")", "[", "]", ",", "=", ":", ".", "-", "->", " ", "\t", "1", "e5", "x", "\"", "\\", "é", "annotate", "def", "*"];
+        const PIECES: &[&str] = &[
+            "(", ")", "[", "]", ",", "=", ":", ".", "-", "->", " ", "\t", "1", "e5", "x", "\"", "\\", "é", "annotate",
+            "def", "*",
+        ];
         let (mut state, mut read) = (0x9e37_79b9_7f4a_7c15_u64, 0);
         let mut below = |n: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
