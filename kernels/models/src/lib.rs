@@ -24,6 +24,7 @@ mod place;
 pub mod plan;
 pub mod pt2;
 pub mod safetensors;
+mod seals;
 mod signature;
 pub mod tokenizer;
 pub mod torchscript;

@@ -20,6 +20,8 @@ use std::sync::Arc;
 use stark_kernels::cpu::pages::Pages;
 use stark_kernels::{DType, Tensor};
 
+use crate::seals::Seals;
+
 /// Files of this size or more are mapped instead of read.
 pub const MAP_FROM: u64 = 16 << 20;
 /// Files of this size or more are read into pages of their own, which tensors can point into, and which the system has back as
@@ -29,12 +31,16 @@ const PAGES_FROM: u64 = 64 << 10;
 const LARGE_PAGE: usize = 2 << 20;
 /// So many bytes of numbers cost more to copy than to keep track of; a guess.
 const LENT_FROM: usize = 4 << 10;
+/// So many bytes of an entry cost more to read twice than to keep a seal; a guess.
+pub const SEALED_FROM: usize = 64 << 10;
 
 /// A file or a part of one, shared by every tensor that points into it.
 #[derive(Clone)]
 pub struct FileBytes {
     source: Arc<Source>,
     range: Range<usize>,
+    /// Of a file that is read in parts while it is loaded.
+    seals: Option<Arc<Seals>>,
 }
 
 enum Source {
@@ -52,7 +58,10 @@ impl FileBytes {
             return Err(std::io::Error::new(std::io::ErrorKind::IsADirectory, "is a directory"));
         }
         if meta.is_file() && meta.len() >= MAP_FROM {
-            return FileBytes::map(&file);
+            let seals = Arc::new(Seals::default());
+            let pages = pages(&file)?.seen_by(seals.clone());
+            let range = 0..pages.bytes().len();
+            return Ok(FileBytes { source: Arc::new(Source::Pages(Arc::new(pages))), range, seals: Some(seals) });
         }
         if meta.is_file() && meta.len() >= PAGES_FROM {
             // One that is cut meanwhile is an error.
@@ -68,6 +77,7 @@ impl FileBytes {
             return Ok(FileBytes {
                 source: Arc::new(Source::Pages(Arc::new(Pages::new(pages.make_read_only()?, None)))),
                 range,
+                seals: None,
             });
         }
         let mut bytes = Vec::new();
@@ -77,20 +87,22 @@ impl FileBytes {
 
     /// Maps a file of any size: nothing is read before it is looked at.
     pub fn map(file: &File) -> std::io::Result<FileBytes> {
-        // SAFETY: the mapping is private and read-only, and is never handed out as `&mut`. Another process that truncates
-        // the file can end this one by SIGBUS; `Model::load` and `docs/bundles.md` document that duty of the caller.
-        let map = unsafe { memmap2::Mmap::map(file)? };
-        let range = 0..map.len();
-        // Without a second handle everything is looked at where it is mapped.
-        let pages = Pages::new(map, file.try_clone().ok());
-        Ok(FileBytes { source: Arc::new(Source::Pages(Arc::new(pages))), range })
+        let pages = pages(file)?;
+        let range = 0..pages.bytes().len();
+        Ok(FileBytes { source: Arc::new(Source::Pages(Arc::new(pages))), range, seals: None })
+    }
+
+    /// Where checksums can wait until the bytes are read, from [`SEALED_FROM`] of them on.
+    pub fn seals(&self) -> Option<&Seals> {
+        self.seals.as_deref()
     }
 
     /// A part of these bytes, without a copy; `None` when it is not inside them.
     pub fn slice(&self, range: Range<usize>) -> Option<FileBytes> {
         self.get(range.clone())?;
         let start = self.range.start;
-        Some(FileBytes { source: self.source.clone(), range: start + range.start..start + range.end })
+        // What a seal is of is counted from the beginning of the file.
+        Some(FileBytes { source: self.source.clone(), range: start + range.start..start + range.end, seals: None })
     }
 
     /// The numbers in `bytes`, a part of these. Many of them stay where they are until the model is loaded:
@@ -112,10 +124,18 @@ impl FileBytes {
     }
 }
 
+fn pages(file: &File) -> std::io::Result<Pages> {
+    // SAFETY: the mapping is private and read-only, and is never handed out as `&mut`. Another process that truncates
+    // the file can end this one by SIGBUS; `Model::load` and `docs/bundles.md` document that duty of the caller.
+    let map = unsafe { memmap2::Mmap::map(file)? };
+    // Without a second handle everything is looked at where it is mapped.
+    Ok(Pages::new(map, file.try_clone().ok()))
+}
+
 impl From<Vec<u8>> for FileBytes {
     fn from(bytes: Vec<u8>) -> FileBytes {
         let range = 0..bytes.len();
-        FileBytes { source: Arc::new(Source::Read(bytes)), range }
+        FileBytes { source: Arc::new(Source::Read(bytes)), range, seals: None }
     }
 }
 

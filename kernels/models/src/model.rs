@@ -17,6 +17,7 @@ use crate::memory::Plans;
 use crate::opt::{Pass, optimise};
 use crate::place::{fetch, keep_constants, place_constants, place_input};
 use crate::value::Value;
+use crate::zip::test_seals;
 use crate::{exec, format};
 
 /// How many tensors a model may give.
@@ -169,7 +170,7 @@ impl Model {
         let is_its = |pass: &Pass| accelerator.is_none() || *pass != Pass::Filter;
         // Weights as the file has them go when they are packed, once.
         let imported = buffer::without_keeping(|| {
-            let mut imported = format::import(&file, bytes, beside)?;
+            let mut imported = format::import(&file, bytes.clone(), beside)?;
             optimise(&mut imported.graph, &passes.iter().copied().filter(is_its).collect::<Vec<_>>());
             if let Some(accelerator) = &accelerator {
                 let placed = place_constants(&mut imported.graph, accelerator);
@@ -177,6 +178,8 @@ impl Model {
             }
             let kept = keep_constants(&mut imported.graph);
             kept.map_err(|e| ModelError::Archive { file: file.clone(), entry: None, reason: e.to_string() })?;
+            // By now most of the weights were read.
+            test_seals(&file, &bytes)?;
             Ok(imported)
         })?;
         Ok(Model(Arc::new(Loaded { imported, file, accelerator, plans: Plans::default() })))

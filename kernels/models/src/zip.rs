@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::ModelError;
-use crate::mapped::FileBytes;
+use crate::mapped::{FileBytes, SEALED_FROM};
 
 /// The largest deflated entry, in bytes after inflating.
 pub const MAX_INFLATED: u64 = 16 << 20;
@@ -116,13 +116,17 @@ impl Archive {
         Ok(content)
     }
 
-    /// The range of the file that holds a stored entry, and the file. The checksum is verified.
+    /// The range of the file that holds a stored entry, and the file. The checksum is verified, or becomes a seal, which
+    /// [`Model::load`](crate::Model::load) tests.
     pub fn stored(&self, name: &str) -> Result<(FileBytes, Range<usize>), ModelError> {
         let entry = self.get(name).ok_or_else(|| refuse(&self.file, Some(name), "is missing"))?;
         if entry.deflated {
             return Err(refuse(&self.file, Some(name), "tensor data must be stored, not deflated"));
         }
-        self.check_crc(entry, &self.bytes[entry.data.clone()])?;
+        match self.bytes.seals().filter(|_| entry.data.len() >= SEALED_FROM) {
+            Some(seals) => seals.add(&entry.name, entry.data.clone(), entry.crc),
+            None => self.check_crc(entry, &self.bytes[entry.data.clone()])?,
+        }
         Ok((self.bytes.clone(), entry.data.clone()))
     }
 
@@ -159,12 +163,21 @@ impl Archive {
 
     fn check_crc(&self, entry: &Entry, content: &[u8]) -> Result<(), ModelError> {
         let found = crc32fast::hash(content);
-        if found != entry.crc {
-            let reason = format!("CRC-32 is {found:08x}, the directory says {:08x}: the file is damaged", entry.crc);
-            return Err(refuse(&self.file, Some(&entry.name), reason));
+        match found == entry.crc {
+            true => Ok(()),
+            false => Err(damaged(&self.file, &entry.name, found, entry.crc)),
         }
-        Ok(())
     }
+}
+
+/// Tests what [`Archive::stored`] has sealed of `bytes`, if anything.
+pub fn test_seals(file: &Arc<str>, bytes: &FileBytes) -> Result<(), ModelError> {
+    let tested = bytes.seals().map_or(Ok(()), |seals| seals.test(bytes));
+    tested.map_err(|broken| damaged(file, &broken.entry, broken.found, broken.expected))
+}
+
+fn damaged(file: &Arc<str>, entry: &str, found: u32, expected: u32) -> ModelError {
+    refuse(file, Some(entry), format!("CRC-32 is {found:08x}, the directory says {expected:08x}: the file is damaged"))
 }
 
 fn refuse(file: &Arc<str>, entry: Option<&str>, reason: impl Into<String>) -> ModelError {

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::ops::Range;
+use std::sync::Arc;
 
 use memmap2::Mmap;
 
@@ -14,16 +15,31 @@ pub type Word = [u8; 4];
 /// Fewer bytes are looked at where they are mapped.
 const READ_FROM: usize = 16 << 10;
 
+/// So many bytes are read at a time: while somebody looks at them, or turns them, they are in the second-level cache.
+const READ: usize = 256 << 10;
+
+/// Whoever is told what is read of a file, for a checksum say.
+pub trait Witness: Send + Sync {
+    /// These are the bytes from `start` on.
+    fn see(&self, start: usize, bytes: &[u8]);
+}
+
 /// Mapped pages, and the file that they are of, if any: both have the same bytes at the same places.
 pub struct Pages {
     map: Mmap,
     file: Option<File>,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl Pages {
     /// All of `file`, when there is one, is in `map`.
     pub fn new(map: Mmap, file: Option<File>) -> Pages {
-        Pages { map, file }
+        Pages { map, file, witness: None }
+    }
+
+    /// What is read of the file, and not looked at where it is mapped, `witness` sees too.
+    pub fn seen_by(self, witness: Arc<dyn Witness>) -> Pages {
+        Pages { witness: Some(witness), ..self }
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -32,8 +48,17 @@ impl Pages {
 
     /// Copies the bytes from `start` on.
     pub fn copy(&self, start: usize, into: &mut [u8]) {
-        if into.len() < READ_FROM || !self.read(start, into) {
+        if into.len() < READ_FROM {
             into.copy_from_slice(&self.map[start..start + into.len()]);
+            return;
+        }
+        for (i, into) in into.chunks_mut(READ).enumerate() {
+            let start = start + i * READ;
+            if !self.read(start, into) {
+                into.copy_from_slice(&self.map[start..start + into.len()]);
+            } else if let Some(witness) = &self.witness {
+                witness.see(start, into);
+            }
         }
     }
 
@@ -104,7 +129,6 @@ impl<'a> Words<'a> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::sync::Arc;
 
     use super::*;
     use crate::cpu::buffer::bytes_of;

@@ -8,6 +8,7 @@ pub mod compile;
 mod interface;
 pub mod library;
 pub mod parse;
+mod quick;
 pub mod state;
 
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! Source text to tree: layout by hand, each logical line by the pest grammar.
+//! Source text to tree: layout by hand, each logical line by the pest grammar, or by [`super::quick`] where it is plain.
 //!
 //! A logical line is a physical one, joined with those that follow while a bracket is open. Its bracket
 //! depth and its indentation are bounded before the grammar sees it, because both become native stack.
@@ -7,6 +7,7 @@ use pest::Parser;
 use pest::iterators::Pair;
 
 use super::ast::*;
+use super::quick;
 
 /// How deep brackets may nest in one line.
 pub const MAX_BRACKETS: usize = 64;
@@ -116,7 +117,8 @@ fn bracket_depth(text: &str, mut depth: usize) -> Result<usize, String> {
 }
 
 /// What one logical line says; blocks follow on deeper lines.
-enum Head {
+#[derive(Debug)]
+pub(super) enum Head {
     Class(Class),
     Def(Function),
     If(Expr),
@@ -142,12 +144,10 @@ impl<'a> Cursor<'a> {
     fn next_line(&mut self) -> Parsed<(&'a LogicalLine, Head)> {
         let Some(line) = self.peek() else { return error(0, "the file ends too early") };
         self.at += 1;
-        let mut pairs = Grammar::parse(Rule::line, &line.text).map_err(|e| ParseError {
-            line: line.number,
-            reason: format!("is outside the dialect: {}", shorten(&e.variant.message())),
-        })?;
-        let Some(pair) = pairs.next() else { return error(line.number, "an empty line") };
-        let head = head(pair, line.number).map_err(|reason| ParseError { line: line.number, reason })?;
+        let head = match quick::head(&line.text, line.number) {
+            Some(head) => head,
+            None => by_grammar(&line.text, line.number)?,
+        };
         Ok((line, head))
     }
 
@@ -228,6 +228,22 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// What a logical line says, by the grammar alone.
+pub(super) fn by_grammar(text: &str, number: u32) -> Parsed<Head> {
+    let mut pairs = Grammar::parse(Rule::line, text).map_err(|e| ParseError {
+        line: number,
+        reason: format!("is outside the dialect: {}", shorten(&e.variant.message())),
+    })?;
+    let Some(pair) = pairs.next() else { return error(number, "an empty line") };
+    head(pair, number).map_err(|reason| ParseError { line: number, reason })
+}
+
+/// Whether `text` may be a logical line: its brackets end, and nest no deeper than the grammar can take.
+#[cfg(test)]
+pub(super) fn is_nested_within_limits(text: &str) -> bool {
+    bracket_depth(text, 0) == Ok(0)
+}
+
 fn shorten(message: &str) -> String {
     message.chars().take(200).collect()
 }
@@ -244,11 +260,7 @@ fn head(pair: Pair<'_, Rule>, line: u32) -> Built<Head> {
     Ok(match rule {
         Rule::class_def => {
             let name = text(next())?;
-            let kind = match next().map(|p| p.as_str().to_string()).as_deref() {
-                Some("Module") => ClassKind::Module,
-                Some("NamedTuple") => ClassKind::NamedTuple,
-                _ => ClassKind::Other,
-            };
+            let kind = class_kind(next().map(|p| p.as_str()));
             Head::Class(Class { name, kind, attributes: Vec::new(), methods: Vec::new(), parameters: Vec::new(), line })
         }
         Rule::func_def => {
@@ -291,12 +303,7 @@ fn head(pair: Pair<'_, Rule>, line: u32) -> Built<Head> {
             while let Some(part) = next() {
                 values.push(expr(part)?);
             }
-            match <[Expr; 1]>::try_from(values) {
-                Ok([value]) if targets.len() > 1 || ends_with_comma => Head::Plain(StmtKind::Unpack { targets, value }),
-                Ok([value]) => Head::Plain(StmtKind::Assign { targets, values: vec![value] }),
-                Err(values) if values.len() == targets.len() => Head::Plain(StmtKind::Assign { targets, values }),
-                Err(values) => return Err(format!("{} values for {} names", values.len(), targets.len())),
-            }
+            assignment(targets, ends_with_comma, values)?
         }
         Rule::set_attr => {
             let path = next().ok_or("an incomplete line")?.into_inner().map(|p| p.as_str().to_string()).collect();
@@ -304,6 +311,23 @@ fn head(pair: Pair<'_, Rule>, line: u32) -> Built<Head> {
         }
         rule => return Err(format!("unexpected {rule:?}")),
     })
+}
+
+pub(super) fn class_kind(base: Option<&str>) -> ClassKind {
+    match base {
+        Some("Module") => ClassKind::Module,
+        Some("NamedTuple") => ClassKind::NamedTuple,
+        _ => ClassKind::Other,
+    }
+}
+
+pub(super) fn assignment(targets: Vec<String>, ends_with_comma: bool, values: Vec<Expr>) -> Built<Head> {
+    Ok(Head::Plain(match <[Expr; 1]>::try_from(values) {
+        Ok([value]) if targets.len() > 1 || ends_with_comma => StmtKind::Unpack { targets, value },
+        Ok([value]) => StmtKind::Assign { targets, values: vec![value] },
+        Err(values) if values.len() == targets.len() => StmtKind::Assign { targets, values },
+        Err(values) => return Err(format!("{} values for {} names", values.len(), targets.len())),
+    }))
 }
 
 fn is_keyword(rule: Rule) -> bool {
@@ -447,7 +471,7 @@ fn link(base: Expr, pair: Pair<'_, Rule>) -> Built<Expr> {
     })
 }
 
-fn number(digits: &str, negative: bool) -> Built<Expr> {
+pub(super) fn number(digits: &str, negative: bool) -> Built<Expr> {
     let signed = if negative { format!("-{digits}") } else { digits.to_string() };
     if digits.bytes().all(|b| b.is_ascii_digit()) {
         return signed.parse().map(Expr::Int).map_err(|_| format!("the integer {signed} does not fit in 64 bits"));
@@ -456,7 +480,7 @@ fn number(digits: &str, negative: bool) -> Built<Expr> {
 }
 
 /// The text of a quoted string, with C escapes; bytes above ASCII are written in octal.
-fn unquote(quoted: &str) -> Built<String> {
+pub(super) fn unquote(quoted: &str) -> Built<String> {
     let inner = quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"')).ok_or("a string without quotes")?;
     let mut out = Vec::with_capacity(inner.len());
     let mut bytes = inner.bytes().peekable();

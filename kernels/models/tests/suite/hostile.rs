@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::*;
 use stark_kernels::{DType, Tensor};
+use stark_models::zip::Archive;
 use stark_models::{Model, ModelError, Tokenizer};
 
 #[test]
@@ -46,6 +47,28 @@ fn every_bad_file_is_refused_in_time_and_by_name() {
         assert!(start.elapsed() < Duration::from_secs(1), "{file} took {:?}", start.elapsed());
         assert!(error.contains(words), "{file}: {error}");
     }
+}
+
+#[test]
+fn a_changed_byte_in_any_weight_of_a_large_file_is_found_and_named() {
+    let Some(root) = large() else { return };
+    let mut bytes = std::fs::read(root.join("embedder.pt")).unwrap();
+    let archive = Archive::open(&"embedder.pt".into(), bytes.clone().into()).unwrap();
+    let weights = archive.entries().iter().filter(|entry| entry.name.contains("/data/") && entry.size >= 1 << 10);
+    let path = std::env::temp_dir().join(format!("stark_damaged_{}.pt", std::process::id()));
+    // One of each kind and length: tables that are copied, matrices that are packed, vectors that are folded.
+    let mut lengths = std::collections::HashSet::new();
+    for entry in weights.filter(|entry| lengths.insert(entry.size)) {
+        for at in [entry.data.start, entry.data.end - 1] {
+            bytes[at] ^= 0x04;
+            std::fs::write(&path, &bytes).unwrap();
+            bytes[at] ^= 0x04;
+            let error = Model::load(&path).expect_err(&entry.name).to_string();
+            assert!(error.contains("CRC-32") && error.contains(&entry.name), "{error}");
+        }
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(lengths.len() > 4, "{lengths:?}");
 }
 
 #[test]
