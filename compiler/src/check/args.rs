@@ -166,10 +166,14 @@ impl<'a> Checker<'a> {
     fn argument_inner(&mut self, arg: &'a ast::Arg, spec: &Spec) -> Arg {
         if spec.iterable {
             // Anything that `for` runs over fits, so the parameter's type is only a wish.
-            let value = self.expr(&arg.value, Some(&spec.ty));
+            let value = self.settled(&arg.value, Some(&spec.ty));
             return Arg { mode: spec.mode, value: self.to_vec(value, &spec.ty) };
         }
-        let value = self.expr(&arg.value, Some(&spec.ty));
+        let value = match spec.mode {
+            ParamMode::RefMut => self.place(&arg.value, Some(&spec.ty)),
+            ParamMode::Ref => self.expr(&arg.value, Some(&spec.ty)),
+            ParamMode::Value => self.settled(&arg.value, Some(&spec.ty)),
+        };
         self.finish_argument(arg, value, spec)
     }
 

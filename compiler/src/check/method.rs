@@ -163,6 +163,7 @@ impl<'a> Checker<'a> {
         span: Span,
         hint: Option<&Ty>,
     ) -> Expr {
+        let receiver = self.part_of_zone(receiver, &name.name);
         let mut ty = self.infer.shallow(&receiver.ty);
         if let Ty::Infer(v) = ty {
             match self.infer.kind(v) {
@@ -246,6 +247,29 @@ impl<'a> Checker<'a> {
                 self.err(span)
             }
         }
+    }
+
+    /// A part of a zone's value that the method only looks at is taken out, and the guard ends before the arguments are there.
+    /// One that it changes stays in its place.
+    fn part_of_zone(&mut self, receiver: Expr, method: &str) -> Expr {
+        match self.open_guard(&receiver) {
+            Some((at, false)) if !self.changes_receiver(&receiver.ty, method) => self.close_guards(receiver, at),
+            _ => receiver,
+        }
+    }
+
+    fn changes_receiver(&mut self, ty: &Ty, method: &str) -> bool {
+        let ty = self.infer.shallow(ty);
+        if matches!(ty, Ty::Adt(id, _) if id == self.program.lang.map) && method == "or_insert" {
+            return true;
+        }
+        let func = match self.methods_of(&ty, method).first() {
+            Some((func, _)) => Some(*func),
+            None => self
+                .trait_call_of(&ty, method, true)
+                .map(|call| self.program.traits[call.trait_.index()].methods[call.method as usize]),
+        };
+        func.and_then(|f| self.program.fns[f.index()].params.first()).is_some_and(|p| p.mode == ParamMode::RefMut)
     }
 
     /// A receiver whose tensor type is less known than the method's target is checked when it arrives.

@@ -67,7 +67,9 @@ impl<'p> FnBuilder<'_, 'p> {
                 } else {
                     Cleanup::PutZone { zone: zone.0, register, ty: Ty::Never }
                 };
+                self.guards.push(*local);
                 self.guarded(code, |f| f.into(body, dst));
+                self.guards.pop();
             }
             ExprKind::Message { actor, handler, kind, args, timeout } => {
                 let wanted = match kind {
