@@ -185,6 +185,7 @@ impl<'a> Checker<'a> {
         }
         self.check_reachable();
         self.compare_impl_types();
+        self.check_batches();
         if let Some((locals, metas)) = self.entry_cx.take() {
             self.lint_locals(&locals, &metas);
         }
