@@ -78,12 +78,17 @@ impl<'a> Checker<'a> {
         if let (Some(a), false) = (actor_id, basic)
             && self.actor_methods.get(&a).is_some_and(|m| m.contains_key(&name.name))
         {
-            self.error(
+            let d = Diagnostic::error(
                 codes::PRIVATE_NAME,
                 format!("`{}` is not a message: it stays inside the actor", name.name),
                 name.span,
                 "cannot be sent",
             );
+            self.report(match &*name.name {
+                "on_receive" | "on_batch" => d.help(format!("`{}.ask(…)` asks it", self.text(receiver.span))),
+                "on_start" | "on_stop" | "on_error" => d.help("the runtime calls it"),
+                _ => d,
+            });
             self.check_stray(args);
             return Some(self.err(span));
         }

@@ -416,7 +416,7 @@ impl<'a> Checker<'a> {
 
     fn call_value(&mut self, callee: &'a ast::Expr, args: &'a [ast::Arg], span: Span) -> Expr {
         let text: Rc<str> = self.text(callee.span).into();
-        let callee = self.expr(callee, None);
+        let callee = self.settled(callee, None);
         self.call_closure(callee, args, span, &text)
     }
 

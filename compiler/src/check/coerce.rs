@@ -197,6 +197,22 @@ impl<'a> Checker<'a> {
                 let text = self.text(span).to_string();
                 d = d.help(format!("convert it: `{}({text})`", num_name(k)));
             }
+            (Ty::Duration, Ty::Num(_) | Ty::Infer(_)) => {
+                let text = self.text(span).to_string();
+                d = d.help(match text.chars().all(|c| c.is_ascii_digit()) {
+                    true => format!("a duration has a unit: `{text}s`, `{text}ms`"),
+                    false => format!("a duration has a unit: `1s * {text}`, `1ms * {text}`"),
+                });
+            }
+            (Ty::Adt(id, _), Ty::Adt(found, _)) if self.is_broadcast(id) && found == self.program.lang.channel => {
+                d = d.help("`broadcast()` makes one");
+            }
+            (Ty::Fn(params, _), found) if params.is_empty() && !matches!(found, Ty::Fn(..)) => {
+                let text = self.text(span).to_string();
+                if !text.contains('\n') {
+                    d = d.help(format!("a function is wanted, which is called later: `|| {text}`"));
+                }
+            }
             (Ty::Str, _) => {
                 let text = self.text(span).to_string();
                 if !text.contains('\n') {

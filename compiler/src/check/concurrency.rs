@@ -15,7 +15,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What a task of this type gives, if it is one.
-    fn awaited(&self, ty: &Ty) -> Option<Ty> {
+    pub fn awaited(&self, ty: &Ty) -> Option<Ty> {
         match self.infer.shallow(ty) {
             Ty::Adt(id, args) if id == self.program.lang.future || id == self.program.lang.join_handle => {
                 args.first().cloned()
@@ -110,6 +110,12 @@ impl<'a> Checker<'a> {
                     && args.first().is_some_and(|t| self.awaited(t).is_some())
                 {
                     d = d.help(format!("write `await gather({})`", self.text(value.span)));
+                } else if let Ty::Fn(_, ret) = &other
+                    && self.awaited(ret).is_some()
+                {
+                    d = d.help(format!("call it: `await {}(…)`", self.text(value.span)));
+                } else if matches!(value.kind, ExprKind::Call { .. }) {
+                    d = d.help("leave the `await` out: the call waits for its result");
                 }
                 self.report(d);
                 value
@@ -292,6 +298,12 @@ impl<'a> Checker<'a> {
                 Self::after(before, Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span })
             }
             _ => {
+                let is_actor =
+                    matches!(&ty, Ty::Adt(id, _) if matches!(self.program.adts[id.index()].kind, AdtKind::Actor(_)));
+                let help = match is_actor {
+                    true => format!("`spawn_actor({})` starts an actor", self.text(call.span)),
+                    false => "`spawn:` and an indented block start a block".to_string(),
+                };
                 self.report(
                     Diagnostic::error(
                         codes::NOT_CALLABLE,
@@ -299,7 +311,7 @@ impl<'a> Checker<'a> {
                         span,
                         "not a function's call",
                     )
-                    .help("`spawn:` and an indented block start a block"),
+                    .help(help),
                 );
                 self.err(span)
             }

@@ -495,8 +495,36 @@ impl<'a> Checker<'a> {
             && *id == self.program.lang.future
         {
             d = d.help("the value is still to come: `await` it first");
+        } else if let Some(help) = self.meant_for_an_actor(&known, &name.name) {
+            d = d.help(help);
         }
         self.report(d);
+    }
+
+    pub fn is_broadcast(&self, id: AdtId) -> bool {
+        &*self.program.adts[id.index()].name == "BroadcastChannel"
+    }
+
+    /// What to do instead, when the name is one of an actor's reference, its state, or of a subscription.
+    fn meant_for_an_actor(&self, ty: &Ty, name: &str) -> Option<String> {
+        let Ty::Adt(id, args) = ty else { return None };
+        if self.is_broadcast(*id) {
+            return (name == "recv").then(|| "`subscribe()` gives one that receives".to_string());
+        }
+        if matches!(self.program.adts[id.index()].kind, AdtKind::Actor(_)) {
+            return matches!(name, "ask" | "send" | "batch_ask")
+                .then(|| "`spawn_actor(…)` starts it, and gives the reference that takes messages".to_string());
+        }
+        if *id != self.program.lang.actor_ref {
+            return None;
+        }
+        let Ty::Adt(actor, _) = self.infer.shallow(args.first()?) else { return None };
+        match &self.program.adts[actor.index()].kind {
+            AdtKind::Actor(def) if def.fields.iter().any(|f| &*f.name == name) => {
+                Some(format!("an actor's state is its own: give it a method that answers with `{name}`"))
+            }
+            _ => None,
+        }
     }
 
     pub fn no_associated(&mut self, ty: &Ty, name: &ast::Ident) {

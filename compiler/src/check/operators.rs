@@ -363,6 +363,8 @@ impl<'a> Checker<'a> {
                 let text = self.text(at).to_string();
                 d = d.fix(format!("write `str({text})`"), vec![(at, format!("str({text})"))]);
             }
+        } else if let Some((_, at)) = [l, r].into_iter().find(|(ty, _)| self.awaited(ty).is_some()) {
+            d = d.help(format!("the value is still to come: `await {}`", self.text(at)));
         } else if let Ty::Adt(id, _) = lt
             && !method.is_empty()
             && matches!(self.program.adts[id.index()].kind, AdtKind::Struct(_) | AdtKind::Enum(_))

@@ -275,6 +275,8 @@ impl<'a> Checker<'a> {
                 );
                 if self.is_number(&ty) {
                     d = d.help(format!("write `0..{}` for the numbers below it", self.text(span)));
+                } else if matches!(&ty, Ty::Adt(id, _) if self.is_broadcast(*id)) {
+                    d = d.help(format!("write `{}.subscribe()`: a subscription receives", self.text(span)));
                 }
                 self.report(d);
                 (value, Ty::Error)

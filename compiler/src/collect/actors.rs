@@ -109,6 +109,15 @@ impl<'a> Checker<'a> {
                 Diagnostic::error(codes::BAD_ACTOR, "an actor's `new` is made from its fields", at, "a second `new`")
                     .help(format!("give fields a default, or let a function make it: `fn make() -> {actor}: return {actor}::new(…)`")),
             ),
+            "ask" | "send" | "batch_ask" | "get_stats" | "stop" | "kill" | "is_alive" | "name" => self.report(
+                Diagnostic::error(
+                    codes::BAD_ACTOR,
+                    format!("every actor's reference has a `{name}` of its own"),
+                    at,
+                    "would hide it",
+                )
+                .help("give the message another name"),
+            ),
             "on_start" | "on_stop" if !params.is_empty() => self.report(
                 Diagnostic::error(
                     codes::BAD_ACTOR,
