@@ -542,7 +542,13 @@ impl<'a> Checker<'a> {
             name.span,
             "not found there",
         );
-        if let Some(near) = nearest(&name.name, names.iter().map(|n| &**n)) {
+        let head = match ty {
+            Ty::Adt(id, _) if &*name.name == "new" => self.program.adts[id.index()].name.clone(),
+            _ => Rc::from(""),
+        };
+        if let Some(help) = super::construct::made_by(&head) {
+            d = d.help(help);
+        } else if let Some(near) = nearest(&name.name, names.iter().map(|n| &**n)) {
             d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(name.span, near)]);
         }
         self.report(d);
