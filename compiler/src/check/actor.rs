@@ -32,8 +32,13 @@ impl<'a> Checker<'a> {
         }
         self.ensure_ret(func, span);
         let generics = self.program.fns[func.index()].generics.clone();
-        let type_args: Vec<Ty> =
+        let mut type_args: Vec<Ty> =
             generics.iter().enumerate().map(|(i, g)| Ty::Param(i as u32, g.name.clone())).collect();
+        // A method's own types are found at each call.
+        let n_outer = self.fns[func.index()].n_outer;
+        for own in type_args.iter_mut().skip(n_outer) {
+            *own = self.infer.fresh(VarKind::Any, span);
+        }
         let state_ty = self.f.bodies[0].locals.first().map_or(Ty::Error, |l| l.ty.clone());
         let state = Expr { kind: ExprKind::Local(LocalId(0)), ty: state_ty, span };
         Some(self.call_candidates(vec![(func, type_args)], Some(state), args, span, hint, (name, name_span)))
@@ -73,12 +78,17 @@ impl<'a> Checker<'a> {
         if let (Some(a), false) = (actor_id, basic)
             && self.actor_methods.get(&a).is_some_and(|m| m.contains_key(&name.name))
         {
-            self.error(
+            let d = Diagnostic::error(
                 codes::PRIVATE_NAME,
                 format!("`{}` is not a message: it stays inside the actor", name.name),
                 name.span,
                 "cannot be sent",
             );
+            self.report(match &*name.name {
+                "on_receive" | "on_batch" => d.help(format!("`{}.ask(…)` asks it", self.text(receiver.span))),
+                "on_start" | "on_stop" | "on_error" => d.help("the runtime calls it"),
+                _ => d,
+            });
             self.check_stray(args);
             return Some(self.err(span));
         }
@@ -92,6 +102,11 @@ impl<'a> Checker<'a> {
             (_, true) => (targs[0].clone(), targs[1].clone()),
             (Some(_), _) => match self.receive_types(&targs[0].clone()) {
                 Some(types) => types,
+                None if def.as_ref().is_some_and(|d| d.has_receive) => {
+                    // Its `on_receive` is wrong, and that is told.
+                    self.check_stray(args);
+                    return Some(self.err(span));
+                }
                 None => {
                     let shown = actor.as_ref().map_or(String::new(), |t| self.show(t));
                     self.error(
@@ -284,8 +299,8 @@ impl<'a> Checker<'a> {
             Ty::Adt(id, targs) if *id == self.program.lang.map && &*name.name == "or_insert" => {
                 let [key, default] = args else { return None };
                 self.require_mutable(receiver, receiver.span, true);
-                let key = self.check_expr(&key.value, &targs[0]);
-                let default = self.check_expr(&default.value, &targs[1]);
+                let key = self.check_settled(&key.value, &targs[0]);
+                let default = self.check_settled(&default.value, &targs[1]);
                 let kind = ExprKind::OrInsert {
                     map: Box::new(receiver.clone()),
                     key: Box::new(key),

@@ -105,17 +105,31 @@ impl<'a> Checker<'a> {
         (!missing.is_empty()).then(|| missing.join(", "))
     }
 
+    /// `gather(f(), g())`: what takes a list of futures is given them one by one.
+    fn wants_a_list(&self, what: &str, args: &[ast::Arg]) -> Option<String> {
+        let (first, last) = (args.first()?, args.last()?);
+        if !matches!(what, "gather" | "race") || args.len() < 2 || args.iter().any(|arg| arg.name.is_some()) {
+            return None;
+        }
+        let all = Span { end: last.span.end, ..first.span };
+        Some(format!("it takes a list: `{what}([{}])`", self.text(all)))
+    }
+
     /// Matches and reports; `what` is the callee as messages call it.
     pub fn matched(&mut self, what: &str, specs: &[Spec], args: &'a [ast::Arg], span: Span) -> Option<Slots> {
         match self.match_args(specs, args) {
             Ok(slots) => match self.missing_args(specs, &slots) {
                 Some(missing) => {
-                    self.error(
+                    let d = Diagnostic::error(
                         codes::ARGUMENTS,
                         format!("`{what}` needs {missing}"),
                         span,
                         format!("{missing} not given"),
                     );
+                    self.report(match self.wants_a_list(what, args) {
+                        Some(help) => d.help(help),
+                        None => d,
+                    });
                     self.check_stray(args);
                     None
                 }
@@ -128,6 +142,9 @@ impl<'a> Checker<'a> {
                 let free = specs.iter().map(|spec| &*spec.name).filter(|name| !is_given(name));
                 if let Some(near) = written.and_then(|name| nearest(&name.name, free)) {
                     d = d.fix(format!("write `{near}`"), vec![(at, near)]);
+                }
+                if let Some(help) = self.wants_a_list(what, args) {
+                    d = d.help(help);
                 }
                 self.report(d);
                 self.check_stray(args);
@@ -166,10 +183,14 @@ impl<'a> Checker<'a> {
     fn argument_inner(&mut self, arg: &'a ast::Arg, spec: &Spec) -> Arg {
         if spec.iterable {
             // Anything that `for` runs over fits, so the parameter's type is only a wish.
-            let value = self.expr(&arg.value, Some(&spec.ty));
+            let value = self.settled(&arg.value, Some(&spec.ty));
             return Arg { mode: spec.mode, value: self.to_vec(value, &spec.ty) };
         }
-        let value = self.expr(&arg.value, Some(&spec.ty));
+        let value = match spec.mode {
+            ParamMode::RefMut => self.place(&arg.value, Some(&spec.ty)),
+            ParamMode::Ref => self.expr(&arg.value, Some(&spec.ty)),
+            ParamMode::Value => self.settled(&arg.value, Some(&spec.ty)),
+        };
         self.finish_argument(arg, value, spec)
     }
 
@@ -391,7 +412,13 @@ impl<'a> Checker<'a> {
         let mut typed: Vec<Expr> = Vec::with_capacity(args.len());
         for (i, arg) in args.iter().enumerate() {
             if !is_closure(&arg.value) {
-                typed.push(self.expr(&arg.value, None));
+                let by_value = fitting.iter().all(|c| {
+                    let (id, type_args) = candidates[*c].clone();
+                    let specs = self.specs(id, &type_args, skip);
+                    let slots = self.match_args(&specs, args).unwrap_or_default();
+                    slots.iter().zip(&specs).any(|(slot, s)| *slot == Some(i) && s.mode == ParamMode::Value)
+                });
+                typed.push(if by_value { self.settled(&arg.value, None) } else { self.expr(&arg.value, None) });
                 continue;
             }
             let mut hint = None;
@@ -460,12 +487,21 @@ impl<'a> Checker<'a> {
         let shown: Vec<String> = typed.iter().map(|e| self.show(&e.ty)).collect();
         if let Some(first) = typed.first() {
             let name = self.program.fns[candidates[0].0.index()].name.clone();
-            self.error(
+            let (at, is_timeout) = (first.span, short_of(&name) == "timeout");
+            let swapped = is_timeout && typed.len() == 2 && self.infer.shallow(&typed[1].ty) == Ty::Duration;
+            let d = Diagnostic::error(
                 codes::TYPE_MISMATCH,
                 format!("`{}` does not take ({})", short_of(&name), shown.join(", ")),
-                first.span,
+                at,
                 format!("this is `{}`", shown[0]),
             );
+            self.report(match swapped {
+                true => {
+                    let (future, time) = (self.text(typed[0].span), self.text(typed[1].span));
+                    d.help(format!("the time comes first: `timeout({time}, {future})`"))
+                }
+                false => d,
+            });
         }
         None
     }

@@ -12,6 +12,12 @@ impl<'a> Checker<'a> {
         self.coerce(found, ty)
     }
 
+    /// The same of an expression on whose value a statement goes on: see `settled`.
+    pub fn check_settled(&mut self, e: &'a ast::Expr, ty: &Ty) -> Expr {
+        let found = self.settled(e, Some(ty));
+        self.coerce(found, ty)
+    }
+
     /// `value` as a `ty`, or E0301.
     pub fn coerce(&mut self, value: Expr, ty: &Ty) -> Expr {
         let span = value.span;
@@ -191,6 +197,22 @@ impl<'a> Checker<'a> {
                 let text = self.text(span).to_string();
                 d = d.help(format!("convert it: `{}({text})`", num_name(k)));
             }
+            (Ty::Duration, Ty::Num(_) | Ty::Infer(_)) => {
+                let text = self.text(span).to_string();
+                d = d.help(match text.chars().all(|c| c.is_ascii_digit()) {
+                    true => format!("a duration has a unit: `{text}s`, `{text}ms`"),
+                    false => format!("a duration has a unit: `1s * {text}`, `1ms * {text}`"),
+                });
+            }
+            (Ty::Adt(id, _), Ty::Adt(found, _)) if self.is_broadcast(id) && found == self.program.lang.channel => {
+                d = d.help("`broadcast()` makes one");
+            }
+            (Ty::Fn(params, _), found) if params.is_empty() && !matches!(found, Ty::Fn(..)) => {
+                let text = self.text(span).to_string();
+                if !text.contains('\n') {
+                    d = d.help(format!("a function is wanted, which is called later: `|| {text}`"));
+                }
+            }
             (Ty::Str, _) => {
                 let text = self.text(span).to_string();
                 if !text.contains('\n') {
@@ -231,7 +253,7 @@ impl<'a> Checker<'a> {
 
     /// A value that must be a `Bool`: there is no truth in other values.
     pub fn condition(&mut self, e: &'a ast::Expr) -> Expr {
-        let value = self.expr(e, Some(&Ty::Bool));
+        let value = self.settled(e, Some(&Ty::Bool));
         match self.try_coerce(value, &Ty::Bool) {
             Ok(value) => value,
             Err(value) => {

@@ -15,7 +15,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What a task of this type gives, if it is one.
-    fn awaited(&self, ty: &Ty) -> Option<Ty> {
+    pub fn awaited(&self, ty: &Ty) -> Option<Ty> {
         match self.infer.shallow(ty) {
             Ty::Adt(id, args) if id == self.program.lang.future || id == self.program.lang.join_handle => {
                 args.first().cloned()
@@ -110,6 +110,12 @@ impl<'a> Checker<'a> {
                     && args.first().is_some_and(|t| self.awaited(t).is_some())
                 {
                     d = d.help(format!("write `await gather({})`", self.text(value.span)));
+                } else if let Ty::Fn(_, ret) = &other
+                    && self.awaited(ret).is_some()
+                {
+                    d = d.help(format!("call it: `await {}(…)`", self.text(value.span)));
+                } else if matches!(value.kind, ExprKind::Call { .. }) {
+                    d = d.help("leave the `await` out: the call waits for its result");
                 }
                 self.report(d);
                 value
@@ -219,7 +225,12 @@ impl<'a> Checker<'a> {
         let value = match self.predicted(call) {
             Some(Predicted::By { model, io, args }) => return self.spawn_prediction(model, &io, args, span),
             Some(Predicted::Otherwise(value)) => value,
-            None => self.expr(call, None),
+            // Guards in its arguments last until the arguments are there: they go around the whole.
+            None => {
+                let value = self.expr_inner(call, None);
+                self.note_type(call.span, &value.ty);
+                value
+            }
         };
         let ty = value.ty.clone();
         if ty == Ty::Error {
@@ -243,6 +254,20 @@ impl<'a> Checker<'a> {
                 for arg in &args {
                     if arg.mode == ParamMode::RefMut && place::place_path(&arg.value).is_some() {
                         let text = self.text(arg.value.span).to_string();
+                        if self.open_guard(&arg.value).is_some() {
+                            self.report(
+                                Diagnostic::error(
+                                    codes::CANNOT_CROSS,
+                                    format!(
+                                        "the guard of `{text}` ends here, and the task would change the zone later"
+                                    ),
+                                    arg.value.span,
+                                    "lent `&mut` to a task",
+                                )
+                                .help("let the task take the zone: `spawn:` and an indented block"),
+                            );
+                            continue;
+                        }
                         self.report(
                             Diagnostic::error(
                                 codes::TASK_MUTATES,
@@ -255,11 +280,17 @@ impl<'a> Checker<'a> {
                     }
                 }
                 let item = if ty == Ty::Never { Ty::Unit } else { ty };
-                if let Callee::Fn { func, .. } = &callee
-                    && self.program.fns[func.index()].kind == FnKind::Async
+                let func = match &callee {
+                    Callee::Fn { func, .. } => Some(*func),
+                    Callee::Trait { trait_, method, .. } => {
+                        self.program.traits[trait_.index()].methods.get(*method as usize).copied()
+                    }
+                    Callee::Value(_) => None,
+                };
+                if func.is_some_and(|func| self.program.fns[func.index()].kind != FnKind::Plain)
                     && let Some(inner) = self.awaited(&item)
                 {
-                    // An `async fn` is a task already: its value is what the handle gives.
+                    // An `async fn` and a task function are tasks already: their value is what the handle gives.
                     let handle = self.handle_of(inner);
                     return Self::after(before, Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span });
                 }
@@ -267,6 +298,12 @@ impl<'a> Checker<'a> {
                 Self::after(before, Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span })
             }
             _ => {
+                let is_actor =
+                    matches!(&ty, Ty::Adt(id, _) if matches!(self.program.adts[id.index()].kind, AdtKind::Actor(_)));
+                let help = match is_actor {
+                    true => format!("`spawn_actor({})` starts an actor", self.text(call.span)),
+                    false => "`spawn:` and an indented block start a block".to_string(),
+                };
                 self.report(
                     Diagnostic::error(
                         codes::NOT_CALLABLE,
@@ -274,7 +311,7 @@ impl<'a> Checker<'a> {
                         span,
                         "not a function's call",
                     )
-                    .help("`spawn:` and an indented block start a block"),
+                    .help(help),
                 );
                 self.err(span)
             }
@@ -372,7 +409,7 @@ impl<'a> Checker<'a> {
             self.push_frame();
             let mut pattern = None;
             let kind = match &arm.kind {
-                ast::SelectKind::After(d) => SelectKind::After(self.check_expr(d, &Ty::Duration)),
+                ast::SelectKind::After(d) => SelectKind::After(self.check_settled(d, &Ty::Duration)),
                 ast::SelectKind::Else => SelectKind::Else,
                 ast::SelectKind::Operation { pattern: p, value } => {
                     let (kind, item) = self.select_operation(value);
@@ -385,7 +422,7 @@ impl<'a> Checker<'a> {
                 }
             };
             let body = if as_value {
-                let body = self.expr(&arm.body, Some(&result));
+                let body = self.settled(&arm.body, Some(&result));
                 self.join_value(body, &result)
             } else {
                 let body = self.expr(&arm.body, None);
@@ -417,7 +454,7 @@ impl<'a> Checker<'a> {
     fn select_operation(&mut self, value: &'a ast::Expr) -> (SelectKind, Ty) {
         match &value.kind {
             ast::ExprKind::Await(inner) => {
-                let future = self.expr(inner, None);
+                let future = self.settled(inner, None);
                 match self.awaited(&future.ty) {
                     Some(item) => return (SelectKind::Await(future), item),
                     None if future.ty == Ty::Error => return (SelectKind::Else, Ty::Error),
@@ -430,13 +467,13 @@ impl<'a> Checker<'a> {
                     let receives = &*name.name == "recv" && args.is_empty();
                     let sends = &*name.name == "send" && args.len() == 1;
                     if receives || sends {
-                        let channel = self.expr(base, None);
+                        let channel = self.settled(base, None);
                         match self.infer.shallow(&channel.ty) {
                             Ty::Adt(id, ts) if receives && (id == lang.0 || id == lang.1) => {
                                 return (SelectKind::Recv(channel), ts[0].clone());
                             }
                             Ty::Adt(id, ts) if sends && id == lang.0 => {
-                                let value = self.check_expr(&args[0].value, &ts[0]);
+                                let value = self.check_settled(&args[0].value, &ts[0]);
                                 return (SelectKind::Send { channel, value }, Ty::Unit);
                             }
                             Ty::Error => return (SelectKind::Else, Ty::Error),
@@ -524,7 +561,8 @@ impl<'a> Checker<'a> {
         let ty = self.program.globals[zone.index()].ty.clone();
         let local = self.guard_local(&Rc::from("guard"), ty.clone(), write, span);
         self.body().meta[local.index()].hidden = true;
-        self.f.call_guards.push(PendingGuard { zone, write, local, span });
+        let body = self.f.bodies.len();
+        self.f.call_guards.push(PendingGuard { zone, write, local, body, span });
         Some(Expr { kind: ExprKind::Local(local), ty, span })
     }
 
@@ -587,7 +625,10 @@ impl<'a> Checker<'a> {
                         g.span,
                         "kept here",
                     )
-                    .help(format!("write `with {name}.write() as v:` and a block")),
+                    .help(match g.write {
+                        true => format!("write `with {name}.write() as v:` and a block"),
+                        false => format!("write `with {name}.read() as v:` and a block"),
+                    }),
                 );
             }
         }

@@ -76,12 +76,16 @@ impl<'a> Checker<'a> {
                 let ty = Ty::Adt(id, self.adt_args(id, written, span).into());
                 let candidates = self.associated(&ty, "new");
                 if candidates.is_empty() {
-                    self.error(
+                    let d = Diagnostic::error(
                         codes::NOT_CALLABLE,
                         format!("`{name}` cannot be made like this"),
                         span,
                         "not a function",
                     );
+                    self.report(match made_by(&name) {
+                        Some(help) => d.help(help),
+                        None => d,
+                    });
                     self.check_stray(args);
                     return self.err(span);
                 }
@@ -316,5 +320,17 @@ impl<'a> Checker<'a> {
         let made = Expr { kind: ExprKind::Struct { adt: id, fields }, ty: ty.clone(), span };
         stmts.shrink_to_fit();
         Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(made)) }, ty, span }
+    }
+}
+
+/// How a value is made whose type has no `new`.
+pub fn made_by(ty: &str) -> Option<&'static str> {
+    match ty {
+        "Channel" => Some("`channel()` makes one, `channel(n)` one that holds `n` messages"),
+        "BroadcastChannel" => Some("`broadcast()` makes one"),
+        "Shared" => Some("a zone is declared at the top level: `shared let n: Shared<Int> = 0`"),
+        "SharedMap" => Some("a zone is declared at the top level: `shared let m: SharedMap<String, Int>`"),
+        "SharedVec" => Some("a zone is declared at the top level: `shared let v: SharedVec<Int>`"),
+        _ => None,
     }
 }

@@ -163,6 +163,7 @@ impl<'a> Checker<'a> {
         span: Span,
         hint: Option<&Ty>,
     ) -> Expr {
+        let receiver = self.part_of_zone(receiver, &name.name);
         let mut ty = self.infer.shallow(&receiver.ty);
         if let Ty::Infer(v) = ty {
             match self.infer.kind(v) {
@@ -246,6 +247,29 @@ impl<'a> Checker<'a> {
                 self.err(span)
             }
         }
+    }
+
+    /// A part of a zone's value that the method only looks at is taken out, and the guard ends before the arguments are there.
+    /// One that it changes stays in its place.
+    fn part_of_zone(&mut self, receiver: Expr, method: &str) -> Expr {
+        match self.open_guard(&receiver) {
+            Some((at, false)) if !self.changes_receiver(&receiver.ty, method) => self.close_guards(receiver, at),
+            _ => receiver,
+        }
+    }
+
+    fn changes_receiver(&mut self, ty: &Ty, method: &str) -> bool {
+        let ty = self.infer.shallow(ty);
+        if matches!(ty, Ty::Adt(id, _) if id == self.program.lang.map) && method == "or_insert" {
+            return true;
+        }
+        let func = match self.methods_of(&ty, method).first() {
+            Some((func, _)) => Some(*func),
+            None => self
+                .trait_call_of(&ty, method, true)
+                .map(|call| self.program.traits[call.trait_.index()].methods[call.method as usize]),
+        };
+        func.and_then(|f| self.program.fns[f.index()].params.first()).is_some_and(|p| p.mode == ParamMode::RefMut)
     }
 
     /// A receiver whose tensor type is less known than the method's target is checked when it arrives.
@@ -471,8 +495,36 @@ impl<'a> Checker<'a> {
             && *id == self.program.lang.future
         {
             d = d.help("the value is still to come: `await` it first");
+        } else if let Some(help) = self.meant_for_an_actor(&known, &name.name) {
+            d = d.help(help);
         }
         self.report(d);
+    }
+
+    pub fn is_broadcast(&self, id: AdtId) -> bool {
+        &*self.program.adts[id.index()].name == "BroadcastChannel"
+    }
+
+    /// What to do instead, when the name is one of an actor's reference, its state, or of a subscription.
+    fn meant_for_an_actor(&self, ty: &Ty, name: &str) -> Option<String> {
+        let Ty::Adt(id, args) = ty else { return None };
+        if self.is_broadcast(*id) {
+            return (name == "recv").then(|| "`subscribe()` gives one that receives".to_string());
+        }
+        if matches!(self.program.adts[id.index()].kind, AdtKind::Actor(_)) {
+            return matches!(name, "ask" | "send" | "batch_ask")
+                .then(|| "`spawn_actor(…)` starts it, and gives the reference that takes messages".to_string());
+        }
+        if *id != self.program.lang.actor_ref {
+            return None;
+        }
+        let Ty::Adt(actor, _) = self.infer.shallow(args.first()?) else { return None };
+        match &self.program.adts[actor.index()].kind {
+            AdtKind::Actor(def) if def.fields.iter().any(|f| &*f.name == name) => {
+                Some(format!("an actor's state is its own: give it a method that answers with `{name}`"))
+            }
+            _ => None,
+        }
     }
 
     pub fn no_associated(&mut self, ty: &Ty, name: &ast::Ident) {
@@ -490,7 +542,13 @@ impl<'a> Checker<'a> {
             name.span,
             "not found there",
         );
-        if let Some(near) = nearest(&name.name, names.iter().map(|n| &**n)) {
+        let head = match ty {
+            Ty::Adt(id, _) if &*name.name == "new" => self.program.adts[id.index()].name.clone(),
+            _ => Rc::from(""),
+        };
+        if let Some(help) = super::construct::made_by(&head) {
+            d = d.help(help);
+        } else if let Some(near) = nearest(&name.name, names.iter().map(|n| &**n)) {
             d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(name.span, near)]);
         }
         self.report(d);

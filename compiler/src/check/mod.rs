@@ -119,6 +119,8 @@ pub struct PendingGuard {
     pub zone: GlobalId,
     pub write: bool,
     pub local: LocalId,
+    /// How many bodies deep its variable is.
+    pub body: usize,
     pub span: Span,
 }
 
@@ -183,6 +185,7 @@ impl<'a> Checker<'a> {
         }
         self.check_reachable();
         self.compare_impl_types();
+        self.check_batches();
         if let Some((locals, metas)) = self.entry_cx.take() {
             self.lint_locals(&locals, &metas);
         }
@@ -354,7 +357,7 @@ impl<'a> Checker<'a> {
                 None => return,
             },
             FnSource::Value(e) => {
-                let value = self.check_expr(e, &ret);
+                let value = self.check_settled(e, &ret);
                 self.fns[id.index()].ret = RetState::Known;
                 value
             }

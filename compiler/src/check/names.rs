@@ -287,13 +287,22 @@ impl<'a> Checker<'a> {
                     let n = fields.iter().filter(|f| f.default.is_none()).count();
                     self.constructor_closure(*id, None, n, span, hint)
                 }
-                _ => {
-                    self.error(
+                kind => {
+                    let (is_actor, is_struct) = (matches!(kind, AdtKind::Actor(_)), matches!(kind, AdtKind::Struct(_)));
+                    let d = Diagnostic::error(
                         codes::NOT_A_VALUE,
                         format!("`{name}` is a type, not a value"),
                         span,
                         "a value is needed here",
                     );
+                    let error = Bound::plain(self.program.lang.error);
+                    let is_error = is_struct && self.meets(&Ty::Adt(*id, Rc::from([])), &error) == Met::Yes;
+                    self.report(match () {
+                        () if is_actor => d.help(format!("`{name}::new(…)` makes its state")),
+                        () if is_error => d.help(format!("`{name}(\"what is wrong\")` makes one")),
+                        () if is_struct => d.help(format!("`{name}(…)` makes one")),
+                        () => d,
+                    });
                     self.err(span)
                 }
             },

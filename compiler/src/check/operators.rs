@@ -96,20 +96,20 @@ impl<'a> Checker<'a> {
                 let bare = |e: &ast::Expr| matches!(&e.kind, ast::ExprKind::Name(_));
                 // A bare variant on the left takes its enum from the right.
                 let (l, r) = if bare(lhs) && self.is_bare_variant_name(lhs) {
-                    let r = self.expr(rhs, None);
-                    (self.expr(lhs, Some(&r.ty.clone())), r)
+                    let r = self.settled(rhs, None);
+                    (self.settled(lhs, Some(&r.ty.clone())), r)
                 } else {
-                    let l = self.expr(lhs, None);
+                    let l = self.settled(lhs, None);
                     let ty = l.ty.clone();
-                    (l, self.expr(rhs, Some(&ty)))
+                    (l, self.settled(rhs, Some(&ty)))
                 };
                 self.compare(op, op_span, l, r, span)
             }
             _ => {
-                let l = self.expr(lhs, hint);
+                let l = self.settled(lhs, hint);
                 let lty = self.infer.shallow(&l.ty);
                 let wish = if self.is_number(&lty) || matches!(lty, Ty::Adt(..)) { Some(lty) } else { None };
-                let r = self.expr(rhs, wish.as_ref());
+                let r = self.settled(rhs, wish.as_ref());
                 self.arith(op, op_span, l, r, span)
             }
         }
@@ -123,13 +123,13 @@ impl<'a> Checker<'a> {
     }
 
     fn contains(&mut self, op: BinaryOp, lhs: &'a ast::Expr, rhs: &'a ast::Expr, span: Span) -> Expr {
-        let container = self.expr(rhs, None);
+        let container = self.settled(rhs, None);
         let wish = match self.infer.shallow(&container.ty) {
             Ty::Adt(_, args) => args.first().cloned(),
             Ty::Str => Some(Ty::Str),
             _ => None,
         };
-        let item = self.expr(lhs, wish.as_ref());
+        let item = self.settled(lhs, wish.as_ref());
         let (c_ty, i_ty) = (container.ty.clone(), item.ty.clone());
         if c_ty == Ty::Error || i_ty == Ty::Error {
             return self.err(span);
@@ -363,6 +363,8 @@ impl<'a> Checker<'a> {
                 let text = self.text(at).to_string();
                 d = d.fix(format!("write `str({text})`"), vec![(at, format!("str({text})"))]);
             }
+        } else if let Some((_, at)) = [l, r].into_iter().find(|(ty, _)| self.awaited(ty).is_some()) {
+            d = d.help(format!("the value is still to come: `await {}`", self.text(at)));
         } else if let Ty::Adt(id, _) = lt
             && !method.is_empty()
             && matches!(self.program.adts[id.index()].kind, AdtKind::Struct(_) | AdtKind::Enum(_))

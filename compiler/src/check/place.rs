@@ -161,6 +161,19 @@ impl<'a> Checker<'a> {
         if meta.mode == Some(ParamMode::RefMut) || row.mutable {
             return;
         }
+        if meta.guard {
+            self.report(
+                Diagnostic::error(
+                    codes::ASSIGN_IMMUTABLE,
+                    "a zone's value cannot change while it is only read",
+                    span,
+                    "changed here",
+                )
+                .because(row.span, "taken with `read()`")
+                .help("take the zone with `write()`"),
+            );
+            return;
+        }
         let d = Diagnostic::error(
             codes::ASSIGN_IMMUTABLE,
             format!("`{}` cannot change", row.name),

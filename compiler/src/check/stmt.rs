@@ -188,14 +188,14 @@ impl<'a> Checker<'a> {
                 out.push(Stmt::Expr(e));
             }
             StmtKind::Throw(e) => {
-                let value = self.expr(e, None);
+                let value = self.settled(e, None);
                 let e = self.throw(value, span);
                 out.push(Stmt::Expr(e));
             }
             StmtKind::Assert { cond, message } => {
                 let text: Rc<str> = self.text(cond.span).into();
                 let cond = self.condition(cond);
-                let message = message.as_ref().map(|m| Box::new(self.check_expr(m, &Ty::Str)));
+                let message = message.as_ref().map(|m| Box::new(self.check_settled(m, &Ty::Str)));
                 let kind = ExprKind::Assert { cond: Box::new(cond), message, text };
                 out.push(Stmt::Expr(Expr { kind, ty: Ty::Unit, span }));
             }
@@ -228,7 +228,7 @@ impl<'a> Checker<'a> {
 
     /// What a `for` runs over, and what it gives for each step.
     pub fn iterable(&mut self, e: &'a ast::Expr) -> (Expr, Ty) {
-        let value = self.expr(e, None);
+        let value = self.settled(e, None);
         let span = value.span;
         match self.infer.shallow(&value.ty) {
             Ty::Error => (value, Ty::Error),
@@ -275,6 +275,8 @@ impl<'a> Checker<'a> {
                 );
                 if self.is_number(&ty) {
                     d = d.help(format!("write `0..{}` for the numbers below it", self.text(span)));
+                } else if matches!(&ty, Ty::Adt(id, _) if self.is_broadcast(*id)) {
+                    d = d.help(format!("write `{}.subscribe()`: a subscription receives", self.text(span)));
                 }
                 self.report(d);
                 (value, Ty::Error)
@@ -389,17 +391,24 @@ impl<'a> Checker<'a> {
 
     fn assign(&mut self, target: &'a ast::Expr, op: Option<BinaryOp>, value: &'a ast::Expr, span: Span) -> Expr {
         let guards = self.f.call_guards.len();
-        let e = self.assign_inner(target, op, value, span);
-        if self.f.call_guards.len() > guards {
-            return self.close_guards(e, guards);
-        }
-        e
+        let mut before = Vec::new();
+        let e = self.assign_inner(target, op, value, span, &mut before);
+        let e = self.close_guards(e, guards);
+        Self::after(before, e)
     }
 
-    fn assign_inner(&mut self, target: &'a ast::Expr, op: Option<BinaryOp>, value: &'a ast::Expr, span: Span) -> Expr {
+    /// `before` gets what runs before the target's zone is taken.
+    fn assign_inner(
+        &mut self,
+        target: &'a ast::Expr,
+        op: Option<BinaryOp>,
+        value: &'a ast::Expr,
+        span: Span,
+        before: &mut Vec<Stmt>,
+    ) -> Expr {
         if let ast::ExprKind::Index { base, indices } = &target.kind {
             let is_slice = indices.iter().any(|i| matches!(i, ast::Index::Range { .. }));
-            let typed = self.expr(base, None);
+            let typed = self.place(base, None);
             if matches!(self.infer.shallow(&typed.ty), Ty::Tensor(_)) {
                 return self.tensor_assign(typed, indices, op, value, span);
             }
@@ -413,7 +422,7 @@ impl<'a> Checker<'a> {
                 return self.err(span);
             }
             let place = self.index_of(typed, indices, target.span);
-            return self.assign_to(place, op, value, span);
+            return self.assign_to(place, op, value, span, before);
         }
         if let ast::ExprKind::Name(name) = &target.kind
             && self.find_binding(name).is_none()
@@ -451,12 +460,12 @@ impl<'a> Checker<'a> {
             }
         }
         let used = self.local_used(target);
-        let place = self.expr(target, None);
+        let place = self.place(target, None);
         if op.is_none() {
             // Being assigned is no use.
             self.restore_used(used);
         }
-        self.assign_to(place, op, value, span)
+        self.assign_to(place, op, value, span, before)
     }
 
     fn local_used(&mut self, target: &ast::Expr) -> Option<(LocalId, bool)> {
@@ -475,7 +484,14 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn assign_to(&mut self, place: Expr, op: Option<BinaryOp>, value: &'a ast::Expr, span: Span) -> Expr {
+    fn assign_to(
+        &mut self,
+        place: Expr,
+        op: Option<BinaryOp>,
+        value: &'a ast::Expr,
+        span: Span,
+        before: &mut Vec<Stmt>,
+    ) -> Expr {
         let lang_vec_str = matches!(place.kind, ExprKind::Call { .. });
         if lang_vec_str && place.ty != Ty::Error {
             let shown = self.text(place.span).to_string();
@@ -485,11 +501,24 @@ impl<'a> Checker<'a> {
         }
         self.require_mutable(&place, place.span, false);
         let ty = place.ty.clone();
+        // The value comes first: it may wait, or look at the zone.
+        let held = self.open_guard(&place).map(|(at, _)| self.f.call_guards.split_off(at));
+        let first = |c: &mut Self, value: Expr| {
+            let Some(held) = held else { return value };
+            c.f.call_guards.extend(held);
+            if matches!(value.kind, ExprKind::Lit(_) | ExprKind::Local(_)) || value.ty == Ty::Error {
+                return value;
+            }
+            let (local, ty, at) = (c.temp("value", value.ty.clone(), value.span), value.ty.clone(), value.span);
+            before.push(let_local(local, value));
+            Expr { kind: ExprKind::Local(local), ty, span: at }
+        };
         match op {
             None => {
                 let before = self.diagnostics.len();
                 let written = value;
-                let value = self.check_expr(value, &ty);
+                let value = self.check_settled(value, &ty);
+                let value = first(self, value);
                 if let ExprKind::Local(local) = place.kind
                     && self.diagnostics.len() > before
                 {
@@ -500,7 +529,8 @@ impl<'a> Checker<'a> {
                 Expr { kind: ExprKind::Assign { target: Box::new(place), value: Box::new(value) }, ty: Ty::Unit, span }
             }
             Some(op) => {
-                let value = self.expr(value, if self.is_number(&ty) { Some(&ty) } else { None });
+                let value = self.settled(value, if self.is_number(&ty) { Some(&ty) } else { None });
+                let value = first(self, value);
                 if ty == Ty::Error || value.ty == Ty::Error {
                     return self.err(span);
                 }
@@ -730,7 +760,7 @@ impl<'a> Checker<'a> {
         hint: Option<&Ty>,
         as_value: bool,
     ) -> Expr {
-        let value = self.expr(scrutinee, None);
+        let value = self.settled(scrutinee, None);
         let ty = value.ty.clone();
         let result = self.result_ty(hint, span);
         let mut out: Vec<Arm> = Vec::new();
@@ -740,7 +770,7 @@ impl<'a> Checker<'a> {
             let pattern = self.pattern(&arm.pattern, &ty, false);
             let guard = arm.guard.as_ref().map(|g| self.condition(g));
             let body = if as_value {
-                let body = self.expr(&arm.body, Some(&result));
+                let body = self.settled(&arm.body, Some(&result));
                 self.join_value(body, &result)
             } else {
                 self.expr_stmt(&arm.body)

@@ -23,12 +23,18 @@ impl Checker<'_> {
                 None => {
                     let at = self.infer.span(var);
                     let at = if at == Span::default() { span } else { at };
-                    self.error(
-                        codes::CANNOT_INFER,
-                        "nothing here decides this type",
-                        at,
-                        "its type is open; state it, as in `let x: Vec<Int> = []`",
-                    );
+                    // What should have decided it is wrong, and that is told.
+                    if !self.reports_inside(at) {
+                        self.error(
+                            codes::CANNOT_INFER,
+                            "nothing here decides this type",
+                            at,
+                            match self.text(at).starts_with("find_actor(") {
+                                true => "its type is open; state it, as in `let a: Option<ActorRef<Worker>> = …`",
+                                false => "its type is open; state it, as in `let x: Vec<Int> = []`",
+                            },
+                        );
+                    }
                     self.infer.unify(&Ty::Infer(var), &Ty::Error);
                 }
             }

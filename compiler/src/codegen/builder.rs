@@ -89,6 +89,8 @@ pub struct FnBuilder<'g, 'p> {
     pub kept_literals: HashMap<(TypeId, u64), Reg>,
     /// Locals whose only use may take the value away.
     pub single_use: Vec<bool>,
+    /// Variables that stand for the value of a zone while its guard is held.
+    pub guards: Vec<LocalId>,
     /// The variables of named dimensions.
     pub dims: &'p [(Rc<str>, LocalId)],
     /// Registers of parameters that are moved out again.
@@ -127,6 +129,7 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
             voids: Vec::new(),
             kept_literals: HashMap::new(),
             single_use: Vec::new(),
+            guards: Vec::new(),
             dims: &[],
             inout_registers: Vec::new(),
             scopes: vec![Vec::new()],
@@ -506,6 +509,17 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
     /// whatever that is.
     pub fn is_unique(&self, written: &Ty) -> bool {
         self.g.unique.is(written)
+    }
+
+    /// Whether reading a variable empties its register. Not that of one that is lent: there is a value in it whenever an error
+    /// may leave the function, also between the move and the assignment of another value.
+    pub fn moves_out(&mut self, local: LocalId, written: &Ty) -> bool {
+        if self.single_use.get(local.index()) == Some(&true) {
+            return true;
+        }
+        let register = self.local(local);
+        let is_lent = self.guards.contains(&local) || self.inout_registers.contains(&register);
+        self.is_unique(written) && !is_lent
     }
 
     pub fn lang(&self) -> &'p hir::Lang {

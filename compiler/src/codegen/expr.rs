@@ -142,7 +142,7 @@ impl<'p> FnBuilder<'_, 'p> {
                 let ty = self.ty(&expr.ty);
                 if !self.is_ref(&ty) {
                     self.emit(Instr::Copy { dst, src });
-                } else if self.single_use.get(local.index()) == Some(&true) || self.is_unique(&expr.ty) {
+                } else if self.moves_out(*local, &expr.ty) {
                     self.emit(Instr::MoveRef { dst, src });
                 } else {
                     self.emit(Instr::CopyRef { dst, src });
@@ -370,7 +370,7 @@ impl<'p> FnBuilder<'_, 'p> {
     pub fn argument(&mut self, expr: &'p Expr, later: &[&'p Expr]) -> Operand {
         if let ExprKind::Local(local) = &expr.kind {
             let ty = self.ty(&expr.ty);
-            if self.is_ref(&ty) && (self.single_use.get(local.index()) == Some(&true) || self.is_unique(&expr.ty)) {
+            if self.is_ref(&ty) && self.moves_out(*local, &expr.ty) {
                 // One of a unique type that is moved may be assigned anew before the call: then it leaves its register now.
                 if later.iter().any(|e| may_assign(e)) {
                     return Operand::temp(self.owned_temp(expr));

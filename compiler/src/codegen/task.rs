@@ -63,7 +63,9 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.recycle(index);
                 // What is in the zone outlives an error in the body: it is put back on every way out.
                 let put = if *write { "zone_write_end" } else { "zone_read_end" };
+                self.guards.push(*local);
                 self.guarded(Cleanup::PutZone { zone: zone.0, register, ty, put }, |f| f.into(body, dst));
+                self.guards.pop();
             }
             ExprKind::Message { actor, handler, kind, args, timeout } => {
                 let wanted = match kind {

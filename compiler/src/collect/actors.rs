@@ -4,6 +4,7 @@ use crate::hir::*;
 use crate::session::*;
 use stark_syntax::ast;
 use stark_syntax::codes;
+use stark_syntax::diagnostic::Diagnostic;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -46,19 +47,14 @@ impl<'a> Checker<'a> {
                 );
             }
             let batch = self.batch_of(&m.attributes, &short);
+            if !short.starts_with('_') {
+                self.method_fits(func, &m.decl, generics.len(), batch.is_some());
+            }
             match &*short {
                 "on_start" => on_start = Some(func),
                 "on_stop" => on_stop = Some(func),
                 "on_error" => on_error = Some(func),
                 "on_receive" | "on_batch" => {
-                    if self.program.fns[func.index()].params.len() != 2 {
-                        self.error(
-                            codes::BAD_ACTOR,
-                            format!("`{short}` takes exactly one message"),
-                            m.decl.name.span,
-                            "one parameter is needed",
-                        );
-                    }
                     if receive.is_some() {
                         self.error(
                             codes::BAD_ACTOR,
@@ -85,6 +81,138 @@ impl<'a> Checker<'a> {
             def.on_error = on_error;
         }
         self.actor_methods.insert(adt, methods);
+    }
+
+    /// What a hook or a message must look like, as far as its signature tells.
+    fn method_fits(&mut self, func: FnId, decl: &'a ast::Fn, n_outer: usize, batched: bool) {
+        let (name, at) = (&*decl.name.name, decl.name.span);
+        let full = self.program.fns[func.index()].name.clone();
+        let actor = full.split('.').next().unwrap_or(&full);
+        let params: Vec<Ty> = self.program.fns[func.index()].params.iter().skip(1).map(|p| p.ty.clone()).collect();
+        let param_at = |i: usize| decl.params.get(i).map_or(at, |p| p.span);
+        if decl.params.iter().any(|p| &*p.name.name == "self") {
+            // That is told already.
+            return;
+        }
+        let is_hook = is_hook(name);
+        if self.program.fns[func.index()].generics.len() > n_outer {
+            let first = decl.generics.params.first().map_or(at, |p| p.name.span);
+            let problem = if is_hook { "a hook has no types of its own" } else { "a message has no types of its own" };
+            self.report(
+                Diagnostic::error(codes::BAD_ACTOR, problem, first, "declared by a method")
+                    .help(format!("declare it with the actor: `actor {actor}<{}>:`", self.text(first))),
+            );
+        }
+        match name {
+            // It would be a message, and `Name::new` would still take the fields.
+            "new" => self.report(
+                Diagnostic::error(codes::BAD_ACTOR, "an actor's `new` is made from its fields", at, "a second `new`")
+                    .help(format!("give fields a default, or let a function make it: `fn make() -> {actor}: return {actor}::new(…)`")),
+            ),
+            "ask" | "send" | "batch_ask" | "get_stats" | "stop" | "kill" | "is_alive" | "name" => self.report(
+                Diagnostic::error(
+                    codes::BAD_ACTOR,
+                    format!("every actor's reference has a `{name}` of its own"),
+                    at,
+                    "would hide it",
+                )
+                .help("give the message another name"),
+            ),
+            "on_start" | "on_stop" if !params.is_empty() => self.report(
+                Diagnostic::error(
+                    codes::BAD_ACTOR,
+                    format!("`{name}` takes no parameters"),
+                    param_at(0),
+                    "nothing gives it a value",
+                )
+                .help("what it needs is in the actor's fields"),
+            ),
+            "on_error" => match &params[..] {
+                [error] if *error == Ty::Error || *error == self.error_dyn() => {}
+                [_] => self.report(
+                    Diagnostic::error(
+                        codes::BAD_ACTOR,
+                        "`on_error` takes any error",
+                        param_at(0),
+                        "would fit some errors only",
+                    )
+                    .help("write `e: Error`; `e.kind()` names its type"),
+                ),
+                _ => self.report(
+                    Diagnostic::error(
+                        codes::BAD_ACTOR,
+                        "`on_error` takes the error, and nothing else",
+                        at,
+                        "one parameter is needed",
+                    )
+                    .help("write `fn on_error(e: Error):`"),
+                ),
+            },
+            "on_receive" | "on_batch" if params.len() != 1 => self.report(
+                Diagnostic::error(
+                    codes::BAD_ACTOR,
+                    format!("`{name}` takes exactly one message"),
+                    at,
+                    "one parameter is needed",
+                )
+                .help("several values are one message as a tuple or a struct"),
+            ),
+            _ if batched && !is_hook && params.len() != 1 => self.report(
+                Diagnostic::error(
+                    codes::BAD_ACTOR,
+                    format!("`{name}` is batched, so it takes exactly one tensor"),
+                    at,
+                    "one parameter is needed",
+                )
+                .help("leave `@batch` out, and each message comes by itself"),
+            ),
+            _ => {}
+        }
+    }
+
+    /// What a batched handler takes is made from many messages, and what it gives is divided among them: tensors by their rows,
+    /// and `Vec`s in `on_batch`. Checked when it is known what every body gives.
+    pub fn check_batches(&mut self) {
+        for adt in 0..self.program.adts.len() {
+            let AdtKind::Actor(def) = &self.program.adts[adt].kind else { continue };
+            for handler in def.handlers.clone() {
+                if let Some(batch) = &handler.batch {
+                    self.batch_fits(&handler, batch.as_vec);
+                }
+            }
+        }
+    }
+
+    fn batch_fits(&mut self, handler: &ActorHandler, as_vec: bool) {
+        let FnSource::Decl(decl) = self.fns[handler.func.index()].source else { return };
+        let def = &self.program.fns[handler.func.index()];
+        let (name, ret) = (&handler.name, def.ret.clone());
+        let [_, input] = &def.params[..] else { return };
+        let input_at = decl.params.first().map_or(decl.name.span, |p| p.span);
+        let ret_at = decl.ret.as_ref().map_or(decl.name.span, |t| t.span);
+        for (does, ty, at) in [("takes", input.ty.clone(), input_at), ("gives", ret, ret_at)] {
+            let fits = match &ty {
+                Ty::Error | Ty::Never => true,
+                Ty::Adt(id, _) => as_vec && *id == self.program.lang.vec,
+                Ty::Tensor(_) => !as_vec,
+                _ => false,
+            };
+            if fits {
+                continue;
+            }
+            let found = self.show(&ty);
+            let (what, help) = match (as_vec, &**name) {
+                (true, _) => ("a `Vec`, with one element a message", "write `fn on_batch(inputs: Vec<I>) -> Vec<O>`"),
+                (false, "on_receive") => (
+                    "a tensor",
+                    "`fn on_batch(inputs: Vec<I>) -> Vec<O>` takes other types; without `@batch` each message comes by itself",
+                ),
+                (false, _) => ("a tensor", "leave `@batch` out, and each message comes by itself"),
+            };
+            let text = format!("`{name}` is batched, so it {does} {what}");
+            self.report(Diagnostic::error(codes::BAD_ACTOR, text, at, format!("{does} `{found}`")).help(help));
+            return;
+        }
     }
 
     /// `@batch(max_size = 32, max_delay = 5ms, join = "cat")`
@@ -114,4 +242,9 @@ impl<'a> Checker<'a> {
         }
         Some(batch)
     }
+}
+
+/// What the runtime calls by itself; no message.
+pub fn is_hook(method: &str) -> bool {
+    matches!(method, "on_start" | "on_stop" | "on_error")
 }

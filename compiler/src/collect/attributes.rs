@@ -1,5 +1,6 @@
 //! The attributes that a program may use, and the tests among its functions.
 
+use super::actors::is_hook;
 use crate::hir::*;
 use crate::session::*;
 use stark_syntax::ast::{self, ItemKind};
@@ -22,7 +23,11 @@ impl<'a> Checker<'a> {
         self.check_attributes_of(&item.attributes, fits);
         match &item.kind {
             ItemKind::Actor(actor) => {
-                actor.methods.iter().for_each(|m| self.check_attributes_of(&m.attributes, "batch"))
+                for m in &actor.methods {
+                    let name = &m.decl.name.name;
+                    let is_handler = !name.starts_with('_') && !is_hook(name);
+                    self.check_attributes_of(&m.attributes, if is_handler { "batch" } else { "" });
+                }
             }
             ItemKind::Struct(ast::Struct { methods, .. }) | ItemKind::Enum(ast::Enum { methods, .. }) => {
                 methods.iter().for_each(|m| self.check_attributes_of(&m.attributes, ""));

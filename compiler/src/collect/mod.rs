@@ -668,6 +668,8 @@ fn undynamic(t: &ast::Trait) -> Option<(Span, String)> {
             format!("`{name}` takes no `&self`")
         } else if !decl.generics.params.is_empty() && decl.body.is_none() {
             format!("`{name}` has type parameters of its own and no body")
+        } else if decl.kind != ast::FnKind::Plain {
+            format!("`{name}` starts a task; a plain `fn {name}(…) -> Future<…>` can do so as well")
         } else if types().any(names_self) {
             format!("`{name}` names `Self`, another type for each implementor")
         } else {

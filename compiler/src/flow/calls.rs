@@ -89,6 +89,8 @@ pub struct Calls<'p> {
     by_instance: HashMap<(FnId, Vec<Ty>), NodeId>,
     /// Functions that are used as values, by their type.
     by_type: HashMap<Ty, Vec<NodeId>>,
+    /// Types of which `spawn_actor` is asked for an actor.
+    pub begun: Vec<(Ty, Span)>,
     walked: usize,
 }
 
@@ -99,8 +101,14 @@ const MAX_TYPE_DEPTH: usize = 8;
 impl<'p> Flow<'p> {
     pub fn calls(&self) -> Calls<'p> {
         let program = self.program;
-        let mut calls =
-            Calls { program, nodes: Vec::new(), by_instance: HashMap::new(), by_type: HashMap::new(), walked: 0 };
+        let mut calls = Calls {
+            program,
+            nodes: Vec::new(),
+            by_instance: HashMap::new(),
+            by_type: HashMap::new(),
+            begun: Vec::new(),
+            walked: 0,
+        };
         let own = |f: &FnDef| !program.modules.get(f.module.index()).is_some_and(|m| m.is_std);
         // Generic functions come last: their general form is looked at only when nothing uses them.
         for generic in [false, true] {
@@ -532,6 +540,7 @@ impl<'p> Walk<'_, 'p> {
             ExprKind::Closure(c) => self.closure(c, &e.ty),
             ExprKind::FnRef { func, type_args } => {
                 let type_args = self.tys(type_args);
+                self.begins(*func, &type_args, e.span);
                 let ty = self.ty(&e.ty);
                 let started = self.calls.program.func(*func).kind != FnKind::Plain;
                 match self.calls.instance(*func, type_args) {
@@ -603,6 +612,13 @@ impl<'p> Walk<'_, 'p> {
         found.into_iter().filter_map(|(func, args)| self.calls.instance(func, args).map(FnValue::Node)).collect()
     }
 
+    fn begins(&mut self, func: FnId, type_args: &[Ty], span: Span) {
+        let native = self.calls.program.func(func).native.as_deref();
+        if let (Some("actor_spawn" | "supervisor_spawn"), Some(state)) = (native, type_args.last()) {
+            self.calls.begun.push((state.clone(), span));
+        }
+    }
+
     fn call(&mut self, e: &'p Expr, callee: &'p Callee, args: &'p [Arg], spawned: bool) {
         let program = self.calls.program;
         let mut given = Vec::new();
@@ -621,6 +637,11 @@ impl<'p> Walk<'_, 'p> {
             } else {
                 self.expr(&arg.value);
             }
+        }
+        if let Callee::Fn { func, type_args } = callee {
+            let type_args = self.tys(type_args);
+            let state = args.iter().find(|arg| type_args.last() == Some(&self.ty(&arg.value.ty)));
+            self.begins(*func, &type_args, state.map_or(e.span, |arg| arg.value.span));
         }
         let targets = self.targets(callee);
         let kind = match callee {

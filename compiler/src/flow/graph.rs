@@ -103,9 +103,10 @@ pub struct Builder<'p> {
     now: BlockId,
     tracked: Vec<bool>,
     taken_before: HashSet<LocalId>,
-    /// `&mut` parameters with unique values.
+    /// `&mut` parameters with unique values, and those of zones whose guards are held here.
     lent: Vec<LocalId>,
-    loops: Vec<(BlockId, BlockId)>,
+    /// Head, end, and how many of `lent` were there before.
+    loops: Vec<(BlockId, BlockId, usize)>,
     /// Where an error goes from here.
     handlers: Vec<BlockId>,
     finals: u32,
@@ -182,7 +183,7 @@ impl<'p> Builder<'p> {
             followed,
         };
         b.take(&body.value, How::Moved);
-        b.give_back();
+        b.give_back(0);
         b.graph
     }
 
@@ -238,8 +239,9 @@ impl<'p> Builder<'p> {
         }
     }
 
-    fn give_back(&mut self) {
-        for local in self.lent.clone() {
+    /// Those lent since `from` go back.
+    fn give_back(&mut self, from: usize) {
+        for local in self.lent[from..].to_vec() {
             self.event(Event::GiveBack(local));
         }
     }
@@ -283,9 +285,21 @@ impl<'p> Builder<'p> {
                 ExprKind::Global(_) => {}
                 ExprKind::Field { base, .. } => self.look(base),
                 ExprKind::Coerce { value, .. } => self.look(value),
+                ExprKind::WithZone { local, body, .. } => self.with_zone(*local, |s| s.look(body)),
                 _ => self.take(e, How::Moved),
             },
         }
+    }
+
+    fn with_zone(&mut self, local: LocalId, walk: impl FnOnce(&mut Self)) {
+        self.event(Event::Fresh(local));
+        let n_lent = self.lent.len();
+        if self.tracked.get(local.index()).copied().unwrap_or(false) {
+            self.lent.push(local);
+        }
+        walk(self);
+        self.give_back(n_lent);
+        self.lent.truncate(n_lent);
     }
 
     /// The expression's value goes elsewhere.
@@ -387,7 +401,8 @@ impl<'p> Builder<'p> {
                 self.loop_body(head, end, body);
             }
             Break | Continue => {
-                if let Some((head, end)) = self.loops.last().copied() {
+                if let Some((head, end, n_lent)) = self.loops.last().copied() {
+                    self.give_back(n_lent);
                     self.edge(if matches!(e.kind, Break) { end } else { head });
                 }
                 self.leave();
@@ -396,7 +411,7 @@ impl<'p> Builder<'p> {
                 if let Some(value) = value {
                     self.take(value, How::Moved);
                 }
-                self.give_back();
+                self.give_back(0);
                 self.leave();
             }
             Assign { target, value } => {
@@ -422,7 +437,7 @@ impl<'p> Builder<'p> {
                 let on = self.now;
                 self.now = here;
                 self.step();
-                self.give_back();
+                self.give_back(0);
                 self.leave();
                 self.now = on;
             }
@@ -443,11 +458,7 @@ impl<'p> Builder<'p> {
                 self.take(body, how);
             }
             WithZone { local, body, .. } => {
-                self.event(Event::Fresh(*local));
-                self.take(body, how);
-                if self.tracked.get(local.index()).copied().unwrap_or(false) {
-                    self.event(Event::GiveBack(*local));
-                }
+                self.with_zone(*local, |s| s.take(body, how));
             }
             Select { arms } => self.select(arms, how),
             Message { actor, args, timeout, .. } => {
@@ -570,7 +581,11 @@ impl<'p> Builder<'p> {
     }
 
     fn match_(&mut self, scrutinee: &'p Expr, arms: &'p [Arm], how: How) {
-        self.look(scrutinee);
+        match &scrutinee.kind {
+            // The arms have what was in the zone.
+            ExprKind::WithZone { .. } => self.take(scrutinee, How::Moved),
+            _ => self.look(scrutinee),
+        }
         let is_place = Place::of(scrutinee).is_some();
         let end = self.block();
         for arm in arms {
@@ -596,7 +611,7 @@ impl<'p> Builder<'p> {
     }
 
     fn loop_body(&mut self, head: BlockId, end: BlockId, body: &'p Expr) {
-        self.loops.push((head, end));
+        self.loops.push((head, end, self.lent.len()));
         self.take(body, How::Moved);
         self.loops.pop();
         self.edge(head);

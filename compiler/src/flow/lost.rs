@@ -32,13 +32,21 @@ impl<'p> Flow<'p> {
                 }
             }
             ExprKind::Closure(c) | ExprKind::SpawnBlock(c) => self.lost_in(&c.body.value, futures),
+            // What its function gives goes nowhere.
+            ExprKind::Call { callee: Callee::Fn { func, type_args }, args }
+                if self.program.lang.prelude_fns.get("parallel_for_each") == Some(func)
+                    && type_args.last().is_some_and(|result| futures.is(result)) =>
+            {
+                let at = args.last().map_or(e.span, |f| f.value.span);
+                self.lost_in_task(at);
+            }
             _ => {}
         }
         super::each(e, &mut |child| self.lost_in(child, futures));
     }
 
     fn lost(&mut self, e: &Expr, futures: &Unique) {
-        let Ty::Adt(id, _) = &e.ty else {
+        let Ty::Adt(id, args) = &e.ty else {
             if futures.is(&e.ty) {
                 self.lost_futures(e);
             }
@@ -67,9 +75,40 @@ impl<'p> Flow<'p> {
                 Diagnostic::warning(codes::IGNORED_RESULT, "this `Result` is ignored", e.span, "may hold an error")
                     .help("use `?`, `match`, or `let _ = …`"),
             );
+        } else if *id == self.program.lang.join_handle && args.iter().any(|result| futures.is(result)) {
+            self.lost_in_task(e.span);
+        } else if let (true, ExprKind::Call { callee: Callee::Fn { func, .. }, args: given }) =
+            (futures.is(&e.ty), &e.kind)
+            && self.program.func(*func).native.as_deref() == Some("map_insert")
+            && let [map, key, _] = &given[..]
+        {
+            let text = |arg: &Arg| self.sources.slice(arg.value.span).to_string();
+            let help = format!("write `{}[{}] = …`", text(map), text(key));
+            self.found.push(
+                Diagnostic::error(
+                    codes::BARE_FUTURE,
+                    "`insert` gives back what was there before, and nobody waits for the futures in it",
+                    e.span,
+                    "gives futures that are dropped here",
+                )
+                .help(help),
+            );
         } else if futures.is(&e.ty) && !matches!(e.kind, ExprKind::Local(_)) {
             self.lost_futures(e);
         }
+    }
+
+    /// A task ends when its function does, not when the future has that the function gives.
+    fn lost_in_task(&mut self, span: Span) {
+        self.found.push(
+            Diagnostic::error(
+                codes::BARE_FUTURE,
+                "nobody waits for the future that this task gives, so it is cancelled when the task ends",
+                span,
+                "gives a future that is dropped",
+            )
+            .help("`await` it inside the task, as in `|| await work()`"),
+        );
     }
 
     fn lost_futures(&mut self, e: &Expr) {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `moves` | E0505: a unique value after it was moved; E0606: one that would have to be copied |
 //! | `guards` | E0603, E0605, W0620: waiting, and zones taken, while a guard is held |
+//! | `begun` | E0301: what `spawn_actor` is given is no actor |
 //! | `asks` | W0621: actors that wait for each other |
 //! | `channels` | W0622: a receive that nothing sends to |
 //! | `early` | E0209: a script's `let` that a function reads before it has run |
@@ -20,6 +21,7 @@ mod place;
 mod unique;
 
 mod asks;
+mod begun;
 mod calls;
 mod circle;
 mod guards;
@@ -53,6 +55,7 @@ pub fn check(program: &Program, sources: &SourceMap) -> Vec<Diagnostic> {
     flow.check_moves();
     let calls = flow.calls();
     flow.check_guards(&calls);
+    flow.check_begun(&calls);
     flow.check_asks(&calls);
     flow.check_channels();
     flow.check_lost();

@@ -221,9 +221,30 @@ impl<'p> Flow<'p> {
         }
     }
 
+    /// What has one owner was taken out of a place that goes on.
+    fn report_kept(&mut self, c: &Conflict, what: &str, lacks: &str, name: &str) {
+        let help = match name {
+            // It has no name yet.
+            "guard" => "take the zone with `with … as v:`, and put another value in its place".to_string(),
+            name => format!("put another value in its place: `let mine = {name}`, then `{name} = …`"),
+        };
+        let title = format!("{what} has one owner: {lacks}");
+        let d = Diagnostic::error(codes::USE_AFTER_MOVE, title, c.gone.span, taken_label(c.gone.how));
+        self.found.push(d.help(help));
+    }
+
     fn report_conflict(&mut self, body: &Body, c: &Conflict) {
         let local = &body.locals[c.place.root.index()];
         let (shown, gone_shown) = (self.shown(body, &c.place), self.shown(body, &c.gone_place));
+        if c.kind == ConflictKind::NotGivenBack && !body.params.contains(&c.place.root) {
+            return self.report_kept(c, "the zone's value", "the zone would go on without it", &local.name);
+        }
+        let of_actor =
+            |ty: &Ty| matches!(ty, Ty::Adt(id, _) if matches!(self.program.adt(*id).kind, AdtKind::Actor(_)));
+        if c.kind == ConflictKind::NotGivenBack && of_actor(&local.ty) {
+            let what = format!("the field `{gone_shown}`");
+            return self.report_kept(c, &what, "the actor would go on without its value", &gone_shown);
+        }
         if c.kind == ConflictKind::NotGivenBack {
             return self.found.push(
                 Diagnostic::error(

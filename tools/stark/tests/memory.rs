@@ -296,3 +296,22 @@ async fn main():
     );
     assert_eq!(printed(&run("200M", &program)), "OutOfMemoryError true true\n");
 }
+
+#[test]
+fn whoever_watches_an_actor_again_and_again_leaves_nothing_behind() {
+    // Each watch takes some 128 bytes: 300,000 would pass the budget together.
+    let program = "
+actor A:
+    fn on_receive(x: Int) -> Int: return x
+
+async fn main():
+    let a = spawn_actor(A::new())
+    let kept = [monitor(a) for _ in 0..100]
+    for i in 0..300000:
+        let m = monitor(a)
+        if i % 1000 == 0: await a.ask(i)
+    a.stop()
+    print(len(await gather(kept)))
+";
+    assert_eq!(printed(&run("16M", program)), "100\n");
+}

@@ -575,7 +575,7 @@ impl ActorCell {
     pub(super) fn monitor(&self, promise: &Arc<Answer>, reason: &'static TypeInfo) {
         let ended = match &mut *self.end_mut() {
             End { announced: true, reason: Some(ended), .. } => exit_reason(reason, ended),
-            end => return end.monitors.push((promise.clone(), reason)),
+            end => return add_monitor(&mut end.monitors, promise, reason),
         };
         tell(promise, ended);
     }
@@ -616,6 +616,18 @@ impl ActorCell {
         drop(end);
         told.into_iter().for_each(|(promise, ended)| tell(&promise, ended));
     }
+}
+
+/// Whoever watches again and again, for each request say, leaves behind futures that nobody holds. They go when the list is full,
+/// and it grows when that has not emptied half of it, so adding costs the same however many there are.
+fn add_monitor(monitors: &mut Vec<(Arc<Answer>, &'static TypeInfo)>, promise: &Arc<Answer>, reason: &'static TypeInfo) {
+    if monitors.len() == monitors.capacity() {
+        monitors.retain(|(promise, _)| Arc::strong_count(promise) > 1);
+        if monitors.len() > monitors.capacity() / 2 {
+            monitors.reserve(monitors.capacity());
+        }
+    }
+    monitors.push((promise.clone(), reason));
 }
 
 impl Record {

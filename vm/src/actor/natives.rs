@@ -147,7 +147,12 @@ fn actor_find(cx: &mut NativeCx<'_>) -> NativeResult {
     let Some(cell) = found else { return cx.return_none() };
     if !wanted.same_as(cell.info) {
         let (found, wanted) = (cell.info.name(), wanted.name());
-        return Err(Fault::value(format!("actor {name:?} is a `{found}`, not a `{wanted}`")));
+        // The name of a generic actor says nothing of its types.
+        let text = match found == wanted {
+            true => format!("actor {name:?} is a `{found}` of other types"),
+            false => format!("actor {name:?} is a `{found}`, not a `{wanted}`"),
+        };
+        return Err(Fault::value(text));
     }
     let info = cx.ret_type().field(cx.ret_type().variant_named("Some").unwrap_or_default(), 0);
     let reference = Value::opaque(info, ActorRef(cell));

@@ -254,6 +254,7 @@ impl<P: Send, W: Waiter<P>> Gathering<P, W> {
         self.failed.load(Acquire)
     }
 
+    #[cfg(any(test, loom))]
     pub fn n_left(&self) -> usize {
         self.n_left.load(Acquire)
     }

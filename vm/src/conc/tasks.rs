@@ -408,7 +408,8 @@ fn futures_gather(cx: &mut NativeCx<'_>) -> NativeResult {
         }
     };
     if !wait.all.is_over() {
-        return cx.suspend(WaitReason::Future, wait.all.n_left() as u64, wait);
+        // Zero: it waits for no single task.
+        return cx.suspend(WaitReason::Future, 0, wait);
     }
     if let Some(failed) = wait.promises.iter().find(|p| p.cell.is_failed()) {
         for promise in &wait.promises {
