@@ -506,7 +506,8 @@ pub fn is_quiet(instr: &Instr, pc: u32) -> bool {
         // A backward jump is where a task may be stopped.
         Instr::Jump { to } | Instr::JumpIf { to, .. } | Instr::JumpIfNot { to, .. } => to.0 > pc,
         Instr::ReturnScalar { .. } | Instr::ReturnRef { .. } => true,
-        Instr::Arg { .. } | Instr::ArgCopy { .. } | Instr::ArgMove { .. } | Instr::TakeBack { .. } => true,
+        Instr::Arg { .. } | Instr::ArgCopy { .. } | Instr::ArgMove { .. } | Instr::ArgLend { .. } => true,
+        Instr::TakeBack { .. } => true,
         Instr::GetTag { .. } | Instr::VecLen { .. } | Instr::IsType { .. } => true,
         _ => false,
     }
