@@ -180,6 +180,7 @@ impl<T: Task> Worker<T> {
 
     /// A task begun on this thread.
     pub(crate) fn begin(&self, body: T, shared: T::Shared) -> TaskRef<T> {
+        self.metrics().spawns.add(1);
         TaskRef::begin(self.handle.home, self.core().registry.begun_on(self.index), body, shared)
     }
 

@@ -337,6 +337,7 @@ pub(crate) const TABLE: &[NativeRow] = natives! {
     futures_gather "<T>(Vec<Future<T>>) -> Vec<T>" [suspends];
     handles_gather "<T>(Vec<JoinHandle<T>>) -> Vec<T>" [suspends];
     futures_race "<T>(Vec<Future<T>>) -> T" [suspends];
+    handles_race "<T>(Vec<JoinHandle<T>>) -> T" [suspends];
     future_timeout "<T>(Duration, Future<T>) -> T" [suspends];
     handle_timeout "<T>(Duration, JoinHandle<T>) -> T" [suspends];
     group_new "() -> TaskGroup";
@@ -442,6 +443,10 @@ fn futures_race(cx: &mut NativeCx<'_>) -> NativeResult {
         promise.cancel();
     }
     deliver(cx, &first)
+}
+
+fn handles_race(cx: &mut NativeCx<'_>) -> NativeResult {
+    futures_race(cx)
 }
 
 fn duration(cx: &NativeCx<'_>, arg: usize) -> Duration {
