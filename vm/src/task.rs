@@ -310,6 +310,7 @@ enum Role {
     Session(Box<(Frames, SessionBody)>),
     Alarm(Box<Alarm>),
     Helper(Box<Help>),
+    Teller(Box<Telling>),
     Ended,
 }
 
@@ -375,6 +376,11 @@ impl TaskBody {
         TaskBody::with_role(program, Role::Helper(Box::new(help)))
     }
 
+    /// One that tells an error of a task that nobody waits for.
+    pub(crate) fn telling(program: &'static Program, error: Parcel) -> TaskBody {
+        TaskBody::with_role(program, Role::Teller(Box::new(Telling(Some(error)))))
+    }
+
     fn with_role(program: &'static Program, role: Role) -> TaskBody {
         TaskBody { program, heap: Resting::default(), role }
     }
@@ -385,7 +391,7 @@ impl TaskBody {
             Role::Call(frames, _) => Some(frames),
             Role::Actor(actor) => actor.frames(),
             Role::Session(session) => Some(&session.0),
-            Role::Alarm(_) | Role::Helper(_) | Role::Ended => None,
+            Role::Alarm(_) | Role::Helper(_) | Role::Teller(_) | Role::Ended => None,
         }
     }
 
@@ -567,6 +573,24 @@ impl Part for Alarm {
     }
 }
 
+/// An error that is to be told.
+struct Telling(Option<Parcel>);
+
+impl Part for Telling {
+    fn turn(&mut self, machine: &mut Machine, _cx: &Context<'_, TaskBody>) -> Outcome {
+        if let Some(error) = self.0.take() {
+            tell(machine, &error.unpack());
+        }
+        Outcome::Done
+    }
+}
+
+/// An error that reaches nobody.
+fn tell(machine: &mut Machine, error: &Value) {
+    let text = describe(machine, error);
+    machine.task().program().eprint(&format!("{text}  in a task that nobody waits for\n"));
+}
+
 impl Part for Help {
     fn turn(&mut self, _machine: &mut Machine, _cx: &Context<'_, TaskBody>) -> Outcome {
         self();
@@ -577,6 +601,7 @@ impl Part for Help {
 impl Call {
     fn end(&mut self, machine: &mut Machine, end: TaskEnd) -> Outcome {
         let on_end = self.rare.take().and_then(|rare| rare.on_end);
+        let mut is_told = false;
         if let TaskEnd::Failed(error) = &end {
             let me = machine.task().me();
             let is_alone = || me.as_ref().is_some_and(|me| me.shared().has_promise() && !me.shared().is_awaited());
@@ -584,8 +609,8 @@ impl Call {
                 let text = describe(machine, error);
                 machine.task().program().eprint(&text);
             } else if is_alone() {
-                let text = describe(machine, error);
-                machine.task().program().eprint(&format!("{text}  in a task that nobody waits for\n"));
+                tell(machine, error);
+                is_told = true;
             }
             if let Some(me) = me {
                 observe::failed(me.id().0, || summary(machine, error));
@@ -600,7 +625,8 @@ impl Call {
                 if let Some(scheduler) = program.scheduler() {
                     scheduler.with_current(|me| {
                         if let (true, Some(end)) = (me.shared().has_promise(), end.take()) {
-                            me.shared().promise().end(cx, end, me.shared().is_cancelled());
+                            // One that was told already is no news.
+                            me.shared().promise().end(cx, end, me.shared().is_cancelled() || is_told);
                         }
                     });
                 }
@@ -677,6 +703,7 @@ impl Task for TaskBody {
             Role::Session(session) => give_turn(program, heap, &mut session.0, &mut session.1, cx),
             Role::Alarm(alarm) => give_turn(program, heap, &mut Frames::default(), &mut **alarm, cx),
             Role::Helper(help) => give_turn(program, heap, &mut Frames::default(), &mut **help, cx),
+            Role::Teller(telling) => give_turn(program, heap, &mut Frames::default(), &mut **telling, cx),
             Role::Ended => Outcome::Done,
         };
         observed.end(cx, outcome);
@@ -713,7 +740,7 @@ impl Drop for TaskBody {
             Role::Call(frames, _) => std::mem::take(frames),
             Role::Actor(actor) => actor.take_frames(),
             Role::Session(session) => std::mem::take(&mut session.0),
-            Role::Alarm(_) | Role::Helper(_) | Role::Ended => Frames::default(),
+            Role::Alarm(_) | Role::Helper(_) | Role::Teller(_) | Role::Ended => Frames::default(),
         };
         Machine::with(self.program, &mut frames, |machine| {
             drop(role);

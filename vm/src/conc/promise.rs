@@ -28,6 +28,8 @@ pub struct Promise {
     is_future: bool,
     /// Dropping the last handle cancels who makes the result: a `Future` that was not detached.
     owning: AtomicBool,
+    /// The result is an error that its scope has not heard of: if nobody takes it, it is told.
+    is_news: AtomicBool,
 }
 
 impl Promise {
@@ -38,6 +40,7 @@ impl Promise {
             n_handles: AtomicU32::new(0),
             is_future,
             owning: AtomicBool::new(owning),
+            is_news: AtomicBool::new(false),
         }
     }
 
@@ -65,6 +68,7 @@ impl Promise {
     /// The task has failed: first whoever is to hear of that first does.
     fn fail(&self, error: Value) {
         let hook = self.cell.hook();
+        self.is_news.store(hook.is_none(), Relaxed);
         if let Some(hook) = &hook
             && let Ok(copy) = Parcel::pack(error.clone())
         {
@@ -77,7 +81,34 @@ impl Promise {
             && let Some(copy) = self.cell.with_error(Parcel::copy).flatten()
             && let Ok(copy) = Parcel::pack(copy)
         {
+            self.is_heard();
             (late.0)(copy);
+        }
+        // The last handle may have gone since it was looked whether there is one.
+        if !self.has_handle() {
+            self.tell_news();
+        }
+    }
+
+    /// Its scope knows of the error.
+    pub(super) fn is_heard(&self) {
+        self.is_news.store(false, Relaxed);
+    }
+
+    /// An error that nobody can take any more is told, by a task of its own: `message()` may be the program's.
+    fn tell_news(&self) {
+        if !self.is_news.load(Relaxed) {
+            return;
+        }
+        let Some(program) = crate::task::program_here() else { return };
+        let Some(scheduler) = program.scheduler().filter(|scheduler| !scheduler.is_stopping()) else { return };
+        // Who was cancelled would have heard of it.
+        if scheduler.with_current(|me| me.shared().is_cancelled()) == Some(true) {
+            return;
+        }
+        // Whoever takes it is the only one.
+        if let Some(Err(error)) = self.cell.take() {
+            scheduler.spawn(TaskBody::telling(program, error), TaskShared::default());
         }
     }
 
@@ -238,6 +269,10 @@ impl PromiseRef {
         }
     }
 
+    fn is_cancelled(&self) -> bool {
+        matches!(self, PromiseRef::Task(task) if task.shared().is_cancelled())
+    }
+
     pub(super) fn is_same(&self, other: &PromiseRef) -> bool {
         std::ptr::eq::<Promise>(&**self, &**other)
     }
@@ -311,8 +346,13 @@ impl Drop for FutureObj {
             }
             _ => self.0.n_handles.fetch_sub(1, AcqRel) == 1,
         };
-        if last && self.0.owning.load(Relaxed) && !self.0.cell.is_done() {
+        if !last {
+            return;
+        }
+        if self.0.owning.load(Relaxed) && !self.0.cell.is_done() {
             self.0.cancel();
+        } else if !self.0.is_cancelled() {
+            self.0.tell_news();
         }
     }
 }

@@ -597,6 +597,7 @@ fn group_add(cx: &mut NativeCx<'_>) -> NativeResult {
     scope.tasks.lock().add(promise.clone());
     if promise.cell.watch(Watcher::Hook(scope.hook.clone())).is_err() {
         // It has ended already, on another worker, perhaps with an error.
+        promise.is_heard();
         let error = promise.cell.with_error(Parcel::copy).flatten();
         if let Some(error) = error
             && let Ok(error) = Parcel::pack(error)

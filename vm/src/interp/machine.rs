@@ -18,6 +18,7 @@ use crate::program::Program;
 use crate::spare::Spare;
 use crate::task::{TaskCx, WaitReason};
 use crate::value::Value;
+use stark_bytecode::{Handler, Instr};
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
@@ -177,6 +178,8 @@ pub struct Machine {
     cancel_delivered: bool,
     /// `ip` and `regs` say where the code stands, also while it runs: a panic can be thrown there as an error.
     pub(crate) is_saved: bool,
+    /// The call is being ended by others: only what the compiler has written for that runs.
+    pub(super) is_ended: bool,
     pub(crate) jit: jit::Link,
     /// The thread's that it runs on.
     pub(crate) local: *const heap::local::Local,
@@ -215,6 +218,7 @@ impl Machine {
             resume: None,
             cancel_delivered: false,
             is_saved: false,
+            is_ended: false,
             jit: jit::Link::default(),
             local: heap::local::address(),
             task: TaskCx::new(program),
@@ -612,6 +616,57 @@ impl Machine {
         self.receiver = None;
     }
 
+    /// Ends a call that is under way, in the turn of its own task: what it holds of zones goes back as it is, and nothing else of
+    /// it runs any more.
+    pub fn end_call(&mut self) {
+        /// A guard's end is some ten instructions.
+        const BUDGET: i64 = 10_000;
+        if self.state != State::Idle && self.holds_zone() {
+            self.is_ended = true;
+            self.budget = BUDGET;
+            let fault = Fault::new(FaultKind::CancelledError, "the call was ended");
+            if self.fault_before(fault).is_none() {
+                drop(self.run_on(None));
+            }
+            self.is_ended = false;
+        }
+        self.abandon();
+        self.receiver = None;
+    }
+
+    fn holds_zone(&self) -> bool {
+        let mut holds = false;
+        let mut see = |func: &'static Func, pc: usize| {
+            let covers = |handler: &&Handler| (handler.start..handler.end).contains(&(pc as u32));
+            let mut handlers = func.def.handlers.iter().filter(covers);
+            holds |= handlers.any(|handler| self.pad(func, handler) == Some(Pad::EndsGuard));
+            !holds
+        };
+        // SAFETY: the machine stands at the start of an instruction of the frame at `regs`.
+        unsafe { Machine::walk(self.ip, self.regs, &mut see) };
+        holds
+    }
+
+    /// What a landing pad does for the compiler's sake alone; `None`: it is of the program, or not known.
+    pub(super) fn pad(&self, func: &'static Func, handler: &Handler) -> Option<Pad> {
+        let mut found = Pad::GivesBack;
+        for instr in &func.def.code[handler.target.index()..] {
+            use Instr::*;
+            match *instr {
+                CallNative { native, .. } => match self.code.natives[native.index()].row.name {
+                    "zone_read_end" | "zone_write_end" => found = Pad::EndsGuard,
+                    _ => return None,
+                },
+                LoadImm { .. } | LoadScalar { .. } | Arg { .. } | ArgCopy { .. } | ArgMove { .. } => {}
+                TakeBack { .. } | Copy { .. } | CopyRef { .. } | MoveRef { .. } | DropRef { .. } => {}
+                AtReg { .. } | AtField { .. } | AtPayload { .. } | AtIndex { .. } | AtKey { .. } | StoreAt { .. } => {}
+                Rethrow { .. } => return Some(found),
+                _ => return None,
+            }
+        }
+        None
+    }
+
     /// Ends a call that is under way, dropping what its frames hold.
     pub fn abandon(&mut self) {
         if self.state == State::Idle {
@@ -628,6 +683,15 @@ impl Machine {
         self.state = State::Idle;
         self.receiver = None;
     }
+}
+
+/// What the compiler has written for an error on its way out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pad {
+    /// Puts the value of a zone back.
+    EndsGuard,
+    /// Brings `&mut` arguments home.
+    GivesBack,
 }
 
 /// One of at least `n` slots, charged to the current heap.

@@ -9,7 +9,7 @@ use crate::trace::{MAX_COUNTED, MAX_FRAMES, Trace, TraceFrame};
 use crate::types::TypeInfo;
 use crate::value::Value;
 use smallvec::SmallVec;
-use stark_bytecode::{Instr, Reg};
+use stark_bytecode::{Handler, Instr, Reg};
 use std::sync::Arc;
 
 /// Nobody caught it.
@@ -59,7 +59,8 @@ impl Machine {
                 let func = &*(*regs.sub(3) as *const Func);
                 let pc = func.pc_of(word);
                 let inouts = self.inouts(func, pc, regs);
-                let handler = func.def.handlers.iter().find(|h| (h.start..h.end).contains(&(pc as u32)));
+                let lands = |h: &&Handler| !self.is_ended || self.pad(func, h).is_some();
+                let handler = func.def.handlers.iter().find(|h| (h.start..h.end).contains(&(pc as u32)) && lands(h));
                 if let Some(handler) = handler {
                     self.land(func, handler.target.index(), regs, &inouts);
                     if let Some(error) = error {
@@ -247,7 +248,11 @@ impl Machine {
     ///
     /// # Safety
     /// As of `raise`.
-    unsafe fn walk(mut word: *const u64, mut regs: *mut u64, mut see: impl FnMut(&'static Func, usize) -> bool) {
+    pub(super) unsafe fn walk(
+        mut word: *const u64,
+        mut regs: *mut u64,
+        mut see: impl FnMut(&'static Func, usize) -> bool,
+    ) {
         // SAFETY: as in `raise`.
         unsafe {
             loop {

@@ -278,7 +278,7 @@ impl Acting<'_> {
 
     fn kill(&mut self, machine: &mut Machine) -> Outcome {
         self.promise_caller();
-        machine.abandon();
+        machine.end_call();
         let gave = std::mem::replace(&mut self.now.doing, Doing::Idle);
         self.now.handling.fail(|| "its actor was killed".to_string());
         self.close(Ended::Killed);
@@ -306,7 +306,7 @@ impl Acting<'_> {
             return;
         }
         let Some(first) = self.first_state() else { return };
-        machine.abandon();
+        machine.end_call();
         self.promise_caller();
         let doing = std::mem::replace(&mut self.now.doing, Doing::Idle);
         let text = format!("actor {} was begun again by its supervisor", self.kept.cell.name());
@@ -324,7 +324,7 @@ impl Acting<'_> {
             self.report(machine, &error, "");
             return Life::GoesOn;
         }
-        machine.abandon();
+        machine.end_call();
         self.promise_caller();
         if let Some(before) = self.now.before.take() {
             self.kept.state = Some(*before);
