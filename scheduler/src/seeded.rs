@@ -213,7 +213,7 @@ impl<T: Task> Seeded<T> {
         if core.stopping() {
             return Step::End(RunOutcome::Stopped);
         }
-        if state.worked >= LOOK_NS && core.timers.next() != NEVER {
+        if state.worked >= LOOK_NS {
             state.now += std::mem::take(&mut state.worked);
             if core.timers.next() <= state.now {
                 return state.fire(core);

@@ -581,6 +581,7 @@ impl Part for Telling {
         if let Some(error) = self.0.take() {
             tell(machine, &error.unpack());
         }
+        machine.give_back_stack();
         Outcome::Done
     }
 }

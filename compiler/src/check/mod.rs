@@ -191,7 +191,9 @@ impl<'a> Checker<'a> {
         }
         self.report_unused_imports();
         self.drop_unread_globals();
-        for d in crate::flow::check(&self.program, self.sources) {
+        let (found, outer_guards) = crate::flow::check(&self.program, self.sources);
+        self.program.outer_guards = outer_guards;
+        for d in found {
             self.report(d);
         }
         crate::shapes::flow(self);

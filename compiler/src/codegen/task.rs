@@ -54,12 +54,20 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.unit(dst);
             }
             ExprKind::Select { arms } => self.select(arms, dst),
-            ExprKind::WithZone { zone, write, local, body, .. } => {
+            ExprKind::WithZone { zone, write, local, guard, body } => {
                 let ty = self.local_types[local.index()].clone();
                 let register = self.local(*local);
                 let index = self.int_temp(i64::from(zone.0));
-                let name = if *write { "zone_write" } else { "zone_read" };
-                self.native_into(name, &[ty.clone()], &[(index, Ty::INT)], &ty, register);
+                if *write {
+                    self.native_into("zone_write", &[ty.clone()], &[(index, Ty::INT)], &ty, register);
+                } else {
+                    // Who takes a second zone does not keep others from the first.
+                    let is_outer = self.temp(&Ty::Bool);
+                    self.load_bits(is_outer, u64::from(self.g.program.outer_guards.contains(guard)));
+                    let args = [(index, Ty::INT), (is_outer, Ty::Bool)];
+                    self.native_into("zone_read", &[ty.clone()], &args, &ty, register);
+                    self.recycle(is_outer);
+                }
                 self.recycle(index);
                 // What is in the zone outlives an error in the body: it is put back on every way out.
                 let put = if *write { "zone_write_end" } else { "zone_read_end" };

@@ -8,7 +8,7 @@ use crate::hir::*;
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
 use stark_syntax::source::Span;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// How one zone came to be taken while another was held.
 struct Order {
@@ -16,6 +16,23 @@ struct Order {
     held: Span,
     /// The function called, when it takes the zone.
     through: Option<(String, Span)>,
+}
+
+/// The guards under which another zone is taken, or may be for all that is known.
+pub fn outer(calls: &Calls<'_>) -> HashSet<Span> {
+    let mut found = HashSet::new();
+    for node in &calls.nodes {
+        for lock in &node.locks {
+            found.extend(lock.held.iter().map(|(_, guard)| *guard));
+        }
+        for site in node.sites.iter().filter(|site| !site.held.is_empty()) {
+            let effects = calls.site_effects(site, node.is_std);
+            if effects.iter().any(|(effect, _)| matches!(effect, Effect::Locks(_) | Effect::CallsParam(_))) {
+                found.extend(site.held.iter().map(|(_, guard)| *guard));
+            }
+        }
+    }
+    found
 }
 
 impl<'p> Flow<'p> {

@@ -35,6 +35,7 @@ use graph::Facts;
 use once::Once;
 use stark_syntax::diagnostic::Diagnostic;
 use stark_syntax::source::{SourceMap, Span};
+use std::collections::HashSet;
 
 pub use unique::Unique;
 
@@ -48,8 +49,8 @@ pub struct Flow<'p> {
     found: Vec<Diagnostic>,
 }
 
-/// Everything there is to say about a program whose bodies are typed.
-pub fn check(program: &Program, sources: &SourceMap) -> Vec<Diagnostic> {
+/// Everything there is to say about a program whose bodies are typed, and its `Program::outer_guards`.
+pub fn check(program: &Program, sources: &SourceMap) -> (Vec<Diagnostic>, HashSet<Span>) {
     let (unique, once) = (Unique::of(program), Once::default());
     let mut flow = Flow { program, sources, unique: &unique, once: &once, found: Vec::new() };
     flow.check_moves();
@@ -60,7 +61,7 @@ pub fn check(program: &Program, sources: &SourceMap) -> Vec<Diagnostic> {
     flow.check_channels();
     flow.check_lost();
     flow.check_early();
-    flow.found
+    (flow.found, guards::outer(&calls))
 }
 
 impl<'p> Flow<'p> {

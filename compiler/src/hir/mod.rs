@@ -9,6 +9,7 @@ mod ty;
 pub use ty::*;
 
 use stark_syntax::source::Span;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 pub use stark_syntax::ast::{BinaryOp, ParamMode, UnaryOp};
@@ -27,6 +28,8 @@ pub struct Program {
     pub entry: FnId,
     /// When the program is compiled for its tests.
     pub tests: Vec<Test>,
+    /// Guards under which another zone may be taken, by where they are.
+    pub outer_guards: HashSet<Span>,
 }
 
 /// A `@test` function.

@@ -13,7 +13,7 @@ pub(crate) type Zone = ZoneLock<Parcel, Me>;
 
 pub(crate) const TABLE: &[NativeRow] = natives! {
     zone_init "<T>(Int, T) -> ()";
-    zone_read "<T>(Int) -> T" [suspends];
+    zone_read "<T>(Int, Bool) -> T" [suspends];
     zone_read_end "<T>(Int, T) -> ()";
     zone_write "<T>(Int) -> T" [suspends];
     zone_write_end "<T>(Int, T) -> ()";
@@ -118,13 +118,14 @@ fn zone_write_end(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 /// The value to look at, until `zone_read_end`. A small one is copied, and other readers have it at the same time; writers wait.
-/// For a larger one that would cost more than a look does: it is the reader's alone, as a writer's.
+/// For a larger one that would cost more than a look does: it is the reader's alone, as a writer's. But not when the reader may
+/// take another zone meanwhile: then readers could wait for each other.
 fn zone_read(cx: &mut NativeCx<'_>) -> NativeResult {
     let (zone, value) = match acquire(cx, Access::Read)? {
         Ok(taken) => taken,
         Err(waits) => return Ok(waits),
     };
-    let is_copied = value.bytes() <= MAX_COPIED;
+    let is_copied = value.bytes() <= MAX_COPIED || cx.bool(1);
     // The value and its copy are here at once for a moment.
     if let Err(fault) = cx.reserve(value.bytes() * (1 + usize::from(is_copied))) {
         cx.task.program().zones[zone].put(value);
