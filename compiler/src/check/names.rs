@@ -330,6 +330,19 @@ impl<'a> Checker<'a> {
     /// A function as a value.
     pub fn fn_value(&mut self, ids: &[FnId], span: Span, hint: Option<&Ty>, written: &[Ty]) -> Expr {
         let mut chosen = ids[0];
+        if self.program.fns[chosen.index()].native.as_deref() == Some("by_compiler") {
+            let name = self.program.fns[chosen.index()].name.clone();
+            self.report(
+                Diagnostic::error(
+                    codes::CANNOT_INFER,
+                    format!("`{name}` takes any number of values of any type, so it cannot be a value itself"),
+                    span,
+                    "not called here",
+                )
+                .help(format!("write `|x| {name}(x)`")),
+            );
+            return self.err(span);
+        }
         if let Some(Ty::Fn(params, ret)) = hint.map(|h| self.infer.shallow(h)) {
             // The first that fits as it is, else the first whose other parameters have defaults.
             let hint = Ty::Fn(params.clone(), ret);
