@@ -299,8 +299,8 @@ impl<'a> Checker<'a> {
             Ty::Adt(id, targs) if *id == self.program.lang.map && &*name.name == "or_insert" => {
                 let [key, default] = args else { return None };
                 self.require_mutable(receiver, receiver.span, true);
-                let key = self.check_settled(&key.value, &targs[0]);
-                let default = self.check_settled(&default.value, &targs[1]);
+                let key = self.check_expr(&key.value, &targs[0]);
+                let default = self.check_expr(&default.value, &targs[1]);
                 let kind = ExprKind::OrInsert {
                     map: Box::new(receiver.clone()),
                     key: Box::new(key),

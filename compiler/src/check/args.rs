@@ -183,13 +183,13 @@ impl<'a> Checker<'a> {
     fn argument_inner(&mut self, arg: &'a ast::Arg, spec: &Spec) -> Arg {
         if spec.iterable {
             // Anything that `for` runs over fits, so the parameter's type is only a wish.
-            let value = self.settled(&arg.value, Some(&spec.ty));
+            let value = self.expr(&arg.value, Some(&spec.ty));
             return Arg { mode: spec.mode, value: self.to_vec(value, &spec.ty) };
         }
         let value = match spec.mode {
             ParamMode::RefMut => self.place(&arg.value, Some(&spec.ty)),
-            ParamMode::Ref => self.expr(&arg.value, Some(&spec.ty)),
-            ParamMode::Value => self.settled(&arg.value, Some(&spec.ty)),
+            ParamMode::Ref => self.guarded(&arg.value, Some(&spec.ty)),
+            ParamMode::Value => self.expr(&arg.value, Some(&spec.ty)),
         };
         self.finish_argument(arg, value, spec)
     }
@@ -418,7 +418,7 @@ impl<'a> Checker<'a> {
                     let slots = self.match_args(&specs, args).unwrap_or_default();
                     slots.iter().zip(&specs).any(|(slot, s)| *slot == Some(i) && s.mode == ParamMode::Value)
                 });
-                typed.push(if by_value { self.settled(&arg.value, None) } else { self.expr(&arg.value, None) });
+                typed.push(if by_value { self.expr(&arg.value, None) } else { self.guarded(&arg.value, None) });
                 continue;
             }
             let mut hint = None;

@@ -181,7 +181,7 @@ impl<'a> Checker<'a> {
         let mut stmts = Vec::new();
         for arg in args {
             match &arg.name {
-                None => values.push(self.settled(&arg.value, None)),
+                None => values.push(self.expr(&arg.value, None)),
                 Some(n) if &*n.name == "sep" || &*n.name == "end" => {
                     let value = self.check_expr(&arg.value, &Ty::Str);
                     let part = match value.kind {
@@ -416,7 +416,7 @@ impl<'a> Checker<'a> {
 
     fn call_value(&mut self, callee: &'a ast::Expr, args: &'a [ast::Arg], span: Span) -> Expr {
         let text: Rc<str> = self.text(callee.span).into();
-        let callee = self.settled(callee, None);
+        let callee = self.expr(callee, None);
         self.call_closure(callee, args, span, &text)
     }
 

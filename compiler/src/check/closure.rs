@@ -82,7 +82,7 @@ impl<'a> Checker<'a> {
         let value = match &c.body {
             ast::ClosureBody::Expr(e) => {
                 let guards = self.f.call_guards.len();
-                let value = self.expr(e, Some(&ret));
+                let value = self.guarded(e, Some(&ret));
                 self.escaped_guards(guards);
                 self.closure_value(value, &ret)
             }
@@ -178,7 +178,7 @@ impl<'a> Checker<'a> {
         let elem = self.comp_hint(hint, vec, 0, span);
         let ty = Ty::Adt(vec, Rc::from([elem.clone()]));
         self.comp(clauses, ty, ExprKind::List(Vec::new()), span, |c, out| {
-            let value = c.check_settled(element, &elem);
+            let value = c.check_expr(element, &elem);
             c.call_method_named(out, "push", vec![value], span)
         })
     }
@@ -194,7 +194,7 @@ impl<'a> Checker<'a> {
         let elem = self.comp_hint(hint, set, 0, span);
         let ty = Ty::Adt(set, Rc::from([elem.clone()]));
         self.comp(clauses, ty, ExprKind::Set(Vec::new()), span, |c, out| {
-            let value = c.check_settled(element, &elem);
+            let value = c.check_expr(element, &elem);
             c.call_method_named(out, "insert", vec![value], span)
         })
     }
@@ -212,8 +212,8 @@ impl<'a> Checker<'a> {
         let v = self.comp_hint(hint, map, 1, span);
         let ty = Ty::Adt(map, Rc::from([k.clone(), v.clone()]));
         self.comp(clauses, ty, ExprKind::Map(Vec::new()), span, |c, out| {
-            let key = c.check_settled(key, &k);
-            let value = c.check_settled(value, &v);
+            let key = c.check_expr(key, &k);
+            let value = c.check_expr(value, &v);
             // What the key had before goes, as it does in a literal: that is no statement of the program's.
             let call = c.call_method_named(out, "insert", vec![key, value], span)?;
             let pattern = Pat { kind: PatKind::Wildcard, ty: call.ty.clone(), span };

@@ -12,12 +12,6 @@ impl<'a> Checker<'a> {
         self.coerce(found, ty)
     }
 
-    /// The same of an expression on whose value a statement goes on: see `settled`.
-    pub fn check_settled(&mut self, e: &'a ast::Expr, ty: &Ty) -> Expr {
-        let found = self.settled(e, Some(ty));
-        self.coerce(found, ty)
-    }
-
     /// `value` as a `ty`, or E0301.
     pub fn coerce(&mut self, value: Expr, ty: &Ty) -> Expr {
         let span = value.span;
@@ -253,7 +247,7 @@ impl<'a> Checker<'a> {
 
     /// A value that must be a `Bool`: there is no truth in other values.
     pub fn condition(&mut self, e: &'a ast::Expr) -> Expr {
-        let value = self.settled(e, Some(&Ty::Bool));
+        let value = self.expr(e, Some(&Ty::Bool));
         match self.try_coerce(value, &Ty::Bool) {
             Ok(value) => value,
             Err(value) => {

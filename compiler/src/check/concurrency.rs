@@ -35,53 +35,79 @@ impl<'a> Checker<'a> {
                     self.await_value(value, e.span)
                 })
                 .collect();
-            // All tasks are running before the first is waited for: calls of `async fn` start them.
             return self.await_tuple(values, span);
         }
         let wish = hint.map(|h| self.future_of(h.clone()));
         let value = self.expr(inner, wish.as_ref());
         if let Ty::Tuple(ts) = self.infer.shallow(&value.ty) {
-            let locals: Vec<LocalId> = ts.iter().map(|t| self.temp("future", t.clone(), span)).collect();
-            let pats = locals
-                .iter()
-                .zip(ts.iter())
-                .map(|(l, t)| Pat { kind: PatKind::Bind { local: *l, sub: None }, ty: t.clone(), span })
-                .collect();
-            let pattern = Pat { kind: PatKind::Tuple(pats), ty: value.ty.clone(), span };
-            let first = Stmt::Let { pattern, init: Some(value), else_: None };
-            let values: Vec<Expr> = locals
-                .iter()
-                .zip(ts.iter())
-                .map(|(l, t)| {
-                    let read = Expr { kind: ExprKind::Local(*l), ty: t.clone(), span };
-                    self.await_value(read, span)
-                })
-                .collect();
-            let ty = Ty::Tuple(values.iter().map(|v| v.ty.clone()).collect());
-            let tuple = Expr { kind: ExprKind::Tuple(values), ty: ty.clone(), span };
-            return Expr { kind: ExprKind::Block { stmts: vec![first], value: Some(Box::new(tuple)) }, ty, span };
+            let (first, parts) = self.take_apart(value, &ts, span);
+            let values = parts.into_iter().map(|part| self.await_value(part, span)).collect();
+            return Self::after(vec![first], self.await_tuple(values, span));
         }
         self.await_value(value, span)
     }
 
-    /// `await (f(), g())`: both run before the first is waited for.
+    /// `await (f(), g())`: all are running before any is waited for, since calls of `async fn` start them; they are waited for
+    /// together, and the first failure cancels the rest.
     fn await_tuple(&mut self, values: Vec<Expr>, span: Span) -> Expr {
-        let mut stmts = Vec::new();
-        let mut out = Vec::new();
+        let (mut stmts, mut futures, mut out) = (Vec::new(), Vec::new(), Vec::new());
         for value in values {
             match value.kind {
                 ExprKind::Await(inner) => {
-                    let local = self.temp("future", inner.ty.clone(), inner.span);
-                    let read = Expr { kind: ExprKind::Local(local), ty: inner.ty.clone(), span: inner.span };
+                    let (ty, at) = (inner.ty.clone(), inner.span);
+                    let local = self.temp("future", ty.clone(), at);
                     stmts.push(let_local(local, *inner));
-                    out.push(Expr { kind: ExprKind::Await(Box::new(read)), ..value });
+                    futures.push(Expr { kind: ExprKind::Local(local), ty, span: at });
+                    // What it waits for follows.
+                    out.push(Expr { kind: ExprKind::Await(Box::new(self.err(at))), ..value });
                 }
                 _ => out.push(value),
             }
         }
+        if futures.len() > 1 {
+            futures = self.join(futures, span, &mut stmts);
+        }
+        let mut futures = futures.into_iter();
+        for value in &mut out {
+            if let ExprKind::Await(inner) = &mut value.kind
+                && let Some(future) = futures.next()
+            {
+                **inner = future;
+            }
+        }
         let ty = Ty::Tuple(out.iter().map(|v| v.ty.clone()).collect());
-        let tuple = Expr { kind: ExprKind::Tuple(out), ty: ty.clone(), span };
-        Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(tuple)) }, ty, span }
+        let tuple = Expr { kind: ExprKind::Tuple(out), ty, span };
+        Self::after(stmts, tuple)
+    }
+
+    /// Waits for all of `futures`; gives them again.
+    fn join(&mut self, futures: Vec<Expr>, span: Span, stmts: &mut Vec<Stmt>) -> Vec<Expr> {
+        let Some(join) = self.program.lang.prelude_fns.get("_futures_join").copied() else { return futures };
+        let types: Vec<Ty> = futures.iter().map(|f| f.ty.clone()).collect();
+        let ty = Ty::Tuple(types.iter().cloned().collect());
+        let local = self.temp("futures", ty.clone(), span);
+        stmts.push(let_local(local, Expr { kind: ExprKind::Tuple(futures), ty: ty.clone(), span }));
+        let all = Expr { kind: ExprKind::Local(local), ty: ty.clone(), span };
+        let arg = Arg { mode: ParamMode::Ref, value: all.clone() };
+        stmts.push(Stmt::Expr(self.call_fn(join, vec![ty], vec![arg], span)));
+        let (apart, parts) = self.take_apart(all, &types, span);
+        stmts.push(apart);
+        parts
+    }
+
+    /// Lets variables stand for the parts of a tuple.
+    fn take_apart(&mut self, tuple: Expr, types: &[Ty], span: Span) -> (Stmt, Vec<Expr>) {
+        let locals: Vec<LocalId> = types.iter().map(|ty| self.temp("future", ty.clone(), span)).collect();
+        let read = |(local, ty): (&LocalId, &Ty)| Expr { kind: ExprKind::Local(*local), ty: ty.clone(), span };
+        let parts = locals.iter().zip(types).map(read).collect();
+        let bind = |(local, ty): (&LocalId, &Ty)| Pat {
+            kind: PatKind::Bind { local: *local, sub: None },
+            ty: ty.clone(),
+            span,
+        };
+        let kind = PatKind::Tuple(locals.iter().zip(types).map(bind).collect());
+        let pattern = Pat { kind, ty: tuple.ty.clone(), span };
+        (Stmt::Let { pattern, init: Some(tuple), else_: None }, parts)
     }
 
     fn await_value(&mut self, value: Expr, span: Span) -> Expr {
@@ -409,7 +435,7 @@ impl<'a> Checker<'a> {
             self.push_frame();
             let mut pattern = None;
             let kind = match &arm.kind {
-                ast::SelectKind::After(d) => SelectKind::After(self.check_settled(d, &Ty::Duration)),
+                ast::SelectKind::After(d) => SelectKind::After(self.check_expr(d, &Ty::Duration)),
                 ast::SelectKind::Else => SelectKind::Else,
                 ast::SelectKind::Operation { pattern: p, value } => {
                     let (kind, item) = self.select_operation(value);
@@ -422,7 +448,7 @@ impl<'a> Checker<'a> {
                 }
             };
             let body = if as_value {
-                let body = self.settled(&arm.body, Some(&result));
+                let body = self.expr(&arm.body, Some(&result));
                 self.join_value(body, &result)
             } else {
                 let body = self.expr(&arm.body, None);
@@ -454,7 +480,7 @@ impl<'a> Checker<'a> {
     fn select_operation(&mut self, value: &'a ast::Expr) -> (SelectKind, Ty) {
         match &value.kind {
             ast::ExprKind::Await(inner) => {
-                let future = self.settled(inner, None);
+                let future = self.expr(inner, None);
                 match self.awaited(&future.ty) {
                     Some(item) => return (SelectKind::Await(future), item),
                     None if future.ty == Ty::Error => return (SelectKind::Else, Ty::Error),
@@ -467,13 +493,13 @@ impl<'a> Checker<'a> {
                     let receives = &*name.name == "recv" && args.is_empty();
                     let sends = &*name.name == "send" && args.len() == 1;
                     if receives || sends {
-                        let channel = self.settled(base, None);
+                        let channel = self.expr(base, None);
                         match self.infer.shallow(&channel.ty) {
                             Ty::Adt(id, ts) if receives && (id == lang.0 || id == lang.1) => {
                                 return (SelectKind::Recv(channel), ts[0].clone());
                             }
                             Ty::Adt(id, ts) if sends && id == lang.0 => {
-                                let value = self.check_settled(&args[0].value, &ts[0]);
+                                let value = self.check_expr(&args[0].value, &ts[0]);
                                 return (SelectKind::Send { channel, value }, Ty::Unit);
                             }
                             Ty::Error => return (SelectKind::Else, Ty::Error),
@@ -613,6 +639,20 @@ impl<'a> Checker<'a> {
         value
     }
 
+    /// Takes the guards in `held` up again, which were put aside for `value`: it is there before them, by a statement in `before`
+    /// unless it is a variable or a constant.
+    pub fn reopen(&mut self, held: Vec<PendingGuard>, value: Expr, before: &mut Vec<Stmt>) -> Expr {
+        let is_there = held.is_empty() || matches!(value.kind, ExprKind::Lit(_) | ExprKind::Local(_));
+        self.f.call_guards.extend(held);
+        if is_there || value.ty == Ty::Error {
+            return value;
+        }
+        let (ty, span) = (value.ty.clone(), value.span);
+        let local = self.temp("value", ty.clone(), span);
+        before.push(let_local(local, value));
+        Expr { kind: ExprKind::Local(local), ty, span }
+    }
+
     /// Guards that no call around them ended: they would be kept.
     pub fn escaped_guards(&mut self, from: usize) {
         while self.f.call_guards.len() > from {
@@ -644,7 +684,7 @@ impl<'a> Checker<'a> {
     ) -> Expr {
         let Some((item, rest)) = items.split_first() else { return self.block(body, value) };
         let guards = self.f.call_guards.len();
-        let head = self.expr(&item.value, None);
+        let head = self.guarded(&item.value, None);
         let guard = (self.f.call_guards.len() > guards).then(|| self.f.call_guards.pop()).flatten();
         self.push_frame();
         let out = match guard {

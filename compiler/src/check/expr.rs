@@ -10,26 +10,30 @@ use stark_bytecode::format_spec::{Sort, Spec};
 use stark_syntax::ast::{Literal, UnaryOp};
 
 impl<'a> Checker<'a> {
-    /// The typed form of an expression. `hint` is what the context would like; `coerce` enforces it.
+    /// The typed form of an expression. `hint` is what the context would like; `coerce` enforces it. Guards that it takes end with
+    /// it: what follows has the value, and may take their zones again.
     pub fn expr(&mut self, e: &'a ast::Expr, hint: Option<&Ty>) -> Expr {
-        let guards = self.f.call_guards.len();
-        let value = self.expr_inner(e, hint);
-        self.note_type(e.span, &value.ty);
-        match self.open_guard(&value) {
-            // Whoever uses the guard closes it.
-            Some((at, true)) if at >= guards => value,
-            _ => self.close_guards(value, guards),
-        }
+        self.expr_but(e, hint, |_| false)
+    }
+
+    /// An expression that may be a guard, where that is used (`with`, `&`) or refused (`let`): then it stays open.
+    pub fn guarded(&mut self, e: &'a ast::Expr, hint: Option<&Ty>) -> Expr {
+        self.expr_but(e, hint, |is_whole| is_whole)
     }
 
     /// An expression that a method is called on, or that is assigned or lent. A part of a zone's value stays in its place, so the
     /// guard stays open until it is used.
     pub fn place(&mut self, e: &'a ast::Expr, hint: Option<&Ty>) -> Expr {
+        self.expr_but(e, hint, |_| true)
+    }
+
+    /// `keeps`: whether a guard stays open, of whose value the expression is all (or a part) and its place.
+    fn expr_but(&mut self, e: &'a ast::Expr, hint: Option<&Ty>, keeps: impl FnOnce(bool) -> bool) -> Expr {
         let guards = self.f.call_guards.len();
         let value = self.expr_inner(e, hint);
         self.note_type(e.span, &value.ty);
         match self.open_guard(&value) {
-            Some((at, _)) if at >= guards => value,
+            Some((at, is_whole)) if at >= guards && keeps(is_whole) => value,
             _ => self.close_guards(value, guards),
         }
     }
@@ -40,14 +44,6 @@ impl<'a> Checker<'a> {
         let place::Root::Local(root) = path.root else { return None };
         let at = self.f.call_guards.iter().position(|g| g.local == root && g.body == self.f.bodies.len())?;
         Some((at, path.steps.is_empty()))
-    }
-
-    /// An expression on whose value a statement goes on, as a loop or a `match` does. A guard that it takes ends here: what follows
-    /// looks at the value, and may take the zone again.
-    pub fn settled(&mut self, e: &'a ast::Expr, hint: Option<&Ty>) -> Expr {
-        let guards = self.f.call_guards.len();
-        let value = self.expr(e, hint);
-        self.close_guards(value, guards)
     }
 
     pub fn literal(&mut self, lit: &Literal, span: Span, hint: Option<&Ty>) -> Expr {
@@ -142,7 +138,7 @@ impl<'a> Checker<'a> {
                 let mut out = Vec::new();
                 for (i, item) in items.iter().enumerate() {
                     let hint = hints.as_ref().map(|h| h[i].clone());
-                    let value = self.settled(item, hint.as_ref());
+                    let value = self.expr(item, hint.as_ref());
                     // A dynamic or checked element is converted here, where its place is known.
                     out.push(match &hint {
                         Some(h) => self.try_coerce(value, h).unwrap_or_else(|v| v),
@@ -157,13 +153,13 @@ impl<'a> Checker<'a> {
             }
             ast::ExprKind::List(items) => {
                 let elem = self.element_hint(hint, self.program.lang.vec, 0, span);
-                let items = items.iter().map(|x| self.check_settled(x, &elem)).collect();
+                let items = items.iter().map(|x| self.check_expr(x, &elem)).collect();
                 let ty = Ty::Adt(self.program.lang.vec, Rc::from([elem]));
                 Expr { kind: ExprKind::List(items), ty, span }
             }
             ast::ExprKind::Set(items) => {
                 let elem = self.element_hint(hint, self.program.lang.set, 0, span);
-                let items = items.iter().map(|x| self.check_settled(x, &elem)).collect();
+                let items = items.iter().map(|x| self.check_expr(x, &elem)).collect();
                 let ty = Ty::Adt(self.program.lang.set, Rc::from([elem.clone()]));
                 self.require(&elem, &Bound::plain(self.program.lang.hash), span, "an element of a `Set`");
                 Expr { kind: ExprKind::Set(items), ty, span }
@@ -179,7 +175,7 @@ impl<'a> Checker<'a> {
                 let key = self.element_hint(hint, self.program.lang.map, 0, span);
                 let value = self.element_hint(hint, self.program.lang.map, 1, span);
                 let entries =
-                    entries.iter().map(|(k, v)| (self.check_settled(k, &key), self.check_settled(v, &value))).collect();
+                    entries.iter().map(|(k, v)| (self.check_expr(k, &key), self.check_expr(v, &value))).collect();
                 self.require(&key, &Bound::plain(self.program.lang.hash), span, "a key of a `Map`");
                 let ty = Ty::Adt(self.program.lang.map, Rc::from([key, value]));
                 Expr { kind: ExprKind::Map(entries), ty, span }
@@ -238,7 +234,7 @@ impl<'a> Checker<'a> {
             out.push(match part {
                 ast::FPart::Text(t) => FormatPart::Text(t.clone()),
                 ast::FPart::Value { expr, nested, .. } if !nested.is_empty() => {
-                    let value = self.settled(expr, None);
+                    let value = self.expr(expr, None);
                     let spec = self.fstring(nested, expr.span);
                     let Some(format) = self.program.lang.prelude_fns.get("format").copied() else { continue };
                     let (ty, at) = (value.ty.clone(), value.span);
@@ -246,7 +242,7 @@ impl<'a> Checker<'a> {
                     FormatPart::Value { value: self.call_fn(format, vec![ty], args, at), spec: None }
                 }
                 ast::FPart::Value { expr, spec, spec_span, .. } => {
-                    let value = self.settled(expr, None);
+                    let value = self.expr(expr, None);
                     if let Some(spec) = spec {
                         self.format_fits(spec, *spec_span, &value);
                     }
@@ -476,7 +472,7 @@ impl<'a> Checker<'a> {
         match cond {
             ast::Condition::Expr(e) => Cond::Expr(self.condition(e)),
             ast::Condition::Let { pattern, value } => {
-                let value = self.settled(value, None);
+                let value = self.expr(value, None);
                 let pattern = self.pattern(pattern, &value.ty.clone(), false);
                 Cond::Let { pattern, value }
             }

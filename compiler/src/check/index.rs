@@ -92,7 +92,7 @@ impl<'a> Checker<'a> {
         let lang = (self.program.lang.vec, self.program.lang.map);
         match self.infer.shallow(&base.ty) {
             Ty::Adt(id, args) if id == lang.0 => {
-                let index = self.check_settled(index, &Ty::INT);
+                let index = self.check_expr(index, &Ty::INT);
                 if let ExprKind::Lit(Lit::Int(n)) = &index.kind
                     && *n < 0
                 {
@@ -111,7 +111,7 @@ impl<'a> Checker<'a> {
                 Expr { kind: ExprKind::Index { base: Box::new(base), index: Box::new(index) }, ty, span }
             }
             Ty::Adt(id, args) if id == lang.1 => {
-                let index = self.check_settled(index, &args[0]);
+                let index = self.check_expr(index, &args[0]);
                 let ty = args[1].clone();
                 Expr { kind: ExprKind::Index { base: Box::new(base), index: Box::new(index) }, ty, span }
             }

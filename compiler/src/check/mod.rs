@@ -359,7 +359,7 @@ impl<'a> Checker<'a> {
                 None => return,
             },
             FnSource::Value(e) => {
-                let value = self.check_settled(e, &ret);
+                let value = self.check_expr(e, &ret);
                 self.fns[id.index()].ret = RetState::Known;
                 value
             }

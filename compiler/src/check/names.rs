@@ -297,11 +297,16 @@ impl<'a> Checker<'a> {
                     );
                     let error = Bound::plain(self.program.lang.error);
                     let is_error = is_struct && self.meets(&Ty::Adt(*id, Rc::from([])), &error) == Met::Yes;
-                    self.report(match () {
-                        () if is_actor => d.help(format!("`{name}::new(…)` makes its state")),
-                        () if is_error => d.help(format!("`{name}(\"what is wrong\")` makes one")),
-                        () if is_struct => d.help(format!("`{name}(…)` makes one")),
-                        () => d,
+                    let help = if is_actor {
+                        Some(format!("`{name}::new(…)` makes its state"))
+                    } else if is_error {
+                        Some(format!("`{name}(\"what is wrong\")` makes one"))
+                    } else {
+                        is_struct.then(|| format!("`{name}(…)` makes one"))
+                    };
+                    self.report(match help {
+                        Some(help) => d.help(help),
+                        None => d,
                     });
                     self.err(span)
                 }

@@ -96,20 +96,20 @@ impl<'a> Checker<'a> {
                 let bare = |e: &ast::Expr| matches!(&e.kind, ast::ExprKind::Name(_));
                 // A bare variant on the left takes its enum from the right.
                 let (l, r) = if bare(lhs) && self.is_bare_variant_name(lhs) {
-                    let r = self.settled(rhs, None);
-                    (self.settled(lhs, Some(&r.ty.clone())), r)
+                    let r = self.expr(rhs, None);
+                    (self.expr(lhs, Some(&r.ty.clone())), r)
                 } else {
-                    let l = self.settled(lhs, None);
+                    let l = self.expr(lhs, None);
                     let ty = l.ty.clone();
-                    (l, self.settled(rhs, Some(&ty)))
+                    (l, self.expr(rhs, Some(&ty)))
                 };
                 self.compare(op, op_span, l, r, span)
             }
             _ => {
-                let l = self.settled(lhs, hint);
+                let l = self.expr(lhs, hint);
                 let lty = self.infer.shallow(&l.ty);
                 let wish = if self.is_number(&lty) || matches!(lty, Ty::Adt(..)) { Some(lty) } else { None };
-                let r = self.settled(rhs, wish.as_ref());
+                let r = self.expr(rhs, wish.as_ref());
                 self.arith(op, op_span, l, r, span)
             }
         }
@@ -123,19 +123,27 @@ impl<'a> Checker<'a> {
     }
 
     fn contains(&mut self, op: BinaryOp, lhs: &'a ast::Expr, rhs: &'a ast::Expr, span: Span) -> Expr {
-        let container = self.settled(rhs, None);
+        let guards = self.f.call_guards.len();
+        let container = self.guarded(rhs, None);
+        // The item comes first: it may wait, or look at the same zone.
+        let held = self.f.call_guards.split_off(guards);
         let wish = match self.infer.shallow(&container.ty) {
             Ty::Adt(_, args) => args.first().cloned(),
             Ty::Str => Some(Ty::Str),
             _ => None,
         };
-        let item = self.settled(lhs, wish.as_ref());
+        let item = self.expr(lhs, wish.as_ref());
+        let mut before = Vec::new();
+        let item = self.reopen(held, item, &mut before);
         let (c_ty, i_ty) = (container.ty.clone(), item.ty.clone());
         if c_ty == Ty::Error || i_ty == Ty::Error {
             return self.err(span);
         }
         let found = match self.call_method_named(container, "contains", vec![item], span) {
-            Some(call) => self.coerce(call, &Ty::Bool),
+            Some(call) => {
+                let call = self.close_guards(call, guards);
+                self.coerce(Self::after(before, call), &Ty::Bool)
+            }
             None => {
                 let (c, i) = (self.show(&c_ty), self.show(&i_ty));
                 let known = !self.methods_of(&c_ty, "contains").is_empty();

@@ -55,7 +55,7 @@ impl<'a> Checker<'a> {
         match &stmt.kind {
             StmtKind::Expr(e) => {
                 let guards = self.f.call_guards.len();
-                let value = self.expr(e, hint);
+                let value = self.guarded(e, hint);
                 self.escaped_guards(guards);
                 Some(value)
             }
@@ -188,14 +188,14 @@ impl<'a> Checker<'a> {
                 out.push(Stmt::Expr(e));
             }
             StmtKind::Throw(e) => {
-                let value = self.settled(e, None);
+                let value = self.expr(e, None);
                 let e = self.throw(value, span);
                 out.push(Stmt::Expr(e));
             }
             StmtKind::Assert { cond, message } => {
                 let text: Rc<str> = self.text(cond.span).into();
                 let cond = self.condition(cond);
-                let message = message.as_ref().map(|m| Box::new(self.check_settled(m, &Ty::Str)));
+                let message = message.as_ref().map(|m| Box::new(self.check_expr(m, &Ty::Str)));
                 let kind = ExprKind::Assert { cond: Box::new(cond), message, text };
                 out.push(Stmt::Expr(Expr { kind, ty: Ty::Unit, span }));
             }
@@ -228,7 +228,7 @@ impl<'a> Checker<'a> {
 
     /// What a `for` runs over, and what it gives for each step.
     pub fn iterable(&mut self, e: &'a ast::Expr) -> (Expr, Ty) {
-        let value = self.settled(e, None);
+        let value = self.expr(e, None);
         let span = value.span;
         match self.infer.shallow(&value.ty) {
             Ty::Error => (value, Ty::Error),
@@ -314,7 +314,8 @@ impl<'a> Checker<'a> {
         let init = match (value, &written) {
             (Some(e), Some(t)) => {
                 let before = self.diagnostics.len();
-                let value = self.check_expr(e, t);
+                let found = self.guarded(e, Some(t));
+                let value = self.coerce(found, t);
                 if let Some(written) = ty {
                     self.why_expected(before, e, written.span, "the type that is written here");
                 }
@@ -322,7 +323,7 @@ impl<'a> Checker<'a> {
             }
             (Some(e), None) => {
                 let wish = self.pattern_wish(pattern);
-                Some(self.expr(e, wish.as_ref()))
+                Some(self.guarded(e, wish.as_ref()))
             }
             (None, _) => None,
         };
@@ -502,35 +503,25 @@ impl<'a> Checker<'a> {
         self.require_mutable(&place, place.span, false);
         let ty = place.ty.clone();
         // The value comes first: it may wait, or look at the zone.
-        let held = self.open_guard(&place).map(|(at, _)| self.f.call_guards.split_off(at));
-        let first = |c: &mut Self, value: Expr| {
-            let Some(held) = held else { return value };
-            c.f.call_guards.extend(held);
-            if matches!(value.kind, ExprKind::Lit(_) | ExprKind::Local(_)) || value.ty == Ty::Error {
-                return value;
-            }
-            let (local, ty, at) = (c.temp("value", value.ty.clone(), value.span), value.ty.clone(), value.span);
-            before.push(let_local(local, value));
-            Expr { kind: ExprKind::Local(local), ty, span: at }
-        };
+        let held = self.open_guard(&place).map_or_else(Vec::new, |(at, _)| self.f.call_guards.split_off(at));
         match op {
             None => {
-                let before = self.diagnostics.len();
+                let n_told = self.diagnostics.len();
                 let written = value;
-                let value = self.check_settled(value, &ty);
-                let value = first(self, value);
+                let value = self.check_expr(value, &ty);
+                let value = self.reopen(held, value, before);
                 if let ExprKind::Local(local) = place.kind
-                    && self.diagnostics.len() > before
+                    && self.diagnostics.len() > n_told
                 {
                     let at = self.body().locals[local.index()].span;
                     let text = format!("declared here, as `{}`", self.show(&ty));
-                    self.why_expected(before, written, at, text);
+                    self.why_expected(n_told, written, at, text);
                 }
                 Expr { kind: ExprKind::Assign { target: Box::new(place), value: Box::new(value) }, ty: Ty::Unit, span }
             }
             Some(op) => {
-                let value = self.settled(value, if self.is_number(&ty) { Some(&ty) } else { None });
-                let value = first(self, value);
+                let value = self.expr(value, if self.is_number(&ty) { Some(&ty) } else { None });
+                let value = self.reopen(held, value, before);
                 if ty == Ty::Error || value.ty == Ty::Error {
                     return self.err(span);
                 }
@@ -578,7 +569,7 @@ impl<'a> Checker<'a> {
             ast::ExprKind::Match { scrutinee, arms } => self.match_expr(scrutinee, arms, e.span, None, false),
             ast::ExprKind::Select { arms } => self.select_expr(arms, e.span, None, false),
             ast::ExprKind::Block(b) => self.block(b, None),
-            _ => self.expr(e, None),
+            _ => self.guarded(e, None),
         };
         self.escaped_guards(guards);
         value
@@ -603,7 +594,7 @@ impl<'a> Checker<'a> {
             Some(e) => {
                 self.body().saw_return = true;
                 let before = self.diagnostics.len();
-                let found = self.expr(e, Some(&ret));
+                let found = self.guarded(e, Some(&ret));
                 let shown = found.ty.clone();
                 let returned = match self.try_coerce(found, &ret) {
                     Ok(v) => Some(Box::new(v)),
@@ -760,7 +751,7 @@ impl<'a> Checker<'a> {
         hint: Option<&Ty>,
         as_value: bool,
     ) -> Expr {
-        let value = self.settled(scrutinee, None);
+        let value = self.expr(scrutinee, None);
         let ty = value.ty.clone();
         let result = self.result_ty(hint, span);
         let mut out: Vec<Arm> = Vec::new();
@@ -770,7 +761,7 @@ impl<'a> Checker<'a> {
             let pattern = self.pattern(&arm.pattern, &ty, false);
             let guard = arm.guard.as_ref().map(|g| self.condition(g));
             let body = if as_value {
-                let body = self.settled(&arm.body, Some(&result));
+                let body = self.expr(&arm.body, Some(&result));
                 self.join_value(body, &result)
             } else {
                 self.expr_stmt(&arm.body)

@@ -81,7 +81,7 @@ impl Promise {
             && let Some(copy) = self.cell.with_error(Parcel::copy).flatten()
             && let Ok(copy) = Parcel::pack(copy)
         {
-            self.is_heard();
+            self.mark_heard();
             (late.0)(copy);
         }
         // The last handle may have gone since it was looked whether there is one.
@@ -91,7 +91,7 @@ impl Promise {
     }
 
     /// Its scope knows of the error.
-    pub(super) fn is_heard(&self) {
+    pub(super) fn mark_heard(&self) {
         self.is_news.store(false, Relaxed);
     }
 

@@ -8,11 +8,11 @@ use crate::actor::{Edge, end_gathering, wait_for};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::{Opaque, Parcel, pages};
 use crate::load::Func;
-use crate::natives::{NativeCx, NativeResult, NativeRow, natives};
+use crate::natives::{Answered, NativeCx, NativeResult, NativeRow, natives};
 use crate::program::Program;
 use crate::task::{TaskBody, TaskCx, TaskShared, WaitReason};
 use crate::types::TypeInfo;
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use stark_bytecode::TypeDesc;
@@ -336,6 +336,7 @@ pub(crate) const TABLE: &[NativeRow] = natives! {
     handle_is_done "<T>(JoinHandle<T>) -> Bool";
     futures_gather "<T>(Vec<Future<T>>) -> Vec<T>" [suspends];
     handles_gather "<T>(Vec<JoinHandle<T>>) -> Vec<T>" [suspends];
+    futures_join "<T>(T) -> ()" [suspends];
     futures_race "<T>(Vec<Future<T>>) -> T" [suspends];
     handles_race "<T>(Vec<JoinHandle<T>>) -> T" [suspends];
     future_timeout "<T>(Duration, Future<T>) -> T" [suspends];
@@ -392,12 +393,16 @@ impl Drop for GatherWait {
     }
 }
 
-/// All results in order; the first failure cancels the rest.
-fn futures_gather(cx: &mut NativeCx<'_>) -> NativeResult {
+/// Waits for all of `promises`, which are asked for once; the first failure cancels the rest and is thrown. They are given when all
+/// are well; `Err`: the answer of a native that waits.
+fn gather(
+    cx: &mut NativeCx<'_>,
+    promises: impl FnOnce(&NativeCx<'_>) -> Result<Vec<PromiseRef>, Fault>,
+) -> Result<Result<GatherWait, Answered>, Fault> {
     let wait = match cx.resumed::<GatherWait>() {
         Some(wait) => wait,
         None => {
-            let (promises, me) = (promises_of(cx, 0), me(cx)?);
+            let (promises, me) = (promises(cx)?, me(cx)?);
             let edge = wait_for(cx.task, &promises)?;
             let all = Arc::new(Gathering::new(me.clone(), promises.len()));
             for promise in &promises {
@@ -410,14 +415,23 @@ fn futures_gather(cx: &mut NativeCx<'_>) -> NativeResult {
     };
     if !wait.all.is_over() {
         // Zero: it waits for no single task.
-        return cx.suspend(WaitReason::Future, 0, wait);
+        return cx.suspend(WaitReason::Future, 0, wait).map(Err);
     }
     if let Some(failed) = wait.promises.iter().find(|p| p.cell.is_failed()) {
         for promise in &wait.promises {
             promise.cancel();
         }
-        return deliver(cx, failed);
+        return deliver(cx, failed).map(Err);
     }
+    Ok(Ok(wait))
+}
+
+/// All results in order.
+fn futures_gather(cx: &mut NativeCx<'_>) -> NativeResult {
+    let wait = match gather(cx, |cx| Ok(promises_of(cx, 0)))? {
+        Ok(wait) => wait,
+        Err(waits) => return Ok(waits),
+    };
     let mut values = Vec::with_capacity(wait.promises.len());
     for promise in &wait.promises {
         match promise.cell.take() {
@@ -427,6 +441,31 @@ fn futures_gather(cx: &mut NativeCx<'_>) -> NativeResult {
         }
     }
     cx.return_vec(values)
+}
+
+fn promise_in(field: ValueRef<'_>) -> Result<PromiseRef, Fault> {
+    match &field.info().desc {
+        TypeDesc::Opaque { name, .. } if name == "Future" || name == "JoinHandle" => match field.is_hole() {
+            true => Err(Fault::value("the value is lent elsewhere")),
+            false => Ok(field.opaque::<FutureObj>().promise().clone()),
+        },
+        _ => Err(Fault::internal("a tuple of futures expected")),
+    }
+}
+
+/// Waits for all futures in a tuple, whose results stay in them.
+fn futures_join(cx: &mut NativeCx<'_>) -> NativeResult {
+    let joined = gather(cx, |cx| {
+        let tuple = cx.arg(0);
+        let TypeDesc::Tuple(types) = &tuple.info().desc else {
+            return Err(Fault::internal("a tuple of futures expected"));
+        };
+        (0..types.len()).map(|i| promise_in(tuple.field(i))).collect()
+    })?;
+    match joined {
+        Ok(_) => cx.return_unit(),
+        Err(waits) => Ok(waits),
+    }
 }
 
 fn handles_gather(cx: &mut NativeCx<'_>) -> NativeResult {
@@ -597,7 +636,7 @@ fn group_add(cx: &mut NativeCx<'_>) -> NativeResult {
     scope.tasks.lock().add(promise.clone());
     if promise.cell.watch(Watcher::Hook(scope.hook.clone())).is_err() {
         // It has ended already, on another worker, perhaps with an error.
-        promise.is_heard();
+        promise.mark_heard();
         let error = promise.cell.with_error(Parcel::copy).flatten();
         if let Some(error) = error
             && let Ok(error) = Parcel::pack(error)

@@ -216,17 +216,14 @@ handlers! {
     }
 
     get_payload_ref(m, ip, regs, budget, w) {
-        let object = get(regs, b(w));
-        if tag_of(object) != *ip || !is_object(object) {
-            return fault(m, ip, regs, budget, wrong_variant(*ip, object));
+        match payload(get(regs, b(w)), *ip, c(w)) {
+            Ok(bits) => {
+                heap::retain(bits);
+                set_ref(regs, a(w), bits);
+                go!(m, ip.add(1), regs, budget)
+            }
+            Err(error) => fault(m, ip, regs, budget, error),
         }
-        let bits = *fields_slots(object as *mut Header).add(c(w));
-        if bits == 0 {
-            return fault(m, ip, regs, budget, hole());
-        }
-        heap::retain(bits);
-        set_ref(regs, a(w), bits);
-        go!(m, ip.add(1), regs, budget)
     }
 
     /// Lent registers own nothing: what was there is not dropped, and what comes is not counted.
@@ -240,16 +237,13 @@ handlers! {
     }
 
     lend_payload(m, ip, regs, budget, w) {
-        let object = get(regs, b(w));
-        if tag_of(object) != *ip || !is_object(object) {
-            return fault(m, ip, regs, budget, wrong_variant(*ip, object));
+        match payload(get(regs, b(w)), *ip, c(w)) {
+            Ok(bits) => {
+                set(regs, a(w), bits);
+                go!(m, ip.add(1), regs, budget)
+            }
+            Err(error) => fault(m, ip, regs, budget, error),
         }
-        let bits = *fields_slots(object as *mut Header).add(c(w));
-        if bits == 0 {
-            return fault(m, ip, regs, budget, hole());
-        }
-        set(regs, a(w), bits);
-        go!(m, ip.add(1), regs, budget)
     }
 
     vec_len(m, ip, regs, budget, w) {
@@ -323,6 +317,18 @@ handlers! {
         let bits = std::mem::take(&mut *regs.add(b(w)));
         (&mut (*vec).items).push(bits);
         go!(m, ip, regs, budget)
+    }
+}
+
+/// The reference in a field of an enum's value, if that is of `variant`.
+#[inline(always)]
+unsafe fn payload(object: u64, variant: u64, field: usize) -> Result<u64, Fault> {
+    if tag_of(object) != variant || !is_object(object) {
+        return Err(wrong_variant(variant, object));
+    }
+    match *fields_slots(object as *mut Header).add(field) {
+        0 => Err(hole()),
+        bits => Ok(bits),
     }
 }
 
