@@ -16,7 +16,7 @@ pub(super) fn lend(module: &mut Module) {
         lent[id.index()].fill(false);
     }
     let calls: Vec<Vec<CallSite>> = module.functions.iter().map(call_sites).collect();
-    while shrink(module, &calls, &mut lent) {}
+    shrink(module, &calls, &mut lent);
     let refs: Vec<bool> = module.types.iter().map(TypeDesc::is_ref).collect();
     for (i, function) in module.functions.iter_mut().enumerate() {
         let parts = parts(function, &lent[i], &plain);
@@ -126,36 +126,58 @@ impl CallSite {
     }
 }
 
-/// Takes parameters out that cannot be lent if the others are; `false` when there are none.
-fn shrink(module: &Module, calls: &[Vec<CallSite>], lent: &mut [Vec<bool>]) -> bool {
-    let mut has_changed = false;
-    for (i, function) in module.functions.iter().enumerate() {
-        // Where a reference is moved to a call that only borrows it.
-        let mut borrowing = vec![false; function.code.len()];
-        for site in &calls[i] {
-            let lenders: Vec<(usize, usize, Reg)> = site.lenders(lent).collect();
-            lenders.iter().for_each(|&(_, at, _)| borrowing[at] = true);
-            // A lender that another argument takes along, or that changes meanwhile, is not there during the call.
-            for &(param, at, src) in &lenders {
-                let between = (at + 1..site.at).filter(|pc| !lenders.iter().any(|(_, other, _)| other == pc));
-                if between.into_iter().any(|pc| is_touched(&function.code[pc], src)) {
-                    lent[site.callee.index()][param] = false;
-                    has_changed = true;
-                }
-            }
+/// Takes parameters out that cannot be lent if the others are. What that changes is in the function itself and in those that call
+/// it, so only these are looked at again.
+fn shrink(module: &Module, calls: &[Vec<CallSite>], lent: &mut [Vec<bool>]) {
+    let n = module.functions.len();
+    let mut callers: Vec<Vec<usize>> = vec![Vec::new(); n];
+    for (caller, sites) in calls.iter().enumerate() {
+        for site in sites {
+            callers[site.callee.index()].push(caller);
         }
-        for (instr, _) in function.code.iter().zip(&borrowing).filter(|(_, borrows)| !**borrows) {
-            for operand in instr.operands() {
-                if let Operand::Take(reg) | Operand::Change(reg) | Operand::Def(reg) = operand
-                    && lent[i].get(reg.index()).copied().unwrap_or(false)
-                {
-                    lent[i][reg.index()] = false;
-                    has_changed = true;
+    }
+    let mut work: Vec<usize> = (0..n).collect();
+    let mut is_waiting = vec![true; n];
+    while let Some(i) = work.pop() {
+        is_waiting[i] = false;
+        for (func, param) in not_lent(i, &module.functions[i], &calls[i], lent) {
+            if std::mem::replace(&mut lent[func][param], false) {
+                for &caller in &callers[func] {
+                    if !std::mem::replace(&mut is_waiting[caller], true) {
+                        work.push(caller);
+                    }
                 }
             }
         }
     }
-    has_changed
+}
+
+/// Parameters, with their functions, that function number `i` keeps from being lent.
+fn not_lent(i: usize, function: &Function, calls: &[CallSite], lent: &[Vec<bool>]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    // Where a reference is moved to a call that only borrows it.
+    let mut borrowing = vec![false; function.code.len()];
+    for site in calls {
+        let lenders: Vec<(usize, usize, Reg)> = site.lenders(lent).collect();
+        lenders.iter().for_each(|&(_, at, _)| borrowing[at] = true);
+        // A lender that another argument takes along, or that changes meanwhile, is not there during the call.
+        for &(param, at, src) in &lenders {
+            let mut between = (at + 1..site.at).filter(|pc| !lenders.iter().any(|(_, other, _)| other == pc));
+            if between.any(|pc| is_touched(&function.code[pc], src)) {
+                found.push((site.callee.index(), param));
+            }
+        }
+    }
+    for (instr, _) in function.code.iter().zip(&borrowing).filter(|(_, borrows)| !**borrows) {
+        for operand in instr.operands() {
+            if let Operand::Take(reg) | Operand::Change(reg) | Operand::Def(reg) = operand
+                && lent[i].get(reg.index()).copied().unwrap_or(false)
+            {
+                found.push((i, reg.index()));
+            }
+        }
+    }
+    found
 }
 
 fn is_touched(instr: &Instr, reg: Reg) -> bool {
