@@ -50,6 +50,7 @@ impl<'a, T: Task> Context<'a, T> {
     }
 
     /// Says why the task is about to park.
+    #[inline]
     pub fn wait_for(&self, reason: WaitReason, detail: u64) {
         self.task.set_wait(reason, detail);
     }

@@ -61,6 +61,7 @@ define_metrics! {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
+    #[inline]
     pub(crate) fn add(&self, n: u64) {
         // Load and store, not a read-modify-write: there is one writer, and readers may be late.
         self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);

@@ -241,6 +241,7 @@ impl<T: Task> TaskRef<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn set_wait(&self, reason: WaitReason, detail: u64) {
         self.0.wait.set(reason, detail);
     }

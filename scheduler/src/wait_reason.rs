@@ -48,9 +48,9 @@ macro_rules! for_each_wait_reason {
 
 macro_rules! define_wait_reasons {
     ($( $(#[doc = $doc:literal])* $Name:ident = $words:literal, $detail:literal; )*) => {
-        /// Why a task waits.
+        /// Why a task waits. As wide as it is read: a byte that was just written is slow to read as part of a word.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[repr(u8)]
+        #[repr(u32)]
         pub enum WaitReason { $( $(#[doc = $doc])* $Name ),* }
 
         impl WaitReason {
@@ -82,10 +82,12 @@ for_each_wait_reason!(define_wait_reasons);
 pub(crate) struct WaitCell(AtomicU64);
 
 impl WaitCell {
+    #[inline]
     pub(crate) fn set(&self, reason: WaitReason, detail: u64) {
         self.0.store(detail << 8 | reason as u64, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn clear(&self) {
         self.0.store(WaitReason::Nothing as u64, Relaxed);
     }

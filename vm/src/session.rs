@@ -210,7 +210,8 @@ impl SessionBody {
         machine.task().worker = cx.worker();
         match machine.run(cx.budget(), cx.shared().interrupt()) {
             Turn::Yield => Outcome::Yield,
-            Turn::Wait(reason, detail) => {
+            Turn::Wait => {
+                let (reason, detail) = machine.wait();
                 cx.wait_for(reason, detail);
                 Outcome::Park
             }

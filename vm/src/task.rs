@@ -533,7 +533,8 @@ impl Part for Call {
         cx.set_spent(spent(cx, machine.budget));
         match turn {
             Turn::Yield => Outcome::Yield,
-            Turn::Wait(reason, detail) => {
+            Turn::Wait => {
+                let (reason, detail) = machine.wait();
                 cx.wait_for(reason, detail);
                 Outcome::Park
             }

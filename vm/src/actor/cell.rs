@@ -30,7 +30,9 @@ const FAIL: u8 = 4;
 /// The latencies of so many messages of an actor are all measured, so that those that get few have exact figures,
 const MEASURED_FIRST: u32 = 64;
 /// then those of every so manyth. A prime: messages that come in rounds fall in step with nothing.
-pub(super) const MEASURED_EVERY: u32 = 17;
+const MEASURED_EVERY: u32 = 17;
+/// Of those that a sender gathers, since they are many.
+pub(super) const MEASURED_OF_GATHERED: u32 = 61;
 
 fn now(program: &Program) -> Instant {
     program.scheduler().map_or_else(Instant::now, |scheduler| scheduler.now())

@@ -26,4 +26,4 @@ pub(crate) mod natives;
 pub(crate) use body::{Acting, ActorBody, Called};
 pub(crate) use cell::{ActorCell, ActorRef, Envelope};
 pub(crate) use circle::{Circles, Edge, wait_for};
-pub(crate) use outbox::end_gathering;
+pub(crate) use outbox::{end_gathering, has_gathered_nothing};

@@ -9,12 +9,13 @@
 //!
 //! A thread has one outbox, which is for the task whose code it runs: between turns it is empty.
 
-use super::cell::{ActorCell, ActorRef, Envelope, Extra, MEASURED_EVERY, Reply};
+use super::cell::{ActorCell, ActorRef, Envelope, Extra, MEASURED_OF_GATHERED, Reply};
 use super::inbox::SetAside;
 use crate::heap::Parcel;
 use crate::observe;
 use crate::value::ValueRef;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,7 +39,9 @@ thread_local! {
 
 struct Gathered {
     cell: Arc<ActorCell>,
-    envelopes: Vec<Envelope>,
+    /// Never longer than it was made: a push that may have to grow builds what it pushes on the stack first, and reads it from there
+    /// while it is still being written, for which the processor waits.
+    envelopes: VecDeque<Envelope>,
     room: SetAside,
 }
 
@@ -53,7 +56,7 @@ pub(super) fn gathers_for(cell: &Arc<ActorCell>) -> bool {
 pub(super) fn stamp() -> Option<Instant> {
     let n = N_GATHERED.get().wrapping_add(1);
     N_GATHERED.set(n);
-    if !n.is_multiple_of(MEASURED_EVERY) {
+    if !n.is_multiple_of(MEASURED_OF_GATHERED) {
         return None;
     }
     GATHERED.with_borrow(|gathered| Some(gathered.as_ref()?.cell.now()))
@@ -64,7 +67,7 @@ pub(super) fn stamp() -> Option<Instant> {
 pub(super) fn push(handler: u32, message: Parcel, extra: Option<Box<Extra>>) {
     let is_full = GATHERED.with_borrow_mut(|gathered| {
         let gathered = gathered.as_mut().expect("`gathers_for` has said so");
-        gathered.envelopes.push(Envelope { handler, message, reply: Reply::Nowhere, extra });
+        gathered.envelopes.push_back(Envelope { handler, message, reply: Reply::Nowhere, extra });
         gathered.envelopes.len() as u32 == gathered.room.n()
     });
     if is_full {
@@ -78,19 +81,23 @@ impl ActorRef {
     #[inline]
     pub(crate) fn gather(&self, handler: u64, message: ValueRef<'_>) -> bool {
         let n = N_GATHERED.get().wrapping_add(1);
-        if TO.get() != Arc::as_ptr(&self.0).addr() || !IS_GATHERING.get() || n.is_multiple_of(MEASURED_EVERY) {
+        if TO.get() != Arc::as_ptr(&self.0).addr() || !IS_GATHERING.get() || n.is_multiple_of(MEASURED_OF_GATHERED) {
             return false;
         }
         let is_taken = GATHERED.with_borrow_mut(|gathered| {
             let Some(Gathered { envelopes, room, .. }) = gathered else { return false };
-            let Some(last) = envelopes.last() else { return false };
+            let Some(last) = envelopes.back() else { return false };
             let is_like = u64::from(last.handler) == handler
                 && last.extra.is_none()
                 && std::ptr::eq(last.message.info(), message.info())
                 && envelopes.len() + 1 < room.n() as usize;
             let Some(message) = Parcel::scalar(message).filter(|_| is_like) else { return false };
             let handler = last.handler;
-            envelopes.push(Envelope { handler, message, reply: Reply::Nowhere, extra: None });
+            // It has. Said so, nothing of the envelope is built anywhere but in its place.
+            if envelopes.len() == envelopes.capacity() {
+                return false;
+            }
+            envelopes.push_back(Envelope { handler, message, reply: Reply::Nowhere, extra: None });
             true
         });
         if is_taken {
@@ -128,7 +135,7 @@ fn begin(cell: &Arc<ActorCell>) -> bool {
     if is_seeded || observe::follows_messages() {
         return false;
     }
-    let envelopes = Vec::with_capacity(MOST as usize);
+    let envelopes = VecDeque::with_capacity(MOST as usize);
     let mut gathered = Gathered { cell: cell.clone(), envelopes, room: SetAside::default() };
     let is_begun = gathered.put(MOST);
     if is_begun {
@@ -149,6 +156,12 @@ pub(crate) fn end_gathering() {
     if TO.get() != 0 {
         end();
     }
+}
+
+/// Whether there is nothing for `end_gathering` to do.
+#[inline(always)]
+pub(crate) fn has_gathered_nothing() -> bool {
+    TO.get() == 0
 }
 
 #[cold]

@@ -23,10 +23,12 @@ use std::time::{Duration, Instant};
 
 impl Weigh for Parcel {
     fn weight(&self) -> usize {
-        // The parcel itself and its place in the queue.
-        self.bytes() + 2 * size_of::<Parcel>()
+        self.bytes() + SCALAR_WEIGHT
     }
 }
+
+/// The weight of a message that is a scalar: the parcel itself and its place in the queue.
+pub(crate) const SCALAR_WEIGHT: usize = 2 * size_of::<Parcel>();
 
 pub(super) type Chan = Channel<Parcel, Me>;
 pub(super) type Sub = Subscription<Parcel, Me>;

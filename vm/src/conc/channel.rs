@@ -9,7 +9,8 @@
 //! sender that lends has brought can be taken as if it was in the queue.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use super::sync::{Mutex, MutexGuard};
 use smallvec::SmallVec;
@@ -22,6 +23,10 @@ pub struct Channel<P, W> {
     id: u64,
     /// `None`: unbounded.
     capacity: Option<usize>,
+    /// How many messages can be taken, and put in, without a word to anybody else. Exact for whoever has the lock (`Locked`), a
+    /// hint for others.
+    n_ready: AtomicUsize,
+    room: AtomicUsize,
     state: Mutex<State<P, W>>,
 }
 
@@ -85,11 +90,43 @@ pub enum Send<P> {
     Lost(P),
 }
 
-/// A channel, held by one task.
-pub struct Held<'a, P, W> {
+/// A channel's state, under its lock. When it is given back, what the short ways go by is right again.
+struct Locked<'a, P, W> {
     channel: &'a Channel<P, W>,
     state: MutexGuard<'a, State<P, W>>,
 }
+
+impl<P, W> Deref for Locked<'_, P, W> {
+    type Target = State<P, W>;
+    #[inline(always)]
+    fn deref(&self) -> &State<P, W> {
+        &self.state
+    }
+}
+
+impl<P, W> DerefMut for Locked<'_, P, W> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut State<P, W> {
+        &mut self.state
+    }
+}
+
+impl<P, W> Drop for Locked<'_, P, W> {
+    #[inline]
+    fn drop(&mut self) {
+        let (channel, state) = (self.channel, &self.state);
+        let n_queued = state.queue.len();
+        let is_alone = state.senders.is_empty() && state.offers.is_empty();
+        channel.n_ready.store(if is_alone { n_queued } else { 0 }, Relaxed);
+        let is_heard = state.closed || !state.receivers.is_empty();
+        let most = channel.capacity.map_or(usize::MAX, |capacity| capacity.saturating_add(state.n_lending));
+        let room = most.min(state.queue.capacity()).saturating_sub(n_queued);
+        channel.room.store(if is_heard { 0 } else { room }, Relaxed);
+    }
+}
+
+/// A channel, held by one task.
+pub struct Held<'a, P, W>(Locked<'a, P, W>);
 
 impl<P, W> std::fmt::Debug for Held<'_, P, W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -101,12 +138,12 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Held<'_, P, W> {
     /// Takes a message. When there is none, `instead` says what the caller does; it is told the address of the task that
     /// most likely sends next.
     pub fn recv_or_else(self, instead: impl FnOnce(usize) -> Instead<W>) -> Recv<P> {
-        self.channel.recv_or(self.state, None, instead)
+        self.0.channel.recv_or(self.0, None, instead)
     }
 
     /// As `Channel::send_or_else`.
     pub fn send_or_else(self, message: P, limit: usize, instead: impl FnOnce(usize) -> Instead<W>) -> Send<P> {
-        self.channel.send_or(self.state, message, limit, None, instead)
+        self.0.channel.send_or(self.0, message, limit, None, instead)
     }
 }
 
@@ -131,25 +168,72 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
             last_receiver: 0,
             last_sender: 0,
         };
-        Self { id: next_id(), capacity, state: Mutex::new(state) }
+        Self {
+            id: next_id(),
+            capacity,
+            n_ready: AtomicUsize::new(0),
+            room: AtomicUsize::new(0),
+            state: Mutex::new(state),
+        }
     }
 
     pub fn id(&self) -> u64 {
         self.id
     }
 
+    #[inline(always)]
+    fn locked(&self) -> Locked<'_, P, W> {
+        Locked { channel: self, state: self.state.lock() }
+    }
+
     /// Takes a message of the queue, if nobody else need hear of it: neither a sender that waits or lends, for the room, nor a
-    /// `select`. What nearly every receive from a channel with a buffer is. Else `otherwise` goes on with the channel
-    /// (`Held::recv_or_else`). Inlined, so that what passes between them stays in registers.
+    /// `select`. What nearly every receive from a channel with a buffer is; `None`: it is for `take_or` to look closer. It calls
+    /// nothing, so that its caller need save nothing. `weight` is that of every message here.
+    #[inline(always)]
+    pub fn take_now(&self, weight: usize) -> Option<P> {
+        if self.n_ready.load(Relaxed) == 0 {
+            return None;
+        }
+        let mut state = self.state.try_lock()?;
+        let n_ready = self.n_ready.load(Relaxed).checked_sub(1)?;
+        let message = state.queue.pop_front()?;
+        self.n_ready.store(n_ready, Relaxed);
+        self.room.store(self.room.load(Relaxed) + 1, Relaxed);
+        state.bytes -= weight;
+        Some(message)
+    }
+
+    /// Puts a message of this weight into the queue, if there is room and nobody waits for it: what nearly every send to a channel
+    /// with a buffer is. `false`: it is for `put_or` to look closer, and no message was made. It calls nothing, as `take_now`.
+    #[inline(always)]
+    pub fn put_now(&self, weight: usize, limit: impl FnOnce() -> usize, message: impl FnOnce() -> P) -> bool {
+        if self.room.load(Relaxed) == 0 {
+            return false;
+        }
+        let Some(mut state) = self.state.try_lock() else { return false };
+        let Some(room) = self.room.load(Relaxed).checked_sub(1) else { return false };
+        let bytes = state.bytes.saturating_add(weight);
+        if bytes > limit() || state.queue.len() == state.queue.capacity() {
+            return false;
+        }
+        self.room.store(room, Relaxed);
+        self.n_ready.store(self.n_ready.load(Relaxed) + 1, Relaxed);
+        state.bytes = bytes;
+        state.queue.push_back(message());
+        true
+    }
+
+    /// As `take_now`, or else `otherwise` goes on with the channel (`Held::recv_or_else`). Inlined, so that what passes between
+    /// them stays in registers.
     #[inline(always)]
     pub fn take_or<'a, R>(&'a self, taken: impl FnOnce(P) -> R, otherwise: impl FnOnce(Held<'a, P, W>) -> R) -> R {
-        let mut state = self.state.lock();
+        let mut state = self.locked();
         match state.take() {
             Some(message) => {
                 drop(state);
                 taken(message)
             }
-            None => otherwise(Held { channel: self, state }),
+            None => otherwise(Held(state)),
         }
     }
 
@@ -158,10 +242,10 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     /// # Errors
     /// With the channel.
     pub fn take(&self) -> Result<P, Held<'_, P, W>> {
-        let mut state = self.state.lock();
+        let mut state = self.locked();
         match state.take() {
             Some(message) => Ok(message),
-            None => Err(Held { channel: self, state }),
+            None => Err(Held(state)),
         }
     }
 
@@ -176,7 +260,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         otherwise: impl FnOnce(Held<'a, P, W>, P) -> R,
     ) -> R {
         let mut message = message;
-        let mut state = self.state.lock();
+        let mut state = self.locked();
         if !state.closed {
             while let Some(receiver) = state.receivers.pop_front() {
                 match receiver.hand(message) {
@@ -192,7 +276,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
         }
         let bytes = state.bytes.saturating_add(message.weight());
         if state.closed || !self.has_room(&state) || bytes > limit {
-            return otherwise(Held { channel: self, state }, message);
+            return otherwise(Held(state), message);
         }
         state.bytes = bytes;
         state.queue.push_back(message);
@@ -210,19 +294,19 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
 
     /// Takes a message, or leaves `entry` to wait for one.
     pub fn recv(&self, entry: Option<&Entry<W>>) -> Recv<P> {
-        self.recv_or(self.state.lock(), entry, |_| entry.cloned().map_or(Instead::Leave, Instead::Wait))
+        self.recv_or(self.locked(), entry, |_| entry.cloned().map_or(Instead::Leave, Instead::Wait))
     }
 
     /// As `recv_or_else`, after the turn that was lent.
     pub fn recv_after_lending(&self, instead: impl FnOnce(usize) -> Instead<W>) -> Recv<P> {
-        let mut state = self.state.lock();
+        let mut state = self.locked();
         state.n_lending -= 1;
         self.recv_or(state, None, instead)
     }
 
     fn recv_or(
         &self,
-        state: MutexGuard<'_, State<P, W>>,
+        state: Locked<'_, P, W>,
         entry: Option<&Entry<W>>,
         instead: impl FnOnce(usize) -> Instead<W>,
     ) -> Recv<P> {
@@ -275,18 +359,18 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     /// Gives a message, or leaves it with `entry` to wait for room.
     pub fn send(&self, message: P, entry: Option<&Entry<W>>) -> Send<P> {
         let instead = |_| entry.cloned().map_or(Instead::Leave, Instead::Wait);
-        self.send_or(self.state.lock(), message, usize::MAX, entry, instead)
+        self.send_or(self.locked(), message, usize::MAX, entry, instead)
     }
 
     /// Gives a message unless what is queued would take more than `limit` bytes then. When there is no room, `instead` says
     /// what the caller does; it is told the address of the task that most likely receives next.
     pub fn send_or_else(&self, message: P, limit: usize, instead: impl FnOnce(usize) -> Instead<W>) -> Send<P> {
-        self.send_or(self.state.lock(), message, limit, None, instead)
+        self.send_or(self.locked(), message, limit, None, instead)
     }
 
     /// As `send_or_else`, for what was offered as number `offer` during the turn that was lent.
     pub fn send_after_lending(&self, offer: u64, limit: usize, instead: impl FnOnce(usize) -> Instead<W>) -> Send<P> {
-        let mut state = self.state.lock();
+        let mut state = self.locked();
         let Some(place) = state.offers.iter().position(|(number, _)| *number == offer) else { return Send::Sent };
         let Some((_, message)) = state.offers.remove(place) else { return Send::Sent };
         state.bytes -= message.weight();
@@ -295,7 +379,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
 
     fn send_or(
         &self,
-        mut state: MutexGuard<'_, State<P, W>>,
+        mut state: Locked<'_, P, W>,
         mut message: P,
         limit: usize,
         entry: Option<&Entry<W>>,
@@ -357,7 +441,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     /// A message was handed to a receiver that will not take it (it was cancelled): the next receiver gets it, or it is
     /// the first of the queue again, though that may make the queue longer than its capacity by one.
     pub fn give_back(&self, mut message: P) {
-        let mut state = self.state.lock();
+        let mut state = self.locked();
         while let Some(receiver) = state.receivers.pop_front() {
             match receiver.fire(Fired::Message(message)) {
                 Ok(()) => return,
@@ -370,7 +454,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
 
     /// A wait is over without this channel having ended it: forgets its entry, and the message that waited with it.
     pub fn forget(&self, entry: &Entry<W>) {
-        let mut state = self.state.lock();
+        let mut state = self.locked();
         state.forget_receiver(entry);
         // From the back: an entry that is forgotten is mostly a young one.
         let place = state.senders.iter().rposition(|(waiting, _)| waiting == entry);
@@ -382,7 +466,7 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
 
     /// No more messages: waiting receivers and senders learn it. What is queued can still be received.
     pub fn close(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.locked();
         state.closed = true;
         let receivers = std::mem::take(&mut state.receivers);
         let senders = std::mem::take(&mut state.senders);
@@ -396,24 +480,24 @@ impl<P: std::marker::Send + Weigh, W: Waiter<P>> Channel<P, W> {
     }
 
     pub fn is_closed(&self) -> bool {
-        self.state.lock().closed
+        self.locked().closed
     }
 
     /// Closed, and everything has been received: no message will come.
     pub fn is_drained(&self) -> bool {
-        let state = self.state.lock();
+        let state = self.locked();
         state.closed && state.is_empty()
     }
 
     pub fn len(&self) -> usize {
-        let state = self.state.lock();
+        let state = self.locked();
         // What is as good as received is not here any more.
         state.queue.len().saturating_sub(state.n_lending)
     }
 
     /// Bytes of the messages that nobody has received yet, about.
     pub fn bytes(&self) -> usize {
-        self.state.lock().bytes
+        self.locked().bytes
     }
 
     pub fn is_empty(&self) -> bool {

@@ -83,12 +83,21 @@ fn too_much(cx: &NativeCx<'_>, channel: &Chan) -> Fault {
 pub(crate) struct OneWait(Option<heap::Held<ChannelObj>>);
 
 impl OneWait {
-    /// Begins one for the channel in the first argument, and keeps it in `begun`.
-    fn instead(cx: &NativeCx<'_>, begun: &mut Option<OneWait>) -> Instead<Me> {
+    /// What a task does that cannot be served and does not lend: it begins a wait.
+    ///
+    /// Inlined, with nothing behind it that could fail, so that the entry is made where it is kept: handed on in memory, it would be
+    /// read while it is still being written, and the processor waits for that.
+    #[inline(always)]
+    fn instead(cx: &NativeCx<'_>, begins: &mut bool) -> Instead<Me> {
         let Some(me) = cx.task.me().map(Me) else { return Instead::Leave };
-        let entry = Entry { ticket: me.point().open(), task: me, arm: 0 };
-        *begun = Some(OneWait(Some(cx.held(0))));
-        Instead::Wait(entry)
+        *begins = true;
+        let ticket = me.point().open();
+        Instead::Wait(Entry { task: me, ticket, arm: 0 })
+    }
+
+    /// The wait that `instead` has begun for the channel in the first argument.
+    fn of(cx: &NativeCx<'_>, begins: bool) -> Result<OneWait, Fault> {
+        if begins { Ok(OneWait(Some(cx.held(0)))) } else { Err(no_scheduler()) }
     }
 
     /// After a wake-up, which may mean nothing.
@@ -170,24 +179,24 @@ pub(crate) fn send_or_wait(
     limit: usize,
 ) -> Result<Option<OneWait>, Fault> {
     let channel = &cx.opaque::<ChannelObj>(0).0;
-    let mut begun = None;
+    let mut begins = false;
     let mut partner = 0;
     let mut sent = held.send_or_else(message, limit, |receiver| {
         if cx.task.can_lend(receiver) {
             partner = receiver;
             return Instead::Lend;
         }
-        OneWait::instead(cx, &mut begun)
+        OneWait::instead(cx, &mut begins)
     });
     if let Send::Offered(number) = sent {
         cx.task.lend_turn(partner);
-        sent = channel.send_after_lending(number, limit, |_| OneWait::instead(cx, &mut begun));
+        sent = channel.send_after_lending(number, limit, |_| OneWait::instead(cx, &mut begins));
     }
     match sent {
         Send::Sent => Ok(None),
         Send::Closed(_) => Err(closed()),
         Send::TooMuch(_) => Err(too_much(cx, channel)),
-        Send::Full(_) | Send::Waits | Send::Offered(_) | Send::Lost(_) => begun.ok_or_else(no_scheduler).map(Some),
+        Send::Full(_) | Send::Waits | Send::Offered(_) | Send::Lost(_) => OneWait::of(cx, begins).map(Some),
     }
 }
 
@@ -220,24 +229,24 @@ fn receive(cx: &mut NativeCx<'_>) -> Result<Received, Fault> {
 /// Goes on where there was no message at once, or a sender waits whose message takes its place. Not inlined, as `send_or_wait`.
 #[inline(never)]
 pub(crate) fn receive_or_wait(cx: &NativeCx<'_>, held: Held<'_, Parcel, Me>) -> Result<Received, Fault> {
-    let mut begun = None;
+    let mut begins = false;
     let mut partner = None;
     let mut received = held.recv_or_else(|sender| {
         if cx.task.can_lend(sender) {
             partner = Some(sender);
             return Instead::Lend;
         }
-        OneWait::instead(cx, &mut begun)
+        OneWait::instead(cx, &mut begins)
     });
     if let Some(sender) = partner {
         cx.task.lend_turn(sender);
         let channel = &cx.opaque::<ChannelObj>(0).0;
-        received = channel.recv_after_lending(|_| OneWait::instead(cx, &mut begun));
+        received = channel.recv_after_lending(|_| OneWait::instead(cx, &mut begins));
     }
     match received {
         Recv::Message(message) => Ok(Received::Message(message)),
         Recv::Closed => Ok(Received::End),
-        Recv::Waits | Recv::Lost => begun.ok_or_else(no_scheduler).map(Received::Waits),
+        Recv::Waits | Recv::Lost => OneWait::of(cx, begins).map(Received::Waits),
     }
 }
 

@@ -27,7 +27,7 @@ pub mod promise;
 pub mod tasks;
 
 /// One thing to wait for, and the wait for the first of several.
-mod arm;
+pub(crate) mod arm;
 
 /// Channels as natives.
 pub mod channels;

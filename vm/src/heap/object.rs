@@ -237,6 +237,19 @@ impl OpaqueObj {
         }
     }
 
+    /// As `body_of`, without a call: it may be what `None` says it is not.
+    ///
+    /// # Safety
+    /// As for `whole`.
+    #[inline(always)]
+    pub(crate) unsafe fn body_at_once<T: Opaque>(header: *mut Header) -> Option<*mut T> {
+        // SAFETY: as in `body_of`.
+        unsafe {
+            let is = std::ptr::eq((*header.cast::<OpaqueObj>()).of, const { &T::TYPE });
+            is.then(|| &raw mut (*header.cast::<OpaqueObj<T>>()).body)
+        }
+    }
+
     /// Bytes that it is charged at.
     ///
     /// # Safety

@@ -98,6 +98,20 @@ impl Parcel {
         (!info.is_ref).then(|| Parcel::new(value.scalar_bits(), info, 0))
     }
 
+    /// As `scalar`, of the bits of a scalar of this type.
+    #[inline(always)]
+    pub(crate) fn of_scalar(bits: u64, info: &'static TypeInfo) -> Parcel {
+        debug_assert!(!info.is_ref);
+        Parcel { bits, info: Charge::new(info, 0) }
+    }
+
+    /// The bits of a scalar: nothing comes with it.
+    #[inline(always)]
+    pub(crate) fn into_scalar(self) -> u64 {
+        debug_assert!(!self.info().is_ref);
+        std::mem::ManuallyDrop::new(self).bits
+    }
+
     /// Packs `value` for another task. Fails, giving the value back, when it would have to copy a unique value.
     #[inline]
     pub fn pack(value: Value) -> Result<Parcel, Value> {

@@ -55,8 +55,9 @@ pub enum TaskEnd {
 pub enum Turn {
     /// The budget is spent.
     Yield,
-    /// A native waits; run again after a wake-up.
-    Wait(WaitReason, u64),
+    /// A native waits, as `Machine::wait` says; run again after a wake-up. Nothing comes with it: what is put together in memory
+    /// and read at once as a wider word, the processor waits for.
+    Wait,
     Done(TaskEnd),
 }
 
@@ -301,6 +302,12 @@ impl Machine {
         self.task.set_program(program);
     }
 
+    /// What the native that waits now waits for, with a number that says which.
+    #[inline]
+    pub fn wait(&self) -> (WaitReason, u64) {
+        self.wait
+    }
+
     pub fn task(&mut self) -> &mut TaskCx {
         &mut self.task
     }
@@ -461,7 +468,7 @@ impl Machine {
                         self.interrupt_here(Interrupt::Cancel)
                     }
                     Some(Interrupt::Scope) if self.is_due(Interrupt::Scope) => self.interrupt_here(Interrupt::Scope),
-                    _ => Some(Turn::Wait(self.wait.0, self.wait.1)),
+                    _ => Some(Turn::Wait),
                 }
             }
             Ok(Exit::Return) => {
@@ -497,7 +504,8 @@ impl Machine {
     }
 
     /// Calls `func`, whose parameters are a `&mut` reference and one of the type of `message`, and which gives nothing; `state` is
-    /// the first, and is there again afterwards. What is rare, a stretch that did not end in a return, is given as it would be by `run`.
+    /// the first, and is there again afterwards. What is rare, a stretch that did not end in a return, is given as it would be by `run`;
+    /// boxed, so that nothing is moved where there is nothing.
     /// No call may be under way.
     #[inline(always)]
     pub(crate) fn handle(
@@ -507,21 +515,24 @@ impl Machine {
         message: Value,
         budget: i64,
         interrupt: Option<Interrupt>,
-    ) -> Option<Turn> {
-        let mut call = self.begin(func);
-        call.give(state.take().expect("a state is there unless a call has it"));
-        call.give(message);
-        call.go();
+    ) -> Option<Box<Turn>> {
+        self.make_room(func);
+        let ([state_type, message_type], [_, _, _, first, second, ..]) = (func.params(), &mut self.stack[..]) else {
+            unreachable!("the caller has looked at the parameters, and there is room for them")
+        };
+        *first = state.take().expect("a state is there unless a call has it").into_slot(state_type);
+        *second = message.into_slot(message_type);
+        Begin { machine: self, func, n_given: 2 }.go();
         self.budget = budget;
         self.cancel_delivered = false;
         let exit = self.stretch();
         if !matches!(exit, Ok(Exit::Return)) {
-            return Some(self.run_after(exit, interrupt));
+            return Some(Box::new(self.run_after(exit, interrupt)));
         }
         self.state = State::Idle;
         // SAFETY: the function has returned, and its first register holds the final value of its first parameter.
         let bits = unsafe { std::mem::take(&mut *self.first_register()) };
-        *state = Some(Value::from_raw(bits, func.params()[0]));
+        *state = Some(Value::from_raw(bits, state_type));
         None
     }
 
@@ -702,10 +713,11 @@ fn new_stack(n: usize) -> Box<[u64]> {
     stack
 }
 
-/// The first frame, of a call of `func`: its link, and registers that hold nothing.
+/// The first frame, of a call of `func`: its link, and null where references will be. What it is given is written behind that.
 fn lay_out(stack: &mut [u64], func: &'static Func) {
-    stack[..LINK].copy_from_slice(&[func as *const Func as u64, 0, 0]);
-    stack[LINK..LINK + func.n_regs].fill(0);
+    let (link, frame) = stack.split_at_mut(LINK);
+    link.copy_from_slice(&[func as *const Func as u64, 0, 0]);
+    frame[func.zero.clone()].fill(0);
 }
 
 /// A call that has not all of its arguments yet.

@@ -26,8 +26,8 @@ pub(super) enum How {
     Chain(usize),
     /// A number in a field of a vector's item: `vec_get`, `get_field`, `drop_ref`.
     ItemField,
-    /// The group `join_texts`, by its handler.
-    JoinTexts,
+    /// A group of so many instructions, by its handler.
+    Group(usize),
 }
 
 pub(super) struct Plan {
@@ -84,7 +84,7 @@ impl Plan {
         pc + match self.how[pc] {
             How::Chain(n) => n,
             How::ItemField => 3,
-            How::JoinTexts => 4,
+            How::Group(n) => n,
             _ => 1,
         }
     }
@@ -126,7 +126,11 @@ impl Plan {
             let rest = &code[pc..];
             self.how[pc] = match rest[0] {
                 Instr::AtReg { .. } => self.chain(func, pc),
-                Instr::MakeVec { .. } if op_of(original(func, pc)) == Op::join_texts => How::JoinTexts,
+                Instr::MakeVec { .. } | Instr::ArgCopy { .. } | Instr::CallNative { .. }
+                    if let Some(n) = group_len(op_of(original(func, pc))) =>
+                {
+                    How::Group(n)
+                }
                 Instr::VecGet { dst, .. } if func.owns(dst) && self.is_item_field(func, pc) => How::ItemField,
                 ref instr => how(func, space, instr),
             };
@@ -177,7 +181,7 @@ impl Plan {
             // A chain's instructions run as one; behind the last of them is a place to enter.
             let is_inside = matches!(code.get(pc + 1), Some(next) if is_chain_step(next));
             let is_stop = match self.how[pc] {
-                How::Step | How::JoinTexts => true,
+                How::Step | How::Group(_) => true,
                 How::Leave => !is_inside,
                 _ => {
                     use Instr::*;
@@ -263,6 +267,17 @@ pub(super) fn target(instr: &Instr) -> Option<usize> {
 pub(super) fn ends(instr: &Instr) -> bool {
     use Instr::*;
     matches!(instr, Jump { .. } | ReturnScalar { .. } | ReturnRef { .. } | Throw { .. } | Rethrow { .. })
+}
+
+/// Instructions of a group that its handler does for machine code.
+fn group_len(op: Op) -> Option<usize> {
+    match op {
+        Op::send_scalar_to => Some(3),
+        Op::join_texts => Some(4),
+        Op::next_scalar | Op::next_ref => Some(7),
+        Op::scalar_of => Some(8),
+        _ => None,
+    }
 }
 
 fn is_chain_step(instr: &Instr) -> bool {

@@ -214,6 +214,39 @@ pub(super) unsafe extern "C" fn send(m: *mut Machine, ip: *const u64, regs: *mut
     unsafe { leave_unless_next(m, guarded(m, || message::send(m, ip, regs, budget, word))) }
 }
 
+/// As `native`, of a `send_scalar_to`.
+pub(super) unsafe extern "C" fn send_scalar(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    word: u64,
+) -> u64 {
+    // SAFETY: as in `step`.
+    unsafe { leave_unless_next(m, guarded(m, || message::send_scalar(m, ip, regs, budget, word))) }
+}
+
+/// As `native`, of the head of a loop over a channel, which is the group `OP`.
+pub(super) unsafe extern "C" fn head<const OP: u16>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    word: u64,
+) -> u64 {
+    // SAFETY: as in `step`.
+    unsafe {
+        match guarded(m, || message::head(m, ip, regs, budget, word, op_of(u64::from(OP)))) {
+            Some(None) => 0,
+            Some(Some(exit)) => {
+                (*m).jit.exit = exit;
+                1
+            }
+            None => 1,
+        }
+    }
+}
+
 /// As `native`, of a `tell`.
 pub(super) unsafe extern "C" fn tell(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, word: u64) -> u64 {
     // SAFETY: as in `step`.

@@ -5,10 +5,10 @@
 
 use super::{CodeSpace, Func};
 use crate::interp::Op;
-use stark_bytecode::{Instr, Reg};
+use stark_bytecode::{Instr, NativeId, Reg};
 
 /// Instructions of the longest group.
-pub(crate) const MAX_GROUP: usize = 4;
+pub(crate) const MAX_GROUP: usize = 8;
 
 /// Changes the first words of groups in the decoded `words` of `func`, whose instructions begin at `starts`. Nothing jumps
 /// into a group (`is_target`): the JIT compiler may change the words that are jumped to, while others read the group's.
@@ -29,6 +29,7 @@ fn group(func: &Func, space: &CodeSpace, pc: usize, end: usize) -> Option<Op> {
     use Instr::*;
     let is_forward = |at: usize| is_forward(&func.def.code, pc + at);
     let scalar = |reg: Reg| !func.registers[reg.index()].is_ref;
+    let is_native = |native: NativeId, name| space.natives[native.index()].row.name == name;
     Some(match func.def.code[pc..end] {
         [LoadImm { dst: imm, .. }, LtInt { dst, lhs, rhs }, JumpIfNot { cond, .. }, ..]
             if rhs == imm && lhs != imm && dst == cond && is_forward(2) =>
@@ -59,10 +60,25 @@ fn group(func: &Func, space: &CodeSpace, pc: usize, end: usize) -> Option<Op> {
             Op::vec_get_field
         }
         [MakeVec { dst: list, .. }, ArgCopy { src, .. }, CallNative { native, .. }, DropRef { reg }, ..]
-            if src == list && reg == list && space.natives[native.index()].row.name == "str_join_parts" =>
+            if src == list && reg == list && is_native(native, "str_join_parts") =>
         {
             Op::join_texts
         }
+        [ArgCopy { src, .. }, Arg { .. }, CallNative { native, .. }, ..]
+            if !scalar(src) && is_native(native, "channel_send") =>
+        {
+            Op::send_scalar_to
+        }
+        [ArgCopy { src, .. }, ref head @ ..]
+            if !scalar(src) && next_item(func, space, head, is_forward(5)) == Some(false) =>
+        {
+            Op::scalar_of
+        }
+        [CallNative { .. }, ..] => match next_item(func, space, &func.def.code[pc..end], is_forward(4)) {
+            Some(true) => Op::next_ref,
+            Some(false) => Op::next_scalar,
+            None => return None,
+        },
         [AtReg { .. }, AtIndex { .. }, AtField { .. }, LoadAt { dst }, ..] if scalar(dst) => Op::at_index_field_load,
         [AtReg { .. }, AtIndex { .. }, AtField { .. }, StoreAt { src }, ..] if scalar(src) => Op::at_index_field_store,
         [AtReg { .. }, AtIndex { .. }, AtField { .. }, ..] => Op::at_reg_index_field,
@@ -74,6 +90,31 @@ fn group(func: &Func, space: &CodeSpace, pc: usize, end: usize) -> Option<Op> {
     })
 }
 
+/// Whether the items are references, if `code` is the head of a loop over a channel: a call of `channel_next` and what is done with
+/// the `Option` that it answers with, when the loop goes on.
+fn next_item(func: &Func, space: &CodeSpace, code: &[Instr], is_forward: bool) -> Option<bool> {
+    use Instr::*;
+    let [
+        CallNative { dst: option, native },
+        GetTag { dst: tag, obj },
+        LoadImm { dst: imm, imm: some },
+        NeInt { dst: differs, lhs, rhs },
+        JumpIf { cond, .. },
+        GetPayload { dst: item, obj: of, at },
+        DropRef { reg },
+        ..,
+    ] = *code
+    else {
+        return None;
+    };
+    let bound = space.natives[native.index()];
+    let some =
+        u16::try_from(some).ok().filter(|some| bound.row.name == "channel_next" && bound.sig.some == Some(*some))?;
+    let is_one = obj == option && of == option && reg == option && at.variant == some && at.field == 0;
+    let is_test = lhs == tag && rhs == imm && tag != imm && cond == differs && is_forward;
+    (is_one && is_test).then(|| func.registers[item.index()].is_ref)
+}
+
 /// What the first instruction of the group `op` is by itself; `op` when it is no group.
 pub(crate) fn alone(op: Op) -> Op {
     match op {
@@ -83,6 +124,8 @@ pub(crate) fn alone(op: Op) -> Op {
         Op::mul_float_mul | Op::mul_float_add | Op::mul_float_sub => Op::mul_float,
         Op::vec_get_field => Op::vec_get_ref,
         Op::join_texts => Op::make_vec,
+        Op::send_scalar_to | Op::scalar_of => Op::arg_copy,
+        Op::next_scalar | Op::next_ref => Op::next_message,
         Op::at_reg_index_field
         | Op::at_index_field_load
         | Op::at_index_field_store
@@ -96,8 +139,8 @@ pub(crate) fn alone(op: Op) -> Op {
 
 /// Whether the jump at `code[at]`, `pc` of the function, goes forward.
 fn is_forward(code: &[Instr], pc: usize) -> bool {
-    match code[pc] {
-        Instr::Jump { to } | Instr::JumpIf { to, .. } | Instr::JumpIfNot { to, .. } => to.index() > pc,
+    match code.get(pc) {
+        Some(Instr::Jump { to } | Instr::JumpIf { to, .. } | Instr::JumpIfNot { to, .. }) => to.index() > pc,
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 //! What an actor does in its turn: takes messages, runs handlers and hooks, and what a failure leads to.
 
 use super::*;
+use crate::load::Func;
 
 impl Acting<'_> {
     /// What became of the message that it was given directly.
@@ -122,11 +123,15 @@ impl Acting<'_> {
             if turn.is_none() && budget <= 0 {
                 return Outcome::Yield;
             }
-            let turn = turn.take().unwrap_or_else(|| machine.run(budget as u32, interrupt.take()));
+            let turn = match turn.take() {
+                Some(turn) => *turn,
+                None => machine.run(budget as u32, interrupt.take()),
+            };
             observe::settle(machine.task(), || self.now.doing.answers().map(PromiseRef::Answer));
             match turn {
                 Turn::Yield => return Outcome::Yield,
-                Turn::Wait(reason, detail) => {
+                Turn::Wait => {
+                    let (reason, detail) = machine.wait();
                     cx.set_spent(spent(cx, machine.budget));
                     cx.wait_for(reason, detail);
                     return Outcome::Park;
@@ -170,7 +175,7 @@ impl Acting<'_> {
         machine: &mut Machine,
         budget: &mut i64,
         interrupt: &mut Option<Interrupt>,
-    ) -> (usize, Option<Turn>) {
+    ) -> (usize, Option<Box<Turn>>) {
         let is_first_plain = || self.now.ready.first().is_some_and(Envelope::is_plain);
         if !matches!(self.now.doing, Doing::Idle) || !is_first_plain() || self.kept.batches || self.has_witness() {
             return (0, None);
@@ -179,6 +184,8 @@ impl Acting<'_> {
         machine.task().deadline = None;
         self.kept.cell.n_in_flight.store(1, Relaxed);
         let (mut n, mut turn) = (0, None);
+        // Mostly that of the message before.
+        let mut known: Option<(u32, &HandlerDesc, &'static Func)> = None;
         while turn.is_none()
             && *budget > 0
             && !self.kept.cell.has_orders()
@@ -186,9 +193,19 @@ impl Acting<'_> {
             // the way.
             && let Some(first) = self.now.ready.first().filter(|first| first.is_plain())
         {
-            let handler = &desc.handlers[first.handler as usize];
-            let func = machine.code.funcs[handler.func.index()];
-            if !func.is_handler_of_one() || Handling::is_noted(handler) {
+            let (handler, func) = match known {
+                Some((number, handler, func)) if number == first.handler => (handler, func),
+                _ => {
+                    let handler = &desc.handlers[first.handler as usize];
+                    let func = machine.code.funcs[handler.func.index()];
+                    if !func.is_handler_of_one() {
+                        break;
+                    }
+                    known = Some((first.handler, handler, func));
+                    (handler, func)
+                }
+            };
+            if Handling::is_noted(handler) {
                 break;
             }
             let Some(Envelope { message, .. }) = self.kept.cell.inbox.next_ready(&mut self.now.ready) else { break };

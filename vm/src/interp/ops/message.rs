@@ -3,12 +3,14 @@
 
 use super::call::{run_native, run_native_as};
 use super::*;
-use crate::actor::ActorRef;
+use crate::actor::{ActorRef, end_gathering, has_gathered_nothing};
+use crate::conc::arm::SCALAR_WEIGHT;
 use crate::conc::channel::Held;
 use crate::conc::channels::{ChannelObj, OneWait, Received, after_send, answer_with, receive_or_wait, send_or_wait};
 use crate::conc::tasks::Me;
 use crate::heap::object::OpaqueObj;
 use crate::heap::{Parcel, meter, sampled};
+use crate::interp::Op;
 use crate::interp::kept::Kept;
 use crate::load::BoundNative;
 use crate::natives::NativeCx;
@@ -56,6 +58,284 @@ handlers! {
             exit => exit,
         }
     }
+
+    /// `arg_copy` of a channel, `arg` of a scalar and `send_message`: what is nearly always done needs no count of the channel.
+    send_scalar_to(m, ip, regs, budget, w) {
+        if send_now(m, ip, regs, w) {
+            return go!(m, ip.add(3), regs, budget);
+        }
+        send_scalar_slowly(m, ip, regs, budget, w)
+    }
+
+    #[inline(never)]
+    send_scalar_slowly(m, ip, regs, budget, w) {
+        match send_of_group(m, ip, regs, budget, w) {
+            Exit::Next => go!(m, ip.add(3), regs, budget),
+            exit => exit,
+        }
+    }
+
+    /// The head of a loop over a channel of scalars (`Head`), from its `arg_copy` on. As above, and no `Option` is made.
+    scalar_of(m, ip, regs, budget, w) {
+        if next_now(m, ip, regs, w) {
+            return go!(m, ip.add(1 + HEAD), regs, budget);
+        }
+        scalar_of_slowly(m, ip, regs, budget, w)
+    }
+
+    #[inline(never)]
+    scalar_of_slowly(m, ip, regs, budget, w) {
+        match scalar_next(m, ip, regs, budget, w) {
+            Next::Message => go!(m, ip.add(1 + HEAD), regs, budget),
+            Next::Option => go!(m, ip.add(2), regs, budget),
+            Next::Left(exit) => exit,
+        }
+    }
+
+    /// As `scalar_of`, from the call on.
+    next_scalar(m, ip, regs, budget, w) {
+        match next_of_head::<false>(m, ip, regs, budget, w) {
+            Next::Message => go!(m, ip.add(HEAD), regs, budget),
+            Next::Option => go!(m, ip.add(1), regs, budget),
+            Next::Left(exit) => exit,
+        }
+    }
+
+    /// As `next_scalar`, of references.
+    next_ref(m, ip, regs, budget, w) {
+        match next_of_head::<true>(m, ip, regs, budget, w) {
+            Next::Message => go!(m, ip.add(HEAD), regs, budget),
+            Next::Option => go!(m, ip.add(1), regs, budget),
+            Next::Left(exit) => exit,
+        }
+    }
+}
+
+/// Words of a loop's head behind the first of its call: the native, `get_tag` of the `Option`, `load_imm` of the tag of `Some`,
+/// `ne_int` of the two, a jump out of the loop, `get_payload` with the variant, and `drop_ref` of the `Option`.
+const HEAD: usize = 8;
+
+/// How the head of a loop ended.
+pub(crate) enum Next {
+    /// With a message, behind the head.
+    Message,
+    /// With the call's answer in its register: the rest of the head follows.
+    Option,
+    Left(Exit),
+}
+
+/// Behind the head that has a message: what its instructions leave in registers, and the register that they read the message into.
+/// `ip` is behind the first word of the call, `w`.
+#[inline(always)]
+unsafe fn leave_head(ip: *const u64, regs: *mut u64, w: u64) -> usize {
+    let [tag, imm, compare, payload] = [*ip.add(1), *ip.add(2), *ip.add(3), *ip.add(5)];
+    let some = distance(imm) as u64;
+    set(regs, a(tag), some);
+    set(regs, a(imm), some);
+    set(regs, a(compare), 0);
+    debug_assert_eq!(get(regs, a(w)), 0);
+    a(payload)
+}
+
+/// The whole of `scalar_of`, if the channel has a message and nothing is to be thought of. Calls nothing.
+#[inline(always)]
+unsafe fn next_now(m: *mut Machine, ip: *const u64, regs: *mut u64, w: u64) -> bool {
+    let next = *ip;
+    if !is_plain(m) || !has_gathered_nothing() || get(regs, a(next)) != 0 {
+        return false;
+    }
+    let Some(channel) = channel_at_once(regs.add(b(w))) else { return false };
+    let Some(message) = channel.0.take_now(SCALAR_WEIGHT) else { return false };
+    let payload = leave_head(ip.add(1), regs, next);
+    set(regs, payload, message.into_scalar());
+    true
+}
+
+/// As `next_now`, where that is not all.
+#[inline(never)]
+unsafe fn scalar_next(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, w: u64) -> Next {
+    let next = *ip;
+    let bits = if (*m).resume.is_some() {
+        // It has waited here, and nearly always for this.
+        OneWait::take_message(&mut (*m).resume, &(*m).task).map(Parcel::into_scalar)
+    } else if is_plain(m) {
+        end_gathering();
+        let taken = |message: Parcel| Ok(message.into_scalar());
+        match channel(regs.add(b(w))).0.take_or(taken, |held| scalar_or_wait(m, ip, regs, budget, w, held)) {
+            Ok(bits) => Some(bits),
+            Err(Exit::Next) => return Next::Option,
+            Err(exit) => return Next::Left(exit),
+        }
+    } else {
+        None
+    };
+    let Some(bits) = bits else {
+        // As its instructions do it.
+        fill(regs, w);
+        return next_of_head::<false>(m, ip.add(1), regs, budget, next);
+    };
+    set_ref(regs, a(next), 0);
+    let payload = leave_head(ip.add(1), regs, next);
+    set(regs, payload, bits);
+    Next::Message
+}
+
+/// As `receive_on`, for a whole head, to whose beginning it comes back when it has waited. `Err(Exit::Next)`: the call has answered.
+#[inline(never)]
+unsafe fn scalar_or_wait(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+    held: Held<'_, Parcel, Me>,
+) -> Result<u64, Exit> {
+    let native = &*(*ip.add(1) as *const BoundNative);
+    let args = &mut [get(regs, b(w))];
+    match in_context(m, ip, regs, budget, native, args, |cx| receive_or_wait(cx, held)) {
+        Ok(Received::Waits(wait)) if is_unseen() => Err(suspend(m, ip, wait, WaitReason::ChannelRecv)),
+        Ok(Received::Message(message)) if is_unseen() => Ok(message.into_scalar()),
+        got => {
+            fill(regs, w);
+            Err(run_native_as::<true>(m, ip.add(1), regs, budget, *ip, |cx| answer_with::<true>(cx, got?)))
+        }
+    }
+}
+
+/// Does an `arg_copy`.
+#[inline(always)]
+unsafe fn fill(regs: *mut u64, w: u64) {
+    let bits = get(regs, b(w));
+    heap::retain(bits);
+    set(regs, a(w), bits);
+}
+
+/// The head of a loop, from its call on.
+#[inline(never)]
+pub(crate) unsafe fn next_of_head<const IS_REF: bool>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+) -> Next {
+    let bits = match bits::<true, true>(m, ip, regs, budget, w) {
+        Ok(bits) => bits,
+        Err(Exit::Next) => return Next::Option,
+        Err(exit) => return Next::Left(exit),
+    };
+    heap::release(std::mem::take(&mut *regs.add(b(w))));
+    if IS_REF && meter::is_over() {
+        heap::release(bits);
+        (*m).pending = Some(Pending::Fault(Fault::out_of_memory()));
+        save(m, ip, regs, budget);
+        return Next::Left(Exit::Fault);
+    }
+    set_ref(regs, a(w), 0);
+    let payload = leave_head(ip, regs, w);
+    if IS_REF {
+        set_ref(regs, payload, bits);
+    } else {
+        set(regs, payload, bits);
+    }
+    Next::Message
+}
+
+/// As the handlers `scalar_of`, `next_scalar` and `next_ref`, for machine code; `op` says which. `None`: there is a message.
+/// `Exit::Next`: the interpreter goes on where the machine stands, in the middle.
+pub(crate) unsafe fn head(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+    op: Op,
+) -> Option<Exit> {
+    let (next, call) = match op {
+        Op::scalar_of if next_now(m, ip, regs, w) => return None,
+        Op::scalar_of => (scalar_next(m, ip, regs, budget, w), ip.add(1)),
+        Op::next_scalar => (next_of_head::<false>(m, ip, regs, budget, w), ip),
+        _ => (next_of_head::<true>(m, ip, regs, budget, w), ip),
+    };
+    match next {
+        Next::Message => None,
+        Next::Option => {
+            save(m, call.add(1), regs, budget);
+            Some(Exit::Next)
+        }
+        Next::Left(exit) => Some(exit),
+    }
+}
+
+/// The whole of `send_scalar_to`, if the channel has room and nothing is to be thought of. Calls nothing.
+#[inline(always)]
+unsafe fn send_now(m: *mut Machine, ip: *const u64, regs: *mut u64, w: u64) -> bool {
+    if !is_plain(m) || !has_gathered_nothing() {
+        return false;
+    }
+    let Some(channel) = channel_at_once(regs.add(b(w))) else { return false };
+    let [arg, call] = [*ip, *ip.add(1)];
+    let native = &*(*ip.add(2) as *const BoundNative);
+    let program = (*m).task.program();
+    let message = || Parcel::of_scalar(get(regs, b(arg)), native.sig.type_args[0]);
+    if !channel.0.put_now(SCALAR_WEIGHT, || program.options.queue_limit(), message) {
+        return false;
+    }
+    set(regs, a(call), 0);
+    true
+}
+
+/// As `send_now`, where that is not all; `Exit::Next` when it is done.
+#[inline(never)]
+unsafe fn send_of_group(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, w: u64) -> Exit {
+    let [arg, call] = [*ip, *ip.add(1)];
+    if !is_plain(m) {
+        // As its instructions do it.
+        fill(regs, w);
+        set(regs, a(arg), get(regs, b(arg)));
+        return send(m, ip.add(2), regs, budget, call);
+    }
+    end_gathering();
+    let native = &*(*ip.add(2) as *const BoundNative);
+    let limit = (*m).task.program().options.queue_limit();
+    let message = Parcel::of_scalar(get(regs, b(arg)), native.sig.type_args[0]);
+    let otherwise = |held, message| send_scalar_on(m, ip, regs, budget, w, held, message);
+    let exit = channel(regs.add(b(w))).0.put_or(message, limit, || Exit::Next, otherwise);
+    if exit == Exit::Next {
+        set(regs, a(call), 0);
+    }
+    exit
+}
+
+/// As `send_on`, for a whole group, to whose beginning it comes back when it has waited.
+#[inline(never)]
+unsafe fn send_scalar_on(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+    held: Held<'_, Parcel, Me>,
+    message: Parcel,
+) -> Exit {
+    let [arg, call] = [*ip, *ip.add(1)];
+    let native = &*(*ip.add(2) as *const BoundNative);
+    let limit = (*m).task.program().options.queue_limit();
+    let args = &mut [get(regs, b(w)), get(regs, b(arg))];
+    match in_context(m, ip, regs, budget, native, args, |cx| send_or_wait(cx, held, message, limit)) {
+        Ok(Some(wait)) if is_unseen() => suspend(m, ip, wait, WaitReason::ChannelSend),
+        Ok(None) if is_unseen() => Exit::Next,
+        sent => {
+            fill(regs, w);
+            set(regs, a(arg), get(regs, b(arg)));
+            run_native_as::<false>(m, ip.add(2), regs, budget, call, |cx| after_send(cx, sent?))
+        }
+    }
+}
+
+/// As the handler `send_scalar_to`, for machine code.
+pub(crate) unsafe fn send_scalar(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, w: u64) -> Exit {
+    if send_now(m, ip, regs, w) { Exit::Next } else { send_of_group(m, ip, regs, budget, w) }
 }
 
 /// Whether the call is not the continuation of one that waited, and nobody asks where time goes.
@@ -70,13 +350,19 @@ unsafe fn channel<'a>(args: *mut u64) -> &'a ChannelObj {
     &*OpaqueObj::body_of(*args as *mut Header).expect("the body is of the type its name says")
 }
 
+/// As `channel`, as far as it can be told without a call.
+#[inline(always)]
+unsafe fn channel_at_once<'a>(args: *mut u64) -> Option<&'a ChannelObj> {
+    OpaqueObj::body_at_once(*args as *mut Header).map(|channel| &*channel)
+}
+
 /// As `run_native`: `Exit::Next` when it is done.
 #[inline(never)]
 pub(crate) unsafe fn send(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, w: u64) -> Exit {
     if !is_plain(m) {
         return run_native::<false>(m, ip, regs, budget, w);
     }
-    crate::actor::end_gathering();
+    end_gathering();
     let native = &*(*ip as *const BoundNative);
     let args = regs.add(b(w));
     let limit = (*m).task.program().options.queue_limit();
@@ -171,11 +457,25 @@ unsafe fn with_context<R>(
     part: impl FnOnce(&NativeCx<'_>) -> R,
 ) -> R {
     let native: &'static BoundNative = &*(*ip as *const BoundNative);
+    let args = std::slice::from_raw_parts_mut(regs.add(b(w)), native.sig.params.len());
+    in_context(m, ip, regs, budget, native, args, part)
+}
+
+/// As `with_context`, of a call of `native` with `args`. They need not be in the frame: what the part keeps of them it counts.
+#[inline(always)]
+unsafe fn in_context<R>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    native: &'static BoundNative,
+    args: &mut [u64],
+    part: impl FnOnce(&NativeCx<'_>) -> R,
+) -> R {
     // As in `run_native`: if it panics, this is where the fault is.
     save(m, ip, regs, budget);
     let machine = &mut *m;
     machine.is_saved = true;
-    let args = std::slice::from_raw_parts_mut(regs.add(b(w)), native.sig.params.len());
     let (task, resume) = (&mut machine.task, &mut machine.resume);
     let result = part(&NativeCx { args, sig: &native.sig, ret: 0, waits: None, resume, task });
     machine.is_saved = false;
@@ -206,39 +506,11 @@ pub(crate) unsafe fn receive<const IS_REF: bool, const NEXT: bool>(
     budget: i64,
     w: u64,
 ) -> Exit {
-    if !is_plain(m) {
-        // It has waited, and nearly always for this.
-        return match OneWait::take_message(&mut (*m).resume, &(*m).task) {
-            Some(message) => received::<IS_REF, NEXT>(m, ip, regs, budget, w, message),
-            None => run_native::<IS_REF>(m, ip, regs, budget, w),
-        };
-    }
-    crate::actor::end_gathering();
-    let mut message = None;
-    let exit = channel(regs.add(b(w))).0.take_or(
-        |taken| {
-            message = Some(taken);
-            Exit::Next
-        },
-        |held| receive_on::<IS_REF, NEXT>(m, ip, regs, budget, w, held),
-    );
-    match message {
-        Some(message) => received::<IS_REF, NEXT>(m, ip, regs, budget, w, message),
-        None => exit,
-    }
-}
-
-#[inline(always)]
-unsafe fn received<const IS_REF: bool, const NEXT: bool>(
-    m: *mut Machine,
-    ip: *const u64,
-    regs: *mut u64,
-    budget: i64,
-    w: u64,
-    message: Parcel,
-) -> Exit {
+    let bits = match bits::<IS_REF, NEXT>(m, ip, regs, budget, w) {
+        Ok(bits) => bits,
+        Err(exit) => return exit,
+    };
     let native = &*(*ip as *const BoundNative);
-    let (bits, _) = message.unpack().into_raw();
     let result = if NEXT { map::option(native, Some(bits)) } else { bits };
     heap::release(std::mem::take(&mut *regs.add(b(w))));
     if IS_REF && meter::is_over() {
@@ -258,6 +530,30 @@ unsafe fn received<const IS_REF: bool, const NEXT: bool>(
     Exit::Next
 }
 
+/// What is received, unpacked: a word in a register, since a message that is handed on in memory is read while it is still being
+/// written. Or how that call left; `Exit::Next`: the native has answered.
+#[inline(always)]
+unsafe fn bits<const IS_REF: bool, const NEXT: bool>(
+    m: *mut Machine,
+    ip: *const u64,
+    regs: *mut u64,
+    budget: i64,
+    w: u64,
+) -> Result<u64, Exit> {
+    if !is_plain(m) {
+        // It has waited, and nearly always for this.
+        return match OneWait::take_message(&mut (*m).resume, &(*m).task) {
+            Some(message) => Ok(message.unpack().into_raw().0),
+            None => Err(run_native::<IS_REF>(m, ip, regs, budget, w)),
+        };
+    }
+    end_gathering();
+    channel(regs.add(b(w))).0.take_or(
+        |message| Ok(message.unpack().into_raw().0),
+        |held| receive_on::<IS_REF, NEXT>(m, ip, regs, budget, w, held),
+    )
+}
+
 /// Where there is no message: what nearly always follows is a wait.
 #[inline(never)]
 unsafe fn receive_on<const IS_REF: bool, const NEXT: bool>(
@@ -267,10 +563,10 @@ unsafe fn receive_on<const IS_REF: bool, const NEXT: bool>(
     budget: i64,
     w: u64,
     held: Held<'_, Parcel, Me>,
-) -> Exit {
+) -> Result<u64, Exit> {
     match with_context(m, ip, regs, budget, w, |cx| receive_or_wait(cx, held)) {
-        Ok(Received::Waits(wait)) if is_unseen() => suspend(m, ip, wait, WaitReason::ChannelRecv),
-        Ok(Received::Message(message)) if is_unseen() => received::<IS_REF, NEXT>(m, ip, regs, budget, w, message),
-        got => run_native_as::<IS_REF>(m, ip, regs, budget, w, |cx| answer_with::<NEXT>(cx, got?)),
+        Ok(Received::Waits(wait)) if is_unseen() => Err(suspend(m, ip, wait, WaitReason::ChannelRecv)),
+        Ok(Received::Message(message)) if is_unseen() => Ok(message.unpack().into_raw().0),
+        got => Err(run_native_as::<IS_REF>(m, ip, regs, budget, w, |cx| answer_with::<NEXT>(cx, got?))),
     }
 }

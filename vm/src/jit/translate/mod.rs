@@ -183,7 +183,7 @@ impl Translator<'_> {
             if is_reached {
                 match self.plan.how[pc] {
                     How::Inline => self.instr(pc, instr),
-                    How::Step | How::JoinTexts => self.step(pc),
+                    How::Step | How::Group(_) => self.step(pc),
                     How::Leave => {
                         let exit = self.exit(pc);
                         self.builder.ins().jump(exit, &[]);
@@ -376,13 +376,23 @@ impl Translator<'_> {
 
     // --- instructions ----------------------------------------------------------------------------------------------------
 
-    /// Has the handler do the instruction at `pc`.
+    /// Has the handler do the instruction at `pc`, or the group.
     fn step(&mut self, pc: usize) {
-        let operands = || self.func.def.code[pc].operands();
-        for operand in operands() {
-            if let Operand::Use(reg) | Operand::Take(reg) | Operand::Change(reg) = operand {
-                self.flush(reg.index());
+        let code = &self.func.def.code[pc..self.plan.after(pc)];
+        let mut made: Vec<Reg> = Vec::new();
+        for instr in code {
+            for operand in instr.operands() {
+                // What the group itself has written is in the frame.
+                if let Operand::Use(reg) | Operand::Take(reg) | Operand::Change(reg) = operand
+                    && !made.contains(&reg)
+                {
+                    self.flush(reg.index());
+                }
             }
+            made.extend(instr.operands().filter_map(|operand| match operand {
+                Operand::Def(reg) => Some(reg),
+                _ => None,
+            }));
         }
         let mut word = super::original(self.func, pc);
         if self.plan.how[pc] == How::Step {
@@ -397,6 +407,10 @@ impl Translator<'_> {
             Op::recv_scalar => runtime::receive::<false, false> as *const u8,
             Op::recv_ref => runtime::receive::<true, false> as *const u8,
             Op::next_message => runtime::receive::<true, true> as *const u8,
+            Op::send_scalar_to => runtime::send_scalar as *const u8,
+            Op::scalar_of => runtime::head::<{ Op::scalar_of as u16 }> as *const u8,
+            Op::next_scalar => runtime::head::<{ Op::next_scalar as u16 }> as *const u8,
+            Op::next_ref => runtime::head::<{ Op::next_ref as u16 }> as *const u8,
             _ => runtime::step as *const u8,
         };
         let budget = self.builder.use_var(self.budget);
@@ -410,10 +424,8 @@ impl Translator<'_> {
             let budget = self.builder.ins().load(I64, MemFlagsData::trusted(), self.m, layout::BUDGET);
             self.builder.def_var(self.budget, budget);
         }
-        for operand in operands() {
-            if let Operand::Def(reg) = operand {
-                self.reload(reg.index());
-            }
+        for reg in made {
+            self.reload(reg.index());
         }
     }
 
