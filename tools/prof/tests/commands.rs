@@ -212,12 +212,12 @@ fn allocations_are_told_by_line() {
         ("points", 10, "", 16_000_000, 512.0),
         ("tensors", 17, "tensor_zeros", 4096, 2147.0),
         ("copies", 25, "", 2560, 2048.0),
-        ("messages", 37, "", 8_000_000, 192.0),
     ] {
         let (objects, bytes) = sums.get(&(function.into(), line, native.into())).copied().unwrap_or_default();
         let (objects, bytes) = (objects as f64 / f64::from(n), bytes as f64 / (mb * 1e6));
         assert!((0.3..3.0).contains(&bytes) && (0.3..3.0).contains(&objects), "{function}: {sums:?}");
     }
+    assert!(!sums.keys().any(|(function, ..)| function == "messages"), "a loop over a channel takes no memory: {sums:?}");
     let table = text(&succeed(&["report", &file]));
     let table = table.split("allocated about ").nth(1).expect("a table of allocations");
     for site in
