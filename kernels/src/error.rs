@@ -17,6 +17,8 @@ pub enum TensorError {
     TooLarge { bytes: usize, limit: usize },
     /// An argument with no meaning here.
     Argument(String),
+    /// Whole numbers divided by zero.
+    ZeroDivision,
     /// A combination that is not built.
     Unsupported(String),
     /// What a device beside the processor could not do.
@@ -43,6 +45,7 @@ impl fmt::Display for TensorError {
             TensorError::TooLarge { bytes, limit } => {
                 write!(f, "a tensor of {bytes} bytes passes the limit of {limit} for all tensors together")
             }
+            TensorError::ZeroDivision => f.write_str("integer division by zero"),
             TensorError::DType(text)
             | TensorError::Argument(text)
             | TensorError::Unsupported(text)

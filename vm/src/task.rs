@@ -31,6 +31,8 @@ pub struct TaskCx {
     pub(crate) actor: Option<Arc<ActorCell>>,
     /// When the ask that is worked on is given up; asks made for it end no later.
     pub(crate) deadline: Option<Instant>,
+    /// The turn has not been told yet that the task is cancelled, if it is.
+    pub(crate) hears_cancel: bool,
     /// The task that is begun next has a part in what this one works on, though it is no `Future`.
     pub(crate) begins_part: bool,
     /// Where a profiler saw it during this turn, until it is known who awaits it.
@@ -49,6 +51,7 @@ impl TaskCx {
             worker: 0,
             actor: None,
             deadline: None,
+            hears_cancel: false,
             begins_part: false,
             seen: Vec::new(),
             slots: Vec::new(),
@@ -61,10 +64,21 @@ impl TaskCx {
     pub(crate) fn rest(&mut self) {
         self.actor = None;
         self.deadline = None;
+        self.hears_cancel = false;
         self.seen.clear();
         if !self.slots.is_empty() {
             self.slots = Vec::new();
         }
+    }
+
+    /// Whether a native that takes long should leave off: the task was cancelled or its actor killed, or all is to end. What comes of
+    /// that the task's next turn says.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        let Some(scheduler) = self.program.scheduler() else { return false };
+        let is_cancelled = || scheduler.with_current(|me| me.shared().is_cancelled()).unwrap_or(false);
+        scheduler.is_stopping()
+            || self.hears_cancel && is_cancelled()
+            || self.actor.as_ref().is_some_and(|actor| actor.is_killed())
     }
 
     /// The program this task is part of: options, arguments, output.
@@ -526,6 +540,7 @@ impl Part for Call {
             return self.end(machine, TaskEnd::Failed(error));
         }
         let interrupt = if cancel { Some(Interrupt::Cancel) } else { cx.shared().interrupt() };
+        machine.task().hears_cancel = !self.cancel_delivered;
         let turn = machine.run(cx.budget(), interrupt);
         observe::settle(machine.task(), || promise_of(cx.task()));
         // If it does not wait yet, it will be delivered when it does.

@@ -3,6 +3,7 @@
 use super::args::Spec;
 use super::*;
 use crate::index::Entity;
+use crate::types::NumKind;
 use crate::types::infer::VarKind;
 
 /// A method found through a trait on a type that is not concrete here, or is derived.
@@ -82,6 +83,24 @@ impl<'a> Checker<'a> {
             })
             .collect();
         Ty::Adt(*id, args.into())
+    }
+
+    /// The number type that this variable gets by the default of a function that was called.
+    fn number_by_default(&mut self, var: u32) -> Option<Ty> {
+        let found = self.f.defaults.iter().find(|(of, default)| {
+            matches!(default, Ty::Num(_)) && matches!(self.infer.shallow(of), Ty::Infer(other) if other == var)
+        });
+        found.map(|(_, default)| default.clone())
+    }
+
+    /// Gives the variable that a function with a default type has left open that type. A literal with a point makes a tensor of
+    /// `Float32` where a whole one makes one of `Int64`.
+    pub fn take_default(&mut self, var: &Ty, default: &Ty) {
+        let var = self.infer.shallow(var);
+        let Ty::Infer(open) = var else { return };
+        let is_float = self.infer.kind(open) == VarKind::FloatLit && *default == Ty::Num(NumKind::Int64);
+        let default = if is_float { Ty::Num(NumKind::Float32) } else { default.clone() };
+        self.infer.unify(&var, &default);
     }
 
     fn default_type_of(&mut self, func: FnId, args: &[Ty]) {
@@ -178,6 +197,11 @@ impl<'a> Checker<'a> {
                     };
                     self.infer.unify(&ty, &made);
                     ty = made;
+                }
+                // `ones([3]).sum().item().sqrt()`: of the type that the tensor gets when nothing says another.
+                VarKind::Any if let Some(default) = self.number_by_default(v) => {
+                    self.take_default(&ty, &default);
+                    ty = self.infer.shallow(&ty);
                 }
                 VarKind::Any => {
                     self.report(

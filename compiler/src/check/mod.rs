@@ -390,10 +390,7 @@ impl<'a> Checker<'a> {
         }
         self.settle_obligations();
         for (var, default) in std::mem::take(&mut self.f.defaults) {
-            let var = self.infer.shallow(&var);
-            if matches!(var, Ty::Infer(_)) {
-                self.infer.unify(&var, &default);
-            }
+            self.take_default(&var, &default);
         }
         let Some(mut cx) = self.f.bodies.pop() else { return };
         let mut value = value;

@@ -314,9 +314,11 @@ impl Checker<'_> {
     }
 }
 
-/// A value rounded to what a float type can hold. The 16-bit types are rounded when the constant is written down.
+/// A value rounded to what a float type can hold, as the machine rounds what it computes.
 fn round_to(kind: NumKind, x: f64) -> f64 {
     match kind {
+        NumKind::Float16 => half::f16::from_f64(x).to_f64(),
+        NumKind::BFloat16 => half::bf16::from_f64(x).to_f64(),
         NumKind::Float32 => f64::from(x as f32),
         _ => x,
     }

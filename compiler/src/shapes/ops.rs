@@ -89,8 +89,7 @@ pub fn apply(name: &str, vals: &[Val], lang: &Lang) -> Option<Answer> {
         "permute" => args.permute(),
         "t" => args.one(|d| match d {
             [] | [_] => Ok(Some(d.to_vec())),
-            [a, b] => Ok(Some(vec![b.clone(), a.clone()])),
-            _ => Ok(None),
+            [rest @ .., a, b] => Ok(Some([rest, &[b.clone(), a.clone()]].concat())),
         }),
         "transpose" => match (args.int(1), args.int(2)) {
             (Some(a), Some(b)) => args.one(|d| Ok(Some(rules::transpose(d, a, b)?.to_vec()))),

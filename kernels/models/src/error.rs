@@ -53,6 +53,8 @@ pub enum ModelError {
     Raised { class: String, message: String, place: Place },
     /// The loops of the model took more steps than `predict` may spend.
     OutOfSteps { budget: u64, place: Place },
+    /// Whoever ran it did not want the result any more.
+    Stopped { place: Place },
     /// The result of the model is no tensor or tuple, list or dict of tensors.
     Output { file: Arc<str>, reason: String },
 }
@@ -79,6 +81,7 @@ impl fmt::Display for ModelError {
             ModelError::Input { file, input, reason } => write!(f, "{file}: input `{input}`: {reason}"),
             ModelError::Run { operator, place, reason } => write!(f, "{place}: {operator}: {reason}"),
             ModelError::Raised { class, message, place } => write!(f, "{place}: the model raised {class}: {message}"),
+            ModelError::Stopped { place } => write!(f, "{place}: the model was stopped here"),
             ModelError::OutOfSteps { budget, place } => {
                 write!(f, "{place}: the model took more than {budget} steps in its loops")
             }

@@ -24,6 +24,9 @@ const MAX_VIEWS_LOOK: usize = 100_000;
 /// Sees each instruction after it ran, with all slots before the dead ones are emptied, and how long it took.
 pub type Observer<'a> = dyn FnMut(&Instr, &[Value], Duration) + 'a;
 
+/// Asked before each instruction: whether the run is to end with [`ModelError::Stopped`].
+pub type Stop<'a> = dyn Fn() -> bool + 'a;
+
 /// Runs `graph` on `inputs`, which are as many as `graph.inputs`. `on_device`: some tensors are on an accelerator.
 pub fn run<'o>(
     file: &std::sync::Arc<str>,
@@ -32,10 +35,11 @@ pub fn run<'o>(
     step_budget: u64,
     on_device: bool,
     observer: Option<&'o mut Observer<'o>>,
+    stop: Option<&Stop<'_>>,
 ) -> Result<Value, ModelError> {
     let slots = vec![Value::None; graph.n_slots as usize];
     let is_observed = observe::is_on();
-    let mut run = Run { file, graph, slots, steps: 0, step_budget, on_device, observer, is_observed };
+    let mut run = Run { file, graph, slots, steps: 0, step_budget, on_device, observer, stop, is_observed };
     for (slot, input) in graph.inputs.iter().zip(inputs) {
         run.slots[slot.0 as usize] = input;
     }
@@ -53,6 +57,7 @@ struct Run<'a, 'o> {
     steps: u64,
     step_budget: u64,
     observer: Option<&'o mut Observer<'o>>,
+    stop: Option<&'a Stop<'a>>,
     /// Each operator's time is noted.
     is_observed: bool,
     on_device: bool,
@@ -68,6 +73,9 @@ impl<'a> Run<'a, '_> {
 
     fn block(&mut self, block: &'a Block) -> Result<(), ModelError> {
         for instr in block {
+            if self.stop.is_some_and(|stop| stop()) {
+                return Err(ModelError::Stopped { place: self.place(instr) });
+            }
             match self.observer.is_some() {
                 false => self.instr(instr)?,
                 true => self.observed(instr)?,

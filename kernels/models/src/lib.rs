@@ -32,7 +32,7 @@ mod value;
 pub mod zip;
 
 pub use error::{ModelError, Place, UnknownOperator};
-pub use exec::{DEFAULT_STEP_BUDGET, Observer};
+pub use exec::{DEFAULT_STEP_BUDGET, Observer, Stop};
 pub use mapped::{FileBytes, MAP_FROM};
 pub use memory::MAX_PLANS;
 pub use model::{Model, Parameter, Signature};

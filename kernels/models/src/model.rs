@@ -9,7 +9,7 @@ use stark_kernels::cpu::buffer;
 use stark_kernels::{DType, Tensor, TensorError};
 
 use crate::error::ModelError;
-use crate::exec::Observer;
+use crate::exec::{Observer, Stop};
 use crate::format::Beside;
 use crate::graph::Graph;
 use crate::mapped::FileBytes;
@@ -234,9 +234,9 @@ impl Model {
     }
 
     /// As [`Model::predict`], without waiting: what a device computes may not be done yet, and is still there. [`Tensor::to_host`]
-    /// brings it.
-    pub fn predict_queued(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, ModelError> {
-        self.flatten(self.queue(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET, None)?)
+    /// brings it. Between its operators it asks `stop`, and ends with [`ModelError::Stopped`] when that says so.
+    pub fn predict_queued(&self, inputs: &[Tensor], stop: &Stop<'_>) -> Result<Vec<Tensor>, ModelError> {
+        self.flatten(self.queue(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET, None, Some(stop))?)
     }
 
     /// What brings a result of [`Model::predict_queued`]. Of a model of the processor it stays where its operands were.
@@ -314,7 +314,7 @@ impl Model {
         step_budget: u64,
         observer: Option<&'o mut Observer<'o>>,
     ) -> Result<Value, ModelError> {
-        let value = self.queue(given, step_budget, observer)?;
+        let value = self.queue(given, step_budget, observer, None)?;
         if self.0.accelerator.is_none() {
             return Ok(value);
         }
@@ -326,17 +326,19 @@ impl Model {
         given: Vec<Option<Value>>,
         step_budget: u64,
         observer: Option<&'o mut Observer<'o>>,
+        stop: Option<&Stop<'_>>,
     ) -> Result<Value, ModelError> {
         let values = self.complete(given)?;
         self.check(&values)?;
         let (file, graph) = (&self.0.file, &self.0.imported.graph);
         let Some(accelerator) = &self.0.accelerator else {
-            return self.0.plans.run(values, |values| exec::run(file, graph, values, step_budget, false, observer));
+            let run = |values| exec::run(file, graph, values, step_budget, false, observer, stop);
+            return self.0.plans.run(values, run);
         };
         let failed = |reason: String| ModelError::Device { file: file.clone(), reason };
         let placed = values.into_iter().map(|value| place_input(value, accelerator)).collect::<Result<_, _>>();
         let values = placed.map_err(|e| failed(e.to_string()))?;
-        exec::run(file, graph, values, step_budget, true, observer)
+        exec::run(file, graph, values, step_budget, true, observer, stop)
     }
 
     /// The inputs as the graph takes them, those that were left out among them.

@@ -320,7 +320,7 @@ fn check_divisor(a: Arg, b: Arg) -> Result<()> {
             zero
         }),
     };
-    if has_zero { Err(TensorError::Argument("integer division by zero".into())) } else { Ok(()) }
+    if has_zero { Err(TensorError::ZeroDivision) } else { Ok(()) }
 }
 
 /// `a // b`, rounded towards minus infinity. An int divisor of 0 is an error.

@@ -1,7 +1,7 @@
 //! Asks answered together: which messages form a batch, how their tensors are joined and the answer is split again.
 //!
-//! A batch is a run of messages for one handler from the front of the mailbox, so that messages of one sender keep their
-//! order. Tensors are joined along axis 0: an ask of the rank that the handler's parameter states brings its rows (`cat`),
+//! A batch is made of the oldest message and those behind it for the same handler whose shape joins with it. Asks of other shapes stay for a
+//! batch of their own; nothing goes past a message for another handler, or past one that nobody waits for the answer of. Tensors are joined along axis 0: an ask of the rank that the handler's parameter states brings its rows (`cat`),
 //! one of a rank less is a row itself (`stack`).
 
 use super::cell::{Envelope, Rows};
@@ -52,7 +52,11 @@ pub(super) fn rows_of(batch: &BatchDesc, input: ValueRef<'_>) -> Result<Option<B
     }
 }
 
-/// How many messages from the front of the mailbox are worked on together. `stopping`: no more will come.
+/// So many asks of other shapes are looked past for those that join. A guess: a batch for each of many shapes, and a look that takes
+/// no longer than a small batch does.
+const MOST_PAST: usize = 1024;
+
+/// Which messages from the front of the mailbox are worked on together. `stopping`: no more will come.
 pub(super) fn choose(
     desc: &ActorDesc,
     queue: &VecDeque<Envelope>,
@@ -60,31 +64,42 @@ pub(super) fn choose(
     now: impl FnOnce() -> Instant,
 ) -> Choice {
     let first = &queue[0];
-    let Some(batch) = &desc.handlers[first.handler as usize].batch else { return Choice { n: 1, later: None } };
+    let choice = |n, but, later| Choice { n, but, later };
+    let Some(batch) = &desc.handlers[first.handler as usize].batch else { return choice(1, Vec::new(), None) };
     let max = batch.max_size as usize;
-    let (mut n, mut n_rows, mut shape, mut complete) = (0, 0, None, stopping);
-    for envelope in queue {
-        let rows = envelope.rows();
-        let (row, more) = (rows.map(|r| &r.shape), rows.and_then(|r| r.n).unwrap_or(1));
-        let joins = envelope.handler == first.handler && shape.as_ref().is_none_or(|shape| *shape == row);
-        if !joins || (n > 0 && n_rows + more > max) {
+    let shape = first.rows().map(|rows| &rows.shape);
+    let (mut n, mut n_rows, mut last, mut but, mut complete) = (0, 0, 0, Vec::new(), stopping);
+    for (place, envelope) in queue.iter().enumerate() {
+        let more = envelope.rows().and_then(|rows| rows.n).unwrap_or(1);
+        let joins = envelope.rows().map(|rows| &rows.shape) == shape;
+        if envelope.handler != first.handler || (n > 0 && joins && n_rows + more > max) {
             complete = true;
             break;
         }
-        shape = Some(row);
+        if !joins {
+            if !envelope.is_asked() || but.len() == MOST_PAST {
+                complete = true;
+                break;
+            }
+            but.push(place);
+            continue;
+        }
         n_rows += more;
         n += 1;
+        last = place;
         if n_rows >= max {
             complete = true;
             break;
         }
     }
+    // Behind the last that joins nothing is left out.
+    but.truncate(but.partition_point(|&place| place < last));
     if complete || batch.max_delay_ns <= 0 {
-        return Choice { n, later: None };
+        return choice(n, but, None);
     }
     // Messages for a handler of batches are all stamped.
     let until = first.sent().map(|sent| sent + Duration::from_nanos(batch.max_delay_ns as u64));
-    if until.is_none_or(|until| now() >= until) { Choice { n, later: None } } else { Choice { n: 0, later: until } }
+    if until.is_none_or(|until| now() >= until) { choice(n, but, None) } else { choice(0, Vec::new(), until) }
 }
 
 /// One input for the handler from those of several messages. `info` is its parameter's type.

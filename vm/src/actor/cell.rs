@@ -176,6 +176,11 @@ impl Envelope {
         self.extra.as_ref()?.deadline
     }
 
+    /// Whether somebody asked for an answer.
+    pub fn is_asked(&self) -> bool {
+        !matches!(self.reply, Reply::Nowhere)
+    }
+
     pub fn rows(&self) -> Option<&Rows> {
         self.extra.as_ref()?.rows.as_deref()
     }
@@ -448,7 +453,7 @@ impl ActorCell {
     }
 
     #[inline]
-    pub(super) fn is_killed(&self) -> bool {
+    pub(crate) fn is_killed(&self) -> bool {
         self.control.load(Acquire) & KILL != 0
     }
 

@@ -152,10 +152,13 @@ pub enum Push<M> {
     Closed(M),
 }
 
-/// How many messages from the front the actor wants now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which messages the actor wants now.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
+    /// So many from the front,
     pub n: usize,
+    /// but for those at these places, in rising order, which stay for later and are not counted.
+    pub but: Vec<usize>,
     /// With `n == 0`: look again then, or when another message comes.
     pub later: Option<Instant>,
 }
@@ -484,10 +487,18 @@ impl<M, W: Waiter<P>, P> Inbox<M, W, P> {
             state.is_awaited = true;
             return choice.later.map_or(Taken::Nothing, Taken::Later);
         }
-        let n = choice.n.min(state.queue.len());
+        let n = (choice.n + choice.but.len()).min(state.queue.len());
         let taken = match state.queue.pop_front() {
             Some(message) if n == 1 => Taken::Message(message),
-            first => Taken::Messages(first.into_iter().chain(state.queue.drain(..n - 1)).collect()),
+            first => {
+                let (mut wanted, mut kept) = (Vec::with_capacity(choice.n), Vec::with_capacity(choice.but.len()));
+                let mut but = choice.but.iter().peekable();
+                for (place, message) in first.into_iter().chain(state.queue.drain(..n - 1)).enumerate() {
+                    if but.next_if(|&&at| at == place).is_some() { kept.push(message) } else { wanted.push(message) }
+                }
+                kept.into_iter().rev().for_each(|message| state.queue.push_front(message));
+                Taken::Messages(wanted)
+            }
         };
         if state.queue.len() <= state.capacity as usize / 2 {
             self.refill(state, 1, let_in);
@@ -536,7 +547,7 @@ mod tests {
     type Box3 = Inbox<u32, MockTask, u32>;
 
     fn take(inbox: &Box3, n: usize) -> Taken<u32> {
-        inbox.take(|_, _| Choice { n, later: None })
+        inbox.take(|_, _| Choice { n, but: Vec::new(), later: None })
     }
 
     fn messages(of: &[u32]) -> Taken<u32> {
@@ -691,10 +702,21 @@ mod tests {
         let wait = task.entry();
         assert_eq!((inbox.push(1, no_entry), inbox.push(2, no_entry)), (Push::Queued, Push::Queued));
         assert_eq!(inbox.push(3, || wait.clone()), Push::Waits);
-        let pairs =
-            |queue: &VecDeque<u32>, _: bool| Choice { n: if queue.len() < 2 { 0 } else { queue.len() }, later: None };
+        let pairs = |queue: &VecDeque<u32>, _: bool| {
+            let n = if queue.len() < 2 { 0 } else { queue.len() };
+            Choice { n, but: Vec::new(), later: None }
+        };
         assert_eq!(take(&inbox, 1), messages(&[1]));
         assert_eq!(inbox.take(pairs), messages(&[2, 3]));
+    }
+
+    #[test]
+    fn messages_that_do_not_join_stay_in_their_order() {
+        let inbox = Box3::new(8, Overflow::Wait);
+        (1..=6).for_each(|i| assert_eq!(inbox.push(i, no_entry), Push::Queued));
+        let odd = Choice { n: 3, but: vec![1, 3], later: None };
+        assert_eq!(inbox.take(|_, _| odd.clone()), messages(&[1, 3, 5]));
+        assert_eq!(take(&inbox, 8), messages(&[2, 4, 6]));
     }
 
     #[test]
@@ -745,8 +767,8 @@ mod tests {
         let inbox = Box3::new(4, Overflow::Wait);
         let at = Instant::now();
         assert_eq!(inbox.push(1, no_entry), Push::Queued);
-        assert_eq!(inbox.take(|_, _| Choice { n: 0, later: Some(at) }), Taken::Later(at));
+        assert_eq!(inbox.take(|_, _| Choice { n: 0, but: Vec::new(), later: Some(at) }), Taken::Later(at));
         inbox.stop();
-        assert_eq!(inbox.take(|_, stopping| Choice { n: usize::from(stopping), later: None }), messages(&[1]));
+        assert_eq!(inbox.take(|_, stopping| Choice { n: usize::from(stopping), but: Vec::new(), later: None }), messages(&[1]));
     }
 }

@@ -576,6 +576,7 @@ impl Machine {
     /// Raises at the call that waits, whose native is not called again.
     fn interrupt_here(&mut self, interrupt: Interrupt) -> Option<Turn> {
         self.cancel_delivered |= interrupt == Interrupt::Cancel;
+        self.task.hears_cancel &= interrupt != Interrupt::Cancel;
         self.fault_before(interrupt.fault())
     }
 

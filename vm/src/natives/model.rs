@@ -9,6 +9,7 @@ use super::{NativeCx, NativeResult, NativeRow, asset, natives};
 use crate::fault::{Fault, FaultKind};
 use crate::heap::Opaque;
 use crate::observe;
+use crate::task::WaitReason;
 use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
 use stark_kernels::{DType, Tensor};
@@ -113,10 +114,17 @@ fn predict(
     inputs: impl FnOnce(&NativeCx<'_>) -> Vec<Tensor>,
     answer: impl FnOnce(&mut NativeCx<'_>, Vec<Tensor>) -> NativeResult,
 ) -> NativeResult {
-    let predicted = match cx.resumed::<Predicted>() {
+    let predicted = match cx.resumed::<Option<Predicted>>().flatten() {
         Some(predicted) => predicted,
         None => {
-            let (prediction, result) = observe::predict(model(cx), &inputs(cx));
+            let (prediction, result) = observe::predict(model(cx), &inputs(cx), &|| cx.task.is_unwanted());
+            if let Err(ModelError::Stopped { .. }) = result {
+                // Its next turn begins with what has stopped it.
+                if let Some(me) = cx.task.me() {
+                    me.wake();
+                }
+                return cx.suspend(WaitReason::Nothing, 0, None::<Predicted>);
+            }
             Predicted { prediction, result }
         }
     };
@@ -124,7 +132,7 @@ fn predict(
         && let Ok(outputs) = &predicted.result
         && let Some((reason, device)) = until_done(cx, outputs)
     {
-        return cx.suspend(reason, device, predicted);
+        return cx.suspend(reason, device, Some(predicted));
     }
     let Predicted { prediction, result } = predicted;
     let model = model(cx);

@@ -85,6 +85,7 @@ pub(crate) fn fault(e: TensorError) -> Fault {
         TensorError::Shape(_) => FaultKind::ShapeError,
         TensorError::Index { .. } => FaultKind::IndexError,
         TensorError::TooLarge { .. } => FaultKind::OutOfMemoryError,
+        TensorError::ZeroDivision => FaultKind::ZeroDivisionError,
         TensorError::Format(_) | TensorError::Device(_) | TensorError::DeviceMemory(_) => FaultKind::IoError,
         TensorError::DType(_) | TensorError::Argument(_) | TensorError::Unsupported(_) => FaultKind::ValueError,
     };
@@ -448,7 +449,8 @@ fn tensor_permute(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn tensor_t(cx: &NativeCx<'_>) -> Outcome {
-    answer(cx, tensor(cx, 0).t())
+    let t = tensor(cx, 0);
+    answer(cx, if t.rank() > 2 { t.transpose(-2, -1) } else { t.t() })
 }
 
 fn tensor_transpose(cx: &NativeCx<'_>) -> Outcome {

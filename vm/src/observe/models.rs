@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use stark_kernels::Tensor;
 use stark_kernels::accelerator::Accelerator;
 use stark_models::observe::OpRun;
-use stark_models::{Model, ModelError};
+use stark_models::{Model, ModelError, Stop};
 use stark_profile::model::{Event, EventKind, ModelCall};
 use stark_profile::status::{DeviceStats, ModelStats};
 use std::time::Instant;
@@ -54,14 +54,18 @@ pub(crate) struct Prediction {
     ops: Option<Vec<OpRun>>,
 }
 
-/// Queues `model.predict`, or does it; [`Prediction::end`] when the results are there.
-pub(crate) fn predict(model: &Model, inputs: &[Tensor]) -> (Prediction, Result<Vec<Tensor>, ModelError>) {
+/// Queues `model.predict`, or does it, until `stop` says so; [`Prediction::end`] when the results are there.
+pub(crate) fn predict(
+    model: &Model,
+    inputs: &[Tensor],
+    stop: &Stop<'_>,
+) -> (Prediction, Result<Vec<Tensor>, ModelError>) {
     let recorded = is_recording();
     let begun = Instant::now();
     if recorded {
         stark_models::observe::begin();
     }
-    let result = model.predict_queued(inputs);
+    let result = model.predict_queued(inputs, stop);
     let ops = recorded.then(stark_models::observe::end);
     let rows = inputs.first().and_then(|input| input.shape().first()).map_or(1, |&n| n as u64);
     (Prediction { begun, rows, ops }, result)
