@@ -28,8 +28,9 @@ pub trait Parallel: Send + Sync {
 const LARGE: usize = 1 << 20;
 /// A piece of so many (some 1 µs) is worth a thread that looks for work.
 const SMALL: usize = 1 << 17;
-/// Pieces that a small kernel is cut into, at most; a guess: more are for more cores than it is worth.
-const ENOUGH: usize = 8;
+/// Pieces that a small kernel is cut into, at most; a guess: more are for more cores than it is worth, and each begins and
+/// ends on its own.
+const ENOUGH: usize = 4;
 
 /// Multiplications for a piece of a kernel with `work` of them: not by what is lent, which no result may depend on.
 pub(crate) fn piece(work: usize) -> usize {

@@ -182,8 +182,10 @@ impl Cut {
         let by_work = piece(work).div_ceil(line.max(1)).max((n_images * oh).div_ceil(MANY));
         if by_work >= oh && frame(oh) <= FRAME {
             let images = (by_work / oh).min(FRAME / frame(oh).max(1)).clamp(1, n_images);
-            // As equal as can be.
-            let images = n_images.div_ceil(n_images.div_ceil(images));
+            // As equal as can be, and an even number, for two cores.
+            let pieces = n_images.div_ceil(images);
+            let pieces = if pieces > 1 { pieces.next_multiple_of(2).min(n_images) } else { 1 };
+            let images = n_images.div_ceil(pieces);
             let n = n_images.div_ceil(images);
             return Cut { images, lines: oh, per_image: 1, n_images, n_lines: oh, n, work };
         }
