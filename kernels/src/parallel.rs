@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use smallvec::SmallVec;
+
 use crate::cpu::arena;
 use crate::error::Result;
 
@@ -15,6 +17,24 @@ use crate::error::Result;
 pub trait Parallel: Send + Sync {
     /// Calls `body(i)` once for each `i` in `0..n`, in any order and on any threads, and returns when all are done.
     fn run(&self, n: usize, body: &(dyn Fn(usize) + Sync));
+
+    /// Work, in multiplications of a matrix product, that is worth handing out; what is less the calling thread does alone.
+    fn worth(&self) -> usize {
+        2 * LARGE
+    }
+}
+
+/// A piece of so many multiplications is worth a wake-up (some 10 µs).
+const LARGE: usize = 1 << 20;
+/// A piece of so many (some 1 µs) is worth a thread that looks for work.
+const SMALL: usize = 1 << 17;
+/// Pieces that a small kernel is cut into, at most; a guess: more are for more cores than it is worth, and each begins and
+/// ends on its own.
+const ENOUGH: usize = 4;
+
+/// Multiplications for a piece of a kernel with `work` of them: not by what is lent, which no result may depend on.
+pub(crate) fn piece(work: usize) -> usize {
+    (work / ENOUGH).clamp(SMALL, LARGE)
 }
 
 /// The calling thread alone.
@@ -24,6 +44,10 @@ pub struct Serial;
 impl Parallel for Serial {
     fn run(&self, n: usize, body: &(dyn Fn(usize) + Sync)) {
         (0..n).for_each(body);
+    }
+
+    fn worth(&self) -> usize {
+        usize::MAX
     }
 }
 
@@ -51,13 +75,18 @@ pub fn with_parallel<R>(parallel: Arc<dyn Parallel>, work: impl FnOnce() -> R) -
 /// Runs `body` once for each piece, on the lent cores when there are any. Unsafe code stands on the "once", so it does not
 /// depend on who lends them.
 pub(crate) fn run(n: usize, body: &(dyn Fn(usize) + Sync)) {
+    run_worth(n, usize::MAX, body);
+}
+
+/// [`run`] of pieces with so much work in all, in multiplications: not on other cores when that is too little.
+pub(crate) fn run_worth(n: usize, work: usize, body: &(dyn Fn(usize) + Sync)) {
     if n <= 1 || crate::device::is_reference() {
         return (0..n).for_each(body);
     }
     // Whichever thread runs a piece: its scratch is not the run's own.
     arena::aside(|| match CURRENT.with_borrow(|current| current.clone()) {
-        Some(parallel) => {
-            let given: Vec<AtomicBool> = (0..n).map(|_| false.into()).collect();
+        Some(parallel) if work >= parallel.worth() => {
+            let given: SmallVec<[AtomicBool; 64]> = (0..n).map(|_| false.into()).collect();
             parallel.run(n, &|i| {
                 // A `Parallel` that repeats an index must not give two threads the same piece.
                 if given.get(i).is_some_and(|given| !given.swap(true, Relaxed)) {
@@ -69,10 +98,13 @@ pub(crate) fn run(n: usize, body: &(dyn Fn(usize) + Sync)) {
     });
 }
 
-/// [`run`] of pieces that may lack memory: the error of one of them, when there is any.
-pub(crate) fn run_all(n: usize, piece: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+/// [`run_worth`] of pieces that may lack memory: the error of one of them, when there is any.
+pub(crate) fn run_all(n: usize, work: usize, piece: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+    if n == 1 {
+        return piece(0);
+    }
     let failed = Mutex::new(None);
-    run(n, &|i| {
+    run_worth(n, work, &|i| {
         if let Err(error) = piece(i) {
             *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }

@@ -5,6 +5,7 @@
 //!
 //! Invariant: every index inside `shape` lies inside the buffer.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -23,7 +24,6 @@ use crate::walk::Walk;
 pub const MAX_RANK: usize = 64;
 
 /// An n-dimensional array of one dtype. Cheap to clone; `Send` and `Sync`.
-#[derive(Clone)]
 pub struct Tensor {
     buffer: Arc<Buffer>,
     dtype: DType,
@@ -32,9 +32,39 @@ pub struct Tensor {
     offset: usize,
 }
 
+impl Clone for Tensor {
+    #[inline]
+    fn clone(&self) -> Tensor {
+        let (shape, strides) = (shape_of(&self.shape), shape_of(&self.strides));
+        Tensor { buffer: self.buffer.clone(), dtype: self.dtype, shape, strides, offset: self.offset }
+    }
+}
+
+/// Numbers of a [`Shape`] that need no memory of their own.
+const INLINE: usize = 6;
+
+/// These numbers. Whoever runs a small model makes some hundred shapes; a call that copies few bytes, or pushes them one by
+/// one, takes longer than they do.
+#[inline]
+fn shape_of(from: &[usize]) -> Shape {
+    if from.len() > INLINE {
+        return from.into();
+    }
+    let mut all = [0; INLINE];
+    for i in 0..INLINE {
+        if let Some(&n) = from.get(i) {
+            all[i] = n;
+        }
+    }
+    SmallVec::from_buf_and_len(all, from.len())
+}
+
 /// Row-major strides.
 pub(crate) fn contiguous_strides(shape: &[usize]) -> Shape {
-    let mut strides: Shape = SmallVec::from_elem(1, shape.len());
+    let mut strides: Shape = match shape.len() {
+        n @ ..=INLINE => SmallVec::from_buf_and_len([1; INLINE], n),
+        n => SmallVec::from_elem(1, n),
+    };
     let mut step = 1usize;
     for i in (0..shape.len()).rev() {
         strides[i] = step;
@@ -50,7 +80,7 @@ impl Tensor {
     pub(crate) fn from_buffer(buffer: Buffer, dtype: DType, shape: &[usize]) -> Tensor {
         let strides = contiguous_strides(shape);
         debug_assert!(rules::numel(shape).is_ok_and(|n| n * dtype.size() <= buffer.n_bytes()));
-        Tensor { buffer: Arc::new(buffer), dtype, shape: shape.into(), strides, offset: 0 }
+        Tensor { buffer: Arc::new(buffer), dtype, shape: shape_of(shape), strides, offset: 0 }
     }
 
     /// `values` in row-major order; their number must be the product of `shape`.
@@ -328,7 +358,7 @@ impl Tensor {
 
     fn turned(&self, order: [usize; 4]) -> Tensor {
         debug_assert_eq!(self.rank(), 4);
-        let pick = |from: &[usize]| order.iter().map(|&i| from[i]).collect::<Shape>();
+        let pick = |from: &[usize]| shape_of(&order.map(|i| from[i]));
         self.view(pick(&self.shape), pick(&self.strides), self.offset)
     }
 
@@ -523,6 +553,11 @@ impl Tensor {
     /// The same elements row-major: `self` when it already is.
     pub fn contiguous(&self) -> Result<Tensor> {
         if self.is_contiguous() { Ok(self.clone()) } else { self.copied() }
+    }
+
+    /// As [`Tensor::contiguous`], for who only reads.
+    pub(crate) fn dense(&self) -> Result<Cow<'_, Tensor>> {
+        if self.is_contiguous() { Ok(Cow::Borrowed(self)) } else { self.copied().map(Cow::Owned) }
     }
 
     /// A row-major copy with storage of its own.

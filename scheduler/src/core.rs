@@ -252,6 +252,11 @@ impl<T: Task> Handle<T> {
         task::with_current(self.home.core, f)
     }
 
+    /// Whether the turn under way on this thread is inside that of another task, which waits for as long.
+    pub fn is_nested(&self) -> bool {
+        worker::is_nested(self.home.core)
+    }
+
     /// Whether [`Handle::run_next`] would run the task at `addr`.
     pub fn can_run_next(&self, addr: usize) -> bool {
         worker::can_run_next(self.home.core, addr)

@@ -123,6 +123,11 @@ pub(crate) fn random<T: Task>(core: &'static Core<T>, bound: usize) -> usize {
     })
 }
 
+/// Whether the turn under way on this thread is inside that of another task.
+pub(crate) fn is_nested<T: Task>(core: &'static Core<T>) -> bool {
+    with_here(core, |worker| worker.nested.get()).unwrap_or(false)
+}
+
 /// Whether `run_next` would run the task at `addr`.
 pub(crate) fn can_run_next<T: Task>(core: &'static Core<T>, addr: usize) -> bool {
     with_here(core, |worker| worker.can_run_next(addr)).unwrap_or(false)

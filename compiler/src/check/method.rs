@@ -3,7 +3,6 @@
 use super::args::Spec;
 use super::*;
 use crate::index::Entity;
-use crate::types::NumKind;
 use crate::types::infer::VarKind;
 
 /// A method found through a trait on a type that is not concrete here, or is derived.

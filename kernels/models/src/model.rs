@@ -343,10 +343,14 @@ impl Model {
 
     /// The inputs as the graph takes them, those that were left out among them.
     fn complete(&self, given: Vec<Option<Value>>) -> Result<Vec<Value>, ModelError> {
-        let first = given.iter().flatten().find_map(|value| match value {
-            Value::Tensor(t) => Some(t.clone()),
-            _ => None,
+        // For those alone that were left out.
+        let first = given.iter().any(Option::is_none).then(|| {
+            given.iter().flatten().find_map(|value| match value {
+                Value::Tensor(t) => Some(t.clone()),
+                _ => None,
+            })
         });
+        let first = first.flatten();
         let mut values = Vec::with_capacity(given.len());
         for (input, value) in self.0.imported.inputs.iter().zip(given) {
             let fail = |reason: String| ModelError::Input {

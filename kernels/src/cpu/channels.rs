@@ -15,20 +15,21 @@ use super::convolve::Plan;
 use super::depthwise;
 use super::frame::{Frame, Images, Lines, Part};
 use super::gemm::Mat;
+use super::halved;
 use super::pages::Words;
 use super::panels::{Panels, product};
 use super::simd::{Kernel, dispatch, level};
 use super::tile::{self, Finish, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
 use super::winograd;
 use crate::error::Result;
-use crate::parallel::run_all;
+use crate::parallel::{piece, run_all};
 
 /// Numbers of a frame that stay in the second-level cache of one core beside a panel of weights: 512 KiB.
 const FRAME: usize = 128 << 10;
 /// Rows of a panel that are multiplied before the next tile: 320 KiB, which stay in the second-level cache.
 const DEEP: usize = 2560;
-/// Multiplications in a piece that is worth handing to another core.
-const PIECE: usize = 1 << 20;
+/// A multiplication of a window over one channel takes as long as so many of a product: a guess from MobileNet's layers.
+const ALONE: usize = 3;
 /// Pieces that are enough for the cores there may be.
 const MANY: usize = 32;
 
@@ -97,12 +98,36 @@ pub struct After<'a> {
     /// As large as the result, in its order.
     pub added: Option<&'a [f32]>,
     pub activation: Activation,
+    /// Of each two by two positions the greatest is the result; the last ones of an odd number are in none.
+    pub is_halved: bool,
+}
+
+/// Whether [`forward`] can halve what it gives. What is added is not taken along, and of what falls somewhere the greatest is
+/// not that of the greatest.
+pub fn halves(plan: &Plan, filter: &Filter, activation: Activation) -> bool {
+    let filter_can = match filter {
+        Filter::Depthwise(_) => false,
+        Filter::Winograd(_) => true,
+        Filter::Groups(_) => plan.groups == 1 && plan.columns() <= halved::MAX_COLUMNS,
+    };
+    filter_can && matches!(activation, Activation::None | Activation::Relu) && plan.out.iter().all(|&n| n >= 2)
 }
 
 /// The convolution that `plan` says; the result has channels last.
 pub fn forward(plan: &Plan, x: Images, filter: &Filter, after: After, out: &mut [f32]) -> Result<()> {
     let (channels, outputs) = (plan.c * plan.groups, plan.o * plan.groups);
     let positions = plan.n * plan.positions();
+    if after.is_halved {
+        assert!(halves(plan, filter, after.activation) && after.added.is_none(), "the result can be halved");
+        let plan = &Plan { out: plan.out.map(|n| n / 2 * 2), ..*plan };
+        assert!(out.len() == positions_halved(plan) * outputs && after.bias.is_none_or(|b| b.len() == outputs));
+        return match filter {
+            _ if out.is_empty() => Ok(()),
+            Filter::Winograd(panels) => winograd::forward(plan, x, panels, after, out),
+            Filter::Groups(panels) => halved::forward(plan, x, &panels[0], after, out),
+            Filter::Depthwise(_) => Ok(()),
+        };
+    }
     assert!(out.len() == positions * outputs, "the result is whole");
     assert!(after.bias.is_none_or(|b| b.len() == outputs) && after.added.is_none_or(|a| a.len() == out.len()));
     if out.is_empty() {
@@ -133,22 +158,36 @@ pub fn forward(plan: &Plan, x: Images, filter: &Filter, after: After, out: &mut 
     }
 }
 
+fn positions_halved(plan: &Plan) -> usize {
+    plan.n * (plan.out[0] / 2) * (plan.out[1] / 2)
+}
+
 /// How the lines of a result are cut: whole images together while they are small, else lines of one.
-struct Cut {
+pub struct Cut {
     images: usize,
     lines: usize,
     per_image: usize,
-    n: usize,
+    n_images: usize,
+    n_lines: usize,
+    pub n: usize,
+    /// Multiplications of all.
+    pub work: usize,
 }
 
 impl Cut {
-    /// `line`: multiplications behind a line of the result. `frame`: numbers that some lines of an image need at hand.
-    fn new(plan: &Plan, line: usize, frame: impl Fn(usize) -> usize) -> Cut {
-        let oh = plan.out[0];
-        let by_work = PIECE.div_ceil(line.max(1)).max((plan.n * oh).div_ceil(MANY));
+    /// Of `n_images` with `oh` lines each. `line`: multiplications behind a line of the result. `frame`: numbers that some
+    /// lines of an image need at hand.
+    pub fn new(n_images: usize, oh: usize, line: usize, frame: impl Fn(usize) -> usize) -> Cut {
+        let work = line.saturating_mul(n_images * oh);
+        let by_work = piece(work).div_ceil(line.max(1)).max((n_images * oh).div_ceil(MANY));
         if by_work >= oh && frame(oh) <= FRAME {
-            let images = (by_work / oh).min(FRAME / frame(oh).max(1)).clamp(1, plan.n);
-            return Cut { images, lines: oh, per_image: 1, n: plan.n.div_ceil(images) };
+            let images = (by_work / oh).min(FRAME / frame(oh).max(1)).clamp(1, n_images);
+            // As equal as can be, and an even number, for two cores.
+            let pieces = n_images.div_ceil(images);
+            let pieces = if pieces > 1 { pieces.next_multiple_of(2).min(n_images) } else { 1 };
+            let images = n_images.div_ceil(pieces);
+            let n = n_images.div_ceil(images);
+            return Cut { images, lines: oh, per_image: 1, n_images, n_lines: oh, n, work };
         }
         let mut lines = by_work.min(oh);
         while lines > 1 && frame(lines) > FRAME {
@@ -158,13 +197,14 @@ impl Cut {
         // As equal as can be.
         let lines = oh.div_ceil(per_image);
         let per_image = oh.div_ceil(lines);
-        Cut { images: 1, lines, per_image, n: plan.n * per_image }
+        Cut { images: 1, lines, per_image, n_images, n_lines: oh, n: n_images * per_image, work }
     }
 
-    fn part(&self, plan: &Plan, i: usize) -> Part {
+    pub fn part(&self, i: usize) -> Part {
         let image = i / self.per_image * self.images;
         let line = i % self.per_image * self.lines;
-        Part { images: image..(image + self.images).min(plan.n), lines: line..(line + self.lines).min(plan.out[0]) }
+        let images = image..(image + self.images).min(self.n_images);
+        Part { images, lines: line..(line + self.lines).min(self.n_lines) }
     }
 }
 
@@ -173,10 +213,12 @@ fn depthwise(plan: &Plan, x: Images, weights: &[f32], after: After, out: &mut [f
     let pixel = depthwise::together(plan.groups);
     let taps = plan.kernel[0] * plan.kernel[1];
     assert!(weights.len() == padded * taps, "the weights are of this convolution");
-    let cut = Cut::new(plan, plan.out[1] * padded * taps, |lines| Frame::new(plan, lines, pixel).len());
+    let cut = Cut::new(plan.n, plan.out[0], plan.out[1] * padded * taps * ALONE, |lines| {
+        Frame::new(plan, lines, pixel).len()
+    });
     let target = &Target::new(out, plan.groups);
-    run_all(cut.n, |i| {
-        let part = cut.part(plan, i);
+    run_all(cut.n, cut.work, |i| {
+        let part = cut.part(i);
         // Of some channels of one image at a time.
         let mut scratch = Buffer::for_overwrite::<f32>(Frame::new(plan, part.lines.len(), pixel).len())?;
         let scratch = scratch.as_mut_slice();
@@ -190,16 +232,17 @@ fn direct(plan: &Plan, x: Images, lies_packed: bool, filter: &[Panels], after: A
     // Without padding windows see nothing but the image, which can stay where it is.
     let in_place = lies_packed && plan.windows.iter().all(|w| w.padding == 0);
     let line = plan.out[1] * plan.columns() * plan.o;
-    let cut = Cut::new(plan, line, |lines| if in_place { 0 } else { Frame::new(plan, lines, plan.c).len() });
+    let cut =
+        Cut::new(plan.n, plan.out[0], line, |lines| if in_place { 0 } else { Frame::new(plan, lines, plan.c).len() });
     // Few lines leave the columns to be cut; every piece makes its own frame, so it has several panels.
     let panels = plan.o.div_ceil(WIDTH);
     let col_pieces = (MANY / 2 / (cut.n * plan.groups)).clamp(1, panels.div_ceil(2));
     let cols = panels.div_ceil(col_pieces);
     let col_pieces = panels.div_ceil(cols);
     let target = Target::new(out, outputs);
-    run_all(cut.n * plan.groups * col_pieces, |i| {
+    run_all(cut.n * plan.groups * col_pieces, cut.work.saturating_mul(plan.groups), |i| {
         let (rest, col) = (i / col_pieces, i % col_pieces);
-        let (part, group) = (cut.part(plan, rest / plan.groups), rest % plan.groups);
+        let (part, group) = (cut.part(rest / plan.groups), rest % plan.groups);
         let from = group * plan.o;
         let finish = Finish {
             per_column: after.bias.map(|b| &b[from..from + plan.o]),

@@ -121,7 +121,7 @@ pub fn forward(
     let base = Target::new(out, positions);
     let base = &base;
     let n_pieces = stacks * chunks;
-    parallel::run_all(n_pieces, |i| {
+    parallel::run_all(n_pieces, usize::MAX, |i| {
         let (stack, chunk) = (i / chunks, i % chunks);
         let group = stack % plan.groups;
         let first = chunk * together * WIDTH;

@@ -4,6 +4,7 @@
 //! from there on reads at a constant step. The zeros to the right of a line are those to the left of the next one.
 
 use super::convolve::Plan;
+use super::simd::Kernel;
 use super::tile::copy;
 
 /// Numbers of a line up to which one call clears a whole frame in less time than one for each border takes, and a copy by
@@ -122,6 +123,24 @@ impl Frame {
         }
         let line = pitch * pixel;
         Lines { data: scratch, image: self.len(), line, pixel, stride, below: lines * line }
+    }
+}
+
+/// [`Frame::fill`], for wide vectors.
+pub struct Fill<'a> {
+    pub frame: Frame,
+    pub scratch: &'a mut [f32],
+    pub plan: &'a Plan,
+    pub x: Images<'a>,
+    pub channels: std::ops::Range<usize>,
+    pub part: &'a Part,
+}
+
+impl<'a> Kernel for Fill<'a> {
+    type Out = Lines<'a>;
+    #[inline(always)]
+    fn run(self) -> Lines<'a> {
+        self.frame.fill(self.scratch, self.plan, self.x, self.part, self.channels)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod depthwise;
 pub mod frame;
 pub mod functions;
 pub mod gemm;
+mod halved;
 pub mod lanes;
 pub mod lend;
 pub mod math;

@@ -21,8 +21,6 @@ use crate::parallel;
 
 pub use super::tile::{Finish, MAX_ROWS, Target, WIDTH};
 
-/// A piece of this many multiplications is worth handing to another core (some 10 µs).
-const PIECE: usize = 1 << 20;
 /// The most rows of a piece.
 const TOGETHER: usize = 16 * MAX_ROWS;
 /// The most pieces of one product.
@@ -170,7 +168,8 @@ pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Re
 fn in_pieces(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Result<()> {
     let (m, n) = (a.rows(), b.cols);
     let panels = n.div_ceil(WIDTH);
-    let pieces = (m.saturating_mul(n).saturating_mul(b.rows.max(1)) / PIECE).clamp(1, MAX_PIECES);
+    let work = m.saturating_mul(n).saturating_mul(b.rows.max(1));
+    let pieces = (work / parallel::piece(work)).clamp(1, MAX_PIECES);
     // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
     let row_pieces = pieces.min(m.div_ceil(TOGETHER));
     let rows = m.div_ceil(row_pieces).next_multiple_of(if row_pieces > 1 { MAX_ROWS } else { 1 });
@@ -180,7 +179,7 @@ fn in_pieces(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Resu
     let col_pieces = panels.div_ceil(cols);
     let target = Target::new(out, n);
     let target = &target;
-    parallel::run_all(row_pieces * col_pieces, |i| {
+    parallel::run_all(row_pieces * col_pieces, work, |i| {
         let first_row = i / col_pieces * rows;
         let first_panel = i % col_pieces * cols;
         dispatch(Piece {

@@ -10,7 +10,6 @@ use super::simd::Vectors;
 const BLOCK: usize = 4096;
 
 function_types! {
-    Above { from }: x => x.sub(from);
     /// `mean` counts from `from` on.
     Square { from, mean }: x => { let d = x.sub(from).sub(mean); d.mul(d) };
     Normal { from, mean, scale }: x => x.sub(from).sub(mean).mul(scale);
@@ -111,6 +110,51 @@ unsafe fn sum<L: Lanes>(from: *const f32, to: Option<*mut f32>, n: usize, f: imp
     total
 }
 
+/// The sums of how far `n` numbers are from `from`, and of the squares of that.
+///
+/// # Safety
+/// The features of `L` were detected; `n` numbers may be read at `at`.
+#[inline(always)]
+unsafe fn moments<L: Lanes>(at: *const f32, n: usize, from: f32) -> [f64; 2] {
+    let mut totals = [0.0; 2];
+    for first in (0..n).step_by(BLOCK) {
+        let end = n.min(first + BLOCK);
+        let mut i = first;
+        // SAFETY: places stay below `n`; `last` is as long as the longest vector.
+        unsafe {
+            let (zero, far) = (L::splat(0.0), L::splat(from));
+            let (mut sums, mut squares) = ([zero; SIDE], [zero; SIDE]);
+            while i + SIDE * L::N <= end {
+                for k in 0..SIDE {
+                    let d = L::load(at.add(i + k * L::N)).sub(far);
+                    sums[k] = sums[k].add(d);
+                    squares[k] = d.mul_add(d, squares[k]);
+                }
+                i += SIDE * L::N;
+            }
+            while i < end {
+                // Beyond the last one, numbers that are no way off.
+                let rest = L::N.min(end - i);
+                let mut last = [from; MAX_LANES];
+                let x = if rest == L::N {
+                    L::load(at.add(i))
+                } else {
+                    std::ptr::copy_nonoverlapping(at.add(i), last.as_mut_ptr(), rest);
+                    L::load(last.as_ptr())
+                };
+                let d = x.sub(far);
+                sums[0] = sums[0].add(d);
+                squares[0] = d.mul_add(d, squares[0]);
+                i += rest;
+            }
+            let all = |four: [L; SIDE]| four[0].add(four[1]).add(four[2].add(four[3]));
+            let [sum, square, ..] = L::sums([all(sums), all(squares), zero, zero]);
+            totals = [totals[0] + f64::from(sum), totals[1] + f64::from(square)];
+        }
+    }
+    totals
+}
+
 /// `exp(x)` scaled to sum 1. Only -∞, or anything that is NaN, gives NaN.
 pub struct Softmax<'a> {
     pub x: &'a [f32],
@@ -177,8 +221,13 @@ impl Vectors for Normalise<'_> {
             let at = x.as_ptr();
             // From one of the numbers on, so that what all of them have in common takes no digits from how they differ.
             let from = if self.centre { x.first().copied().unwrap_or(0.0) } else { 0.0 };
-            let mean = if self.centre { (sum::<L>(at, None, n, Above { from }) / n as f64) as f32 } else { 0.0 };
-            let var = sum::<L>(at, None, n, Square { from, mean }) / n as f64;
+            let [sums, squares] = if self.centre { moments::<L>(at, n, from).map(|x| x / n as f64) } else { [0.0; 2] };
+            let mean = sums as f32;
+            let var = squares - sums * sums;
+            // Where the mean is far from where it is counted, on the scale of the numbers' own differences, the difference of
+            // squares has lost digits. So it is with NaN.
+            let is_near = self.centre && sums * sums <= 4.0 * var;
+            let var = if is_near { var } else { sum::<L>(at, None, n, Square { from, mean }) / n as f64 };
             let normal = Normal { from, mean, scale: (1.0 / (var + self.eps).sqrt()) as f32 };
             let out = self.out;
             match (self.weight, self.bias) {
@@ -416,6 +465,20 @@ mod tests {
                 vectors(Normalise { x: &x, out: &mut out, centre, eps: 1e-5, weight, bias });
                 close(&out, (0..n).map(want), 2e-6);
             }
+        }
+    }
+
+    /// Counted from the first number on, all others lie far away on one side.
+    #[test]
+    fn a_first_number_unlike_the_others_takes_no_digits() {
+        for first in [0.0f32, 2.0, 30.0, -5000.0, 1e6] {
+            let mut x: Vec<f32> = numbers(1000, 5).into_iter().map(|x| x + 3.0).collect();
+            x[0] = first;
+            let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / 1000.0;
+            let var = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / 1000.0;
+            let mut out = vec![0.0; 1000];
+            vectors(Normalise { x: &x, out: &mut out, centre: true, eps: 0.0, weight: None, bias: None });
+            close(&out, x.iter().map(|x| (f64::from(*x) - mean) / var.sqrt()), 1e-5);
         }
     }
 

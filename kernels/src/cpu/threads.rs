@@ -1,10 +1,12 @@
 //! A small pool of threads that lends itself to kernels, for programs that have no workers of their own.
 //!
-//! One kernel runs at a time; a second caller meanwhile computes alone. The job lies on the caller's stack:
-//! workers enter it under the lock, and `run` returns only after the last has left.
+//! One kernel runs at a time; a second caller meanwhile computes alone. The job lies on the caller's stack: workers
+//! enter it through a door that counts them, and `run` closes the door and returns only after the last has left. A
+//! worker that looks for work is told of it by one store, so layers of some microseconds are worth sharing out; one that
+//! sleeps is woken.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -12,6 +14,8 @@ use crate::parallel::Parallel;
 
 /// How often a worker looks for the next job before it sleeps: some 20 µs, about what a wake-up costs.
 const SPINS: usize = 4000;
+/// Work that takes some 2 µs on one core: handing half of it over costs less than half a microsecond.
+const WORTH: usize = 1 << 18;
 
 /// `n` threads, the caller's counted in.
 pub struct Threads {
@@ -22,18 +26,24 @@ pub struct Threads {
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
+    /// The workers inside the current job, `OPEN` while more may enter, and above it how many jobs there were. Only the
+    /// caller whose turn it is opens and closes it.
+    door: AtomicU64,
+    /// The current job. It is read by those alone who have entered.
+    job: AtomicPtr<Job<'static>>,
+    /// Workers that sleep, or are about to.
+    sleepers: AtomicUsize,
+    /// Whether all is over.
+    stop: Mutex<bool>,
     wake: Condvar,
-    /// Counts jobs, so that a spinning worker sees a new one without the lock.
-    epoch: AtomicU64,
-    /// Workers inside the current job.
-    inside: AtomicUsize,
 }
 
-#[derive(Default)]
-struct State {
-    job: Option<JobRef>,
-    stop: bool,
+const OPEN: u64 = 1 << 16;
+const INSIDE: u64 = OPEN - 1;
+
+/// Which job a door is of.
+fn number(door: u64) -> u64 {
+    door / (2 * OPEN)
 }
 
 struct Job<'a> {
@@ -55,12 +65,6 @@ impl Job<'_> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct JobRef(*const Job<'static>);
-
-// SAFETY: a `Job` is only shared (`&Job`), and its body is `Sync`.
-unsafe impl Send for JobRef {}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -69,7 +73,7 @@ impl Threads {
     /// A pool of `n` threads; as many as the system gives when it gives fewer.
     pub fn new(n: usize) -> Threads {
         let shared = Arc::new(Shared::default());
-        let workers = (1..n).map_while(|i| {
+        let workers = (1..n.min(INSIDE as usize)).map_while(|i| {
             let shared = shared.clone();
             std::thread::Builder::new().name(format!("kernels-{i}")).spawn(move || serve(&shared)).ok()
         });
@@ -84,75 +88,96 @@ impl Threads {
 
 impl Parallel for Threads {
     fn run(&self, n: usize, body: &(dyn Fn(usize) + Sync)) {
+        if self.workers.is_empty() {
+            return (0..n).for_each(body);
+        }
         let Ok(_turn) = self.turn.try_lock() else { return (0..n).for_each(body) };
         let job = Job { body, n, next: AtomicUsize::new(0), panicked: AtomicBool::new(false) };
         // Also when the caller's own share panics, nobody may be left inside.
         struct Leave<'a>(&'a Shared);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
-                lock(&self.0.state).job = None;
+                let mut door = self.0.door.fetch_and(!OPEN, Ordering::AcqRel);
                 let mut spins = 0;
                 // Acquire: pairs with the Release of a leaving worker, so that its writes are seen.
-                while self.0.inside.load(Ordering::Acquire) > 0 {
+                while door & INSIDE > 0 {
                     spins += 1;
-                    if spins > SPINS { std::thread::yield_now() } else { std::hint::spin_loop() }
+                    if spins > SPINS {
+                        std::thread::yield_now()
+                    } else {
+                        std::hint::spin_loop()
+                    }
+                    door = self.0.door.load(Ordering::Acquire);
                 }
             }
         }
+        let shared = &*self.shared;
+        // Closed, and empty: this is the only caller.
+        let door = shared.door.load(Ordering::Relaxed);
+        shared.job.store((&raw const job).cast_mut().cast(), Ordering::Relaxed);
         {
-            let leave = Leave(&self.shared);
-            // SAFETY: only the lifetime is forgotten; `leave` takes the job back and waits for all who entered it
-            // before `job` and `body` end.
-            let job_ref = JobRef(unsafe { std::mem::transmute::<*const Job<'_>, *const Job<'static>>(&raw const job) });
-            lock(&leave.0.state).job = Some(job_ref);
-            leave.0.epoch.fetch_add(1, Ordering::Release);
-            leave.0.wake.notify_all();
+            let leave = Leave(shared);
+            // SeqCst: a worker counts itself among the sleepers before it looks at the door for the last time, so either it
+            // sees the open door or it is seen here. It publishes the job, too.
+            leave.0.door.store((number(door) + 1) * 2 * OPEN | OPEN, Ordering::SeqCst);
+            if shared.sleepers.load(Ordering::SeqCst) > 0 {
+                // Under the lock: a sleeper that saw the old door waits by the time this has it.
+                drop(lock(&shared.stop));
+                shared.wake.notify_all();
+            }
             job.work();
         }
         assert!(!job.panicked.load(Ordering::Relaxed), "a piece of a kernel panicked on another thread");
+    }
+
+    fn worth(&self) -> usize {
+        if self.workers.is_empty() { usize::MAX } else { WORTH }
     }
 }
 
 fn serve(shared: &Shared) {
     let mut seen = 0;
     loop {
+        let mut door = shared.door.load(Ordering::Acquire);
         for _ in 0..SPINS {
-            if shared.epoch.load(Ordering::Acquire) != seen {
+            if number(door) != seen {
                 break;
             }
             std::hint::spin_loop();
+            door = shared.door.load(Ordering::Acquire);
         }
-        let job = {
-            let mut state = lock(&shared.state);
-            loop {
-                if state.stop {
-                    return;
-                }
-                let epoch = shared.epoch.load(Ordering::Acquire);
-                if epoch != seen {
-                    seen = epoch;
-                    if let Some(job) = state.job {
-                        shared.inside.fetch_add(1, Ordering::Relaxed);
-                        break job;
-                    }
-                }
-                state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        if number(door) == seen {
+            let mut stop = lock(&shared.stop);
+            shared.sleepers.fetch_add(1, Ordering::SeqCst);
+            while !*stop && number(shared.door.load(Ordering::SeqCst)) == seen {
+                stop = shared.wake.wait(stop).unwrap_or_else(PoisonError::into_inner);
             }
-        };
-        // SAFETY: it was found under the lock and `inside` counts this thread, so its owner still waits.
-        let job = unsafe { &*job.0 };
+            shared.sleepers.fetch_sub(1, Ordering::SeqCst);
+            if *stop {
+                return;
+            }
+            continue;
+        }
+        seen = number(door);
+        // Acquire: pairs with the store that opened the door, so that the job is seen.
+        let come_in = |door: u64| (number(door) == seen && door & OPEN != 0).then_some(door + 1);
+        if shared.door.fetch_update(Ordering::Acquire, Ordering::Relaxed, come_in).is_err() {
+            continue;
+        }
+        // SAFETY: the door was open and counts this thread, so the job's owner waits for it before the job and its body
+        // end; only their lifetimes were forgotten.
+        let job = unsafe { &*shared.job.load(Ordering::Relaxed) };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job.work())) {
             job.panicked.store(true, Ordering::Relaxed);
             drop(panic);
         }
-        shared.inside.fetch_sub(1, Ordering::Release);
+        shared.door.fetch_sub(1, Ordering::Release);
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        lock(&self.shared.state).stop = true;
-        self.shared.epoch.fetch_add(1, Ordering::Release);
+        *lock(&self.shared.stop) = true;
         self.shared.wake.notify_all();
         for worker in self.workers.drain(..) {
             if let Err(panic) = worker.join() {
@@ -178,6 +203,22 @@ mod tests {
             }
             assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 50));
         }
+    }
+
+    /// Jobs beside workers that sleep, that are about to, and that look for work.
+    #[test]
+    fn no_job_waits_for_a_worker_that_missed_it() {
+        let pool = Threads::new(3);
+        let sum = AtomicUsize::new(0);
+        for i in 0..2000u64 {
+            pool.run(3, &|_| {
+                sum.fetch_add(1, Ordering::Relaxed);
+            });
+            if i % 100 == 0 {
+                std::thread::sleep(std::time::Duration::from_micros(i));
+            }
+        }
+        assert_eq!(sum.into_inner(), 6000);
     }
 
     #[test]

@@ -386,6 +386,13 @@ impl Target {
         Target { out: out.as_mut_ptr(), stride, len: out.len() }
     }
 
+    /// Where `n` columns from `column` on of `rows` rows from `row` on begin.
+    pub fn rows(&self, row: usize, rows: usize, column: usize, n: usize) -> *mut f32 {
+        let at = row * self.stride + column;
+        assert!(rows > 0 && at + (rows - 1) * self.stride + n <= self.len, "rows fit their target");
+        self.out.wrapping_add(at)
+    }
+
     /// The same rows, seen from a later number on.
     pub fn from(&self, place: usize) -> Target {
         assert!(place <= self.len, "a target lies inside the result");

@@ -5,12 +5,13 @@
 //! of what was summed are the four positions. Transforms only add, and halve weights, so little is lost to rounding.
 //!
 //! A piece transforms some squares of four positions, makes 16 products of matrices, panel by panel, and transforms
-//! their sums while these are in the cache. Pieces are cut by sizes alone and share no sum.
+//! their sums while these are in the cache. Where a pooling follows that keeps the greatest of each two by two positions,
+//! these are a square's own. Pieces are cut by sizes alone and share no sum.
 
 use super::buffer::Buffer;
 use super::channels::After;
 use super::convolve::Plan;
-use super::frame::{Frame, Images, Lines, Part};
+use super::frame::{Fill, Frame, Images, Lines, Part};
 use super::lanes::Lanes;
 use super::packing::each_window;
 use super::pages::Words;
@@ -18,7 +19,7 @@ use super::panels::Panels;
 use super::simd::{Kernel, Level, Vectors, dispatch, level, vectors};
 use super::tile::{self, Finish, LINE, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
 use crate::error::Result;
-use crate::parallel::run_all;
+use crate::parallel::{piece, run_all};
 
 /// Places of a window, and of what it becomes.
 const TAPS: usize = 9;
@@ -117,22 +118,25 @@ struct Cut {
     across: usize,
     per_image: usize,
     n: usize,
+    /// Multiplications of all.
+    work: usize,
 }
 
 impl Cut {
     /// `across`, `down`: squares of an image.
     fn new(plan: &Plan, across: usize, down: usize) -> Cut {
         let most = (TRANSFORMED / (PLACES * plan.c)).clamp(1, SQUARES);
+        let work = (plan.n * across * down).saturating_mul(PLACES * plan.c * plan.o);
         if across * down <= most {
-            let pieces = plan.n.div_ceil(most / (across * down));
+            let pieces = plan.n.div_ceil(most / (across * down)).max((work / piece(work)).min(plan.n));
             // As equal as can be.
             let images = plan.n.div_ceil(pieces);
-            return Cut { images, rows: down, across, per_image: 1, n: plan.n.div_ceil(images) };
+            return Cut { images, rows: down, across, per_image: 1, n: plan.n.div_ceil(images), work };
         }
         let rows = down.div_ceil(down.div_ceil((most / across).max(1)));
         let per_image = down.div_ceil(rows);
         let across = across.div_ceil(across.div_ceil(most));
-        Cut { images: 1, rows, across, per_image, n: plan.n * per_image }
+        Cut { images: 1, rows, across, per_image, n: plan.n * per_image, work }
     }
 
     /// The images of piece `i` and its rows of squares, as lines of the result: an even number, one more than there is at most.
@@ -155,13 +159,13 @@ pub fn forward(plan: &Plan, x: Images, filter: &Panels, after: After, out: &mut 
     let cols = panels.div_ceil((FEW_PIECES / cut.n).clamp(1, panels.div_ceil(2)));
     let col_pieces = panels.div_ceil(cols);
     let target = &Target::new(out, plan.o);
-    run_all(cut.n * col_pieces, |i| {
+    run_all(cut.n * col_pieces, cut.work, |i| {
         let part = &cut.part(plan, down, i / col_pieces);
         let first = i % col_pieces * cols;
         let panels = first..(first + cols).min(panels);
         let frame = Frame::new(plan, part.lines.len(), plan.c);
         let mut scratch = Buffer::for_overwrite::<f32>(frame.len().saturating_mul(part.images.len()))?;
-        let seen = dispatch(Fill { frame, scratch: scratch.as_mut_slice(), plan, x, part });
+        let seen = dispatch(Fill { frame, scratch: scratch.as_mut_slice(), plan, x, channels: 0..plan.c, part });
         let most = Squares { images: part.images.len(), down: part.lines.len() / 2, first: 0, across: cut.across };
         let mut turned = Buffer::for_overwrite::<f32>(PLACES * (most.n() * plan.c + LINE))?;
         let mut sums = Buffer::for_overwrite::<f32>(most.n_tiles() * size_of::<Tile>() / size_of::<f32>())?;
@@ -185,6 +189,7 @@ pub fn forward(plan: &Plan, x: Images, filter: &Panels, after: After, out: &mut 
                     ..Finish::default()
                 },
                 part,
+                is_halved: after.is_halved,
                 target,
             });
         }
@@ -213,22 +218,6 @@ impl Squares {
 
     fn n_tiles(&self) -> usize {
         self.n().div_ceil(self.height()) * PLACES
-    }
-}
-
-struct Fill<'a> {
-    frame: Frame,
-    scratch: &'a mut [f32],
-    plan: &'a Plan,
-    x: Images<'a>,
-    part: &'a Part,
-}
-
-impl<'a> Kernel for Fill<'a> {
-    type Out = Lines<'a>;
-    #[inline(always)]
-    fn run(self) -> Lines<'a> {
-        self.frame.fill(self.scratch, self.plan, self.x, self.part, 0..self.plan.c)
     }
 }
 
@@ -313,6 +302,8 @@ struct Products<'a> {
     sums: &'a mut [Tile],
     finish: Finish<'a>,
     part: &'a Part,
+    /// The greatest of each square is the result.
+    is_halved: bool,
     target: &'a Target,
 }
 
@@ -324,7 +315,10 @@ impl Kernel for Products<'_> {
         for j in self.panels.clone() {
             let n = WIDTH.min(self.plan.o - j * WIDTH);
             self.multiply(level, j, n);
-            self.back(level, j, n);
+            match self.is_halved {
+                true => self.greatest(level, j, n),
+                false => self.back(level, j, n),
+            }
         }
     }
 }
@@ -342,6 +336,27 @@ impl Products<'_> {
                 let n_rows = height.min(self.squares.n() - i * height);
                 // SAFETY: `level` names features that were detected.
                 unsafe { tile::multiply(level, rows, n_rows, b, &mut tiles[place], n <= WIDTH / 2, false) };
+            }
+        }
+    }
+
+    /// Squares side by side are a tile of half as many positions.
+    #[inline(always)]
+    fn greatest(&self, level: Level, j: usize, n: usize) {
+        let (Squares { down, first, across, .. }, height) = (self.squares, self.squares.height());
+        let [oh, ow] = self.plan.out.map(|n| n / 2);
+        let mut tile = [[0.0; WIDTH]; MAX_ROWS];
+        let row = (self.part.images.start * oh + self.part.lines.start / 2) * ow + first;
+        // Whole rows of squares follow each other in the result, and so do whole images.
+        let (n_runs, run) = if across == ow { (1, self.squares.n()) } else { (self.part.images.len() * down, across) };
+        for i in 0..n_runs {
+            for x in (0..run).step_by(MAX_ROWS) {
+                let together = MAX_ROWS.min(run - x);
+                let square = i * run + x;
+                vectors(Greatest { sums: self.sums, height, square, together, n, tile: &mut tile });
+                let row = row + i * ow + x;
+                // SAFETY: the lines and panels of the result are this piece's, as its maker promises.
+                unsafe { tile::store(level, &tile[..together], self.target, row, j * WIDTH, n, &self.finish) };
             }
         }
     }
@@ -394,16 +409,7 @@ impl Vectors for Back<'_> {
             for column in (0..n).step_by(L::N) {
                 // SAFETY: rows of tiles are whole, and `column` is a whole vector before `n`; the caller detected the features.
                 unsafe {
-                    let mut lines = [[L::splat(0.0); 4]; 2];
-                    for j in 0..4 {
-                        let [a, b, c, d] =
-                            [&tiles[j][row], &tiles[4 + j][row], &tiles[8 + j][row], &tiles[12 + j][row]];
-                        let [a, b] = [L::load(a.as_ptr().add(column)), L::load(b.as_ptr().add(column))];
-                        let [c, d] = [L::load(c.as_ptr().add(column)), L::load(d.as_ptr().add(column))];
-                        let both = two_of([a, b, c, d]);
-                        (lines[0][j], lines[1][j]) = (both[0], both[1]);
-                    }
-                    let [upper, lower] = [two_of(lines[0]), two_of(lines[1])];
+                    let [upper, lower] = square_back::<L>(tiles, row, column);
                     upper[0].store(top[2 * k].as_mut_ptr().add(column));
                     upper[1].store(top[2 * k + 1].as_mut_ptr().add(column));
                     lower[0].store(bottom[2 * k].as_mut_ptr().add(column));
@@ -414,7 +420,58 @@ impl Vectors for Back<'_> {
     }
 }
 
-/// One direction of [`Back`].
+/// From sums to the greatest position of each of `together` squares from `square` on, in `n` columns.
+struct Greatest<'a> {
+    sums: &'a [Tile],
+    height: usize,
+    square: usize,
+    together: usize,
+    n: usize,
+    tile: &'a mut Tile,
+}
+
+impl Vectors for Greatest<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Greatest { sums, height, square, together, n, tile } = self;
+        assert!(n <= WIDTH && n.is_multiple_of(L::N), "columns are whole vectors");
+        for k in 0..together {
+            let (tiles, row) = ((square + k) / height * PLACES, (square + k) % height);
+            let tiles = &sums[tiles..tiles + PLACES];
+            for column in (0..n).step_by(L::N) {
+                // SAFETY: rows of tiles are whole, and `column` is a whole vector before `n`; the caller detected the features.
+                unsafe {
+                    let [upper, lower] = square_back::<L>(tiles, row, column);
+                    let top = upper[0].or_greater(upper[1]).or_greater(lower[0].or_greater(lower[1]));
+                    top.store(tile[k].as_mut_ptr().add(column));
+                }
+            }
+        }
+    }
+}
+
+/// The two lines of a square, in a vector of columns.
+///
+/// # Safety
+/// `column` is a whole vector before the last one, and the features of `L` were detected.
+#[inline(always)]
+unsafe fn square_back<L: Lanes>(tiles: &[Tile], row: usize, column: usize) -> [[L; 2]; 2] {
+    // SAFETY: rows of tiles are whole; for the rest as the caller promises.
+    unsafe {
+        let mut lines = [[L::splat(0.0); 4]; 2];
+        for j in 0..4 {
+            let [a, b, c, d] = [&tiles[j][row], &tiles[4 + j][row], &tiles[8 + j][row], &tiles[12 + j][row]];
+            let [a, b] = [L::load(a.as_ptr().add(column)), L::load(b.as_ptr().add(column))];
+            let [c, d] = [L::load(c.as_ptr().add(column)), L::load(d.as_ptr().add(column))];
+            let both = two_of([a, b, c, d]);
+            (lines[0][j], lines[1][j]) = (both[0], both[1]);
+        }
+        [two_of(lines[0]), two_of(lines[1])]
+    }
+}
+
+/// One direction of [`square_back`].
 #[inline(always)]
 fn two_of<L: Lanes>([a, b, c, d]: [L; 4]) -> [L; 2] {
     [a.add(b).add(c), b.sub(c).sub(d)]

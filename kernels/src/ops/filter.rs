@@ -1,6 +1,6 @@
 //! Convolutions whose weights were packed when the model was loaded: images with channels last in, and out.
 
-use stark_shapes::{Conv, DType, rules, show};
+use stark_shapes::{Conv, DType, Pool, Shape, rules, show};
 
 use crate::cpu::activation::Activation;
 use crate::cpu::buffer::Buffer;
@@ -77,6 +77,24 @@ impl PackedFilter {
     }
 }
 
+/// The greatest of each two by two positions of `activation(conv2d(x, …) + bias)`, as a pooling gives it.
+pub fn conv2d_halved(
+    x: &Tensor,
+    weight: &PackedFilter,
+    bias: Option<&Tensor>,
+    windows: [Conv; 2],
+    activation: Activation,
+) -> Result<Tensor> {
+    let shape = check(x, weight, bias, windows)?;
+    let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, weight.groups);
+    if !channels::halves(&plan, &weight.filter, activation) {
+        let out = conv2d_packed(x, weight, bias, windows, None, activation)?;
+        return super::pool::max_pool2d(&out, [Pool::new(2); 2]);
+    }
+    let after = After { bias: None, added: None, activation, is_halved: true };
+    convolve(x, weight, bias, None, &plan, after, [shape[0], shape[2] / 2, shape[3] / 2, shape[1]])
+}
+
 /// `activation(conv2d(x, …) + bias + added)`: the result has channels last in memory, and so has `x` when it comes
 /// from another of these.
 pub fn conv2d_packed(
@@ -87,6 +105,19 @@ pub fn conv2d_packed(
     added: Option<&Tensor>,
     activation: Activation,
 ) -> Result<Tensor> {
+    let shape = check(x, weight, bias, windows)?;
+    // What broadcasts, or decides the dtype, is added after.
+    if let Some(added) = added.filter(|a| a.shape() != &*shape || a.dtype() != DType::F32) {
+        let out = conv2d_packed(x, weight, bias, windows, None, Activation::None)?;
+        return super::packed::activate(super::elementwise::add(&out, added)?, activation);
+    }
+    let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, weight.groups);
+    let after = After { bias: None, added: None, activation, is_halved: false };
+    convolve(x, weight, bias, added, &plan, after, [shape[0], shape[2], shape[3], shape[1]])
+}
+
+/// The shape of the result.
+fn check(x: &Tensor, weight: &PackedFilter, bias: Option<&Tensor>, windows: [Conv; 2]) -> Result<Shape> {
     if x.dtype() != DType::F32 || x.rank() != 4 || bias.is_some_and(|b| b.dtype() != DType::F32) {
         let (dtype, shape) = (x.dtype(), show(x.shape()));
         return Err(TensorError::DType(format!(
@@ -96,27 +127,32 @@ pub fn conv2d_packed(
     if !weight.filter.takes(windows) {
         return Err(TensorError::Argument("the weights are packed for windows that move by one pixel".into()));
     }
-    let groups = weight.groups;
-    let shape = rules::conv(x.shape(), weight.shape(), bias.map(|b| b.shape()), &windows, groups)?;
-    // What broadcasts, or decides the dtype, is added after.
-    if let Some(added) = added.filter(|a| a.shape() != &*shape || a.dtype() != DType::F32) {
-        let out = conv2d_packed(x, weight, bias, windows, None, Activation::None)?;
-        return super::packed::activate(super::elementwise::add(&out, added)?, activation);
-    }
-    let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, groups);
+    Ok(rules::conv(x.shape(), weight.shape(), bias.map(|b| b.shape()), &windows, weight.groups)?)
+}
+
+/// The convolution of `plan`, whose result has this shape in memory.
+fn convolve(
+    x: &Tensor,
+    weight: &PackedFilter,
+    bias: Option<&Tensor>,
+    added: Option<&Tensor>,
+    plan: &Plan,
+    after: After,
+    shape: [usize; 4],
+) -> Result<Tensor> {
     let pixels = x.pixels();
     let strides = [0, 1, 2, 3].map(|i| pixels.strides()[i]);
     let images = Images { data: pixels.storage::<f32>(), strides };
-    let bias = bias.map(Tensor::contiguous).transpose()?;
+    let bias = bias.map(Tensor::dense).transpose()?;
     let added = added.map(|a| a.pixels().contiguous()).transpose()?;
     let mut buffer = Buffer::for_overwrite::<f32>(rules::numel(&shape)?)?;
     let after = After {
         bias: bias.as_ref().map(|b| b.slice_of::<f32>()),
         added: added.as_ref().map(|a| a.slice_of::<f32>()),
-        activation,
+        ..after
     };
-    channels::forward(&plan, images, &weight.filter, after, buffer.as_mut_slice::<f32>())?;
-    Ok(Tensor::from_buffer(buffer, DType::F32, &[shape[0], shape[2], shape[3], shape[1]]).planes())
+    channels::forward(plan, images, &weight.filter, after, buffer.as_mut_slice::<f32>())?;
+    Ok(Tensor::from_buffer(buffer, DType::F32, &shape).planes())
 }
 
 #[cfg(test)]
@@ -133,6 +169,28 @@ mod tests {
             let (a, b) = (a.to_f64(), b.to_f64());
             prop_assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()), "{} {}", a, b);
         }
+        Ok(())
+    }
+
+    /// [`conv2d_halved`] beside a convolution and a pooling, with one thread and several.
+    fn halves_as_a_pooling_does(
+        x: &Tensor,
+        weight: &PackedFilter,
+        bias: Option<&Tensor>,
+        windows: [Conv; 2],
+        activation: Activation,
+    ) -> std::result::Result<(), TestCaseError> {
+        let whole = conv2d_packed(x, weight, bias, windows, None, activation).unwrap();
+        let halved = || conv2d_halved(x, weight, bias, windows, activation);
+        let Ok(want) = crate::ops::max_pool2d(&whole, [Pool::new(2); 2]) else {
+            prop_assert!(halved().is_err());
+            return Ok(());
+        };
+        let got = halved().unwrap();
+        near(&got, &want)?;
+        let threads = std::sync::Arc::new(crate::cpu::threads::Threads::new(3));
+        let again = crate::with_parallel(threads, || halved().unwrap());
+        prop_assert_eq!(got.to_bytes().unwrap(), again.to_bytes().unwrap());
         Ok(())
     }
 
@@ -167,6 +225,7 @@ mod tests {
             let threads = std::sync::Arc::new(crate::cpu::threads::Threads::new(3));
             let again = crate::with_parallel(threads, || run(&packed));
             prop_assert_eq!(got.to_bytes().unwrap(), again.to_bytes().unwrap());
+            halves_as_a_pooling_does(&x, &packed, bias.as_ref(), windows, Activation::Relu)?;
         }
 
         #[test]
@@ -210,6 +269,29 @@ mod tests {
             });
             prop_assert_eq!(got.to_bytes().unwrap(), again.to_bytes().unwrap());
             prop_assert_eq!(packed.to_tensor().unwrap(), weight);
+            halves_as_a_pooling_does(&x, &packed, bias.as_ref(), windows, activation)?;
+        }
+
+        #[test]
+        fn first_layers_and_their_poolings_give_what_both_do(
+            (n, c, o) in (1usize..40, 1usize..5, 1usize..70),
+            (h, w) in (2usize..40, 2usize..40),
+            (kernel, stride, padding, dilation) in (1usize..6, 1usize..3, 0usize..3, 1usize..3),
+            (with_bias, with_relu, turned) in any::<(bool, bool, bool)>(),
+            seed in any::<u32>(),
+        ) {
+            let n = if h * w > 200 { 1 + n % 3 } else { n };
+            let windows = [Conv { stride, padding, dilation }; 2];
+            let random = |shape: &[usize], add: u64| randn(shape, u64::from(seed) + add, DType::F32).unwrap();
+            let (x, weight) = (random(&[n, c, h, w], 0), random(&[o, c, kernel, kernel], 1));
+            if rules::conv(x.shape(), weight.shape(), None, &windows, 1).is_err() {
+                return Ok(());
+            }
+            let bias = with_bias.then(|| random(&[o], 2));
+            let x = if turned { x.pixels().contiguous().unwrap().planes() } else { x };
+            let activation = if with_relu { Activation::Relu } else { Activation::None };
+            let packed = PackedFilter::for_windows(&weight, 1, windows).unwrap();
+            halves_as_a_pooling_does(&x, &packed, bias.as_ref(), windows, activation)?;
         }
     }
 
@@ -227,6 +309,23 @@ mod tests {
         assert!(conv2d_packed(&one, &packed, None, windows, None, Activation::None).is_err());
         let narrow = randn(&[2, 2, 5, 5], 1, DType::F32).unwrap();
         assert!(conv2d_packed(&narrow, &packed, None, windows, None, Activation::None).is_err());
+    }
+
+    #[test]
+    fn nan_is_kept_where_two_by_two_positions_become_one() {
+        for c in [1, 16] {
+            let (mut x, weight) =
+                (randn(&[2, c, 8, 8], 1, DType::F32).unwrap(), randn(&[16, c, 3, 3], 2, DType::F32).unwrap());
+            x.set(&[1, 0, 5, 2], f32::NAN).unwrap();
+            let windows = [Conv { padding: 1, ..Conv::default() }; 2];
+            let packed = PackedFilter::for_windows(&weight, 1, windows).unwrap();
+            let whole = conv2d_packed(&x, &packed, None, windows, None, Activation::Relu).unwrap();
+            let want = crate::ops::max_pool2d(&whole, [Pool::new(2); 2]).unwrap();
+            let got = conv2d_halved(&x, &packed, None, windows, Activation::Relu).unwrap();
+            let nan = |t: &Tensor| t.to_scalars().iter().map(|x| x.to_f64().is_nan()).collect::<Vec<_>>();
+            assert_eq!(nan(&got), nan(&want));
+            assert!(nan(&got).contains(&true) && nan(&got).contains(&false));
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Putting tensors together and moving elements around: `cat`, `stack`, `pad`, `flip`, `roll`, triangles.
 
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
 use stark_shapes::{DType, Shape, ShapeError, rules, show};
 
 use crate::accelerator::{self, Kernel as DeviceKernel};
@@ -12,14 +15,14 @@ use crate::walk::Walk;
 
 /// One after the other along `axis`; dtypes combine. Empty vectors `[0]` are left out, as in PyTorch.
 pub fn cat(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
-    let full: Vec<&Tensor> = tensors.iter().copied().filter(|t| t.shape() != [0]).collect();
+    let full: SmallVec<[&Tensor; 8]> = tensors.iter().copied().filter(|t| t.shape() != [0]).collect();
     if full.is_empty() {
         return match tensors.first() {
             Some(first) => Ok((*first).clone()),
             None => Err(ShapeError("cat needs at least one tensor".into()).into()),
         };
     }
-    let shapes: Vec<&[usize]> = full.iter().map(|t| t.shape()).collect();
+    let shapes: SmallVec<[&[usize]; 8]> = full.iter().map(|t| t.shape()).collect();
     let shape = rules::cat(&shapes, axis)?;
     let at = rules::axis(axis, shape.len())?;
     let dtype = full.iter().fold(full[0].dtype(), |d, t| stark_shapes::promote(d, t.dtype()));
@@ -42,7 +45,7 @@ pub fn cat(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
         let out = buffer.as_mut_slice::<W>();
         let mut start = 0;
         for t in full {
-            let t = t.to(dtype)?;
+            let t = if t.dtype() == dtype { Cow::Borrowed(t) } else { Cow::Owned(t.to(dtype)?) };
             let from = t.storage::<W>();
             let walk = Walk::new(t.shape(), [&strides, t.strides()], [start * strides[at], 0]);
             let [s, r] = walk.inner();

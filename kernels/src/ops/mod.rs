@@ -23,7 +23,7 @@ pub use attention::*;
 pub use conv::*;
 pub use create::*;
 pub use elementwise::*;
-pub use filter::{PackedFilter, conv2d_packed};
+pub use filter::{PackedFilter, conv2d_halved, conv2d_packed};
 pub use index::*;
 pub use join::*;
 pub use matmul::*;

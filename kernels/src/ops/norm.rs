@@ -1,5 +1,7 @@
 //! Softmax and the normalisation layers: rows of the last axes, each on its own.
 
+use std::borrow::Cow;
+
 use stark_shapes::{DType, ShapeError, rules, show};
 
 use crate::accelerator::{self, Kernel as DeviceKernel};
@@ -34,7 +36,7 @@ macro_rules! per_row {
 }
 
 fn each_row<T: Real>(x: &Tensor, n: usize, f: impl Fn(&[T], &mut [T]) + Sync) -> Result<Tensor> {
-    let x = x.contiguous()?;
+    let x = x.dense()?;
     let data = x.slice_of::<T>();
     let mut buffer = Buffer::for_overwrite::<T>(data.len())?;
     if n > 0 {
@@ -153,9 +155,9 @@ pub fn log_softmax(x: &Tensor, axis: i64) -> Result<Tensor> {
 }
 
 /// A parameter in the dtype that rows of `x` compute in, row-major.
-fn parameter(p: Option<&Tensor>, x: &Tensor) -> Result<Option<Tensor>> {
+fn parameter<'a>(p: Option<&'a Tensor>, x: &Tensor) -> Result<Option<Cow<'a, Tensor>>> {
     let compute = super::elementwise::compute_dtype(x.dtype());
-    p.map(|p| p.to(compute)?.contiguous()).transpose()
+    p.map(|p| if p.dtype() == compute { p.dense() } else { p.to(compute)?.contiguous().map(Cow::Owned) }).transpose()
 }
 
 fn norm_rows(
@@ -184,7 +186,7 @@ fn norm_rows(
     let (w, b) = (parameter(weight, x)?, parameter(bias, x)?);
     let n = rules::numel(shape)?;
     let device = if centre { "layer_norm" } else { "rms_norm" };
-    if let Some(out) = device_rows(device, x, n, w.as_ref(), b.as_ref(), eps)? {
+    if let Some(out) = device_rows(device, x, n, w.as_deref(), b.as_deref(), eps)? {
         return Ok(out);
     }
     per_row!("normalisation", x, n, T => |x: &[T], out: &mut [T]| T::normalise(Normalise {

@@ -97,9 +97,9 @@ pub fn linear_packed(
     }
     let m = stark_shapes::rules::numel(&x.shape()[..last])?;
     let mut buffer = Buffer::for_overwrite::<f32>(stark_shapes::rules::numel(&shape)?)?;
-    let rows = x.contiguous()?;
-    let bias = bias.map(Tensor::contiguous).transpose()?;
-    let added = added.map(Tensor::contiguous).transpose()?;
+    let rows = x.dense()?;
+    let bias = bias.map(Tensor::dense).transpose()?;
+    let added = added.map(Tensor::dense).transpose()?;
     let finish = Finish {
         per_column: bias.as_ref().map(|b| b.slice_of::<f32>()),
         added: added.as_ref().map(|a| a.slice_of::<f32>()),

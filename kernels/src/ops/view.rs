@@ -43,7 +43,12 @@ impl Tensor {
 
     pub fn permute(&self, order: &[i64]) -> Result<Tensor> {
         let shape = rules::permute(self.shape(), order)?;
-        let strides = rules::permute(self.strides(), order)?;
+        // By now it is known to name each axis once.
+        let rank = self.rank() as i64;
+        let mut strides = shape.clone();
+        for (to, &axis) in strides.iter_mut().zip(order) {
+            *to = self.strides()[(if axis < 0 { axis + rank } else { axis }) as usize];
+        }
         Ok(self.view(shape, strides, self.offset()))
     }
 

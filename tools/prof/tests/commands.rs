@@ -217,7 +217,10 @@ fn allocations_are_told_by_line() {
         let (objects, bytes) = (objects as f64 / f64::from(n), bytes as f64 / (mb * 1e6));
         assert!((0.3..3.0).contains(&bytes) && (0.3..3.0).contains(&objects), "{function}: {sums:?}");
     }
-    assert!(!sums.keys().any(|(function, ..)| function == "messages"), "a loop over a channel takes no memory: {sums:?}");
+    assert!(
+        !sums.keys().any(|(function, ..)| function == "messages"),
+        "a loop over numbers of a channel takes no memory: {sums:?}"
+    );
     let table = text(&succeed(&["report", &file]));
     let table = table.split("allocated about ").nth(1).expect("a table of allocations");
     for site in

@@ -769,6 +769,9 @@ mod tests {
         assert_eq!(inbox.push(1, no_entry), Push::Queued);
         assert_eq!(inbox.take(|_, _| Choice { n: 0, but: Vec::new(), later: Some(at) }), Taken::Later(at));
         inbox.stop();
-        assert_eq!(inbox.take(|_, stopping| Choice { n: usize::from(stopping), but: Vec::new(), later: None }), messages(&[1]));
+        assert_eq!(
+            inbox.take(|_, stopping| Choice { n: usize::from(stopping), but: Vec::new(), later: None }),
+            messages(&[1])
+        );
     }
 }

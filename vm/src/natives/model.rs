@@ -16,6 +16,7 @@ use stark_kernels::{DType, Tensor};
 use stark_models::safetensors::SafeTensors;
 use stark_models::{FileBytes, Model, ModelError, Tokenizer, TokenizerError};
 use stark_shapes::{TensorSpec, model_fits};
+use std::cell::Cell;
 use std::path::Path;
 
 pub(super) const TABLE: &[NativeRow] = answers! {
@@ -109,6 +110,9 @@ struct Predicted {
 }
 
 /// Runs the model and answers with its outputs. While a device runs it, the task waits and not its thread.
+/// A model with more operators may take long: before it goes on, what waits on its worker, timers too, is left to others.
+const OPERATORS_AT_ONCE: u32 = 4;
+
 fn predict(
     cx: &mut NativeCx<'_>,
     inputs: impl FnOnce(&NativeCx<'_>) -> Vec<Tensor>,
@@ -117,13 +121,21 @@ fn predict(
     let predicted = match cx.resumed::<Option<Predicted>>().flatten() {
         Some(predicted) => predicted,
         None => {
-            let (prediction, result) = observe::predict(model(cx), &inputs(cx), &|| cx.task.is_unwanted());
-            if let Err(ModelError::Stopped { .. }) = result {
-                // Its next turn begins with what has stopped it.
-                if let Some(me) = cx.task.me() {
-                    me.wake();
+            if cx.task.is_guest() {
+                return in_a_turn_of_its_own(cx);
+            }
+            let asked = Cell::new(0u32);
+            let stop = || {
+                asked.set(asked.get().saturating_add(1));
+                if asked.get() == OPERATORS_AT_ONCE {
+                    cx.task.hand_over();
                 }
-                return cx.suspend(WaitReason::Nothing, 0, None::<Predicted>);
+                cx.task.is_unwanted()
+            };
+            let (prediction, result) = observe::predict(model(cx), &inputs(cx), &stop);
+            if let Err(ModelError::Stopped { .. }) = result {
+                // That begins with what has stopped it.
+                return in_a_turn_of_its_own(cx);
             }
             Predicted { prediction, result }
         }
@@ -139,6 +151,14 @@ fn predict(
     let result = result.and_then(|outputs| outputs.into_iter().map(|output| model.fetch(output)).collect());
     prediction.end(cx.task, model, &result);
     answer(cx, result.map_err(model_fault)?)
+}
+
+/// The prediction begins anew in the task's next turn.
+fn in_a_turn_of_its_own(cx: &mut NativeCx<'_>) -> NativeResult {
+    if let Some(me) = cx.task.me() {
+        me.wake();
+    }
+    cx.suspend(WaitReason::Nothing, 0, None::<Predicted>)
 }
 
 fn model_predict(cx: &mut NativeCx<'_>) -> NativeResult {

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 use stark_kernels::cpu::activation::Activation;
-use stark_kernels::ops::{PackedFilter, conv2d_packed, conv2d_with};
+use stark_kernels::ops::{PackedFilter, conv2d_halved, conv2d_packed, conv2d_with, max_pool2d};
 use stark_kernels::{DType, Scalar, Tensor};
-use stark_shapes::Conv;
+use stark_shapes::{Conv, Pool};
 
 use super::OpRow;
 use super::kept::Keeper;
@@ -32,6 +32,8 @@ pub struct Then<'a> {
     pub activation: Activation,
     /// The weights of a convolution, packed, for an input that they serve.
     pub filter: Option<&'a PackedFilter>,
+    /// Of each two by two positions of a convolution over planes the greatest is kept, after all else.
+    pub is_halved: bool,
 }
 
 impl Then<'_> {
@@ -52,10 +54,14 @@ impl Then<'_> {
         windows: [Conv; 2],
         groups: usize,
     ) -> stark_kernels::Result<Tensor> {
-        match self.filter {
-            Some(filter) => conv2d_packed(x, filter, bias, windows, self.added, self.activation),
-            None => conv2d_with(x, weight, bias, windows, groups, self.added, self.activation),
-        }
+        let out = match self.filter {
+            Some(filter) if self.is_halved && self.added.is_none() => {
+                return conv2d_halved(x, filter, bias, windows, self.activation);
+            }
+            Some(filter) => conv2d_packed(x, filter, bias, windows, self.added, self.activation)?,
+            None => conv2d_with(x, weight, bias, windows, groups, self.added, self.activation)?,
+        };
+        if self.is_halved { max_pool2d(&out, [Pool::new(2); 2]) } else { Ok(out) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reductions, joining, indexing and sorting.
 
+use smallvec::SmallVec;
 use stark_kernels::ops as k;
 use stark_kernels::{DType, Tensor};
 
@@ -282,7 +283,7 @@ pub fn diff(a: &Args<'_>) -> OpResult {
 
 pub fn cat(a: &Args<'_>) -> OpResult {
     let tensors = a.tensors(0)?;
-    ok(k::cat(&tensors.iter().collect::<Vec<_>>(), a.int(1)?))
+    ok(k::cat(&tensors.iter().collect::<SmallVec<[_; 8]>>(), a.int(1)?))
 }
 
 pub fn stack(a: &Args<'_>) -> OpResult {

@@ -1,4 +1,4 @@
-//! Convolutions take up the batch norm, sum and activation that follow.
+//! Convolutions take up the batch norm, sum, activation and halving that follow.
 
 use stark_kernels::cpu::activation::Activation;
 use stark_kernels::ops as k;
@@ -25,13 +25,15 @@ pub fn run(graph: &mut Graph) {
         }
         let fixed = uses.is_fixed(graph, graph.body[at].args[0]);
         let (mut end, mut added, mut activation) = (at, None, Activation::None);
-        let (mut weight, mut bias) = (weight, bias);
+        let (mut weight, mut bias, mut is_halved) = (weight, bias, false);
         while let Some(next) = uses.only_reader(&graph.body[end]).filter(|_| fixed) {
             let result = Operand::Slot(graph.body[end].outs[0]);
-            if uses.writer(Operand::Slot(graph.body[next].outs[0])).is_none() || activation != Activation::None {
+            if uses.writer(Operand::Slot(graph.body[next].outs[0])).is_none() || is_halved {
                 break;
             }
             match view(graph, &graph.body[next]) {
+                Some(View::Halved(x)) if x == result && rank == 4 => is_halved = true,
+                _ if activation != Activation::None => break,
                 Some(View::BatchNorm { x, .. }) if x == result && added.is_none() => {
                     let Some((w, b)) = normed(graph, next, weight, bias) else { break };
                     graph.consts.extend([Value::Tensor(w), Value::Tensor(b)]);
@@ -51,7 +53,7 @@ pub fn run(graph: &mut Graph) {
             end = next;
         }
         if end != at {
-            let kind = fused::conv(graph, at, weight, bias, added, activation);
+            let kind = fused::conv(graph, at, weight, bias, added, activation, is_halved);
             fused::put(graph, end, kind);
         }
     }

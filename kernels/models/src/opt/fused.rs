@@ -32,11 +32,23 @@ static LINEARS: [OpRow; 4] = [
 static ACTIVATION: OpRow = row!("activation", ["input", "activation", "slope"], run_activation);
 static NORM: OpRow = row!("norm", ["input", "weight", "bias", "axis", "eps", "is_centred"], run_norm);
 static ATTENTION: OpRow = row!("attention", ["query", "key_t", "value", "mask", "scale", "axis"], run_attention);
-/// The convolutions of the importers, by their names: their own arguments, then these three.
+/// The convolutions of the importers, by their names: their own arguments, then these four.
 static CONVS: [OpRow; 3] = [
     row!(
         "torch.conv2d",
-        ["input", "weight", "bias", "stride", "padding", "dilation", "groups", "added", "activation", "slope"],
+        [
+            "input",
+            "weight",
+            "bias",
+            "stride",
+            "padding",
+            "dilation",
+            "groups",
+            "added",
+            "activation",
+            "slope",
+            "is_halved"
+        ],
         |a| run_conv(a, window::conv)
     ),
     row!(
@@ -57,7 +69,8 @@ static CONVS: [OpRow; 3] = [
             "allow_tf32",
             "added",
             "activation",
-            "slope"
+            "slope",
+            "is_halved"
         ],
         |a| run_conv(a, window::convolution)
     ),
@@ -75,7 +88,8 @@ static CONVS: [OpRow; 3] = [
             "strides",
             "added",
             "activation",
-            "slope"
+            "slope",
+            "is_halved"
         ],
         |a| run_conv(a, onnx::conv)
     ),
@@ -157,6 +171,7 @@ pub fn conv(
     bias: Operand,
     added: Option<Operand>,
     activation: Activation,
+    is_halved: bool,
 ) -> Fused {
     let name = match &graph.body[at].kind {
         Kind::Op(row) => {
@@ -170,6 +185,7 @@ pub fn conv(
     (args[1], args[2]) = (weight, bias);
     args.push(optional(graph, added));
     args.extend(named(graph, activation));
+    args.push(constant(graph, Value::Bool(is_halved)));
     (row, args)
 }
 
@@ -177,7 +193,7 @@ pub fn conv(
 pub fn give_filter(graph: &mut Graph, at: usize, filter: Value) {
     if !matches!(graph.body[at].kind, Kind::Op(row) if is_conv(row)) {
         let (weight, bias) = (graph.body[at].args[1], graph.body[at].args[2]);
-        let kind = conv(graph, at, weight, bias, None, Activation::None);
+        let kind = conv(graph, at, weight, bias, None, Activation::None, false);
         put(graph, at, kind);
     }
     graph.body[at].args[1] = constant(graph, filter);
@@ -242,9 +258,10 @@ fn run_norm(a: &Args<'_>) -> OpResult {
 }
 
 fn run_conv(a: &Args<'_>, conv: fn(&Args<'_>) -> OpResult) -> OpResult {
-    let n = a.values.len() - 3;
+    let n = a.values.len() - 4;
     let added = a.opt_tensor(n)?;
-    let mut then = Then { added: added.as_deref(), activation: activation_of(a, n + 1)?, filter: None };
+    let (activation, is_halved) = (activation_of(a, n + 1)?, a.bool(n + 3)?);
+    let mut then = Then { added: added.as_deref(), activation, filter: None, is_halved };
     let Value::Filter(filter) = a.get(1) else { return conv(&Args { values: &a.values[..n], then, ..*a }) };
     // The operator of the file asks the weight for its shape, and for more only where the packed one does not serve.
     let serves = filter.serves(&*a.tensor(0)?);

@@ -45,6 +45,8 @@ pub enum View {
         eps: Operand,
     },
     Conv,
+    /// The greatest of each two by two positions, side by side.
+    Halved(Operand),
 }
 
 pub fn constant(graph: &Graph, operand: Operand) -> Option<&Value> {
@@ -87,6 +89,19 @@ fn one_axis(graph: &Graph, operand: Operand) -> Option<i64> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Whether the constant is a list of numbers, or a number, that all are `n`. `or_none`: as none are, too.
+fn all(graph: &Graph, operand: Operand, n: i64, or_none: bool) -> bool {
+    let is_it = |value: &Value| matches!(value, Value::Int(x) if *x == n);
+    match constant(graph, operand) {
+        Some(Value::None) => or_none,
+        Some(Value::List(list)) if list.items().is_empty() => or_none,
+        Some(Value::List(list)) => list.items().iter().all(is_it),
+        Some(Value::Tuple(tuple)) if !tuple.items.is_empty() => tuple.items.iter().all(is_it),
+        Some(number) => is_it(number),
+        None => false,
     }
 }
 
@@ -149,6 +164,26 @@ pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
         "torch.softmax" if is_none(2) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),
         // Before version 13 it went over several axes together, by default from the second on.
         "Softmax" if is(1, -1.0) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),
+        "MaxPool"
+            if matches!(text(1), Some("NOTSET" | "VALID"))
+                && is(2, 0.0)
+                && all(graph, arg(3)?, 1, true)
+                && all(graph, arg(4)?, 2, false)
+                && all(graph, arg(5)?, 0, true)
+                && all(graph, arg(7)?, 2, false)
+                && is(8, 1.0) =>
+        {
+            Some(View::Halved(arg(0)?))
+        }
+        "torch.max_pool2d"
+            if all(graph, arg(1)?, 2, false)
+                && all(graph, arg(2)?, 2, true)
+                && all(graph, arg(3)?, 0, false)
+                && all(graph, arg(4)?, 1, false)
+                && matches!(constant(graph, arg(5)?), Some(Value::Bool(false))) =>
+        {
+            Some(View::Halved(arg(0)?))
+        }
         "Relu" | "torch.relu" => activation(Activation::Relu),
         "torch.relu6" => activation(Activation::Relu6),
         "torch.silu" => activation(Activation::Silu),

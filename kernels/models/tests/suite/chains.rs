@@ -20,6 +20,8 @@ enum Step {
     Conv(usize, usize),
     BatchNorm(usize),
     Add(usize, usize),
+    /// The greatest of each two by two positions.
+    Pool(usize),
     /// A name in TorchScript, with arguments, and one in ONNX.
     Activation(usize, &'static str, &'static str, &'static str),
 }
@@ -32,18 +34,30 @@ const ACTIVATIONS: [(&str, &str, &str); 5] = [
     ("hardswish", "", "HardSwish"),
 ];
 
-fn chain(random: &mut Random) -> Vec<Step> {
+/// Poolings that a value may have behind it.
+const MAX_POOLINGS: usize = 2;
+
+fn chain(random: &mut Random, n_axes: usize) -> Vec<Step> {
+    // How often each value was halved: values of unequal sizes are not added.
+    let mut halvings = vec![0];
     (0..2 + random.below(8))
         .map(|last| {
             // Mostly what was made last; values that are read twice, or never, are kept or dropped.
             let any = |random: &mut Random| if random.below(4) > 0 { last } else { random.below(last + 1) };
             let from = any(random);
-            match random.below(6) {
+            let other = random.below(last + 1);
+            let (n, is_equal) = (halvings[from], halvings[other] == halvings[from]);
+            halvings.push(n);
+            match random.below(7) {
                 _ if last == 0 => Step::Conv(from, 1),
                 0 => Step::Conv(from, 1),
                 1 => Step::Conv(from, 3),
                 2 => Step::BatchNorm(from),
-                3 => Step::Add(from, random.below(last + 1)),
+                3 if is_equal => Step::Add(from, other),
+                4 if n_axes == 2 && n < MAX_POOLINGS => {
+                    halvings[last + 1] = n + 1;
+                    Step::Pool(from)
+                }
                 _ => {
                     let (script, more, onnx) = ACTIVATIONS[random.below(ACTIVATIONS.len())];
                     Step::Activation(from, script, more, onnx)
@@ -87,6 +101,7 @@ fn script(steps: &[Step], n_axes: usize, is_traced: bool) -> Vec<u8> {
                 format!("batch_norm(v{x}, {var}, {row}, {row}, {var}, False, 0.1, 1e-5, True)")
             }
             Step::Add(a, b) => format!("add(v{a}, v{b})"),
+            Step::Pool(x) => format!("max_pool2d(v{x}, [2, 2], [2, 2], [0, 0], [1, 1], False)"),
             Step::Activation(x, name, more, _) => format!("{name}(v{x}{more})"),
         };
         line(format!("v{} = torch.{call}", at + 1));
@@ -123,6 +138,10 @@ fn onnx(steps: &[Step], n_axes: usize) -> Vec<u8> {
                 ("BatchNormalization", vec![v(x), scale, bias, mean, weight("var", &[CHANNELS], 1.0)], vec![])
             }
             Step::Add(a, b) => ("Add", vec![v(a), v(b)], vec![]),
+            Step::Pool(x) => {
+                let two = |name: &str| AttributeProto { ints: vec![2, 2], ..attribute(name, ATTR_INTS) };
+                ("MaxPool", vec![v(x)], vec![two("kernel_shape"), two("strides")])
+            }
             Step::Activation(x, _, _, name @ "LeakyRelu") => {
                 (name, vec![v(x)], vec![AttributeProto { f: 0.25, ..attribute("alpha", ATTR_FLOAT) }])
             }
@@ -142,9 +161,12 @@ fn what_follows_a_convolution_is_taken_up_once() {
     let mut random = Random(11);
     let mut n_fewer = 0;
     for round in 0..150 {
-        let (steps, n_axes) = (chain(&mut random), 1 + random.below(2));
+        let n_axes = 1 + random.below(2);
+        let steps = chain(&mut random, n_axes);
+        // Large enough for all poolings.
+        let least = if n_axes == 2 { 1 << MAX_POOLINGS } else { 1 };
         let shape: Vec<usize> =
-            [1 + random.below(3), CHANNELS].into_iter().chain((0..n_axes).map(|_| 1 + random.below(5))).collect();
+            [1 + random.below(3), CHANNELS].into_iter().chain((0..n_axes).map(|_| least + random.below(5))).collect();
         let x = ops::randn(&shape, round, DType::F32).expect("x");
         let files = [
             ("made.pt", script(&steps, n_axes, false)),

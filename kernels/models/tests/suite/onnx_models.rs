@@ -90,6 +90,24 @@ fn a_branch_sees_the_names_around_it() {
     }
 }
 
+/// A single place counts from the end once.
+#[test]
+fn one_place_is_gathered_from_either_end_or_refused() {
+    let made = model(graph(
+        &[value("x", FLOAT, &[-1]), value("at", INT64, &[])],
+        &[value("y", FLOAT, &[])],
+        vec![node("Gather", &["x", "at"], &["y"], vec![])],
+    ));
+    let x = vector(&[1.0, 2.0, 3.0, 4.0]);
+    for (at, want) in [(0i64, 1.0), (3, 4.0), (-1, 4.0), (-4, 1.0)] {
+        assert_eq!(run(&made, &[x.clone(), Tensor::scalar(at)]), [[want]]);
+    }
+    for at in [4i64, -5, i64::MIN] {
+        let refused = load(&made).expect("a model").predict(&[x.clone(), Tensor::scalar(at)]);
+        assert!(refused.is_err(), "place {at} of four");
+    }
+}
+
 /// Doubles `total` each round while it is below 50 and gives the totals of all rounds.
 fn doubling() -> ModelProto {
     let mut inner = graph(

@@ -44,12 +44,13 @@ pub fn reshape(a: &Args<'_>) -> OpResult {
         }
     }
     // Beside an axis without elements that stays, -1 is what makes the others fit.
-    let rest: Vec<usize> = (0..sizes.len()).filter(|&at| sizes[at] == -1).collect();
-    if let ([at], true, true) = (&rest[..], sizes.contains(&0), x.shape().contains(&0)) {
+    let mut rest = (0..sizes.len()).filter(|&at| sizes[at] == -1);
+    let is_empty = sizes.contains(&0) && x.shape().contains(&0);
+    if let (Some(at), None, true) = (rest.next(), rest.next(), is_empty) {
         let before: usize = x.shape().iter().filter(|&&n| n > 0).product();
         let after = sizes.iter().filter(|&&n| n > 0).try_fold(1usize, |all, &n| all.checked_mul(n as usize));
         if let Some(after) = after.filter(|&after| before.is_multiple_of(after)) {
-            sizes[*at] = (before / after) as i64;
+            sizes[at] = (before / after) as i64;
         }
     }
     ok(x.reshape(&sizes))
@@ -92,9 +93,12 @@ pub fn squeeze(a: &Args<'_>) -> OpResult {
 }
 
 pub fn unsqueeze(a: &Args<'_>) -> OpResult {
-    let x = a.tensor(0)?;
-    let rank = x.rank() + a.ints(1)?.len();
-    let mut axes = a.ints(1)?.iter().map(|&at| axis(at, rank)).collect::<Result<Vec<_>, _>>()?;
+    let (x, axes) = (a.tensor(0)?, a.ints(1)?);
+    let rank = x.rank() + axes.len();
+    if let [at] = axes[..] {
+        return ok(x.unsqueeze(axis(at, rank)? as i64));
+    }
+    let mut axes = axes.iter().map(|&at| axis(at, rank)).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
     ok(axes.iter().try_fold(x.into_owned(), |x, &at| x.unsqueeze(at as i64)))
 }
@@ -331,12 +335,12 @@ pub fn gather(a: &Args<'_>) -> OpResult {
     let (x, index) = (a.tensor(0)?, a.tensor(1)?);
     let at = axis(a.int(2)?, x.rank())?;
     let n = x.shape().get(at).copied().ok_or("takes at least one dimension")?;
-    let index = wrapped(&index, n)?;
-    // One place, which is what sizes are read with: no copy.
+    // One place, which is what sizes are read with: no copy, and negative ones count from the end there, too.
     if index.rank() == 0 {
         let place = index.item().map_err(say)?.to_i64();
         return ok(x.select(at as i64, place));
     }
+    let index = wrapped(&index, n)?;
     if at == 0 && x.rank() == 2 {
         return ok(k::embedding(&x, &index));
     }
