@@ -9,6 +9,7 @@ mod collect;
 mod entry;
 mod exhaustive;
 mod flow;
+mod foreign;
 mod resolve;
 mod session;
 mod shapes;

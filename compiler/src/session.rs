@@ -160,6 +160,10 @@ pub struct Checker<'a> {
     pub actor_methods: HashMap<AdtId, HashMap<Rc<str>, FnId>>,
     pub script_lets: Vec<ScriptLet>,
     pub n_zones: usize,
+    /// Types with another language's constructor, which is told: what it makes is not asked for.
+    pub inits: HashSet<AdtId>,
+    /// The report of an actor's `self`, by its number among the diagnostics.
+    pub actor_selves: HashMap<AdtId, usize>,
     pub infer: Infer,
     pub f: FnState<'a>,
     pub reported: HashSet<(Span, &'static str)>,
@@ -236,45 +240,4 @@ pub fn nearest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) ->
         .filter(|(d, _)| *d <= limit)
         .min()
         .map(|(_, c)| c.to_string())
-}
-
-/// What people of other languages write, and STARK's name for it.
-pub fn foreign(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "append" | "push_back" | "add_item" => "push",
-        "i8" => "Int8",
-        "i16" => "Int16",
-        "i32" => "Int32",
-        "i64" | "isize" | "integer" | "Integer" | "Long" | "long" => "Int",
-        "u8" | "byte" => "UInt8",
-        "u16" => "UInt16",
-        "u32" => "UInt32",
-        "u64" | "usize" => "UInt64",
-        "f32" => "Float32",
-        "f64" | "double" | "Double" => "Float",
-        "string" | "Str" | "&str" => "String",
-        "boolean" | "Boolean" => "Bool",
-        "List" | "Array" | "vec" | "ArrayList" => "Vec",
-        "Dict" | "dict" | "HashMap" => "Map",
-        "HashSet" => "Set",
-        "void" => "()",
-        "null" | "nil" | "undefined" => "None",
-        "True" => "true",
-        "False" => "false",
-        "println" | "printf" | "echo" => "print",
-        "length" | "size" | "count_items" => "len",
-        "toUpperCase" | "to_uppercase" | "toupper" => "upper",
-        "toLowerCase" | "to_lowercase" | "tolower" => "lower",
-        "startswith" | "startsWith" => "starts_with",
-        "endswith" | "endsWith" => "ends_with",
-        "lstrip" => "trim_start",
-        "rstrip" => "trim_end",
-        "to_str" | "toString" | "to_owned" => "to_string",
-        "includes" | "has" => "contains",
-        "indexOf" | "index" | "find_index" => "index_of",
-        "forEach" => "for_each",
-        "get_or_default" | "getOrDefault" => "get_or",
-        "this" => "self",
-        _ => return None,
-    })
 }

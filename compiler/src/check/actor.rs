@@ -77,6 +77,7 @@ impl<'a> Checker<'a> {
         }
         if let (Some(a), false) = (actor_id, basic)
             && self.actor_methods.get(&a).is_some_and(|m| m.contains_key(&name.name))
+            && self.methods_of(ty, &name.name).is_empty()
         {
             let d = Diagnostic::error(
                 codes::PRIVATE_NAME,
@@ -206,12 +207,20 @@ impl<'a> Checker<'a> {
         if args.len() == 1 && args[0].name.as_ref().is_none_or(|n| n.name == specs[0].name) {
             return Some(());
         }
-        self.error(
+        let d = Diagnostic::error(
             codes::ARGUMENTS,
             format!("`{what}` takes one message, {} given", args.len()),
             span,
-            "a message is one value; several go as a tuple or a struct",
+            "a message is one value",
         );
+        let is_plain = args.len() > 1 && args.iter().all(|arg| arg.name.is_none());
+        self.report(match args {
+            [first, .., last] if is_plain => {
+                let all = self.text(first.span.to(last.span)).to_string();
+                d.help(format!("several go as a tuple, `{what}(({all}))`, which the handler takes as one parameter"))
+            }
+            _ => d.help("several go as a tuple or a struct, which the handler takes as one parameter"),
+        });
         for arg in args {
             self.expr(&arg.value, None);
         }
@@ -232,6 +241,11 @@ impl<'a> Checker<'a> {
         self.note(name.span, Entity::Fn(handler.func));
         self.note_named_params(handler.func, args);
         self.ensure_ret(handler.func, span);
+        if self.program.fns[handler.func.index()].generics.len() > self.fns[handler.func.index()].n_outer {
+            // That a message has types of its own is told where it is declared.
+            self.check_stray(args);
+            return self.err(span);
+        }
         let has_timeout = args.iter().any(|a| a.name.as_ref().is_some_and(|n| &*n.name == "timeout"));
         let mut specs = self.specs(handler.func, actor_args, 1);
         let stated: Vec<Ty> = specs.iter().map(|s| s.ty.clone()).collect();

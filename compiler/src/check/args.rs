@@ -115,20 +115,40 @@ impl<'a> Checker<'a> {
         Some(format!("it takes a list: `{what}([{}])`", self.text(all)))
     }
 
+    /// The parameters, as the help of a call with others.
+    fn signature(&self, what: &str, specs: &[Spec]) -> String {
+        let params: Vec<String> = specs
+            .iter()
+            .map(|s| {
+                let default = if s.default.is_some() { " = …" } else { "" };
+                format!("{}: {}{default}", s.name, self.show(&s.ty))
+            })
+            .collect();
+        match specs.is_empty() {
+            true => format!("`{what}()` takes nothing"),
+            false => format!("it is `{what}({})`", params.join(", ")),
+        }
+    }
+
     /// Matches and reports; `what` is the callee as messages call it.
     pub fn matched(&mut self, what: &str, specs: &[Spec], args: &'a [ast::Arg], span: Span) -> Option<Slots> {
         match self.match_args(specs, args) {
             Ok(slots) => match self.missing_args(specs, &slots) {
                 Some(missing) => {
-                    let d = Diagnostic::error(
-                        codes::ARGUMENTS,
-                        format!("`{what}` needs {missing}"),
-                        span,
-                        format!("{missing} not given"),
-                    );
                     self.report(match self.wants_a_list(what, args) {
-                        Some(help) => d.help(help),
-                        None => d,
+                        Some(help) => {
+                            let title = format!("`{what}` takes the futures as one list");
+                            Diagnostic::error(codes::ARGUMENTS, title, span, "given one by one").help(help)
+                        }
+                        None => {
+                            let d = Diagnostic::error(
+                                codes::ARGUMENTS,
+                                format!("`{what}` needs {missing}"),
+                                span,
+                                format!("{missing} not given"),
+                            );
+                            d.help(self.signature(what, specs))
+                        }
                     });
                     self.check_stray(args);
                     None
@@ -141,10 +161,15 @@ impl<'a> Checker<'a> {
                 let is_given = |name: &str| args.iter().any(|arg| arg.name.as_ref().is_some_and(|n| &*n.name == name));
                 let free = specs.iter().map(|spec| &*spec.name).filter(|name| !is_given(name));
                 if let Some(near) = written.and_then(|name| nearest(&name.name, free)) {
-                    d = d.fix(format!("write `{near}`"), vec![(at, near)]);
+                    d = d.help(format!("write `{near}`")).fix(format!("write `{near}`"), vec![(at, near)]);
+                } else if what == "get" && args.len() == 2 {
+                    d = d.help("`get_or(key, default)` gives the default where there is none");
+                } else {
+                    d = d.help(self.signature(what, specs));
                 }
                 if let Some(help) = self.wants_a_list(what, args) {
-                    d = d.help(help);
+                    let title = format!("`{what}` takes the futures as one list");
+                    d = Diagnostic::error(codes::ARGUMENTS, title, span, "given one by one").help(help);
                 }
                 self.report(d);
                 self.check_stray(args);
@@ -243,6 +268,9 @@ impl<'a> Checker<'a> {
         span: Span,
     ) -> Vec<Arg> {
         let mut out: Vec<Option<Arg>> = vec![None; specs.len()];
+        if self.in_other_order(specs, slots, args, span) {
+            return specs.iter().map(|spec| Arg { mode: spec.mode, value: self.err(span) }).collect();
+        }
         for late in [false, true] {
             for (p, slot) in slots.iter().enumerate() {
                 if let Some(i) = slot
@@ -418,7 +446,8 @@ impl<'a> Checker<'a> {
                     let slots = self.match_args(&specs, args).unwrap_or_default();
                     slots.iter().zip(&specs).any(|(slot, s)| *slot == Some(i) && s.mode == ParamMode::Value)
                 });
-                typed.push(if by_value { self.expr(&arg.value, None) } else { self.guarded(&arg.value, None) });
+                let value = if by_value { self.expr(&arg.value, None) } else { self.guarded(&arg.value, None) };
+                typed.push(self.with_fewer_params(value, i, candidates, &fitting, skip, args));
                 continue;
             }
             let mut hint = None;
@@ -484,26 +513,99 @@ impl<'a> Checker<'a> {
                 }
             }
         }
-        let shown: Vec<String> = typed.iter().map(|e| self.show(&e.ty)).collect();
-        if let Some(first) = typed.first() {
-            let name = self.program.fns[candidates[0].0.index()].name.clone();
-            let (at, is_timeout) = (first.span, short_of(&name) == "timeout");
-            let swapped = is_timeout && typed.len() == 2 && self.infer.shallow(&typed[1].ty) == Ty::Duration;
-            let d = Diagnostic::error(
-                codes::TYPE_MISMATCH,
-                format!("`{}` does not take ({})", short_of(&name), shown.join(", ")),
-                at,
-                format!("this is `{}`", shown[0]),
-            );
-            self.report(match swapped {
-                true => {
-                    let (future, time) = (self.text(typed[0].span), self.text(typed[1].span));
-                    d.help(format!("the time comes first: `timeout({time}, {future})`"))
-                }
-                false => d,
-            });
-        }
+        self.none_takes(candidates, &fitting, skip, args, &typed);
         None
+    }
+
+    /// No overload takes these: what is told is about the one that comes nearest.
+    fn none_takes(
+        &mut self,
+        candidates: &[(FnId, Vec<Ty>)],
+        fitting: &[usize],
+        skip: usize,
+        args: &'a [ast::Arg],
+        typed: &[Expr],
+    ) {
+        let Some(first) = typed.first() else { return };
+        let shown: Vec<String> = typed.iter().map(|e| self.show(&e.ty)).collect();
+        let name = short_of(&self.program.fns[candidates[0].0.index()].name).to_string();
+        let is_timeout = name == "timeout";
+        let swapped = is_timeout && typed.len() == 2 && self.infer.shallow(&typed[1].ty) == Ty::Duration;
+        // The first argument that does not fit, in the overload that takes most before it.
+        let mut nearest: Option<(usize, Ty)> = None;
+        for c in fitting {
+            let (id, type_args) = candidates[*c].clone();
+            let specs = self.specs(id, &type_args, skip);
+            let Ok(slots) = self.match_args(&specs, args) else { continue };
+            let mark = self.infer.mark();
+            let misfit = slots
+                .iter()
+                .enumerate()
+                .find_map(|(p, slot)| slot.filter(|i| !self.fits(&typed[*i].ty.clone(), &specs[p])).map(|i| (i, p)));
+            let want = misfit.map(|(_, p)| self.infer.resolve(&specs[p].ty));
+            self.infer.rollback(mark);
+            if let (Some((i, _)), Some(want)) = (misfit, want)
+                && nearest.as_ref().is_none_or(|(before, _)| i > *before)
+            {
+                nearest = Some((i, want));
+            }
+        }
+        let at = nearest.as_ref().filter(|_| !swapped).map_or(0, |(i, _)| *i);
+        let value = typed.get(at).unwrap_or(first);
+        let mut d = Diagnostic::error(
+            codes::TYPE_MISMATCH,
+            format!("`{name}` does not take ({})", shown.join(", ")),
+            value.span,
+            format!("this is `{}`", shown[at]),
+        );
+        if swapped {
+            let (future, time) = (self.text(typed[0].span), self.text(typed[1].span));
+            d = d.help(format!("the time comes first: `timeout({time}, {future})`"));
+        } else if let Some((_, want)) = nearest {
+            d = match self.mend(&want, &value.ty, value.span) {
+                Some(mend) => mend.onto(d),
+                None if fitting.len() == 1 => {
+                    d.help(format!("here it takes {}", crate::types::show::with_article(&self.show(&want))))
+                }
+                None => d,
+            };
+        }
+        self.report(d);
+    }
+
+    /// A function whose last parameters have defaults, where the overloads want a function of fewer.
+    fn with_fewer_params(
+        &mut self,
+        value: Expr,
+        i: usize,
+        candidates: &[(FnId, Vec<Ty>)],
+        fitting: &[usize],
+        skip: usize,
+        args: &'a [ast::Arg],
+    ) -> Expr {
+        let ExprKind::FnRef { func, .. } = &value.kind else { return value };
+        let func = *func;
+        let params = &self.program.fns[func.index()].params;
+        if params.last().is_none_or(|p| p.default.is_none()) {
+            return value;
+        }
+        let n_params = params.len();
+        let (func_params, span) = (n_params, value.span);
+        for c in fitting {
+            let (id, type_args) = candidates[*c].clone();
+            let specs = self.specs(id, &type_args, skip);
+            let Ok(slots) = self.match_args(&specs, args) else { continue };
+            let Some(p) = slots.iter().position(|s| *s == Some(i)) else { continue };
+            let Ty::Fn(wanted, _) = self.infer.shallow(&specs[p].ty) else { continue };
+            let n = wanted.len();
+            if n >= func_params || self.program.fns[func.index()].params[n..].iter().any(|p| p.default.is_none()) {
+                continue;
+            }
+            let open: Rc<[Ty]> = (0..n).map(|_| self.infer.fresh(VarKind::Any, span)).collect();
+            let hint = Ty::Fn(open, Rc::new(self.infer.fresh(VarKind::Any, span)));
+            return self.fn_with_defaults(func, n, span, &hint, &[]);
+        }
+        value
     }
 
     /// The oldest of a candidate's own variables: what is older belongs to the program.

@@ -4,6 +4,7 @@ use super::args::Spec;
 use super::dims::mentions_dims;
 use super::names::short_name;
 use super::*;
+use crate::foreign;
 use crate::index::Entity;
 use crate::types::infer::VarKind;
 use crate::types::lower::{Named, builtin_type};
@@ -84,7 +85,9 @@ impl<'a> Checker<'a> {
         }
         let callee = self.name_expr(name, name_span, None);
         if callee.ty == Ty::Error {
-            self.check_stray(args);
+            if foreign::way(name).is_none() {
+                self.check_stray(args);
+            }
             return self.err(span);
         }
         self.call_closure(callee, args, span, name)
@@ -181,7 +184,11 @@ impl<'a> Checker<'a> {
         let mut stmts = Vec::new();
         for arg in args {
             match &arg.name {
-                None => values.push(self.expr(&arg.value, None)),
+                None => {
+                    let value = self.expr(&arg.value, None);
+                    self.warn_shown_future(&value);
+                    values.push(value);
+                }
                 Some(n) if &*n.name == "sep" || &*n.name == "end" => {
                     let value = self.check_expr(&arg.value, &Ty::Str);
                     let part = match value.kind {
@@ -348,8 +355,9 @@ impl<'a> Checker<'a> {
             if let Some(hint) = hint {
                 self.infer.unify(&ret, hint);
             }
-            // The result's type is known all the same.
-            return Expr { kind: ExprKind::Error, ty: if self.infer.has_vars(&ret) { Ty::Error } else { ret }, span };
+            // The result's type is known all the same, unless another function may be meant: one that takes more.
+            let is_open = self.infer.has_vars(&ret) || args.len() > specs.len();
+            return Expr { kind: ExprKind::Error, ty: if is_open { Ty::Error } else { ret }, span };
         };
         if let Some(hint) = hint {
             self.hint_ret(&ret, hint);
@@ -372,6 +380,11 @@ impl<'a> Checker<'a> {
             }
             None => self.arguments(&specs, &slots, args, &type_args, span),
         };
+        if name == "str"
+            && let Some(arg) = out.first()
+        {
+            self.warn_shown_future(&arg.value.clone());
+        }
         let before = self.in_written_order(&slots, &mut out);
         let has_receiver = receiver.is_some();
         if let Some(receiver) = receiver {
@@ -454,11 +467,19 @@ impl<'a> Checker<'a> {
                 }
                 if args.len() != params.len() {
                     let n = params.len();
-                    self.error(
-                        codes::ARGUMENTS,
-                        format!("`{name}` takes {n} argument{}, {} given", if n == 1 { "" } else { "s" }, args.len()),
-                        span,
-                        "here",
+                    let shown = self.show(&callee.ty);
+                    self.report(
+                        Diagnostic::error(
+                            codes::ARGUMENTS,
+                            format!(
+                                "`{name}` takes {n} argument{}, {} given",
+                                if n == 1 { "" } else { "s" },
+                                args.len()
+                            ),
+                            span,
+                            "here",
+                        )
+                        .help(format!("it is a `{shown}`")),
                     );
                     self.check_stray(args);
                     return self.err(span);
@@ -490,12 +511,28 @@ impl<'a> Checker<'a> {
             }
             other => {
                 let shown = self.show(&other);
-                self.error(
+                let mut d = Diagnostic::error(
                     codes::NOT_CALLABLE,
                     format!("`{name}` is {} and cannot be called", with_article(&shown)),
                     callee.span,
                     "not a function",
                 );
+                let is_model = matches!(&other, Ty::Adt(id, _) if *id == self.program.lang.model);
+                if matches!(self.prelude.get(name), Some(Def::Fns(_))) {
+                    d = d.help(format!("it hides the function `{name}`: give the variable another name"));
+                    if let ExprKind::Local(local) = callee.kind {
+                        let at = self.body().locals[local.index()].span;
+                        d = d.because(at, "hides the function from here on");
+                    }
+                } else if is_model {
+                    d = d.help(format!("write `{name}.predict(…)`"));
+                } else if matches!(other, Ty::Adt(id, _) if id == self.program.lang.vec || id == self.program.lang.map)
+                {
+                    d = d.help(format!("an element is taken with brackets: `{name}[…]`"));
+                } else if let Some(mend) = self.inside(&other, callee.span) {
+                    d = mend.onto(d);
+                }
+                self.report(d);
                 self.check_stray(args);
                 self.err(span)
             }
@@ -523,6 +560,13 @@ impl<'a> Checker<'a> {
         }
         if let Some(guard) = self.zone_guard(base, name, args, span) {
             return guard;
+        }
+        if self.type_with_dot(base, name) {
+            self.check_stray(args);
+            return self.err(span);
+        }
+        if self.is_actor_self(base, &name.name, name.span) {
+            return self.call_name(&name.name, name.span, written, args, span, hint);
         }
         let receiver = self.place(base, None);
         self.method_call(receiver, name, written, args, span, hint)
@@ -552,11 +596,12 @@ impl<'a> Checker<'a> {
             },
             named => {
                 let Some(ty) = self.named_ty(named, on, path, &env) else {
-                    self.check_stray(args);
+                    if path.segments.last().is_none_or(|last| foreign::way(&last.name).is_none()) {
+                        self.check_stray(args);
+                    }
                     return self.err(span);
                 };
                 if ty == Ty::Error {
-                    self.check_stray(args);
                     return self.err(span);
                 }
                 if let Ty::Param(..) = ty

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::types::infer::VarKind;
-use crate::types::show::num_name;
 use stark_syntax::diagnostic::Label;
 
 impl<'a> Checker<'a> {
@@ -187,45 +186,11 @@ impl<'a> Checker<'a> {
                     d = d.help(format!("convert it with `.to({})`", self.show(elem)));
                 }
             }
-            (Ty::Num(k), Ty::Num(_) | Ty::Infer(_)) => {
-                let text = self.text(span).to_string();
-                d = d.help(format!("convert it: `{}({text})`", num_name(k)));
-            }
-            (Ty::Duration, Ty::Num(_) | Ty::Infer(_)) => {
-                let text = self.text(span).to_string();
-                d = d.help(match text.chars().all(|c| c.is_ascii_digit()) {
-                    true => format!("a duration has a unit: `{text}s`, `{text}ms`"),
-                    false => format!("a duration has a unit: `1s * {text}`, `1ms * {text}`"),
-                });
-            }
-            (Ty::Adt(id, _), Ty::Adt(found, _)) if self.is_broadcast(id) && found == self.program.lang.channel => {
-                d = d.help("`broadcast()` makes one");
-            }
-            (Ty::Fn(params, _), found) if params.is_empty() && !matches!(found, Ty::Fn(..)) => {
-                let text = self.text(span).to_string();
-                if !text.contains('\n') {
-                    d = d.help(format!("a function is wanted, which is called later: `|| {text}`"));
+            _ => {
+                if let Some(mend) = self.mend(want, found, span) {
+                    d = mend.onto(d);
                 }
             }
-            (Ty::Str, _) => {
-                let text = self.text(span).to_string();
-                if !text.contains('\n') {
-                    d = d.help(format!("`str({text})` gives its text"));
-                }
-            }
-            (Ty::Adt(id, args), t) if id == self.program.lang.option && self.infer.shallow(&args[0]) == t => {
-                d = d.help("wrap it in `Some(…)`");
-            }
-            (t, Ty::Adt(id, args)) if id == self.program.lang.option && self.infer.shallow(&args[0]) == t => {
-                d = d.help("it may be `None`: use `match`, `if let Some(x) = …`, or `.unwrap_or(…)`");
-            }
-            (t, Ty::Adt(id, args)) if id == self.program.lang.future && self.infer.shallow(&args[0]) == t => {
-                d = d.help("the value is still to come: write `await` before it");
-            }
-            (t, Ty::Adt(id, args)) if id == self.program.lang.join_handle && self.infer.shallow(&args[0]) == t => {
-                d = d.help("it is a task's handle: `.join()` waits for the value");
-            }
-            _ => {}
         }
         self.report(d);
     }
@@ -259,10 +224,27 @@ impl<'a> Checker<'a> {
                     "not a `Bool`",
                 );
                 let text = self.text(value.span).to_string();
+                let is_future = self.awaited(&value.ty).is_some();
                 d = match self.infer.shallow(&value.ty) {
+                    _ if is_future => match self.unwrapped(&Ty::Bool, &value.ty.clone(), value.span) {
+                        Some(mend) => mend.onto(d),
+                        None => d.help(format!("the value is still to come: `await {text}`, which is compared then")),
+                    },
+                    Ty::Adt(id, _) if id == self.program.lang.option => {
+                        d.help(format!("write `{text}.is_some()`, or `if let Some(x) = {text}:` for the value"))
+                    }
+                    Ty::Adt(id, _)
+                        if [self.program.lang.vec, self.program.lang.map, self.program.lang.set].contains(&id) =>
+                    {
+                        d.help(format!("write `not {text}.is_empty()`"))
+                    }
+                    Ty::Str => d.help(format!("write `{text} != \"\"`")),
+                    Ty::Tuple(_) if text.starts_with('(') => {
+                        d.help("`assert c, \"message\"` and `if c:` stand without parentheses around a `,`")
+                    }
                     Ty::Num(_) => d.help(format!("write `{text} != 0`")),
                     Ty::Infer(v) if self.infer.kind(v) != VarKind::Any => d.help(format!("write `{text} != 0`")),
-                    Ty::Str | Ty::Adt(..) => d.help("compare it, or ask `.is_empty()`, `.is_some()`"),
+                    Ty::Adt(..) => d.help("compare it, or ask `.is_empty()`, `.is_some()`"),
                     _ => d,
                 };
                 self.report(d);

@@ -143,8 +143,10 @@ impl<'a> Checker<'a> {
                 } else if matches!(value.kind, ExprKind::Call { .. }) {
                     d = d.help("leave the `await` out: the call waits for its result");
                 }
+                let is_meant = d.help.as_ref().is_some_and(|help| !help.starts_with("leave"));
                 self.report(d);
-                value
+                // What waits in it is not what the program goes on with.
+                if is_meant { self.err(span) } else { value }
             }
         }
     }
@@ -320,6 +322,11 @@ impl<'a> Checker<'a> {
                     let handle = self.handle_of(inner);
                     return Self::after(before, Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span });
                 }
+                if self.awaited(&item).is_some() {
+                    // A closure or a function that gives a future: the task ends when the future has.
+                    let task = self.spawn_and_await(callee, args, item, span);
+                    return Self::after(before, task);
+                }
                 let handle = self.handle_of(item);
                 Self::after(before, Expr { kind: ExprKind::SpawnCall { callee, args }, ty: handle, span })
             }
@@ -342,6 +349,28 @@ impl<'a> Checker<'a> {
                 self.err(span)
             }
         }
+    }
+
+    /// A task that calls a function, which gives a future or a handle, and waits for that.
+    fn spawn_and_await(&mut self, callee: Callee, args: Vec<Arg>, future: Ty, span: Span) -> Expr {
+        let modes: Vec<ParamMode> = args.iter().map(|arg| arg.mode).collect();
+        let (value, func) = match callee {
+            Callee::Value(value) => (Some(*value), None),
+            func => (None, Some(func)),
+        };
+        let has_value = value.is_some();
+        let values = value.into_iter().chain(args.into_iter().map(|arg| arg.value)).collect();
+        self.spawn_given(values, span, |c, mut given, _| {
+            let callee = match func {
+                Some(func) => func,
+                None => Callee::Value(Box::new(given.remove(0))),
+            };
+            let _ = has_value;
+            let args = modes.into_iter().zip(given).map(|(mode, value)| Arg { mode, value }).collect();
+            let ty = c.awaited(&future).unwrap_or(Ty::Error);
+            let call = Expr { kind: ExprKind::Call { callee, args }, ty: future, span };
+            Expr { kind: ExprKind::Await(Box::new(call)), ty, span }
+        })
     }
 
     /// What `call` is if it may be a model's prediction.
@@ -510,16 +539,45 @@ impl<'a> Checker<'a> {
             }
             _ => {}
         }
-        self.report(
-            Diagnostic::error(
-                codes::BAD_AWAIT,
-                "an arm of `select` waits for one thing",
-                value.span,
-                "not something to wait for",
-            )
-            .help("write `x = ch.recv() => …`, `ch.send(x) => …`, `x = await f => …`, `after 1s => …` or `else => …`"),
+        let n_told = self.diagnostics.len();
+        let help = self.waited_for(value);
+        if self.diagnostics.len() > n_told {
+            return (SelectKind::Else, Ty::Error);
+        }
+        let d = Diagnostic::error(
+            codes::BAD_AWAIT,
+            "an arm of `select` waits for one thing",
+            value.span,
+            "not something to wait for",
         );
+        self.report(match help {
+            Some(help) => d.help(help),
+            None => d.help(
+                "write `x = ch.recv() => …`, `ch.send(x) => …`, `x = await f => …`, `after 1s => …` or `else => …`",
+            ),
+        });
         (SelectKind::Else, Ty::Error)
+    }
+
+    /// What to write for an arm of `select` that waits in another way: `v = h.join()`, `v = load()`.
+    fn waited_for(&mut self, value: &'a ast::Expr) -> Option<String> {
+        if let ast::ExprKind::Call { callee, args } = &value.kind
+            && let ast::ExprKind::Field { base, name } = &callee.kind
+            && args.is_empty()
+            && &*name.name == "join"
+        {
+            return Some(format!("write `v = await {} => …`", self.text(base.span)));
+        }
+        let found = self.expr(value, None);
+        let lang = (self.program.lang.channel, self.program.lang.subscription);
+        match self.infer.shallow(&found.ty) {
+            Ty::Adt(id, _) if id == lang.0 || id == lang.1 => {
+                Some(format!("write `x = {}.recv() => …`", self.text(value.span)))
+            }
+            Ty::Duration => Some(format!("write `after {} => …`", self.text(value.span))),
+            ty if self.awaited(&ty).is_some() => Some(format!("write `x = await {} => …`", self.text(value.span))),
+            _ => None,
+        }
     }
 
     // --- zones -------------------------------------------------------------------------------------------------------
@@ -615,7 +673,10 @@ impl<'a> Checker<'a> {
                     span,
                     "taken again here",
                 )
-                .because(first, "held from here on"),
+                .because(first, "held from here on")
+                .help(format!(
+                    "take the value into a variable before, or use one `with {name}.write() as v:` for both"
+                )),
             );
         }
     }

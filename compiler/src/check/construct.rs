@@ -58,7 +58,9 @@ impl<'a> Checker<'a> {
             AdtKind::Actor(_) => {
                 self.report(
                     Diagnostic::error(codes::NOT_CALLABLE, format!("`{name}` is an actor"), span, "not a function")
-                        .help(format!("`spawn_actor({name}::new(…))` starts one")),
+                        .help(format!(
+                            "`{name}::new(…)` makes its state, and `spawn_actor({name}::new(…))` starts one"
+                        )),
                 );
                 self.check_stray(args);
                 self.err(span)
@@ -103,6 +105,11 @@ impl<'a> Checker<'a> {
         span: Span,
         hint: Option<&Ty>,
     ) -> Expr {
+        if self.actor_methods.get(&id).is_some_and(|methods| methods.contains_key("new")) {
+            // That an actor has no `new` of its own is told where it is declared.
+            self.check_stray(args);
+            return self.err(span);
+        }
         self.construct_fields(id, written, args, span, hint, true)
     }
 
@@ -116,6 +123,10 @@ impl<'a> Checker<'a> {
         hint: Option<&Ty>,
         as_new: bool,
     ) -> Expr {
+        if self.inits.contains(&id) {
+            self.check_stray(args);
+            return self.err(span);
+        }
         let type_args = self.adt_args(id, written, span);
         let ty = Ty::Adt(id, type_args.clone().into());
         if let Some(hint) = hint {

@@ -100,12 +100,20 @@ impl<'a> Checker<'a> {
                     Ty::Error => self.err(span),
                     other => {
                         let shown = self.show(&other);
-                        self.error(
+                        let d = Diagnostic::error(
                             codes::NO_SUCH_MEMBER,
                             format!("`{shown}` has no element {index}"),
                             *index_span,
                             "no such element",
                         );
+                        let mend = self.inside(&other, base.span);
+                        self.report(match (mend, &other) {
+                            (Some(mend), _) => mend.onto(d),
+                            (None, Ty::Tuple(ts)) => {
+                                d.help(format!("its elements are `.0` to `.{}`", ts.len().saturating_sub(1)))
+                            }
+                            (None, _) => d.help("only tuples have elements by number; a list has `xs[0]`"),
+                        });
                         self.err(span)
                     }
                 }
@@ -153,7 +161,19 @@ impl<'a> Checker<'a> {
             }
             ast::ExprKind::List(items) => {
                 let elem = self.element_hint(hint, self.program.lang.vec, 0, span);
-                let items = items.iter().map(|x| self.check_expr(x, &elem)).collect();
+                let wanted = hint.is_some();
+                let first = items.first().map(|x| x.span);
+                let items = items
+                    .iter()
+                    .map(|x| {
+                        let before = self.diagnostics.len();
+                        let value = self.check_expr(x, &elem);
+                        if let Some(first) = first.filter(|first| *first != x.span && !wanted) {
+                            self.why_expected(before, x, first, "the first element decides the type");
+                        }
+                        value
+                    })
+                    .collect();
                 let ty = Ty::Adt(self.program.lang.vec, Rc::from([elem]));
                 Expr { kind: ExprKind::List(items), ty, span }
             }
@@ -243,6 +263,7 @@ impl<'a> Checker<'a> {
                 }
                 ast::FPart::Value { expr, spec, spec_span, .. } => {
                     let value = self.expr(expr, None);
+                    self.warn_shown_future(&value);
                     if let Some(spec) = spec {
                         self.format_fits(spec, *spec_span, &value);
                     }
@@ -359,11 +380,17 @@ impl<'a> Checker<'a> {
         if let Some(limit) = self.number_limit(base, name, span) {
             return limit;
         }
+        if self.is_actor_self(base, &name.name, name.span) {
+            return self.name_expr(&name.name, name.span, hint);
+        }
+        if self.type_with_dot(base, name) {
+            return self.err(span);
+        }
         let base = self.place(base, None);
         match self.field_of(base, name, span) {
             Ok(e) => e,
             Err(base) => {
-                self.no_member(&base.ty.clone(), name, false);
+                self.no_member(&base.ty.clone(), name, false, base.span);
                 self.err(span)
             }
         }
@@ -473,6 +500,7 @@ impl<'a> Checker<'a> {
             ast::Condition::Expr(e) => Cond::Expr(self.condition(e)),
             ast::Condition::Let { pattern, value } => {
                 let value = self.expr(value, None);
+                self.f.looked_at = value.span;
                 let pattern = self.pattern(pattern, &value.ty.clone(), false);
                 Cond::Let { pattern, value }
             }
@@ -552,20 +580,47 @@ impl<'a> Checker<'a> {
             Ty::Error => return self.err(span),
             other => {
                 let shown = self.show(other);
-                self.error(
+                let d = Diagnostic::error(
                     codes::BAD_QUESTION_MARK,
                     format!("`?` works on `Option` and `Result`, and this is `{shown}`"),
                     span,
                     "neither of them",
                 );
+                let text = self.text(inner.span).to_string();
+                let d = match self.awaited(other) {
+                    Some(item) if !self.is_carrier(&item) => {
+                        d.help("an error reaches the caller by itself: `await` is enough, without `?`")
+                    }
+                    // `await f()?` is `await (f()?)`.
+                    Some(_) => d.help(format!("write `(await {text})?`")),
+                    None => d.help("leave the `?` out: an error that is thrown reaches the caller by itself"),
+                };
+                self.report(d);
                 return self.err(span);
             }
         };
         Expr { kind: ExprKind::Question(Box::new(value)), ty, span }
     }
 
+    fn is_carrier(&self, ty: &Ty) -> bool {
+        let lang = &self.program.lang;
+        matches!(self.infer.shallow(ty), Ty::Adt(id, _) if id == lang.option || id == lang.result)
+    }
+
     fn bad_question(&mut self, ret: &Ty, wanted: &str, span: Span) {
         let (shown, at) = (self.show(ret), self.body().ret_span);
+        if self.f.is_entry && self.f.bodies.len() == 1 {
+            self.report(
+                Diagnostic::error(
+                    codes::BAD_QUESTION_MARK,
+                    format!("`?` leaves a function with {}, and a script is none", with_article(&wanted)),
+                    span,
+                    "nothing to return from",
+                )
+                .help("use `match`, `.unwrap_or(…)` or `.unwrap()`, or a function that returns it"),
+            );
+            return;
+        }
         self.report(
             Diagnostic::error(
                 codes::BAD_QUESTION_MARK,
@@ -573,7 +628,8 @@ impl<'a> Checker<'a> {
                 span,
                 "does not fit what the function returns",
             )
-            .because(at, format!("returns `{shown}`")),
+            .because(at, format!("returns `{shown}`"))
+            .help(format!("let it return {}, or use `match` or `.unwrap()`", with_article(&wanted))),
         );
     }
 

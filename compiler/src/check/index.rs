@@ -129,13 +129,19 @@ impl<'a> Checker<'a> {
             }
             ty => {
                 let index = self.expr(index, None);
+                let at = base.span;
                 let (shown, by) = (self.show(&ty), self.show(&index.ty));
                 match self.call_method_named(base, "index", vec![index], span) {
                     Some(call) => call,
                     None => {
                         let known = !self.methods_of(&ty, "index").is_empty();
                         let code = if known { codes::TYPE_MISMATCH } else { codes::BAD_OPERANDS };
-                        self.error(code, format!("`{shown}` cannot be indexed by `{by}`"), span, "here");
+                        let d = Diagnostic::error(code, format!("`{shown}` cannot be indexed by `{by}`"), span, "here");
+                        let mend = self.inside(&ty, at);
+                        self.report(match mend {
+                            Some(mend) => mend.onto(d),
+                            None => d,
+                        });
                         self.err(span)
                     }
                 }

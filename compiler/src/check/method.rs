@@ -2,6 +2,7 @@
 
 use super::args::Spec;
 use super::*;
+use crate::foreign;
 use crate::index::Entity;
 use crate::types::infer::VarKind;
 
@@ -265,7 +266,7 @@ impl<'a> Checker<'a> {
             Ok(callee) => self.call_closure(callee, args, span, &name.name),
             Err(receiver) => {
                 let found = receiver.ty.clone();
-                self.no_member(&found, name, true);
+                self.no_member(&found, name, true, receiver.span);
                 self.check_stray(args);
                 self.err(span)
             }
@@ -482,9 +483,9 @@ impl<'a> Checker<'a> {
     }
 
     /// E0303, with what was meant.
-    pub fn no_member(&mut self, ty: &Ty, name: &ast::Ident, called: bool) {
+    pub fn no_member(&mut self, ty: &Ty, name: &ast::Ident, called: bool, base: Span) {
         let known = self.infer.shallow(ty);
-        if known == Ty::Error {
+        if known == Ty::Error || matches!(&known, Ty::Adt(id, _) if self.inits.contains(id)) {
             return;
         }
         let shown = self.show(&known);
@@ -495,14 +496,33 @@ impl<'a> Checker<'a> {
             name.span,
             format!("not a {what} of `{shown}`"),
         );
-        let names = self.member_names(&known);
+        let mut names = self.member_names(&known);
+        if let Ty::Dyn(id, _) = &known {
+            let methods = self.program.traits[id.index()].methods.clone();
+            names.extend(methods.iter().map(|f| Rc::from(super::names::short_name(&self.program.fns[f.index()].name))));
+        }
         let has = |n: &str| names.iter().any(|m| &**m == n);
-        if !called && !self.methods_of(&known, &name.name).is_empty() {
-            d = d.help(format!("`{0}` is a method: call it, `.{0}()`", name.name));
-        } else if let Some(ours) = foreign(&name.name).filter(|o| has(o)) {
-            d = d
-                .help(format!("STARK calls it `{ours}`"))
-                .fix(format!("write `{ours}`"), vec![(name.span, ours.into())]);
+        let is_method = !self.methods_of(&known, &name.name).is_empty() || self.is_message(&known, &name.name);
+        if !called && is_method {
+            let text = self.text(base);
+            let on = if text.contains('\n') || text.len() > 40 { "…" } else { text };
+            d = d.help(format!(
+                "`{0}` is a method: call it, `.{0}(…)`; where a function is wanted, write `|x| {on}.{0}(x)`",
+                name.name
+            ));
+        } else if let Some(ours) = foreign::meant(&name.name, has) {
+            // `xs.length` is not a field here, either.
+            let is_method =
+                !self.methods_of(&known, &ours).is_empty() || self.trait_call_of(&known, &ours, true).is_some();
+            let is_call = !called && is_method;
+            let ours = if is_call { format!("{ours}()") } else { ours };
+            d = d.help(format!("STARK calls it `{ours}`")).fix(format!("write `{ours}`"), vec![(name.span, ours)]);
+        } else if let Some(help) = self.meant_for_an_actor(&known, &name.name) {
+            d = d.help(help);
+        } else if let Some(mend) = self.inside(&known, base) {
+            d = mend.onto(d);
+        } else if let Some(way) = foreign::member_way(&name.name) {
+            d = d.help(way);
         } else if let Some(near) = nearest(&name.name, names.iter().map(|n| &**n)) {
             d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(name.span, near)]);
         } else if let Ty::Param(_, p) = &known
@@ -510,18 +530,18 @@ impl<'a> Checker<'a> {
         {
             let t = self.program.traits[rows[0].0.index()].name.clone();
             d = d.help(format!("write `<{p}: {t}>` where `{p}` is declared"));
-        } else if let Ty::Adt(id, _) = &known
-            && *id == self.program.lang.option
-        {
-            d = d.help("the value may be `None`: use `match`, `if let Some(x) = …`, or `.unwrap_or(…)`");
-        } else if let Ty::Adt(id, _) = &known
-            && *id == self.program.lang.future
-        {
-            d = d.help("the value is still to come: `await` it first");
-        } else if let Some(help) = self.meant_for_an_actor(&known, &name.name) {
-            d = d.help(help);
         }
         self.report(d);
+    }
+
+    /// Whether an actor's reference takes this as a message.
+    fn is_message(&self, ty: &Ty, name: &str) -> bool {
+        let Ty::Adt(id, args) = ty else { return false };
+        if *id != self.program.lang.actor_ref {
+            return false;
+        }
+        let Some(Ty::Adt(actor, _)) = args.first().map(|t| self.infer.shallow(t)) else { return false };
+        matches!(&self.program.adts[actor.index()].kind, AdtKind::Actor(def) if def.handlers.iter().any(|h| &*h.name == name))
     }
 
     pub fn is_broadcast(&self, id: AdtId) -> bool {
@@ -535,7 +555,8 @@ impl<'a> Checker<'a> {
             return (name == "recv").then(|| "`subscribe()` gives one that receives".to_string());
         }
         if matches!(self.program.adts[id.index()].kind, AdtKind::Actor(_)) {
-            return matches!(name, "ask" | "send" | "batch_ask")
+            let is_message = self.actor_methods.get(id).is_some_and(|methods| methods.contains_key(name));
+            return (matches!(name, "ask" | "send" | "batch_ask") || is_message)
                 .then(|| "`spawn_actor(…)` starts it, and gives the reference that takes messages".to_string());
         }
         if *id != self.program.lang.actor_ref {
@@ -571,6 +592,8 @@ impl<'a> Checker<'a> {
         };
         if let Some(help) = super::construct::made_by(&head) {
             d = d.help(help);
+        } else if *ty == Ty::Str {
+            d = d.help("a text is a value already: `\"abc\"`; `str(x)` gives the text of another value");
         } else if let Some(near) = nearest(&name.name, names.iter().map(|n| &**n)) {
             d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(name.span, near)]);
         }

@@ -11,17 +11,20 @@ mod dims;
 mod expr;
 mod index;
 pub(crate) mod limits;
+mod mend;
 mod method;
 mod model;
 mod names;
 mod operators;
 mod pattern;
 mod place;
+mod slips;
 mod stmt;
 mod zonk;
 
 pub use call::let_local;
 pub use dims::names_in;
+pub use names::short_name;
 
 use crate::hir::*;
 use crate::session::*;
@@ -111,6 +114,8 @@ pub struct FnState<'a> {
     pub call_guards: Vec<PendingGuard>,
     /// The call whose arguments are checked runs closures in other tasks.
     pub args_in_tasks: bool,
+    /// The value whose patterns are checked.
+    pub looked_at: Span,
     pub marker: std::marker::PhantomData<&'a ()>,
 }
 
@@ -149,6 +154,8 @@ impl<'a> Checker<'a> {
             impls_of: HashMap::new(),
             actor_methods: HashMap::new(),
             script_lets: Vec::new(),
+            inits: HashSet::new(),
+            actor_selves: HashMap::new(),
             n_zones: 0,
             infer: Infer::default(),
             f: FnState::default(),
@@ -464,8 +471,16 @@ impl<'a> Checker<'a> {
                         stmt.span,
                         "a statement outside of `main`",
                     )
-                    .because(at, "`main` is declared here"),
+                    .because(at, "`main` is declared here")
+                    .help(match self.text(stmt.span).contains("main()") {
+                        true => "remove it: `main` is run by itself",
+                        false => "move it into `main`, or give `main` another name",
+                    }),
                 );
+                if self.text(stmt.span).contains("main()") {
+                    // It goes.
+                    continue;
+                }
             }
             self.f.item = i;
             self.warn_unreachable(&mut dead, stmt.span);

@@ -2,6 +2,7 @@
 
 use super::dims::strip_names;
 use super::*;
+use crate::foreign;
 use crate::index::Entity;
 use crate::types::infer::VarKind;
 use crate::types::lower::{Named, builtin_type};
@@ -86,11 +87,16 @@ impl<'a> Checker<'a> {
         match self.find_binding("self") {
             Some((body, Binding::Local(local))) => self.local_use(body, local, span),
             _ if self.f.actor.is_some() => {
-                self.error(
-                    codes::UNKNOWN_NAME,
-                    "an actor has no `self`",
-                    span,
-                    "its fields are in scope by their names",
+                self.report(
+                    Diagnostic::error(
+                        codes::UNKNOWN_NAME,
+                        "an actor has no `self`",
+                        span,
+                        "its fields are in scope by their names",
+                    )
+                    .help(
+                        "call its methods by their names; who has its reference, `spawn_actor(…)`, sends it messages",
+                    ),
                 );
                 self.err(span)
             }
@@ -397,7 +403,7 @@ impl<'a> Checker<'a> {
     }
 
     /// `["1", "2"].map(int)`: a closure that leaves the other parameters to their defaults.
-    fn fn_with_defaults(&mut self, func: FnId, n: usize, span: Span, hint: &Ty, written: &[Ty]) -> Expr {
+    pub fn fn_with_defaults(&mut self, func: FnId, n: usize, span: Span, hint: &Ty, written: &[Ty]) -> Expr {
         let (ty, type_args) = self.instantiate_fn(func, span, written);
         let Ty::Fn(params, ret) = ty else { return self.err(span) };
         let ty = Ty::Fn(params[..n].into(), ret.clone());
@@ -550,8 +556,26 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Whether a struct has a field, or any type a method, of that name.
+    fn has_member(&mut self, ty: &Ty, name: &str) -> bool {
+        let Ty::Adt(id, _) = ty else { return false };
+        let is_field = matches!(&self.program.adts[id.index()].kind, AdtKind::Struct(fields) if fields.iter().any(|f| &*f.name == name));
+        is_field || !self.methods_of(ty, name).is_empty()
+    }
+
     pub fn unknown_name(&mut self, name: &str, span: Span) {
         if builtin_type(name).is_some() {
+            self.error(codes::NOT_A_VALUE, format!("`{name}` is a type, not a value"), span, "a value is needed here");
+            return;
+        }
+        if name == "this"
+            && let Some(adt) = self.f.actor
+        {
+            let dot = Span { end: span.end + 1, ..span };
+            let edit = if self.text(dot).ends_with('.') { dot } else { span };
+            return self.self_in_actor(adt, span, (edit, String::new()));
+        }
+        if self.f.env.params.iter().any(|(n, _)| &**n == name) {
             self.error(codes::NOT_A_VALUE, format!("`{name}` is a type, not a value"), span, "a value is needed here");
             return;
         }
@@ -569,17 +593,30 @@ impl<'a> Checker<'a> {
             names.extend(def.fields.iter().map(|f| f.name.clone()));
             names.extend(self.actor_methods.get(&adt).into_iter().flatten().map(|(n, _)| n.clone()));
         }
-        if let Some(owner) = self.adts.iter().position(|a| a.variants.contains_key(name)) {
+        let of_self = self.find_binding("self").and_then(|(body, binding)| match binding {
+            Binding::Local(local) => Some(self.infer.shallow(&self.f.bodies[body].locals[local.index()].ty)),
+            Binding::Fn(_) => None,
+        });
+        let is_member = of_self.as_ref().is_some_and(|ty| self.has_member(ty, name));
+        if name == "this" && of_self.is_some() {
+            d = d.help("STARK calls it `self`").fix("write `self`", vec![(span, "self".into())]);
+        } else if is_member {
+            d = d
+                .help(format!("write `self.{name}`"))
+                .fix(format!("write `self.{name}`"), vec![(span, format!("self.{name}"))]);
+        } else if let Some(owner) = self.adts.iter().position(|a| a.variants.contains_key(name)) {
             let owner = self.program.adts[owner].name.clone();
             d = d
                 .help(format!("write `{owner}::{name}`"))
                 .fix(format!("write `{owner}::{name}`"), vec![(span, format!("{owner}::{name}"))]);
-        } else if let Some(ours) = foreign(name).filter(|o| {
-            names.iter().any(|n| &**n == *o) || builtin_type(o).is_some() || matches!(*o, "None" | "true" | "false")
+        } else if let Some(ours) = foreign::meant(name, |o| {
+            // `Error` is a trait: as a value another error is meant.
+            let is_known = names.iter().any(|n| &**n == o) || builtin_type(o).is_some();
+            (is_known || matches!(o, "None" | "true" | "false")) && o != "Error"
         }) {
-            d = d
-                .help(format!("STARK calls it `{ours}`"))
-                .fix(format!("write `{ours}`"), vec![(span, ours.to_string())]);
+            d = d.help(format!("STARK calls it `{ours}`")).fix(format!("write `{ours}`"), vec![(span, ours)]);
+        } else if let Some(way) = foreign::way(name).or_else(|| foreign::module_way(name)) {
+            d = d.help(way);
         } else if let Some(near) = nearest(name, names.iter().map(|n| &**n)) {
             // It is the one that was meant, so it is not unused as well.
             if let Some((body, Binding::Local(local))) = self.find_binding(&near) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::types::infer::VarKind;
+use crate::types::show::with_article;
 use stark_syntax::ast::{BinaryOp, UnaryOp};
 
 impl<'a> Checker<'a> {
@@ -194,6 +195,15 @@ impl<'a> Checker<'a> {
                     .because(l_span, format!("this is `{a}`"));
                     if self.is_number(&found) && self.is_number(&want) {
                         d = d.help(format!("convert one: `{a}({})`", self.text(span_of)));
+                    } else if self.text(span_of) == "None" {
+                        let always = with_article(&a);
+                        d = d.help(format!("{always} is always there, so it is never `None`: only an `Option` may be"));
+                    } else if let Some(mend) = self.unwrapped(&want, &found, span_of) {
+                        d = mend.onto(d);
+                    } else if let Some(mend) = self.unwrapped(&found, &want, l_span) {
+                        d = mend.onto(d);
+                    } else if let Some(mend) = self.mend(&want, &found, span_of) {
+                        d = mend.onto(d);
                     }
                     self.report(d);
                     return Expr { kind: ExprKind::Error, ty: Ty::Bool, span };
@@ -363,7 +373,41 @@ impl<'a> Checker<'a> {
             op_span,
             format!("`{a}` {} `{b}`", op_text(op)),
         );
-        if *lt == Ty::Str || *rt == Ty::Str {
+        let wrapped = self.unwrapped(rt, lt, l.1).or_else(|| self.unwrapped(lt, rt, r.1));
+        let wrapped = wrapped.or_else(|| self.inside(lt, l.1)).or_else(|| self.inside(rt, r.1));
+        let (l_text, r_text) = (self.text(l.1).to_string(), self.text(r.1).to_string());
+        let vec = self.program.lang.vec;
+        if let Some(mend) = wrapped {
+            d = mend.onto(d);
+        } else if *lt == Ty::Str && op == BinaryOp::Rem {
+            d = d.help("an f-string holds values: `f\"hello {name}\"`, `f\"{x:.2}\"`");
+        } else if *lt == Ty::Str && op == BinaryOp::Sub {
+            d = d.help(format!("`{l_text}.replace({r_text}, \"\")` takes a part out"));
+        } else if let (Ty::Duration, true) = (lt, self.is_number(rt)) {
+            if let Some(mend) = self.mend(&Ty::Duration, rt, r.1) {
+                d = mend.onto(d);
+            }
+        } else if let Ty::Adt(id, args) = lt
+            && *id == vec
+            && op == BinaryOp::Add
+            && self.could_be(&args[0], rt)
+        {
+            d = d.help(format!(
+                "`{l_text}.push({r_text})` adds an element, `{l_text} + [{r_text}]` makes a longer list"
+            ));
+        } else if let Ty::Adt(id, _) = lt
+            && *id == vec
+            && op == BinaryOp::Sub
+        {
+            d = d.help("`.filter(|x| …)` keeps some of a list; sets have `-`: `set(xs) - set(ys)`");
+        } else if let Ty::Adt(id, _) = lt
+            && *id == vec
+            && self.is_number(rt)
+        {
+            d = d.help(format!("`tensor({l_text})` has it for all elements at once; a list has `.map(|x| …)`"));
+        } else if let Ty::Param(_, name) = lt {
+            d = d.help(format!("`{name}` may be any type: where it is a number, write `<{name}: Number>`"));
+        } else if *lt == Ty::Str || *rt == Ty::Str {
             d = d.help("`str(x)` gives the text of a value, or write it into an f-string: `f\"{x}\"`");
             // Joining is what was meant; how to show anything but a number is for the author to say.
             let (other, at) = if *lt == Ty::Str { r } else { l };
@@ -371,11 +415,9 @@ impl<'a> Checker<'a> {
                 let text = self.text(at).to_string();
                 d = d.fix(format!("write `str({text})`"), vec![(at, format!("str({text})"))]);
             }
-        } else if let Some((_, at)) = [l, r].into_iter().find(|(ty, _)| self.awaited(ty).is_some()) {
-            d = d.help(format!("the value is still to come: `await {}`", self.text(at)));
         } else if let Ty::Adt(id, _) = lt
             && !method.is_empty()
-            && matches!(self.program.adts[id.index()].kind, AdtKind::Struct(_) | AdtKind::Enum(_))
+            && (matches!(self.program.adts[id.index()].kind, AdtKind::Struct(_) | AdtKind::Enum(_)))
         {
             d = d.help(format!("`impl {} for {a}:` gives it one", trait_of(op)));
         }

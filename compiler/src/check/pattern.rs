@@ -35,14 +35,51 @@ impl<'a> Checker<'a> {
     fn bad_pattern(&mut self, what: &str, ty: &Ty, span: Span) -> Pat {
         if self.infer.shallow(ty) != Ty::Error {
             let shown = self.show(ty);
-            self.error(
+            let d = Diagnostic::error(
                 codes::BAD_PATTERN,
                 format!("{what} does not fit {}", with_article(&shown)),
                 span,
                 format!("the value is {}", with_article(&shown)),
             );
+            let help = self.pattern_help(what, ty);
+            self.report(match help {
+                Some(help) => d.help(help),
+                None => d,
+            });
         }
         Pat { kind: PatKind::Wildcard, ty: Ty::Error, span }
+    }
+
+    /// What to do about a pattern for another type than the value's.
+    fn pattern_help(&self, what: &str, ty: &Ty) -> Option<String> {
+        let looked_at = self.text(self.f.looked_at);
+        if self.awaited(ty).is_some() && !looked_at.is_empty() {
+            return Some(format!("the value is still to come: `await {looked_at}`"));
+        }
+        if what.contains("`Option`") {
+            if looked_at.ends_with(".recv()") {
+                return Some(
+                    "`recv()` gives the message itself and throws `ChannelClosed` at the end; `next()` gives an `Option`"
+                        .to_string(),
+                );
+            }
+            let shown = self.show(ty);
+            return Some(format!("{} is always there: take it without `Some` and `None`", with_article(&shown)));
+        }
+        if what.starts_with("a tuple of")
+            && let Ty::Tuple(parts) = self.infer.shallow(ty)
+        {
+            let names: Vec<&str> = ["a", "b", "c", "d", "e", "f"].into_iter().take(parts.len()).collect();
+            return Some(format!(
+                "it has {} parts: `({})`, with `_` for one that does not matter",
+                parts.len(),
+                names.join(", ")
+            ));
+        }
+        if what.contains("`Result`") {
+            return Some("an error is thrown, not returned: `try:` and `catch e:` see it".to_string());
+        }
+        None
     }
 
     fn pat(&mut self, p: &'a ast::Pattern, ty: &Ty, mutable: bool, bound: &mut Vec<(Rc<str>, LocalId)>) -> Pat {
@@ -64,6 +101,11 @@ impl<'a> Checker<'a> {
                         self.infer.unify(&known, &made);
                         return self.variant_pat(adt, variant, &[], false, false, &made, span, mutable, bound);
                     }
+                    if known != Ty::Error {
+                        let name = self.program.adts[adt.index()].name.clone();
+                        return self.bad_pattern(&format!("a variant of `{name}`"), ty, span);
+                    }
+                    return Pat { kind: PatKind::Wildcard, ty: Ty::Error, span };
                 }
                 if let Some(Def::Const(id)) = self.lookup(self.f.env.module, &name.name)
                     && name.name.chars().next().is_some_and(char::is_uppercase)

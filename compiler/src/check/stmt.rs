@@ -90,13 +90,22 @@ impl<'a> Checker<'a> {
                     );
                 }
                 ItemKind::Stmt(_) => {}
-                _ => {
-                    self.error(
-                        codes::OUT_OF_PLACE,
-                        "types, traits and constants are declared at the top level",
-                        item.span,
-                        "move it out of the function",
+                kind => {
+                    self.report(
+                        Diagnostic::error(
+                            codes::OUT_OF_PLACE,
+                            "types, traits, constants and zones are declared at the top level",
+                            item.span,
+                            "inside of a function",
+                        )
+                        .help("move it out of the function"),
                     );
+                    // What it declares is known, so that its uses say no more.
+                    if let ItemKind::SharedLet { name, .. } | ItemKind::Const { name, .. } = kind {
+                        let local = self.new_local(&name.name, Ty::Error, false, name.span);
+                        self.body().meta[local.index()].hidden = true;
+                        self.bind_name(name.name.clone(), Binding::Local(local));
+                    }
                 }
             }
         }
@@ -141,8 +150,9 @@ impl<'a> Checker<'a> {
                 out.push(Stmt::Expr(e));
             }
             StmtKind::Expr(e) => {
-                let e = self.expr_stmt(e);
-                out.push(Stmt::Expr(e));
+                let value = self.expr_stmt(e);
+                self.warn_no_effect(e, &value);
+                out.push(Stmt::Expr(value));
             }
             StmtKind::While { cond, body } => {
                 self.push_frame();
@@ -277,6 +287,14 @@ impl<'a> Checker<'a> {
                     d = d.help(format!("write `0..{}` for the numbers below it", self.text(span)));
                 } else if matches!(&ty, Ty::Adt(id, _) if self.is_broadcast(*id)) {
                     d = d.help(format!("write `{}.subscribe()`: a subscription receives", self.text(span)));
+                } else if let Some(mend) = self.inside(&ty, span) {
+                    d = mend.onto(d);
+                } else if let Ty::Adt(id, _) = &ty
+                    && matches!(self.program.adts[id.index()].kind, AdtKind::Struct(_))
+                {
+                    d = d.help(format!(
+                        "loop over one of its fields, or add `impl Iterator<…> for {shown}:` with `next`"
+                    ));
                 }
                 self.report(d);
                 (value, Ty::Error)
@@ -752,13 +770,18 @@ impl<'a> Checker<'a> {
         as_value: bool,
     ) -> Expr {
         let value = self.expr(scrutinee, None);
-        let ty = value.ty.clone();
+        let mut ty = value.ty.clone();
         let result = self.result_ty(hint, span);
         let mut out: Vec<Arm> = Vec::new();
         let mut all_end = true;
         for arm in arms {
             self.push_frame();
+            self.f.looked_at = scrutinee.span;
             let pattern = self.pattern(&arm.pattern, &ty, false);
+            if pattern.ty == Ty::Error {
+                // Told; the other arms are wrong in the same way.
+                ty = Ty::Error;
+            }
             let guard = arm.guard.as_ref().map(|g| self.condition(g));
             let body = if as_value {
                 let body = self.expr(&arm.body, Some(&result));

@@ -29,9 +29,16 @@ impl Checker<'_> {
                             codes::CANNOT_INFER,
                             "nothing here decides this type",
                             at,
-                            match self.text(at).starts_with("find_actor(") {
-                                true => "its type is open; state it, as in `let a: Option<ActorRef<Worker>> = …`",
-                                false => "its type is open; state it, as in `let x: Vec<Int> = []`",
+                            match self.text(at) {
+                                text if text.starts_with("find_actor(") => {
+                                    "its type is open; state it, as in `let a: Option<ActorRef<Worker>> = …`"
+                                }
+                                "None" => "its type is open; state it, as in `let x: Option<Int> = None`",
+                                "{}" => "its type is open; state it, as in `let x: Map<String, Int> = {}`",
+                                text if text.starts_with("channel(") => {
+                                    "its type is open; state it, as in `let ch: Channel<Int> = channel()`"
+                                }
+                                _ => "its type is open; state it, as in `let x: Vec<Int> = []`",
                             },
                         );
                     }

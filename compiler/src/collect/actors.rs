@@ -8,6 +8,9 @@ use stark_syntax::diagnostic::Diagnostic;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// What every actor's reference has.
+const OWN: &[&str] = &["ask", "send", "batch_ask", "get_stats", "stop", "kill", "is_alive", "name"];
+
 impl<'a> Checker<'a> {
     pub fn actor_methods(&mut self, adt: AdtId, actor: &'a ast::Actor, item: usize) {
         let env = self.adts[adt.index()].env.clone();
@@ -21,11 +24,14 @@ impl<'a> Checker<'a> {
             let func = self.new_fn(&name, env.module, m.decl.name.span, FnSource::Decl(&m.decl), item);
             self.sign(func, &m.decl, &m.attributes, &generics, &env, Some(adt));
             if m.decl.kind != ast::FnKind::Plain {
-                self.error(
-                    codes::BAD_ACTOR,
-                    "an actor handles one message at a time; its methods cannot be `async` or `spawn`",
-                    m.decl.name.span,
-                    "every message is already answered through a `Future`",
+                self.report(
+                    Diagnostic::error(
+                        codes::BAD_ACTOR,
+                        "an actor handles one message at a time; its methods cannot be `async` or `spawn`",
+                        m.decl.name.span,
+                        "every message is already answered through a `Future`",
+                    )
+                    .help(format!("write `fn {short}`: it may wait all the same")),
                 );
             }
             for p in self.program.fns[func.index()].params.clone().iter().skip(1) {
@@ -66,6 +72,8 @@ impl<'a> Checker<'a> {
                     receive = Some(ActorHandler { name: short, func, batch });
                 }
                 _ if short.starts_with('_') => {}
+                // Told; the reference's own is called.
+                name if OWN.contains(&name) => {}
                 _ => handlers.push(ActorHandler { name: short, func, batch }),
             }
         }
@@ -109,10 +117,10 @@ impl<'a> Checker<'a> {
                 Diagnostic::error(codes::BAD_ACTOR, "an actor's `new` is made from its fields", at, "a second `new`")
                     .help(format!("give fields a default, or let a function make it: `fn make() -> {actor}: return {actor}::new(…)`")),
             ),
-            "ask" | "send" | "batch_ask" | "get_stats" | "stop" | "kill" | "is_alive" | "name" => self.report(
+            own if OWN.contains(&own) => self.report(
                 Diagnostic::error(
                     codes::BAD_ACTOR,
-                    format!("every actor's reference has a `{name}` of its own"),
+                    format!("every actor's reference has its own `{name}`"),
                     at,
                     "would hide it",
                 )

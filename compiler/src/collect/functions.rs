@@ -8,6 +8,7 @@ use crate::types::lower::builtin_type;
 use stark_syntax::ast::{self, ExprKind, StmtKind};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
+use stark_syntax::source::Span;
 use std::rc::Rc;
 
 impl<'a> Checker<'a> {
@@ -44,15 +45,25 @@ impl<'a> Checker<'a> {
             iterable.push(false);
             has_self = true;
         }
+        if matches!(&*f.name.name, "__init__" | "constructor") && !self.is_std(f.name.span) {
+            self.report(
+                Diagnostic::error(
+                    codes::FOREIGN,
+                    format!("a type has no `{}`: its fields are declared in it", f.name.name),
+                    f.name.span,
+                    "another language's function",
+                )
+                .help("write `x: Int` in the struct's block, and `Point(1)` gives the fields their values"),
+            );
+            if let Some(Ty::Adt(adt, _)) = env.self_ty {
+                self.inits.insert(adt);
+            }
+        }
         for p in &f.params {
             if &*p.name.name == "self" {
-                if actor.is_some() {
-                    self.error(
-                        codes::BAD_ACTOR,
-                        "an actor's fields are in scope by their names, without `self`",
-                        p.span,
-                        "remove this parameter",
-                    );
+                if let Some(adt) = actor {
+                    let next = f.params.get(1).map_or(p.span.end, |next| next.span.start);
+                    self.self_in_actor(adt, p.span, (Span { end: next, ..p.span }, String::new()));
                     continue;
                 }
                 let ty = env.self_ty.clone().unwrap_or(Ty::Error);

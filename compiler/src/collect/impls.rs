@@ -133,6 +133,7 @@ impl<'a> Checker<'a> {
             span: imp.target.span,
         });
         self.check_overlap(id, trait_, &target, imp.target.span);
+        let mut misspelt: Vec<String> = Vec::new();
         self.impls_of.entry(trait_).or_default().push(id);
         let mut positions: HashMap<Rc<str>, usize> = HashMap::new();
         for (p, f) in trait_fns.iter().enumerate() {
@@ -149,20 +150,34 @@ impl<'a> Checker<'a> {
                     self.compare_signature(trait_fns[p], func, &trait_name);
                 }
                 None => {
-                    self.report(
-                        Diagnostic::error(
-                            codes::MISSING_METHOD,
-                            format!("trait `{trait_name}` has no method `{}`", m.decl.name.name),
-                            m.decl.name.span,
-                            "not one of the trait's",
-                        )
-                        .help(format!("move it to `impl {prefix}:`")),
+                    let d = Diagnostic::error(
+                        codes::MISSING_METHOD,
+                        format!("trait `{trait_name}` has no method `{}`", m.decl.name.name),
+                        m.decl.name.span,
+                        "not one of the trait's",
                     );
+                    // A slip in the name of one that is missing is told once.
+                    let given = |n: &str| imp.methods.iter().any(|m| &*m.decl.name.name == n);
+                    let names: Vec<String> = trait_fns
+                        .iter()
+                        .map(|f| crate::check::short_name(&self.program.fns[f.index()].name).to_string())
+                        .filter(|n| !given(n))
+                        .collect();
+                    match nearest(&m.decl.name.name, names.iter().map(|n| &**n)) {
+                        Some(near) => {
+                            let fix = (m.decl.name.span, near.clone());
+                            self.report(
+                                d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![fix]),
+                            );
+                            misspelt.push(near);
+                        }
+                        None => self.report(d.help(format!("move it to `impl {prefix}:`"))),
+                    }
                     self.inherent.entry(m.decl.name.name.clone()).or_default().push((id, func));
                 }
             }
         }
-        self.require_methods(id, &trait_fns, &trait_name, imp.target.span);
+        self.require_methods(id, &trait_fns, &trait_name, imp.target.span, &misspelt);
         self.program.impls[id.index()].trait_args = self.trait_args(id, trait_, written_args, &trait_fns, &target);
     }
 
@@ -286,7 +301,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn require_methods(&mut self, id: ImplId, trait_fns: &[FnId], trait_name: &str, span: Span) {
+    fn require_methods(&mut self, id: ImplId, trait_fns: &[FnId], trait_name: &str, span: Span, told: &[String]) {
         let mut missing = Vec::new();
         for (i, f) in trait_fns.iter().enumerate() {
             let has_default = match self.fns[f.index()].source {
@@ -300,15 +315,24 @@ impl<'a> Checker<'a> {
                 missing.push(name.rsplit('.').next().unwrap_or("").to_string());
             }
         }
+        missing.retain(|name| !told.contains(name));
         if !missing.is_empty() {
             let list = missing.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", ");
             let target = self.show(&self.program.impls[id.index()].target.clone());
-            self.error(
+            let mut d = Diagnostic::error(
                 codes::MISSING_METHOD,
                 format!("`{target}` does not implement {list} of trait `{trait_name}`"),
                 span,
                 format!("{list} missing"),
             );
+            let first = trait_fns
+                .iter()
+                .find(|f| missing.iter().any(|m| m == crate::check::short_name(&self.program.fns[f.index()].name)));
+            if let Some(first) = first {
+                let at = self.program.fns[first.index()].span;
+                d = d.because(at, "declared here").help("give it a body here, with the types it has there");
+            }
+            self.report(d);
         }
     }
 

@@ -8,6 +8,7 @@ mod impls;
 use crate::hir::*;
 use crate::session::*;
 use crate::types::infer::VarKind;
+use crate::types::show::with_article;
 use stark_syntax::ast::{self, ItemKind, PatternKind, StmtKind};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
@@ -530,7 +531,7 @@ impl<'a> Checker<'a> {
             self.report(
                 Diagnostic::error(
                     codes::TYPE_MISMATCH,
-                    format!("`shared let` cannot hold a `{shown}` directly"),
+                    format!("`shared let` cannot hold {} directly", with_article(&shown)),
                     span,
                     "not a shared type",
                 )

@@ -274,6 +274,9 @@ impl<'p> Flow<'p> {
         d = d.help(match c.gone.how {
             _ if same => "make a new one in each round, or move it once, outside of the loop".to_string(),
             How::Awaited => "await it once and keep what it gave: `let value = await …`".to_string(),
+            _ if head == "JoinHandle" || head == "Future" => {
+                "what it gives can be used often: wait once, and keep it with `let value = …`".to_string()
+            }
             How::Looped => "the loop takes the items out: keep what it makes of them in a new list".to_string(),
             How::IntoTask => "let the task give back what is needed here".to_string(),
             _ => format!("`{head}` has one owner: use it before it is moved, or let the function take it as `&{head}`"),

@@ -79,7 +79,10 @@ impl<'a> Checker<'a> {
                     "not found there",
                 );
                 let names: Vec<Rc<str>> = self.scopes[module.index()].own.keys().cloned().collect();
-                if let Some(near) = nearest(name, names.iter().map(|n| &**n)) {
+                let has = |n: &str| names.iter().any(|m| &**m == n);
+                if let Some(ours) = crate::foreign::meant(name, has) {
+                    d = d.help(format!("STARK calls it `{ours}`")).fix(format!("write `{ours}`"), vec![(span, ours)]);
+                } else if let Some(near) = nearest(name, names.iter().map(|n| &**n)) {
                     d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(span, near)]);
                 }
                 self.report(d);
@@ -97,7 +100,15 @@ impl<'a> Checker<'a> {
                 let ItemKind::Import(import) = &item.kind else { continue };
                 match import {
                     Import::Module { path, alias } => {
-                        let Some(target) = self.imported_module(module, path) else { continue };
+                        let Some(target) = self.imported_module(module, path) else {
+                            // Keeps later uses of the module quiet.
+                            let bound = alias.as_ref().or(path.segments.first());
+                            if let Some(bound) = bound {
+                                self.bind_import(module, bound.name.clone(), Def::Fns(Vec::new()), bound.span);
+                                self.mark_import_used(module, &bound.name);
+                            }
+                            continue;
+                        };
                         self.note_module(path.span, target);
                         let name = alias.as_ref().map_or_else(|| Rc::from(dotted(path)), |a| a.name.clone());
                         let span = alias.as_ref().map_or(path.span, |a| a.span);
@@ -169,7 +180,9 @@ impl<'a> Checker<'a> {
                 format!("neither `{}.stark` nor a module of the standard library", name.replace('.', "/")),
             ),
         };
-        if let Some(near) = nearest(&name, super::graph::std_module_names()) {
+        if let Some(way) = crate::foreign::module_way(&name) {
+            d = d.help(way);
+        } else if let Some(near) = nearest(&name, super::graph::std_module_names()) {
             d = d.help(format!("did you mean `{near}`?"));
         }
         self.report(d);

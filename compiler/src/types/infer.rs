@@ -183,7 +183,11 @@ impl Infer {
                 self.bind(*x, Ty::Error);
                 true
             }
-            (Ty::Error, _) | (_, Ty::Error) => true,
+            (Ty::Error, known) | (known, Ty::Error) => {
+                let known = known.clone();
+                self.give_up(&known);
+                true
+            }
             (Ty::Infer(x), Ty::Infer(y)) => {
                 if x == y {
                     return true;
@@ -221,6 +225,18 @@ impl Infer {
             },
             (Ty::Num(x), Ty::Num(y)) => x == y,
             (a, b) => a == b,
+        }
+    }
+
+    /// Nothing more is asked about what is open in this type.
+    fn give_up(&mut self, ty: &Ty) {
+        if let Ty::Adt(_, args) | Ty::Tuple(args) = ty {
+            for arg in args.iter() {
+                match self.shallow(arg) {
+                    Ty::Infer(v) if self.kind(v) == VarKind::Any => self.bind(v, Ty::Error),
+                    inner => self.give_up(&inner),
+                }
+            }
         }
     }
 

@@ -2,8 +2,9 @@
 
 use super::infer::VarKind;
 use super::show::num_kind;
+use crate::foreign;
 use crate::hir::*;
-use crate::session::{Checker, Def, TypeEnv, foreign, nearest};
+use crate::session::{Checker, Def, TypeEnv, nearest};
 use stark_syntax::ast;
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
@@ -64,6 +65,12 @@ impl<'a> Checker<'a> {
                 None => Named::Missing,
             };
         }
+        if let Some(first) = path.segments.first()
+            && matches!(self.scopes[env.module.index()].names.get(&first.name), Some(Def::Fns(ids)) if ids.is_empty())
+        {
+            // Imported from a module that is not there, which is told.
+            return Named::Ty(Ty::Error);
+        }
         let dotted: Vec<&str> = path.segments[..path.segments.len() - 1].iter().map(|s| &*s.name).collect();
         match self.module_by_path(env.module, &dotted) {
             Some(module) => match self.lookup_in(module, &last.name, env.module, last.span) {
@@ -84,13 +91,14 @@ impl<'a> Checker<'a> {
     pub fn unknown_type(&mut self, name: &str, span: Span, env: &TypeEnv) {
         let mut d =
             Diagnostic::error(codes::UNKNOWN_TYPE, format!("there is no type `{name}`"), span, "not known here");
-        if let Some(ours) = foreign(name) {
-            d = d
-                .help(format!("STARK calls it `{ours}`"))
-                .fix(format!("write `{ours}`"), vec![(span, ours.to_string())]);
+        let mut names: Vec<Rc<str>> = self.type_names(env.module);
+        names.extend(env.params.iter().map(|(n, _)| n.clone()));
+        let is_there = |n: &str| names.iter().any(|m| &**m == n) || BUILTIN_TYPES.contains(&n) || n == "()";
+        if let Some(ours) = foreign::meant(name, is_there) {
+            d = d.help(format!("STARK calls it `{ours}`")).fix(format!("write `{ours}`"), vec![(span, ours)]);
+        } else if let Some(way) = foreign::way(name).or_else(|| foreign::module_way(name)) {
+            d = d.help(way);
         } else {
-            let mut names: Vec<Rc<str>> = self.type_names(env.module);
-            names.extend(env.params.iter().map(|(n, _)| n.clone()));
             let all = names.iter().map(|n| &**n).chain(BUILTIN_TYPES.iter().copied());
             if let Some(near) = nearest(name, all) {
                 d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(span, near)]);
@@ -121,11 +129,16 @@ impl<'a> Checker<'a> {
                 Ty::Fn(params, Rc::new(ret))
             }
             ast::TypeKind::Ref { inner, .. } => {
-                self.error(
-                    codes::BORROW_ESCAPES,
-                    "a borrow cannot be stored or returned",
-                    ty.span,
-                    "`&` stands only before a parameter's type",
+                let sign = Span { end: inner.span.start, ..ty.span };
+                self.report(
+                    Diagnostic::error(
+                        codes::BORROW_ESCAPES,
+                        "a borrow cannot be stored or returned",
+                        ty.span,
+                        "`&` stands only before a parameter's type",
+                    )
+                    .help("write the type alone: a value is copied, without cost until one of the two is changed")
+                    .fix("remove the `&`", vec![(sign, String::new())]),
                 );
                 self.lower(inner, env)
             }
@@ -168,10 +181,28 @@ impl<'a> Checker<'a> {
                 self.apply_def(&def, args, &name, span, false)
             }
             Named::Missing => {
-                self.unknown_type(&name, span, env);
+                match dims.filter(|_| !foreign::names(&name).is_empty()) {
+                    Some(dims) => self.type_in_brackets(&name, dims, span),
+                    None => self.unknown_type(&name, span, env),
+                }
                 Ty::Error
             }
         }
+    }
+
+    /// `List[int]`, `Optional[str]`: E0203 with the whole type as it should be.
+    fn type_in_brackets(&mut self, name: &str, dims: &[ast::DimExpr], span: Span) {
+        let ours = foreign::names(name).first().copied().unwrap_or(name);
+        let argument = |dim: &ast::DimExpr| match dim {
+            ast::DimExpr::Name(name) => Some(python_type(&name.name).map_or(name.name.to_string(), str::to_string)),
+            _ => None,
+        };
+        let args: Option<Vec<String>> = dims.iter().map(argument).collect();
+        let written = args.map_or(format!("{ours}<…>"), |args| format!("{ours}<{}>", args.join(", ")));
+        let is_whole = !written.contains('…');
+        let d = Diagnostic::error(codes::UNKNOWN_TYPE, format!("there is no type `{name}`"), span, "not known here")
+            .help(format!("STARK calls it `{written}`"));
+        self.report(if is_whole { d.fix(format!("write `{written}`"), vec![(span, written)]) } else { d });
     }
 
     /// A function's name where a type belongs: `str`, `list[int]`, or a slip.
@@ -198,12 +229,22 @@ impl<'a> Checker<'a> {
     }
 
     pub fn type_args_wrong(&mut self, name: &str, want: usize, got: usize, span: Span) {
-        self.error(
+        let d = Diagnostic::error(
             codes::TYPE_ARGUMENTS,
             format!("`{name}` takes {want} type argument{}, {got} given", if want == 1 { "" } else { "s" }),
             span,
             "here",
         );
+        let example = match (name, want) {
+            (_, 0) => None,
+            ("Map" | "SharedMap", _) => Some("String, Int".to_string()),
+            (_, 1) => Some("Int".to_string()),
+            (_, n) => Some(vec!["…"; n].join(", ")),
+        };
+        self.report(match example {
+            Some(args) => d.help(format!("write `{name}<{args}>`, for example")),
+            None => d.help(format!("write `{name}`")),
+        });
     }
 
     /// A declared type with its arguments. With `open`, missing arguments become variables.

@@ -258,7 +258,7 @@ macro_rules! for_each_code {
                 "print(f\"{\"a\":x}\")"
                 "print(f\"{255:x}\")";
             BAD_ACTOR "E0320" "an actor that cannot work like this"
-                "A handler takes its parameters by value and has no `self`; an actor has at most one `on_receive` or `on_batch`."
+                "A handler takes its parameters by value, is not `async`, has no `self` and no types of its own; an actor has at most one `on_receive` or `on_batch`, of one parameter. Batched ones take and give tensors, `on_batch` a `Vec`. The hooks `on_start` and `on_stop` take nothing, `on_error` the error. No method is called `new`, or as what every reference has: `ask`, `send`, `batch_ask`, `stop`, `kill`, `name`, `is_alive`, `get_stats`."
                 "actor A:\n    fn on_receive(&self, n: Int) -> Int: return n"
                 "actor A:\n    fn on_receive(n: Int) -> Int: return n";
             BAD_AWAIT "E0321" "an `await` of something that does not wait"
@@ -337,7 +337,7 @@ macro_rules! for_each_code {
                 "shared let zone: SharedMap<String, Int>\nlet guard = zone.write()"
                 "shared let zone: SharedMap<String, Int>\nzone.write().insert(\"a\", 1)";
             ZONE_LOCKED_TWICE "E0605" "a zone taken while it is held"
-                "The task would wait for itself, also when a function that is called meanwhile takes the zone."
+                "The task would wait for itself, also when a function that is called meanwhile takes the zone. Take what is needed into a variable before, or use one guard for both."
                 "shared let n: Shared<Int> = 0\nwith n.write() as v:\n    with n.read() as w: v += w"
                 "shared let n: Shared<Int> = 0\nwith n.write() as v: v += v";
             CANNOT_CROSS "E0606" "a value that cannot cross to another task"
@@ -349,7 +349,7 @@ macro_rules! for_each_code {
                 "async fn work(): pass\nwork()"
                 "async fn work(): pass\nawait work()";
             UNUSED_FUTURE "W0610" "a future that is never used"
-                "It is cancelled when its variable ends. Await it, or say `.detach()`."
+                "It is cancelled when its variable ends: await it, or say `.detach()`. As text it is `Future`, whatever it gives: `await` it before it is shown."
                 "async fn work(): pass\nlet f = work()"
                 "async fn work(): pass\nlet f = work()\nawait f";
             IGNORED_RESULT "W0611" "a `Result` that is ignored"
@@ -411,6 +411,10 @@ macro_rules! for_each_code {
                 "The statement before it returns, throws, or leaves the loop."
                 "fn f() -> Int:\n    return 1\n    print(2)"
                 "fn f() -> Int:\n    print(2)\n    return 1";
+            NO_EFFECT "W0804" "a statement that does nothing"
+                "The value of the statement is not used. A function's name alone does not call it, and `==` compares."
+                "fn step(): print(1)\nstep"
+                "fn step(): print(1)\nstep()";
         }
     };
 }

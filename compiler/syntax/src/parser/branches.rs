@@ -26,9 +26,15 @@ impl<'s> Parser<'s> {
         }
         let call = self.expr_bp(power::AWAIT);
         if !matches!(call.kind, ExprKind::Call { .. } | ExprKind::Error) {
-            let diagnostic = Diagnostic::error(codes::NOT_A_CALL, "`spawn` starts a call", call.span, "not a call")
-                .help("write `spawn f(x)`, or `spawn:` and a block");
-            self.complain(diagnostic);
+            let diagnostic = Diagnostic::error(codes::NOT_A_CALL, "`spawn` starts a call", call.span, "not a call");
+            let after = Span { start: call.span.end, ..call.span };
+            self.complain(match &call.kind {
+                ExprKind::Name(name) => diagnostic
+                    .help(format!("write `spawn {name}()`, with its arguments"))
+                    .fix("call it", vec![(after, "()".into())]),
+                ExprKind::Closure(_) => diagnostic.help("write `spawn:` and what it does, as a block"),
+                _ => diagnostic.help("write `spawn f(x)`, or `spawn:` and a block"),
+            });
         }
         Expr { kind: ExprKind::SpawnCall(Box::new(call)), span: self.since(start) }
     }
@@ -50,14 +56,17 @@ impl<'s> Parser<'s> {
             }
             return Expr { kind: ExprKind::AsyncFn(Box::new(decl)), span: self.since(start) };
         }
-        self.bump();
+        let word = self.bump();
         if self.at(TokenKind::Pipe) || self.at(TokenKind::PipePipe) {
+            let word = self.span_of(word);
             let diagnostic = Diagnostic::error(
                 codes::FOREIGN,
                 "a closure is not marked `async`: any function may wait",
-                self.gap(),
+                word,
                 "`async` is not needed",
-            );
+            )
+            .help("remove the word")
+            .fix("remove the word", vec![(self.with_blanks(word), String::new())]);
             self.complain(diagnostic);
             return self.closure();
         }
@@ -187,6 +196,18 @@ impl<'s> Parser<'s> {
     pub(super) fn match_arm(&mut self) -> Arm {
         let start = self.start();
         let pattern = self.pattern();
+        if (self.at(TokenKind::PipePipe) || self.at(TokenKind::Or)) && !self.recovering {
+            let span = self.span();
+            let diagnostic = Diagnostic::error(
+                codes::BAD_PATTERN_SYNTAX,
+                "the alternatives of a pattern are joined by `|`",
+                span,
+                "not `|`",
+            )
+            .help("write `A | B => …`")
+            .fix("write `|`", vec![(span, "|".into())]);
+            self.fail(diagnostic);
+        }
         let guard = if self.eat(TokenKind::If) { Some(self.expr()) } else { None };
         if self.at(TokenKind::Comma) && !self.recovering {
             let diagnostic = Diagnostic::error(
@@ -205,6 +226,7 @@ impl<'s> Parser<'s> {
 
     pub(super) fn select_arm(&mut self) -> SelectArm {
         let start = self.start();
+        self.foreign_select_word();
         let kind = match self.kind() {
             TokenKind::Else => {
                 self.bump();
@@ -222,12 +244,19 @@ impl<'s> Parser<'s> {
             _ => {
                 let pattern = if self.select_has_pattern() {
                     let pattern = self.pattern();
+                    if self.at(TokenKind::Colon) && self.kind_at(1) == TokenKind::Eq && self.touches(1) {
+                        self.walrus();
+                    }
                     self.expect(TokenKind::Eq, "and what to wait for");
                     Some(pattern)
                 } else {
                     None
                 };
-                SelectKind::Operation { pattern, value: self.expr() }
+                let context = std::mem::replace(&mut self.context, Context { clause: true, ..Context::default() });
+                let value = self.expr();
+                self.context = context;
+                self.select_guard();
+                SelectKind::Operation { pattern, value }
             }
         };
         self.arm_arrow();

@@ -129,6 +129,7 @@ impl<'s> Parser<'s> {
                         span: self.since(start),
                     };
                 }
+                Infix::Compare(BinaryOp::Lt) if self.at_go_send() => lhs = self.go_send(lhs, start),
                 Infix::Binary(op) | Infix::Compare(op) => {
                     let first = self.token();
                     let mut last = first;
@@ -220,8 +221,10 @@ impl<'s> Parser<'s> {
 
     /// In the head of a `with`: whether the `as` here is the one that names.
     pub(super) fn as_names(&self) -> bool {
-        (self.kind_at(1) == TokenKind::Ident || self.kind_at(1).is_keyword())
-            && matches!(self.kind_at(2), TokenKind::Colon | TokenKind::Comma | TokenKind::Newline)
+        let is_mut = self.kind_at(1) == TokenKind::Mut && self.kind_at(2) == TokenKind::Ident;
+        let n = if is_mut { 2 } else { 1 };
+        (self.kind_at(n) == TokenKind::Ident || self.kind_at(n).is_keyword())
+            && matches!(self.kind_at(n + 1), TokenKind::Colon | TokenKind::Comma | TokenKind::Newline)
     }
 
     // --- operators of other languages ----------------------------------------------------------------------------
@@ -390,6 +393,23 @@ impl<'s> Parser<'s> {
                 self.expr_bp(power::UNARY)
             }
             Amp => self.stray_borrow(),
+            Lt if self.kind_at(1) == Minus && self.touches(1) => self.go_receive(),
+            // `*x += 1` of a `&mut` parameter
+            Star if self.kind_at(1) == Ident && self.touches(1) => {
+                let span = self.span();
+                self.bump();
+                self.complain(
+                    Diagnostic::error(
+                        codes::FOREIGN,
+                        "a parameter that is lent is used by its name alone",
+                        span,
+                        "another language's operator",
+                    )
+                    .help("remove the `*`")
+                    .fix("remove the `*`", vec![(span, String::new())]),
+                );
+                self.expr_bp(power::UNARY)
+            }
             Await => {
                 self.bump();
                 let operand = Box::new(self.expr_bp(power::AWAIT));

@@ -57,6 +57,16 @@ impl<'s> Parser<'s> {
                 self.foreign_word("what a type can do is declared with `trait`", "trait");
                 self.read_as(TokenKind::Trait);
             }
+            word @ ("data" | "sealed" | "abstract" | "final" | "open" | "case")
+                if self.tokens.get(self.pos + 1).is_some_and(|token| self.text_of(*token) == "class") =>
+            {
+                self.foreign_word(
+                    &format!("there are no classes, so none is `{word}`: a `struct` has fields and functions"),
+                    "",
+                );
+                self.bump();
+                self.read_as(TokenKind::Struct);
+            }
             word @ ("pub" | "public" | "export" | "private" | "static") => {
                 let message = format!("`{word}` is not needed: names are public unless they begin with `_`");
                 self.foreign_word(&message, "");
@@ -115,6 +125,9 @@ impl<'s> Parser<'s> {
                     | TokenKind::True
                     | TokenKind::False
             ));
+        if let Some(kind) = self.foreign_task_statement(starts_value) {
+            return Some(kind);
+        }
         match self.current_text() {
             word @ ("var" | "auto" | "val") if next == TokenKind::Ident => {
                 let (message, instead) = if word == "val" {
@@ -149,8 +162,9 @@ impl<'s> Parser<'s> {
                 self.fail(diagnostic);
                 return Some(StmtKind::Error);
             }
-            "switch" if starts_value || next == TokenKind::LParen && self.head_of_block() => {
-                self.foreign_word("`switch` is written `match`", "match");
+            "switch" | "when" if starts_value || next == TokenKind::LParen && self.head_of_block() => {
+                let word = self.current_text();
+                self.foreign_word(&format!("`{word}` is written `match`"), "match");
                 self.read_as(TokenKind::Match);
             }
             "use" | "include" | "require" | "using" if next == TokenKind::Ident => {
@@ -612,9 +626,12 @@ impl<'s> Parser<'s> {
         let opener = self.span();
         let mut edits = vec![(Span { start: self.prev_end, ..opener }, "(".to_string())];
         let mut depth = 0usize;
+        let mut base = None;
         for n in 0..MAX_LOOK {
             let token = self.tokens.get(self.pos + n)?;
             match token.kind {
+                // `..p`
+                TokenKind::DotDot => base = self.tokens.get(self.pos + n + 1).map(|token| self.text_of(*token)),
                 kind if kind.opens() => depth += 1,
                 kind if kind.closes() => {
                     depth -= 1;
@@ -632,6 +649,7 @@ impl<'s> Parser<'s> {
                 _ => {}
             }
         }
+        let has_base = base.is_some();
         let first = self.with_blanks(opener);
         edits[0].0.end = first.end;
         let diagnostic = Diagnostic::error(
@@ -640,9 +658,11 @@ impl<'s> Parser<'s> {
             opener,
             "another language's brace",
         )
-        .help(format!("write `{name}(x = 1)`, or the fields in order: `{name}(1)`"))
-        .fix("write it as a call", edits);
-        Some(diagnostic)
+        .help(match base {
+            Some(base) => format!("write `{base}.with(x = 1)` for a copy with some fields changed"),
+            None => format!("write `{name}(x = 1)`, or the fields in order: `{name}(1)`"),
+        });
+        Some(if has_base { diagnostic } else { diagnostic.fix("write it as a call", edits) })
     }
 
     /// Something stands where the statement should have ended.
@@ -696,6 +716,9 @@ impl<'s> Parser<'s> {
             (_, TokenKind::LBrace) => Some(
                 "a block is opened by `:` and indentation; a struct is made by a call: `Point(x = 1.0)`".to_string(),
             ),
+            (Some(ExprKind::Name(name)), TokenKind::Bang) if &**name == "vec" => {
+                Some("a list is written `[1, 2, 3]`".to_string())
+            }
             (_, TokenKind::Bang) => Some("there are no macros and no `!` operator; `not x` negates".to_string()),
             (_, TokenKind::Colon) => Some("a `:` opens a block after `if`, `for`, `fn` and their like".to_string()),
             _ => None,

@@ -82,7 +82,14 @@ impl<'s> Parser<'s> {
         let mut attributes = Vec::new();
         while self.at(TokenKind::At) {
             let start = self.bump().start;
-            let name = self.ident("the name of an attribute");
+            let mut name = self.ident("the name of an attribute");
+            // `@ray.remote`
+            while self.at(TokenKind::Dot) && self.kind_at(1) == TokenKind::Ident && !self.recovering {
+                self.bump();
+                let part = self.bump_ident();
+                let whole = format!("{}.{}", name.name, part.name);
+                name = Ident { name: Rc::from(whole), span: name.span.to(part.span) };
+            }
             let args = if self.at(TokenKind::LParen) { self.call_args() } else { Vec::new() };
             attributes.push(Attribute { name, args, span: self.since(start) });
             self.eat(TokenKind::Newline);
@@ -105,6 +112,7 @@ impl<'s> Parser<'s> {
                 let name = self.ident("a name for the struct");
                 let mut generics = self.generics();
                 self.where_clause(&mut generics);
+                self.parents_of_struct();
                 let Body { fields, methods, .. } = self.body(Owner::Struct, "struct");
                 ItemKind::Struct(Struct { name, generics, fields, methods })
             }
@@ -151,6 +159,19 @@ impl<'s> Parser<'s> {
                 self.bump();
                 let name = self.ident("a name for the type");
                 let generics = self.generics();
+                if matches!(self.kind(), TokenKind::Struct | TokenKind::Enum | TokenKind::Trait)
+                    || self.at_word("interface")
+                {
+                    let word = if self.at_word("interface") { "trait" } else { self.current_text() };
+                    let diagnostic = Diagnostic::error(
+                        codes::FOREIGN,
+                        format!("a {word} is declared as `{word} {}:`", name.name),
+                        self.span(),
+                        "another language's order",
+                    )
+                    .help(format!("write `{word} {}:` and its members on lines below, as in `x: Int`", name.name));
+                    self.fail(diagnostic);
+                }
                 self.expect(TokenKind::Eq, "and the type it stands for");
                 ItemKind::TypeAlias { name, generics, ty: self.ty() }
             }
@@ -332,6 +353,21 @@ impl<'s> Parser<'s> {
                 );
                 Some(self.ty())
             }
+            // `func f() int {`
+            TokenKind::Ident if self.kind_at(1) == TokenKind::LBrace || self.kind_at(1) == TokenKind::Colon => {
+                let gap = self.gap();
+                self.complain(
+                    Diagnostic::error(
+                        codes::FOREIGN,
+                        "a return type is written after `->`",
+                        self.span(),
+                        "no `->` before it",
+                    )
+                    .help("write `->` before it")
+                    .fix("write `->`", vec![(gap, " ->".into())]),
+                );
+                Some(self.ty())
+            }
             _ => None,
         }
     }
@@ -409,16 +445,42 @@ impl<'s> Parser<'s> {
             if written != ParamMode::Value {
                 mode = written;
             }
-            Some(self.ty())
-        } else {
-            if self.at(TokenKind::Ident) && !self.recovering {
-                let (ty, span) = (&*name.name, name.span.to(self.span()));
-                let written = format!("{}: {ty}", self.current_text());
+            let ty = self.ty();
+            if self.at(TokenKind::Arrow) && !self.recovering {
+                let start = ty.span.start as usize;
                 let diagnostic = Diagnostic::error(
                     codes::FOREIGN,
-                    "a parameter's type stands after its name",
+                    "a function's type begins with `fn`",
+                    self.span(),
+                    "no `fn` before it",
+                )
+                .help(format!("write `fn({}) -> …`", &self.text[start..ty.span.end as usize]));
+                self.fail(diagnostic);
+            }
+            Some(ty)
+        } else {
+            if self.at(TokenKind::Ident) && !self.recovering {
+                // `int n` of C, `n int` of Go.
+                let (first, second) = (&*name.name, self.current_text());
+                let is_type = |word: &str| {
+                    word.starts_with(char::is_uppercase)
+                        || matches!(
+                            word,
+                            "int" | "string" | "float64" | "float32" | "bool" | "error" | "byte" | "int64" | "int32"
+                        )
+                };
+                let (ty, named) = if is_type(second) && !is_type(first) { (second, first) } else { (first, second) };
+                let span = name.span.to(self.span());
+                let written = format!("{named}: {ty}");
+                let diagnostic = Diagnostic::error(
+                    codes::FOREIGN,
+                    if named == first {
+                        "a parameter's type stands behind a `:`"
+                    } else {
+                        "a parameter's type stands after its name"
+                    },
                     span,
-                    "the wrong way round",
+                    if named == first { "no `:` here" } else { "the wrong way round" },
                 )
                 .help(format!("write `{written}`"))
                 .fix(format!("write `{written}`"), vec![(span, written)]);
@@ -507,7 +569,10 @@ impl<'s> Parser<'s> {
         if !self.at(TokenKind::Newline) {
             loop {
                 self.member(owner, &mut body);
-                if self.recovering || !self.eat(TokenKind::Semi) {
+                if owner == Owner::Enum && self.at(TokenKind::Comma) && !self.recovering {
+                    self.commas_of_enum();
+                }
+                if self.recovering || !(self.eat(TokenKind::Semi) || self.eat(TokenKind::Comma)) {
                     break;
                 }
             }
@@ -637,6 +702,34 @@ impl<'s> Parser<'s> {
         let ty = self.ty();
         let default = if self.eat(TokenKind::Eq) { Some(self.expr()) } else { None };
         Some(FieldDef { mutable, name, ty, default, span: self.since(start) })
+    }
+
+    /// `enum Color: Red, Green`, at a comma: told once a line.
+    fn commas_of_enum(&mut self) {
+        let mut depth = 0usize;
+        let mut edits = Vec::new();
+        for token in self.tokens[self.pos..].iter().take_while(|token| !token.kind.is_layout()) {
+            match token.kind {
+                kind if kind.opens() => depth += 1,
+                kind if kind.closes() => depth = depth.saturating_sub(1),
+                TokenKind::Comma if depth == 0 => edits.push((self.span_of(*token), ";".to_string())),
+                _ => {}
+            }
+        }
+        let line = self.text[..self.start() as usize].rfind('\n').map_or(0, |at| at + 1);
+        let is_told =
+            self.diagnostics.last().is_some_and(|d| d.code == codes::FOREIGN && d.primary.span.start as usize >= line);
+        if !is_told {
+            let diagnostic = Diagnostic::error(
+                codes::FOREIGN,
+                "variants stand on lines of their own, or are separated by `;`",
+                self.span(),
+                "not a `,`",
+            )
+            .help("write `;`")
+            .fix("write `;`", edits);
+            self.complain(diagnostic);
+        }
     }
 
     fn variant(&mut self, start: u32, body: &mut Body) {

@@ -12,6 +12,7 @@ mod branches;
 mod closures;
 mod expressions;
 mod foreign;
+mod foreign_tasks;
 mod items;
 mod literals;
 mod patterns;
@@ -73,7 +74,7 @@ pub fn parse(text: &str, source: SourceId) -> Parse {
 struct Context {
     /// In the head of a `with`: `as` at the end names.
     with_head: bool,
-    /// In a clause of a comprehension: `if` begins the next clause.
+    /// In a clause of a comprehension, or what an arm of `select` waits for: `if` does not choose between two values.
     clause: bool,
     /// In the braces of a format text: `::` that no name follows ends the value.
     format: bool,

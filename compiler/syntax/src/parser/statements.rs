@@ -296,7 +296,18 @@ impl<'s> Parser<'s> {
             }
             Throw => {
                 self.bump();
-                StmtKind::Throw(self.expr())
+                let error = self.expr();
+                if self.at(From) && !self.recovering {
+                    let diagnostic = Diagnostic::error(
+                        codes::FOREIGN,
+                        "an error has no cause of its own",
+                        self.span(),
+                        "another language's word",
+                    )
+                    .help("put it into the message: `throw ValueError(f\"…: {e.message()}\")`");
+                    self.fail(diagnostic);
+                }
+                StmtKind::Throw(error)
             }
             Assert => {
                 self.bump();
@@ -307,14 +318,16 @@ impl<'s> Parser<'s> {
             While => {
                 self.bump();
                 let cond = self.condition();
-                StmtKind::While { cond, body: self.block("the condition") }
+                let body = self.block("the condition");
+                self.foreign_else("loop", "what is done after it stands on the lines below; `break` leaves it early");
+                StmtKind::While { cond, body }
             }
             For => self.for_statement(),
             Try => self.try_statement(),
             With => self.with_statement(),
             Scope => {
                 self.bump();
-                let name = self.ident("a name for the task group");
+                let name = self.scope_name();
                 StmtKind::Scope { name, body: self.block("the task group") }
             }
             Spawn if self.kind_at(1) == Fn => StmtKind::SpawnFn(Box::new(self.function(false))),
@@ -510,6 +523,7 @@ impl<'s> Parser<'s> {
         self.bump();
         let opener = self.token();
         let pattern = self.pattern();
+        let pattern = self.names_of_for(pattern);
         // `for (let i = 0; …`
         if self.recovering && opener.kind == TokenKind::LParen && self.pos > 0 {
             let has_semicolon = self.tokens[self.pos..].iter().take(20).any(|token| token.kind == TokenKind::Semi);
@@ -533,6 +547,7 @@ impl<'s> Parser<'s> {
         }
         let iterable = self.expr();
         let body = self.block("the loop's head");
+        self.foreign_else("loop", "what is done after it stands on the lines below; `break` leaves it early");
         StmtKind::For { pattern: Box::new(pattern), iterable: Box::new(iterable), body }
     }
 
@@ -545,8 +560,10 @@ impl<'s> Parser<'s> {
             self.next_line_goes_on(&[TokenKind::Catch, TokenKind::Finally], &["except"]);
             if self.at_word("except") && self.kind_at(1) != TokenKind::Eq {
                 catches.push(self.except());
+                self.foreign_else("`try`", "what is done when nothing fails stands at the end of the `try` block");
             } else if self.at(TokenKind::Catch) {
                 catches.push(self.catch());
+                self.foreign_else("`try`", "what is done when nothing fails stands at the end of the `try` block");
             } else if self.at(TokenKind::Finally) {
                 self.bump();
                 finally = Some(Box::new(self.block("`finally`")));
@@ -639,30 +656,28 @@ impl<'s> Parser<'s> {
                     types = self.catch_types();
                 }
             } else {
+                let first = self.span();
                 types = self.catch_types();
-                if self.at(TokenKind::As) {
-                    let span = self.span();
-                    self.bump();
+                // `catch ValueError as e:` and `catch ValueError e:`
+                let end = Span { end: self.prev_end, ..first };
+                if self.at(TokenKind::As) || (self.at(TokenKind::Ident) && !self.recovering) {
+                    let mut span = self.span();
+                    if self.eat(TokenKind::As) {
+                        span = span.to(self.span());
+                    }
                     let binding = self.ident("a name for the error");
+                    let types = self.text[end.start as usize..end.end as usize].replace(',', " |");
+                    let written = format!("{}: {types}", binding.name);
                     let diagnostic = Diagnostic::error(
                         codes::FOREIGN,
                         "the name of a caught error stands before its type",
                         span,
                         "the wrong way round",
                     )
-                    .help(format!("write `catch {}: …:`", binding.name));
+                    .help(format!("write `catch {written}:`"))
+                    .fix(format!("write `catch {written}:`"), vec![(end.to(span), written)]);
                     self.complain(diagnostic);
                     name = Some(binding);
-                } else if self.at(TokenKind::Ident) && !self.recovering {
-                    let diagnostic = Diagnostic::error(
-                        codes::FOREIGN,
-                        "the name of a caught error stands before its type",
-                        self.span(),
-                        "the wrong way round",
-                    )
-                    .help(format!("write `catch {}: …:`", self.current_text()));
-                    self.complain(diagnostic);
-                    name = Some(self.bump_ident());
                 }
             }
         }
@@ -688,7 +703,15 @@ impl<'s> Parser<'s> {
             let context = std::mem::replace(&mut self.context, Context { with_head: true, ..Context::default() });
             let value = self.expr();
             self.context = context;
-            let name = if self.eat(TokenKind::As) { Some(self.ident("a name for the value")) } else { None };
+            let name = if self.eat(TokenKind::As) {
+                if self.at(TokenKind::Mut) {
+                    self.foreign_word("what a zone's `write()` gives may change anyway", "");
+                    self.bump();
+                }
+                Some(self.ident("a name for the value"))
+            } else {
+                None
+            };
             items.push(WithItem { value, name });
             if !self.eat(TokenKind::Comma) {
                 break;
