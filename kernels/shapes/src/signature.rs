@@ -37,11 +37,25 @@ impl fmt::Display for TensorSpec {
     }
 }
 
-/// Whether a model with signature `file` can be what a type calls it. A type may leave out trailing inputs, which a model may fill in,
-/// and takes the first output when it names one.
+/// Inputs that are filled in when they are left out: ones, zeros, and positions.
+const FILLED_IN: [&str; 3] = ["attention_mask", "token_type_ids", "position_ids"];
+
+/// Whether a model with signature `file` can be what a type calls it. A type may leave out trailing inputs that are filled in (and, where
+/// the file does not say which it needs, any), and takes the first output when it names one.
 pub fn model_fits(file: &ModelSpec, inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Result<(), ShapeError> {
     if inputs.len() > file.inputs.len() {
         return refuse!("the model takes {} inputs, and its type says {}", file.inputs.len(), inputs.len());
+    }
+    if !inputs.is_empty() && !file.is_inferred {
+        let left_out = &file.inputs[inputs.len()..];
+        if let Some(needed) = left_out.iter().find(|input| !FILLED_IN.contains(&input.name.as_str())) {
+            return refuse!(
+                "the model takes {} inputs, and its type says {}: `{}`, {needed}, is not filled in",
+                file.inputs.len(),
+                inputs.len(),
+                needed.name
+            );
+        }
     }
     if outputs.len() > 1 && outputs.len() != file.outputs.len() {
         return refuse!("the model gives {} outputs, and its type says {}", file.outputs.len(), outputs.len());
@@ -102,6 +116,16 @@ mod tests {
         );
         assert!(fits(&spec("", DType::F64, &[-1, 64]), &out).ends_with("its elements are Float32 and not Float64"));
         assert!(fits(&spec("", DType::F32, &[64]), &out).ends_with("rank 2 and not 1"));
+        let two = ModelSpec {
+            inputs: vec![spec("ids", DType::I64, &[-1, -1]), spec("mask", DType::I64, &[-1, -1])],
+            ..file.clone()
+        };
+        let says = |spec: &ModelSpec| model_fits(spec, &spec.inputs[..1], &[]).map_err(|e| e.to_string());
+        let why = "the model takes 2 inputs, and its type says 1: `mask`, Tensor<Int64>[_, _], is not filled in";
+        assert_eq!(says(&two), Err(why.to_string()));
+        let mut masked = two.clone();
+        masked.inputs[1].name = "attention_mask".to_string();
+        assert_eq!(says(&masked), Ok(()));
         let inferred = ModelSpec { is_inferred: true, ..file.clone() };
         assert!(model_fits(&inferred, &[spec("", DType::F32, &[-1, 7, 64])], &[]).is_ok());
     }
