@@ -98,6 +98,11 @@ impl<'a> Checker<'a> {
             self.ask_dims(&want, span);
             return Ok(wrap(value, Coercion::TensorCheck, want));
         }
+        if let (Ty::Tensor(TensorTy { elem: Some(_), .. }), Ty::Tensor(TensorTy { elem: None, .. })) =
+            (self.infer.shallow(&found), self.infer.shallow(&want))
+        {
+            return Ok(wrap(value, Coercion::Same, want));
+        }
         // A place whose type was open takes what was found, dimensions left out.
         let ty = if matches!(want, Ty::Infer(_)) { found } else { want };
         Ok(Expr { ty, ..value })

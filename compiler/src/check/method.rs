@@ -110,6 +110,22 @@ impl<'a> Checker<'a> {
         {
             self.f.defaults.push((var.clone(), default));
         }
+        self.open_elements(func, args);
+    }
+
+    /// What a native takes tensors of may stay open, as it is for a bare `Tensor`: nothing but the tensor knows it.
+    pub fn open_elements(&mut self, func: FnId, args: &[Ty]) {
+        let def = &self.program.fns[func.index()];
+        if def.native.is_none() {
+            return;
+        }
+        for (i, arg) in args.iter().enumerate().filter(|(_, arg)| matches!(arg, Ty::Infer(_))) {
+            let is_element = |ty: &Ty| names_elements_only(ty, i as u32);
+            let is_any = def.generics.get(i).is_some_and(|generic| generic.bounds.is_empty());
+            if is_any && def.params.iter().all(|param| is_element(&param.ty)) && is_element(&def.ret) {
+                self.f.defaults.push((arg.clone(), Ty::Unit));
+            }
+        }
     }
 
     fn trait_impl_of(&mut self, ty: &Ty, name: &str, with_self: bool) -> Option<(FnId, Vec<Ty>)> {
@@ -598,5 +614,16 @@ impl<'a> Checker<'a> {
             d = d.help(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), vec![(name.span, near)]);
         }
         self.report(d);
+    }
+}
+
+/// Whether type parameter number `i` is in `ty` at most as the element type of tensors.
+fn names_elements_only(ty: &Ty, i: u32) -> bool {
+    let all = |tys: &[Ty]| tys.iter().all(|ty| names_elements_only(ty, i));
+    match ty {
+        Ty::Param(at, _) => *at != i,
+        Ty::Tuple(tys) | Ty::Adt(_, tys) | Ty::Dyn(_, tys) => all(tys),
+        Ty::Fn(params, ret) => all(params) && names_elements_only(ret, i),
+        _ => true,
     }
 }

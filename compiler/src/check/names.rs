@@ -450,6 +450,7 @@ impl<'a> Checker<'a> {
         {
             self.f.defaults.push((first.clone(), default));
         }
+        self.open_elements(id, &args);
         args
     }
 

@@ -21,8 +21,10 @@ impl Checker<'_> {
             match self.infer.default_of(var) {
                 Some(default) => drop(self.infer.unify(&Ty::Infer(var), &default)),
                 None => {
-                    let at = self.infer.span(var);
-                    let at = if at == Span::default() { span } else { at };
+                    let made = self.infer.span(var);
+                    // Not in the library: what is to be stated stands where that is used.
+                    let is_ours = made != Span::default() && (!self.is_std(made) || self.is_std(span));
+                    let at = if is_ours { made } else { span };
                     // What should have decided it is wrong, and that is told.
                     if !self.reports_inside(at) {
                         self.error(
@@ -30,6 +32,9 @@ impl Checker<'_> {
                             "nothing here decides this type",
                             at,
                             match self.text(at) {
+                                _ if !is_ours && self.text(made).starts_with("impl<E> Tensor") => {
+                                    "its element type is open; state it, as in `let t: Tensor<Float32> = …`"
+                                }
                                 text if text.starts_with("find_actor(") => {
                                     "its type is open; state it, as in `let a: Option<ActorRef<Worker>> = …`"
                                 }

@@ -527,6 +527,11 @@ impl<'p> FnBuilder<'_, 'p> {
                     self.effect(value);
                 } else if self.g.type_id(&from) == self.g.type_id(&to) {
                     self.into(value, dst);
+                } else if let (Ty::Tensor(_), Ty::Tensor(_)) = (&from, &to) {
+                    // Of a known element type, where any will do.
+                    let src = self.operand(value);
+                    self.emit(Instr::CopyRef { dst, src: src.register });
+                    self.done(src);
                 } else {
                     // A reference to an actor, seen by its messages: told apart by bytecode, the same to the VM.
                     let src = self.operand(value);

@@ -25,7 +25,11 @@ fn erase(ty: &Ty, model: hir::AdtId) -> Ty {
     let list = |ts: &Rc<[Ty]>| -> Rc<[Ty]> { ts.iter().map(erase).collect() };
     match ty {
         Ty::Never => Ty::Unit,
-        Ty::Tensor(t) => Ty::Tensor(hir::TensorTy { elem: t.elem.clone(), dims: None }),
+        // Where nothing has decided the element type it is as open as that of a bare `Tensor`.
+        Ty::Tensor(t) => {
+            let elem = t.elem.clone().filter(|of| elem(of).is_some());
+            Ty::Tensor(hir::TensorTy { elem, dims: None })
+        }
         Ty::Tuple(ts) => Ty::Tuple(list(ts)),
         Ty::Adt(id, _) if *id == model => Ty::Adt(*id, Rc::from([])),
         Ty::Adt(id, ts) => Ty::Adt(*id, list(ts)),

@@ -320,7 +320,7 @@ impl Walk<'_> {
                 None => return Err(format!("outgoing slot {i} is not filled")),
                 Some(Slot { ty: found, lender }) => {
                     ensure!(
-                        found == ty || is_any_tensor(module, found, ty),
+                        found == ty || super::typing::is_any_tensor(module, found, ty),
                         "outgoing slot {i} holds {}, not {}",
                         module.type_name(found),
                         module.type_name(ty)
@@ -335,10 +335,4 @@ impl Walk<'_> {
         self.n_filled = 0;
         Ok(())
     }
-}
-
-/// A tensor goes where one of any element type is wanted.
-fn is_any_tensor(module: &crate::Module, found: TypeId, wanted: TypeId) -> bool {
-    use crate::TypeDesc::Tensor;
-    matches!((module.type_desc(found), module.type_desc(wanted)), (Tensor { .. }, Tensor { elem: None }))
 }

@@ -128,6 +128,9 @@ impl<'m> Typing<'m> {
             Instr::Copy { dst, src } => self.copy(dst, src),
             Instr::CopyRef { dst, src } | Instr::MoveRef { dst, src } => {
                 self.reference(src)?;
+                if is_any_tensor(self.module, self.ty(src), self.ty(dst)) {
+                    return Ok(());
+                }
                 self.same(dst, self.ty(src))
             }
             Instr::DropRef { reg } => self.reference(reg),
@@ -523,4 +526,10 @@ pub fn successors(instr: &Instr) -> (Option<Target>, bool) {
         }
         _ => (None, true),
     }
+}
+
+/// A tensor goes where one of any element type is wanted.
+pub fn is_any_tensor(module: &crate::Module, found: TypeId, wanted: TypeId) -> bool {
+    use crate::TypeDesc::Tensor;
+    matches!((module.type_desc(found), module.type_desc(wanted)), (Tensor { .. }, Tensor { elem: None }))
 }
