@@ -338,7 +338,7 @@ fn expression(name: &str, dtype: DType) -> Option<(For, &'static str)> {
 
 /// What is computed at each place.
 pub(crate) struct Form<'a> {
-    /// Tells it from all others.
+    /// Tells it from all others, together with the kinds of its numbers.
     pub name: &'a str,
     pub class: For,
     /// What comes before `expression`. A fused form's operands are `a0`, `a1` and so on.
@@ -371,7 +371,8 @@ fn step(operand: &Operand) -> char {
 
 impl Plan<'_> {
     fn key(&self) -> String {
-        let mut key = format!("{} {} {}", self.form.name, self.axes, self.dtype);
+        let params = self.form.params.join(",");
+        let mut key = format!("{}({params}) {} {}", self.form.name, self.axes, self.dtype);
         for (dtype, operand) in self.dtypes.iter().zip(self.operands) {
             let _ = write!(key, " {dtype}{}", step(operand));
         }

@@ -155,6 +155,27 @@ fn unary() {
     }
 }
 
+/// A plain activation and one as layers have it, with a number, are two kernels of one name.
+#[test]
+fn forms_of_one_name_with_and_without_numbers() {
+    type Op = fn(&Tensor) -> Result<Tensor>;
+    const PLAIN: [(Activation, Op); 4] = [
+        (Activation::Relu, k::relu),
+        (Activation::Silu, k::silu),
+        (Activation::Gelu, k::gelu),
+        (Activation::Tanh, k::tanh),
+    ];
+    for (n, (activation, plain)) in PLAIN.into_iter().enumerate() {
+        // Each shape has kernels of its own.
+        let x = random(&vec![3; n + 1], 5, DType::F32);
+        let with_number = |x: &[Tensor]| k::activate(x[0].clone(), activation);
+        let without = |x: &[Tensor]| plain(&x[0]);
+        let order: [&dyn Fn(&[Tensor]) -> Result<Tensor>; 3] =
+            if n % 2 == 0 { [&without, &with_number, &without] } else { [&with_number, &without, &with_number] };
+        order.into_iter().for_each(|op| hold(activation.name(), std::slice::from_ref(&x), op));
+    }
+}
+
 #[test]
 fn binary() {
     type Op = (&'static str, fn(&Tensor, &Tensor) -> Result<Tensor>);
