@@ -91,7 +91,16 @@ impl Builder {
             return self.refuse(format!("the model comes to more than {MAX_INSTRUCTIONS} instructions"));
         }
         let (args, outs) = (args.into_boxed_slice(), outs.into_boxed_slice());
-        self.block.push(Instr { kind, args, outs, frees: Box::default(), at: self.at, kept: Default::default() });
+        let at = self.at;
+        self.block.push(Instr {
+            kind,
+            args,
+            outs,
+            frees: Box::default(),
+            at,
+            kept: Default::default(),
+            fit: Default::default(),
+        });
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use stark_kernels::{Tensor, accelerator};
 use std::time::{Duration, Instant};
 
 use crate::error::{ModelError, Place};
-use crate::graph::{Block, Graph, Instr, Kind, Operand};
+use crate::graph::{Block, Fit, Graph, Instr, Kind, Operand};
 use crate::observe;
 use crate::ops::{self, Args, Keeper, OpResult, OpRow};
 use crate::value::Value;
@@ -108,6 +108,10 @@ impl<'a> Run<'a, '_> {
                 if let Some(begun) = begun {
                     observe::note(row.name, instr.at.line, begun);
                 }
+                let result = match instr.fit {
+                    Fit::Free => result,
+                    fit => result.and_then(|new| fitted(new, self.get(instr.args[0]), fit)),
+                };
                 self.put(instr, row.name, result)
             }
             Kind::InPlace(row) => {
@@ -282,6 +286,8 @@ impl<'a> Run<'a, '_> {
             self.slots[slot.0 as usize] = Value::None;
         }
         if old.is_unique() {
+            // What was copied from goes on with storage of its own.
+            let new = if new.is_unique() { new } else { new.copied().map_err(|e| e.to_string())? };
             if let Operand::Slot(slot) = target {
                 self.slots[slot.0 as usize] = Value::Tensor(new.clone());
             }
@@ -344,6 +350,15 @@ fn tensors_of(value: &Value) -> impl Iterator<Item = &Tensor> {
         other => std::slice::from_ref(other),
     };
     items.iter().filter_map(|item| if let Value::Tensor(t) = item { Some(t) } else { None })
+}
+
+/// The result of an operator that stands in the place of `old`.
+fn fitted(new: Value, old: &Value, fit: Fit) -> OpResult {
+    let (Value::Tensor(new), Value::Tensor(old)) = (&new, old) else { return Ok(new) };
+    if fit == Fit::Whole {
+        fits(new, old)?;
+    }
+    new.to(old.dtype()).map(Value::Tensor).map_err(|e| e.to_string())
 }
 
 fn fits(new: &Tensor, old: &Tensor) -> Result<(), String> {

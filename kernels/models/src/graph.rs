@@ -39,6 +39,18 @@ pub struct Instr {
     pub at: At,
     /// What its operator works out once.
     pub kept: Kept,
+    pub fit: Fit,
+}
+
+/// What the result of an operator is made to have of its first argument, because it stood in that argument's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fit {
+    #[default]
+    Free,
+    /// The element type.
+    Type,
+    /// The element type, and the shape or else it is an error.
+    Whole,
 }
 
 #[derive(Debug)]

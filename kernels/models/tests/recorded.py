@@ -87,6 +87,26 @@ class Recurrent(nn.Module):
         return self.head(z), h, c, last
 
 
+class InPlace(nn.Module):
+    """A classifier whose layers change their values in place, and a mask that is filled by its parts."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Hardswish(inplace=True))
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+        self.head = nn.Sequential(nn.Dropout(0.2, inplace=True), nn.Linear(8, 4))
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = self.conv(x)
+        y += x
+        y = torch.relu_(y)
+        mask = torch.zeros(4)
+        mask[0:2] = 1.0
+        mask[2:3] = 2.0
+        return self.head(y.mean([2, 3])) * mask
+
+
 class Cells(nn.Module):
     def __init__(self):
         super().__init__()
@@ -223,6 +243,8 @@ def spectra():
     scripted("denoiser", Denoiser(), torch.randn(2, 40))
     exported("mixer", Mixer(), torch.randn(2, 5, 6))
     exported("mixer_decomposed", Mixer(), torch.randn(2, 5, 6), decomposed=True)
+    torch.manual_seed(7)
+    traced("in_place", InPlace(), torch.randn(2, 3, 6, 6))
     torch.manual_seed(5)
     traced("operator", Operator(), torch.randn(2, 2, 8, 7))
     exported("operator_decomposed", Operator(), torch.randn(2, 2, 8, 7), decomposed=True)

@@ -21,6 +21,7 @@ pub(crate) mod resample;
 pub(crate) mod rest;
 pub(crate) mod scalar;
 pub(crate) mod sets;
+mod shares;
 pub(crate) mod special;
 pub(crate) mod spectra;
 mod table;
@@ -34,6 +35,7 @@ use std::sync::OnceLock;
 
 pub use args::{Args, OpResult};
 pub use kept::{Keeper, Kept, Worked};
+pub use shares::{Shares, shares};
 pub use table::ROWS;
 
 use crate::value::Value;

@@ -6,8 +6,8 @@ use stark_kernels::{DType, Tensor};
 
 use super::fused;
 use super::uses::Uses;
-use super::view::{View, constant, floats, number, view};
-use crate::graph::{Graph, Operand};
+use super::view::{View, constant, floats, number, view, view_unfitted};
+use crate::graph::{Fit, Graph, Operand};
 use crate::value::Value;
 
 pub fn run(graph: &mut Graph) {
@@ -25,13 +25,14 @@ pub fn run(graph: &mut Graph) {
         }
         let fixed = uses.is_fixed(graph, graph.body[at].args[0]);
         let (mut end, mut added, mut activation) = (at, None, Activation::None);
-        let (mut weight, mut bias, mut is_halved) = (weight, bias, false);
+        let (mut weight, mut bias, mut is_halved, mut is_fitted) = (weight, bias, false, false);
         while let Some(next) = uses.only_reader(&graph.body[end]).filter(|_| fixed) {
             let result = Operand::Slot(graph.body[end].outs[0]);
             if uses.writer(Operand::Slot(graph.body[next].outs[0])).is_none() || is_halved {
                 break;
             }
-            match view(graph, &graph.body[next]) {
+            let fit = graph.body[next].fit;
+            match view_unfitted(graph, &graph.body[next]) {
                 Some(View::Halved(x)) if x == result && rank == 4 => is_halved = true,
                 _ if activation != Activation::None => break,
                 Some(View::BatchNorm { x, .. }) if x == result && added.is_none() => {
@@ -40,6 +41,8 @@ pub fn run(graph: &mut Graph) {
                     let n = graph.consts.len() as u32;
                     (weight, bias) = (Operand::Const(n - 2), Operand::Const(n - 1));
                 }
+                // In place, the result has the type of what it is added to, which is the convolution's.
+                Some(View::Add(a, _)) if fit != Fit::Free && a != result => break,
                 Some(View::Add(a, b)) if (a == result) != (b == result) && added.is_none() && rank == 4 => {
                     let other = if a == result { b } else { a };
                     if other.slot().is_none() || !uses.is_fixed(graph, other) {
@@ -50,11 +53,13 @@ pub fn run(graph: &mut Graph) {
                 Some(View::Activation(x, a)) if x == result => activation = a,
                 _ => break,
             }
+            is_fitted |= fit != Fit::Free;
             end = next;
         }
         if end != at {
             let kind = fused::conv(graph, at, weight, bias, added, activation, is_halved);
             fused::put(graph, end, kind);
+            graph.body[end].fit = if is_fitted { Fit::Type } else { Fit::Free };
         }
     }
     super::dead::run(graph);

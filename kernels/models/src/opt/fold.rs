@@ -44,7 +44,11 @@ const SHAPED_LIKE_FIRST: [&str; 26] = [
 const BROADCAST: [&str; 8] = ["Add", "Div", "Mul", "Sub", "torch.add", "torch.div", "torch.mul", "torch.sub"];
 
 pub fn run(graph: &mut Graph) {
-    let n_writes = writes(graph);
+    let mut n_writes = writes(graph);
+    // What may change is as good as written more than once.
+    for (n, _) in n_writes.iter_mut().zip(super::alias::changing(graph)).filter(|(_, changing)| *changing) {
+        *n += 2;
+    }
     // Constants by slot, found in the order in which they are computed.
     let mut known: Vec<Option<Operand>> = vec![None; graph.n_slots as usize];
     let mut kept = Vec::with_capacity(graph.body.len());
@@ -72,7 +76,8 @@ pub fn run(graph: &mut Graph) {
     }
 }
 
-fn writes(graph: &Graph) -> Vec<u32> {
+/// How often each slot is written, inputs among them.
+pub fn writes(graph: &Graph) -> Vec<u32> {
     let mut n = vec![0; graph.n_slots as usize];
     graph.inputs.iter().for_each(|slot| n[slot.0 as usize] += 1);
     graph.each_instr(&mut |instr| instr.outs.iter().for_each(|slot| n[slot.0 as usize] += 1));
@@ -109,7 +114,7 @@ fn value_of(graph: &Graph, instr: &Instr) -> Option<Value> {
         .collect::<Option<_>>()?;
     let row = match &instr.kind {
         Kind::Op(row) => row,
-        // Nobody changes one: graphs in which somebody does are left alone.
+        // One that somebody changes is kept by who asks.
         Kind::List => return Value::frozen_list(values.into_iter().cloned().collect()).ok(),
         _ => return None,
     };

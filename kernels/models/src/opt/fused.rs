@@ -9,7 +9,7 @@ use stark_kernels::{DType, Tensor};
 use super::attention::Found;
 use super::linear::Layer;
 use super::norm::Norm;
-use crate::graph::{Graph, Instr, Kind, Operand};
+use crate::graph::{Fit, Graph, Instr, Kind, Operand};
 use crate::onnx;
 use crate::ops::args::Then;
 use crate::ops::tensor::{ok, say};
@@ -108,6 +108,7 @@ pub fn put(graph: &mut Graph, at: usize, (row, args): Fused) {
         frees: Box::default(),
         at: *place,
         kept: Kept::default(),
+        fit: Fit::Free,
     };
 }
 
@@ -193,8 +194,9 @@ pub fn conv(
 pub fn give_filter(graph: &mut Graph, at: usize, filter: Value) {
     if !matches!(graph.body[at].kind, Kind::Op(row) if is_conv(row)) {
         let (weight, bias) = (graph.body[at].args[1], graph.body[at].args[2]);
-        let kind = conv(graph, at, weight, bias, None, Activation::None, false);
+        let (kind, fit) = (conv(graph, at, weight, bias, None, Activation::None, false), graph.body[at].fit);
         put(graph, at, kind);
+        graph.body[at].fit = fit;
     }
     graph.body[at].args[1] = constant(graph, filter);
 }

@@ -7,8 +7,8 @@ use stark_kernels::ops::PackedMatrix;
 
 use super::fused;
 use super::uses::Uses;
-use super::view::{View, floats, view};
-use crate::graph::{Graph, Kind, Operand};
+use super::view::{View, floats, view, view_unfitted};
+use crate::graph::{Fit, Graph, Kind, Operand};
 use crate::value::Value;
 
 pub fn run(graph: &mut Graph) {
@@ -26,6 +26,7 @@ pub fn run(graph: &mut Graph) {
         let Some(packed) = pack(graph, &layer) else { continue };
         let kind = fused::linear(graph, &layer, Value::Packed(Arc::new(packed)));
         fused::put(graph, end, kind);
+        graph.body[end].fit = if layer.is_fitted { Fit::Type } else { Fit::Free };
     }
     super::dead::run(graph);
 }
@@ -40,6 +41,8 @@ pub struct Layer {
     pub bias: Option<Operand>,
     pub added: Option<Operand>,
     pub activation: Activation,
+    /// The sum was one in place.
+    is_fitted: bool,
 }
 
 fn layer(graph: &Graph, at: usize) -> Option<Layer> {
@@ -54,7 +57,7 @@ fn layer(graph: &Graph, at: usize) -> Option<Layer> {
         return None;
     }
     let Kind::Op(row) = &graph.body[at].kind else { return None };
-    Some(Layer { name: row.name, x, weight, turned, bias, added: None, activation: Activation::None })
+    Some(Layer { name: row.name, x, weight, turned, bias, added: None, activation: Activation::None, is_fitted: false })
 }
 
 fn pack(graph: &Graph, layer: &Layer) -> Option<PackedMatrix> {
@@ -70,18 +73,23 @@ impl Layer {
         if uses.writer(Operand::Slot(graph.body[next].outs[0])).is_none() || self.activation != Activation::None {
             return false;
         }
-        match view(graph, &graph.body[next]) {
+        let fit = graph.body[next].fit;
+        match view_unfitted(graph, &graph.body[next]) {
+            // In place, the result has the type of what it is added to, which is the layer's.
+            Some(View::Add(a, _)) if fit != Fit::Free && a != result => false,
             Some(View::Add(a, b)) if (a == result) != (b == result) => {
                 let other = if a == result { b } else { a };
                 let n = floats(graph, self.weight).map(|w| w.shape()[usize::from(!self.turned)]);
                 let is_bias = floats(graph, other).is_some_and(|b| b.rank() == 1 && b.shape().first().copied() == n);
                 if is_bias && self.bias.is_none() && self.added.is_none() {
                     self.bias = Some(other);
+                    self.is_fitted |= fit != Fit::Free;
                     return true;
                 }
                 let is_tensor = other.slot().is_some() && uses.is_fixed(graph, other);
                 if is_tensor && self.added.is_none() {
                     self.added = Some(other);
+                    self.is_fitted |= fit != Fit::Free;
                     return true;
                 }
                 false

@@ -1,9 +1,10 @@
 //! The optimiser: passes over an imported graph that keep its results and make it run faster.
 //!
-//! Passes look at the outermost block only, where a model's layers are, and at slots that are written once. A graph
-//! that changes tensors in place, or lists, is left as it is, except that an in-place operator on a value that
-//! nobody else can see becomes a plain one first. Every pass can be switched off.
+//! Passes look at the outermost block only, where a model's layers are, and at slots that are written once. In-place
+//! operators become plain ones first, where nobody can tell; what is still changed in place then, lists and dicts that
+//! change, and all that may be views of them or hold them, are left as they are. Every pass can be switched off.
 
+mod alias;
 mod attention;
 mod common;
 mod conv;
@@ -23,7 +24,7 @@ use crate::graph::Graph;
 /// A pass, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// In-place operators on values that nobody else sees become plain ones.
+    /// In-place operators become plain ones where no other view of the value is read later.
     InPlace,
     /// What depends on constants alone is computed when the model is loaded, dequantised weights and lists among it; what changes
     /// nothing (dropout, identity) goes.
@@ -82,9 +83,6 @@ pub fn optimise(graph: &mut Graph, passes: &[Pass]) {
         return;
     }
     for pass in Pass::ALL.into_iter().filter(|pass| passes.contains(pass)) {
-        if pass != Pass::InPlace && uses::changes_values(graph) {
-            break;
-        }
         match pass {
             Pass::InPlace => in_place::run(graph),
             Pass::Fold => fold::run(graph),

@@ -1,34 +1,28 @@
 //! Who writes and reads each slot.
 
+use super::alias::changing;
 use crate::graph::{Graph, Instr, Kind, Operand, Slot};
-use crate::ops::Traits;
 
-/// Whether some instruction changes a value that others may hold.
-pub fn changes_values(graph: &Graph) -> bool {
-    let mut found = false;
-    graph.each_instr(&mut |instr| {
-        found |= match &instr.kind {
-            Kind::InPlace(_) => true,
-            Kind::Op(row) => row.traits == Traits::Effect,
-            _ => false,
-        }
-    });
-    found
-}
-
-/// Writers and readers of slots, as the graph is now.
+/// Writers and readers of slots, as the graph is now. Values that some instruction may change have none: patterns and
+/// fused operators read their arguments at another time.
 pub struct Uses {
     /// The instruction of the outermost block that alone writes a slot.
     writer: Vec<Option<usize>>,
     n_reads: Vec<u32>,
     /// Readers in the outermost block, one entry a read.
     readers: Vec<Vec<usize>>,
+    changing: Vec<bool>,
 }
 
 impl Uses {
     pub fn of(graph: &Graph) -> Uses {
         let n = graph.n_slots as usize;
-        let mut uses = Uses { writer: vec![None; n], n_reads: vec![0; n], readers: vec![Vec::new(); n] };
+        let mut uses = Uses {
+            writer: vec![None; n],
+            n_reads: vec![0; n],
+            readers: vec![Vec::new(); n],
+            changing: changing(graph),
+        };
         let mut n_writes = vec![0u32; n];
         graph.inputs.iter().for_each(|slot| n_writes[slot.0 as usize] += 1);
         graph.each_instr(&mut |instr| {
@@ -42,7 +36,8 @@ impl Uses {
             uses.n_reads[slot.0 as usize] += 1;
         }
         for (at, instr) in graph.body.iter().enumerate() {
-            for slot in instr.outs.iter().filter(|slot| n_writes[slot.0 as usize] == 1) {
+            let fixed = |slot: &&Slot| n_writes[slot.0 as usize] == 1 && !uses.changing[slot.0 as usize];
+            for slot in instr.outs.iter().filter(fixed) {
                 uses.writer[slot.0 as usize] = Some(at);
             }
             for slot in instr.args.iter().filter_map(|arg| arg.slot()) {
@@ -65,6 +60,7 @@ impl Uses {
     pub fn only_reader(&self, instr: &Instr) -> Option<usize> {
         let [slot] = &*instr.outs else { return None };
         match (&self.readers[slot.0 as usize][..], self.n_reads(*slot)) {
+            _ if self.changing[slot.0 as usize] => None,
             ([reader], 1) => Some(*reader),
             _ => None,
         }
@@ -79,7 +75,10 @@ impl Uses {
     pub fn is_fixed(&self, graph: &Graph, operand: Operand) -> bool {
         match operand {
             Operand::Const(_) => true,
-            Operand::Slot(slot) => self.writer(operand).is_some() || graph.inputs.contains(&slot),
+            Operand::Slot(slot) => {
+                let is_input = || graph.inputs.contains(&slot) && !self.changing[slot.0 as usize];
+                self.writer(operand).is_some() || is_input()
+            }
         }
     }
 }

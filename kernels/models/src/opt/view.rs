@@ -4,7 +4,7 @@ use stark_kernels::cpu::activation::Activation;
 use stark_kernels::{DType, Tensor};
 
 use super::fused;
-use crate::graph::{Graph, Instr, Kind, Operand};
+use crate::graph::{Fit, Graph, Instr, Kind, Operand};
 use crate::value::Value;
 
 /// The operators that patterns are made of.
@@ -107,14 +107,16 @@ fn all(graph: &Graph, operand: Operand, n: i64, or_none: bool) -> bool {
 
 /// Whether `instr` gives its first argument as it is. An argument that says otherwise is an error of the run's.
 pub fn is_same(graph: &Graph, instr: &Instr) -> bool {
-    let Kind::Op(row) = &instr.kind else { return false };
+    let (Kind::Op(row) | Kind::InPlace(row)) = &instr.kind else { return false };
     let is_false = |i: usize| {
         let flag = instr.args.get(i).and_then(|&arg| constant(graph, arg));
         matches!(flag, Some(Value::Bool(false) | Value::Int(0)))
     };
     match row.name {
-        "Identity" | "torch.detach" => true,
-        "torch.dropout" | "torch.feature_dropout" | "torch.alpha_dropout" => is_false(2),
+        "Identity" | "torch.detach" | "torch.alias" | "torch.requires_grad_" => true,
+        "torch.dropout" | "torch.feature_dropout" | "torch.alpha_dropout" | "torch.feature_alpha_dropout" => {
+            is_false(2)
+        }
         _ => false,
     }
 }
@@ -122,6 +124,12 @@ pub fn is_same(graph: &Graph, instr: &Instr) -> bool {
 /// What `instr` does, when patterns know it. Operators that the optimiser made do more than the name says, which they share
 /// with those of the file: no pattern knows them.
 pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
+    // A pattern knows nothing of the type that a result is made to have.
+    if instr.fit == Fit::Free { view_unfitted(graph, instr) } else { None }
+}
+
+/// As [`view`], before its result is given the type of its first argument.
+pub fn view_unfitted(graph: &Graph, instr: &Instr) -> Option<View> {
     let Kind::Op(row) = &instr.kind else { return None };
     if fused::is_made_here(row) {
         return None;

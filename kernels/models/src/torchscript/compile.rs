@@ -233,7 +233,16 @@ impl<'a> Compiler<'a> {
             self.moved.extend(args.iter().filter_map(|arg| arg.slot()).chain(outs.iter().copied()));
         }
         let (args, outs) = (args.into_boxed_slice(), outs.into_boxed_slice());
-        self.block.push(Instr { kind, args, outs, frees: Box::default(), at: self.at, kept: Default::default() });
+        let at = self.at;
+        self.block.push(Instr {
+            kind,
+            args,
+            outs,
+            frees: Box::default(),
+            at,
+            kept: Default::default(),
+            fit: Default::default(),
+        });
         Ok(())
     }
 

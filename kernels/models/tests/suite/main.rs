@@ -4,6 +4,7 @@
 mod chains;
 mod common;
 mod hostile;
+mod in_place;
 mod memory;
 mod onnx_models;
 mod onnx_nodes;
