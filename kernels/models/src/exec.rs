@@ -266,8 +266,7 @@ impl<'a> Run<'a, '_> {
             (Value::List(old), Value::List(new)) => {
                 let n = old.items().len();
                 let more: Vec<Value> = new.items().iter().skip(n).cloned().collect();
-                more.iter().try_for_each(Value::close_as_item)?;
-                old.items_mut()?.extend(more);
+                old.taking(ops::scalar::deepest(more.iter())?)?.extend(more);
                 return Ok(Value::List(old.clone()));
             }
             // Both parts may lie in one storage, so the second is looked for after the first has moved.

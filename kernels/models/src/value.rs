@@ -1,7 +1,8 @@
 //! What flows through a running model: tensors, and the small change of Python around them.
 //!
 //! Values never form cycles and nest hardly deeper than [`MAX_DEPTH`], so dropping one needs little native
-//! stack whatever the model's code does: a list that becomes an item of another one is closed, and does not grow any more.
+//! stack whatever the model's code does: a list that becomes an item of another one is closed, and takes nothing any more
+//! that nests as deep as it does.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -54,7 +55,7 @@ impl Tuple {
     }
 }
 
-/// Items that can change, unless the list is closed.
+/// Items that can change.
 #[derive(Debug)]
 pub struct List {
     items: Mutex<Vec<Value>>,
@@ -75,7 +76,7 @@ struct Cover {
     depth: AtomicU8,
     /// Part of the model.
     frozen: bool,
-    /// No item comes or goes any more, and all containers inside are closed too.
+    /// No item comes that nests as deep as this, and all containers inside are closed too.
     closed: AtomicBool,
 }
 
@@ -98,11 +99,13 @@ impl Cover {
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    fn may_change(&self) -> Result<(), String> {
+    fn may_take(&self, depth: u8) -> Result<(), String> {
         match (self.frozen, self.is_closed()) {
             (true, _) => Err("the model changes its own state, but loaded models are immutable".into()),
-            (false, true) => Err("a list or dict that became an item of another one cannot change any more".into()),
-            (false, false) => Ok(()),
+            (false, true) if depth > 0 && depth >= self.depth() => {
+                Err("a list or dict that became an item of another one cannot take one that nests as deep".into())
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -117,9 +120,15 @@ impl List {
         self.cover.frozen
     }
 
-    /// For adding, exchanging and removing items: refused when the list is closed.
+    /// For removing and rearranging items.
     pub fn items_mut(&self) -> Result<MutexGuard<'_, Vec<Value>>, String> {
-        self.cover.may_change().map(|()| self.items())
+        self.taking(0)
+    }
+
+    /// For taking items that nest so deep ([`Value::close_as_item`]): refused when the list is closed and they nest
+    /// deeper than what it had then.
+    pub fn taking(&self, depth: u8) -> Result<MutexGuard<'_, Vec<Value>>, String> {
+        self.cover.may_take(depth).map(|()| self.items())
     }
 }
 
@@ -133,9 +142,14 @@ impl Dict {
         self.cover.frozen
     }
 
-    /// For adding, exchanging and removing items: refused when the dict is closed.
+    /// For removing items.
     pub fn items_mut(&self) -> Result<MutexGuard<'_, Vec<(Value, Value)>>, String> {
-        self.cover.may_change().map(|()| self.items())
+        self.taking(0)
+    }
+
+    /// As [`List::taking`].
+    pub fn taking(&self, depth: u8) -> Result<MutexGuard<'_, Vec<(Value, Value)>>, String> {
+        self.cover.may_take(depth).map(|()| self.items())
     }
 
     pub fn get(&self, key: &Value) -> Option<Value> {
@@ -200,11 +214,12 @@ impl Value {
         Ok(Value::Dict(Arc::new(Dict { items: Mutex::new(unique), cover: Cover::new(depth, frozen, closed) })))
     }
 
-    /// Makes this an item that a list or dict may take. Lists and dicts inside are closed for that, so that no
-    /// container ever holds itself and depths stay what they are.
-    pub fn close_as_item(&self) -> Result<(), String> {
+    /// Makes this an item that a list or dict may take, and gives how deep it nests. Lists and dicts inside are closed
+    /// for that: from then on they take only what nests less deep than they do, so that no container ever holds itself
+    /// and depths stay what they are.
+    pub fn close_as_item(&self) -> Result<u8, String> {
         match self.close()? {
-            0..=MAX_ITEM_DEPTH => Ok(()),
+            depth @ 0..=MAX_ITEM_DEPTH => Ok(depth),
             depth => Err(format!("an item nests {depth} deep, {MAX_ITEM_DEPTH} is the limit")),
         }
     }

@@ -278,8 +278,8 @@ pub fn update(a: &Args<'_>) -> OpResult {
     let (Value::Dict(dict), Value::Dict(other)) = (a.get(0), a.get(1)) else { return Err("takes two dicts".into()) };
     let more = other.items().clone();
     // Before anything is locked: what is closed may be the dict itself.
-    more.iter().try_for_each(|(_, value)| value.close_as_item())?;
-    let mut items = dict.items_mut()?;
+    let depth = deepest(more.iter().map(|(_, value)| value))?;
+    let mut items = dict.taking(depth)?;
     for (key, value) in more {
         match items.iter().position(|(k, _)| k.same_key(&key)) {
             Some(at) => items[at].1 = value,
@@ -480,16 +480,16 @@ pub fn get_item(a: &Args<'_>) -> OpResult {
 
 pub fn set_item(a: &Args<'_>) -> OpResult {
     let value = a.get(2);
-    value.close_as_item()?;
+    let depth = value.close_as_item()?;
     match a.get(0) {
         Value::List(list) => {
-            let mut items = list.items_mut()?;
+            let mut items = list.taking(depth)?;
             let at = position(a.int(1)?, items.len())?;
             items[at] = value.clone();
         }
         Value::Dict(dict) => {
             let key = a.get(1);
-            let mut items = dict.items_mut()?;
+            let mut items = dict.taking(depth)?;
             match items.iter().position(|(k, _)| k.same_key(key)) {
                 Some(at) => items[at].1 = value.clone(),
                 None if items.len() >= MAX_ITEMS => return Err(too_long()),
@@ -503,8 +503,7 @@ pub fn set_item(a: &Args<'_>) -> OpResult {
 
 pub fn append(a: &Args<'_>) -> OpResult {
     let Value::List(list) = a.get(0) else { return Err(format!("appends to {}", a.get(0).kind())) };
-    a.get(1).close_as_item()?;
-    let mut items = list.items_mut()?;
+    let mut items = list.taking(a.get(1).close_as_item()?)?;
     if items.len() >= MAX_ITEMS {
         return Err(too_long());
     }
@@ -513,13 +512,17 @@ pub fn append(a: &Args<'_>) -> OpResult {
     Ok(a.get(0).clone())
 }
 
+/// Closes what a list or dict takes, and gives how deep the deepest of it nests.
+pub fn deepest<'a>(taken: impl Iterator<Item = &'a Value>) -> Result<u8, String> {
+    taken.map(Value::close_as_item).try_fold(0, |deepest, depth| Ok(deepest.max(depth?)))
+}
+
 pub fn extend(a: &Args<'_>) -> OpResult {
     let (Value::List(list), Value::List(more)) = (a.get(0), a.get(1)) else {
         return Err("takes two lists".into());
     };
     let more = more.items().clone();
-    more.iter().try_for_each(Value::close_as_item)?;
-    let mut items = list.items_mut()?;
+    let mut items = list.taking(deepest(more.iter())?)?;
     if items.len() + more.len() > MAX_ITEMS {
         return Err(too_long());
     }
@@ -529,8 +532,7 @@ pub fn extend(a: &Args<'_>) -> OpResult {
 
 pub fn insert(a: &Args<'_>) -> OpResult {
     let Value::List(list) = a.get(0) else { return Err(format!("inserts into {}", a.get(0).kind())) };
-    a.get(2).close_as_item()?;
-    let mut items = list.items_mut()?;
+    let mut items = list.taking(a.get(2).close_as_item()?)?;
     if items.len() >= MAX_ITEMS {
         return Err(too_long());
     }
@@ -554,6 +556,16 @@ pub fn pop(a: &Args<'_>) -> OpResult {
     let mut items = list.items_mut()?;
     let at = position(a.int(1)?, items.len())?;
     Ok(items.remove(at))
+}
+
+/// Takes the oldest pair out of a dict.
+pub fn pop_item(a: &Args<'_>) -> OpResult {
+    let mut items = dict(a)?.items_mut()?;
+    if items.is_empty() {
+        return Err("the dict is empty".into());
+    }
+    let (key, value) = items.remove(0);
+    Value::tuple(vec![key, value])
 }
 
 pub fn clear(a: &Args<'_>) -> OpResult {

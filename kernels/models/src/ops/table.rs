@@ -74,6 +74,7 @@ rows! {
     "torch.extend"(self, other) Effect scalar::extend;
     "torch.insert"(self, index, item) Effect scalar::insert;
     "torch.pop"(self, index = Int(-1), default = None) Effect scalar::pop;
+    "torch.popitem"(self) Effect scalar::pop_item;
     "torch.clear"(self) Effect scalar::clear;
     "torch.reverse"(self) Effect scalar::reverse;
     "torch.list"(value) Pure scalar::list;
@@ -95,6 +96,8 @@ rows! {
     "torch.divmod"(a, b) Pure scalar::divmod;
     "torch.join"(self, values) Pure scalar::join;
     "torch.splitlines"(self, keepends = Bool(false)) Pure text::split_lines;
+    "torch.rsplit"(self, separator = Str(" "), max = Int(-1)) Pure text::rsplit;
+    "torch.ord"(self) Pure text::ord;
     "torch.lower"(self) Pure text::lower;
     "torch.upper"(self) Pure text::upper;
     "torch.strip"(self, chars = None) Pure text::strip;

@@ -94,3 +94,23 @@ pub fn replace(a: &Args<'_>) -> OpResult {
     }
     Ok(Value::str(text.replacen(old, new, most)))
 }
+
+/// `text.rsplit(separator, max)`: as `split`, counted from the end.
+pub fn rsplit(a: &Args<'_>) -> OpResult {
+    let (text, separator) = (a.str(0)?, a.str(1)?);
+    if separator.is_empty() {
+        return Err("an empty separator".into());
+    }
+    let most = usize::try_from(a.int(2)?).unwrap_or(usize::MAX);
+    let mut parts: Vec<&str> = text.rsplitn(most.saturating_add(1), separator).collect();
+    parts.reverse();
+    Value::list(parts.into_iter().map(Value::str).collect())
+}
+
+/// The number of a text of one character; PyTorch counts bytes.
+pub fn ord(a: &Args<'_>) -> OpResult {
+    match a.str(0)?.as_bytes() {
+        [byte] => Ok(Value::Int((*byte).into())),
+        bytes => Err(format!("String for ord() must be 1 character long, not {} bytes", bytes.len())),
+    }
+}

@@ -14,7 +14,7 @@ mod calls;
 mod control;
 mod objects;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -101,9 +101,14 @@ enum Reach {
 
 type Done<T> = Result<T, ModelError>;
 type Env = HashMap<String, Cv>;
+/// Attributes of modules, by the module and the name.
+pub type Kept = BTreeSet<(Id, String)>;
 
 /// Compiles `forward` of the object at the root of `data`.
-pub fn compile(library: Library<'_>, data: State<'_>, constants: State<'_>) -> Done<Compiled> {
+///
+/// Attributes that are in `kept` are the model's own when a run begins, and what the run assigned later. One that turns out to need
+/// that is added, and the error means that it should be tried again.
+pub fn compile(library: Library<'_>, data: State<'_>, constants: State<'_>, kept: &mut Kept) -> Done<Compiled> {
     let compiler = Compiler {
         library,
         data,
@@ -122,6 +127,7 @@ pub fn compile(library: Library<'_>, data: State<'_>, constants: State<'_>) -> D
         modules: ModuleState::default(),
         moved: HashSet::new(),
         reach: Reach::End,
+        kept,
     };
     compiler.run()
 }
@@ -148,6 +154,7 @@ struct Compiler<'a> {
     moved: HashSet<Slot>,
     /// Of the block being filled.
     reach: Reach,
+    kept: &'a mut Kept,
 }
 
 impl<'a> Compiler<'a> {
@@ -179,6 +186,7 @@ impl<'a> Compiler<'a> {
             let never_none = param.ty.as_ref().is_some_and(Type::is_never_none);
             env.insert(param.name.clone(), Cv::Slot { slot, never_none });
         }
+        self.begin_with_state()?;
         let result = self.body(forward, file, &mut env)?;
         let output = self.operand(&result)?;
         if self.reach == Reach::Unknown {

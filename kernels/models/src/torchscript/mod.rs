@@ -18,12 +18,14 @@ use crate::model::{Imported, Input, Parameter};
 use crate::pickle::{Id, Node, TensorRef};
 use crate::signature::{infer_inputs, infer_outputs};
 use crate::zip::Archive;
-use compile::{Compiled, compile};
+use compile::{Compiled, Kept, compile};
 use library::{Definition, Library};
 use state::State;
 
 /// The newest archive version that is known.
 const MAX_VERSION: u32 = 10;
+/// How many attributes of its own a model may read and assign.
+const MAX_KEPT: usize = 32;
 /// How deep modules may nest.
 const MAX_MODULE_DEPTH: usize = 200;
 /// How many tensors a model may own.
@@ -46,11 +48,20 @@ pub(crate) fn load(archive: &Archive) -> Result<Imported, ModelError> {
     if archive.get(&byteorder).is_some() && &*archive.read(&byteorder)? != b"little" {
         return Err(refuse(Some("byteorder"), "only little-endian files are supported".into()));
     }
-    let data = State::read(archive, prefix, "data")?;
-    let constants = State::read(archive, prefix, "constants")?;
-    let mut library = Library::new(archive, prefix);
-    let parameters = parameters(&mut library, &data, &constants)?;
-    let Compiled { graph, params, result, result_keys } = compile(library, data, constants)?;
+    let mut kept = Kept::new();
+    let (Compiled { graph, params, result, result_keys }, parameters) = loop {
+        let data = State::read(archive, prefix, "data")?;
+        let constants = State::read(archive, prefix, "constants")?;
+        let mut library = Library::new(archive, prefix);
+        let parameters = parameters(&mut library, &data, &constants)?;
+        let n_kept = kept.len();
+        match compile(library, data, constants, &mut kept) {
+            Ok(compiled) => break (compiled, parameters),
+            // That an attribute is assigned after it was read shows late.
+            Err(_) if kept.len() > n_kept && n_kept < MAX_KEPT => {}
+            Err(error) => return Err(error),
+        }
+    };
     let mut inputs: Vec<Input> = params.iter().map(interface::input).collect();
     let mut outputs = interface::outputs(result.as_ref(), result_keys);
     infer_inputs(&graph, &mut inputs.iter_mut().map(|input| &mut input.signature).collect::<Vec<_>>());

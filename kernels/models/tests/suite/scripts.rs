@@ -98,6 +98,46 @@ fn lists_dicts_and_texts_are_pythons() {
     }
 }
 
+/// As the generators of anchors of torchvision's detectors.
+#[test]
+fn what_a_model_assigns_to_itself_is_kept_for_the_run() {
+    let code = "class M(Module):\n  n : Final[int] = 3\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n    \
+                a = self.n\n    for i in range(2):\n      self.n = torch.add(self.n, 1)\n    return torch.tensor([a, self.n])\n";
+    let model = Model::load_bytes(archive(code), "made.pt").unwrap_or_else(|e| panic!("{e}"));
+    for _ in 0..2 {
+        let out = model.predict(&[Tensor::zeros(&[1], DType::F32).expect("x")]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(out[0].to_vec::<i64>().expect("numbers"), [3, 5]);
+    }
+}
+
+/// As decoders and beam searches are written.
+#[test]
+fn lists_in_lists_dicts_and_tuples_change() {
+    for (body, want) in [
+        (
+            "h = [[1], [2]]\n_0 = torch.append(h[1], 5)\nreturn torch.tensor(torch.add(h[0], h[1]))",
+            &[1.0, 2.0, 5.0][..],
+        ),
+        (
+            "h = annotate(List[List[int]], [])\n_0 = torch.append(h, annotate(List[int], []))\n\
+             for i in range(3):\n  _1 = torch.append(h[0], i)\nreturn torch.tensor(h[0])",
+            &[0.0, 1.0, 2.0],
+        ),
+        (
+            "g = {1: [0]}\n_0 = torch.append(g[1], 4)\n_1 = torch._set_item(g, 2, [7])\n_2 = torch.append(g[2], 8)\n\
+          return torch.tensor(torch.add(g[1], g[2]))",
+            &[0.0, 4.0, 7.0, 8.0],
+        ),
+        ("a = [[1, 2], [3]]\n_0 = torch._set_item(a[0], 1, 9)\nreturn torch.tensor(a[0])", &[1.0, 9.0]),
+        ("t = ([1], 2)\nl = [t]\na, b = l[0]\n_0 = torch.append(a, b)\nreturn torch.tensor(a)", &[1.0, 2.0]),
+        ("o = [{\"a\": x}]\n_0 = torch._set_item(o[0], \"b\", torch.neg(x))\nd = o[0]\nreturn d[\"b\"]", &[-2.0]),
+        ("d = {\"a\": 1, \"b\": 2}\nk, v = torch.popitem(d)\nreturn torch.tensor([v, torch.len(d)])", &[1.0, 1.0]),
+        ("return torch.tensor([torch.ord(\"a\"), torch.len(torch.rsplit(\"a.b.c\", \".\", 1))])", &[97.0, 2.0]),
+    ] {
+        check(body, &[2.0], &[1], want);
+    }
+}
+
 #[test]
 fn complex_numbers_and_their_pairs_change_together() {
     for (body, want) in [
@@ -125,9 +165,9 @@ fn an_item_of_a_list_may_be_a_list() {
                  first = out[0]\nsecond = out[1]\nreturn torch.sub(first[\"a\"], second[\"a\"])";
     check(dicts, &[2.0], &[1], &[4.0]);
     for (body, words) in [
-        ("a = [1]\nb = [[0]]\n_0 = torch.append(b, a)\n_1 = torch.append(a, 2)\nreturn x", "cannot change any more"),
-        ("a = [[1]]\n_0 = torch.append(a, a)\nreturn x", "cannot change any more"),
-        ("d = {\"a\": [x]}\ntorch.update(d, {\"b\": d})\nreturn x", "cannot change any more"),
+        ("a = [[1]]\n_0 = torch.append(a, a)\nreturn x", "nests as deep"),
+        ("a = [[1]]\nb = [[[0]], a]\n_0 = torch.append(b, a)\n_1 = torch.append(a[0], b)\nreturn x", "nests as deep"),
+        ("d = {\"a\": [x]}\ntorch.update(d, {\"b\": d})\nreturn x", "nests as deep"),
         ("a = [1]\nfor i in range(9):\n  b = [[0]]\n  _0 = torch.append(b, a)\n  a = b\nreturn x", "is the limit"),
         ("a = [[0]]\nt = (a, a)\nfor i in range(40):\n  t = (t, t)\nreturn x", "nest"),
     ] {

@@ -4,8 +4,7 @@
 //! Reading copies the slot, as code may keep what it read and assign anew. So objects go wherever code goes, but not into
 //! lists and results.
 //!
-//! A module's attributes belong to the loaded model, which no run changes. An attribute that every run assigns before it reads it
-//! is no state, and gets a slot as well; so does nothing else.
+//! A module's attributes belong to the loaded model, which no run changes. What a run assigns is kept for that run only.
 
 use super::*;
 
@@ -67,6 +66,8 @@ impl Compiler<'_> {
         }
         let value = self.expr(value, env)?;
         match base {
+            // What a mode of gradients was before, in models whose modes were written out.
+            Cv::Path(class) if class.starts_with(GRAD_MODES) => Ok(()),
             Cv::Made(object) => self.set_field(object, name, value),
             Cv::Object(id) => self.set_state(id, name, &value, path),
             other => self.refuse(format!("`{}` of {} is assigned", path.join("."), describe(&other))),
@@ -95,11 +96,23 @@ impl Compiler<'_> {
         Ok(())
     }
 
+    /// Gives attributes that the model reads and assigns a slot each, which holds the model's own value at first.
+    pub(super) fn begin_with_state(&mut self) -> Done<()> {
+        for (id, name) in self.kept.clone() {
+            let own = self.attribute(&Cv::Object(id), &name)?;
+            let (own, slot) = (self.operand(&own)?, self.new_slot());
+            self.emit(Kind::Move, vec![own], vec![slot])?;
+            self.modules.assigned.insert((id, name), slot);
+        }
+        Ok(())
+    }
+
     fn set_state(&mut self, id: Id, name: &str, value: &Cv, path: &[String]) -> Done<()> {
         let known = self.modules.assigned.get(&(id, name.to_string())).copied();
         let was_read = self.modules.read.get(&id).is_some_and(|names| names.contains(name));
         // A branch or a loop may not be entered.
         if known.is_none() && (was_read || self.block_nesting > 0) {
+            self.kept.insert((id, name.to_string()));
             return self.refuse(format!(
                 "`{}` is assigned: the model changes its own state, but loaded models are immutable",
                 path.join(".")
