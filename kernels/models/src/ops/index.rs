@@ -259,10 +259,19 @@ pub fn searchsorted(a: &Args<'_>) -> OpResult {
 
 /// Pieces of nearly equal size, or pieces that end at the given places.
 pub fn tensor_split(a: &Args<'_>) -> OpResult {
-    let (t, dim) = (a.tensor(0)?, a.int(2)?);
+    split_at(a, a.int(2)?)
+}
+
+/// `hsplit` and its like, along the axis of this number; of a vector the first one is the only one.
+pub fn split_axis(a: &Args<'_>, axis: i64) -> OpResult {
+    split_at(a, if a.tensor(0)?.rank() == 1 { 0 } else { axis })
+}
+
+fn split_at(a: &Args<'_>, dim: i64) -> OpResult {
+    let t = a.tensor(0)?;
     let n = t.size(dim).map_err(say)? as i64;
     let ends: Vec<i64> = match a.get(1) {
-        Value::Int(_) => {
+        one if matches!(one, Value::Int(_)) || matches!(one, Value::Tensor(t) if t.rank() == 0) => {
             let pieces = a.int(1)?;
             if !(1..=crate::value::MAX_ITEMS as i64).contains(&pieces) {
                 return Err(format!("{pieces} pieces"));
@@ -326,13 +335,14 @@ pub fn bincount(a: &Args<'_>) -> OpResult {
 pub fn masked_scatter(a: &Args<'_>) -> OpResult {
     let (t, mask, source) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
     let made = || {
-        let mask = mask.to(DType::Bool)?.expand(t.shape())?;
+        let shape = stark_shapes::rules::broadcast(t.shape(), mask.shape())?;
+        let (t, mask) = (t.expand(&shape)?, mask.to(DType::Bool)?.expand(&shape)?);
         let flat = mask.reshape_to(&[mask.numel()])?;
         // How many hold up to each place is the number of the element it takes, from 1.
         let numbers = k::cumsum(&flat.to(DType::I64)?, 0)?;
         let last = if flat.numel() == 0 { 0 } else { numbers.select(0, -1)?.item()?.to_i64() };
         if last == 0 {
-            return Ok(t.clone().into_owned());
+            return Ok(t);
         }
         if last as usize > source.numel() {
             let reason = format!("{} elements for {last} places", source.numel());
@@ -340,7 +350,7 @@ pub fn masked_scatter(a: &Args<'_>) -> OpResult {
         }
         let numbers = k::clamp(&k::sub(&numbers, 1i64)?, Some(Scalar::Int(0).into()), None)?;
         let taken = k::index_select(&source.reshape_to(&[source.numel()])?, 0, &numbers)?;
-        k::where_(&mask, &taken.reshape_to(t.shape())?, &*t)?.to(t.dtype())
+        k::where_(&mask, &taken.reshape_to(t.shape())?, &t)?.to(t.dtype())
     };
     ok(made())
 }
@@ -399,6 +409,7 @@ pub fn quantile(a: &Args<'_>) -> OpResult {
     let made = || {
         let t = match a.opt_int(2).map_err(TensorError::Argument)? {
             None => t.reshape_to(&[t.numel()])?,
+            Some(_) if t.rank() == 0 => t.reshape_to(&[1])?,
             Some(dim) => t.movedim(dim, -1)?,
         };
         let n = t.size(-1)?;
@@ -466,4 +477,26 @@ pub fn cross(a: &Args<'_>) -> OpResult {
         k::sub(&k::mul(&turned(&x, -1)?, &turned(&y, -2)?)?, &k::mul(&turned(&x, -2)?, &turned(&y, -1)?)?)
     };
     ok(made())
+}
+
+/// One tensor with another one in the place of a view of it.
+pub fn slice_scatter(a: &Args<'_>) -> OpResult {
+    let mut out = a.tensor(0)?.into_owned();
+    let (dim, start, end, step) = (a.int(2)?, a.opt_int(3)?.unwrap_or(0), a.opt_int(4)?.unwrap_or(i64::MAX), a.int(5)?);
+    let src = a.tensor(1)?;
+    ok(out.assign(|whole| whole.slice(dim, start, end, step), &src).map(|()| out))
+}
+
+pub fn select_scatter(a: &Args<'_>) -> OpResult {
+    let mut out = a.tensor(0)?.into_owned();
+    let (dim, index) = (a.int(2)?, a.int(3)?);
+    let src = a.tensor(1)?;
+    ok(out.assign(|whole| whole.select(dim, index), &src).map(|()| out))
+}
+
+pub fn diagonal_scatter(a: &Args<'_>) -> OpResult {
+    let mut out = a.tensor(0)?.into_owned();
+    let (offset, from, to) = (a.int(2)?, a.int(3)?, a.int(4)?);
+    let src = a.tensor(1)?;
+    ok(out.assign(|whole| whole.diagonal(offset, from, to), &src).map(|()| out))
 }

@@ -8,6 +8,7 @@
 
 pub(crate) mod args;
 pub(crate) mod complex;
+mod grouped;
 pub(crate) mod index;
 pub(crate) mod kept;
 pub(crate) mod linalg;

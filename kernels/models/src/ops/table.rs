@@ -5,8 +5,8 @@ use super::Default::*;
 use super::Traits::{Effect, Picks, Pure};
 use super::spectra::Of;
 use super::{
-    ArgRow, Args, OpResult, OpRow, complex, index, linalg, loss, math, nn, quant, recurrent, resample, rest, scalar,
-    sets, special, spectra, tensor, text, vision, window,
+    ArgRow, Args, OpResult, OpRow, complex, grouped, index, linalg, loss, math, nn, quant, recurrent, resample, rest,
+    scalar, sets, special, spectra, tensor, text, vision, window,
 };
 use crate::onnx::Filter;
 
@@ -223,6 +223,19 @@ rows! {
     "torch.unsafe_split"(self, split_size, dim = Int(0)) Pure tensor::split;
     "torch.unsafe_split_with_sizes"(self, split_sizes, dim = Int(0)) Pure tensor::split;
     "torch.tensor_split"(self, indices_or_sections, dim = Int(0)) Pure index::tensor_split;
+    "torch.hsplit"(self, indices_or_sections) Pure |a| index::split_axis(a, 1);
+    "torch.vsplit"(self, indices_or_sections) Pure |a| index::split_axis(a, 0);
+    "torch.dsplit"(self, indices_or_sections) Pure |a| index::split_axis(a, 2);
+    "torch.positive"(self) Pure tensor::same;
+    "torch.narrow_copy"(self, dim, start, length) Pure |a| complex::parts(a, tensor::narrow);
+    "torch.select_scatter"(self, src, dim, index) Pure |a| complex::each(a, &[0, 1], index::select_scatter);
+    "torch.slice_scatter"(self, src, dim = Int(0), start = None, end = None, step = Int(1)) Pure |a| complex::each(a, &[0, 1], index::slice_scatter);
+    "torch.diagonal_scatter"(self, src, offset = Int(0), dim1 = Int(0), dim2 = Int(1)) Pure |a| complex::each(a, &[0, 1], index::diagonal_scatter);
+    "torch._grouped_mm"(self, mat2, offs = None, bias = None, out_dtype = None) Pure grouped::grouped;
+    "torch.addmv"(self, mat, vec, beta = Int(1), alpha = Int(1)) Pure grouped::addmv;
+    "torch.addbmm"(self, batch1, batch2, beta = Int(1), alpha = Int(1)) Pure grouped::addbmm;
+    "torch.cov"(self, correction = Int(1), fweights = None, aweights = None) Pure grouped::cov;
+    "torch.corrcoef"(self) Pure grouped::corrcoef;
     "torch.diagonal"(self, offset = Int(0), dim1 = Int(0), dim2 = Int(1)) Pure |a| complex::parts(a, tensor::diagonal);
     "torch.unfold"(self, dimension, size, step) Pure tensor::unfold;
     "torch.cat"(tensors, dim = Int(0)) Pure |a| complex::parts(a, rest::cat);

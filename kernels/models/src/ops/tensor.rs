@@ -310,8 +310,28 @@ pub fn permute(a: &Args<'_>) -> OpResult {
 
 pub fn movedim(a: &Args<'_>) -> OpResult {
     let (from, to) = (a.ints(1)?, a.ints(2)?);
-    let ([from], [to]) = (&*from, &*to) else { return Err("moves one axis only".into()) };
-    ok(a.tensor(0)?.movedim(*from, *to))
+    let t = a.tensor(0)?;
+    let axes = |named: &[i64]| -> Result<Vec<usize>, String> {
+        let axes = named.iter().map(|&axis| stark_shapes::rules::axis(axis, t.rank()).map_err(say));
+        let axes = axes.collect::<Result<Vec<_>, _>>()?;
+        match (1..axes.len()).any(|i| axes[..i].contains(&axes[i])) {
+            true => Err(format!("an axis is named twice in {named:?}")),
+            false => Ok(axes),
+        }
+    };
+    let (from, to) = (axes(&from)?, axes(&to)?);
+    if from.len() != to.len() {
+        return Err(format!("{} axes to {} places", from.len(), to.len()));
+    }
+    // Those that are not named keep their order.
+    let mut rest = (0..t.rank()).filter(|axis| !from.contains(axis));
+    let order: Vec<i64> = (0..t.rank())
+        .filter_map(|place| match to.iter().position(|&one| one == place) {
+            Some(i) => Some(from[i] as i64),
+            None => rest.next().map(|axis| axis as i64),
+        })
+        .collect();
+    ok(t.permute(&order))
 }
 
 pub fn unsqueeze(a: &Args<'_>) -> OpResult {

@@ -10,7 +10,7 @@ use crate::ops::Default::*;
 use crate::ops::Traits::Pure;
 use crate::ops::spectra::Of;
 use crate::ops::tensor::ok;
-use crate::ops::{ArgRow, Args, OpResult, OpRow, complex, nn, spectra};
+use crate::ops::{ArgRow, Args, OpResult, OpRow, nn, spectra};
 use crate::value::Value;
 
 /// Other names of rows.
@@ -21,6 +21,20 @@ pub static SAME: &[(&str, &str)] = &[
     ("aten._to_copy", "torch.to"),
     ("aten._unsafe_view", "torch.view"),
     ("aten.view_copy", "torch.view"),
+    ("aten.alias_copy", "torch.alias"),
+    ("aten.expand_copy", "torch.expand"),
+    ("aten.permute_copy", "torch.permute"),
+    ("aten.diagonal_copy", "torch.diagonal"),
+    ("aten.slice_copy", "torch.slice"),
+    ("aten.select_copy", "torch.select"),
+    ("aten.squeeze_copy", "torch.squeeze"),
+    ("aten.unsqueeze_copy", "torch.unsqueeze"),
+    ("aten.transpose_copy", "torch.transpose"),
+    ("aten.t_copy", "torch.t"),
+    ("aten.unbind_copy", "torch.unbind"),
+    ("aten.split_copy", "torch.split"),
+    ("aten.split_with_sizes_copy", "torch.split_with_sizes"),
+    ("transformers.grouped_mm_fallback", "torch._grouped_mm"),
     ("aten.lift_fresh_copy", "torch.clone"),
     ("aten.detach_", "torch.detach"),
     ("aten._embedding_bag", "torch.embedding_bag"),
@@ -73,6 +87,9 @@ static RENAMED: &[(&str, &str, &str)] = &[
     ("aten.tensor_split", "indices", "indices_or_sections"),
     ("aten.tensor_split", "tensor_indices_or_sections", "indices_or_sections"),
     ("aten.split", "split_sizes", "split_size"),
+    ("aten.split_copy", "split_sizes", "split_size"),
+    ("transformers.grouped_mm_fallback", "input", "self"),
+    ("transformers.grouped_mm_fallback", "weight", "mat2"),
 ];
 
 /// Arguments that change nothing about a result here.
@@ -125,8 +142,6 @@ rows! {
     "aten._fft_r2c"(self, dim, normalization, onesided) |a| spectra::decomposed(a, if a.bool(3)? { Of::Real } else { Of::Complex }, false);
     "aten._fft_c2r"(self, dim, normalization, last_dim_size) |a| spectra::decomposed(a, Of::Real, true);
     "aten._fft_c2c"(self, dim, normalization, forward) |a| spectra::decomposed(a, Of::Complex, !a.bool(3)?);
-    "aten.slice_scatter"(self, src, dim = Int(0), start = None, end = None, step = Int(1)) |a| complex::each(a, &[0, 1], slice_scatter);
-    "aten.select_scatter"(self, src, dim, index) |a| complex::each(a, &[0, 1], select_scatter);
 }
 
 /// The names that only exported programs have, in the order of the alphabet.
@@ -237,20 +252,6 @@ fn flash_attention(a: &Args<'_>) -> OpResult {
     let mask = a.opt_tensor(5)?;
     let (query, key, value) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
     first_of(2, ok(k::scaled_dot_product_attention(&query, &key, &value, mask.as_deref(), options))?)
-}
-
-fn slice_scatter(a: &Args<'_>) -> OpResult {
-    let mut out = a.tensor(0)?.into_owned();
-    let (dim, start, end, step) = (a.int(2)?, a.opt_int(3)?.unwrap_or(0), a.opt_int(4)?.unwrap_or(i64::MAX), a.int(5)?);
-    let src = a.tensor(1)?;
-    ok(out.assign(|whole| whole.slice(dim, start, end, step), &src).map(|()| out))
-}
-
-fn select_scatter(a: &Args<'_>) -> OpResult {
-    let mut out = a.tensor(0)?.into_owned();
-    let (dim, index) = (a.int(2)?, a.int(3)?);
-    let src = a.tensor(1)?;
-    ok(out.assign(|whole| whole.select(dim, index), &src).map(|()| out))
 }
 
 #[cfg(test)]

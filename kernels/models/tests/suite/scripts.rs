@@ -138,6 +138,39 @@ fn lists_in_lists_dicts_and_tuples_change() {
     }
 }
 
+/// Operators that exporters write when they take changes in place apart, and forms of known ones. What PyTorch gives.
+#[test]
+fn forms_of_operators_give_what_pytorch_gives() {
+    for (body, want) in [
+        ("return torch.slice_scatter(x, torch.zeros([1, 2]), 0, 1, 2)", &[1.0, 2.0, 0.0, 0.0][..]),
+        ("return torch.select_scatter(x, torch.zeros([2]), 1, 0)", &[0.0, 2.0, 0.0, 4.0]),
+        ("return torch.diagonal_scatter(x, torch.zeros([2]))", &[0.0, 2.0, 3.0, 0.0]),
+        ("return torch.movedim(torch.reshape(x, [1, 2, 2]), [0, 2], [1, 0])", &[1.0, 3.0, 2.0, 4.0]),
+        ("a, b = torch.hsplit(x, 2)\nreturn a", &[1.0, 3.0]),
+        ("a, b = torch.vsplit(x, [1])\nreturn b", &[3.0, 4.0]),
+        ("return torch.positive(x)", &[1.0, 2.0, 3.0, 4.0]),
+        ("return torch.narrow_copy(x, 1, 1, 1)", &[2.0, 4.0]),
+        ("return torch.addmv(x[0], x, x[1], beta=2, alpha=1)", &[13.0, 29.0]),
+        (
+            "return torch.addbmm(x, torch.stack([x, x]), torch.stack([x, x]), beta=1, alpha=1)",
+            &[15.0, 22.0, 33.0, 48.0],
+        ),
+        ("return torch.cov(x)", &[0.5, 0.5, 0.5, 0.5]),
+        ("return torch.corrcoef(x)", &[1.0, 1.0, 1.0, 1.0]),
+        (
+            "return torch._grouped_mm(x, torch.stack([x, torch.mul(x, 2)]), torch.tensor([1, 2], dtype=3))",
+            &[7.0, 10.0, 30.0, 44.0],
+        ),
+        ("return torch._grouped_mm(x, torch.stack([x, x]), torch.tensor([0, 1], dtype=3))", &[7.0, 10.0, 0.0, 0.0]),
+        (
+            "m = torch.tensor([True, False])\nreturn torch.masked_scatter(x[0], torch.stack([m, m]), x[1])",
+            &[3.0, 2.0, 4.0, 2.0],
+        ),
+    ] {
+        check(body, &[1.0, 2.0, 3.0, 4.0], &[2, 2], want);
+    }
+}
+
 #[test]
 fn complex_numbers_and_their_pairs_change_together() {
     for (body, want) in [
