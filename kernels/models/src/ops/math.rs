@@ -311,7 +311,8 @@ pub fn clamp_max(a: &Args<'_>) -> OpResult {
 
 /// The limits of `hardtanh` are plain numbers.
 pub fn hardtanh(a: &Args<'_>) -> OpResult {
-    ok(k::hardtanh(&*a.tensor(0)?, a.float(1)?, a.float(2)?))
+    let x = a.tensor(0)?;
+    ok(k::hardtanh(&x, a.float(1)?, a.float(2)?).and_then(|out| out.to(x.dtype())))
 }
 
 pub fn masked_fill(a: &Args<'_>) -> OpResult {

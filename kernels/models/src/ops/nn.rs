@@ -14,8 +14,8 @@ pub fn matmul(a: &Args<'_>) -> OpResult {
 pub fn addmm(a: &Args<'_>) -> OpResult {
     let (c, x, y) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
     match x.rank() {
-        3 => ok(k::baddbmm(&c, &x, &y, a.scalar(3)?, a.scalar(4)?)),
-        _ => ok(k::addmm(&c, &x, &y, a.scalar(3)?, a.scalar(4)?)),
+        3 => ok(k::baddbmm(&c, &x, &y, a.scalar(3)?, a.scalar(4)?).and_then(|out| out.to(x.dtype()))),
+        _ => ok(k::addmm(&c, &x, &y, a.scalar(3)?, a.scalar(4)?).and_then(|out| out.to(x.dtype()))),
     }
 }
 
@@ -33,7 +33,6 @@ macro_rules! activations {
 
 activations! {
     relu;
-    relu6;
     silu;
     mish;
     sigmoid;
@@ -68,8 +67,14 @@ pub fn leaky_relu(a: &Args<'_>) -> OpResult {
     ok(k::leaky_relu(&*a.tensor(0)?, a.float(1)?))
 }
 
+pub fn relu6(a: &Args<'_>) -> OpResult {
+    let x = a.tensor(0)?;
+    ok(k::relu6(&x).and_then(|out| out.to(x.dtype())))
+}
+
 pub fn prelu(a: &Args<'_>) -> OpResult {
-    ok(k::prelu(&*a.tensor(0)?, &*a.tensor(1)?))
+    let x = a.tensor(0)?;
+    ok(k::prelu(&x, &*a.tensor(1)?).and_then(|out| out.reshape_to(x.shape())))
 }
 
 pub fn softplus(a: &Args<'_>) -> OpResult {
@@ -188,7 +193,8 @@ pub fn channel_shuffle(a: &Args<'_>) -> OpResult {
 }
 
 pub fn threshold(a: &Args<'_>) -> OpResult {
-    ok(k::threshold(&*a.tensor(0)?, a.float(1)?, a.float(2)?))
+    let x = a.tensor(0)?;
+    ok(k::threshold(&x, a.float(1)?, a.float(2)?).and_then(|out| out.to(x.dtype())))
 }
 
 pub fn glu(a: &Args<'_>) -> OpResult {
@@ -300,10 +306,23 @@ pub fn pad(a: &Args<'_>) -> OpResult {
         "constant" => k::PadMode::Constant(a.opt_scalar(3)?.unwrap_or(Scalar::Int(0))),
         "reflect" => k::PadMode::Reflect,
         "replicate" => k::PadMode::Replicate,
-        "circular" => k::PadMode::Circular,
+        "circular" => return ok(pad_circular(&*a.tensor(0)?, &a.ints(1)?)),
         mode => return Err(format!("mode `{mode}` is not known")),
     };
     ok(k::pad(&*a.tensor(0)?, &a.ints(1)?, mode))
+}
+
+/// Sides below zero are cut off first, and what is left goes round.
+fn pad_circular(x: &Tensor, sides: &[i64]) -> stark_kernels::Result<Tensor> {
+    let mut x = x.clone();
+    for (i, pair) in sides.chunks_exact(2).enumerate() {
+        let axis = -1 - i as i64;
+        let n = x.size(axis)? as i64;
+        let (from, to) = (pair[0].min(0).saturating_neg(), n.saturating_add(pair[1].min(0)));
+        x = x.slice(axis, from.min(n), to.max(0), 1)?;
+    }
+    let sides: Vec<i64> = sides.iter().map(|&side| side.max(0)).collect();
+    k::pad(&x, &sides, k::PadMode::Circular)
 }
 
 pub fn constant_pad(a: &Args<'_>) -> OpResult {

@@ -271,6 +271,9 @@ pub fn diag(a: &Args<'_>) -> OpResult {
 }
 
 pub fn diff(a: &Args<'_>) -> OpResult {
+    if a.count(1)? == 0 {
+        return ok(a.tensor(0)?.copied());
+    }
     let ends = [a.opt_tensor(3)?, Some(a.tensor(0)?), a.opt_tensor(4)?];
     let parts: Vec<&Tensor> = ends.iter().flatten().map(|part| &**part).collect();
     let mut t = if parts.len() == 1 { parts[0].clone() } else { k::cat(&parts, a.int(2)?).map_err(say)? };

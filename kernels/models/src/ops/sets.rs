@@ -168,7 +168,11 @@ pub fn mode(a: &Args<'_>) -> OpResult {
         let places =
             Tensor::from_vec(places, &rows.shape()[..rows.rank().saturating_sub(1)])?.unsqueeze(-1)?.movedim(-1, at)?;
         let values = k::gather(&x, at, &places)?;
-        if keep { Ok((values, places)) } else { Ok((values.squeeze(&[at])?, places.squeeze(&[at])?)) }
+        match (keep, x.rank()) {
+            (_, 0) => Ok((values.reshape_to(&[])?, places.reshape_to(&[])?)),
+            (true, _) => Ok((values, places)),
+            (false, _) => Ok((values.squeeze(&[at])?, places.squeeze(&[at])?)),
+        }
     };
     let (values, places) = made().map_err(|e: stark_kernels::TensorError| e.to_string())?;
     pair_of(values, places)

@@ -22,7 +22,22 @@ pub fn float_pair(x: &Tensor, y: &Tensor, f: fn(f64, f64) -> f64) -> OpResult {
 
 /// The same of the first two arguments.
 pub fn pair(a: &Args<'_>, f: fn(f64, f64) -> f64) -> OpResult {
-    float_pair(&*a.tensor(0)?, &*a.tensor(1)?, f)
+    let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+    // A plain number takes the type of the tensor beside it.
+    let beside = |t: &Tensor, other: &Tensor, at: usize| match a.get(at) {
+        Value::Tensor(_) => Ok(t.clone()),
+        _ => t.to(if other.dtype().is_float() { other.dtype() } else { DType::F32 }).map_err(say),
+    };
+    float_pair(&beside(&x, &y, 0)?, &beside(&y, &x, 1)?, f)
+}
+
+/// As [`pair`], in the type of the first.
+pub fn typed_pair(a: &Args<'_>, f: fn(f64, f64) -> f64) -> OpResult {
+    let x = a.tensor(0)?;
+    match pair(a, f)? {
+        Value::Tensor(out) => ok(out.to(x.dtype())),
+        other => Ok(other),
+    }
 }
 
 pub fn sinc(x: f64) -> f64 {

@@ -307,7 +307,7 @@ rows! {
     "torch.xlogy"(self, other) Pure |a| special::pair(a, special::xlogy);
     "torch.special_xlogy"(self, other) Pure |a| special::pair(a, special::xlogy);
     "torch.logaddexp"(self, other) Pure |a| special::pair(a, rest::log_add);
-    "torch.heaviside"(self, values) Pure |a| special::pair(a, special::heaviside);
+    "torch.heaviside"(self, values) Pure |a| special::typed_pair(a, special::heaviside);
     "torch.float_power"(self, exponent) Pure special::float_power;
     "torch.lerp"(self, end, weight) Pure index::lerp;
     "torch.addcmul"(self, tensor1, tensor2, value = Int(1)) Pure |a| math::add_combined(a, false);

@@ -166,8 +166,23 @@ fn forms_of_operators_give_what_pytorch_gives() {
             "m = torch.tensor([True, False])\nreturn torch.masked_scatter(x[0], torch.stack([m, m]), x[1])",
             &[3.0, 2.0, 4.0, 2.0],
         ),
+        ("return torch.pad(x, [-1, 1], \"circular\")", &[2.0, 2.0, 4.0, 4.0]),
+        ("return torch.diff(x, 0, 1, x)", &[1.0, 2.0, 3.0, 4.0]),
+        ("v, i = torch.mode(x[0][1])\nreturn torch.tensor([torch.dim(v), torch.dim(i)])", &[0.0, 0.0]),
+        ("return torch.tensor(torch.dim(torch.prelu(x[0][1], torch.ones([1]))))", &[0.0]),
     ] {
         check(body, &[1.0, 2.0, 3.0, 4.0], &[2, 2], want);
+    }
+    // Types by their numbers: whole numbers stay such, and a plain number widens nothing.
+    for (call, want) in [
+        ("relu6(i)", 4.0),
+        ("hardtanh(i, -1, 3)", 4.0),
+        ("threshold(i, 1, 0)", 4.0),
+        ("heaviside(i, i)", 4.0),
+        ("copysign(x, -1.0)", 6.0),
+    ] {
+        let body = format!("i = torch.to(x, 4)\nreturn torch.tensor(ops.prim.dtype(torch.{call}))");
+        check(&body, &[1.0, 2.0, 3.0, 4.0], &[2, 2], &[want]);
     }
 }
 
