@@ -227,7 +227,7 @@ rows! {
     "torch.vsplit"(self, indices_or_sections) Pure |a| index::split_axis(a, 0);
     "torch.dsplit"(self, indices_or_sections) Pure |a| index::split_axis(a, 2);
     "torch.positive"(self) Pure tensor::same;
-    "torch.narrow_copy"(self, dim, start, length) Pure |a| complex::parts(a, tensor::narrow);
+    "torch.narrow_copy"(self, dim, start, length) Pure |a| complex::parts(a, tensor::narrow_copy);
     "torch.select_scatter"(self, src, dim, index) Pure |a| complex::each(a, &[0, 1], index::select_scatter);
     "torch.slice_scatter"(self, src, dim = Int(0), start = None, end = None, step = Int(1)) Pure |a| complex::each(a, &[0, 1], index::slice_scatter);
     "torch.diagonal_scatter"(self, src, offset = Int(0), dim1 = Int(0), dim2 = Int(1)) Pure |a| complex::each(a, &[0, 1], index::diagonal_scatter);

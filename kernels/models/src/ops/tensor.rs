@@ -380,6 +380,10 @@ pub fn narrow(a: &Args<'_>) -> OpResult {
     ok(a.tensor(0)?.narrow(a.int(1)?, a.int(2)?, a.count(3)?))
 }
 
+pub fn narrow_copy(a: &Args<'_>) -> OpResult {
+    ok(a.tensor(0)?.narrow(a.int(1)?, a.int(2)?, a.count(3)?).and_then(|part| part.copied()))
+}
+
 /// Views take memory even where the tensor has no elements.
 fn few(n: usize) -> Result<(), String> {
     if n > crate::value::MAX_ITEMS { Err(scalar::too_long()) } else { Ok(()) }

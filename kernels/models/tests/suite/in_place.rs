@@ -75,7 +75,6 @@ fn chains_in_place_are_plain() {
         "a = torch.mul(x, 2.)\n_0 = torch.add_(a, x)\n_1 = torch.mul_(a, 2.)\nreturn a",
         "a = torch.neg(x)\nv = torch.t(a)\nw = torch.exp(v)\n_0 = torch.relu_(a)\nreturn torch.add(w, a)",
         "a = torch.neg(x)\n_0 = torch.dropout_(a, 0.5, False)\nb = torch.sigmoid_(a)\nreturn torch.neg(a)",
-        "z = torch.zeros([4])\n_0 = torch.fill_(z, 3.)\nl = annotate(List[Tensor], [])\na = torch.exp(x)\n_1 = torch.append(l, torch.relu_(a))\nreturn torch.add(l[0], z)",
     ] {
         check(body, &[SIDE, SIDE]);
         let model = load(body, &[Pass::InPlace]);
