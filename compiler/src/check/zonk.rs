@@ -32,7 +32,13 @@ impl Checker<'_> {
                             "nothing here decides this type",
                             at,
                             match self.text(at) {
-                                _ if !is_ours && self.text(made).starts_with("impl<E> Tensor") => {
+                                _ if !is_ours
+                                    && self
+                                        .text(made)
+                                        .lines()
+                                        .next()
+                                        .is_some_and(|line| line.contains("Tensor<E>")) =>
+                                {
                                     "its element type is open; state it, as in `let t: Tensor<Float32> = …`"
                                 }
                                 text if text.starts_with("find_actor(") => {
