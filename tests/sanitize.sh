@@ -108,6 +108,8 @@ done
 # Last: with the features that they have by themselves, most of what they need is built once more.
 unset STARK_WORKERS STARK_JIT
 run cargo test "${build[@]}" "${crates[@]}" --lib --tests
+# The threads that kernels have where there are no workers.
+[ "$which" = address ] || run cargo test "${build[@]}" -p stark-kernels --lib threads
 
 for report in "$reports"/*; do
     [ -e "$report" ] || continue

@@ -71,13 +71,6 @@ impl TaskCx {
         }
     }
 
-    /// Leaves what waits on this worker, and the timers, to others: a native goes on for long.
-    pub(crate) fn hand_over(&self) {
-        if let Some(scheduler) = self.program.scheduler() {
-            scheduler.hand_over();
-        }
-    }
-
     /// Whether a native that takes long should wait for a turn of the task's own: inside another's turn it would keep that one from
     /// hearing of its timers and of being cancelled.
     pub(crate) fn is_guest(&self) -> bool {

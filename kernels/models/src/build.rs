@@ -90,17 +90,7 @@ impl Builder {
         if self.n_instrs > MAX_INSTRUCTIONS {
             return self.refuse(format!("the model comes to more than {MAX_INSTRUCTIONS} instructions"));
         }
-        let (args, outs) = (args.into_boxed_slice(), outs.into_boxed_slice());
-        let at = self.at;
-        self.block.push(Instr {
-            kind,
-            args,
-            outs,
-            frees: Box::default(),
-            at,
-            kept: Default::default(),
-            fit: Default::default(),
-        });
+        self.block.push(Instr::new(kind, args, outs, self.at));
         Ok(())
     }
 

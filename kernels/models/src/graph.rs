@@ -124,6 +124,12 @@ fn each_instr<'a>(block: &'a Block, visit: &mut dyn FnMut(&'a Instr)) {
 }
 
 impl Instr {
+    /// One that nothing is known of yet but what it does.
+    pub fn new(kind: Kind, args: impl Into<Box<[Operand]>>, outs: impl Into<Box<[Slot]>>, at: At) -> Instr {
+        let (kept, fit) = (Kept::default(), Fit::Free);
+        Instr { kind, args: args.into(), outs: outs.into(), frees: Box::default(), at, kept, fit }
+    }
+
     pub fn blocks(&self) -> impl Iterator<Item = &Block> {
         let (a, b) = match &self.kind {
             Kind::If(then, otherwise) => (Some(then), Some(otherwise)),

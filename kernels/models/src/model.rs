@@ -11,7 +11,7 @@ use stark_kernels::{DType, Tensor, TensorError};
 use crate::error::ModelError;
 use crate::exec::{Observer, Stop};
 use crate::format::Beside;
-use crate::graph::Graph;
+use crate::graph::{Graph, Kind};
 use crate::mapped::FileBytes;
 use crate::memory::Plans;
 use crate::opt::{Pass, optimise};
@@ -33,6 +33,7 @@ struct Loaded {
     /// What it runs on beside the processor.
     accelerator: Option<Arc<dyn Accelerator>>,
     plans: Plans,
+    has_loops: bool,
 }
 
 /// What an importer makes of a file.
@@ -182,7 +183,9 @@ impl Model {
             test_seals(&file, &bytes)?;
             Ok(imported)
         })?;
-        Ok(Model(Arc::new(Loaded { imported, file, accelerator, plans: Plans::default() })))
+        let mut has_loops = false;
+        imported.graph.each_instr(&mut |instr| has_loops |= matches!(instr.kind, Kind::While { .. } | Kind::For(_)));
+        Ok(Model(Arc::new(Loaded { imported, file, accelerator, plans: Plans::default(), has_loops })))
     }
 
     /// What the model runs on beside the processor.
@@ -218,6 +221,11 @@ impl Model {
     /// Numbers in the trained parameters. A tensor that has two names counts once.
     pub fn n_parameters(&self) -> usize {
         self.0.imported.parameters.iter().filter(|p| p.is_trained).map(|p| p.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Whether how long it runs follows from more than the sizes of its inputs.
+    pub fn has_loops(&self) -> bool {
+        self.0.has_loops
     }
 
     /// The graph that runs.
@@ -481,5 +489,19 @@ fn collect(value: &Value, out: &mut Vec<Tensor>) -> Result<(), String> {
             }
             None => Err(format!("the model gives {}, which is no tensor", other.kind())),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a type may leave out is what is filled in here.
+    #[test]
+    fn every_input_that_may_be_left_out_is_filled_in() {
+        let ids = Tensor::zeros(&[2, 3], DType::I64).unwrap();
+        for name in stark_shapes::FILLED_IN {
+            assert_eq!(fill(name, &ids).unwrap().unwrap().shape(), [2, 3], "{name}");
+        }
     }
 }

@@ -17,6 +17,6 @@ mod window;
 pub use dim::{Dim, Shape, show};
 pub use dtype::{DType, Kind, Operand, promote, result_dtype};
 pub use error::ShapeError;
-pub use signature::{ModelSpec, TensorSpec, model_fits};
+pub use signature::{FILLED_IN, ModelSpec, TensorSpec, model_fits};
 pub use symbolic::Symbolic;
 pub use window::{Conv, Pool, conv_out, conv_transpose_out, pool_out};

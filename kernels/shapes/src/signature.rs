@@ -38,7 +38,7 @@ impl fmt::Display for TensorSpec {
 }
 
 /// Inputs that are filled in when they are left out: ones, zeros, and positions.
-const FILLED_IN: [&str; 3] = ["attention_mask", "token_type_ids", "position_ids"];
+pub const FILLED_IN: [&str; 3] = ["attention_mask", "token_type_ids", "position_ids"];
 
 /// Whether a model with signature `file` can be what a type calls it. A type may leave out trailing inputs that are filled in (and, where
 /// the file does not say which it needs, any), and takes the first output when it names one.

@@ -43,7 +43,7 @@ define_ops! {
     control { jump jump_back jump_if jump_if_not jump_back_if jump_back_if_not return_scalar return_ref throw rethrow }
     call { call call_native call_native_ref call_closure call_dyn take_back_dyn }
     map { map_get map_insert join_texts }
-    message { send_message tell recv_scalar recv_ref next_message send_scalar_to scalar_of next_scalar next_ref }
+    message { send_message tell recv_scalar recv_ref next_message send_scalar_to scalar_of ref_of }
     object {
         make make_vec make_closure make_dyn make_dyn_ref is_type unbox unbox_ref get_field get_field_ref get_tag
         get_payload get_payload_ref lend_field lend_payload vec_len vec_get vec_get_ref vec_set vec_set_ref vec_push vec_push_ref

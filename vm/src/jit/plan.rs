@@ -126,9 +126,7 @@ impl Plan {
             let rest = &code[pc..];
             self.how[pc] = match rest[0] {
                 Instr::AtReg { .. } => self.chain(func, pc),
-                Instr::MakeVec { .. } | Instr::ArgCopy { .. } | Instr::CallNative { .. }
-                    if let Some(n) = group_len(op_of(original(func, pc))) =>
-                {
+                Instr::MakeVec { .. } | Instr::ArgCopy { .. } if let Some(n) = group_len(op_of(original(func, pc))) => {
                     How::Group(n)
                 }
                 Instr::VecGet { dst, .. } if func.owns(dst) && self.is_item_field(func, pc) => How::ItemField,
@@ -274,8 +272,7 @@ fn group_len(op: Op) -> Option<usize> {
     match op {
         Op::send_scalar_to => Some(3),
         Op::join_texts => Some(4),
-        Op::next_scalar | Op::next_ref => Some(7),
-        Op::scalar_of => Some(8),
+        Op::scalar_of | Op::ref_of => Some(8),
         _ => None,
     }
 }

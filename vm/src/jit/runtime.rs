@@ -195,39 +195,28 @@ unsafe fn leave_unless_next(m: *mut Machine, exit: Option<Exit>) -> u64 {
     }
 }
 
-/// Calls the native of the instruction whose first word, `word`, is just before `ip`, as `step` would. `IS_REF`: what it answers
-/// with is counted.
-pub(super) unsafe extern "C" fn native<const IS_REF: bool>(
-    m: *mut Machine,
-    ip: *const u64,
-    regs: *mut u64,
-    budget: i64,
-    word: u64,
-) -> u64 {
-    // SAFETY: as in `step`.
-    unsafe { leave_unless_next(m, guarded(m, || run_native::<IS_REF>(m, ip, regs, budget, word))) }
+/// Functions that do the instruction whose first word, `word`, is just before `ip`, as `step` would, without its handler in between.
+macro_rules! direct {
+    ($( $name:ident $function:expr; )*) => { $(
+        pub(super) unsafe extern "C" fn $name(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, word: u64) -> u64 {
+            // SAFETY: as in `step`.
+            unsafe { leave_unless_next(m, guarded(m, || $function(m, ip, regs, budget, word))) }
+        }
+    )* };
+}
+direct! {
+    native run_native::<false>;
+    native_ref run_native::<true>;
+    send message::send;
+    send_scalar message::send_scalar;
+    tell message::tell_scalar;
+    recv_scalar message::receive::<false, false>;
+    recv_ref message::receive::<true, false>;
+    next_message message::receive::<true, true>;
 }
 
-/// As `native`, of a `send_message`.
-pub(super) unsafe extern "C" fn send(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, word: u64) -> u64 {
-    // SAFETY: as in `step`.
-    unsafe { leave_unless_next(m, guarded(m, || message::send(m, ip, regs, budget, word))) }
-}
-
-/// As `native`, of a `send_scalar_to`.
-pub(super) unsafe extern "C" fn send_scalar(
-    m: *mut Machine,
-    ip: *const u64,
-    regs: *mut u64,
-    budget: i64,
-    word: u64,
-) -> u64 {
-    // SAFETY: as in `step`.
-    unsafe { leave_unless_next(m, guarded(m, || message::send_scalar(m, ip, regs, budget, word))) }
-}
-
-/// As `native`, of the head of a loop over a channel, which is the group `OP`.
-pub(super) unsafe extern "C" fn head<const OP: u16>(
+/// As these, of a `scalar_of`, or of a `ref_of`, whose way on is more than one.
+pub(super) unsafe extern "C" fn head<const IS_REF: bool>(
     m: *mut Machine,
     ip: *const u64,
     regs: *mut u64,
@@ -236,7 +225,7 @@ pub(super) unsafe extern "C" fn head<const OP: u16>(
 ) -> u64 {
     // SAFETY: as in `step`.
     unsafe {
-        match guarded(m, || message::head(m, ip, regs, budget, word, op_of(u64::from(OP)))) {
+        match guarded(m, || message::head::<IS_REF>(m, ip, regs, budget, word)) {
             Some(None) => 0,
             Some(Some(exit)) => {
                 (*m).jit.exit = exit;
@@ -245,24 +234,6 @@ pub(super) unsafe extern "C" fn head<const OP: u16>(
             None => 1,
         }
     }
-}
-
-/// As `native`, of a `tell`.
-pub(super) unsafe extern "C" fn tell(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, word: u64) -> u64 {
-    // SAFETY: as in `step`.
-    unsafe { leave_unless_next(m, guarded(m, || message::tell_scalar(m, ip, regs, budget, word))) }
-}
-
-/// As `native`, of a `recv_scalar` or another that receives.
-pub(super) unsafe extern "C" fn receive<const IS_REF: bool, const NEXT: bool>(
-    m: *mut Machine,
-    ip: *const u64,
-    regs: *mut u64,
-    budget: i64,
-    word: u64,
-) -> u64 {
-    // SAFETY: as in `step`.
-    unsafe { leave_unless_next(m, guarded(m, || message::receive::<IS_REF, NEXT>(m, ip, regs, budget, word))) }
 }
 
 /// Whether machine code may call `func` with the frame at `callee`: the address of its machine code, and its link and nulls

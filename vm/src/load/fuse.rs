@@ -69,15 +69,9 @@ fn group(func: &Func, space: &CodeSpace, pc: usize, end: usize) -> Option<Op> {
         {
             Op::send_scalar_to
         }
-        [ArgCopy { src, .. }, ref head @ ..]
-            if !scalar(src) && next_item(func, space, head, is_forward(5)) == Some(false) =>
-        {
-            Op::scalar_of
-        }
-        [CallNative { .. }, ..] => match next_item(func, space, &func.def.code[pc..end], is_forward(4)) {
-            Some(true) => Op::next_ref,
-            Some(false) => Op::next_scalar,
-            None => return None,
+        [ArgCopy { src, .. }, ref head @ ..] if !scalar(src) => match next_item(func, space, head, is_forward(5))? {
+            true => Op::ref_of,
+            false => Op::scalar_of,
         },
         [AtReg { .. }, AtIndex { .. }, AtField { .. }, LoadAt { dst }, ..] if scalar(dst) => Op::at_index_field_load,
         [AtReg { .. }, AtIndex { .. }, AtField { .. }, StoreAt { src }, ..] if scalar(src) => Op::at_index_field_store,
@@ -124,8 +118,7 @@ pub(crate) fn alone(op: Op) -> Op {
         Op::mul_float_mul | Op::mul_float_add | Op::mul_float_sub => Op::mul_float,
         Op::vec_get_field => Op::vec_get_ref,
         Op::join_texts => Op::make_vec,
-        Op::send_scalar_to | Op::scalar_of => Op::arg_copy,
-        Op::next_scalar | Op::next_ref => Op::next_message,
+        Op::send_scalar_to | Op::scalar_of | Op::ref_of => Op::arg_copy,
         Op::at_reg_index_field
         | Op::at_index_field_load
         | Op::at_index_field_store

@@ -16,7 +16,6 @@ use stark_kernels::{DType, Tensor};
 use stark_models::safetensors::SafeTensors;
 use stark_models::{FileBytes, Model, ModelError, Tokenizer, TokenizerError};
 use stark_shapes::{TensorSpec, model_fits};
-use std::cell::Cell;
 use std::path::Path;
 
 pub(super) const TABLE: &[NativeRow] = answers! {
@@ -109,10 +108,8 @@ struct Predicted {
     result: Result<Vec<Tensor>, ModelError>,
 }
 
-/// Runs the model and answers with its outputs. While a device runs it, the task waits and not its thread.
-/// A model with more operators may take long: before it goes on, what waits on its worker, timers too, is left to others.
-const OPERATORS_AT_ONCE: u32 = 4;
-
+/// Runs the model and answers with its outputs. While a device runs it, the task waits and not its thread. It does not run inside
+/// another task's turn, and not on when nobody wants the outputs any more.
 fn predict(
     cx: &mut NativeCx<'_>,
     inputs: impl FnOnce(&NativeCx<'_>) -> Vec<Tensor>,
@@ -124,15 +121,7 @@ fn predict(
             if cx.task.is_guest() {
                 return in_a_turn_of_its_own(cx);
             }
-            let asked = Cell::new(0u32);
-            let stop = || {
-                asked.set(asked.get().saturating_add(1));
-                if asked.get() == OPERATORS_AT_ONCE {
-                    cx.task.hand_over();
-                }
-                cx.task.is_unwanted()
-            };
-            let (prediction, result) = observe::predict(model(cx), &inputs(cx), &stop);
+            let (prediction, result) = observe::predict(model(cx), &inputs(cx), &|| cx.task.is_unwanted());
             if let Err(ModelError::Stopped { .. }) = result {
                 // That begins with what has stopped it.
                 return in_a_turn_of_its_own(cx);

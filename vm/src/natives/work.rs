@@ -47,7 +47,7 @@ pub(crate) enum Work {
     Multiply,
     /// The first is multiplied with the second everywhere.
     Convolve,
-    /// A model runs: each of its parameters is multiplied with something for each row at least.
+    /// A model runs: each of its parameters is multiplied with something for each row at least. With loops it may take long.
     Model,
 }
 
@@ -115,7 +115,9 @@ impl Work {
                 let is_list = matches!(inputs.info().desc, TypeDesc::Vec(_)) && !inputs.is_hole();
                 let first = if is_list { inputs.vec().iter().next() } else { Some(inputs) };
                 let rows = first.and_then(tensor).and_then(|input| input.shape().first().copied()).unwrap_or(1);
-                super::model::model(cx).n_parameters().saturating_mul(rows) / MULTIPLIED
+                let model = super::model::model(cx);
+                let least = if model.has_loops() { LONG } else { 0 };
+                least.max(model.n_parameters().saturating_mul(rows) / MULTIPLIED)
             }
         }
     }

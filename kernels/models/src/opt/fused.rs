@@ -9,11 +9,11 @@ use stark_kernels::{DType, Tensor};
 use super::attention::Found;
 use super::linear::Layer;
 use super::norm::Norm;
-use crate::graph::{Fit, Graph, Instr, Kind, Operand};
+use crate::graph::{Graph, Instr, Kind, Operand};
 use crate::onnx;
 use crate::ops::args::Then;
 use crate::ops::tensor::{ok, say};
-use crate::ops::{ArgRow, Args, Default::Required, Kept, OpResult, OpRow, Traits, window};
+use crate::ops::{ArgRow, Args, Default::Required, OpResult, OpRow, Traits, window};
 use crate::value::Value;
 
 macro_rules! row {
@@ -101,15 +101,7 @@ pub type Fused = (&'static OpRow, Vec<Operand>);
 /// Puts `fused` in the place of the instruction at `at`, whose result it gives.
 pub fn put(graph: &mut Graph, at: usize, (row, args): Fused) {
     let Instr { outs, at: place, .. } = &graph.body[at];
-    graph.body[at] = Instr {
-        kind: Kind::Op(row),
-        args: args.into(),
-        outs: outs.clone(),
-        frees: Box::default(),
-        at: *place,
-        kept: Kept::default(),
-        fit: Fit::Free,
-    };
+    graph.body[at] = Instr::new(Kind::Op(row), args, outs.clone(), *place);
 }
 
 fn constant(graph: &mut Graph, value: Value) -> Operand {

@@ -240,17 +240,7 @@ impl<'a> Compiler<'a> {
         if matches!(kind, Kind::Move) {
             self.moved.extend(args.iter().filter_map(|arg| arg.slot()).chain(outs.iter().copied()));
         }
-        let (args, outs) = (args.into_boxed_slice(), outs.into_boxed_slice());
-        let at = self.at;
-        self.block.push(Instr {
-            kind,
-            args,
-            outs,
-            frees: Box::default(),
-            at,
-            kept: Default::default(),
-            fit: Default::default(),
-        });
+        self.block.push(Instr::new(kind, args, outs, self.at));
         Ok(())
     }
 

@@ -10,7 +10,6 @@ use crate::conc::channels::{ChannelObj, OneWait, Received, after_send, answer_wi
 use crate::conc::tasks::Me;
 use crate::heap::object::OpaqueObj;
 use crate::heap::{Parcel, meter, sampled};
-use crate::interp::Op;
 use crate::interp::kept::Kept;
 use crate::load::BoundNative;
 use crate::natives::NativeCx;
@@ -75,93 +74,83 @@ handlers! {
         }
     }
 
-    /// The head of a loop over a channel of scalars (`Head`), from its `arg_copy` on. As above, and no `Option` is made.
+    /// The head of a loop over a channel of scalars: `arg_copy` of the channel and what `HEAD` says. As above, and no `Option` is made.
     scalar_of(m, ip, regs, budget, w) {
         if next_now(m, ip, regs, w) {
-            return go!(m, ip.add(1 + HEAD), regs, budget);
+            return go!(m, ip.add(HEAD), regs, budget);
         }
         scalar_of_slowly(m, ip, regs, budget, w)
     }
 
     #[inline(never)]
     scalar_of_slowly(m, ip, regs, budget, w) {
-        match scalar_next(m, ip, regs, budget, w) {
-            Next::Message => go!(m, ip.add(1 + HEAD), regs, budget),
+        match next_item::<false>(m, ip, regs, budget, w) {
+            Next::Message => go!(m, ip.add(HEAD), regs, budget),
             Next::Option => go!(m, ip.add(2), regs, budget),
             Next::Left(exit) => exit,
         }
     }
 
-    /// As `scalar_of`, from the call on.
-    next_scalar(m, ip, regs, budget, w) {
-        match next_of_head::<false>(m, ip, regs, budget, w) {
+    /// As `scalar_of`, of a channel of references.
+    ref_of(m, ip, regs, budget, w) {
+        match next_item::<true>(m, ip, regs, budget, w) {
             Next::Message => go!(m, ip.add(HEAD), regs, budget),
-            Next::Option => go!(m, ip.add(1), regs, budget),
-            Next::Left(exit) => exit,
-        }
-    }
-
-    /// As `next_scalar`, of references.
-    next_ref(m, ip, regs, budget, w) {
-        match next_of_head::<true>(m, ip, regs, budget, w) {
-            Next::Message => go!(m, ip.add(HEAD), regs, budget),
-            Next::Option => go!(m, ip.add(1), regs, budget),
+            Next::Option => go!(m, ip.add(2), regs, budget),
             Next::Left(exit) => exit,
         }
     }
 }
 
-/// Words of a loop's head behind the first of its call: the native, `get_tag` of the `Option`, `load_imm` of the tag of `Some`,
-/// `ne_int` of the two, a jump out of the loop, `get_payload` with the variant, and `drop_ref` of the `Option`.
-const HEAD: usize = 8;
+/// Words of a loop's head behind the first: the call of `channel_next` with its native, `get_tag` of the `Option`, `load_imm` of the
+/// tag of `Some`, `ne_int` of the two, a jump out of the loop, `get_payload` with the variant, and `drop_ref` of the `Option`.
+const HEAD: usize = 9;
 
 /// How the head of a loop ended.
 pub(crate) enum Next {
     /// With a message, behind the head.
     Message,
-    /// With the call's answer in its register: the rest of the head follows.
+    /// With the call's answer in its register: what follows the call is still to be done.
     Option,
     Left(Exit),
 }
 
 /// Behind the head that has a message: what its instructions leave in registers, and the register that they read the message into.
-/// `ip` is behind the first word of the call, `w`.
+/// `ip` is behind the first word.
 #[inline(always)]
-unsafe fn leave_head(ip: *const u64, regs: *mut u64, w: u64) -> usize {
-    let [tag, imm, compare, payload] = [*ip.add(1), *ip.add(2), *ip.add(3), *ip.add(5)];
+unsafe fn leave_head(ip: *const u64, regs: *mut u64) -> usize {
+    let [tag, imm, compare, payload] = [*ip.add(2), *ip.add(3), *ip.add(4), *ip.add(6)];
     let some = distance(imm) as u64;
     set(regs, a(tag), some);
     set(regs, a(imm), some);
     set(regs, a(compare), 0);
-    debug_assert_eq!(get(regs, a(w)), 0);
     a(payload)
 }
 
 /// The whole of `scalar_of`, if the channel has a message and nothing is to be thought of. Calls nothing.
 #[inline(always)]
 unsafe fn next_now(m: *mut Machine, ip: *const u64, regs: *mut u64, w: u64) -> bool {
-    let next = *ip;
-    if !is_plain(m) || !has_gathered_nothing() || get(regs, a(next)) != 0 {
+    // Nothing is to be dropped from the `Option`'s register.
+    if !is_plain(m) || !has_gathered_nothing() || get(regs, a(*ip)) != 0 {
         return false;
     }
     let Some(channel) = channel_at_once(regs.add(b(w))) else { return false };
     let Some(message) = channel.0.take_now(SCALAR_WEIGHT) else { return false };
-    let payload = leave_head(ip.add(1), regs, next);
+    let payload = leave_head(ip, regs);
     set(regs, payload, message.into_scalar());
     true
 }
 
-/// As `next_now`, where that is not all.
+/// The head of a loop whose messages are references or not. It is gone back to its beginning after a wait.
 #[inline(never)]
-unsafe fn scalar_next(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, w: u64) -> Next {
-    let next = *ip;
+unsafe fn next_item<const IS_REF: bool>(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, w: u64) -> Next {
+    let call = *ip;
     let bits = if (*m).resume.is_some() {
         // It has waited here, and nearly always for this.
-        OneWait::take_message(&mut (*m).resume, &(*m).task).map(Parcel::into_scalar)
+        OneWait::take_message(&mut (*m).resume, &(*m).task).map(item::<IS_REF>)
     } else if is_plain(m) {
         end_gathering();
-        let taken = |message: Parcel| Ok(message.into_scalar());
-        match channel(regs.add(b(w))).0.take_or(taken, |held| scalar_or_wait(m, ip, regs, budget, w, held)) {
+        let taken = |message| Ok(item::<IS_REF>(message));
+        match channel(regs.add(b(w))).0.take_or(taken, |held| item_or_wait::<IS_REF>(m, ip, regs, budget, w, held)) {
             Ok(bits) => Some(bits),
             Err(Exit::Next) => return Next::Option,
             Err(exit) => return Next::Left(exit),
@@ -172,17 +161,27 @@ unsafe fn scalar_next(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i
     let Some(bits) = bits else {
         // As its instructions do it.
         fill(regs, w);
-        return next_of_head::<false>(m, ip.add(1), regs, budget, next);
+        return match receive::<true, true>(m, ip.add(1), regs, budget, call) {
+            Exit::Next => Next::Option,
+            exit => Next::Left(exit),
+        };
     };
-    set_ref(regs, a(next), 0);
-    let payload = leave_head(ip.add(1), regs, next);
-    set(regs, payload, bits);
+    if IS_REF && meter::is_over() {
+        return Next::Left(past_limit(m, ip.add(1), regs, budget, bits));
+    }
+    set_ref(regs, a(call), 0);
+    let payload = leave_head(ip, regs);
+    if IS_REF {
+        set_ref(regs, payload, bits);
+    } else {
+        set(regs, payload, bits);
+    }
     Next::Message
 }
 
-/// As `receive_on`, for a whole head, to whose beginning it comes back when it has waited. `Err(Exit::Next)`: the call has answered.
+/// As `receive_on`, for a whole head. `Err(Exit::Next)`: the call has answered.
 #[inline(never)]
-unsafe fn scalar_or_wait(
+unsafe fn item_or_wait<const IS_REF: bool>(
     m: *mut Machine,
     ip: *const u64,
     regs: *mut u64,
@@ -194,12 +193,32 @@ unsafe fn scalar_or_wait(
     let args = &mut [get(regs, b(w))];
     match in_context(m, ip, regs, budget, native, args, |cx| receive_or_wait(cx, held)) {
         Ok(Received::Waits(wait)) if is_unseen() => Err(suspend(m, ip, wait, WaitReason::ChannelRecv)),
-        Ok(Received::Message(message)) if is_unseen() => Ok(message.into_scalar()),
+        Ok(Received::Message(message)) if is_unseen() => Ok(item::<IS_REF>(message)),
         got => {
             fill(regs, w);
             Err(run_native_as::<true>(m, ip.add(1), regs, budget, *ip, |cx| answer_with::<true>(cx, got?)))
         }
     }
+}
+
+/// A message as a word in a register: one that is handed on in memory is read while it is still being written.
+#[inline(always)]
+fn unpacked(message: Parcel) -> u64 {
+    message.unpack().into_raw().0
+}
+
+/// As `unpacked`, of which is known whether it is a reference.
+#[inline(always)]
+fn item<const IS_REF: bool>(message: Parcel) -> u64 {
+    if IS_REF { unpacked(message) } else { message.into_scalar() }
+}
+
+/// What was received takes the task past its limit.
+#[cold]
+#[inline(never)]
+unsafe fn past_limit(m: *mut Machine, ip: *const u64, regs: *mut u64, budget: i64, bits: u64) -> Exit {
+    heap::release(bits);
+    fault(m, ip, regs, budget, Fault::out_of_memory())
 }
 
 /// Does an `arg_copy`.
@@ -210,57 +229,22 @@ unsafe fn fill(regs: *mut u64, w: u64) {
     set(regs, a(w), bits);
 }
 
-/// The head of a loop, from its call on.
-#[inline(never)]
-pub(crate) unsafe fn next_of_head<const IS_REF: bool>(
+/// As the handlers `scalar_of` and `ref_of`, for machine code. `None`: there is a message. `Exit::Next`: the interpreter goes on where
+/// the machine stands, in the middle.
+pub(crate) unsafe fn head<const IS_REF: bool>(
     m: *mut Machine,
     ip: *const u64,
     regs: *mut u64,
     budget: i64,
     w: u64,
-) -> Next {
-    let bits = match bits::<true, true>(m, ip, regs, budget, w) {
-        Ok(bits) => bits,
-        Err(Exit::Next) => return Next::Option,
-        Err(exit) => return Next::Left(exit),
-    };
-    heap::release(std::mem::take(&mut *regs.add(b(w))));
-    if IS_REF && meter::is_over() {
-        heap::release(bits);
-        (*m).pending = Some(Pending::Fault(Fault::out_of_memory()));
-        save(m, ip, regs, budget);
-        return Next::Left(Exit::Fault);
-    }
-    set_ref(regs, a(w), 0);
-    let payload = leave_head(ip, regs, w);
-    if IS_REF {
-        set_ref(regs, payload, bits);
-    } else {
-        set(regs, payload, bits);
-    }
-    Next::Message
-}
-
-/// As the handlers `scalar_of`, `next_scalar` and `next_ref`, for machine code; `op` says which. `None`: there is a message.
-/// `Exit::Next`: the interpreter goes on where the machine stands, in the middle.
-pub(crate) unsafe fn head(
-    m: *mut Machine,
-    ip: *const u64,
-    regs: *mut u64,
-    budget: i64,
-    w: u64,
-    op: Op,
 ) -> Option<Exit> {
-    let (next, call) = match op {
-        Op::scalar_of if next_now(m, ip, regs, w) => return None,
-        Op::scalar_of => (scalar_next(m, ip, regs, budget, w), ip.add(1)),
-        Op::next_scalar => (next_of_head::<false>(m, ip, regs, budget, w), ip),
-        _ => (next_of_head::<true>(m, ip, regs, budget, w), ip),
-    };
-    match next {
+    if !IS_REF && next_now(m, ip, regs, w) {
+        return None;
+    }
+    match next_item::<IS_REF>(m, ip, regs, budget, w) {
         Next::Message => None,
         Next::Option => {
-            save(m, call.add(1), regs, budget);
+            save(m, ip.add(2), regs, budget);
             Some(Exit::Next)
         }
         Next::Left(exit) => Some(exit),
@@ -506,7 +490,18 @@ pub(crate) unsafe fn receive<const IS_REF: bool, const NEXT: bool>(
     budget: i64,
     w: u64,
 ) -> Exit {
-    let bits = match bits::<IS_REF, NEXT>(m, ip, regs, budget, w) {
+    let bits = if is_plain(m) {
+        end_gathering();
+        let taken = |message| Ok(unpacked(message));
+        channel(regs.add(b(w))).0.take_or(taken, |held| receive_on::<IS_REF, NEXT>(m, ip, regs, budget, w, held))
+    } else {
+        // It has waited, and nearly always for this.
+        match OneWait::take_message(&mut (*m).resume, &(*m).task) {
+            Some(message) => Ok(unpacked(message)),
+            None => Err(run_native::<IS_REF>(m, ip, regs, budget, w)),
+        }
+    };
+    let bits = match bits {
         Ok(bits) => bits,
         Err(exit) => return exit,
     };
@@ -514,10 +509,7 @@ pub(crate) unsafe fn receive<const IS_REF: bool, const NEXT: bool>(
     let result = if NEXT { map::option(native, Some(bits)) } else { bits };
     heap::release(std::mem::take(&mut *regs.add(b(w))));
     if IS_REF && meter::is_over() {
-        heap::release(result);
-        (*m).pending = Some(Pending::Fault(Fault::out_of_memory()));
-        save(m, ip, regs, budget);
-        return Exit::Fault;
+        return past_limit(m, ip, regs, budget, result);
     }
     if NEXT {
         allocated(m, ip, regs);
@@ -530,31 +522,7 @@ pub(crate) unsafe fn receive<const IS_REF: bool, const NEXT: bool>(
     Exit::Next
 }
 
-/// What is received, unpacked: a word in a register, since a message that is handed on in memory is read while it is still being
-/// written. Or how that call left; `Exit::Next`: the native has answered.
-#[inline(always)]
-unsafe fn bits<const IS_REF: bool, const NEXT: bool>(
-    m: *mut Machine,
-    ip: *const u64,
-    regs: *mut u64,
-    budget: i64,
-    w: u64,
-) -> Result<u64, Exit> {
-    if !is_plain(m) {
-        // It has waited, and nearly always for this.
-        return match OneWait::take_message(&mut (*m).resume, &(*m).task) {
-            Some(message) => Ok(message.unpack().into_raw().0),
-            None => Err(run_native::<IS_REF>(m, ip, regs, budget, w)),
-        };
-    }
-    end_gathering();
-    channel(regs.add(b(w))).0.take_or(
-        |message| Ok(message.unpack().into_raw().0),
-        |held| receive_on::<IS_REF, NEXT>(m, ip, regs, budget, w, held),
-    )
-}
-
-/// Where there is no message: what nearly always follows is a wait.
+/// Where there is no message: what nearly always follows is a wait. `Err(Exit::Next)`: the native has answered.
 #[inline(never)]
 unsafe fn receive_on<const IS_REF: bool, const NEXT: bool>(
     m: *mut Machine,
@@ -566,7 +534,7 @@ unsafe fn receive_on<const IS_REF: bool, const NEXT: bool>(
 ) -> Result<u64, Exit> {
     match with_context(m, ip, regs, budget, w, |cx| receive_or_wait(cx, held)) {
         Ok(Received::Waits(wait)) if is_unseen() => Err(suspend(m, ip, wait, WaitReason::ChannelRecv)),
-        Ok(Received::Message(message)) if is_unseen() => Ok(message.unpack().into_raw().0),
+        Ok(Received::Message(message)) if is_unseen() => Ok(unpacked(message)),
         got => Err(run_native_as::<IS_REF>(m, ip, regs, budget, w, |cx| answer_with::<NEXT>(cx, got?))),
     }
 }

@@ -400,17 +400,16 @@ impl Translator<'_> {
         }
         let op = crate::interp::op_of(word);
         let handler = match op {
-            Op::call_native => runtime::native::<false> as *const u8,
-            Op::call_native_ref => runtime::native::<true> as *const u8,
+            Op::call_native => runtime::native as *const u8,
+            Op::call_native_ref => runtime::native_ref as *const u8,
             Op::send_message => runtime::send as *const u8,
             Op::tell => runtime::tell as *const u8,
-            Op::recv_scalar => runtime::receive::<false, false> as *const u8,
-            Op::recv_ref => runtime::receive::<true, false> as *const u8,
-            Op::next_message => runtime::receive::<true, true> as *const u8,
+            Op::recv_scalar => runtime::recv_scalar as *const u8,
+            Op::recv_ref => runtime::recv_ref as *const u8,
+            Op::next_message => runtime::next_message as *const u8,
             Op::send_scalar_to => runtime::send_scalar as *const u8,
-            Op::scalar_of => runtime::head::<{ Op::scalar_of as u16 }> as *const u8,
-            Op::next_scalar => runtime::head::<{ Op::next_scalar as u16 }> as *const u8,
-            Op::next_ref => runtime::head::<{ Op::next_ref as u16 }> as *const u8,
+            Op::scalar_of => runtime::head::<false> as *const u8,
+            Op::ref_of => runtime::head::<true> as *const u8,
             _ => runtime::step as *const u8,
         };
         let budget = self.builder.use_var(self.budget);
