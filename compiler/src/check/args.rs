@@ -589,8 +589,7 @@ impl<'a> Checker<'a> {
         if params.last().is_none_or(|p| p.default.is_none()) {
             return value;
         }
-        let n_params = params.len();
-        let (func_params, span) = (n_params, value.span);
+        let (n_params, span) = (params.len(), value.span);
         for c in fitting {
             let (id, type_args) = candidates[*c].clone();
             let specs = self.specs(id, &type_args, skip);
@@ -598,7 +597,7 @@ impl<'a> Checker<'a> {
             let Some(p) = slots.iter().position(|s| *s == Some(i)) else { continue };
             let Ty::Fn(wanted, _) = self.infer.shallow(&specs[p].ty) else { continue };
             let n = wanted.len();
-            if n >= func_params || self.program.fns[func.index()].params[n..].iter().any(|p| p.default.is_none()) {
+            if n >= n_params || self.program.fns[func.index()].params[n..].iter().any(|p| p.default.is_none()) {
                 continue;
             }
             let open: Rc<[Ty]> = (0..n).map(|_| self.infer.fresh(VarKind::Any, span)).collect();

@@ -358,14 +358,12 @@ impl<'a> Checker<'a> {
             Callee::Value(value) => (Some(*value), None),
             func => (None, Some(func)),
         };
-        let has_value = value.is_some();
         let values = value.into_iter().chain(args.into_iter().map(|arg| arg.value)).collect();
         self.spawn_given(values, span, |c, mut given, _| {
             let callee = match func {
                 Some(func) => func,
                 None => Callee::Value(Box::new(given.remove(0))),
             };
-            let _ = has_value;
             let args = modes.into_iter().zip(given).map(|(mode, value)| Arg { mode, value }).collect();
             let ty = c.awaited(&future).unwrap_or(Ty::Error);
             let call = Expr { kind: ExprKind::Call { callee, args }, ty: future, span };

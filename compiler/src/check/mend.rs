@@ -94,10 +94,9 @@ impl Checker<'_> {
             (Ty::Adt(id, args), _) if *id == result && self.could_be(&args[0], &found) => {
                 Mend::edit("wrap it in `Ok(…)`", vec![(before, "Ok(".into()), (after, ")".into())])
             }
-            (Ty::Adt(id, args), Ty::Adt(actor, _))
+            (Ty::Adt(id, _), Ty::Adt(actor, _))
                 if *id == actor_ref && matches!(self.program.adts[actor.index()].kind, AdtKind::Actor(_)) =>
             {
-                let _ = args;
                 Mend::say(format!("`spawn_actor({text})` starts it, and gives its reference"))
             }
             (Ty::Adt(id, wanted), Ty::Adt(other, given)) if *id == future && other == id => {
