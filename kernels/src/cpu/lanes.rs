@@ -46,6 +46,16 @@ pub unsafe trait Lanes: Copy {
     fn look_up(self, table: &[f32; 32]) -> Self;
     /// The sum of the numbers of each of four vectors, which together take little more than that of one.
     fn sums(four: [Self; 4]) -> [f32; 4];
+    /// The greatest number of each of four vectors; any number where one is NaN.
+    fn tops(four: [Self; 4]) -> [f32; 4];
+    /// The first `n` of a vector, `rest` behind them.
+    ///
+    /// # Safety
+    /// The features were detected, and `n` numbers, at most [`Lanes::N`], are there.
+    unsafe fn load_first(from: *const f32, n: usize, rest: f32) -> Self;
+    /// # Safety
+    /// `n` numbers, at most [`Lanes::N`], may be written there.
+    unsafe fn store_first(self, to: *mut f32, n: usize);
     /// Asks for the line of the cache at any address, which need not exist.
     fn prefetch(at: *const f32);
 
@@ -159,6 +169,25 @@ unsafe impl<const K: usize> Lanes for [f32; K] {
     }
 
     #[inline(always)]
+    fn tops(four: [Self; 4]) -> [f32; 4] {
+        four.map(|x| x.into_iter().fold(f32::NEG_INFINITY, f32::max))
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize, rest: f32) -> Self {
+        // SAFETY: the caller promises `n` numbers, and reading plain ones needs no feature.
+        std::array::from_fn(|i| if i < n { unsafe { *from.add(i) } } else { rest })
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        for (i, x) in self.into_iter().enumerate().take(n) {
+            // SAFETY: the caller promises room for `n` numbers.
+            unsafe { *to.add(i) = x };
+        }
+    }
+
+    #[inline(always)]
     fn prefetch(_at: *const f32) {}
 }
 
@@ -190,7 +219,10 @@ mod x86 {
             or_nan($nx:ident, $nan:ident) $or_nan:expr;
             scale($sx:ident, $power:ident) $scale:expr;
             look_up($lx:ident, $table:ident) $look_up:expr;
-            sums($four:ident) $sums:expr;) => {
+            mask($mn:ident) $mask:expr;
+            load_first($ff:ident, $fm:ident, $fr:ident) $load_first:expr;
+            store_first($tx:ident, $tt:ident, $tm:ident) $store_first:expr;
+            each_of($four:ident, $by:ident $high:ident) $each_of:expr;) => {
             // SAFETY: what the trait asks of whoever makes a vector is what these instructions need.
             unsafe impl Lanes for $Vector {
                 const N: usize = $n;
@@ -304,8 +336,43 @@ mod x86 {
                 fn sums($four: [Self; 4]) -> [f32; 4] {
                     let mut out = [0.0; 4];
                     // SAFETY: there is a vector, and room for four numbers.
-                    unsafe { _mm_storeu_ps(out.as_mut_ptr(), $sums) };
+                    unsafe {
+                        let $by = |a, b| $add(a, b);
+                        let $high = |a, b| _mm_add_ps(a, b);
+                        _mm_storeu_ps(out.as_mut_ptr(), $each_of);
+                    }
                     out
+                }
+
+                #[inline(always)]
+                fn tops($four: [Self; 4]) -> [f32; 4] {
+                    let mut out = [0.0; 4];
+                    // SAFETY: as above.
+                    unsafe {
+                        let $by = |a, b| $max(a, b);
+                        let $high = |a, b| _mm_max_ps(a, b);
+                        _mm_storeu_ps(out.as_mut_ptr(), $each_of);
+                    }
+                    out
+                }
+
+                #[inline(always)]
+                unsafe fn load_first($ff: *const f32, $mn: usize, rest: f32) -> Self {
+                    // SAFETY: numbers that are masked are not touched; others are there, as the caller promises.
+                    unsafe {
+                        let ($fm, $fr) = ($mask, $splat(rest));
+                        $load_first
+                    }
+                }
+
+                #[inline(always)]
+                unsafe fn store_first(self, $tt: *mut f32, $mn: usize) {
+                    let $tx = self;
+                    // SAFETY: as above.
+                    unsafe {
+                        let $tm = $mask;
+                        $store_first
+                    }
                 }
 
                 #[inline(always)]
@@ -336,10 +403,18 @@ mod x86 {
             let places = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(31));
             _mm256_i32gather_ps::<4>(table.as_ptr(), places)
         };
-        sums(four) {
+        mask(n) _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+        load_first(from, mask, rest)
+            _mm256_blendv_ps(rest, _mm256_maskload_ps(from, mask), _mm256_castsi256_ps(mask));
+        store_first(x, to, mask) _mm256_maskstore_ps(to, mask, x);
+        each_of(four, by high) {
             let [a, b, c, d] = four;
-            let both = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
-            _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps::<1>(both))
+            let ab = _mm256_castps_pd(by(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b)));
+            let cd = _mm256_castps_pd(by(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d)));
+            // A half has a part of each of the four results.
+            let low = _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd));
+            let both = by(low, _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd)));
+            high(_mm256_castps256_ps128(both), _mm256_extractf128_ps::<1>(both))
         };
     );
     lanes!(
@@ -354,16 +429,20 @@ mod x86 {
             let (low, high) = (_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table.as_ptr().add(16)));
             _mm512_permutex2var_ps(low, _mm512_castps_si512(x), high)
         };
-        sums(four) {
+        mask(n) ((1u32 << n) - 1) as __mmask16;
+        load_first(from, mask, rest) _mm512_mask_loadu_ps(rest, mask, from);
+        store_first(x, to, mask) _mm512_mask_storeu_ps(to, mask, x);
+        each_of(four, by high) {
             let [a, b, c, d] = four;
-            let ab = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
-            let cd = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
-            // A quarter has a part of each of the four sums.
+            let ab = _mm512_castps_pd(by(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
+            let cd = _mm512_castps_pd(by(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
+            // A quarter has a part of each of the four results.
             let low = _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd));
-            let all = _mm512_castps_pd(_mm512_add_ps(low, _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd))));
-            let [low, high] = [_mm512_castpd512_pd256(all), _mm512_extractf64x4_pd::<1>(all)];
-            let both = _mm256_add_ps(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
-            _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps::<1>(both))
+            let all = by(low, _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+            // Quarters beside each other: two by two, then all.
+            let halves = by(all, _mm512_shuffle_f32x4::<0b01_00_11_10>(all, all));
+            let low = _mm512_castps512_ps256(halves);
+            high(_mm256_castps256_ps128(low), _mm256_extractf128_ps::<1>(low))
         };
     );
 }
@@ -419,16 +498,36 @@ mod tests {
         }
     }
 
-    /// The sums of the numbers of four vectors, from the start of as many lists.
+    /// The sums and the greatest of the numbers of four vectors, from the start of as many lists.
     struct Sums<'a>([&'a [f32]; 4]);
 
     impl Vectors for Sums<'_> {
-        type Out = (usize, [f32; 4]);
+        type Out = (usize, [[f32; 4]; 2]);
         #[inline(always)]
-        unsafe fn run<L: Lanes>(self) -> (usize, [f32; 4]) {
+        unsafe fn run<L: Lanes>(self) -> (usize, [[f32; 4]; 2]) {
             let [a, b, c, d] = self.0.map(<[f32]>::as_ptr);
             // SAFETY: lists have 16 numbers, and no vector has more; the caller detected the features.
-            unsafe { (L::N, L::sums([L::load(a), L::load(b), L::load(c), L::load(d)])) }
+            let four = unsafe { [L::load(a), L::load(b), L::load(c), L::load(d)] };
+            (L::N, [L::sums(four), L::tops(four)])
+        }
+    }
+
+    /// The first numbers of a list and 9, with a 1 added to each.
+    struct First<'a>(&'a [f32], usize);
+
+    impl Vectors for First<'_> {
+        type Out = (usize, [f32; 16], [f32; 16]);
+        #[inline(always)]
+        unsafe fn run<L: Lanes>(self) -> Self::Out {
+            let (mut part, mut whole) = ([7.0; 16], [7.0; 16]);
+            // SAFETY: the list has that many numbers, and no vector has more than 16; the caller detected the features.
+            unsafe {
+                let n = self.1.min(L::N);
+                let x = L::load_first(self.0.as_ptr(), n, 9.0);
+                x.add(x.all(1.0)).store_first(part.as_mut_ptr(), n);
+                x.store(whole.as_mut_ptr());
+                (n, part, whole)
+            }
         }
     }
 
@@ -436,9 +535,26 @@ mod tests {
     fn sums_of_four_vectors_are_those_of_each() {
         let lists = [1, 2, 3, 4].map(|seed| numbers(16, seed));
         for device in crate::Device::ALL {
-            let (n, got) = crate::with_device(device, || vectors(Sums([&lists[0], &lists[1], &lists[2], &lists[3]])));
-            for (got, list) in got.iter().zip(&lists) {
-                assert!((got - list[..n].iter().sum::<f32>()).abs() < 1e-5, "{n} numbers: {got}");
+            let four = Sums([&lists[0], &lists[1], &lists[2], &lists[3]]);
+            let (n, [sums, tops]) = crate::with_device(device, || vectors(four));
+            for ((sum, top), list) in sums.iter().zip(tops).zip(&lists) {
+                assert!((sum - list[..n].iter().sum::<f32>()).abs() < 1e-5, "{n} numbers: {sum}");
+                assert_eq!(top, list[..n].iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_numbers_of_a_vector_are_read_and_written_alone() {
+        for device in crate::Device::ALL {
+            for n in 0..=16 {
+                // No number lies behind them.
+                let list = numbers(n, 1).into_boxed_slice();
+                let (n, part, whole) = crate::with_device(device, || vectors(First(&list, n)));
+                for i in 0..16 {
+                    assert_eq!(part[i], if i < n { list[i] + 1.0 } else { 7.0 });
+                    assert!(whole[i] == if i < n { list[i] } else { 9.0 } || whole[i] == 7.0);
+                }
             }
         }
     }

@@ -26,6 +26,7 @@ pub mod slab;
 pub mod split;
 pub mod threads;
 pub mod tile;
+pub mod weights;
 pub mod winograd;
 
 /// Numbers between -0.5 and 0.5 for the tests of kernels.

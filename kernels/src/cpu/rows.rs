@@ -1,4 +1,4 @@
-//! Rows of `f32` that are looked at as a whole: softmax, normalisation, the weights of attention.
+//! Rows of `f32` that are looked at as a whole: softmax, normalisation.
 //!
 //! Sums run in several vectors side by side, and those of a block go on in `f64`: a long row loses no digits.
 
@@ -252,40 +252,6 @@ impl Vectors for Normalise<'_> {
     }
 }
 
-/// Makes `exp(score - greatest)` of a row of scores times `scale`, plus what is `added`, and gives their sum: 0 when none
-/// is seen.
-pub struct Weights<'a> {
-    pub scores: &'a mut [f32],
-    pub added: Option<&'a [f32]>,
-    pub scale: f32,
-    /// Scores from here on are not seen.
-    pub seen: usize,
-}
-
-impl Vectors for Weights<'_> {
-    type Out = f32;
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) -> f32 {
-        let (scores, unseen) = self.scores.split_at_mut(self.seen);
-        unseen.fill(0.0);
-        let (at, n) = (scores.as_mut_ptr(), scores.len());
-        // SAFETY: the features were detected by the caller; there are `n` scores.
-        unsafe {
-            each_at::<L>(at, at, n, Scale { by: self.scale });
-            if let Some(added) = self.added {
-                scores.iter_mut().zip(added).for_each(|(x, a)| *x += *a);
-            }
-            let top = greatest::<L>(scores);
-            if top == f32::NEG_INFINITY && !scores.iter().any(|x| x.is_nan()) {
-                scores.fill(0.0);
-                return 0.0;
-            }
-            let at = scores.as_mut_ptr();
-            sum::<L>(at, Some(at), n, Weight { top }) as f32
-        }
-    }
-}
-
 /// The products of `x` with rows that lie `step` numbers apart: `out[j] = x · rows[j]`.
 pub struct Dots<'a> {
     pub x: &'a [f32],
@@ -444,15 +410,6 @@ mod tests {
             vectors(LogSoftmax { x: &x, out: &mut out });
             close(&out, wide.iter().map(|x| x - top - sum.ln()), 1e-6);
 
-            let mut scores = x.clone();
-            let seen = n.div_ceil(2);
-            let added: Vec<f32> = (0..n).map(|i| if i % 3 == 1 { f32::NEG_INFINITY } else { 0.5 }).collect();
-            let row = |i: usize| if i % 3 == 1 || i >= seen { f64::NEG_INFINITY } else { wide[i] * 0.25 + 0.5 };
-            let top = (0..n).map(row).fold(f64::NEG_INFINITY, f64::max);
-            let got = vectors(Weights { scores: &mut scores, added: Some(&added), scale: 0.25, seen });
-            close(&scores, (0..n).map(|i| (row(i) - top).exp()), 1e-6);
-            close(&[got], [(0..n).map(|i| (row(i) - top).exp()).sum()].into_iter(), 1e-5);
-
             for (centre, weight, bias) in
                 [(true, Some(&weight[..]), Some(&bias[..])), (true, None, None), (false, Some(&weight), None)]
             {
@@ -499,9 +456,6 @@ mod tests {
         let mut out = [0.0; 20];
         vectors(Softmax { x: &none, out: &mut out });
         assert!(out.iter().all(|x| x.is_nan()));
-        let mut scores = none;
-        assert_eq!(vectors(Weights { scores: &mut scores, added: None, scale: 1.0, seen: 20 }), 0.0);
-        assert_eq!(scores, [0.0; 20]);
         let mut one = [1.0f32; 40];
         one[33] = f32::NAN;
         let mut out = [0.0; 40];

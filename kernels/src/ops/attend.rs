@@ -8,9 +8,10 @@ use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::Mat;
 use crate::cpu::packing::fill;
 use crate::cpu::panels::{Finish, PanelView, WIDTH, product};
-use crate::cpu::rows::{Dots, Mix, Weights};
+use crate::cpu::rows::{Dots, Mix};
 use crate::cpu::simd::vectors;
 use crate::cpu::split::fill_ranges;
+use crate::cpu::weights::Weights;
 use crate::element::Bit;
 use crate::error::Result;
 use crate::ops::view::expanded_strides;
@@ -23,6 +24,8 @@ const SCORES: usize = 1 << 20;
 const MAX_QUERIES: usize = 14 * 16;
 /// So few queries go through keys and values where these lie: packing them would cost as much as all the rest. A guess.
 const FEW: usize = 4;
+/// Rows of scores that become weights beside each other.
+const SIDE: usize = 4;
 
 /// `softmax(q @ kᵀ · scale + mask) @ v`, shapes checked by the caller; `batch` is what the leading axes broadcast to.
 pub(crate) fn attend(
@@ -87,7 +90,7 @@ pub(crate) fn attend(
             let mut keys = Buffer::for_overwrite::<f32>(if few { 0 } else { e * s.next_multiple_of(WIDTH) })?;
             let mut values = Buffer::for_overwrite::<f32>(if few { 0 } else { s * w.next_multiple_of(WIDTH) })?;
             let mut scores = Buffer::for_overwrite::<f32>(block * s)?;
-            let mut mask_row = Buffer::for_overwrite::<f32>(if mask.is_some() { s } else { 0 })?;
+            let mut masks = Masks::new(mask, [ms[b], ms[b + 1]], s)?;
             let mut packed = None;
             let first = piece * together;
             let last = (first + together).min(bounds.len() - 1);
@@ -114,17 +117,22 @@ pub(crate) fn attend(
                     product(scores, queries, PanelView::new(keys.as_slice(), e, s), Finish::default())?;
                 }
                 let mut sums = [0.0f32; MAX_QUERIES];
-                let mask_row = mask_row.as_mut_slice::<f32>();
-                for (row, scores) in scores.chunks_mut(s).enumerate() {
-                    let added = mask.map(|mask| {
-                        // One row serves all queries when the mask broadcasts over them.
-                        if row == 0 || ms[b] != 0 {
-                            read_mask(mask, ma + (query + row) * ms[b], ms[b + 1], mask_row);
-                        }
-                        &*mask_row
-                    });
+                let mut row = 0;
+                // Rows of which as much is seen go side by side.
+                let alike = if causal { 0 } else { n / SIDE * SIDE };
+                let (fours, ones) = scores.split_at_mut(alike * s);
+                for four in fours.chunks_exact_mut(SIDE * s) {
+                    let added = masks.rows::<SIDE>(ma, query + row);
+                    let mut rows = four.chunks_exact_mut(s);
+                    let scores = std::array::from_fn(|_| rows.next().unwrap_or_default());
+                    sums[row..row + SIDE].copy_from_slice(&vectors(Weights { scores, added, scale, seen: s }));
+                    row += SIDE;
+                }
+                for scores in ones.chunks_exact_mut(s) {
+                    let added = masks.rows::<1>(ma, query + row);
                     let seen = if causal { (query + row + 1).min(s) } else { s };
-                    sums[row] = vectors(Weights { scores, added, scale, seen });
+                    [sums[row]] = vectors(Weights { scores: [scores], added, scale, seen });
+                    row += 1;
                 }
                 if few {
                     for (weights, out) in scores.chunks_exact(s).zip(out.chunks_exact_mut(w)) {
@@ -152,6 +160,45 @@ pub(crate) fn attend(
     match failed.into_inner() {
         Ok(Some(error)) => Err(error),
         _ => Ok(Tensor::from_buffer(buffer, DType::F32, &shape)),
+    }
+}
+
+/// Rows of a mask as numbers that are added.
+struct Masks<'a> {
+    mask: Option<&'a Tensor>,
+    strides: [usize; 2],
+    width: usize,
+    /// Rows that cannot be added where they lie.
+    read: Buffer,
+    /// Where the one that was read begins, when it serves all queries.
+    start: Option<usize>,
+}
+
+impl<'a> Masks<'a> {
+    fn new(mask: Option<&'a Tensor>, strides: [usize; 2], width: usize) -> Result<Masks<'a>> {
+        let lies_right = |mask: &Tensor| mask.dtype() == DType::F32 && strides[1] == 1;
+        let n = if mask.is_none_or(lies_right) { 0 } else { SIDE * width };
+        Ok(Masks { mask, strides, width, read: Buffer::for_overwrite::<f32>(n)?, start: None })
+    }
+
+    /// The rows of the queries from `first` on, of the head whose mask begins at `start`.
+    fn rows<const R: usize>(&mut self, start: usize, first: usize) -> Option<[&[f32]; R]> {
+        let (mask, width, [down, across]) = (self.mask?, self.width, self.strides);
+        let at = |r: usize| start + (first + r) * down;
+        if self.read.n_bytes() == 0 {
+            let all = mask.storage::<f32>();
+            return Some(std::array::from_fn(|r| &all[at(r)..][..width]));
+        }
+        let n = if down == 0 { 1 } else { R };
+        let read = self.read.as_mut_slice::<f32>();
+        if down != 0 || self.start != Some(start) {
+            for (r, row) in read.chunks_exact_mut(width).enumerate().take(n) {
+                read_mask(mask, at(r), across, row);
+            }
+            self.start = (down == 0).then_some(start);
+        }
+        let read = &*read;
+        Some(std::array::from_fn(|r| &read[r % n * width..][..width]))
     }
 }
 
