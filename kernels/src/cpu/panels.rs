@@ -240,17 +240,25 @@ impl Kernel for Piece<'_> {
                 let share = next.len().div_ceil(tiles).next_multiple_of(LINE);
                 for t in 0..tiles {
                     let (top, n_rows) = (t * height, height.min(m - t * height));
-                    let tile = kept.get_mut((j - self.panels.start) * tiles + t).unwrap_or(&mut fresh);
                     // The next panel comes while this one is used.
                     for at in (t * share..((t + 1) * share).min(next.len())).step_by(LINE) {
                         prefetch(&next[at]);
                     }
-                    // SAFETY: `level` names features that were detected.
-                    unsafe { tile::multiply(level, rows.from(top), n_rows, b, tile, n <= WIDTH / 2, !part.is_first) };
+                    let (row, rows) = (self.rows.start + top, rows.from(top));
+                    let (target, place) = (self.target, [row, j * WIDTH]);
+                    // SAFETY: `level` names features that were detected, and the rows and columns of a piece are its own, as its
+                    // maker promises.
+                    if parts.len() == 1
+                        && unsafe { tile::multiply_straight(level, rows, n_rows, b, target, place, n, &self.finish) }
+                    {
+                        continue;
+                    }
+                    let tile = kept.get_mut((j - self.panels.start) * tiles + t).unwrap_or(&mut fresh);
+                    // SAFETY: as above.
+                    unsafe { tile::multiply(level, rows, n_rows, b, tile, n <= WIDTH / 2, !part.is_first) };
                     if part.is_last {
-                        let row = self.rows.start + top;
-                        // SAFETY: the rows and columns of a piece are its own, as its maker promises.
-                        unsafe { tile::store(level, &tile[..n_rows], self.target, row, j * WIDTH, n, &self.finish) };
+                        // SAFETY: as above.
+                        unsafe { tile::store(level, &tile[..n_rows], target, row, j * WIDTH, n, &self.finish) };
                     }
                 }
             }

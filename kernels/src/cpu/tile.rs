@@ -124,43 +124,94 @@ pub fn height(m: usize, tallest: usize) -> usize {
 #[inline(always)]
 pub unsafe fn multiply(level: Level, rows: Rows, n: usize, b: &[f32], tile: &mut Tile, narrow: bool, add: bool) {
     assert!((1..=MAX_ROWS).contains(&n), "a tile has rows");
-    let job = &rows.job(n, [b], [tile], add);
-    macro_rules! by_rows {
-        ($f:ident: $($rows:literal $chains:literal),*) => {
-            match n {
-                // SAFETY: the assertions cover all reads; the tile has room for `n` rows; the caller detected the
-                // features.
-                $( $rows => unsafe { $f::<$rows, $chains>(job) }, )*
-                _ => unreachable!("a tile has at most {MAX_ROWS} rows"),
-            }
-        };
-    }
+    let job = &rows.job(n, [b]);
+    let to = &Kept { tile: [tile.as_mut_ptr().cast()], add };
     match level {
-        // Few rows have few sums to interleave, so the depth is cut into chains. Half a panel is one vector.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 if narrow => {
-            by_rows!(avx512_half: 1 4, 2 4, 3 2, 4 2, 5 1, 6 1, 7 1, 8 1, 9 1, 10 1, 11 1, 12 1, 13 1, 14 1)
-        }
+        // SAFETY: the assertions cover all reads; the tile has room for `n` rows; the caller detected the features.
+        Level::Avx512 => unsafe { by_rows_avx512(n, narrow, job, to) },
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => {
-            by_rows!(avx512: 1 4, 2 4, 3 2, 4 2, 5 1, 6 1, 7 1, 8 1, 9 1, 10 1, 11 1, 12 1, 13 1, 14 1)
-        }
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => by_rows!(avx2: 1 4, 2 2, 3 1, 4 1, 5 1, 6 1),
+        // SAFETY: as above.
+        Level::Avx2 => unsafe {
+            match n {
+                1 => avx2::<1, 4>(job, to),
+                2 => avx2::<2, 2>(job, to),
+                3 => avx2::<3, 1>(job, to),
+                4 => avx2::<4, 1>(job, to),
+                5 => avx2::<5, 1>(job, to),
+                6 => avx2::<6, 1>(job, to),
+                _ => unreachable!("a tile has at most 6 rows here"),
+            }
+        },
         _ => {
             let _ = narrow;
             for i in 0..n {
                 let row = if i < n.div_ceil(2) { i * job.step } else { job.second + (i - n.div_ceil(2)) * job.step };
-                let one = &Job {
-                    a: job.a.wrapping_add(row),
-                    tile: job.tile.map(|tile| tile.wrapping_add(i * WIDTH)),
-                    ..*job
-                };
+                let one = &Job { a: job.a.wrapping_add(row), ..*job };
+                let to = &Kept { tile: to.tile.map(|tile| tile.wrapping_add(i * WIDTH)), add };
                 // SAFETY: as above, one row at a time; it needs no feature.
-                unsafe { sums::<Portable, 1, 1, { WIDTH / Portable::N }, 1>(one, 0) }
+                unsafe { sums::<Portable, 1, 1, { WIDTH / Portable::N }, 1>(one, to, 0) }
             }
         }
     }
+}
+
+/// As [`multiply`] and [`store`], with the sums never in memory: of a layer with nothing behind it but a bias and a limit from below.
+/// `false`: this is none, and nothing was done.
+///
+/// # Safety
+/// As for both.
+#[inline(always)]
+pub unsafe fn multiply_straight(
+    level: Level,
+    rows: Rows,
+    n_rows: usize,
+    b: &[f32],
+    target: &Target,
+    [row, column]: [usize; 2],
+    n: usize,
+    finish: &Finish,
+) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if level == Level::Avx512 && finish.per_row.is_none() && finish.added.is_none() {
+        assert!((1..=MAX_ROWS).contains(&n_rows) && n <= WIDTH, "a tile has rows and columns");
+        let low = match finish.activation {
+            Activation::None => f32::NEG_INFINITY,
+            Activation::Relu => 0.0,
+            _ => return false,
+        };
+        let mut bias = [0.0; WIDTH];
+        if let Some(all) = finish.per_column {
+            copy(&mut bias[..n], &all[column..]);
+        }
+        let to = &Straight { out: target.rows(row, n_rows, column, n), stride: target.stride, n, bias: &bias, low };
+        // SAFETY: the assertions cover all reads, and the rows lie inside the target; the caller promises the rest.
+        unsafe { by_rows_avx512(n_rows, n <= WIDTH / 2, &rows.job(n_rows, [b]), to) };
+        return true;
+    }
+    let _ = (level, rows, n_rows, b, target, row, column, n, finish);
+    false
+}
+
+/// Few rows have few sums to interleave, so the depth is cut into chains. Half a panel is one vector.
+///
+/// # Safety
+/// As [`sums`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn by_rows_avx512(n: usize, narrow: bool, job: &Job<1>, to: &impl Sink<1>) {
+    macro_rules! by_rows {
+        ($($rows:literal $chains:literal),*) => {
+            match n {
+                // SAFETY: as the caller promises.
+                $( $rows if narrow => unsafe { avx512_half::<$rows, $chains>(job, to) }, )*
+                // SAFETY: as the caller promises.
+                $( $rows => unsafe { avx512::<$rows, $chains, 1>(job, to) }, )*
+                _ => unreachable!("a tile has at most {MAX_ROWS} rows"),
+            }
+        };
+    }
+    by_rows!(1 4, 2 4, 3 2, 4 2, 5 1, 6 1, 7 1, 8 1, 9 1, 10 1, 11 1, 12 1, 13 1, 14 1)
 }
 
 /// Rows so few that reading the panels is all the work.
@@ -176,14 +227,15 @@ pub unsafe fn multiply_two(level: Level, rows: Rows, n: usize, b: [&[f32]; 2], t
     #[cfg(target_arch = "x86_64")]
     if level == Level::Avx512 {
         assert!((1..=FEW).contains(&n), "tiles have rows");
-        let job = &rows.job(n, b, tiles.each_mut(), false);
+        let job = &rows.job(n, b);
+        let to = &Kept { tile: tiles.each_mut().map(|tile| tile.as_mut_ptr().cast()), add: false };
         // SAFETY: the assertions cover all reads; the tiles have room for `n` rows; the caller detected the features.
         return unsafe {
             match n {
-                1 => avx512_two::<1, 4>(job),
-                2 => avx512_two::<2, 2>(job),
-                3 => avx512_two::<3, 2>(job),
-                _ => avx512_two::<4, 1>(job),
+                1 => avx512::<1, 4, 2>(job, to),
+                2 => avx512::<2, 2, 2>(job, to),
+                3 => avx512::<3, 2, 2>(job, to),
+                _ => avx512::<4, 1, 2>(job, to),
             }
         };
     }
@@ -196,7 +248,7 @@ pub unsafe fn multiply_two(level: Level, rows: Rows, n: usize, b: [&[f32]; 2], t
 impl<'a> Rows<'a> {
     /// What multiplies the first `n` rows by panels, whose sizes are checked here.
     #[inline(always)]
-    fn job<const P: usize>(self, n: usize, b: [&[f32]; P], tiles: [&mut Tile; P], add: bool) -> Job<'a, P> {
+    fn job<const P: usize>(self, n: usize, b: [&[f32]; P]) -> Job<'a, P> {
         let Rows { data, step, gap, runs, depth } = self;
         let last = runs.iter().copied().max().unwrap_or(0);
         assert!(b.iter().all(|b| b.len() >= runs.len() * depth * WIDTH), "a panel has a row for each number");
@@ -211,8 +263,6 @@ impl<'a> Rows<'a> {
             runs,
             depth,
             b: b.map(<[f32]>::as_ptr),
-            tile: tiles.map(|tile| tile.as_mut_ptr().cast()),
-            add,
         }
     }
 }
@@ -226,59 +276,111 @@ struct Job<'a, const P: usize> {
     runs: &'a [usize],
     depth: usize,
     b: [*const f32; P],
+}
+
+/// Where the sums of `P` panels go.
+trait Sink<const P: usize> {
+    /// `R` rows of `V` vectors of each panel, from column `column` on.
+    ///
+    /// # Safety
+    /// The features of `L` were detected, and whoever made the sink had room for so many rows.
+    unsafe fn put<L: Lanes, const R: usize, const V: usize>(&self, sums: &[[[L; V]; P]; R], column: usize);
+}
+
+/// Tiles, over which the sums go or, when `add`, onto which.
+struct Kept<const P: usize> {
     tile: [*mut f32; P],
     add: bool,
 }
 
-/// # Safety
-/// As [`sums`].
+impl<const P: usize> Sink<P> for Kept<P> {
+    #[inline(always)]
+    unsafe fn put<L: Lanes, const R: usize, const V: usize>(&self, sums: &[[[L; V]; P]; R], column: usize) {
+        for (r, row) in sums.iter().enumerate() {
+            for (p, vectors) in row.iter().enumerate() {
+                for (v, sum) in vectors.iter().enumerate() {
+                    // SAFETY: a tile has rows of `WIDTH` numbers, as many as the caller says.
+                    unsafe {
+                        let at = self.tile[p].add(column + r * WIDTH + v * L::N);
+                        if self.add { sum.add(L::load(at)).store(at) } else { sum.store(at) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows of `n` numbers of the result, which become `sum + bias`, and `low` where that is below it.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn avx512<const R: usize, const CHAINS: usize>(job: &Job<1>) {
-    // SAFETY: as the caller promises.
-    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 2, 1>(job, 0) }
+struct Straight<'a> {
+    out: *mut f32,
+    stride: usize,
+    n: usize,
+    bias: &'a [f32; WIDTH],
+    low: f32,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Sink<1> for Straight<'_> {
+    #[inline(always)]
+    unsafe fn put<L: Lanes, const R: usize, const V: usize>(&self, sums: &[[[L; V]; 1]; R], column: usize) {
+        // SAFETY: the bias has `WIDTH` numbers; rows of `n` are whoever made this one's, and no more are written.
+        unsafe {
+            let low = L::splat(self.low);
+            for v in 0..V {
+                let at = column + v * L::N;
+                let bias = L::load(self.bias.as_ptr().add(at));
+                let n = self.n.saturating_sub(at);
+                for (r, row) in sums.iter().enumerate() {
+                    let (x, to) = (row[0][v].add(bias).at_least(low), self.out.wrapping_add(r * self.stride + at));
+                    if n >= L::N { x.store(to) } else { x.store_first(to, n) }
+                }
+            }
+        }
+    }
 }
 
 /// # Safety
 /// As [`sums`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512_two<const R: usize, const CHAINS: usize>(job: &Job<2>) {
+unsafe fn avx512<const R: usize, const CHAINS: usize, const P: usize>(job: &Job<P>, to: &impl Sink<P>) {
     // SAFETY: as the caller promises.
-    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 2, 2>(job, 0) }
+    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 2, P>(job, to, 0) }
 }
 
 /// # Safety
 /// As [`sums`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512_half<const R: usize, const CHAINS: usize>(job: &Job<1>) {
+unsafe fn avx512_half<const R: usize, const CHAINS: usize>(job: &Job<1>, to: &impl Sink<1>) {
     // SAFETY: as the caller promises.
-    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 1, 1>(job, 0) }
+    unsafe { sums::<std::arch::x86_64::__m512, R, CHAINS, 1, 1>(job, to, 0) }
 }
 
 /// # Safety
 /// As [`sums`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<const R: usize, const CHAINS: usize>(job: &Job<1>) {
+unsafe fn avx2<const R: usize, const CHAINS: usize>(job: &Job<1>, to: &Kept<1>) {
     // SAFETY: as the caller promises: two passes of 16 columns, whose sums fit the 16 registers.
     unsafe {
-        sums::<std::arch::x86_64::__m256, R, CHAINS, 2, 1>(job, 0);
-        sums::<std::arch::x86_64::__m256, R, CHAINS, 2, 1>(job, 16);
+        sums::<std::arch::x86_64::__m256, R, CHAINS, 2, 1>(job, to, 0);
+        sums::<std::arch::x86_64::__m256, R, CHAINS, 2, 1>(job, to, 16);
     }
 }
 
 /// `R` rows times `V` vectors of each panel from column `column` on.
 ///
 /// # Safety
-/// The job's pointers are good for that many rows, runs and columns, and the features of `L` were detected.
+/// The pointers of the job and the sink are good for that many rows, runs and columns, and the features of `L` were detected.
 #[inline(always)]
 unsafe fn sums<L: Lanes, const R: usize, const CHAINS: usize, const V: usize, const P: usize>(
     job: &Job<P>,
+    to: &impl Sink<P>,
     column: usize,
 ) {
-    let &Job { step, second, depth, add, .. } = job;
+    let &Job { step, second, depth, .. } = job;
     let half = R.div_ceil(2);
     // SAFETY: `k` stays below `depth`, rows below `R`, the panels move on by a row for each number of a row; the
     // caller promises that much of all three.
@@ -331,22 +433,17 @@ unsafe fn sums<L: Lanes, const R: usize, const CHAINS: usize, const V: usize, co
                 k += 1;
             }
         }
-        for p in 0..P {
-            let tile = job.tile[p].add(column);
+        let mut all = sums[0];
+        for chain in &sums[1..] {
             for r in 0..R {
-                for v in 0..V {
-                    let at = tile.add(r * WIDTH + v * L::N);
-                    let mut sum = sums[0][r][p][v];
-                    for chain in &sums[1..] {
-                        sum = sum.add(chain[r][p][v]);
+                for p in 0..P {
+                    for v in 0..V {
+                        all[r][p][v] = all[r][p][v].add(chain[r][p][v]);
                     }
-                    if add {
-                        sum = sum.add(L::load(at));
-                    }
-                    sum.store(at);
                 }
             }
         }
+        to.put(&all, column);
     }
 }
 
