@@ -38,10 +38,14 @@ macro_rules! ints {
         impl Elem for $T {
             const DTYPE: DType = DType::$D;
             const FLOAT: bool = false;
+            #[inline(always)]
             fn to_f64(self) -> f64 { self as f64 }
+            #[inline(always)]
             fn to_i64(self) -> i64 { self as i64 }
             // Through i64, so that -1.0 becomes 255 in UInt8, as PyTorch has it.
+            #[inline(always)]
             fn from_f64(x: f64) -> Self { x as i64 as $T }
+            #[inline(always)]
             fn from_i64(x: i64) -> Self { x as $T }
         }
     )* };
@@ -55,6 +59,7 @@ macro_rules! floats {
             const FLOAT: bool = true;
             #[inline(always)]
             fn to_f64(self) -> f64 { $to(self) }
+            #[inline(always)]
             fn to_i64(self) -> i64 { $to(self) as i64 }
             #[inline(always)]
             fn from_f64(x: f64) -> Self { $from(x) }

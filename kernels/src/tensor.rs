@@ -9,12 +9,15 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use half::{bf16, f16};
 use smallvec::SmallVec;
 use stark_shapes::{DType, Shape, ShapeError, rules};
 
 use crate::accelerator::{self, Accelerator, Memory};
 use crate::cpu::buffer::{Buffer, Pod, bytes_of};
+use crate::cpu::halves::Half;
 use crate::cpu::pages::{Pages, Words};
+use crate::cpu::simd::{Kernel, dispatch};
 use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::element::{Elem, Element, Scalar, with_elem, with_word};
 use crate::error::{Result, TensorError};
@@ -604,7 +607,21 @@ impl Tensor {
         if let Some(out) = accelerator::map("cast", &[self], &[], dtype)? {
             return Ok(out);
         }
-        with_elem!(self.dtype, A => with_elem!(dtype, B => convert::<A, B>(self)))
+        match (self.dtype, dtype) {
+            (DType::F16, DType::F32) => convert_by::<f16, f32>(self, f16::widen),
+            (DType::BF16, DType::F32) => convert_by::<bf16, f32>(self, bf16::widen),
+            (DType::F32, DType::F16) => convert_by::<f32, f16>(self, f16::narrow),
+            (DType::F32, DType::BF16) => convert_by::<f32, bf16>(self, bf16::narrow),
+            (DType::F32, DType::F64) => convert_wide::<f32, f64>(self),
+            (DType::F64, DType::F32) => convert_wide::<f64, f32>(self),
+            (DType::F32, DType::I64) => convert_wide::<f32, i64>(self),
+            (DType::I64, DType::F32) => convert_wide::<i64, f32>(self),
+            (DType::F32, DType::I32) => convert_wide::<f32, i32>(self),
+            (DType::I32, DType::F32) => convert_wide::<i32, f32>(self),
+            (DType::U8, DType::F32) => convert_wide::<u8, f32>(self),
+            (DType::F32, DType::U8) => convert_wide::<f32, u8>(self),
+            _ => with_elem!(self.dtype, A => with_elem!(dtype, B => convert::<A, B>(self))),
+        }
     }
 }
 
@@ -651,20 +668,48 @@ fn side_by_side<T: Pod, const C: usize>(rows: &mut [T], from: &[T], step: usize)
     true
 }
 
+/// Neighbours in memory, converted by a loop that is worth wide vectors.
+struct Converted<'a, A, B> {
+    from: &'a [A],
+    to: &'a mut [B],
+}
+
+impl<A: Elem, B: Elem> Kernel for Converted<'_, A, B> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        self.to.iter_mut().zip(self.from).for_each(|(o, x)| *o = one(*x));
+    }
+}
+
+#[inline(always)]
+fn one<A: Elem, B: Elem>(a: A) -> B {
+    if A::FLOAT { B::from_f64(a.to_f64()) } else { B::from_i64(a.to_i64()) }
+}
+
 fn convert<A: Elem, B: Elem>(x: &Tensor) -> Result<Tensor> {
+    convert_by::<A, B>(x, |from, to| to.iter_mut().zip(from).for_each(|(o, x)| *o = one(*x)))
+}
+
+/// [`convert`] by wide vectors: compiled several times, so for the common types alone.
+fn convert_wide<A: Elem, B: Elem>(x: &Tensor) -> Result<Tensor> {
+    convert_by::<A, B>(x, |from, to| dispatch(Converted { from, to }))
+}
+
+/// `row` converts neighbours in memory.
+fn convert_by<A: Elem, B: Elem>(x: &Tensor, row: impl Fn(&[A], &mut [B]) + Sync) -> Result<Tensor> {
     let mut buffer = Buffer::for_overwrite::<B>(x.numel())?;
     let from = x.storage::<A>();
     let walk = Walk::new(&x.shape, [&x.strides], [0]);
     let [step] = walk.inner();
-    let one = |a: A| if A::FLOAT { B::from_f64(a.to_f64()) } else { B::from_i64(a.to_i64()) };
     fill_chunks(buffer.as_mut_slice::<B>(), CHUNK, |start, piece| {
         let mut done = 0;
         walk.rows(start..start + piece.len(), |[at], n| {
-            let row = &mut piece[done..done + n];
+            let to = &mut piece[done..done + n];
             if step == 1 {
-                row.iter_mut().zip(&from[at..at + n]).for_each(|(o, x)| *o = one(*x));
+                row(&from[at..at + n], to);
             } else {
-                row.iter_mut().enumerate().for_each(|(i, o)| *o = one(from[at + i * step]));
+                to.iter_mut().enumerate().for_each(|(i, o)| *o = one(from[at + i * step]));
             }
             done += n;
         });

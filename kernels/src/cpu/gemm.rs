@@ -51,7 +51,8 @@ impl<'a, T> Mat<'a, T> {
         row * self.row_stride + col * self.col_stride
     }
 
-    fn from_row(&self, first: usize, rows: usize) -> Mat<'a, T> {
+    /// `rows` of its rows, from `first` on.
+    pub fn from_row(&self, first: usize, rows: usize) -> Mat<'a, T> {
         Mat { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..*self }
     }
 }

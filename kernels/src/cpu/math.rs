@@ -44,7 +44,7 @@ macro_rules! real {
 real! { f32 f64 }
 
 /// Sums in this many lanes, so that a loop over them is vector code; the order is the same everywhere.
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// The sum of `f` over `x`, collected in `f64`.
 #[inline(always)]

@@ -11,6 +11,7 @@ pub mod frame;
 pub mod functions;
 pub mod gemm;
 mod halved;
+pub mod halves;
 pub mod lanes;
 pub mod lend;
 pub mod math;
@@ -27,6 +28,8 @@ pub mod split;
 pub mod threads;
 pub mod tile;
 pub mod weights;
+pub(crate) mod whole;
+pub mod wide;
 pub mod winograd;
 
 /// Numbers between -0.5 and 0.5 for the tests of kernels.

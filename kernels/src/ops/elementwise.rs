@@ -1,11 +1,14 @@
 //! Two operands, element by element, broadcast against each other; dtypes combine by PyTorch's rules.
 
+use half::{bf16, f16};
 use stark_shapes::{DType, Kind, Operand, result_dtype, rules};
 
 use crate::accelerator;
 use crate::cpu::buffer::{Buffer, Pod};
+use crate::cpu::halves::Half;
 use crate::cpu::simd::{Kernel, dispatch};
 use crate::cpu::split::{CHUNK, fill_chunks};
+use crate::cpu::wide;
 use crate::element::{Bit, Elem, Scalar, with_elem, with_number, with_word};
 use crate::error::{Result, TensorError};
 use crate::ops::view::expanded_strides;
@@ -117,6 +120,21 @@ pub(crate) fn zip<A: Pod, B: Pod, R: Pod>(
     dtype: DType,
     f: impl Fn(A, B) -> R + Sync + Copy,
 ) -> Result<Tensor> {
+    let (x, y) = (a.storage::<A>(), b.storage::<B>());
+    let wide = size_of::<A>() == 4;
+    walk_both::<R>(a, b, dtype, |walk, start, out| {
+        let rows = Rows { a: x, b: y, walk, start, out, f };
+        if wide { dispatch(rows) } else { rows.run() }
+    })
+}
+
+/// A new tensor whose pieces `fill` writes, from a place on, as the walk over both operands says.
+fn walk_both<R: Pod>(
+    a: &Tensor,
+    b: &Tensor,
+    dtype: DType,
+    fill: impl Fn(&Walk<2>, usize, &mut [R]) + Sync,
+) -> Result<Tensor> {
     let mut shape = rules::broadcast(a.shape(), b.shape())?;
     let mut buffer = Buffer::for_overwrite::<R>(rules::numel(&shape)?)?;
     // The order of an operand's memory, which the result then has too.
@@ -127,14 +145,114 @@ pub(crate) fn zip<A: Pod, B: Pod, R: Pod>(
         strides.iter_mut().for_each(|strides| strides[1..].rotate_left(1));
     }
     let walk = Walk::new(&shape, [&strides[0], &strides[1]], [0, 0]);
-    let (a, b) = (a.storage::<A>(), b.storage::<B>());
-    let wide = size_of::<A>() == 4;
-    fill_chunks(buffer.as_mut_slice::<R>(), CHUNK, |start, out| {
-        let rows = Rows { a, b, walk: &walk, start, out, f };
-        if wide { dispatch(rows) } else { rows.run() }
-    });
+    fill_chunks(buffer.as_mut_slice::<R>(), CHUNK, |start, out| fill(&walk, start, out));
     let out = Tensor::from_buffer(buffer, dtype, &shape);
     Ok(if pixels { out.planes() } else { out })
+}
+
+/// Halves that are computed with at a time, as numbers that stay in the first-level cache.
+pub(crate) const HALVES: usize = 512;
+
+/// An operand of halves, or one in `f32` beside it.
+#[derive(Clone, Copy)]
+enum Side<'a, H> {
+    Halves(&'a [H]),
+    Wide(&'a [f32]),
+}
+
+impl<'a, H: Half> Side<'a, H> {
+    fn new(x: &'a Tensor) -> Side<'a, H> {
+        if x.dtype() == DType::F32 { Side::Wide(x.storage()) } else { Side::Halves(x.storage()) }
+    }
+
+    /// The numbers from `at` on, `step` apart.
+    fn load(self, at: usize, step: usize, to: &mut [f32]) {
+        match self {
+            Side::Halves(x) if step == 1 => H::widen(&x[at..at + to.len()], to),
+            Side::Halves(x) if step == 0 => to.fill(x[at].to_f64() as f32),
+            Side::Halves(x) => to.iter_mut().enumerate().for_each(|(k, o)| *o = x[at + k * step].to_f64() as f32),
+            Side::Wide(x) => to.iter_mut().enumerate().for_each(|(k, o)| *o = x[at + k * step]),
+        }
+    }
+}
+
+/// [`zip`] of halves, computed in `f32` and rounded once; either operand may be in `f32` already.
+fn zip_halves(a: &Tensor, b: &Tensor, dtype: DType, f: impl Fn(f32, f32) -> f32 + Sync + Copy) -> Result<Tensor> {
+    let block = |a: &[f32], b: &[f32], out: &mut [f32]| dispatch(Both { a, b, out, f });
+    match dtype {
+        DType::F16 => zip_blocks::<f16>(a, b, &block),
+        _ => zip_blocks::<bf16>(a, b, &block),
+    }
+}
+
+/// Two rows of neighbours in memory.
+struct Both<'a, F> {
+    a: &'a [f32],
+    b: &'a [f32],
+    out: &'a mut [f32],
+    f: F,
+}
+
+impl<F: Fn(f32, f32) -> f32> Kernel for Both<'_, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for ((o, x), y) in self.out.iter_mut().zip(self.a).zip(self.b) {
+            *o = (self.f)(*x, *y);
+        }
+    }
+}
+
+/// What computes some numbers of a result from as many of both operands.
+type Block<'a> = &'a (dyn Fn(&[f32], &[f32], &mut [f32]) + Sync);
+
+/// [`zip`] of `H` or `f32` by `block`, which is shown some operands at a time as `f32`.
+fn zip_blocks<H: Half>(a: &Tensor, b: &Tensor, block: Block) -> Result<Tensor> {
+    let (x, y) = (Side::<H>::new(a), Side::<H>::new(b));
+    walk_both::<H>(a, b, H::DTYPE, |walk, start, out| {
+        let [s, t] = walk.inner();
+        let (mut left, mut right, mut both) = ([0.0; HALVES], [0.0; HALVES], [0.0; HALVES]);
+        let mut done = 0;
+        walk.rows(start..start + out.len(), |[i, j], n| {
+            for from in (0..n).step_by(HALVES) {
+                let n = HALVES.min(n - from);
+                x.load(i + from * s, s, &mut left[..n]);
+                y.load(j + from * t, t, &mut right[..n]);
+                block(&left[..n], &right[..n], &mut both[..n]);
+                H::narrow(&both[..n], &mut out[done..done + n]);
+                done += n;
+            }
+        });
+    })
+}
+
+/// What a division leaves in vectors, where that is exact; `plain` of two numbers elsewhere.
+struct Remainders<'a, F, G> {
+    a: &'a [f32],
+    b: &'a [f32],
+    out: &'a mut [f32],
+    plain: F,
+    /// What becomes of the remainder that has the dividend's sign, and the divisor.
+    with_sign: G,
+}
+
+impl<F: Fn(f32, f32) -> f32, G: Fn(f32, f32) -> f32> Kernel for Remainders<'_, F, G> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let Remainders { a, b, out, plain, with_sign } = self;
+        let mut holds = true;
+        for ((o, x), y) in out.iter_mut().zip(a).zip(b) {
+            let left = wide::remainder(*x, *y);
+            holds &= !left.is_nan();
+            *o = with_sign(left, *y);
+        }
+        if !holds {
+            for ((o, x), y) in out.iter_mut().zip(a).zip(b).filter(|((o, _), _)| o.is_nan()) {
+                *o = plain(*x, *y);
+            }
+        }
+    }
 }
 
 /// Numbers that the arithmetic operations know how to combine; ints wrap around.
@@ -254,6 +372,18 @@ macro_rules! arithmetic {
             let (a, b) = (a.into(), b.into());
             let dtype = result_type(&[a, b]);
             let compute = if dtype == DType::Bool { bool_compute(stringify!($name))? } else { compute_dtype(dtype) };
+            if dtype != compute && compute == DType::F32 && !crate::device::is_reference() {
+                // Operands in their own type or in `f32`, which a device may have.
+                let own = |x: Arg| match x {
+                    Arg::Tensor(x) if x.dtype() == dtype => Ok(x.clone()),
+                    other => other.to(compute),
+                };
+                let (a, b) = (own(a)?, own(b)?);
+                if accelerator::of([&a, &b]).is_none() {
+                    type $T = f32;
+                    return zip_halves(&a, &b, dtype, $f);
+                }
+            }
             let (a, b) = (a.to(compute)?, b.to(compute)?);
             if let Some(out) = accelerator::map(stringify!($name), &[&a, &b], &[], compute)? {
                 return out.to(dtype);
@@ -337,18 +467,53 @@ pub fn trunc_divide<'a, 'b>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'b>>) -> Res
     trunc_divide_unchecked(a, b)
 }
 
+/// Remainders of floats of up to 32 bits in vectors: `with_sign` of the one with the dividend's sign and the divisor, `plain`
+/// where that is not exact. None for other operands.
+fn float_remainder(
+    a: Arg,
+    b: Arg,
+    plain: fn(f32, f32) -> f32,
+    with_sign: impl Fn(f32, f32) -> f32 + Sync + Copy,
+) -> Result<Option<Tensor>> {
+    let dtype = result_type(&[a, b]);
+    if compute_dtype(dtype) != DType::F32 || crate::device::is_reference() {
+        return Ok(None);
+    }
+    let own = |x: Arg| match x {
+        Arg::Tensor(x) if x.dtype() == dtype => Ok(x.clone()),
+        other => other.to(DType::F32),
+    };
+    let (a, b) = (own(a)?, own(b)?);
+    if accelerator::of([&a, &b]).is_some() {
+        return Ok(None);
+    }
+    let block: Block = &|a, b, out| dispatch(Remainders { a, b, out, plain, with_sign });
+    Ok(Some(match dtype {
+        DType::F32 => zip_blocks::<f32>(&a, &b, block)?,
+        DType::F16 => zip_blocks::<f16>(&a, &b, block)?,
+        _ => zip_blocks::<bf16>(&a, &b, block)?,
+    }))
+}
+
 /// What `floor_divide` leaves, with the sign of `b`. An int divisor of 0 is an error.
 pub fn remainder<'a, 'b>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'b>>) -> Result<Tensor> {
     let (a, b) = (a.into(), b.into());
     check_divisor(a, b)?;
-    remainder_unchecked(a, b)
+    let with_sign = |left: f32, b: f32| if (left != 0.0) & ((left < 0.0) != (b < 0.0)) { left + b } else { left };
+    match float_remainder(a, b, Arith::modulo, with_sign)? {
+        Some(out) => Ok(out),
+        None => remainder_unchecked(a, b),
+    }
 }
 
 /// What `trunc_divide` leaves, with the sign of `a`. An int divisor of 0 is an error.
 pub fn fmod<'a, 'b>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'b>>) -> Result<Tensor> {
     let (a, b) = (a.into(), b.into());
     check_divisor(a, b)?;
-    fmod_unchecked(a, b)
+    match float_remainder(a, b, Arith::fmod, |left, _| left)? {
+        Some(out) => Ok(out),
+        None => fmod_unchecked(a, b),
+    }
 }
 
 /// `a` to the power of `b`. Ints stay ints; a negative whole number as their exponent is an error.
@@ -473,20 +638,44 @@ pub fn where_<'a, 'b>(condition: &Tensor, a: impl Into<Arg<'a>>, b: impl Into<Ar
     let walk = Walk::new(&shape, [&strides[0], &strides[1], &strides[2]], [0; 3]);
     let bits = condition.storage::<Bit>();
     with_word!(dtype, W => {
-        let mut buffer = Buffer::zeroed::<W>(rules::numel(&shape)?)?;
+        let mut buffer = Buffer::for_overwrite::<W>(rules::numel(&shape)?)?;
         let (a, b) = (a.storage::<W>(), b.storage::<W>());
         let [r, s, t] = walk.inner();
         fill_chunks(buffer.as_mut_slice::<W>(), CHUNK, |start, out| {
             let mut done = 0;
             walk.rows(start..start + out.len(), |[h, i, j], n| {
-                for (k, o) in out[done..done + n].iter_mut().enumerate() {
-                    *o = if bits[h + k * r].0 != 0 { a[i + k * s] } else { b[j + k * t] };
+                let out = &mut out[done..done + n];
+                if (r, s, t) == (1, 1, 1) {
+                    dispatch(Chosen { bits: &bits[h..h + n], a: &a[i..i + n], b: &b[j..j + n], out });
+                } else {
+                    for (k, o) in out.iter_mut().enumerate() {
+                        *o = if bits[h + k * r].0 != 0 { a[i + k * s] } else { b[j + k * t] };
+                    }
                 }
                 done += n;
             });
         });
         Ok(Tensor::from_buffer(buffer, dtype, &shape))
     })
+}
+
+/// One of two numbers by a bit; all lie side by side, so that both may be read and no branch is guessed.
+struct Chosen<'a, W> {
+    bits: &'a [Bit],
+    a: &'a [W],
+    b: &'a [W],
+    out: &'a mut [W],
+}
+
+impl<W: Pod> Kernel for Chosen<'_, W> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for (((o, bit), x), y) in self.out.iter_mut().zip(self.bits).zip(self.a).zip(self.b) {
+            let (x, y) = (*x, *y);
+            *o = if bit.0 != 0 { x } else { y };
+        }
+    }
 }
 
 /// `x` with `value` (converted to its dtype) where `mask` is true.
@@ -500,6 +689,14 @@ pub fn masked_fill<'a>(x: &Tensor, mask: &Tensor, value: impl Into<Arg<'a>>) -> 
 
 /// `x` held between `low` and `high` (either may be left out). NaN stays.
 pub fn clamp<'a, 'b>(x: &Tensor, low: Option<Arg<'a>>, high: Option<Arg<'b>>) -> Result<Tensor> {
+    if let (Some(Arg::Number(low)), Some(Arg::Number(high))) = (low, high) {
+        let is_kept = |end: Scalar| result_type(&[Arg::Tensor(x), Arg::Number(end)]) == x.dtype();
+        if is_kept(low) && is_kept(high) && accelerator::of([x]).is_none() {
+            if let Some(out) = clamp_numbers(x, low, high) {
+                return out;
+            }
+        }
+    }
     let mut out = x.clone();
     if let Some(low) = low {
         out = maximum(&out, low)?;
@@ -508,6 +705,14 @@ pub fn clamp<'a, 'b>(x: &Tensor, low: Option<Arg<'a>>, high: Option<Arg<'b>>) ->
         out = minimum(&out, high)?;
     }
     Ok(out)
+}
+
+/// One pass between two numbers; none for the types that compute in another one.
+fn clamp_numbers(x: &Tensor, low: Scalar, high: Scalar) -> Option<Result<Tensor>> {
+    Some(with_number!(x.dtype(), T => {
+        let (low, high) = (T::from_scalar(low), T::from_scalar(high));
+        super::unary::map::<T, T>(x, x.dtype(), super::unary::By(move |x: T| x.greater(low).lesser(high)))
+    }, _ => return None))
 }
 
 #[cfg(test)]

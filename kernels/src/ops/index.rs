@@ -4,6 +4,7 @@ use stark_shapes::{DType, Shape, ShapeError, rules, show};
 
 use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::{Buffer, Pod};
+use crate::cpu::simd::{Kernel, dispatch};
 use crate::element::{Bit, Elem, with_elem, with_word};
 use crate::error::{Result, TensorError};
 use crate::ops::elementwise::{Arith, compute_dtype};
@@ -17,9 +18,16 @@ pub(crate) fn ids(index: &Tensor, axis: usize, size: usize, wrap: bool) -> Resul
     }
     let mut out = Vec::new();
     let n = index.numel();
+    // All of them in range, as they mostly are: one look, without a branch for each.
+    let in_order = index.as_slice::<i64>();
+    let all_inside = in_order.is_some_and(|ids| dispatch(AllBelow(ids, size as u64)));
     let no_room =
         |_| TensorError::TooLarge { bytes: n.saturating_mul(size_of::<usize>()), limit: crate::max_tensor_bytes() };
     out.try_reserve_exact(n).map_err(no_room)?;
+    if let Some(ids) = in_order.filter(|_| all_inside) {
+        out.extend(ids.iter().map(|id| *id as usize));
+        return Ok(out);
+    }
     let mut bad = None;
     with_elem!(index.dtype(), T => index.for_each::<T>(|id| {
         let id = id.to_i64();
@@ -35,6 +43,26 @@ pub(crate) fn ids(index: &Tensor, axis: usize, size: usize, wrap: bool) -> Resul
     match bad {
         Some(index) => Err(TensorError::Index { index, axis, size }),
         None => Ok(out),
+    }
+}
+
+/// Whether each number is from 0 on and below a limit.
+struct AllBelow<'a>(&'a [i64], u64);
+
+impl Kernel for AllBelow<'_> {
+    type Out = bool;
+    #[inline(always)]
+    fn run(self) -> bool {
+        // A negative one is above any limit.
+        self.0.iter().fold(true, |all, id| all & ((*id as u64) < self.1))
+    }
+}
+
+/// The numbers of a line at `places`.
+fn pick<W: Pod>(line: &[W], step: usize, places: &[usize], out: &mut [W]) {
+    match step {
+        1 => out.iter_mut().zip(places).for_each(|(o, place)| *o = line[*place]),
+        _ => out.iter_mut().zip(places).for_each(|(o, place)| *o = line[place * step]),
     }
 }
 
@@ -63,6 +91,11 @@ pub(crate) fn take(x: &Tensor, at: usize, places: &[usize], shape: &[usize]) -> 
             let [outer] = lead.inner();
             let [s] = tail.inner();
             lead.rows(0..lead.numel(), |[start], count| for o in 0..count {
+                if tail.numel() == 1 {
+                    pick(&from[start + o * outer..], step, places, &mut out[done..done + places.len()]);
+                    done += places.len();
+                    continue;
+                }
                 for &place in places {
                     let base = start + o * outer + place * step;
                     tail.rows(0..tail.numel(), |[i], n| {
@@ -202,20 +235,31 @@ pub fn gather(x: &Tensor, axis: i64, index: &Tensor) -> Result<Tensor> {
     let shape = rules::gather(x.shape(), axis, index.shape())?;
     let at = rules::axis(axis, x.rank())?;
     let size = x.shape().get(at).copied().unwrap_or(1);
-    let places = ids(index, at, size, false)?;
     let step = x.strides().get(at).copied().unwrap_or(0);
     let strides = stepped(x, at, shape.len());
-    with_word!(x.dtype(), W => {
-        let mut buffer = Buffer::zeroed::<W>(places.len())?;
-        let from = x.storage::<W>();
-        let out = buffer.as_mut_slice::<W>();
-        let walk = Walk::new(&shape, [&strides], [0]);
+    let walk = Walk::new(&shape, [&strides], [0]);
+    let inside = index.as_slice::<i64>().filter(|ids| dispatch(AllBelow(ids, size as u64)));
+    let checked = if inside.is_none() { ids(index, at, size, false)? } else { Vec::new() };
+    fn run<W: Pod, I: Copy>(from: &[W], out: &mut [W], walk: &Walk<1>, step: usize, ids: &[I], place: impl Fn(I) -> usize) {
         let [s] = walk.inner();
         let mut done = 0;
-        walk.rows(0..walk.numel(), |[i], n| for k in 0..n {
-            out[done] = from[i + k * s + places[done] * step];
-            done += 1;
+        walk.rows(0..walk.numel(), |[i], n| {
+            let (ids, out) = (&ids[done..done + n], &mut out[done..done + n]);
+            done += n;
+            let line = &from[i..];
+            match (s, step) {
+                (0, 1) => out.iter_mut().zip(ids).for_each(|(o, id)| *o = line[place(*id)]),
+                _ => out.iter_mut().zip(ids).enumerate().for_each(|(k, (o, id))| *o = line[k * s + place(*id) * step]),
+            }
         });
+    }
+    with_word!(x.dtype(), W => {
+        let mut buffer = Buffer::for_overwrite::<W>(walk.numel())?;
+        let (from, out) = (x.storage::<W>(), buffer.as_mut_slice::<W>());
+        match inside {
+            Some(ids) => run(from, out, &walk, step, ids, |id| id as usize),
+            None => run(from, out, &walk, step, &checked, |id| id),
+        }
         Ok(Tensor::from_buffer(buffer, x.dtype(), &shape))
     })
 }
@@ -501,6 +545,45 @@ pub fn topk(x: &Tensor, k: usize, axis: i64, largest: bool) -> Result<(Tensor, T
     ordered(x, axis, largest, k)
 }
 
+/// Of so many elements a place at least, those few that lead are found in one pass; a guess: an element that takes a place
+/// moves half of the others.
+const FEW: usize = 16;
+/// Of more of them that move, where each element takes a place, a whole order is made sooner; a guess too.
+const MOST_LEADING: usize = 64;
+
+/// The places of the `k` elements that lead, in order.
+fn leading<T: Elem>(row: &[T], order: &mut Vec<usize>, k: usize, leads: impl Fn(T, T) -> bool) {
+    // Elements that are looked at together: mostly none of them takes a place.
+    const BLOCK: usize = 32;
+    order.clear();
+    for (first, block) in (0..row.len()).step_by(BLOCK).zip(row.chunks(BLOCK)) {
+        if order.len() == k {
+            let last = row[order[k - 1]];
+            if !block.iter().fold(false, |any, x| any | leads(*x, last)) {
+                continue;
+            }
+        }
+        for (i, x) in (first..).zip(block) {
+            // Of equals the first leads, so a later one takes its place behind them.
+            if order.len() == k {
+                if !leads(*x, row[order[k - 1]]) {
+                    continue;
+                }
+                order.pop();
+            }
+            let at = order.partition_point(|at| !leads(*x, row[*at]));
+            order.insert(at, i);
+        }
+    }
+}
+
+/// Whether `a` comes before `b`, NaN being the greatest. Without branches.
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn before<T: Elem>(a: T, b: T) -> bool {
+    (a < b) | ((b != b) & (a == a))
+}
+
 fn ordered(x: &Tensor, axis: i64, descending: bool, k: usize) -> Result<(Tensor, Tensor)> {
     use std::cmp::Ordering;
     let at = rules::axis(axis, x.rank())?;
@@ -524,6 +607,17 @@ fn ordered(x: &Tensor, axis: i64, descending: bool, k: usize) -> Result<(Tensor,
             order.reserve_exact(n);
             let outs = values.as_mut_slice::<T>().chunks_mut(k).zip(places.as_mut_slice::<i64>().chunks_mut(k));
             for (row, (value, place)) in data.chunks(n).zip(outs) {
+                if k <= MOST_LEADING && k * FEW <= n && !crate::device::is_reference() {
+                    match descending {
+                        true => leading(row, &mut order, k, |a, b| before(b, a)),
+                        false => leading(row, &mut order, k, before),
+                    }
+                    for (slot, &i) in order.iter().enumerate() {
+                        value[slot] = row[i];
+                        place[slot] = i as i64;
+                    }
+                    continue;
+                }
                 order.clear();
                 order.extend(0..n);
                 #[allow(clippy::eq_op)]

@@ -6,7 +6,9 @@ use smallvec::SmallVec;
 use stark_shapes::{DType, Shape, ShapeError, rules, show};
 
 use crate::accelerator::{self, Kernel as DeviceKernel};
-use crate::cpu::buffer::Buffer;
+use crate::cpu::buffer::{Buffer, Pod};
+use crate::cpu::simd::{Kernel, dispatch};
+use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::element::{Elem, Scalar, with_elem, with_word};
 use crate::error::{Result, TensorError};
 use crate::ops::index::take;
@@ -119,10 +121,46 @@ pub fn flip(x: &Tensor, axes: &[i64]) -> Result<Tensor> {
     let mut out = x.clone();
     for at in axes {
         if let Some(&n) = x.shape().get(at) {
+            if at + 1 == x.rank() && out.strides()[at] == 1 && accelerator::of([&out]).is_none() {
+                out = reversed(&out, n)?;
+                continue;
+            }
             out = take(&out, at, &(0..n).rev().collect::<Vec<_>>(), &[n])?;
         }
     }
     Ok(out)
+}
+
+/// The rows of `x`, of `n` numbers side by side, from their ends.
+fn reversed(x: &Tensor, n: usize) -> Result<Tensor> {
+    let rows = Walk::new(&x.shape()[..x.rank() - 1], [&x.strides()[..x.rank() - 1]], [0]);
+    let [step] = rows.inner();
+    with_word!(x.dtype(), W => {
+        let mut buffer = Buffer::for_overwrite::<W>(x.numel())?;
+        let from = x.storage::<W>();
+        fill_chunks(buffer.as_mut_slice::<W>(), n * (CHUNK / n).max(1), |start, out| {
+            let mut out = out.chunks_exact_mut(n);
+            rows.rows(start / n..start / n + out.len(), |[at], count| {
+                for (k, out) in out.by_ref().take(count).enumerate() {
+                    dispatch(Reversed { from: &from[at + k * step..][..n], out });
+                }
+            });
+        });
+        Ok(Tensor::from_buffer(buffer, x.dtype(), x.shape()))
+    })
+}
+
+struct Reversed<'a, W> {
+    from: &'a [W],
+    out: &'a mut [W],
+}
+
+impl<W: Pod> Kernel for Reversed<'_, W> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        self.out.iter_mut().zip(self.from.iter().rev()).for_each(|(o, x)| *o = *x);
+    }
 }
 
 /// Elements moved `shifts[i]` places along `axes[i]`, those that fall off coming in at the other end.

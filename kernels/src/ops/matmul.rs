@@ -1,5 +1,7 @@
 //! Matrix products: `matmul`, `bmm`, `linear` and their relatives.
 
+use std::sync::{Mutex, PoisonError};
+
 use half::f16;
 use smallvec::SmallVec;
 use stark_shapes::{DType, ShapeError, rules, show};
@@ -8,6 +10,7 @@ use crate::accelerator::{self, Finish, Kernel as DeviceKernel};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::{Mat, Product, batches, gemm};
 use crate::cpu::split::fill_chunks;
+use crate::cpu::whole;
 use crate::element::{Elem, Scalar};
 use crate::error::{Result, TensorError};
 use crate::ops::elementwise::{Arith, add, mul};
@@ -37,7 +40,10 @@ pub fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         return out.reshape_to(&shape);
     }
     let out = match dtype {
-        DType::F32 => product::<f32>(&left, &right)?,
+        DType::F32 => match times_vector(&left, &right)? {
+            Some(out) => out,
+            None => product::<f32>(&left, &right)?,
+        },
         DType::F64 => product::<f64>(&left, &right)?,
         DType::F16 => product::<f16>(&left, &right)?,
         DType::BF16 => product::<f32>(&left.to(DType::F32)?, &right.to(DType::F32)?)?.to(dtype)?,
@@ -149,7 +155,7 @@ fn int_product<T: Arith>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let mut buffer = Buffer::zeroed::<T>(rules::numel(&shape)?)?;
     let (x, y) = (a.storage::<T>(), b.storage::<T>());
     let (sa, sb) = (&a.strides()[a.rank() - 2..], &b.strides()[b.rank() - 2..]);
-    batches(buffer.as_mut_slice::<T>(), starts.len(), m * k * n, |i, out| {
+    let plain = |i: usize, out: &mut [T]| {
         let [at, bt] = starts[i];
         for (row, out) in out.chunks_mut(n).enumerate() {
             for j in 0..k {
@@ -159,8 +165,38 @@ fn int_product<T: Arith>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
                 }
             }
         }
+    };
+    let short = Mutex::new(None);
+    batches(buffer.as_mut_slice::<T>(), starts.len(), m * k * n, |i, out| {
+        if k == 0 || crate::device::is_reference() {
+            return plain(i, out);
+        }
+        let [at, bt] = starts[i];
+        let (a, b) = (Mat::new(&x[at..], m, k, sa[0], sa[1]), Mat::new(&y[bt..], k, n, sb[0], sb[1]));
+        if let Err(error) = whole::product(out, a, b) {
+            *short.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
     });
-    Ok(Tensor::from_buffer(buffer, T::DTYPE, &shape))
+    match short.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(Tensor::from_buffer(buffer, T::DTYPE, &shape)),
+    }
+}
+
+/// The product of a matrix whose rows have no gaps and a vector: a number for each row, read once. None for other operands.
+fn times_vector(a: &Tensor, b: &Tensor) -> Result<Option<Tensor>> {
+    let ([m, k], [_, 1]) = (a.shape(), b.shape()) else { return Ok(None) };
+    if *k == 0 || a.strides()[1] != 1 || crate::device::is_reference() {
+        return Ok(None);
+    }
+    let mut buffer = Buffer::for_overwrite::<f32>(*m)?;
+    let matrix = Mat::new(a.storage::<f32>(), *m, *k, a.strides()[0], 1);
+    let x = b.contiguous()?;
+    let chunk = (crate::cpu::split::CHUNK / k).max(1);
+    fill_chunks(buffer.as_mut_slice::<f32>(), chunk, |start, out| {
+        whole::times_vector(out, matrix.from_row(start, out.len()), x.slice_of::<f32>());
+    });
+    Ok(Some(Tensor::from_buffer(buffer, DType::F32, &[*m, 1])))
 }
 
 /// Two matrices.

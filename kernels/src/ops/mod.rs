@@ -5,6 +5,7 @@
 
 mod attend;
 mod attention;
+mod columns;
 mod conv;
 mod create;
 mod elementwise;

@@ -1,16 +1,22 @@
 //! Many elements to one: sums, extremes, statistics.
 //!
-//! Reduced axes are brought to the end, so that each result comes from one contiguous row.
+//! Reduced axes are brought to the end, so that each result comes from one contiguous row; where they lie before others in
+//! memory, whole rows are taken up at once instead ([`super::columns`]).
 
+use std::sync::{Mutex, PoisonError};
+
+use half::{bf16, f16};
 use stark_shapes::{DType, Kind, Shape, ShapeError, rules, show};
 
 use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::{Buffer, Pod};
+use crate::cpu::halves::Half;
 use crate::cpu::math::sum_by;
 use crate::cpu::simd::{Kernel, dispatch};
 use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::element::{Bit, Elem, Scalar, with_elem, with_number};
 use crate::error::{Result, TensorError};
+use crate::ops::columns::{self, Column, InOrder, columns};
 use crate::ops::elementwise::{Arith, compute_dtype};
 use crate::tensor::Tensor;
 
@@ -63,6 +69,64 @@ fn on_device(
     accelerator::offer([&x], || DeviceKernel::Reduce { name, x: &x, n, params, shape: &shape, dtype })
 }
 
+/// [`reduce`] of halves, whose rows `f` is shown as `f32`, and whose result is rounded once.
+fn reduce_halves<H: Half>(
+    x: &Tensor,
+    over: &[i64],
+    keepdim: bool,
+    f: impl Fn(&[f32]) -> f64 + Sync,
+) -> Result<Tensor> {
+    let shape = rules::reduce(x.shape(), over, keepdim)?;
+    let (x, n) = rows(x, over)?;
+    let data = x.slice_of::<H>();
+    let mut buffer = Buffer::zeroed::<H>(rules::numel(&shape)?)?;
+    let short = Mutex::new(None);
+    fill_chunks(buffer.as_mut_slice::<H>(), (CHUNK / n.max(1)).max(1), |start, out| {
+        let mut row = match Buffer::for_overwrite::<f32>(n) {
+            Ok(row) => row,
+            Err(error) => return *short.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+        };
+        let row = row.as_mut_slice::<f32>();
+        for (i, o) in out.iter_mut().enumerate() {
+            H::widen(&data[(start + i) * n..(start + i + 1) * n], row);
+            *o = H::from_f64(f(row));
+        }
+    });
+    match short.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(Tensor::from_buffer(buffer, H::DTYPE, &shape)),
+    }
+}
+
+/// A reduction of floats by what `$f` makes, in `f64`, of each `$row`.
+macro_rules! reduce_floats {
+    ($name:literal, $x:expr, $axes:expr, $keepdim:expr, $row:ident => $f:expr) => {
+        match $x.dtype() {
+            DType::F32 => reduce::<f32, f32>($x, $axes, $keepdim, DType::F32, |$row| f32::from_f64($f)),
+            DType::F64 => reduce::<f64, f64>($x, $axes, $keepdim, DType::F64, |$row| $f),
+            DType::F16 => reduce_halves::<f16>($x, $axes, $keepdim, |$row| $f),
+            DType::BF16 => reduce_halves::<bf16>($x, $axes, $keepdim, |$row| $f),
+            other => Err(TensorError::dtype($name, other)),
+        }
+    };
+}
+
+/// The reduction of floats by columns, where they lie so; halves widened first.
+fn float_columns(
+    x: &Tensor,
+    axes: &[i64],
+    keepdim: bool,
+    column: impl Column<f32, f32> + Column<f64, f64> + Column<f32, f16> + Column<f32, bf16>,
+) -> Result<Option<Tensor>> {
+    match x.dtype() {
+        DType::F32 => columns::<f32, f32>(x, axes, keepdim, DType::F32, column),
+        DType::F64 => columns::<f64, f64>(x, axes, keepdim, DType::F64, column),
+        DType::F16 => columns::<f32, f16>(&x.to(DType::F32)?, axes, keepdim, DType::F16, column),
+        DType::BF16 => columns::<f32, bf16>(&x.to(DType::F32)?, axes, keepdim, DType::BF16, column),
+        _ => Ok(None),
+    }
+}
+
 struct Sum<'a, T, F>(&'a [T], F);
 
 impl<T: Elem, F: Fn(f64) -> f64> Kernel for Sum<'_, T, F> {
@@ -97,10 +161,33 @@ pub fn sum(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
         return Ok(out);
     }
     if x.dtype().is_float() {
-        return with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| T::from_f64(sum_f64(row, |x| x))));
+        if let Some(out) = float_columns(x, axes, keepdim, columns::Sum(|sum| sum))? {
+            return Ok(out);
+        }
+        return reduce_floats!("sum", x, axes, keepdim, row => sum_f64(row, |x| x));
+    }
+    whole_numbers(x, axes, keepdim, 0, i64::wrapping_add)
+}
+
+/// `Int64` from `first` on, by a function whose order does not matter.
+fn whole_numbers(
+    x: &Tensor,
+    axes: &[i64],
+    keepdim: bool,
+    first: i64,
+    f: impl Fn(i64, i64) -> i64 + Copy + Sync,
+) -> Result<Tensor> {
+    if columns::fits(x, axes)? {
+        let column = InOrder(|x: i64| x, move |acc: i64, x: i64| f(acc, x), |acc: i64| acc);
+        if let Some(out) = columns::<i64, i64>(&x.to(DType::I64)?, axes, keepdim, DType::I64, column)? {
+            return Ok(out);
+        }
+    }
+    if x.dtype() == DType::I64 {
+        return reduce::<i64, i64>(x, axes, keepdim, DType::I64, |row| dispatch(Folded(row, first, f)));
     }
     with_elem!(x.dtype(), T => reduce::<T, i64>(x, axes, keepdim, DType::I64, |row| {
-        row.iter().fold(0i64, |sum, x| sum.wrapping_add(x.to_i64()))
+        row.iter().fold(first, |acc, x| f(acc, x.to_i64()))
     }))
 }
 
@@ -118,9 +205,11 @@ pub fn mean(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
         let out = crate::ops::pool::adaptive_avg_pool2d(x, [1, 1])?;
         return if keepdim { Ok(out) } else { out.squeeze(&[2, 3]) };
     }
-    with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
-        T::from_f64(sum_f64(row, |x| x) / row.len() as f64)
-    }))
+    let n = rules::axes(axes, x.rank())?.iter().filter_map(|&i| x.shape().get(i)).product::<usize>() as f64;
+    if let Some(out) = float_columns(x, axes, keepdim, columns::Sum(move |sum| sum / n))? {
+        return Ok(out);
+    }
+    reduce_floats!("mean", x, axes, keepdim, row => sum_f64(row, |x| x) / row.len() as f64)
 }
 
 /// The product over `axes` (none: all). Ints and bools give `Int64`.
@@ -131,13 +220,12 @@ pub fn prod(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
         return Ok(out);
     }
     if x.dtype().is_float() {
-        return with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
-            T::from_f64(row.iter().fold(1.0, |p, x| p * x.to_f64()))
-        }));
+        if let Some(out) = float_columns(x, axes, keepdim, columns::Product)? {
+            return Ok(out);
+        }
+        return reduce_floats!("prod", x, axes, keepdim, row => row.iter().fold(1.0, |p, x| p * x.to_f64()));
     }
-    with_elem!(x.dtype(), T => reduce::<T, i64>(x, axes, keepdim, DType::I64, |row| {
-        row.iter().fold(1i64, |p, x| p.wrapping_mul(x.to_i64()))
-    }))
+    whole_numbers(x, axes, keepdim, 1, i64::wrapping_mul)
 }
 
 /// The place of the first element that no other beats; NaN beats all numbers.
@@ -157,6 +245,73 @@ fn best<T: Elem>(row: &[T], beats: impl Fn(T, T) -> bool) -> usize {
     at
 }
 
+/// A row from one number on, by a function whose order does not matter.
+struct Folded<'a, T, B, F>(&'a [T], B, F);
+
+impl<T: Copy, B: Copy, F: Fn(B, T) -> B> Kernel for Folded<'_, T, B, F> {
+    type Out = B;
+    #[inline(always)]
+    fn run(self) -> B {
+        let f = self.2;
+        self.0.iter().fold(self.1, |acc, x| f(acc, *x))
+    }
+}
+
+/// The element at [`best`]: of lanes that each keep the first that no later one beats, then of these.
+struct Extreme<'a, T, F>(&'a [T], F);
+
+impl<T: Elem, F: Fn(T, T) -> bool + Copy> Kernel for Extreme<'_, T, F> {
+    type Out = T;
+    #[inline(always)]
+    fn run(self) -> T {
+        const LANES: usize = 32;
+        let Extreme(row, beats) = self;
+        let (blocks, rest) = row.as_chunks::<LANES>();
+        let Some((first, blocks)) = blocks.split_first() else { return row[best(row, beats)] };
+        let mut lanes = *first;
+        for block in blocks {
+            for k in 0..LANES {
+                lanes[k] = keep(lanes[k], block[k], beats);
+            }
+        }
+        let top = rest.iter().chain(&lanes).fold(lanes[0], |top, x| keep(top, *x, beats));
+        // Zeros of both signs are equal, and one NaN is as good as another: the first of them is the result.
+        let is_zero = T::FLOAT && top == T::default();
+        #[allow(clippy::eq_op)]
+        let is_nan = top != top;
+        #[allow(clippy::eq_op)]
+        match (is_zero, is_nan) {
+            (false, false) => top,
+            (true, _) => row.iter().find(|x| **x == T::default()).copied().unwrap_or(top),
+            (_, true) => row.iter().find(|x| *x != *x).copied().unwrap_or(top),
+        }
+    }
+}
+
+/// What is kept of two: NaN that is there stays, one that comes wins.
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn keep<T: Elem>(top: T, x: T, beats: impl Fn(T, T) -> bool) -> T {
+    // One test and one choice, without a branch. NaN that is there is beaten by NaN alone, of which none is better.
+    if beats(x, top) | (x != x) { x } else { top }
+}
+
+/// The extreme over `axes`, by vectors.
+fn extreme<T: Elem>(
+    x: &Tensor,
+    axes: &[i64],
+    keepdim: bool,
+    beats: impl Fn(T, T) -> bool + Copy + Sync,
+) -> Result<Tensor> {
+    // The first NaN stays.
+    #[allow(clippy::eq_op)]
+    let next = move |top: T, x: T| if beats(x, top) | ((x != x) & (top == top)) { x } else { top };
+    match columns::<T, T>(x, axes, keepdim, x.dtype(), InOrder(|x: T| x, next, |top: T| top))? {
+        Some(out) => Ok(out),
+        None => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| dispatch(Extreme(row, beats))),
+    }
+}
+
 macro_rules! extremes {
     ($($all:ident, $with:ident, $arg:ident, $name:literal, $beats:tt;)*) => { $(
         #[doc = concat!("The ", $name, " over `axes` (none: all). NaN wins.")]
@@ -165,9 +320,24 @@ macro_rules! extremes {
             if let Some(out) = on_device(stringify!($all), x, axes, keepdim, &[], x.dtype())? {
                 return Ok(out);
             }
-            with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
-                row[best(row, |a: T, b: T| a $beats b)]
-            }))
+            // Widening keeps order, and what it gave fits again.
+            if matches!(x.dtype(), DType::F16 | DType::BF16) && !crate::device::is_reference() {
+                return $all(&x.to(DType::F32)?, axes, keepdim)?.to(x.dtype());
+            }
+            if crate::device::is_reference() {
+                return with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
+                    row[best(row, |a: T, b: T| a $beats b)]
+                }));
+            }
+            match x.dtype() {
+                DType::F32 => extreme::<f32>(x, axes, keepdim, |a, b| a $beats b),
+                DType::F64 => extreme::<f64>(x, axes, keepdim, |a, b| a $beats b),
+                DType::I32 => extreme::<i32>(x, axes, keepdim, |a, b| a $beats b),
+                DType::I64 => extreme::<i64>(x, axes, keepdim, |a, b| a $beats b),
+                _ => with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
+                    row[best(row, |a: T, b: T| a $beats b)]
+                })),
+            }
         }
 
         #[doc = concat!("The ", $name, " along one axis, and the index of the first such element.")]
@@ -239,12 +409,12 @@ fn spread(
     if let Some(out) = on_device(name, x, axes, keepdim, &[correction], x.dtype())? {
         return Ok(out);
     }
-    with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
+    reduce_floats!("var", x, axes, keepdim, row => {
         let mean = sum_f64(row, |x| x) / row.len() as f64;
         let squares = sum_f64(row, |x| (x - mean) * (x - mean));
         // As PyTorch: too few elements divide by 0, never by less.
-        T::from_f64(f(squares / (row.len() as f64 - correction).max(0.0)))
-    }))
+        f(squares / (row.len() as f64 - correction).max(0.0))
+    })
 }
 
 /// The `p`-norm over `axes` (none: all); `p` may be infinite, or 0 for the number of elements that are not zero.
@@ -258,16 +428,16 @@ pub fn norm(x: &Tensor, p: f64, axes: &[i64], keepdim: bool) -> Result<Tensor> {
     if let Some(out) = on_device(if p == 2.0 { "norm2" } else { "norm" }, x, axes, keepdim, &[p], x.dtype())? {
         return Ok(out);
     }
-    with_elem!(x.dtype(), T => reduce::<T, T>(x, axes, keepdim, x.dtype(), |row| {
-        T::from_f64(match p {
+    reduce_floats!("norm", x, axes, keepdim, row => {
+        match p {
             2.0 => sum_f64(row, |x| x * x).sqrt(),
             1.0 => sum_f64(row, f64::abs),
             0.0 => sum_f64(row, |x| if x == 0.0 { 0.0 } else { 1.0 }),
             f64::INFINITY => row.iter().fold(0.0, |m, x| { let x = x.to_f64().abs(); if x > m || x.is_nan() { x } else { m } }),
             f64::NEG_INFINITY => row.iter().fold(f64::INFINITY, |m, x| { let x = x.to_f64().abs(); if x < m || x.is_nan() { x } else { m } }),
             p => sum_f64(row, |x| x.abs().powf(p)).powf(1.0 / p),
-        })
-    }))
+        }
+    })
 }
 
 /// `log(sum(exp(x)))` over `axes`, without overflow.

@@ -1,16 +1,19 @@
 //! One operand, element by element.
 
+use half::{bf16, f16};
 use stark_shapes::DType;
 
 use crate::accelerator;
 use crate::cpu::buffer::{Buffer, Pod};
 use crate::cpu::functions::{self, Erf, Exp, Gelu, GeluTanh, Sigmoid, Silu, Tanh};
+use crate::cpu::halves::Half;
 use crate::cpu::math;
 use crate::cpu::simd::{Kernel, dispatch};
 use crate::cpu::split::{CHUNK, fill_chunks};
+use crate::cpu::wide;
 use crate::element::{Bit, Elem, Scalar, with_elem, with_number, with_word};
 use crate::error::{Result, TensorError};
-use crate::ops::elementwise::{Arith, compute_dtype};
+use crate::ops::elementwise::{Arith, HALVES, compute_dtype};
 use crate::tensor::Tensor;
 use crate::walk::Walk;
 
@@ -41,8 +44,9 @@ impl<A: Pod, R: Pod, F: Map<A, R>> Kernel for Row<'_, A, R, F> {
     }
 }
 
+/// A closure as a function of one number.
 #[derive(Clone, Copy)]
-struct By<F>(F);
+pub(crate) struct By<F>(pub F);
 
 impl<A: Copy, R, F: Fn(A) -> R + Copy + Sync> Map<A, R> for By<F> {
     #[inline(always)]
@@ -78,6 +82,26 @@ pub(crate) fn map<A: Pod, R: Pod>(x: &Tensor, dtype: DType, f: impl Map<A, R>) -
     Ok(Tensor::from_buffer(buffer, dtype, x.shape()))
 }
 
+/// [`map`] of halves, computed in `f32` and rounded once.
+fn map_halves<H: Half>(x: &Tensor, f: impl Map<f32, f32>) -> Result<Tensor> {
+    if x.is_channels_last() {
+        return Ok(map_halves::<H>(&x.pixels(), f)?.planes());
+    }
+    let x = x.dense()?;
+    let data = x.slice_of::<H>();
+    let mut buffer = Buffer::for_overwrite::<H>(x.numel())?;
+    fill_chunks(buffer.as_mut_slice::<H>(), CHUNK, |start, out| {
+        let (mut from, mut to) = ([0.0; HALVES], [0.0; HALVES]);
+        for (out, x) in out.chunks_mut(HALVES).zip(data[start..].chunks(HALVES)) {
+            let n = out.len();
+            H::widen(&x[..n], &mut from[..n]);
+            dispatch(Row { x: &from[..n], out: &mut to[..n], f });
+            H::narrow(&to[..n], out);
+        }
+    });
+    Ok(Tensor::from_buffer(buffer, H::DTYPE, x.shape()))
+}
+
 /// A float function in both widths: ints become `Float32`, halves compute in it.
 fn float(
     name: &'static str,
@@ -95,6 +119,8 @@ fn float(
     }
     match dtype {
         DType::F64 => map::<f64, f64>(x, dtype, g),
+        DType::F16 if !crate::device::is_reference() => map_halves::<f16>(x, f),
+        DType::BF16 if !crate::device::is_reference() => map_halves::<bf16>(x, f),
         _ => map::<f32, f32>(&x.to(DType::F32)?, DType::F32, f)?.to(dtype),
     }
 }
@@ -162,19 +188,65 @@ fn above_gone(x: f64) -> f64 {
     if x < -40.0 { -40.0 } else { x }
 }
 
+/// Functions of `f32` that go through `f64` in vectors where `$holds`, and by themselves elsewhere.
+macro_rules! wide_ops {
+    ($($(#[$doc:meta])* $name:ident: $x:ident, $wide:expr, $holds:expr, $f:expr;)*) => { $(
+        $(#[$doc])*
+        pub fn $name(x: &Tensor) -> Result<Tensor> {
+            #[derive(Clone, Copy)]
+            struct Op;
+            impl Map<f32, f32> for Op {
+                #[inline(always)]
+                fn map(&self, $x: f32) -> f32 {
+                    if $holds {
+                        let $x = f64::from($x);
+                        return ($wide) as f32;
+                    }
+                    $f
+                }
+
+                #[inline(always)]
+                fn row(&self, x: &[f32], out: &mut [f32]) {
+                    // Some at a time, so that what needs another look is still in the cache.
+                    for (x, out) in x.chunks(256).zip(out.chunks_mut(256)) {
+                        let mut all = true;
+                        for (o, x) in out.iter_mut().zip(x) {
+                            let $x = *x;
+                            all &= $holds;
+                            let $x = f64::from($x);
+                            *o = ($wide) as f32;
+                        }
+                        if !all {
+                            out.iter_mut().zip(x).for_each(|(o, x)| *o = self.map(*x));
+                        }
+                    }
+                }
+            }
+            impl Map<f64, f64> for Op {
+                #[inline(always)]
+                fn map(&self, $x: f64) -> f64 { $f }
+            }
+            float(stringify!($name), &[], x, Op, Op)
+        }
+    )* };
+}
+
+wide_ops! {
+    /// Natural logarithm.
+    log: x, wide::ln(x), (x > 0.0) & (x <= f32::MAX), x.ln();
+    sin: x, wide::sin_cos(x).0, x.abs() <= wide::MOST as f32, x.sin();
+    cos: x, wide::sin_cos(x).1, x.abs() <= wide::MOST as f32, x.cos();
+}
+
 float_ops! {
     exp2: x, x.exp2(), x.exp2();
     expm1: x, x.exp_m1(), x.exp_m1();
-    /// Natural logarithm.
-    log: x, x.ln(), x.ln();
     log2: x, x.log2(), x.log2();
     log10: x, x.log10(), x.log10();
     log1p: x, x.ln_1p(), x.ln_1p();
     sqrt: x, x.sqrt(), x.sqrt();
     rsqrt: x, 1.0 / x.sqrt(), 1.0 / x.sqrt();
     reciprocal: x, 1.0 / x, 1.0 / x;
-    sin: x, x.sin(), x.sin();
-    cos: x, x.cos(), x.cos();
     tan: x, x.tan(), x.tan();
     asin: x, x.asin(), x.asin();
     acos: x, x.acos(), x.acos();
@@ -261,6 +333,13 @@ macro_rules! number_ops {
                 }
             }
             match compute {
+                _ if dtype != compute && !crate::device::is_reference() => {
+                    type $T = f32;
+                    match dtype {
+                        DType::F16 => map_halves::<f16>(x, By($float)),
+                        _ => map_halves::<bf16>(x, By($float)),
+                    }
+                }
                 DType::F32 => { type $T = f32; map::<f32, f32>(&x.to(compute)?, compute, By($float))?.to(dtype) }
                 DType::F64 => { type $T = f64; map::<f64, f64>(x, compute, By($float)) }
                 DType::I8 => { type $T = i8; map::<i8, i8>(x, compute, By($int)) }
