@@ -17,8 +17,7 @@ pub(crate) fn ids(index: &Tensor, axis: usize, size: usize, wrap: bool) -> Resul
     }
     let mut out = Vec::new();
     let n = index.numel();
-    let no_room =
-        |_| TensorError::TooLarge { bytes: n.saturating_mul(size_of::<usize>()), limit: crate::max_tensor_bytes() };
+    let no_room = |_| TensorError::too_large(n.saturating_mul(size_of::<usize>()));
     out.try_reserve_exact(n).map_err(no_room)?;
     let mut bad = None;
     with_elem!(index.dtype(), T => index.for_each::<T>(|id| {
