@@ -169,7 +169,8 @@ impl Idle {
         }
     }
 
-    /// The caller's turn takes long: one more is on duty, asleep, from now on. `false`: there is none.
+    /// The caller's turn takes long: one more is on duty, asleep, from now on. `false`: there is none. The caller looks at all queues
+    /// afterwards.
     #[must_use]
     pub(crate) fn call_relief(&self) -> bool {
         let mut sleepers = self.lock();
@@ -182,6 +183,9 @@ impl Idle {
         sleepers.stack.insert(0, relief);
         self.n_sleeping.fetch_add(1, SeqCst);
         self.n_on_duty.fetch_add(1, SeqCst);
+        drop(sleepers);
+        // Pairs with the fence in `notify`: who has added work either saw the relief, or the caller sees the work.
+        fence(SeqCst);
         true
     }
 
