@@ -43,6 +43,10 @@ impl TensorError {
         text.contains(PASSES)
     }
 
+    pub(crate) fn needs_floats(operation: &str, dtype: DType) -> TensorError {
+        TensorError::DType(format!("{operation} needs floats, not {dtype}: convert with to(Float32)"))
+    }
+
     pub(crate) fn dtype(operation: &str, dtype: DType) -> TensorError {
         TensorError::DType(format!("{operation} does not take {dtype} elements"))
     }
