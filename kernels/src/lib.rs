@@ -22,7 +22,7 @@ mod walk;
 pub use cpu::buffer::{
     DEFAULT_MAX_TENSOR_BYTES, live_tensor_bytes, max_tensor_bytes, on_tensor_allocation, set_max_tensor_bytes,
 };
-pub use cpu::lend::{Crew, Lent};
+pub use cpu::lend::{Crew, Help, Lent};
 pub use cpu::threads::Threads;
 pub use device::{Device, with_device};
 pub use element::{Bit, Elem, Element, Scalar};

@@ -28,6 +28,25 @@ const DTYPES: [(&str, DType); 9] = [
     ("b1", DType::Bool),
 ];
 
+/// Of whole numbers without a sign, which are held in the next wider type, as `load_tensors` does.
+const UNSIGNED: [(&str, usize, DType); 3] = [("u2", 2, DType::I32), ("u4", 4, DType::I64), ("u8", 8, DType::I64)];
+
+/// Little-endian whole numbers of `size` bytes without a sign: the tensor of the next wider type with their values.
+pub fn from_unsigned(data: &[u8], size: usize, shape: &[usize]) -> Result<Tensor> {
+    match size {
+        2 => Tensor::from_vec(data.as_chunks().0.iter().map(|b| i32::from(u16::from_le_bytes(*b))).collect(), shape),
+        4 => Tensor::from_vec(data.as_chunks().0.iter().map(|b| i64::from(u32::from_le_bytes(*b))).collect(), shape),
+        _ => {
+            let number = |b: &[u8; 8]| {
+                let x = u64::from_le_bytes(*b);
+                i64::try_from(x)
+                    .map_err(|_| TensorError::Format(format!("the unsigned number {x} does not fit in an Int64")))
+            };
+            Tensor::from_vec(data.as_chunks().0.iter().map(number).collect::<Result<Vec<i64>>>()?, shape)
+        }
+    }
+}
+
 fn bad<T>(why: impl Into<String>) -> Result<T> {
     Err(TensorError::Format(format!("npy: {}", why.into())))
 }
@@ -60,7 +79,7 @@ pub fn parse(bytes: &[u8]) -> Result<Tensor> {
     let mut shape = header.shape;
     check_rank(&shape)?;
     let n = rules::numel(&shape)?;
-    let size = header.dtype.size();
+    let size = header.unsigned.unwrap_or(header.dtype.size());
     if n.checked_mul(size) != Some(data.len()) {
         let shape = stark_shapes::show(&shape);
         return bad(format!("{} bytes of data are not shape {shape} of {}", data.len(), header.dtype));
@@ -69,11 +88,16 @@ pub fn parse(bytes: &[u8]) -> Result<Tensor> {
     if header.is_fortran {
         shape.reverse();
     }
-    let t = if header.is_big_endian && size > 1 {
-        let swapped: Vec<u8> = data.chunks_exact(size).flat_map(|word| word.iter().rev().copied()).collect();
-        Tensor::from_bytes(&swapped, header.dtype, &shape)?
+    let swapped: Vec<u8>;
+    let data = if header.is_big_endian && size > 1 {
+        swapped = data.chunks_exact(size).flat_map(|word| word.iter().rev().copied()).collect();
+        &swapped
     } else {
-        Tensor::from_bytes(data, header.dtype, &shape)?
+        data
+    };
+    let t = match header.unsigned {
+        Some(size) => from_unsigned(data, size, &shape)?,
+        None => Tensor::from_bytes(data, header.dtype, &shape)?,
     };
     if !header.is_fortran {
         return Ok(t);
@@ -107,6 +131,8 @@ pub fn write(t: &Tensor) -> Result<Vec<u8>> {
 
 struct Header {
     dtype: DType,
+    /// The size of a number in the file, where that has no sign and `dtype` is a wider one.
+    unsigned: Option<usize>,
     is_big_endian: bool,
     is_fortran: bool,
     shape: Vec<usize>,
@@ -187,22 +213,24 @@ impl<'a> Reader<'a> {
             return self.fail("nothing behind the header");
         }
         match (descr, is_fortran, shape) {
-            (Some((dtype, is_big_endian)), Some(is_fortran), Some(shape)) => {
-                Ok(Header { dtype, is_big_endian, is_fortran, shape })
+            (Some((dtype, unsigned, is_big_endian)), Some(is_fortran), Some(shape)) => {
+                Ok(Header { dtype, unsigned, is_big_endian, is_fortran, shape })
             }
             _ => self.fail("the keys descr, fortran_order and shape before"),
         }
     }
 
-    /// The element type, and whether its bytes lie the other way round.
-    fn descr(&mut self) -> Result<(DType, bool)> {
+    /// The element type, the size in the file when that is another, and whether bytes lie the other way round.
+    fn descr(&mut self) -> Result<(DType, Option<usize>, bool)> {
         if self.takes("[") {
             return bad("an array of records has no one element type");
         }
         let text = self.string()?;
         let (order, letters) = text.split_at_checked(1).unwrap_or_default();
-        match DTYPES.iter().find(|(known, _)| *known == letters) {
-            Some((_, dtype)) if ["<", ">", "|", "="].contains(&order) => Ok((*dtype, order == ">")),
+        let plain = DTYPES.iter().find(|(known, _)| *known == letters).map(|(_, dtype)| (*dtype, None));
+        let unsigned = UNSIGNED.iter().find(|(known, ..)| *known == letters);
+        match plain.or(unsigned.map(|(_, size, dtype)| (*dtype, Some(*size)))) {
+            Some((dtype, size)) if ["<", ">", "|", "="].contains(&order) => Ok((dtype, size, order == ">")),
             _ if letters == "O" => bad("an array of objects holds a pickle, which is not run"),
             _ => bad(format!("no tensor has elements of NumPy's type {text:?}: convert with astype")),
         }
@@ -276,6 +304,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_without_a_sign_come_in_the_next_wider_type() {
+        let of = |descr: &str, n: usize, data: &[u8]| {
+            parse(&file(&format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({n},)}}"), data))
+        };
+        let numbers = |t: Tensor| t.to_scalars().iter().map(|x| x.to_f64()).collect::<Vec<_>>();
+        let t = of("<u2", 2, &[0xff, 0xff, 1, 0]).unwrap();
+        assert_eq!((t.dtype(), numbers(t)), (DType::I32, vec![65535.0, 1.0]));
+        let t = of(">u4", 1, &[0x80, 0, 0, 1]).unwrap();
+        assert_eq!((t.dtype(), numbers(t)), (DType::I64, vec![2147483649.0]));
+        let t = of("<u8", 1, &[1, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        assert_eq!((t.dtype(), numbers(t)), (DType::I64, vec![1.0]));
+        assert!(of("<u8", 1, &[0xff; 8]).unwrap_err().to_string().contains("does not fit in an Int64"));
+    }
+
+    #[test]
     fn a_cut_or_forged_file_is_refused_with_its_place() {
         let bytes = write(&Tensor::from_vec(vec![1.0f32, 2.0, 3.0], &[3]).unwrap()).unwrap();
         for n in 0..bytes.len() {
@@ -293,7 +336,7 @@ mod tests {
         }
         let of = |header: &str| refusal(&file(header, &[]));
         assert_eq!(of("{'descr': '|O', "), "npy: an array of objects holds a pickle, which is not run");
-        assert_eq!(of("{'descr': '<u4', "), "npy: no tensor has elements of NumPy's type \"<u4\": convert with astype");
+        assert_eq!(of("{'descr': '<c8', "), "npy: no tensor has elements of NumPy's type \"<c8\": convert with astype");
         assert_eq!(of("{'descr': [('x', '<f4')]}"), "npy: an array of records has no one element type");
         assert_eq!(of("{'shape': (1, x)}"), "npy: expected a size at byte 24");
         let overflow = "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}";

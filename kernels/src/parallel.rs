@@ -28,6 +28,8 @@ pub trait Parallel: Send + Sync {
 const LARGE: usize = 1 << 20;
 /// A piece of so many (some 1 µs) is worth a thread that looks for work.
 const SMALL: usize = 1 << 17;
+/// No piece has many more: about a millisecond of one core, after which its thread looks whether it is wanted elsewhere.
+pub(crate) const HEAVY: usize = 1 << 25;
 /// Pieces that a small kernel is cut into, at most; a guess: more are for more cores than it is worth, and each begins and
 /// ends on its own.
 const ENOUGH: usize = 4;

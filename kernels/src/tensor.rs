@@ -729,7 +729,7 @@ pub(crate) fn check_rank(shape: &[usize]) -> Result<()> {
 pub(crate) fn check_bytes(shape: &[usize], dtype: DType) -> Result<()> {
     let bytes = rules::numel(shape)?.saturating_mul(dtype.size());
     let limit = crate::max_tensor_bytes();
-    if bytes > limit { Err(TensorError::TooLarge { bytes, limit }) } else { Ok(()) }
+    if bytes > limit { Err(TensorError::too_large(bytes)) } else { Ok(()) }
 }
 
 /// `index` inside `0..size`, negative ones from the end.

@@ -18,11 +18,15 @@ use crate::timer::{NEVER, TimerKey, Timers};
 use crate::worker;
 
 pub(crate) struct Core<T: Task> {
+    /// Without the reliefs (`idle`), which are numbered behind them.
+    pub(crate) n_workers: usize,
     pub(crate) budget: u32,
     epoch: Instant,
     pub(crate) registry: Registry<T>,
     pub(crate) timers: Timers<TaskRef<T>>,
     pub(crate) injector: Injector<TaskRef<T>>,
+    /// For workers that have nothing else to do, and for no relief: what takes long.
+    pub(crate) put_off: Injector<TaskRef<T>>,
     pub(crate) stealers: Vec<Stealer<TaskRef<T>>>,
     pub(crate) idle: Idle,
     /// The workers' threads that have begun.
@@ -60,17 +64,20 @@ impl<T: Task> Core<T> {
         stealers: Vec<Stealer<TaskRef<T>>>,
         seed: Option<(u64, Choices)>,
     ) -> Self {
+        let n_all = stealers.len();
         Self {
+            n_workers,
             budget,
             epoch: Instant::now(),
             // One more for the threads outside.
-            registry: Registry::new(n_workers, if seed.is_some() { 1 } else { n_workers + 1 }),
-            timers: Timers::new(n_workers + 1),
+            registry: Registry::new(n_all, if seed.is_some() { 1 } else { n_all + 1 }),
+            timers: Timers::new(n_all + 1),
             injector: Injector::new(),
+            put_off: Injector::new(),
             stealers,
-            idle: Idle::new(n_workers),
+            idle: Idle::new(n_workers, n_all - n_workers),
             threads: Mutex::new(Vec::new()),
-            metrics: (0..n_workers).map(|_| WorkerMetrics::default()).collect(),
+            metrics: (0..n_all).map(|_| WorkerMetrics::default()).collect(),
             n_external: AtomicUsize::new(0),
             blocking: BlockingPool::new(blocking_limit),
             stopping: AtomicBool::new(false),
@@ -118,11 +125,15 @@ impl<T: Task> Core<T> {
         // In this order: an operation outside queues its task before it counts itself as over.
         (self.registry.n_live() == 0 || (self.n_external() == 0 && self.timers.next() == NEVER))
             && self.injector.is_empty()
+            && self.put_off.is_empty()
     }
 
-    /// Whether a task waits in some queue: everything that was published before the caller's last fence is seen.
-    pub(crate) fn has_work(&self) -> bool {
-        !self.injector.is_empty() || self.stealers.iter().any(|stealer| !stealer.is_empty())
+    /// Whether a task that `worker` may take waits in some queue: everything that was published before the caller's last fence
+    /// is seen.
+    pub(crate) fn has_work(&self, worker: usize) -> bool {
+        !self.injector.is_empty()
+            || self.stealers.iter().any(|stealer| !stealer.is_empty())
+            || worker < self.n_workers && !self.put_off.is_empty()
     }
 
     pub(crate) fn stop(&self) {
@@ -156,9 +167,11 @@ impl<T: Task> Core<T> {
         if let Some(seeded) = &self.seeded {
             seeded.clear();
         }
-        while !self.injector.is_empty() {
-            if let Steal::Success(task) = self.injector.steal() {
-                task.discard();
+        for queue in [&self.injector, &self.put_off] {
+            while !queue.is_empty() {
+                if let Steal::Success(task) = queue.steal() {
+                    task.discard();
+                }
             }
         }
     }
@@ -194,14 +207,14 @@ impl<T: Task> Handle<T> {
         task
     }
 
-    /// Begins a task for whichever worker is free first. The caller's own comes to it last.
+    /// Begins a task for whichever worker has nothing else to do.
     pub fn spawn_elsewhere(&self, body: T, shared: T::Shared) {
         let task = TaskRef::begin(self.home, self.home.core.registry.begun_outside(), body, shared);
         match &self.home.core.seeded {
             Some(seeded) => seeded.push(task),
             None => {
-                self.home.core.injector.push(task);
-                self.home.core.idle.notify_one();
+                self.home.core.put_off.push(task);
+                self.home.core.idle.notify_worker();
             }
         }
     }
@@ -236,9 +249,29 @@ impl<T: Task> Handle<T> {
     }
 
     /// In a turn, before work that holds this worker for long (a kernel, a search of a large text): lets the others have what waits
-    /// for it and sees to it that somebody keeps the timers.
+    /// for it, calls a relief for as long as the turn lasts, and sees to it that somebody keeps the timers.
     pub fn hand_over(&self) {
         worker::hand_over(self.home.core);
+    }
+
+    /// In a turn, between two pieces of work: once that takes long, as `hand_over`.
+    pub fn pause(&self) {
+        worker::pause(self.home.core);
+    }
+
+    /// In a turn that could as well be somebody else's, between two pieces of its work: whether this worker has better things to do.
+    pub fn is_wanted(&self) -> bool {
+        worker::is_wanted(self.home.core)
+    }
+
+    /// Has the task whose turn it is, when that is over, wait for a worker with nothing else to do.
+    pub fn put_off(&self) {
+        worker::put_off(self.home.core);
+    }
+
+    /// Whether this is the thread of a relief, on duty while a worker is in a long turn: what takes long is not for it.
+    pub fn is_relief(&self) -> bool {
+        worker::is_relief(self.home.core)
     }
 
     /// `true`: the timer had not fired and will not.
@@ -333,12 +366,13 @@ impl<T: Task> Handle<T> {
     }
 
     pub fn n_workers(&self) -> usize {
-        self.home.core.metrics.len()
+        self.home.core.n_workers
     }
 
-    /// The counters of each worker.
+    /// The counters of each worker, and of each relief that has run something.
     pub fn metrics(&self) -> Vec<Metrics> {
-        self.home.core.metrics.iter().map(WorkerMetrics::read).collect()
+        let all = self.home.core.metrics.iter().map(WorkerMetrics::read).enumerate();
+        all.filter(|(i, metrics)| *i < self.n_workers() || metrics.runs > 0).map(|(_, metrics)| metrics).collect()
     }
 
     /// A number below `bound`, from the seed when there is one: for fair choices.

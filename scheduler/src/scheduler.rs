@@ -15,6 +15,9 @@ use crate::worker::Worker;
 
 /// Reductions a turn may spend: some tens of microseconds of interpreted code. Turns are shorter when a timer is near.
 pub const DEFAULT_BUDGET: u32 = 10_000;
+/// Workers that are on duty only while others are in long turns. A guess: with one, what it does itself may take long too; what is
+/// known to take long is put off until a worker is free.
+const N_RELIEFS: usize = 2;
 /// Threads of the blocking pool, as in Tokio.
 pub const DEFAULT_BLOCKING_LIMIT: usize = 512;
 
@@ -76,15 +79,16 @@ impl<T: Task> Scheduler<T> {
             (None, 0) => std::thread::available_parallelism().map_or(1, usize::from),
             (None, n) => n,
         };
-        let queues: Vec<_> = (0..n_workers).map(|_| LocalQueue::new_fifo()).collect();
+        let n_all = if config.seed.is_some() { n_workers } else { n_workers + N_RELIEFS };
+        let queues: Vec<_> = (0..n_all).map(|_| LocalQueue::new_fifo()).collect();
         let stealers = queues.iter().map(LocalQueue::stealer).collect();
         let seed = config.seed.map(|seed| (seed, config.choices));
         let core = Core::new(n_workers, config.budget.max(1), config.blocking_limit, stealers, seed);
         let core: &'static Core<T> = Box::leak(Box::new(core));
-        let shard = if config.seed.is_some() { 0 } else { n_workers };
+        let shard = if config.seed.is_some() { 0 } else { n_all };
         let n_workers = if config.seed.is_some() { 0 } else { n_workers };
         let scheduler = Self { home: Home::leak(core, shard), n_workers };
-        for (index, queue) in queues.into_iter().enumerate().take(scheduler.n_workers) {
+        for (index, queue) in queues.into_iter().enumerate().take(if config.seed.is_some() { 0 } else { n_all }) {
             // Kept here, since a thread that does not begin would drop it.
             let queue = Arc::new(Mutex::new(Some(queue)));
             let begin = move || {
@@ -144,7 +148,7 @@ impl<T: Task> Scheduler<T> {
             if core.stopping() {
                 return Some(RunOutcome::Stopped);
             }
-            if sleepers.n_asleep() == self.n_workers && core.is_quiet() {
+            if core.idle.all_asleep(&sleepers) && core.is_quiet() {
                 return Some(match core.registry.n_live() {
                     0 => RunOutcome::Done,
                     _ => RunOutcome::Deadlock,
@@ -162,7 +166,7 @@ impl<T: Task> Scheduler<T> {
     /// wait; of a run with a seed the twin knows it.
     pub fn is_quiet(&self) -> bool {
         let sleepers = self.home.core.idle.lock();
-        self.n_workers > 0 && sleepers.n_asleep() == self.n_workers && self.home.core.is_quiet()
+        self.n_workers > 0 && self.home.core.idle.all_asleep(&sleepers) && self.home.core.is_quiet()
     }
 
     /// The switches that the twin has made, unless its choices are only drawn.

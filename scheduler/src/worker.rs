@@ -6,6 +6,9 @@
 //! (`run_next`), and one that calls a parked task may do so at once (`run_parked`): neither of the two then goes through a
 //! queue.
 //!
+//! A turn may take long, in a native that computes. Then the worker leaves its queue to the others and is relieved (`idle`)
+//! until the turn is over, also when it is the only one.
+//!
 //! Checked by the models in `worker/models.rs`.
 #![allow(unsafe_code)]
 
@@ -44,6 +47,8 @@ const WORTH_STEALING: usize = 16;
 /// and fewer after so long. Whoever takes each task as soon as it is begun makes two cores pass its cache lines and the
 /// queue's between them, which costs more than a short task does. A guess; waking a worker takes longer.
 const SETTLE_NS: u64 = if cfg!(loom) { 0 } else { 4_000 };
+/// A turn that has worked so long between two looks at the clock takes long: a few whole turns of interpreted code.
+const LONG_NS: u64 = 200_000;
 /// Between two looks: the lines that are looked at are those that the other one works with.
 const PAUSES: u32 = if cfg!(loom) { 1 } else { 16 };
 
@@ -57,6 +62,12 @@ pub(crate) struct Worker<T: Task> {
     lifo_run: Cell<u32>,
     /// A turn is under way inside another one.
     nested: Cell<bool>,
+    /// When the turn under way paused first, 0 when it has not.
+    paused_first: Cell<u64>,
+    /// A relief is on duty for the turn under way.
+    is_relieved: Cell<bool>,
+    /// The task whose turn it is waits for a free worker afterwards.
+    puts_off: Cell<bool>,
     tick: Cell<u32>,
     /// Whether one was, when the clock was read last.
     timer_is_near: Cell<bool>,
@@ -152,6 +163,22 @@ pub(crate) fn hand_over<T: Task>(core: &'static Core<T>) {
     with_here(core, Worker::hand_over);
 }
 
+pub(crate) fn pause<T: Task>(core: &'static Core<T>) {
+    with_here(core, Worker::pause);
+}
+
+pub(crate) fn is_wanted<T: Task>(core: &'static Core<T>) -> bool {
+    with_here(core, Worker::is_wanted).unwrap_or(false)
+}
+
+pub(crate) fn put_off<T: Task>(core: &'static Core<T>) {
+    with_here(core, |worker| worker.puts_off.set(true));
+}
+
+pub(crate) fn is_relief<T: Task>(core: &'static Core<T>) -> bool {
+    with_here(core, Worker::is_relief).unwrap_or(false)
+}
+
 impl<T: Task> Worker<T> {
     pub(crate) fn new(core: &'static Core<T>, index: usize, queue: LocalQueue<TaskRef<T>>) -> Self {
         Self {
@@ -161,6 +188,9 @@ impl<T: Task> Worker<T> {
             lifo: Cell::new(None),
             lifo_run: Cell::new(0),
             nested: Cell::new(false),
+            paused_first: Cell::new(0),
+            is_relieved: Cell::new(false),
+            puts_off: Cell::new(false),
             tick: Cell::new(0),
             timer_is_near: Cell::new(false),
             rng: RefCell::new(Rng::new(index as u64)),
@@ -199,8 +229,12 @@ impl<T: Task> Worker<T> {
 
     fn work(&self) {
         // The first begins by itself, as a searcher; the others when they are woken.
-        let mut searching = self.index == 0 || self.core().idle.woken(self.index);
+        let mut searching = self.index == 0 || self.core().idle.woken(self.index, || self.core().stopping());
         while !self.core().stopping() {
+            if self.is_relief() && self.core().idle.is_relief_owed() {
+                searching = self.go_off_duty(searching);
+                continue;
+            }
             let tick = self.tick.get().wrapping_add(1);
             self.tick.set(tick);
             if tick.is_multiple_of(CLOCK_INTERVAL) {
@@ -211,7 +245,7 @@ impl<T: Task> Worker<T> {
                 searching = self.park(searching);
                 continue;
             };
-            if std::mem::take(&mut searching) && self.core().idle.end_search() && self.core().has_work() {
+            if std::mem::take(&mut searching) && self.core().idle.end_search() && self.core().has_work(self.index) {
                 self.core().idle.notify_one();
             }
             self.turn(task);
@@ -223,8 +257,13 @@ impl<T: Task> Worker<T> {
 
     /// Gives a task its turn. `true`: it took all of its budget.
     fn turn(&self, task: TaskRef<T>) -> bool {
+        self.paused_first.set(0);
         let (turn, _) = task.take_turn(&self.handle, self.index, self.budget());
-        self.after(turn, || task)
+        let took_all = self.after(turn, || task);
+        if self.is_relieved.take() {
+            self.core().idle.send_back_relief();
+        }
+        took_all
     }
 
     /// What a turn may spend: less when a timer is near, since nobody notices in the middle of a turn that it is due.
@@ -280,17 +319,18 @@ impl<T: Task> Worker<T> {
     /// Deals with how a turn of `task` ended. `true`: it took all of its budget.
     fn after(&self, turn: Turn, task: impl FnOnce() -> TaskRef<T>) -> bool {
         self.metrics().runs.add(1);
+        let puts_off = self.puts_off.take();
         match turn {
             Turn::Parked => {}
             Turn::Done => self.metrics().finished.add(1),
             // Woken by what it did itself or by another core: to the end of the queue, so that two tasks that wake
             // each other all the time leave room for the rest.
-            Turn::Notified => self.requeue(task()),
+            Turn::Notified => self.requeue(task(), puts_off),
             Turn::Yielded => {
                 self.metrics().yields.add(1);
                 // Before it: whose time has come has its turn first.
                 self.fire_timers();
-                self.requeue(task());
+                self.requeue(task(), puts_off);
                 return true;
             }
             Turn::Panicked(panic) => self.core().fail(panic),
@@ -298,7 +338,11 @@ impl<T: Task> Worker<T> {
         false
     }
 
-    fn requeue(&self, task: TaskRef<T>) {
+    fn requeue(&self, task: TaskRef<T>, puts_off: bool) {
+        if puts_off {
+            self.core().put_off.push(task);
+            return self.core().idle.notify_worker();
+        }
         let alone = self.queue.is_empty() && !self.has_next();
         self.queue.push(task);
         // Alone, it is this worker's next: nobody need wake up to steal it.
@@ -324,10 +368,15 @@ impl<T: Task> Worker<T> {
     }
 
     fn next(&self, tick: u32) -> Option<TaskRef<T>> {
-        if tick.is_multiple_of(GLOBAL_INTERVAL)
-            && let Some(task) = retry(|| self.core().injector.steal())
-        {
-            return Some(task);
+        if tick.is_multiple_of(GLOBAL_INTERVAL) {
+            // In turns, so that neither of the two keeps from the other what comes round so seldom.
+            let found = match tick.is_multiple_of(2 * GLOBAL_INTERVAL) {
+                true => self.next_put_off().or_else(|| retry(|| self.core().injector.steal())),
+                false => retry(|| self.core().injector.steal()).or_else(|| self.next_put_off()),
+            };
+            if found.is_some() {
+                return found;
+            }
         }
         if let Some(task) = self.lifo.take() {
             let run = self.lifo_run.get();
@@ -340,6 +389,11 @@ impl<T: Task> Worker<T> {
         }
         self.lifo_run.set(0);
         self.queue.pop().or_else(|| retry(|| self.core().injector.steal_batch_and_pop(&self.queue)))
+    }
+
+    fn next_put_off(&self) -> Option<TaskRef<T>> {
+        let is_for_all = self.is_relief() || self.core().put_off.is_empty();
+        if is_for_all { None } else { retry(|| self.core().put_off.steal()) }
     }
 
     /// There is no work here: timers, then the others' queues.
@@ -371,6 +425,9 @@ impl<T: Task> Worker<T> {
                 }
             }
             if let Some(task) = retry(|| core.injector.steal_batch_and_pop(&self.queue)) {
+                return Some(task);
+            }
+            if let Some(task) = self.next_put_off() {
                 return Some(task);
             }
             let until = (begun + SEARCH_NS).min(core.timers.next());
@@ -415,17 +472,58 @@ impl<T: Task> Worker<T> {
         fired
     }
 
+    fn is_relief(&self) -> bool {
+        self.index >= self.core().n_workers
+    }
+
+    /// To the queue for all, in the order of their turns.
+    fn leave_queue(&self) {
+        while let Some(task) = self.lifo.take().or_else(|| self.queue.pop()) {
+            self.core().injector.push(task);
+        }
+    }
+
     fn hand_over(&self) {
-        if let Some(task) = self.lifo.take() {
-            self.queue.push(task);
+        let core = self.core();
+        self.leave_queue();
+        if !self.is_relieved.get() && core.idle.call_relief() {
+            self.is_relieved.set(true);
         }
-        if !self.queue.is_empty() {
-            self.core().idle.notify_one();
+        if core.has_work(usize::MAX) {
+            core.idle.notify_one();
         }
-        let next = self.core().timers.next();
+        let next = core.timers.next();
         if next != NEVER {
-            self.core().idle.keep_timer(next);
+            core.idle.keep_timer(next);
         }
+    }
+
+    fn pause(&self) {
+        if self.is_relieved.get() {
+            return;
+        }
+        let now = self.core().now();
+        match self.paused_first.get() {
+            0 => self.paused_first.set(now),
+            first if now.saturating_sub(first) >= LONG_NS => self.hand_over(),
+            _ => {}
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        let core = self.core();
+        // What is in the queue for all, who sleeps is woken for.
+        !self.queue.is_empty()
+            || self.has_next()
+            || !core.idle.has_sleepers() && (!core.injector.is_empty() || core.timers.next() <= core.now())
+    }
+
+    /// Off duty until called, if it is owed. Answers whether it is a searcher now.
+    fn go_off_duty(&self, searching: bool) -> bool {
+        let core = self.core();
+        self.leave_queue();
+        let gone = core.idle.go_off_duty(self.index, searching, || core.has_work(usize::MAX), || core.stopping());
+        gone.unwrap_or(searching)
     }
 
     fn park(&self, searching: bool) -> bool {
@@ -435,8 +533,9 @@ impl<T: Task> Worker<T> {
             self.index,
             searching,
             || core.timers.next(),
-            || core.stopping() || core.has_work(),
+            || core.stopping() || core.has_work(self.index),
             |deadline| Duration::from_nanos(deadline.saturating_sub(core.now())),
+            || core.stopping(),
         )
     }
 }

@@ -580,3 +580,145 @@ fn a_parked_task_is_run_within_a_turn_and_no_other() {
     );
     assert_eq!((outcome, log.lock().clone()), (RunOutcome::Done, vec![1, 2, 3]));
 }
+
+/// Waits in its turn until `done`; a minute is for ever.
+fn hold_until(done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nobody came");
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
+
+#[test]
+fn timers_and_what_comes_from_outside_do_not_wait_for_long_turns() {
+    for n_workers in [1, 2] {
+        let scheduler = workers(n_workers);
+        let (n_done, n_long) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let main = {
+            let (n_done, n_long) = (n_done.clone(), n_long.clone());
+            once(move |cx| {
+                for _ in 0..n_workers {
+                    let (n_done, n_long) = (n_done.clone(), n_long.clone());
+                    let long = once(move |cx| {
+                        n_long.fetch_add(1, SeqCst);
+                        cx.hand_over();
+                        // All workers are here before anything else is done.
+                        hold_until(|| n_long.load(SeqCst) == n_workers);
+                        let n = n_done.clone();
+                        let (mut is_set, deadline) = (false, cx.now() + Duration::from_millis(1));
+                        let sleeper = turns(move |cx| {
+                            if !std::mem::replace(&mut is_set, true) {
+                                cx.sleep_until(deadline, cx.task().clone());
+                                return Outcome::Park;
+                            }
+                            n.fetch_add(1, SeqCst);
+                            Outcome::Done
+                        });
+                        let outside = outside_of(cx);
+                        std::thread::spawn(move || outside.spawn(sleeper, ())).join().unwrap();
+                        hold_until(|| n_done.load(SeqCst) == n_workers);
+                    });
+                    cx.spawn(long, ());
+                }
+            })
+        };
+        assert_eq!(scheduler.run(main, ()), RunOutcome::Done);
+        assert_eq!(n_done.load(SeqCst), n_workers);
+        assert_eq!(scheduler.handle().n_workers(), n_workers);
+    }
+}
+
+fn outside_of(cx: &Context<'_, Turns>) -> stark_scheduler::Handle<Turns> {
+    (**cx).clone()
+}
+
+#[test]
+fn a_turn_that_pauses_is_long_in_the_end() {
+    let scheduler = workers(1);
+    let is_done = Arc::new(AtomicUsize::new(0));
+    let outcome = scheduler.run(
+        once(move |cx| {
+            let done = is_done.clone();
+            cx.spawn(once(move |_| done.store(1, SeqCst)), ());
+            hold_until(|| {
+                cx.pause();
+                is_done.load(SeqCst) == 1
+            });
+        }),
+        (),
+    );
+    assert_eq!(outcome, RunOutcome::Done);
+}
+
+/// What is put off waits for the worker, however long its turn is and however idle the relief.
+#[test]
+fn what_is_put_off_no_relief_takes() {
+    let scheduler = workers(1);
+    let (log, sink) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let noted = log.clone();
+    let outcome = scheduler.run(
+        once(move |cx| {
+            let log = noted.clone();
+            let mut n_turns = 0;
+            // Its first turn is the relief's.
+            cx.spawn(
+                turns(move |cx| {
+                    n_turns += 1;
+                    log.lock().push((n_turns, cx.is_relief()));
+                    if n_turns == 2 {
+                        return Outcome::Done;
+                    }
+                    cx.put_off();
+                    Outcome::Yield
+                }),
+                (),
+            );
+            cx.hand_over();
+            hold_until(|| noted.lock().len() == 1);
+            // Somebody is there all the time, and takes what comes after it.
+            for n in 1..=20 {
+                let sink = sink.clone();
+                cx.spawn(
+                    once({
+                        let sink = sink.clone();
+                        move |_| sink.lock().push(n)
+                    }),
+                    (),
+                );
+                cx.hand_over();
+                hold_until(|| sink.lock().len() == n);
+            }
+            assert_eq!(noted.lock().len(), 1);
+        }),
+        (),
+    );
+    assert_eq!(outcome, RunOutcome::Done);
+    assert_eq!(*log.lock(), [(1, true), (2, false)]);
+}
+
+#[test]
+fn reliefs_come_and_go_and_the_run_still_ends() {
+    for n_workers in [1, 2, 4] {
+        let scheduler = workers(n_workers);
+        let n_done = Arc::new(AtomicUsize::new(0));
+        let n = n_done.clone();
+        let outcome = scheduler.run(
+            once(move |cx| {
+                for _ in 0..2000 {
+                    let n = n.clone();
+                    cx.spawn(
+                        once(move |cx| {
+                            cx.hand_over();
+                            n.fetch_add(1, SeqCst);
+                        }),
+                        (),
+                    );
+                }
+            }),
+            (),
+        );
+        assert_eq!((outcome, n_done.load(SeqCst)), (RunOutcome::Done, 2000));
+        assert_eq!(scheduler.run(once(|_| {}), ()), RunOutcome::Done);
+    }
+}

@@ -1,13 +1,12 @@
-//! The workers, lent to kernels: a tensor operation that splits its work is helped by workers with nothing else to do.
+//! The workers, lent to kernels: a tensor operation that splits its work is helped by workers with nothing else to do. Who helps
+//! leaves between two pieces for whatever else comes; whose operation it is gets a relief when it takes long.
 
 use crate::program::Program;
 use crate::task::{TaskBody, TaskShared};
-use stark_kernels::{Crew, Lent, lend};
+use stark_kernels::{Crew, Help, Lent, lend};
+use stark_scheduler::Handle;
 use std::cell::Cell;
 use std::sync::Arc;
-
-/// Takes pieces of a kernel until there are none.
-pub(crate) type Help = Arc<dyn Fn() + Send + Sync>;
 
 struct Workers(&'static Program);
 
@@ -23,6 +22,16 @@ impl Crew for Workers {
             scheduler.spawn_elsewhere(TaskBody::helper(self.0, help.clone()), TaskShared::default());
         }
     }
+
+    fn pause(&self) {
+        if let Some(scheduler) = self.0.scheduler() {
+            scheduler.pause();
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.scheduler().is_some_and(Handle::is_wanted)
+    }
 }
 
 thread_local! {
@@ -34,6 +43,6 @@ thread_local! {
 pub(crate) fn workers_of(program: &'static Program) {
     if !IS_LENT.get() {
         IS_LENT.set(true);
-        lend(Arc::new(Lent(Workers(program))));
+        lend(Arc::new(Lent(Arc::new(Workers(program)))));
     }
 }

@@ -7,7 +7,7 @@ use crate::heap::meter::{self, Resting};
 use crate::heap::{Heap, Parcel};
 use crate::inject::{self, Injecting};
 use crate::interp::{Calls, Frames, Interrupt, Machine, TaskEnd, Turn};
-use crate::lend::{self, Help};
+use crate::lend;
 use crate::load::Func;
 use crate::observe;
 use crate::panics;
@@ -15,6 +15,7 @@ use crate::program::Program;
 use crate::session::SessionBody;
 use crate::trace::TraceFrame;
 use crate::value::Value;
+use stark_kernels::Help;
 use stark_scheduler::{Context, Outcome, Task, TaskRef};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
@@ -75,6 +76,25 @@ impl TaskCx {
     /// hearing of its timers and of being cancelled.
     pub(crate) fn is_guest(&self) -> bool {
         self.program.scheduler().is_some_and(|scheduler| scheduler.is_nested())
+    }
+
+    /// Whether a native that takes long should wait for a turn on another worker: this one is there for those that do not.
+    pub(crate) fn is_on_relief(&self) -> bool {
+        self.program.scheduler().is_some_and(|scheduler| scheduler.is_relief())
+    }
+
+    /// Its next turn is one on a worker with nothing else to do.
+    pub(crate) fn put_off(&self) {
+        if let Some(scheduler) = self.program.scheduler() {
+            scheduler.put_off();
+        }
+    }
+
+    /// A native that takes long is between two of its steps.
+    pub(crate) fn pause(&self) {
+        if let Some(scheduler) = self.program.scheduler() {
+            scheduler.pause();
+        }
     }
 
     /// Whether a native that takes long should leave off: the task was cancelled or its actor killed, or all is to end. What comes of
@@ -615,9 +635,13 @@ fn tell(machine: &mut Machine, error: &Value) {
 }
 
 impl Part for Help {
-    fn turn(&mut self, _machine: &mut Machine, _cx: &Context<'_, TaskBody>) -> Outcome {
-        self();
-        Outcome::Done
+    fn turn(&mut self, _machine: &mut Machine, cx: &Context<'_, TaskBody>) -> Outcome {
+        if !self() {
+            return Outcome::Done;
+        }
+        // What else there is comes first.
+        cx.put_off();
+        Outcome::Yield
     }
 }
 

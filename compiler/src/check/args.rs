@@ -489,6 +489,8 @@ impl<'a> Checker<'a> {
                 for (p, slot) in slots.iter().enumerate() {
                     if let Some(i) = slot {
                         ok &= self.fits(&typed[*i].ty.clone(), &specs[p]);
+                        // A bare `Tensor` may be one of these elements, and of any others.
+                        ok &= !(strict && self.guesses_elements(&typed[*i].ty, &specs[p].ty));
                     }
                 }
                 if ok {
@@ -517,6 +519,16 @@ impl<'a> Checker<'a> {
         None
     }
 
+    /// Whether the one is a tensor of any elements where the other is of certain ones.
+    fn guesses_elements(&mut self, found: &Ty, wanted: &Ty) -> bool {
+        match (self.infer.shallow(found), self.infer.shallow(wanted)) {
+            (Ty::Tensor(TensorTy { elem: None, .. }), Ty::Tensor(TensorTy { elem: Some(elem), .. })) => {
+                !matches!(self.infer.shallow(&elem), Ty::Infer(_))
+            }
+            _ => false,
+        }
+    }
+
     /// No overload takes these: what is told is about the one that comes nearest.
     fn none_takes(
         &mut self,
@@ -529,6 +541,8 @@ impl<'a> Checker<'a> {
         let Some(first) = typed.first() else { return };
         let shown: Vec<String> = typed.iter().map(|e| self.show(&e.ty)).collect();
         let name = short_of(&self.program.fns[candidates[0].0.index()].name).to_string();
+        // One whose name is a word of the language: `where`.
+        let name = name.strip_suffix('_').unwrap_or(&name);
         let is_timeout = name == "timeout";
         let swapped = is_timeout && typed.len() == 2 && self.infer.shallow(&typed[1].ty) == Ty::Duration;
         // The first argument that does not fit, in the overload that takes most before it.

@@ -58,29 +58,17 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Where a call binds a name: the first parameter with an axis of that size, or of that size with a number added or times a number.
-    fn place_of_dim(&self, name: &str) -> Option<(usize, usize, Dim)> {
+    /// Where a call binds a name: the first parameter with an axis of that size, or of that size with a number added or times a
+    /// number; else the first that has one inside, as the first item of a `Vec` or an element of a tuple.
+    fn place_of_dim(&self, name: &str) -> Option<(SizedBy, usize, Dim)> {
         let params = &self.program.fns[self.f.func.index()].params;
-        let axes = || {
-            params.iter().enumerate().flat_map(|(i, p)| match &p.ty {
-                Ty::Tensor(TensorTy { dims: Some(dims), .. }) => {
-                    dims.iter().enumerate().map(|(j, d)| (i, j, d.clone())).collect()
-                }
-                _ => Vec::new(),
-            })
-        };
-        let is_name = |d: &Dim| matches!(d, Dim::Name(n) if &**n == name);
-        let number = |d: &Dim| matches!(d, Dim::Number(_));
-        axes().find(|(_, _, d)| is_name(d)).or_else(|| {
-            axes().find(|(_, _, d)| match d {
-                Dim::Sum(a, b) => (is_name(a) && number(b)) || (number(a) && is_name(b)),
-                Dim::Product(a, b) => {
-                    let factor = if is_name(a) { b } else { a };
-                    (is_name(a) || is_name(b)) && matches!(**factor, Dim::Number(n) if n > 0)
-                }
-                _ => false,
-            })
-        })
+        let mut tensors = Vec::new();
+        for (param, p) in params.iter().enumerate() {
+            tensors_in(&p.ty, &mut SizedBy { param, steps: Vec::new() }, self.program.lang.vec, &mut tensors);
+        }
+        // An empty `Vec` has no sizes.
+        let (outer, inner): (Vec<_>, Vec<_>) = tensors.into_iter().partition(|(place, _)| place.steps.is_empty());
+        place_in(&outer, name).or_else(|| place_in(&inner, name))
     }
 
     /// Puts before a function's body: the checks of what its parameters' types state, and the sizes that have names.
@@ -113,8 +101,8 @@ impl<'a> Checker<'a> {
         let mut stmts: Vec<Stmt> =
             stated.iter().map(|(local, ty)| self.param_check(*local, strip_names(ty, model), span)).collect();
         for (name, local) in self.body().dims.clone() {
-            let Some((param, axis, dim)) = self.place_of_dim(&name) else { continue };
-            if let Some(size) = self.size_of(locals[param], axis, &dim, span) {
+            let Some((place, axis, dim)) = self.place_of_dim(&name) else { continue };
+            if let Some(size) = self.size_of(locals[place.param], &place.steps, axis, &dim, span) {
                 stmts.push(let_local(local, size));
             }
         }
@@ -133,9 +121,24 @@ impl<'a> Checker<'a> {
     }
 
     /// `t.shape()[axis]`, solved for the name in it. What does not divide is refused by the check that follows.
-    fn size_of(&mut self, tensor: LocalId, axis: usize, dim: &Dim, span: Span) -> Option<Expr> {
-        let ty = self.body().locals[tensor.index()].ty.clone();
-        let tensor = Expr { kind: ExprKind::Local(tensor), ty, span };
+    fn size_of(&mut self, param: LocalId, steps: &[Within], axis: usize, dim: &Dim, span: Span) -> Option<Expr> {
+        let ty = self.body().locals[param.index()].ty.clone();
+        let mut tensor = Expr { kind: ExprKind::Local(param), ty, span };
+        for step in steps {
+            let base = Box::new(tensor);
+            let (kind, ty) = match (step, &base.ty) {
+                (Within::First, Ty::Adt(_, items)) => {
+                    let (ty, index) = (items.first()?.clone(), Box::new(self.int_lit(0, span)));
+                    (ExprKind::Index { base, index }, ty)
+                }
+                (Within::Element(i), Ty::Tuple(items)) => {
+                    let ty = items.get(*i as usize)?.clone();
+                    (ExprKind::Field { base, index: *i }, ty)
+                }
+                _ => return None,
+            };
+            tensor = Expr { kind, ty, span };
+        }
         let shape = self.call_method_named(tensor, "shape", Vec::new(), span)?;
         let index = Box::new(self.int_lit(axis as i128, span));
         let size = Expr { kind: ExprKind::Index { base: Box::new(shape), index }, ty: Ty::INT, span };
@@ -208,6 +211,53 @@ impl<'a> Checker<'a> {
         self.ask_dims(&ty, span);
         Expr { kind: ExprKind::Coerce { value: Box::new(value), kind: Coercion::TensorCheck }, ty, span }
     }
+}
+
+/// A tensor of a parameter: itself, or one inside it.
+#[derive(Clone)]
+struct SizedBy {
+    param: usize,
+    steps: Vec<Within>,
+}
+
+#[derive(Clone, Copy)]
+enum Within {
+    /// Of a `Vec`.
+    First,
+    /// Of a tuple.
+    Element(u32),
+}
+
+fn tensors_in(ty: &Ty, place: &mut SizedBy, vec: AdtId, out: &mut Vec<(SizedBy, Rc<[Dim]>)>) {
+    let mut inside = |step: Within, ty: &Ty| {
+        place.steps.push(step);
+        tensors_in(ty, place, vec, out);
+        place.steps.pop();
+    };
+    match ty {
+        Ty::Tensor(TensorTy { dims: Some(dims), .. }) => out.push((place.clone(), dims.clone())),
+        Ty::Tuple(tys) => tys.iter().enumerate().for_each(|(i, ty)| inside(Within::Element(i as u32), ty)),
+        Ty::Adt(id, tys) if *id == vec => tys.iter().for_each(|ty| inside(Within::First, ty)),
+        _ => {}
+    }
+}
+
+/// Where such a tensor has an axis of that size, or of that size with a number added or times a number.
+fn place_in(tensors: &[(SizedBy, Rc<[Dim]>)], name: &str) -> Option<(SizedBy, usize, Dim)> {
+    let axes =
+        || tensors.iter().flat_map(|(place, dims)| dims.iter().enumerate().map(|(j, d)| (place.clone(), j, d.clone())));
+    let is_name = |d: &Dim| matches!(d, Dim::Name(n) if &**n == name);
+    let number = |d: &Dim| matches!(d, Dim::Number(_));
+    axes().find(|(_, _, d)| is_name(d)).or_else(|| {
+        axes().find(|(_, _, d)| match d {
+            Dim::Sum(a, b) => (is_name(a) && number(b)) || (number(a) && is_name(b)),
+            Dim::Product(a, b) => {
+                let factor = if is_name(a) { b } else { a };
+                (is_name(a) || is_name(b)) && matches!(**factor, Dim::Number(n) if n > 0)
+            }
+            _ => false,
+        })
+    })
 }
 
 /// The statements, then the value as it was.

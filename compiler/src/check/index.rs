@@ -206,6 +206,29 @@ impl<'a> Checker<'a> {
         call
     }
 
+    /// `t[i][j] = x` would change a copy of a row, not `t`: reported with what does it.
+    fn is_slice_assigned(&mut self, base: &Expr, indices: &[ast::Index]) -> bool {
+        let is_slice = matches!(&base.kind, ExprKind::Call { callee: Callee::Fn { func, .. }, .. }
+            if Some(*func) == self.prelude_fn("_tensor_index"));
+        let written = self.text(base.span).to_string();
+        let (true, Some(outer)) = (is_slice, written.strip_suffix(']')) else { return false };
+        let span = |e: &ast::Expr| e.span;
+        let spans: Option<Vec<Span>> =
+            indices.iter().map(|index| if let ast::Index::At(e) = index { Some(span(e)) } else { None }).collect();
+        let mut d = Diagnostic::error(
+            codes::NOT_A_PLACE,
+            "this is a slice of a tensor, a value of its own",
+            base.span,
+            "changing it would not change the tensor",
+        );
+        if let Some(spans) = spans {
+            let inner: Vec<&str> = spans.iter().map(|span| self.text(*span)).collect();
+            d = d.help(format!("name all positions at once: `{outer}, {}]`", inner.join(", ")));
+        }
+        self.report(d);
+        true
+    }
+
     /// `t[i, j] = x`, with a tensor or a number.
     pub fn tensor_assign(
         &mut self,
@@ -219,7 +242,9 @@ impl<'a> Checker<'a> {
         let elem = t.elem.as_ref().map_or(Ty::Error, |e| (**e).clone());
         let value = self.expr(value, Some(&elem));
         let parts = self.tensor_parts(indices, span);
-        self.require_mutable(&base, base.span, false);
+        if !self.is_slice_assigned(&base, indices) {
+            self.require_mutable(&base, base.span, false);
+        }
         let value = match op {
             Some(op) => {
                 let old = self.tensor_native(base.clone(), t, parts.clone(), span);

@@ -104,6 +104,7 @@ impl<'a> Checker<'a> {
     }
 
     fn default_type_of(&mut self, func: FnId, args: &[Ty]) {
+        self.f.asks_nested |= self.program.fns[func.index()].native.as_deref() == Some("tensor_to_nested");
         let outer = self.fns[func.index()].n_outer;
         if let Some(default) = self.fns[func.index()].default_type.clone()
             && let Some(var) = args.get(outer).or(args.first())

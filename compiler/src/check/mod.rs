@@ -15,6 +15,7 @@ mod mend;
 mod method;
 mod model;
 mod names;
+mod nested;
 mod operators;
 mod pattern;
 mod place;
@@ -106,6 +107,8 @@ pub struct FnState<'a> {
     pub obligations: Vec<(Ty, Bound, Span, String)>,
     /// Type arguments with a type of last resort.
     pub defaults: Vec<(Ty, Ty)>,
+    /// There is a `to_nested` whose type may be open.
+    pub asks_nested: bool,
     /// Variables that a `catch` around binds, for `throw e`.
     pub caught: Vec<LocalId>,
     /// Zones whose guard is held here.
@@ -396,7 +399,11 @@ impl<'a> Checker<'a> {
             self.fns[id.index()].ret = RetState::Known;
         }
         self.settle_obligations();
-        for (var, default) in std::mem::take(&mut self.f.defaults) {
+        self.settle_nested(&value);
+        let mut defaults = std::mem::take(&mut self.f.defaults);
+        // `save_npy(path, ones([2]))`: what may stay open takes the default of what makes it.
+        defaults.sort_by_key(|(_, default)| *default == Ty::Unit);
+        for (var, default) in defaults {
             self.take_default(&var, &default);
         }
         let Some(mut cx) = self.f.bodies.pop() else { return };

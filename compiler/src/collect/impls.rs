@@ -281,6 +281,17 @@ impl<'a> Checker<'a> {
                         problem = Some(format!("takes `{found}` for `{}`, and `{want}` there", b.name));
                     }
                 }
+                let mut shapes = StatedShapes::default();
+                for (a, b) in w.params.iter().zip(&f.params) {
+                    if problem.is_none() && !shapes.takes(&a.ty, &b.ty) {
+                        let (want, found) = (wanted_text(self, &a.ty), self.show(&b.ty));
+                        problem = Some(format!("takes `{found}` for `{}`, and `{want}` there", b.name));
+                    }
+                }
+                if problem.is_none() && !shapes.gives(&w.ret, &f.ret) {
+                    let (want, found) = (wanted_text(self, &w.ret), self.show(&f.ret));
+                    problem = Some(format!("returns `{found}`, and `{want}` there"));
+                }
                 if problem.is_none() && !self.infer.unify(&w.ret.subst(&args), &f.ret) {
                     let (want, found) = (wanted_text(self, &w.ret), self.show(&f.ret));
                     problem = Some(format!("returns `{found}`, and `{want}` there"));
@@ -370,5 +381,55 @@ impl<'a> Checker<'a> {
             }
         }
         vars.iter().map(|v| self.infer.resolve(v)).collect()
+    }
+}
+
+/// What the names of dimensions in a method of an impl are in its trait, which has names of its own. What either leaves open asks
+/// nothing; sums and products are left to the run time.
+#[derive(Default)]
+struct StatedShapes(HashMap<Rc<str>, Dim>);
+
+impl StatedShapes {
+    /// Whether a parameter of the impl takes what the trait's is given.
+    fn takes(&mut self, wanted: &Ty, found: &Ty) -> bool {
+        each_dim(wanted, found, &mut |wanted, found| match found {
+            Dim::Name(name) => {
+                let first = self.0.entry(name.clone()).or_insert_with(|| wanted.clone());
+                agree(first, wanted)
+            }
+            found => agree(wanted, found),
+        })
+    }
+
+    /// Whether the impl's result is one that the trait gives.
+    fn gives(&self, wanted: &Ty, found: &Ty) -> bool {
+        each_dim(wanted, found, &mut |wanted, found| match found {
+            Dim::Name(name) => self.0.get(name).is_none_or(|found| agree(wanted, found)),
+            found => agree(wanted, found),
+        })
+    }
+}
+
+fn agree(a: &Dim, b: &Dim) -> bool {
+    match (a, b) {
+        (Dim::Number(a), Dim::Number(b)) => a == b,
+        (Dim::Name(a), Dim::Name(b)) => a == b,
+        (Dim::Number(_), Dim::Name(_)) | (Dim::Name(_), Dim::Number(_)) => false,
+        _ => true,
+    }
+}
+
+/// Whether ranks agree and `fit` holds for each pair of dimensions, wherever both types state a shape.
+fn each_dim(wanted: &Ty, found: &Ty, fit: &mut dyn FnMut(&Dim, &Dim) -> bool) -> bool {
+    match (wanted, found) {
+        (Ty::Tensor(w), Ty::Tensor(f)) => match (&w.dims, &f.dims) {
+            (Some(w), Some(f)) => w.len() == f.len() && w.iter().zip(f.iter()).all(|(w, f)| fit(w, f)),
+            _ => true,
+        },
+        (Ty::Tuple(w), Ty::Tuple(f)) => w.iter().zip(f.iter()).all(|(w, f)| each_dim(w, f, fit)),
+        (Ty::Adt(w_id, w), Ty::Adt(f_id, f)) if w_id == f_id => {
+            w.iter().zip(f.iter()).all(|(w, f)| each_dim(w, f, fit))
+        }
+        _ => true,
     }
 }

@@ -49,6 +49,8 @@ pub enum ModelError {
     Device { file: Arc<str>, reason: String },
     /// An operator refused its arguments while the model ran.
     Run { operator: String, place: Place, reason: String },
+    /// An operator would have brought all tensors together above their limit.
+    Memory { operator: String, place: Place, reason: String },
     /// The model itself raised an exception.
     Raised { class: String, message: String, place: Place },
     /// The loops of the model took more steps than `predict` may spend.
@@ -79,7 +81,9 @@ impl fmt::Display for ModelError {
             }
             ModelError::Device { file, reason } => write!(f, "{file}: {reason}"),
             ModelError::Input { file, input, reason } => write!(f, "{file}: input `{input}`: {reason}"),
-            ModelError::Run { operator, place, reason } => write!(f, "{place}: {operator}: {reason}"),
+            ModelError::Run { operator, place, reason } | ModelError::Memory { operator, place, reason } => {
+                write!(f, "{place}: {operator}: {reason}")
+            }
             ModelError::Raised { class, message, place } => write!(f, "{place}: the model raised {class}: {message}"),
             ModelError::Stopped { place } => write!(f, "{place}: the model was stopped here"),
             ModelError::OutOfSteps { budget, place } => {

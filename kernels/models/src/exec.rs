@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use stark_kernels::{Tensor, accelerator};
+use stark_kernels::{Tensor, TensorError, accelerator};
 use std::time::{Duration, Instant};
 
 use crate::error::{ModelError, Place};
@@ -337,7 +337,12 @@ impl<'a> Run<'a, '_> {
 
     #[cold]
     fn fail(&self, instr: &Instr, operator: &str, reason: String) -> ModelError {
-        ModelError::Run { operator: operator.into(), place: self.place(instr), reason }
+        let (operator, place) = (operator.into(), self.place(instr));
+        // Operators say in words what kernels refuse.
+        match TensorError::is_too_large_told_in(&reason) {
+            true => ModelError::Memory { operator, place, reason },
+            false => ModelError::Run { operator, place, reason },
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use stark_kernels::accelerator::Accelerator;
 use stark_kernels::cpu::arena::MemoryPlan;
@@ -34,6 +36,8 @@ struct Loaded {
     accelerator: Option<Arc<dyn Accelerator>>,
     plans: Plans,
     has_loops: bool,
+    /// Of the last run that was queued, in nanoseconds.
+    last_run: AtomicU64,
 }
 
 /// What an importer makes of a file.
@@ -185,7 +189,8 @@ impl Model {
         })?;
         let mut has_loops = false;
         imported.graph.each_instr(&mut |instr| has_loops |= matches!(instr.kind, Kind::While { .. } | Kind::For(_)));
-        Ok(Model(Arc::new(Loaded { imported, file, accelerator, plans: Plans::default(), has_loops })))
+        let (plans, last_run) = Default::default();
+        Ok(Model(Arc::new(Loaded { imported, file, accelerator, plans, has_loops, last_run })))
     }
 
     /// What the model runs on beside the processor.
@@ -244,7 +249,15 @@ impl Model {
     /// As [`Model::predict`], without waiting: what a device computes may not be done yet, and is still there. [`Tensor::to_host`]
     /// brings it. Between its operators it asks `stop`, and ends with [`ModelError::Stopped`] when that says so.
     pub fn predict_queued(&self, inputs: &[Tensor], stop: &Stop<'_>) -> Result<Vec<Tensor>, ModelError> {
-        self.flatten(self.queue(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET, None, Some(stop))?)
+        let begun = Instant::now();
+        let output = self.queue(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET, None, Some(stop))?;
+        self.0.last_run.store(begun.elapsed().as_nanos() as u64, Relaxed);
+        self.flatten(output)
+    }
+
+    /// How long the last [`Model::predict_queued`] held its thread.
+    pub fn last_run(&self) -> Duration {
+        Duration::from_nanos(self.0.last_run.load(Relaxed))
     }
 
     /// What brings a result of [`Model::predict_queued`]. Of a model of the processor it stays where its operands were.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use stark_kernels::{DType, Tensor};
+use stark_kernels::{DType, Tensor, npy};
 
 use crate::error::ModelError;
 use crate::onnx::float8;
@@ -112,19 +112,9 @@ fn decode(dtype: &str, raw: &[u8], shape: &[usize]) -> Result<Tensor, String> {
     let made = match (dtype_of(dtype), dtype) {
         (Some(dtype), _) => Tensor::from_bytes(raw, dtype, shape),
         (_, "C64") => Tensor::from_bytes(raw, DType::F32, &[shape, &[2]].concat()),
-        (_, "U16") => {
-            Tensor::from_vec(raw.as_chunks().0.iter().map(|b| i32::from(u16::from_le_bytes(*b))).collect(), shape)
-        }
-        (_, "U32") => {
-            Tensor::from_vec(raw.as_chunks().0.iter().map(|b| i64::from(u32::from_le_bytes(*b))).collect(), shape)
-        }
-        (_, "U64") => {
-            let number = |b: &[u8; 8]| {
-                let x = u64::from_le_bytes(*b);
-                i64::try_from(x).map_err(|_| format!("the U64 number {x} does not fit in an Int64"))
-            };
-            Tensor::from_vec(raw.as_chunks().0.iter().map(number).collect::<Result<Vec<i64>, _>>()?, shape)
-        }
+        (_, "U16") => npy::from_unsigned(raw, 2, shape),
+        (_, "U32") => npy::from_unsigned(raw, 4, shape),
+        (_, "U64") => npy::from_unsigned(raw, 8, shape),
         (_, "F8_E4M3") => Tensor::from_vec(raw.iter().map(|&b| float8(b, 4, 3, false)).collect(), shape),
         (_, "F8_E5M2") => Tensor::from_vec(raw.iter().map(|&b| float8(b, 5, 2, false)).collect(), shape),
         _ => return Err(format!("dtype {dtype} is not supported")),

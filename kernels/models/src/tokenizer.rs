@@ -96,11 +96,18 @@ impl Tokenizer {
             return Err(fail(format!("{} bytes, the limit is {MAX_FILE}", bytes.len())));
         }
         // Checked on its own first: its errors say the line, and its depth limit holds for what follows.
-        let json: serde_json::Value =
+        let mut json: serde_json::Value =
             serde_json::from_slice(bytes).map_err(|e| fail(format!("is not valid JSON: {e}")))?;
         if json.get("model").is_none() {
             return Err(fail("is JSON, but no tokenizer: it has no `model`".into()));
         }
+        let rewritten;
+        let bytes = if mean_what_oniguruma_does(&mut json) {
+            rewritten = serde_json::to_vec(&json).map_err(|e| fail(e.to_string()))?;
+            &rewritten
+        } else {
+            bytes
+        };
         let mut inner = guarded(|| Inner::from_bytes(bytes).map_err(|e| e.to_string()))
             .map_err(|reason| fail(format!("is not a tokenizer this library can read: {reason}")))?;
         let pad = match inner.get_padding() {
@@ -193,6 +200,68 @@ impl std::fmt::Debug for Tokenizer {
     }
 }
 
+/// The parts of a file with patterns that Oniguruma runs where the file was made. What is made without one
+/// (`Whitespace`) has its own `\w` there too.
+const WITH_PATTERNS: [&str; 3] = ["normalizer", "pre_tokenizer", "decoder"];
+
+/// Spells out `\w` and `\W` in the patterns of a file: Oniguruma's word characters hold all numbers (`½`, `²`), those of the
+/// library underneath digits alone. `true`: there were some.
+fn mean_what_oniguruma_does(json: &mut serde_json::Value) -> bool {
+    fn walk(value: &mut serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::Object(fields) => fields.iter_mut().fold(false, |changed, (key, value)| {
+                let spelt = value.as_str().filter(|_| key == "Regex").and_then(spell_words);
+                match spelt {
+                    Some(pattern) => {
+                        *value = pattern.into();
+                        true
+                    }
+                    None => walk(value) | changed,
+                }
+            }),
+            serde_json::Value::Array(items) => items.iter_mut().fold(false, |changed, item| walk(item) | changed),
+            _ => false,
+        }
+    }
+    WITH_PATTERNS.iter().fold(false, |changed, part| json.get_mut(part).is_some_and(walk) | changed)
+}
+
+/// The pattern with its word characters spelt out; `None`: it has none.
+fn spell_words(pattern: &str) -> Option<String> {
+    const WORD: &str = r"\p{L}\p{M}\p{N}\p{Pc}";
+    let (mut out, mut depth, mut found) = (String::new(), 0usize, false);
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('w') if depth > 0 => {
+                    found = true;
+                    out.push_str(WORD);
+                }
+                Some(w @ ('w' | 'W')) => {
+                    found = true;
+                    out.push_str(if w == 'w' { "[" } else { "[^" });
+                    out.push_str(WORD);
+                    out.push(']');
+                }
+                other => {
+                    out.push(c);
+                    out.extend(other);
+                }
+            },
+            _ => {
+                match c {
+                    '[' => depth += 1,
+                    ']' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                out.push(c);
+            }
+        }
+    }
+    found.then_some(out)
+}
+
 /// Runs `work`; a panic of the library becomes its message.
 fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
@@ -202,5 +271,38 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
             Err(format!("its parts do not fit together: {}", text.unwrap_or("the library gave up")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn word_characters_are_spelt_out_where_they_stand_for_themselves() {
+        let word = r"\p{L}\p{M}\p{N}\p{Pc}";
+        let spelt = |pattern: &str| spell_words(pattern);
+        assert_eq!(spelt(r"\w+|[^\w\s]+"), Some(format!(r"[{word}]+|[^{word}\s]+")));
+        assert_eq!(spelt(r"\W[\W_]"), Some(format!("[^{word}][[^{word}]_]")));
+        assert_eq!(spelt(r"\\w\d\[w"), None);
+    }
+
+    /// As HuggingFace's library cuts it, whose patterns Oniguruma runs.
+    #[test]
+    fn a_half_is_a_part_of_a_word() {
+        let file = |pre: &str| {
+            format!(
+                r#"{{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+                "pre_tokenizer": {pre}, "post_processor": null, "decoder": null,
+                "model": {{"type": "WordLevel", "vocab": {{"[U]": 0, "a½": 1, ".": 2}}, "unk_token": "[U]"}}}}"#
+            )
+        };
+        let split =
+            r#"{"type": "Split", "pattern": {"Regex": "\\w+|[^\\w\\s]+"}, "behavior": "Isolated", "invert": false}"#;
+        let tokenizer = Tokenizer::from_bytes(file(split).as_bytes(), "t.json").unwrap();
+        assert_eq!(tokenizer.encode("a½.", false).unwrap().ids, [1, 2]);
+        // Rust's, there as here.
+        let tokenizer = Tokenizer::from_bytes(file(r#"{"type": "Whitespace"}"#).as_bytes(), "t.json").unwrap();
+        assert_eq!(tokenizer.encode("a½.", false).unwrap().ids, [0, 0]);
     }
 }

@@ -140,7 +140,7 @@ impl Buffer {
 
     /// Zeros in memory of the system's that no allocator has.
     fn in_slab(bytes: usize, take: fn(usize) -> Option<(NonNull<u8>, Arc<Slab>)>) -> Result<Buffer> {
-        let too_large = TensorError::TooLarge { bytes, limit: max_tensor_bytes() };
+        let too_large = TensorError::too_large(bytes);
         let capacity = bytes.checked_next_multiple_of(ALIGN).filter(|&n| reserve(n)).ok_or(too_large.clone())?;
         let Some((ptr, slab)) = take(bytes) else {
             unreserve(capacity);
@@ -241,17 +241,16 @@ impl Buffer {
     }
 
     fn fresh(bytes: usize) -> Result<Buffer> {
-        let limit = max_tensor_bytes();
-        let too_large = TensorError::TooLarge { bytes, limit };
-        if bytes > limit {
-            return Err(too_large);
+        if bytes > max_tensor_bytes() {
+            return Err(TensorError::too_large(bytes));
         }
         if bytes == 0 {
             return Ok(Buffer::on_host(dangling(), bytes, 0, None));
         }
         // At the limit a block has no more than is asked for.
         let sizes = [block_size(bytes), bytes.next_multiple_of(ALIGN)];
-        let capacity = sizes.into_iter().find(|&capacity| reserve(capacity)).ok_or(too_large.clone())?;
+        let capacity =
+            sizes.into_iter().find(|&capacity| reserve(capacity)).ok_or_else(|| TensorError::too_large(bytes))?;
         let ptr = match Layout::from_size_align(capacity, ALIGN) {
             // SAFETY: the layout has a size above 0.
             Ok(layout) => unsafe { alloc_zeroed(layout) },
@@ -265,7 +264,7 @@ impl Buffer {
             }
             None => {
                 unreserve(capacity);
-                Err(too_large)
+                Err(TensorError::too_large(bytes))
             }
         }
     }

@@ -22,7 +22,7 @@ use super::simd::{Kernel, dispatch, level};
 use super::tile::{self, Finish, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
 use super::winograd;
 use crate::error::Result;
-use crate::parallel::{piece, run_all};
+use crate::parallel::{HEAVY, piece, run_all};
 
 /// Numbers of a frame that stay in the second-level cache of one core beside a panel of weights: 512 KiB.
 const FRAME: usize = 128 << 10;
@@ -30,7 +30,7 @@ const FRAME: usize = 128 << 10;
 const DEEP: usize = 2560;
 /// A multiplication of a window over one channel takes as long as so many of a product: a guess from MobileNet's layers.
 const ALONE: usize = 3;
-/// Pieces that are enough for the cores there may be.
+/// Pieces that are enough for the cores there may be, but for heavy ones.
 const MANY: usize = 32;
 
 /// The weights of a convolution, packed.
@@ -179,7 +179,8 @@ impl Cut {
     /// lines of an image need at hand.
     pub fn new(n_images: usize, oh: usize, line: usize, frame: impl Fn(usize) -> usize) -> Cut {
         let work = line.saturating_mul(n_images * oh);
-        let by_work = piece(work).div_ceil(line.max(1)).max((n_images * oh).div_ceil(MANY));
+        let few = (n_images * oh).div_ceil(MANY).min((HEAVY / line.max(1)).max(1));
+        let by_work = piece(work).div_ceil(line.max(1)).max(few);
         if by_work >= oh && frame(oh) <= FRAME {
             let images = (by_work / oh).min(FRAME / frame(oh).max(1)).clamp(1, n_images);
             // As equal as can be, and an even number, for two cores.
@@ -236,7 +237,8 @@ fn direct(plan: &Plan, x: Images, lies_packed: bool, filter: &[Panels], after: A
         Cut::new(plan.n, plan.out[0], line, |lines| if in_place { 0 } else { Frame::new(plan, lines, plan.c).len() });
     // Few lines leave the columns to be cut; every piece makes its own frame, so it has several panels.
     let panels = plan.o.div_ceil(WIDTH);
-    let col_pieces = (MANY / 2 / (cut.n * plan.groups)).clamp(1, panels.div_ceil(2));
+    let heavy = cut.work / cut.n / HEAVY;
+    let col_pieces = (MANY / 2 / (cut.n * plan.groups)).max(heavy).clamp(1, panels.div_ceil(2));
     let cols = panels.div_ceil(col_pieces);
     let col_pieces = panels.div_ceil(cols);
     let target = Target::new(out, outputs);

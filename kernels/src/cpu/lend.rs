@@ -3,6 +3,9 @@
 //! The owner of a kernel works on its pieces itself and asks a [`Crew`] for help: whoever of it comes in time takes
 //! pieces too. Nobody is waited for but those inside, so a crew with better things to do costs nothing. The pieces lie
 //! on the owner's stack: helpers enter through a count, and the owner closes the door and waits until it is 0.
+//!
+//! Between two pieces a helper leaves when it has better things to do, and may come again, and the owner tells the crew that
+//! it is still at it. Pieces are of a millisecond at most (`parallel::HEAVY`), so neither is deaf for longer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,17 +13,26 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::parallel::Parallel;
 
+/// Takes pieces of a kernel until there are none, or until this thread is wanted elsewhere. `true`: there were some left.
+pub type Help = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// Threads that may help.
 pub trait Crew: Send + Sync {
     /// How many threads there are beside the caller's.
     fn n_others(&self) -> usize;
-    /// Has `n` of them call `help`, soon, late or never.
-    fn call(&self, n: usize, help: Arc<dyn Fn() + Send + Sync>);
+    /// Has `n` of them call `help`, soon, late or never, and again when some was left.
+    fn call(&self, n: usize, help: Help);
+    /// The calling thread owns a kernel and is between two of its pieces.
+    fn pause(&self) {}
+    /// Whether the calling thread, which helps, has better things to do.
+    fn is_wanted(&self) -> bool {
+        false
+    }
 }
 
 /// A crew, lent to kernels.
 #[derive(Debug)]
-pub struct Lent<C>(pub C);
+pub struct Lent<C>(pub Arc<C>);
 
 /// The door is closed: nobody enters any more.
 const CLOSED: usize = 1 << (usize::BITS - 1);
@@ -49,7 +61,8 @@ impl Job {
         self.door.fetch_update(Ordering::Acquire, Ordering::Relaxed, come_in).is_ok()
     }
 
-    fn work(&self) {
+    /// Until there are no pieces left, or `leaves` after one of them says so.
+    fn work(&self, leaves: impl Fn() -> bool) {
         loop {
             let i = self.next.fetch_add(1, Ordering::Relaxed);
             if i >= self.n {
@@ -57,18 +70,23 @@ impl Job {
             }
             // SAFETY: this is the owner, or a helper counted at the door: `body` lives until all have left.
             unsafe { (*self.body)(i) };
+            if leaves() {
+                return;
+            }
         }
     }
 
-    fn help(&self) {
+    fn help(&self, leaves: impl Fn() -> bool) -> bool {
         if !self.enter() {
-            return;
+            return false;
         }
-        if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.work(leaves))).is_err() {
             self.panicked.store(true, Ordering::Relaxed);
         }
+        let is_left = self.next.load(Ordering::Relaxed) < self.n;
         // Release: what was computed is seen by the owner, who waits for this.
         self.door.fetch_sub(1, Ordering::Release);
+        is_left
     }
 }
 
@@ -91,11 +109,15 @@ impl Drop for Close<'_> {
     }
 }
 
-impl<C: Crew> Parallel for Lent<C> {
+impl<C: Crew + 'static> Parallel for Lent<C> {
     fn run(&self, n: usize, body: &(dyn Fn(usize) + Sync)) {
-        let n_helpers = self.0.n_others().min(n.saturating_sub(1));
+        let crew = &self.0;
+        let n_helpers = crew.n_others().min(n.saturating_sub(1));
         if n_helpers == 0 {
-            return (0..n).for_each(body);
+            return (0..n).for_each(|i| {
+                body(i);
+                crew.pause();
+            });
         }
         // SAFETY: only the lifetime is forgotten; `Close` waits for all who entered before `body` ends.
         let body = unsafe {
@@ -112,9 +134,12 @@ impl<C: Crew> Parallel for Lent<C> {
         });
         {
             let close = Close(&job);
-            let theirs = job.clone();
-            self.0.call(n_helpers, Arc::new(move || theirs.help()));
-            close.0.work();
+            let (theirs, them) = (job.clone(), crew.clone());
+            crew.call(n_helpers, Arc::new(move || theirs.help(|| them.is_wanted())));
+            close.0.work(|| {
+                crew.pause();
+                false
+            });
         }
         assert!(!job.panicked.load(Ordering::Relaxed), "a piece of a kernel panicked on another thread");
     }
@@ -132,12 +157,12 @@ mod tests {
         fn n_others(&self) -> usize {
             3
         }
-        fn call(&self, n: usize, help: Arc<dyn Fn() + Send + Sync>) {
+        fn call(&self, n: usize, help: Help) {
             for i in 0..n {
                 let help = help.clone();
                 let late = move || {
                     std::thread::sleep(std::time::Duration::from_micros(200 * i as u64));
-                    help();
+                    while help() {}
                 };
                 self.0.lock().unwrap().push(std::thread::spawn(late));
             }
@@ -146,7 +171,7 @@ mod tests {
 
     #[test]
     fn every_piece_runs_once_and_helpers_may_come_too_late() {
-        let lent = Lent(Threads(Mutex::default()));
+        let lent = Lent(Arc::new(Threads(Mutex::default())));
         for n in [1, 2, 50, 1000] {
             let counts: Vec<AtomicUsize> = (0..n).map(|_| AtomicUsize::new(0)).collect();
             lent.run(n, &|i| {
@@ -159,9 +184,86 @@ mod tests {
         }
     }
 
+    /// A helper that is wanted after each piece, and comes again.
+    #[derive(Default)]
+    struct Torn {
+        threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+        n_visits: Arc<AtomicUsize>,
+        n_wanted: AtomicUsize,
+        n_pauses: AtomicUsize,
+    }
+
+    impl Crew for Torn {
+        fn n_others(&self) -> usize {
+            1
+        }
+        fn call(&self, _: usize, help: Help) {
+            let n_visits = self.n_visits.clone();
+            self.threads.lock().unwrap().push(std::thread::spawn(move || {
+                loop {
+                    n_visits.fetch_add(1, Ordering::Relaxed);
+                    if !help() {
+                        return;
+                    }
+                }
+            }));
+        }
+        fn pause(&self) {
+            self.n_pauses.fetch_add(1, Ordering::Relaxed);
+        }
+        fn is_wanted(&self) -> bool {
+            self.n_wanted.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+    }
+
+    #[test]
+    fn a_helper_leaves_between_two_pieces_and_the_owner_pauses_there() {
+        let lent = Lent(Arc::new(Torn::default()));
+        let owner = std::thread::current().id();
+        let (n_owner, n_helper) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        lent.run(40, &|_| {
+            if std::thread::current().id() == owner {
+                // One piece is the owner's; it leaves the others to the helper.
+                n_owner.fetch_add(1, Ordering::Relaxed);
+                while n_helper.load(Ordering::Relaxed) < 30 {
+                    std::thread::yield_now();
+                }
+            } else {
+                n_helper.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for thread in lent.0.threads.lock().unwrap().drain(..) {
+            thread.join().unwrap();
+        }
+        let (n_owner, n_helper) = (n_owner.into_inner(), n_helper.into_inner());
+        assert_eq!(n_owner + n_helper, 40);
+        assert!(n_helper >= 30, "it came again after each piece");
+        assert_eq!(lent.0.n_wanted.load(Ordering::Relaxed), n_helper, "asked after each piece");
+        assert!(lent.0.n_visits.load(Ordering::Relaxed) >= n_helper, "one piece a visit");
+        assert_eq!(lent.0.n_pauses.load(Ordering::Relaxed), n_owner);
+    }
+
+    #[test]
+    fn an_owner_alone_pauses_after_each_piece() {
+        struct Alone(AtomicUsize);
+        impl Crew for Alone {
+            fn n_others(&self) -> usize {
+                0
+            }
+            fn call(&self, _: usize, _: Help) {}
+            fn pause(&self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let lent = Lent(Arc::new(Alone(AtomicUsize::new(0))));
+        lent.run(5, &|_| {});
+        assert_eq!(lent.0.0.load(Ordering::Relaxed), 5);
+    }
+
     #[test]
     fn a_panic_in_a_piece_reaches_the_owner() {
-        let lent = Lent(Threads(Mutex::default()));
+        let lent = Lent(Arc::new(Threads(Mutex::default())));
         let run = || lent.run(500, &|i| assert!(i != 300));
         assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
         let sum = AtomicUsize::new(0);

@@ -23,7 +23,7 @@ pub use super::tile::{Finish, MAX_ROWS, Target, WIDTH};
 
 /// The most rows of a piece.
 const TOGETHER: usize = 16 * MAX_ROWS;
-/// The most pieces of one product.
+/// The most pieces of one product, but for heavy ones.
 const MAX_PIECES: usize = 64;
 /// Floats between rows of a copied left factor, beyond its length: rows a multiple of 4 KiB apart share cache sets.
 const PAD: usize = 16;
@@ -169,7 +169,7 @@ fn in_pieces(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Resu
     let (m, n) = (a.rows(), b.cols);
     let panels = n.div_ceil(WIDTH);
     let work = m.saturating_mul(n).saturating_mul(b.rows.max(1));
-    let pieces = (work / parallel::piece(work)).clamp(1, MAX_PIECES);
+    let pieces = (work / parallel::piece(work)).clamp(1, MAX_PIECES.max(work / parallel::HEAVY));
     // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
     let row_pieces = pieces.min(m.div_ceil(TOGETHER));
     let rows = m.div_ceil(row_pieces).next_multiple_of(if row_pieces > 1 { MAX_ROWS } else { 1 });

@@ -19,7 +19,7 @@ use super::panels::Panels;
 use super::simd::{Kernel, Level, Vectors, dispatch, level, vectors};
 use super::tile::{self, Finish, LINE, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
 use crate::error::Result;
-use crate::parallel::{piece, run_all};
+use crate::parallel::{HEAVY, piece, run_all};
 
 /// Places of a window, and of what it becomes.
 const TAPS: usize = 9;
@@ -156,7 +156,8 @@ pub fn forward(plan: &Plan, x: Images, filter: &Panels, after: After, out: &mut 
     let [down, across] = plan.out.map(|n| n.div_ceil(2));
     let cut = Cut::new(plan, across, down);
     let panels = plan.o.div_ceil(WIDTH);
-    let cols = panels.div_ceil((FEW_PIECES / cut.n).clamp(1, panels.div_ceil(2)));
+    let heavy = cut.work / cut.n / HEAVY;
+    let cols = panels.div_ceil((FEW_PIECES / cut.n).max(heavy).clamp(1, panels.div_ceil(2)));
     let col_pieces = panels.div_ceil(cols);
     let target = &Target::new(out, plan.o);
     run_all(cut.n * col_pieces, cut.work, |i| {

@@ -192,7 +192,7 @@ fn attend<T: Product + Rows>(
         let limit = crate::max_tensor_bytes();
         let bytes = (l * s).saturating_mul(size_of::<T>());
         if bytes > limit {
-            return Err(TensorError::TooLarge { bytes, limit });
+            return Err(TensorError::too_large(bytes));
         }
         batches(buffer.as_mut_slice::<T>(), starts.len(), l * s * (e + w), |i, out| {
             let [qa, ka, va, ma] = starts[i];

@@ -172,7 +172,7 @@ fn check_columns(size: Option<usize>, element: usize) -> Result<usize> {
     let limit = crate::max_tensor_bytes();
     match size.filter(|n| n.checked_mul(element).is_some_and(|b| b <= limit)) {
         Some(n) => Ok(n),
-        None => Err(TensorError::TooLarge { bytes: size.map_or(usize::MAX, |n| n.saturating_mul(element)), limit }),
+        None => Err(TensorError::too_large(size.map_or(usize::MAX, |n| n.saturating_mul(element)))),
     }
 }
 

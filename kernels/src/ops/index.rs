@@ -21,8 +21,7 @@ pub(crate) fn ids(index: &Tensor, axis: usize, size: usize, wrap: bool) -> Resul
     // All of them in range, as they mostly are: one look, without a branch for each.
     let in_order = index.as_slice::<i64>();
     let all_inside = in_order.is_some_and(|ids| dispatch(AllBelow(ids, size as u64)));
-    let no_room =
-        |_| TensorError::TooLarge { bytes: n.saturating_mul(size_of::<usize>()), limit: crate::max_tensor_bytes() };
+    let no_room = |_| TensorError::too_large(n.saturating_mul(size_of::<usize>()));
     out.try_reserve_exact(n).map_err(no_room)?;
     if let Some(ids) = in_order.filter(|_| all_inside) {
         out.extend(ids.iter().map(|id| *id as usize));

@@ -181,7 +181,7 @@ fn norm_rows(
         }
     }
     if !x.dtype().is_float() {
-        return Err(TensorError::dtype(name, x.dtype()));
+        return Err(TensorError::needs_floats(name, x.dtype()));
     }
     let (w, b) = (parameter(weight, x)?, parameter(bias, x)?);
     let n = rules::numel(shape)?;

@@ -194,7 +194,7 @@ fn whole_numbers(
 /// The mean over `axes` (none: all) of floats; of nothing it is NaN.
 pub fn mean(x: &Tensor, axes: &[i64], keepdim: bool) -> Result<Tensor> {
     if !x.dtype().is_float() {
-        return Err(TensorError::DType(format!("mean needs floats, not {}: convert with to(Float32)", x.dtype())));
+        return Err(TensorError::needs_floats("mean", x.dtype()));
     }
     if let Some(out) = on_device("mean", x, axes, keepdim, &[], x.dtype())? {
         return Ok(out);
@@ -404,7 +404,7 @@ fn spread(
     f: fn(f64) -> f64,
 ) -> Result<Tensor> {
     if !x.dtype().is_float() {
-        return Err(TensorError::dtype(name, x.dtype()));
+        return Err(TensorError::needs_floats(name, x.dtype()));
     }
     if let Some(out) = on_device(name, x, axes, keepdim, &[correction], x.dtype())? {
         return Ok(out);
@@ -420,7 +420,7 @@ fn spread(
 /// The `p`-norm over `axes` (none: all); `p` may be infinite, or 0 for the number of elements that are not zero.
 pub fn norm(x: &Tensor, p: f64, axes: &[i64], keepdim: bool) -> Result<Tensor> {
     if !x.dtype().is_float() {
-        return Err(TensorError::dtype("norm", x.dtype()));
+        return Err(TensorError::needs_floats("norm", x.dtype()));
     }
     if p.is_infinite() && p < 0.0 {
         need_elements("norm", x, axes)?;

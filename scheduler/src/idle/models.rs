@@ -18,8 +18,12 @@ struct Pool {
 
 impl Pool {
     fn new(n_workers: usize) -> Arc<Pool> {
+        Pool::with_reliefs(n_workers, 0)
+    }
+
+    fn with_reliefs(n_workers: usize, n_reliefs: usize) -> Arc<Pool> {
         Arc::new(Pool {
-            idle: Idle::new(n_workers),
+            idle: Idle::new(n_workers, n_reliefs),
             work: AtomicUsize::new(0),
             done: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
@@ -38,11 +42,21 @@ impl Pool {
     /// A worker's loop, which ends when `total` pieces of work were done.
     fn work(&self, worker: usize, total: usize) {
         // As in `Worker`: the first begins as a searcher, the others asleep.
-        let mut searching = worker == 0 || {
+        let searching = worker == 0 || {
             self.idle.begin_asleep(worker);
-            self.idle.woken(worker)
+            self.idle.woken(worker, || self.stopping.load(SeqCst))
         };
+        self.go_on(worker, searching, total);
+    }
+
+    fn go_on(&self, worker: usize, mut searching: bool, total: usize) {
         while !self.stopping.load(SeqCst) {
+            if worker >= self.idle.n_workers && self.idle.is_relief_owed() {
+                let work = || self.work.load(SeqCst) > 0;
+                let gone = self.idle.go_off_duty(worker, searching, work, || self.stopping.load(SeqCst));
+                searching = gone.unwrap_or(searching);
+                continue;
+            }
             if !searching {
                 searching = self.idle.begin_search();
             }
@@ -57,7 +71,8 @@ impl Pool {
                 continue;
             }
             let more = || self.work.load(SeqCst) > 0 || self.stopping.load(SeqCst);
-            searching = self.idle.park(worker, searching, || NEVER, more, |_| Duration::ZERO);
+            searching =
+                self.idle.park(worker, searching, || NEVER, more, |_| Duration::ZERO, || self.stopping.load(SeqCst));
         }
     }
 }
@@ -116,7 +131,7 @@ fn who_waits_for_quiet_hears_of_the_last_one_that_falls_asleep() {
             thread::spawn(move || pool.work(0, 1))
         };
         let mut sleepers = pool.idle.lock();
-        while sleepers.n_asleep() < 1 {
+        while !pool.idle.all_asleep(&sleepers) {
             sleepers = pool.idle.quiet.wait(sleepers);
         }
         drop(sleepers);
@@ -125,17 +140,70 @@ fn who_waits_for_quiet_hears_of_the_last_one_that_falls_asleep() {
     });
 }
 
+/// The only worker is in a turn that lasts until the relief has done what comes meanwhile. Once the turn is over it does the rest.
+#[test]
+fn a_relief_does_what_comes_in_a_long_turn() {
+    model(|| {
+        let pool = Pool::with_reliefs(1, 1);
+        let relief = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.work(1, 2))
+        };
+        let adder = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.add())
+        };
+        // As a worker that has found work: it searches no more.
+        let _ = pool.idle.end_search();
+        assert!(pool.idle.call_relief());
+        if pool.work.load(SeqCst) > 0 {
+            pool.idle.notify_one();
+        }
+        while pool.done.load(SeqCst) == 0 {
+            thread::yield_now();
+        }
+        pool.idle.send_back_relief();
+        pool.add();
+        pool.go_on(0, false, 2);
+        relief.join().unwrap();
+        adder.join().unwrap();
+        assert_eq!(pool.done.load(SeqCst), 2);
+    });
+}
+
+/// Whoever is sent back, called and sent back again is counted rightly, wherever it is meanwhile.
+#[test]
+fn a_relief_that_comes_and_goes_leaves_everything_quiet() {
+    model(|| {
+        let pool = Pool::with_reliefs(1, 1);
+        let relief = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.work(1, 2))
+        };
+        let _ = pool.idle.end_search();
+        for _ in 0..2 {
+            // Off duty, or owed and not gone yet.
+            assert!(pool.idle.call_relief());
+            pool.add();
+            pool.idle.send_back_relief();
+        }
+        pool.go_on(0, false, 2);
+        relief.join().unwrap();
+        assert_eq!(pool.done.load(SeqCst), 2);
+    });
+}
+
 /// A timer that a thread outside sets reaches a worker that has just gone to sleep without one.
 #[test]
 fn somebody_keeps_a_timer_that_was_set_from_outside() {
     model(|| {
-        let (idle, timers) = (Arc::new(Idle::new(1)), Arc::new(Timers::new(1)));
+        let (idle, timers) = (Arc::new(Idle::new(1, 0)), Arc::new(Timers::new(1)));
         let worker = {
             let (idle, timers) = (idle.clone(), timers.clone());
             thread::spawn(move || {
                 let (mut due, mut searching) = (Vec::new(), true);
                 while due.is_empty() {
-                    searching = idle.park(0, searching, || timers.next(), || false, |_| Duration::ZERO);
+                    searching = idle.park(0, searching, || timers.next(), || false, |_| Duration::ZERO, || false);
                     timers.expire(5, &mut due);
                 }
                 due

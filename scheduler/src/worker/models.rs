@@ -81,12 +81,17 @@ impl Task for Job {
 
 /// Runs `n_tasks` jobs, of which the first comes from outside, on two workers.
 fn check(n_tasks: usize, from_outside: fn(&Arc<Log>) -> Vec<Job>) {
+    check_on(2, n_tasks, from_outside);
+}
+
+/// As `check`, on so many workers, and a relief when it is one.
+fn check_on(n_workers: usize, n_tasks: usize, from_outside: fn(&Arc<Log>) -> Vec<Job>) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(2));
     builder.check(move || {
         let queues = [LocalQueue::new_fifo(), LocalQueue::new_fifo()];
         let stealers = queues.iter().map(LocalQueue::stealer).collect();
-        let place = Box::into_raw(Box::new(Core::new(2, 1, 1, stealers, None)));
+        let place = Box::into_raw(Box::new(Core::new(n_workers, 1, 1, stealers, None)));
         // SAFETY: it is there until the end of the model.
         let core: &'static Core<Job> = unsafe { &*place };
         let log = Arc::new(Log::default());
@@ -124,6 +129,11 @@ fn what_a_task_begins_is_run_once_by_one_of_the_workers() {
 #[test]
 fn what_waits_behind_a_long_turn_is_taken_by_the_other_worker() {
     check(2, |log| vec![Job::new(log, 2, 0, Does::WaitsFor(&[1]))]);
+}
+
+#[test]
+fn what_waits_behind_a_long_turn_of_the_only_worker_is_taken_by_its_relief() {
+    check_on(1, 2, |log| vec![Job::new(log, 2, 0, Does::WaitsFor(&[1]))]);
 }
 
 #[test]

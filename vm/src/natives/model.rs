@@ -17,6 +17,7 @@ use stark_models::safetensors::SafeTensors;
 use stark_models::{FileBytes, Model, ModelError, Tokenizer, TokenizerError};
 use stark_shapes::{TensorSpec, model_fits};
 use std::path::Path;
+use std::time::Duration;
 
 pub(super) const TABLE: &[NativeRow] = answers! {
     model_load "(String, String) -> Model" Assets;
@@ -74,7 +75,11 @@ impl Opaque for Tokenizer {
 }
 
 fn model_fault(e: ModelError) -> Fault {
-    let kind = if matches!(e, ModelError::Io { .. }) { FaultKind::IoError } else { FaultKind::ModelError };
+    let kind = match e {
+        ModelError::Io { .. } => FaultKind::IoError,
+        ModelError::Memory { .. } => FaultKind::OutOfMemoryError,
+        _ => FaultKind::ModelError,
+    };
     Fault::new(kind, e.to_string())
 }
 
@@ -108,8 +113,11 @@ struct Predicted {
     result: Result<Vec<Tensor>, ModelError>,
 }
 
+/// A model whose last run took so long does not run where short turns are wanted. A guess: some turns.
+const LONG_RUN: Duration = Duration::from_millis(1);
+
 /// Runs the model and answers with its outputs. While a device runs it, the task waits and not its thread. It does not run inside
-/// another task's turn, and not on when nobody wants the outputs any more.
+/// another task's turn, not on a relief when it takes long, and not on when nobody wants the outputs any more.
 fn predict(
     cx: &mut NativeCx<'_>,
     inputs: impl FnOnce(&NativeCx<'_>) -> Vec<Tensor>,
@@ -121,7 +129,15 @@ fn predict(
             if cx.task.is_guest() {
                 return in_a_turn_of_its_own(cx);
             }
-            let (prediction, result) = observe::predict(model(cx), &inputs(cx), &|| cx.task.is_unwanted());
+            if cx.task.is_on_relief() && model(cx).last_run() >= LONG_RUN {
+                cx.task.put_off();
+                return in_a_turn_of_its_own(cx);
+            }
+            let between = || {
+                cx.task.pause();
+                cx.task.is_unwanted()
+            };
+            let (prediction, result) = observe::predict(model(cx), &inputs(cx), &between);
             if let Err(ModelError::Stopped { .. }) = result {
                 // That begins with what has stopped it.
                 return in_a_turn_of_its_own(cx);
