@@ -261,7 +261,8 @@ fn reductions() {
         ("norm 1", true, |x, axes, keep| k::norm(x, 1.0, axes, keep)),
         ("norm inf", true, |x, axes, keep| k::norm(x, f64::INFINITY, axes, keep)),
     ];
-    let case = (0..OPS.len(), shapes(1..=4), any_dtype(), float_dtype(), 0usize..4, 0usize..16, any::<bool>(), 0u64..99);
+    let case =
+        (0..OPS.len(), shapes(1..=4), any_dtype(), float_dtype(), 0usize..4, 0usize..16, any::<bool>(), 0u64..99);
     each(2000, case, |(op, shape, dtype, float, how, mask, special, seed)| {
         let (name, of_floats, op) = OPS[op];
         let x = strided(numbers(&shape, seed, if of_floats { float } else { dtype }, special), how);

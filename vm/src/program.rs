@@ -222,9 +222,15 @@ impl Program {
         *self.status.lock()
     }
 
-    /// Before waiting and at the end.
+    /// Before waiting. What cannot be written stays, for a later attempt.
     pub fn flush(&self) {
         let _ = self.out.lock().sink.flush();
+    }
+
+    /// At the end. Why what was printed is lost, unless its reader has gone, who misses nothing.
+    pub fn lost_output(&self) -> Option<io::Error> {
+        let lost = self.out.lock().sink.flush().err();
+        lost.filter(|e| e.kind() != io::ErrorKind::BrokenPipe)
     }
 
     pub fn is_denied(&self, capability: Capability) -> bool {

@@ -209,7 +209,14 @@ impl Runtime {
         *self.switches.lock() = scheduler.switches();
         *self.suspensions.lock() = program.suspensions.take();
         *self.running.lock() = None;
-        program.flush();
+        // Lost output must not look like success.
+        let ended = match program.lost_output() {
+            Some(e) if matches!(ended, Ended::Returned | Ended::Exit(0) | Ended::Stopped) => {
+                program.eprint(&format!("error: standard output cannot be written: {e}\n"));
+                Ended::Failed
+            }
+            _ => ended,
+        };
         if program.options.observed {
             observe::program_ended(program);
         }

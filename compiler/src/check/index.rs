@@ -155,8 +155,8 @@ impl<'a> Checker<'a> {
         for index in indices {
             match index {
                 ast::Index::At(e) => {
-                    let at = self.check_expr(e, &Ty::INT);
-                    parts.extend([self.int_lit(0, span), at, self.int_lit(0, span)]);
+                    let at = self.expr(e, Some(&Ty::INT));
+                    parts.extend([self.int_lit(0, span), self.position(at), self.int_lit(0, span)]);
                 }
                 ast::Index::Range { start: None, end: None, .. } => {
                     parts.extend([self.int_lit(2, span), self.int_lit(0, span), self.int_lit(0, span)]);
@@ -175,15 +175,53 @@ impl<'a> Checker<'a> {
         Expr { kind: ExprKind::List(parts), ty, span }
     }
 
+    /// An index that is assigned, or one of several.
+    fn position(&mut self, index: Expr) -> Expr {
+        if !matches!(self.infer.shallow(&index.ty), Ty::Tensor(_)) {
+            return self.coerce(index, &Ty::INT);
+        }
+        let shown = self.show(&index.ty);
+        self.report(
+            Diagnostic::error(
+                codes::TYPE_MISMATCH,
+                format!("an index here is a number or a range, and this is a `{shown}`"),
+                index.span,
+                "a mask stands alone in the brackets, as ids do that are read",
+            )
+            .help("`t.index_select(axis, ids)` picks along one axis, `t.gather(axis, ids)` for each place, `where(mask, a, b)` by a mask"),
+        );
+        self.err(index.span)
+    }
+
+    fn is_mask(&mut self, index: &Expr) -> bool {
+        match self.infer.shallow(&index.ty) {
+            Ty::Tensor(TensorTy { elem: Some(elem), .. }) => self.infer.shallow(&elem) == Ty::Bool,
+            _ => false,
+        }
+    }
+
     fn tensor_index(&mut self, base: Expr, t: TensorTy, indices: &'a [ast::Index], span: Span) -> Expr {
-        // One index that is a tensor picks rows.
+        // One index that is a tensor picks rows, or elements by a mask.
         if let [ast::Index::At(e)] = indices {
             let index = self.expr(e, Some(&Ty::INT));
+            if self.is_mask(&index) {
+                return self.by_mask("_tensor_mask", ParamMode::Value, base, &t, vec![index], span);
+            }
             if matches!(self.infer.shallow(&index.ty), Ty::Tensor(_)) {
-                let zero = self.int_lit(0, span);
+                let (zero, shown) = (self.int_lit(0, span), self.show(&index.ty));
+                let at = index.span;
                 if let Some(call) = self.call_method_named(base.clone(), "index_select", vec![zero, index], span) {
                     return call;
                 }
+                self.report(
+                    Diagnostic::error(
+                        codes::TYPE_MISMATCH,
+                        format!("a tensor is not indexed by a `{shown}`"),
+                        at,
+                        "an index is a number, a range, a `Tensor<Int64>` of rows or a `Tensor<Bool>`",
+                    )
+                    .help("`.to(Int64)` makes ids, a comparison (`t > 0.0`) makes a mask"),
+                );
                 return self.err(span);
             }
             let index = self.coerce(index, &Ty::INT);
@@ -194,6 +232,14 @@ impl<'a> Checker<'a> {
         }
         let parts = self.tensor_parts(indices, span);
         self.tensor_native(base, t, parts, span)
+    }
+
+    fn by_mask(&mut self, name: &str, mode: ParamMode, base: Expr, t: &TensorTy, rest: Vec<Expr>, span: Span) -> Expr {
+        let Some(func) = self.prelude_fn(name) else { return self.err(span) };
+        let elem = t.elem.as_ref().map_or(Ty::Error, |e| (**e).clone());
+        let mut args = vec![Arg { mode, value: base }];
+        args.extend(rest.into_iter().map(|value| Arg { mode: ParamMode::Value, value }));
+        self.call_fn(func, vec![elem], args, span)
     }
 
     fn tensor_native(&mut self, base: Expr, t: TensorTy, parts: Expr, span: Span) -> Expr {
@@ -240,11 +286,20 @@ impl<'a> Checker<'a> {
     ) -> Expr {
         let Ty::Tensor(t) = self.infer.shallow(&base.ty) else { return self.err(span) };
         let elem = t.elem.as_ref().map_or(Ty::Error, |e| (**e).clone());
+        let single = if let [ast::Index::At(e)] = indices { Some(self.expr(e, Some(&Ty::INT))) } else { None };
         let value = self.expr(value, Some(&elem));
-        let parts = self.tensor_parts(indices, span);
         if !self.is_slice_assigned(&base, indices) {
             self.require_mutable(&base, base.span, false);
         }
+        let parts = match single {
+            Some(mask) if self.is_mask(&mask) => return self.assign_by_mask(base, &t, mask, op, value, span),
+            Some(at) => {
+                let list = vec![self.int_lit(0, span), self.position(at), self.int_lit(0, span)];
+                let ty = Ty::Adt(self.program.lang.vec, Rc::from([Ty::INT]));
+                Expr { kind: ExprKind::List(list), ty, span }
+            }
+            None => self.tensor_parts(indices, span),
+        };
         let value = match op {
             Some(op) => {
                 let old = self.tensor_native(base.clone(), t, parts.clone(), span);
@@ -267,5 +322,32 @@ impl<'a> Checker<'a> {
             Arg { mode: ParamMode::Value, value },
         ];
         self.call_fn(func, vec![elem], args, span)
+    }
+
+    /// `t[mask] = x` with a number, `t[mask] += x` with a number or a tensor that fits `t`.
+    fn assign_by_mask(
+        &mut self,
+        base: Expr,
+        t: &TensorTy,
+        mask: Expr,
+        op: Option<BinaryOp>,
+        value: Expr,
+        span: Span,
+    ) -> Expr {
+        let elem = t.elem.as_ref().map_or(Ty::Error, |e| (**e).clone());
+        if let Some(op) = op {
+            let new = self.arith(op, span, base.clone(), value, span);
+            let new = self.coerce(new, &Ty::Tensor(TensorTy { elem: Some(Rc::new(elem)), dims: None }));
+            return self.by_mask("_tensor_mask_set", ParamMode::RefMut, base, t, vec![mask, new], span);
+        }
+        if matches!(self.infer.shallow(&value.ty), Ty::Tensor(_)) {
+            self.report(
+                Diagnostic::error(codes::TYPE_MISMATCH, "what a mask picks is set to a number", value.span, "a tensor")
+                    .help("`where(mask, other, t)` takes the elements of another tensor where the mask is true"),
+            );
+            return self.err(span);
+        }
+        let value = self.coerce(value, &elem);
+        self.by_mask("_tensor_mask_fill", ParamMode::RefMut, base, t, vec![mask, value], span)
     }
 }

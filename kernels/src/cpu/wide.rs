@@ -5,7 +5,8 @@
 //! and cosine are those of FreeBSD's msun, which are within a unit in the last place; the tests say how near these are.
 
 /// Half of a turn's half in three parts; a whole number of up to 20 bits times either of the first two is exact.
-const QUARTER: [f64; 3] = [1.570_796_326_734_125_614_17, 6.077_100_506_303_965_976_60e-11, 2.022_266_248_795_950_631_54e-21];
+const QUARTER: [f64; 3] =
+    [1.570_796_326_734_125_614_17, 6.077_100_506_303_965_976_60e-11, 2.022_266_248_795_950_631_54e-21];
 
 /// Sine and cosine of an angle within an eighth of a turn.
 #[inline(always)]

@@ -239,7 +239,14 @@ pub fn gather(x: &Tensor, axis: i64, index: &Tensor) -> Result<Tensor> {
     let walk = Walk::new(&shape, [&strides], [0]);
     let inside = index.as_slice::<i64>().filter(|ids| dispatch(AllBelow(ids, size as u64)));
     let checked = if inside.is_none() { ids(index, at, size, false)? } else { Vec::new() };
-    fn run<W: Pod, I: Copy>(from: &[W], out: &mut [W], walk: &Walk<1>, step: usize, ids: &[I], place: impl Fn(I) -> usize) {
+    fn run<W: Pod, I: Copy>(
+        from: &[W],
+        out: &mut [W],
+        walk: &Walk<1>,
+        step: usize,
+        ids: &[I],
+        place: impl Fn(I) -> usize,
+    ) {
         let [s] = walk.inner();
         let mut done = 0;
         walk.rows(0..walk.numel(), |[i], n| {

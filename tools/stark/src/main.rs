@@ -2,6 +2,15 @@
 //!
 //! Exit status: 0 done; 1 an error nobody caught; 2 wrong usage, or the program does not compile or load; 3 deadlock; `exit(n)` gives n.
 
+// As the standard ones, but for a standard output that cannot be written: those panic.
+macro_rules! print {
+    ($($what:tt)*) => { $crate::output::write(format_args!($($what)*)) };
+}
+macro_rules! println {
+    () => { $crate::output::write(format_args!("\n")) };
+    ($($what:tt)*) => { $crate::output::write(format_args!("{}\n", format_args!($($what)*))) };
+}
+
 #[cfg(feature = "mimalloc")]
 mod alloc;
 mod bundle;
@@ -11,6 +20,7 @@ mod host;
 mod limits;
 mod load;
 mod observe;
+mod output;
 mod repl;
 mod start;
 mod testing;
@@ -126,7 +136,7 @@ fn main() {
 /// Ends the process, whose memory the system takes back at once: giving it back piece by piece first, as the allocator does at
 /// an exit in order, takes a tenth of a short program's time.
 fn end(status: i32) -> ! {
-    let _ = std::io::Write::flush(&mut std::io::stdout());
+    output::flush();
     // A status outside 0..=255 keeps its low byte, as the operating system would do it.
     #[cfg(unix)]
     signal_hook::low_level::exit(status & 0xff);

@@ -34,6 +34,8 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     tensor_topk "<E>(Tensor<E>, Int, Int) -> (Tensor<E>, Tensor<Int64>)";
     tensor_gather "<E>(Tensor<E>, Int, Tensor<Int64>) -> Tensor<E>";
     tensor_index_select "<E>(Tensor<E>, Int, Tensor<Int64>) -> Tensor<E>";
+    tensor_masked_select "<E>(Tensor<E>, Tensor<Bool>) -> Tensor<E>";
+    tensor_nonzero "<E>(Tensor<E>) -> Tensor<Int64>";
     tensor_embedding "<E>(Tensor<E>, Tensor<Int64>) -> Tensor<E>";
     tensor_one_hot "<E>(Tensor<E>, Int) -> Tensor<E>";
     tensor_tril "<E>(Tensor<E>, Int) -> Tensor<E>";
@@ -447,6 +449,14 @@ fn tensor_gather(cx: &NativeCx<'_>) -> Outcome {
 
 fn tensor_index_select(cx: &NativeCx<'_>) -> Outcome {
     answer(cx, ops::index_select(tensor(cx, 0), cx.int(1), tensor(cx, 2)))
+}
+
+fn tensor_masked_select(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, ops::masked_select(tensor(cx, 0), tensor(cx, 1)))
+}
+
+fn tensor_nonzero(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, ops::nonzero(tensor(cx, 0)))
 }
 
 fn tensor_embedding(cx: &NativeCx<'_>) -> Outcome {

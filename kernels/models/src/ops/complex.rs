@@ -116,7 +116,9 @@ fn joined(real: Value, imag: Value) -> OpResult {
     match (real, imag) {
         (Value::Tensor(real), Value::Tensor(imag)) => Ok(complex(real, imag)),
         (Value::List(real), Value::List(imag)) => {
-            let (real, imag) = (real.items().clone(), imag.items().clone());
+            // Both may be the same list, so one is let go before the other is taken.
+            let real = real.items().clone();
+            let imag = imag.items().clone();
             Value::list(real.into_iter().zip(imag).map(|(real, imag)| joined(real, imag)).collect::<Result<_, _>>()?)
         }
         (other, _) => Err(format!("gives {} of a complex tensor", other.kind())),

@@ -141,8 +141,9 @@ pub fn equal(a: &Value, b: &Value) -> Option<bool> {
         (Value::None, Value::None) => Some(true),
         (Value::Str(x), Value::Str(y)) => Some(x == y),
         (Value::List(x), Value::List(y)) => {
-            // Cloned, because both may be the same list.
-            let (x, y) = (x.items().clone(), y.items().clone());
+            // Both may be the same list, so one is let go before the other is taken.
+            let x = x.items().clone();
+            let y = y.items().clone();
             equal_items(&x, &y)
         }
         (Value::Tuple(x), Value::Tuple(y)) => equal_items(&x.items, &y.items),
@@ -441,11 +442,12 @@ pub fn is_instance(a: &Args<'_>) -> OpResult {
             Value::Float(_) => name == "float",
             Value::Str(_) => name == "str",
             Value::Tensor(_) | Value::Complex(_) | Value::Packed(_) | Value::Filter(_) => name == "Tensor",
-            Value::Tuple(_) => name == "Tuple",
-            Value::Dict(_) => name == "Dict",
+            // By the name of the type, and by Python's own word for it.
+            Value::Tuple(_) => name == "Tuple" || name == "tuple",
+            Value::Dict(_) => name == "Dict" || name == "dict",
             Value::List(list) => {
                 let first = list.items().first().cloned();
-                name == "List" && item.is_none_or(|item| first.is_none_or(|first| is(&first, item)))
+                name == "list" || name == "List" && item.is_none_or(|item| first.is_none_or(|first| is(&first, item)))
             }
         }
     }
@@ -657,26 +659,32 @@ pub fn set_default(a: &Args<'_>) -> OpResult {
 
 /// Slice of a list or text by Python's rules.
 pub fn slice(value: &Value, start: Option<i64>, end: Option<i64>, step: i64) -> OpResult {
-    if step < 1 {
-        return Err(format!("a slice of step {step}"));
-    }
-    let clip = |at: i64, n: i64| (if at < 0 { at.saturating_add(n) } else { at }).clamp(0, n) as usize;
-    let range = |n: usize| {
+    let picks = |n: usize| -> Result<Vec<usize>, String> {
         let n = n as i64;
-        (clip(start.unwrap_or(0), n), clip(end.unwrap_or(n), n))
+        // A step back begins at the last and ends before the first.
+        let (low, high) = match step {
+            0 => return Err("a slice of step 0".into()),
+            1.. => (0, n),
+            _ => (-1, n - 1),
+        };
+        let clip = |at: i64| (if at < 0 { at.saturating_add(n) } else { at }).clamp(low, high);
+        let (first, last) = if step > 0 { (low, high) } else { (high, low) };
+        let (mut at, end) = (start.map_or(first, clip), end.map_or(last, clip));
+        let mut places = Vec::new();
+        while if step > 0 { at < end } else { at > end } {
+            places.push(at as usize);
+            at = at.saturating_add(step);
+        }
+        Ok(places)
     };
-    let step = usize::try_from(step).unwrap_or(usize::MAX);
     match value {
         Value::List(list) => {
-            let items = list.items();
-            let (from, to) = range(items.len());
-            let part = items.get(from..to).unwrap_or_default().iter().step_by(step).cloned().collect();
-            Value::list(part)
+            let items = list.items().clone();
+            Value::list(picks(items.len())?.into_iter().map(|at| items[at].clone()).collect())
         }
         Value::Str(text) => {
             let chars: Vec<char> = text.chars().collect();
-            let (from, to) = range(chars.len());
-            Ok(Value::str(chars.get(from..to).unwrap_or_default().iter().step_by(step).collect::<String>()))
+            Ok(Value::str(picks(chars.len())?.into_iter().map(|at| chars[at]).collect::<String>()))
         }
         other => Err(format!("{} has no slices", other.kind())),
     }

@@ -205,6 +205,38 @@ fn complex_numbers_and_their_pairs_change_together() {
 
 /// Lists and dicts may grow by lists and dicts, which then stay as they are.
 #[test]
+fn slices_go_back_and_lists_are_compared_with_themselves() {
+    let list = "l = torch.list([0, 1, 2, 3, 4, 5])\n";
+    for (start, end, step, want) in [
+        ("None", "None", -1, &[5.0, 4.0, 3.0, 2.0, 1.0, 0.0][..]),
+        ("4", "1", -1, &[4.0, 3.0, 2.0]),
+        ("-1", "0", -2, &[5.0, 3.0, 1.0]),
+        ("100", "-100", -3, &[5.0, 2.0]),
+        ("1", "4", -1, &[]),
+        ("1", "None", 2, &[1.0, 3.0, 5.0]),
+        ("-100", "100", 4, &[0.0, 4.0]),
+    ] {
+        check(
+            &format!("{list}return torch.tensor(torch.slice(l, {start}, {end}, {step}), dtype=6)"),
+            &[0.0],
+            &[1],
+            want,
+        );
+    }
+    let refused = load(&format!("{list}return torch.tensor(torch.slice(l, None, None, 0))"));
+    let error =
+        refused.and_then(|model| model.predict(&[Tensor::zeros(&[1], DType::F32).expect("x")])).expect_err("no step");
+    assert!(error.to_string().contains("a slice of step 0"), "{error}");
+    // One list on both sides, by itself and inside another.
+    let same = "l = torch.list([torch.size(x, 0)])\nm = [l, l]\n\
+                return torch.tensor([int(torch.eq(l, l)), int(torch.eq(m[0], m[1])), int(torch.eq(m, m))], dtype=6)";
+    check(same, &[0.0], &[1], &[1.0, 1.0, 1.0]);
+    let builtins = "l = [x, x]\nt = (x, l)\n\
+                    return torch.tensor([int(isinstance(l, (list, tuple))), int(isinstance(t, list)), int(isinstance(t, tuple))], dtype=6)";
+    check(builtins, &[0.0], &[1], &[1.0, 0.0, 1.0]);
+}
+
+#[test]
 fn an_item_of_a_list_may_be_a_list() {
     let rows = "rows = annotate(List[List[int]], [])\nfor i in range(3):\n  row = [i]\n  _0 = torch.append(row, torch.add(i, 1))\n  \
                 _1 = torch.append(rows, row)\nlast = rows[-1]\nreturn torch.tensor([torch.len(rows), last[0], last[1]])";

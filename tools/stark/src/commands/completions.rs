@@ -1,7 +1,6 @@
 //! `stark completions SHELL`
 
 use clap::CommandFactory;
-use std::io::Write;
 
 /// Print a script that completes stark's commands and options in a shell
 #[derive(clap::Args)]
@@ -15,6 +14,6 @@ pub fn main(args: &Args) -> i32 {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut crate::Cli::command(), "stark", &mut script);
     // A closed pipe is the reader's way to say that it has enough.
-    let _ = std::io::stdout().write_all(&script);
+    crate::output::write_all(&script);
     0
 }

@@ -1,7 +1,6 @@
 //! `stark disasm FILE`
 
 use crate::load;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Print a program's bytecode as text that `stark asm` reads back
@@ -19,7 +18,7 @@ pub fn main(args: &Args) -> i32 {
         Ok(module) => {
             let text = stark_bytecode::disasm(&module);
             // A closed pipe is the reader's way to say that it has enough.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            crate::output::write_all(text.as_bytes());
             0
         }
         Err(status) => status,

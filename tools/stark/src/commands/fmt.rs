@@ -2,7 +2,7 @@
 
 use crate::load;
 use stark_syntax::source::SourceMap;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Lay out programs in the one way
@@ -100,10 +100,8 @@ fn stdin() -> i32 {
         return super::refuse("standard input is not UTF-8 text");
     };
     let Some(formatted) = format(Path::new("<stdin>"), &text) else { return super::REFUSED };
-    match std::io::stdout().lock().write_all(formatted.as_bytes()) {
-        Ok(()) => 0,
-        Err(e) => super::refuse(format!("cannot write to standard output: {e}")),
-    }
+    crate::output::write_all(formatted.as_bytes());
+    0
 }
 
 /// The `.stark` files of a folder and below, in the order of their names; a file is taken as it is named.

@@ -1,7 +1,6 @@
 //! `stark man [FOLDER]`
 
 use clap::CommandFactory;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Print stark's man page, or write those of all its commands into a folder
@@ -21,7 +20,7 @@ pub fn main(args: &Args) -> i32 {
                 return super::refuse(format!("the man page cannot be made: {error}"));
             }
             // A closed pipe is the reader's way to say that it has enough.
-            let _ = std::io::stdout().write_all(&page);
+            crate::output::write_all(&page);
             0
         }
         Some(folder) => {

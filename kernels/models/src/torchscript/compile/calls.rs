@@ -100,7 +100,7 @@ impl Compiler<'_> {
             Cv::Tuple(tuple) => {
                 let is_it = names.iter().any(|name| match &tuple.names {
                     Some(_) => name.starts_with("__torch__."),
-                    None => name == "Tuple",
+                    None => name == "Tuple" || name == "tuple",
                 });
                 Ok(Cv::Plain(Value::Bool(is_it)))
             }
