@@ -92,6 +92,23 @@ async fn main():
     );
 }
 
+/// A run of a model that passes the limit is as catchable as an operation of the program's own, and the model goes on.
+#[test]
+fn a_models_run_that_is_too_large_is_out_of_memory() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/models/digits_mlp.pt");
+    let program = format!(
+        "
+let m = load_model(\"{}\")
+let x: Tensor<Float32> = ones([150000, 64])
+try: print(m.predict(x).shape())
+catch e: OutOfMemoryError: print(\"full\", e.message().contains(\"are in use\"))
+print(m.predict(ones([1, 64])).shape())
+",
+        model.display()
+    );
+    assert_eq!(printed(&run("80M", &program)), "full true\n[1, 10]\n");
+}
+
 #[test]
 fn sizes_have_units() {
     for (size, why) in [
