@@ -440,7 +440,9 @@ pub fn is_instance(a: &Args<'_>) -> OpResult {
             Value::Int(_) => name == "int",
             Value::Float(_) => name == "float",
             Value::Str(_) => name == "str",
-            Value::Tensor(_) | Value::Complex(_) | Value::Packed(_) | Value::Filter(_) => name == "Tensor",
+            Value::Tensor(_) | Value::Complex(_) | Value::Packed(_) | Value::Filter(_) | Value::Quantised(_) => {
+                name == "Tensor"
+            }
             Value::Tuple(_) => name == "Tuple",
             Value::Dict(_) => name == "Dict",
             Value::List(list) => {
