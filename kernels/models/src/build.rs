@@ -136,6 +136,8 @@ impl Builder {
         let mut graph = Graph {
             body,
             consts: self.consts,
+            own: Vec::new(),
+            is_quantised: false,
             n_slots: self.n_slots,
             inputs,
             output,

@@ -43,6 +43,10 @@ pub fn run<'o>(
     for (slot, input) in graph.inputs.iter().zip(inputs) {
         run.slots[slot.0 as usize] = input;
     }
+    for (slot, tensor) in &graph.own {
+        run.slots[slot.0 as usize] = tensor.clone();
+    }
+    let _draws = crate::ops::random::Draws::begin();
     run.block(&graph.body)?;
     Ok(match graph.output {
         Operand::Slot(slot) => std::mem::replace(&mut run.slots[slot.0 as usize], Value::None),
@@ -191,6 +195,9 @@ impl<'a> Run<'a, '_> {
     fn call(&self, instr: &Instr, row: &'static OpRow, values: &[&Value]) -> OpResult {
         let keeper = Some(Keeper { kept: &instr.kept, operands: &instr.args });
         let args = Args { keeper, ..Args::new(row, values) };
+        if self.graph.is_quantised {
+            return ops::quantised::run(row, &args);
+        }
         if !self.on_device {
             return (row.run)(&args);
         }
@@ -257,6 +264,13 @@ impl<'a> Run<'a, '_> {
             (Value::Tensor(old), Value::Tensor(new)) => (old.clone(), new.to(old.dtype()).map_err(|e| e.to_string())?),
             // Traced sizes are plain numbers here, and nobody can hold a view of one.
             (Value::Int(_) | Value::Float(_) | Value::Bool(_), new) => {
+                if let Operand::Slot(slot) = target {
+                    self.slots[slot.0 as usize] = new.clone();
+                }
+                return Ok(new);
+            }
+            // Other names of it are not followed: what changes such tensors in place is the activation behind a layer.
+            (Value::Quantised(_), new @ Value::Quantised(_)) => {
                 if let Operand::Slot(slot) = target {
                     self.slots[slot.0 as usize] = new.clone();
                 }

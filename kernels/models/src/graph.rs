@@ -89,6 +89,10 @@ pub type Block = Vec<Instr>;
 pub struct Graph {
     pub body: Block,
     pub consts: Vec<Value>,
+    /// Tensors of the model that a run may change: it begins with them in these slots, and what it changes is a copy.
+    pub own: Vec<(Slot, Value)>,
+    /// Some tensors of a run may be quantised.
+    pub is_quantised: bool,
     pub n_slots: u32,
     /// Where the inputs go, in order.
     pub inputs: Vec<Slot>,

@@ -16,7 +16,7 @@ use crate::format::Beside;
 use crate::graph::{Graph, Kind};
 use crate::mapped::FileBytes;
 use crate::memory::Plans;
-use crate::opt::{Pass, optimise};
+use crate::opt::{self, Pass, optimise};
 use crate::place::{fetch, keep_constants, place_constants, place_input};
 use crate::value::Value;
 use crate::zip::test_seals;
@@ -176,6 +176,7 @@ impl Model {
         // Weights as the file has them go when they are packed, once.
         let imported = buffer::without_keeping(|| {
             let mut imported = format::import(&file, bytes.clone(), beside)?;
+            opt::own(&mut imported.graph);
             optimise(&mut imported.graph, &passes.iter().copied().filter(is_its).collect::<Vec<_>>());
             if let Some(accelerator) = &accelerator {
                 let placed = place_constants(&mut imported.graph, accelerator);

@@ -20,7 +20,14 @@ fn is_for_device(tensor: &Tensor) -> bool {
 /// Moves the constants of `graph`, so that what is computed with them runs on `accelerator`. Those that its memory has no
 /// room for stay with the processor.
 pub fn place_constants(graph: &mut Graph, accelerator: &Arc<dyn Accelerator>) -> Result<(), TensorError> {
-    graph.consts.iter_mut().try_for_each(|value| match place(value, accelerator) {
+    // What shares a storage stays where it does.
+    let alone = crate::opt::sharing(&graph.own).fold(vec![true; graph.n_slots as usize], |mut alone, (a, b)| {
+        alone[a.0 as usize] = false;
+        alone[b.0 as usize] = false;
+        alone
+    });
+    let own = graph.own.iter_mut().filter(|(slot, _)| alone[slot.0 as usize]).map(|(_, value)| value);
+    graph.consts.iter_mut().chain(own).try_for_each(|value| match place(value, accelerator) {
         Err(TensorError::DeviceMemory(_)) => {
             accelerator.note_full();
             Ok(())
@@ -55,7 +62,8 @@ pub fn keep_constants(graph: &mut Graph) -> Result<(), TensorError> {
         }
         Ok(())
     };
-    graph.consts.iter_mut().try_for_each(|value| each_tensor(value, &mut own))
+    let all = graph.consts.iter_mut().chain(graph.own.iter_mut().map(|(_, value)| value));
+    all.into_iter().try_for_each(|value| each_tensor(value, &mut own))
 }
 
 type Change<'a> = dyn FnMut(&mut Tensor) -> Result<(), TensorError> + 'a;

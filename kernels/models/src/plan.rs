@@ -42,7 +42,8 @@ impl Plan {
     pub fn of(model: &Model, inputs: &[Tensor]) -> Result<Plan, ModelError> {
         model.predict(inputs)?;
         let mut plan = Plan { steps: Vec::new(), memory: model.memory_plan(inputs) };
-        let weights: HashMap<usize, usize> = storages(&model.graph().consts);
+        let mut weights: HashMap<usize, usize> = storages(&model.graph().consts);
+        weights.extend(own_storages(model.graph()));
         model.predict_observed(inputs, &mut |instr, slots, elapsed| {
             let Some(operator) = operator_of(instr) else { return };
             let live = storages(slots);
@@ -74,7 +75,13 @@ impl Plan {
 
 /// Bytes of the weights and other constants that the graph holds, packed ones as the kernels have them.
 pub fn constant_bytes(graph: &Graph) -> usize {
-    storages(&graph.consts).values().sum()
+    let mut all = storages(&graph.consts);
+    all.extend(own_storages(graph));
+    all.values().sum()
+}
+
+fn own_storages(graph: &Graph) -> HashMap<usize, usize> {
+    storages(&graph.own.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>())
 }
 
 /// The operator's name; `None` for what only moves values.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::ops::quantised::Quantised;
 use stark_kernels::ops::{PackedFilter, PackedMatrix};
 use stark_kernels::{DType, Scalar, Tensor};
 
@@ -31,6 +32,8 @@ pub enum Value {
     Tensor(Tensor),
     /// A tensor of complex numbers, as real and imaginary part, which have one shape.
     Complex(Arc<(Tensor, Tensor)>),
+    /// A tensor of bytes with a scale and a zero point.
+    Quantised(Arc<Quantised>),
     /// A weight that the optimiser packed. Only constants of a model are this.
     Packed(Arc<PackedMatrix>),
     /// The weights of a convolution, packed. Only constants of a model are this.
@@ -284,6 +287,7 @@ impl Value {
             Value::Str(_) => "a str",
             Value::Tensor(_) => "a tensor",
             Value::Complex(_) => "a complex tensor",
+            Value::Quantised(_) => "a quantised tensor",
             Value::Packed(_) => "a packed matrix",
             Value::Filter(_) => "a packed filter",
             Value::Tuple(_) => "a tuple",
@@ -322,6 +326,7 @@ impl Value {
     pub fn to_tensor(&self) -> Option<Tensor> {
         match self {
             Value::Tensor(t) => Some(t.clone()),
+            Value::Quantised(tensor) => Some(tensor.values.clone()),
             Value::Bool(b) => Tensor::full(&[], *b, DType::Bool).ok(),
             Value::Int(i) => Tensor::full(&[], *i, DType::I64).ok(),
             Value::Float(f) => Tensor::full(&[], *f, DType::F64).ok(),
@@ -368,6 +373,7 @@ impl fmt::Display for Value {
             Value::Float(x) => write!(f, "{x:?}"),
             Value::Str(text) => f.write_str(text),
             Value::Tensor(t) => write!(f, "Tensor<{}>{:?}", t.dtype(), t.shape()),
+            Value::Quantised(tensor) => write!(f, "Quantised{:?}", tensor.values.shape()),
             Value::Packed(matrix) => write!(f, "Packed{:?}", matrix.shape()),
             Value::Filter(filter) => write!(f, "Packed{:?}", filter.shape()),
             Value::Complex(parts) => write!(f, "Tensor<Complex64>{:?}", parts.0.shape()),

@@ -5,6 +5,7 @@
 Archives lose their debugging entries, so that they stay small.
 """
 
+import copy
 import pathlib
 import warnings
 import zipfile
@@ -18,7 +19,7 @@ from torch import nn
 from torch.ao import quantization as q
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from tensors import safetensors
+from tensors import DTYPES, safetensors
 
 warnings.filterwarnings("ignore")
 HERE = pathlib.Path(__file__).resolve().parent / "data/recorded"
@@ -258,6 +259,133 @@ def others():
     traced("regions", Regions(), torch.randn(1, 2, 9, 7), boxes, torch.rand(12))
 
 
+class Changed(nn.Module):
+    """Changes what it has of its own, for each call: a counter, a cache, a weight that is scaled where it lies."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("count", torch.zeros(1))
+        self.register_buffer("cache", torch.zeros(6, 4))
+        self.register_buffer("weight", torch.randn(4, 4))
+
+    def forward(self, x):
+        self.count.add_(1)
+        before = self.cache.sum()
+        self.cache[1:4] = x
+        self.cache[2].mul_(2)
+        self.weight.div_(2)
+        return nn.functional.linear(self.cache, self.weight) + self.count, before, self.cache.t() * 1.0
+
+
+class Strided(nn.Module):
+    """Elements by their places: of a chunked sequence, and of images whose channels lie side by side."""
+
+    def __init__(self, with_layouts):
+        super().__init__()
+        self.conv, self.with_layouts = nn.Conv2d(3, 4, 2), with_layouts
+
+    def forward(self, x, y):
+        heads = y.transpose(0, 1).reshape(4, 6, 2).view(4, 3, 2, 2)
+        chunks = heads.as_strided([4, 5, 2, 2], [heads.stride(0), heads.stride(1) // 2, heads.stride(2), 1])
+        planes = self.conv(x)
+        if not self.with_layouts:
+            return chunks, planes.as_strided([2, 9], [36, 1], 9)
+        last = planes.to(memory_format=torch.channels_last)
+        return chunks, planes.as_strided([2, 9], [36, 1], 9), last.as_strided([2, 3, 4], [36, 8, 1], 4)
+
+
+class Rounds(nn.Module):
+    def forward(self, x, y):
+        from torch._higher_order_ops import scan
+        from torch._higher_order_ops.map import map as each
+
+        def step(carry, part):
+            return carry * 0.5 + part, carry - part
+
+        last, all_of = scan(step, torch.zeros(4), x, dim=0)
+        return last, all_of, each(lambda a, b: a * b.sum(), x, y)
+
+
+class Narrow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = self.conv(x).mean([2, 3])
+            z = self.linear(y)
+            return z.float(), (y @ y.t()).softmax(-1).float()
+
+
+def changed():
+    torch.manual_seed(8)
+    for name, decomposed in (("changed", None), ("changed_in_place", False), ("changed_functional", True)):
+        module, x = Changed().eval(), torch.randn(3, 4)
+        with torch.no_grad():
+            # Each call changes the module, so what it gives comes from a copy.
+            outputs = flat(copy.deepcopy(module)(x))
+            if decomposed is None:
+                made = torch.jit.trace(copy.deepcopy(module), (x,), check_trace=False)
+                state = module.state_dict()
+                for key, value in made.state_dict().items():
+                    value.copy_(state[key])
+                torch.jit.save(made, HERE / f"{name}.pt")
+                shrink(HERE / f"{name}.pt")
+            else:
+                program = torch.export.export(copy.deepcopy(module), (x,))
+                torch.export.save(program.run_decompositions() if decomposed else program, HERE / f"{name}.pt2")
+                shrink(HERE / f"{name}.pt2")
+        record(name, [x.numpy()], outputs)
+    inputs = torch.randn(2, 3, 4, 4), torch.randn(6, 2, 4)
+    with torch.no_grad():
+        traced("strided", Strided(False), *inputs)
+        exported("strided_program", Strided(True), *inputs)
+        exported("rounds", Rounds(), torch.randn(3, 4), torch.randn(2))
+        exported("narrow_half", Narrow(), torch.randn(2, 3, 5, 5))
+
+
+class Static(nn.Module):
+    """Layers of whole numbers; results count steps of the last scale."""
+
+    def __init__(self):
+        super().__init__()
+        self.quant, self.dequant = q.QuantStub(), q.DeQuantStub()
+        self.conv, self.norm, self.relu = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()
+        self.deep, self.deep_norm = nn.Conv2d(8, 8, 3, groups=8, stride=2), nn.BatchNorm2d(8)
+        self.linear = nn.Linear(8, 5)
+        self.sum, self.join, self.product = (torch.ao.nn.quantized.FloatFunctional() for _ in range(3))
+
+    def forward(self, x):
+        y = self.relu(self.norm(self.conv(self.quant(x))))
+        y = self.sum.add_relu(y, y)
+        z = self.deep_norm(self.deep(nn.functional.max_pool2d(y, 2, 1)))
+        z = self.join.cat([z, z], 1)[:, 4:12]
+        z = self.product.mul(z, z)
+        z = nn.functional.adaptive_avg_pool2d(z, 1).flatten(1)
+        return self.dequant(nn.functional.relu(self.linear(z))) * self.steps
+
+    steps: float = 1.0
+
+
+def static():
+    torch.manual_seed(9)
+    torch.backends.quantized.engine = "x86"
+    layers = q.fuse_modules(Static().eval(), [["conv", "norm", "relu"]])
+    layers.qconfig = q.get_default_qconfig("x86")
+    prepared = q.prepare(layers)
+    for _ in range(4):
+        prepared(torch.randn(2, 3, 9, 9))
+    layers = q.convert(prepared)
+    layers.steps = 1.0 / layers.linear.scale
+    x = torch.randn(4, 3, 9, 9)
+    traced("static_step", layers, x)
+    scripted("static_script_step", layers, x)
+    with torch.no_grad():
+        save("static_frozen_step", torch.jit.freeze(torch.jit.script(layers)), (x,), layers(x))
+
+
 class Nodes:
     """One ONNX model of single nodes side by side, and what ONNX Runtime gives for them."""
 
@@ -296,7 +424,7 @@ class Nodes:
     def save(self):
         outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in self.outputs]
         graph = onnx.helper.make_graph(self.nodes, "nodes", self.inputs, outputs, self.constants)
-        opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("com.microsoft", 1)]
+        opsets = [onnx.helper.make_opsetid(*name) for name in (("", 21), ("com.microsoft", 1), ("ai.onnx.ml", 3))]
         model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10)
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -494,6 +622,84 @@ def held_types():
     record("held_types", [x, i], session.run(None, {"x": x, "i": i}))
 
 
+def rare():
+    """ONNX's own cases of operators that ONNX Runtime lacks, or that few models have."""
+    from onnx.backend.test.case.node import collect_testcases
+
+    begins = ("test_deform_conv", "test_basic_deform", "test_tfidf", "test_bitcast", "test_linear_attention", "test_causal_conv", "test_scan_sum", "test_ai_onnx_ml_tree")
+    for case in collect_testcases(None):
+        # Cases whose operators are spelled out as others say nothing here.
+        if not case.name.startswith(begins) or "expanded" in case.name:
+            continue
+        inputs, outputs = case.data_sets[0]
+        if any(array.dtype.name not in DTYPES for array in [*inputs, *outputs]):
+            continue
+        onnx.save(case.model, HERE / f"node_{case.name[5:]}.onnx")
+        record(f"node_{case.name[5:]}", inputs, outputs)
+
+
+def classic():
+    """scikit-learn's models as skl2onnx writes them, and operators of ai.onnx.ml by themselves."""
+    from skl2onnx import to_onnx
+    from sklearn import ensemble, linear_model, naive_bayes, neighbors, pipeline, preprocessing, svm, tree
+    from sklearn.datasets import make_classification, make_regression
+
+    def save_as(name, model, x):
+        onnx.save(model, HERE / f"{name}.onnx")
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        record(name, [x], session.run(None, {session.get_inputs()[0].name: x}))
+
+    for n_classes in (2, 3):
+        x, y = make_classification(60, 6, n_informative=5, n_redundant=0, n_classes=n_classes, random_state=1)
+        x = x.astype(np.float32)
+        classifiers = {
+            "logistic": pipeline.make_pipeline(preprocessing.StandardScaler(), linear_model.LogisticRegression()),
+            "forest": ensemble.RandomForestClassifier(5, max_depth=3, random_state=0),
+            "boosting": ensemble.GradientBoostingClassifier(n_estimators=4, max_depth=2, random_state=0),
+            "tree": pipeline.make_pipeline(preprocessing.Normalizer("l2"), tree.DecisionTreeClassifier(max_depth=3)),
+            "machine": svm.SVC(random_state=0),
+            "machine_likely": svm.SVC(probability=True, kernel="poly", random_state=0),
+            "ridge": linear_model.RidgeClassifier(),
+        }
+        for name, model in classifiers.items():
+            model.fit(x, y)
+            made = to_onnx(model, x[:1], options={"zipmap": False}, target_opset={"": 21, "ai.onnx.ml": 3})
+            save_as(f"classic_{name}_{n_classes}", made, x[:20])
+    x, y = make_regression(60, 5, n_targets=2, random_state=1)
+    x = x.astype(np.float32)
+    for name, model, target in (
+        ("linear", linear_model.LinearRegression(), y),
+        ("forest", ensemble.RandomForestRegressor(4, max_depth=3, random_state=0), y),
+        ("machine", svm.SVR(), y[:, 0]),
+        ("boosting", ensemble.GradientBoostingRegressor(n_estimators=4, max_depth=2, random_state=0), y[:, 0]),
+    ):
+        made = to_onnx(model.fit(x, target), x[:1], target_opset={"": 21, "ai.onnx.ml": 3})
+        save_as(f"classic_{name}_regressor", made, x[:20])
+
+    n = Nodes("classic_operators")
+    add = lambda *inputs, **attributes: n.add(*inputs, domain="ai.onnx.ml", **attributes)
+    x = n.floats(3, 4)
+    ids = np.array([[1, 4], [7, 2]], np.int64)
+    add("Binarizer", x, threshold=0.3)
+    add("ArrayFeatureExtractor", x, np.array([2, 0], np.int64))
+    add("Scaler", x, offset=[0.5], scale=[2.0])
+    add("Scaler", x, offset=[0.5, 0.1, 0.2, 0.3], scale=[2.0, 1.0, 0.5, 3.0])
+    for norm in ("MAX", "L1", "L2"):
+        add("Normalizer", x, norm=norm)
+    missing = x.copy()
+    missing[1, 2] = np.nan
+    add("Imputer", missing, imputed_value_floats=[1.0, 2.0, 3.0, 4.0], replaced_value_float=float("nan"))
+    add("OneHotEncoder", ids, cats_int64s=[1, 2, 4], zeros=1)
+    add("FeatureVectorizer", x, n.floats(3, 2), inputdimensions=[4, 2])
+    add("LabelEncoder", ids, keys_int64s=[1, 2, 4], values_floats=[0.5, 1.5, 2.5], default_float=-3.0)
+    add("LabelEncoder", ids, keys_int64s=[1, 2, 4], values_int64s=[10, 20, 40], default_int64=-3)
+    add("LinearRegressor", x, coefficients=list(map(float, range(8))), intercepts=[1.0, -1.0], targets=2, post_transform="LOGISTIC")
+    for post in ("NONE", "LOGISTIC", "SOFTMAX"):
+        classes = {"classlabels_ints": [3, 5], "intercepts": [0.1], "coefficients": [0.3, -0.2, 0.5, 1.0]}
+        add("LinearClassifier", x, post_transform=post, outputs=2, **classes)
+    n.save()
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     quantised()
@@ -505,3 +711,7 @@ if __name__ == "__main__":
     quantised_nodes()
     numbers()
     held_types()
+    changed()
+    static()
+    rare()
+    classic()

@@ -167,4 +167,12 @@ fn a_model_is_looked_into() {
         let (status, _, said) = stark(&["inspect", &fixture("digits_mlp.pt"), "--shape", shape]);
         assert!(status != Some(0) && said.contains(why), "{said}");
     }
+    // A model that zeros are no input of is shown all the same.
+    let range = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kernels/models/tests/data/range.onnx");
+    let (status, out, _) = stark(&["inspect", &range.display().to_string()]);
+    assert_eq!(status, Some(0), "{out}");
+    assert!(
+        out.contains("input       start") && out.contains("the run on zeros failed: ") && out.contains("Range"),
+        "{out}"
+    );
 }

@@ -5,6 +5,8 @@
 //! Operators that have no row are noted, so that the error at the end names them all with their places: the
 //! graph's name, and the number of the node in it.
 
+mod old_scan;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -686,12 +688,16 @@ impl<'a> Importer<'a> {
 
     fn scan_node(&mut self, node: &'a NodeProto) -> Done<()> {
         if self.opsets.get("").is_some_and(|&version| version < 9) {
-            return self.unknown(node, " before version 9");
+            return self.old_scan(node);
         }
         let body = self.graph_attribute(node, "body")?;
         let n_scanned = self.find_attribute(node, "num_scan_inputs").map_or(0, |a| a.i);
         let n_scanned = usize::try_from(n_scanned).ok().filter(|&n| n > 0 && n <= node.input.len());
         let Some(n_scanned) = n_scanned else { return self.b.refuse("Scan without inputs to scan") };
+        self.scan(node, body, n_scanned)
+    }
+
+    fn scan(&mut self, node: &'a NodeProto, body: &'a GraphProto, n_scanned: usize) -> Done<()> {
         let n_carried = node.input.len() - n_scanned;
         let Some(n_scans) = body.output.len().checked_sub(n_carried) else {
             return self.b.refuse(format!("Scan carries {n_carried} values, its body gives {}", body.output.len()));

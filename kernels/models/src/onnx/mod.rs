@@ -18,6 +18,7 @@ use prost::bytes::Bytes;
 
 pub(crate) use ops::math::shift;
 pub(crate) use ops::nn::einsum;
+pub(crate) use ops::recent::{Moving, deformed};
 pub(crate) use ops::resize::{Filter, resampled};
 pub(crate) use ops::shape::scatter_with;
 pub(crate) use ops::window::conv;

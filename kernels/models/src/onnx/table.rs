@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::held;
-use super::ops::{contrib as c, place, qlinear, signal, vision};
-use super::ops::{math as m, nn as n, quant as q, recurrent as r, sequence as s, shape as v, window as w};
+use super::ops::{contrib as c, place, qlinear, recent, signal, trees, vision};
+use super::ops::{math as m, ml, nn as n, quant as q, recurrent as r, sequence as s, shape as v, window as w};
 use crate::ops::Default::*;
-use crate::ops::Traits::{Effect, Pure};
-use crate::ops::{ArgRow, Args, OpResult, OpRow, linalg, loss, math, nn, rest, scalar, tensor};
+use crate::ops::Traits::{Draws, Effect, Pure};
+use crate::ops::{ArgRow, Args, OpResult, OpRow, linalg, loss, math, nn, random, rest, scalar, tensor};
 
 /// One operator from one version on.
 #[derive(Debug)]
@@ -44,6 +44,11 @@ impl OnnxRow {
     }
 }
 
+/// Whether an operator draws random numbers.
+const fn draws(name: &str) -> bool {
+    matches!(name.as_bytes(), [b'R', b'a', b'n', b'd', ..] | [b'B', b'e', b'r', b'n', ..] | b"Multinomial")
+}
+
 macro_rules! arg {
     ($name:ident) => {
         ArgRow { name: stringify!($name), default: Required }
@@ -60,7 +65,7 @@ macro_rules! rows {
                 name: $name,
                 args: &[ $( arg!($input $($a)?), )* $( arg!($attr $($b)?), )* ],
                 run: { const RUN: fn(&Args<'_>) -> OpResult = $run; RUN },
-                traits: Pure,
+                traits: if draws($name) { Draws } else { Pure },
             },
             since: $since,
             n_inputs: { const INPUTS: &[&str] = &[ $( stringify!($input) ),* ]; INPUTS.len() },
@@ -296,6 +301,39 @@ rows! {
     "com.microsoft.MatMulNBits" 1 (A, B, scales, zero_points = None, g_idx = None, bias = None; K, N, bits, block_size, accuracy_level = Int(0), weight_prepacked = Int(0)) One, qlinear::matmul_bits;
     "com.microsoft.DynamicQuantizeLSTM" 1 (X, W, R, B = None, sequence_lens = None, initial_h = None, initial_c = None, P = None, W_scale, W_zero, R_scale, R_zero; activation_alpha = None, activation_beta = None, activations = None, clip = None, direction = Str("forward"), hidden_size = None, input_forget = Int(0)) Tuple(3), r::quantised_lstm;
     "com.microsoft.QAttention" 1 (X, weight, bias, input_scale, weight_scale, mask_index = None, input_zero = None, weight_zero = None, past = None; num_heads, unidirectional = Int(0), scale = None, mask_filter_value = Float(-10000.0), do_rotary = Int(0), past_present_share_buffer = Int(0)) Tuple(2), c::quantised_attention;
+
+    // Random numbers; a `seed` is not looked at, as every run begins with the same.
+    "RandomNormal" 1 (; dtype = None, mean = Float(0.0), scale = Float(1.0), seed = None, shape) One, |a| random::standard(a, 4, 0, 1, true);
+    "RandomUniform" 1 (; dtype = None, low = Float(0.0), high = Float(1.0), seed = None, shape) One, |a| random::standard(a, 4, 0, 1, false);
+    "RandomNormalLike" 1 (input; dtype = None, mean = Float(0.0), scale = Float(1.0), seed = None) One, |a| random::standard(a, 0, 1, 2, true);
+    "RandomUniformLike" 1 (input; dtype = None, low = Float(0.0), high = Float(1.0), seed = None) One, |a| random::standard(a, 0, 1, 2, false);
+    "Bernoulli" 15 (input; dtype = None, seed = None) One, random::standard_bernoulli;
+    "Multinomial" 7 (input; dtype = None, sample_size = Int(1), seed = None) One, random::standard_multinomial;
+
+    // Of the newest versions, and rare ones.
+    "BitCast" 26 (input; to) One, recent::bit_cast;
+    "LinearAttention" 27 (query, key, value, past_state = None, decay = None, beta = None; chunk_size = None, kv_num_heads, q_num_heads, scale = Float(0.0), update_rule = Str("gated_delta")) Tuple(2), recent::linear_attention;
+    "CausalConvWithState" 27 (input, weight, bias = None, past_state = None; activation = Str("none")) Tuple(2), recent::causal_conv;
+    "DeformConv" 19 (X, W, offset, B = None, mask = None; dilations = None, group = Int(1), kernel_shape = None, offset_group = Int(1), pads = None, strides = None) One, recent::deform_conv;
+    "TfIdfVectorizer" 9 (X; max_gram_length, max_skip_count, min_gram_length, mode, ngram_counts, ngram_indexes, pool_int64s = None, pool_strings = None, weights = None) One, recent::tf_idf;
+
+    // Classic models.
+    "ai.onnx.ml.Binarizer" 1 (X; threshold = Float(0.0)) One, ml::binarizer;
+    "ai.onnx.ml.ArrayFeatureExtractor" 1 (X, Y;) One, ml::array_feature_extractor;
+    "ai.onnx.ml.Scaler" 1 (X; offset = None, scale = None) One, ml::scaler;
+    "ai.onnx.ml.Normalizer" 1 (X; norm = Str("MAX")) One, ml::normalizer;
+    "ai.onnx.ml.Imputer" 1 (X; imputed_value_floats = None, replaced_value_float = Float(0.0), imputed_value_int64s = None, replaced_value_int64 = Int(0)) One, ml::imputer;
+    "ai.onnx.ml.FeatureVectorizer" 1 (inputs; inputdimensions = None) One, ml::feature_vectorizer;
+    "ai.onnx.ml.OneHotEncoder" 1 (X; cats_int64s = None, cats_strings = None, zeros = Int(1)) One, ml::one_hot_encoder;
+    "ai.onnx.ml.LabelEncoder" 2 (X; keys_int64s = None, keys_floats = None, keys_tensor = None, values_int64s = None, values_floats = None, values_tensor = None, default_int64 = Int(-1), default_float = Float(0.0), default_tensor = None) One, ml::label_encoder;
+    "ai.onnx.ml.ZipMap" 1 (X; classlabels_int64s = None, classlabels_strings = None) One, tensor::same;
+    "ai.onnx.ml.LinearClassifier" 1 (X; classlabels_ints = None, classlabels_strings = None, coefficients, intercepts = None, multi_class = Int(0), post_transform = Str("NONE")) Tuple(2), ml::linear_classifier;
+    "ai.onnx.ml.LinearRegressor" 1 (X; coefficients, intercepts = None, targets = Int(1), post_transform = Str("NONE")) One, ml::linear_regressor;
+    "ai.onnx.ml.SVMClassifier" 1 (X; classlabels_ints = None, classlabels_strings = None, coefficients, kernel_params = None, kernel_type = Str("LINEAR"), post_transform = Str("NONE"), prob_a = None, prob_b = None, rho = None, support_vectors = None, vectors_per_class = None) Tuple(2), ml::svm_classifier;
+    "ai.onnx.ml.SVMRegressor" 1 (X; coefficients, kernel_params = None, kernel_type = Str("LINEAR"), n_supports = Int(0), one_class = Int(0), post_transform = Str("NONE"), rho = None, support_vectors = None) One, ml::svm_regressor;
+    "ai.onnx.ml.TreeEnsembleClassifier" 1 (X; nodes_falsenodeids = None, nodes_featureids = None, nodes_hitrates = None, nodes_hitrates_as_tensor = None, nodes_missing_value_tracks_true = None, nodes_modes = None, nodes_nodeids = None, nodes_treeids = None, nodes_truenodeids = None, nodes_values = None, nodes_values_as_tensor = None, class_ids = None, class_nodeids = None, class_treeids = None, class_weights = None, class_weights_as_tensor = None, classlabels_int64s = None, classlabels_strings = None, base_values = None, base_values_as_tensor = None, post_transform = Str("NONE")) Tuple(2), trees::tree_classifier;
+    "ai.onnx.ml.TreeEnsembleRegressor" 1 (X; nodes_falsenodeids = None, nodes_featureids = None, nodes_hitrates = None, nodes_hitrates_as_tensor = None, nodes_missing_value_tracks_true = None, nodes_modes = None, nodes_nodeids = None, nodes_treeids = None, nodes_truenodeids = None, nodes_values = None, nodes_values_as_tensor = None, target_ids = None, target_nodeids = None, target_treeids = None, target_weights = None, target_weights_as_tensor = None, n_targets = Int(1), aggregate_function = Str("SUM"), base_values = None, base_values_as_tensor = None, post_transform = Str("NONE")) One, trees::tree_regressor;
+    "ai.onnx.ml.TreeEnsemble" 5 (X; aggregate_function = Int(1), leaf_targetids, leaf_weights, membership_values = None, n_targets = Int(1), nodes_falseleafs, nodes_falsenodeids, nodes_featureids, nodes_hitrates = None, nodes_missing_value_tracks_true = None, nodes_modes, nodes_splits, nodes_trueleafs, nodes_truenodeids, post_transform = Int(0), tree_roots) One, trees::tree_ensemble;
 
     // Sequences.
     "OptionalHasElement" 15 (X = None;) One, s::has_element;

@@ -89,6 +89,7 @@ impl<'a> Args<'a> {
     pub fn tensor(&self, index: usize) -> Result<Cow<'a, Tensor>, String> {
         match self.get(index) {
             Value::Tensor(tensor) => Ok(Cow::Borrowed(tensor)),
+            Value::Quantised(tensor) => Ok(Cow::Borrowed(&tensor.values)),
             other => match other.to_tensor() {
                 Some(tensor) => Ok(Cow::Owned(tensor)),
                 None => self.wrong(index, "a tensor"),

@@ -59,11 +59,12 @@ pub fn grouped(a: &Args<'_>) -> OpResult {
 fn sum_with(a: &Args<'_>, product: &Tensor) -> Tried<Tensor> {
     let wrong = TensorError::Argument;
     let (c, beta, alpha) = (a.tensor(0).map_err(wrong)?, a.scalar(3).map_err(wrong)?, a.scalar(4).map_err(wrong)?);
-    let product = k::mul(product, alpha)?.to(product.dtype())?;
+    let (beta, alpha) = (super::extra::fitting(beta, c.dtype()), super::extra::fitting(alpha, c.dtype()));
+    let product = k::mul(&product.to(c.dtype())?, alpha)?.to(c.dtype())?;
     // Nothing of what counts nothing is seen, no NaN either.
     match beta.to_f64() == 0.0 {
         true => Ok(product),
-        false => k::add(&k::mul(&*c, beta)?, &product)?.to(product.dtype()),
+        false => k::add(&k::mul(&*c, beta)?, &product)?.to(c.dtype()),
     }
 }
 
@@ -77,17 +78,15 @@ pub fn addbmm(a: &Args<'_>) -> OpResult {
     ok(sum_with(a, &product))
 }
 
-/// Rows are variables, columns are observations.
+/// Rows are variables, columns are observations: `(self, correction, fweights, aweights)`.
 pub fn cov(a: &Args<'_>) -> OpResult {
-    if !a.is_none(2) || !a.is_none(3) {
-        return Err("weights are not supported".into());
-    }
-    ok(covariance(&*a.tensor(0)?, a.int(1)?))
+    let (often, weight) = (a.opt_tensor(2)?, a.opt_tensor(3)?);
+    ok(covariance(&*a.tensor(0)?, a.int(1)?, often.as_deref(), weight.as_deref()))
 }
 
 pub fn corrcoef(a: &Args<'_>) -> OpResult {
     let made = |x: &Tensor| {
-        let c = covariance(x, 1)?;
+        let c = covariance(x, 1, None, None)?;
         if c.rank() == 0 {
             return k::div(&c, &c);
         }
@@ -102,16 +101,27 @@ pub fn corrcoef(a: &Args<'_>) -> OpResult {
     ok(made(&*a.tensor(0)?))
 }
 
-fn covariance(x: &Tensor, correction: i64) -> Tried<Tensor> {
+fn covariance(x: &Tensor, correction: i64, often: Option<&Tensor>, weight: Option<&Tensor>) -> Tried<Tensor> {
     let x = if x.dtype().is_float() { x.clone() } else { x.to(DType::F32)? };
     if x.rank() > 2 {
         return Err(TensorError::Argument(format!("a covariance of shape {:?}", x.shape())));
     }
-    let is_row = x.rank() < 2;
-    let rows = if is_row { x.reshape_to(&[1, x.numel()])? } else { x };
-    let n = rows.shape()[1];
-    let centred = k::sub(&rows, &k::mean(&rows, &[1], true)?)?;
-    let by = (n as i64 - correction).max(0) as f64;
-    let out = k::div(&k::matmul(&centred, &centred.t()?)?, by)?;
-    if is_row { out.reshape_to(&[]) } else { Ok(out) }
+    let rows = if x.rank() < 2 { x.reshape_to(&[1, x.numel()])? } else { x };
+    // How much each observation counts.
+    let counts = match (often, weight) {
+        (None, None) => None,
+        (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+        (Some(often), Some(weight)) => Some(k::mul(often, weight)?),
+    };
+    let counted = |t: &Tensor| counts.as_ref().map_or(Ok(t.clone()), |counts| k::mul(t, counts));
+    let sum = |t: &Tensor| k::sum(t, &[], false)?.item().map(|x| x.to_f64());
+    let n = counts.as_ref().map_or(Ok(rows.shape()[1] as f64), sum)?;
+    let mean = k::div(&k::sum(&counted(&rows)?, &[1], true)?, n)?;
+    let by = match (&counts, weight) {
+        (Some(counts), Some(weight)) if correction != 0 => n - correction as f64 * sum(&k::mul(counts, weight)?)? / n,
+        _ => n - correction as f64,
+    };
+    let centred = k::sub(&rows, &mean)?;
+    let out = k::div(&k::matmul(&centred, &counted(&centred)?.t()?)?, by.max(0.0))?;
+    if rows.shape()[0] == 1 { out.reshape_to(&[]) } else { Ok(out) }
 }

@@ -73,9 +73,17 @@ fn whole_range(dtype: DType) -> (i64, i64) {
 
 /// `scatter_reduce`: what the index sends to one place is put together.
 pub fn scatter_reduce(a: &Args<'_>) -> OpResult {
-    let (t, dim, index, src) = (a.tensor(0)?, a.int(1)?, a.tensor(2)?, a.tensor(3)?);
-    let how = a.str(4)?;
-    let includes_self = a.bool(5)?;
+    reduced(&*a.tensor(0)?, a.int(1)?, &*a.tensor(2)?, &*a.tensor(3)?, a.str(4)?, a.bool(5)?)
+}
+
+/// As [`scatter_reduce`], with one index for each part along the axis.
+pub fn index_reduce(a: &Args<'_>) -> OpResult {
+    let (src, dim) = (a.tensor(3)?, a.int(1)?);
+    let index = spread(&*a.tensor(2)?, dim, &src).map_err(say)?;
+    reduced(&*a.tensor(0)?, dim, &index, &src, a.str(4)?, a.bool(5)?)
+}
+
+pub fn reduced(t: &Tensor, dim: i64, index: &Tensor, src: &Tensor, how: &str, includes_self: bool) -> OpResult {
     let neutral = match how {
         "sum" | "mean" => 0.0,
         "prod" => 1.0,
@@ -86,7 +94,7 @@ pub fn scatter_reduce(a: &Args<'_>) -> OpResult {
     let made = || {
         let src = src.to(t.dtype())?;
         let onto = match includes_self {
-            true => t.clone().into_owned(),
+            true => t.clone(),
             // Places that are written begin with what changes nothing.
             false => {
                 let neutral = match (t.dtype().is_float(), whole_range(t.dtype())) {
@@ -96,21 +104,21 @@ pub fn scatter_reduce(a: &Args<'_>) -> OpResult {
                     _ => Scalar::Int(neutral as i64),
                 };
                 let blank = Tensor::full(&[], neutral, t.dtype())?.expand(index.shape())?;
-                k::scatter(&t, dim, &index, &blank)?
+                k::scatter(t, dim, index, &blank)?
             }
         };
         match how {
-            "sum" => k::scatter_add(&onto, dim, &index, &src),
+            "sum" => k::scatter_add(&onto, dim, index, &src),
             "mean" => {
-                let sum = k::scatter_add(&onto, dim, &index, &src)?;
+                let sum = k::scatter_add(&onto, dim, index, &src)?;
                 let ones = Tensor::ones(index.shape(), DType::I64)?;
                 let first = Tensor::full(t.shape(), i64::from(includes_self), DType::I64)?;
-                let counts = k::scatter_add(&first, dim, &index, &ones)?;
+                let counts = k::scatter_add(&first, dim, index, &ones)?;
                 let counts = k::clamp(&counts, Some(Scalar::Int(1).into()), None)?;
                 let mean = if t.dtype().is_float() { k::div(&sum, &counts)? } else { k::floor_divide(&sum, &counts)? };
                 mean.to(t.dtype())
             }
-            _ => crate::onnx::scatter_with(&onto, dim, &index, &src, how),
+            _ => crate::onnx::scatter_with(&onto, dim, index, &src, how),
         }
     };
     ok(made())
@@ -250,11 +258,14 @@ pub fn bucketize(a: &Args<'_>) -> OpResult {
 }
 
 pub fn searchsorted(a: &Args<'_>) -> OpResult {
-    if !a.is_none(5) {
-        return Err("a sorter is not supported".into());
-    }
+    let bounds = a.tensor(0)?;
+    // In the order that the sorter gives.
+    let bounds = match a.opt_tensor(5)? {
+        Some(order) => std::borrow::Cow::Owned(k::gather(&bounds, -1, &order).map_err(say)?),
+        None => bounds,
+    };
     let right = a.bool(3)? || matches!(a.get(4), Value::Str(side) if &**side == "right");
-    places_in(&*a.tensor(1)?, &*a.tensor(0)?, right, a.bool(2)?)
+    places_in(&*a.tensor(1)?, &bounds, right, a.bool(2)?)
 }
 
 /// Pieces of nearly equal size, or pieces that end at the given places.
@@ -412,6 +423,7 @@ pub fn quantile(a: &Args<'_>) -> OpResult {
             Some(_) if t.rank() == 0 => t.reshape_to(&[1])?,
             Some(dim) => t.movedim(dim, -1)?,
         };
+        let is_number = a.tensor(0).is_ok_and(|t| t.rank() == 0);
         let n = t.size(-1)?;
         let shares: Vec<f64> = q.to_scalars().into_iter().map(Scalar::to_f64).collect();
         if n == 0 || q.rank() > 1 || shares.iter().any(|share| !(0.0..=1.0).contains(share)) {
@@ -442,7 +454,7 @@ pub fn quantile(a: &Args<'_>) -> OpResult {
         let is_none = k::isnan(&last)?;
         let found = found.iter().map(|x| k::where_(&is_none, &last, x)).collect::<Tried<Vec<_>>>()?;
         let mut out = k::stack(&found.iter().collect::<Vec<_>>(), 0)?;
-        if a.bool(3).map_err(TensorError::Argument)? {
+        if a.bool(3).map_err(TensorError::Argument)? && !is_number {
             out = match a.opt_int(2).map_err(TensorError::Argument)? {
                 Some(dim) => {
                     let rank = t.rank() as i64;

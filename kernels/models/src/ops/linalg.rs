@@ -332,6 +332,13 @@ pub fn lu_factor(a: &Args<'_>) -> OpResult {
     pair_of(batch.matrices(all, batch.rows, batch.cols)?, Tensor::from_vec(swaps, &shape).map_err(say)?)
 }
 
+/// With as many zeros as there are matrices.
+pub fn lu_with_info(a: &Args<'_>) -> OpResult {
+    let Value::Tuple(pair) = lu_factor(a)? else { return Err("there are no factors".into()) };
+    let batch = Batch::of("linalg.lu_factor", &*a.tensor(0)?)?;
+    Value::tuple(pair.items.iter().cloned().chain([Value::Tensor(zeros_info(&batch)?)]).collect())
+}
+
 pub fn matrix_power(a: &Args<'_>) -> OpResult {
     let (batch, n) = (Batch::square("linalg.matrix_power", &*a.tensor(0)?)?, a.int(1)?);
     let made = batch.each(|m| {

@@ -8,6 +8,7 @@
 
 pub(crate) mod args;
 pub(crate) mod complex;
+pub(crate) mod extra;
 mod grouped;
 pub(crate) mod index;
 pub(crate) mod kept;
@@ -17,6 +18,8 @@ pub(crate) mod math;
 mod matrix;
 pub(crate) mod nn;
 pub(crate) mod quant;
+pub(crate) mod quantised;
+pub(crate) mod random;
 pub(crate) mod recurrent;
 pub(crate) mod resample;
 pub(crate) mod rest;
@@ -25,10 +28,12 @@ pub(crate) mod sets;
 mod shares;
 pub(crate) mod special;
 pub(crate) mod spectra;
+pub(crate) mod strided;
 mod table;
 pub(crate) mod tensor;
 pub(crate) mod text;
 pub(crate) mod vision;
+pub(crate) mod volumes;
 pub(crate) mod window;
 
 use std::collections::HashMap;
@@ -77,6 +82,8 @@ pub enum Traits {
     Picks,
     /// Changes a list or dict.
     Effect,
+    /// Draws random numbers: never the same twice.
+    Draws,
 }
 
 impl Default {
@@ -95,14 +102,30 @@ impl Default {
 /// Whether the in-place form changes the axes of a tensor, and none of its elements.
 pub fn is_reshaping(row: &OpRow) -> bool {
     let name = row.name.strip_prefix("torch.").unwrap_or_default();
-    matches!(name, "transpose" | "t" | "swapaxes" | "swapdims" | "squeeze" | "unsqueeze" | "detach")
+    matches!(name, "transpose" | "t" | "swapaxes" | "swapdims" | "squeeze" | "unsqueeze" | "detach" | "as_strided")
 }
+
+/// Rows that exist in place alone, or are another function there.
+const IN_PLACE: [&str; 8] = [
+    "torch.normal_",
+    "torch.uniform_",
+    "torch.exponential_",
+    "torch.geometric_",
+    "torch.cauchy_",
+    "torch.log_normal_",
+    "torch.bernoulli_",
+    "torch.random_",
+];
 
 /// The row of a name, and whether the name asks for its in-place form.
 pub fn find(name: &str) -> Option<(&'static OpRow, bool)> {
     static BY_NAME: OnceLock<HashMap<&'static str, &'static OpRow>> = OnceLock::new();
     let rows = BY_NAME.get_or_init(|| ROWS.iter().map(|row| (row.name, row)).collect());
     if let Some(row) = rows.get(name) {
+        return Some((row, IN_PLACE.contains(&name)));
+    }
+    // Operators of decomposed programs, which few traces have.
+    if let Some(row) = name.strip_prefix("torch.").and_then(crate::pt2::table::own_row) {
         return Some((row, false));
     }
     let base = name.strip_suffix('_').filter(|base| !base.ends_with('_'))?;

@@ -13,14 +13,21 @@ pub fn matmul(a: &Args<'_>) -> OpResult {
 
 pub fn addmm(a: &Args<'_>) -> OpResult {
     let (c, x, y) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+    let factor = |at: usize| a.scalar(at).map(|factor| super::extra::fitting(factor, x.dtype()));
     match x.rank() {
-        3 => ok(k::baddbmm(&c, &x, &y, a.scalar(3)?, a.scalar(4)?).and_then(|out| out.to(x.dtype()))),
-        _ => ok(k::addmm(&c, &x, &y, a.scalar(3)?, a.scalar(4)?).and_then(|out| out.to(x.dtype()))),
+        3 => ok(k::baddbmm(&c, &x, &y, factor(3)?, factor(4)?).and_then(|out| out.to(x.dtype()))),
+        _ => ok(k::addmm(&c, &x, &y, factor(3)?, factor(4)?).and_then(|out| out.to(x.dtype()))),
     }
 }
 
 pub fn linear(a: &Args<'_>) -> OpResult {
-    ok(k::linear(&*a.tensor(0)?, &*a.tensor(1)?, a.opt_tensor(2)?.as_deref()))
+    let (x, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(2)?);
+    match (weight.rank(), &bias) {
+        // A weight without rows gives no axis.
+        (1, None) => ok(k::matmul(&x, &weight)),
+        (1, Some(bias)) => ok(k::matmul(&x, &weight).and_then(|product| k::add(&product, &**bias))),
+        _ => ok(k::linear(&x, &weight, bias.as_deref())),
+    }
 }
 
 macro_rules! activations {
@@ -235,6 +242,33 @@ pub fn rms_norm(a: &Args<'_>) -> OpResult {
     };
     let eps = a.opt_scalar(3)?.map_or(epsilon, |eps| eps.to_f64());
     ok(k::rms_norm(&x, &a.sizes(1)?, a.opt_tensor(2)?.as_deref(), eps))
+}
+
+/// With the mean and the inverse of the deviation of what each number was normalised with.
+pub fn layer_norm_with_statistics(a: &Args<'_>) -> OpResult {
+    let (x, n) = (a.tensor(0)?, a.sizes(1)?.len() as i64);
+    let axes: Vec<i64> = (-n..0).collect();
+    with_statistics(layer_norm(a)?, &x, &axes, a.float(4)?, true)
+}
+
+pub fn group_norm_with_statistics(a: &Args<'_>) -> OpResult {
+    let (x, weight, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
+    let (groups, eps) = (a.count(6)?, a.float(7)?);
+    let out = k::group_norm(&x, groups, weight.as_deref(), bias.as_deref(), eps).map(Value::Tensor).map_err(say)?;
+    let n = x.shape().first().copied().unwrap_or(1);
+    let rest = x.shape().iter().skip(1).product::<usize>() / groups.max(1);
+    let parts = x.reshape_to(&[n, groups, rest]).map_err(say)?;
+    with_statistics(out, &parts, &[-1], eps, false)
+}
+
+fn with_statistics(out: Value, x: &Tensor, axes: &[i64], eps: f64, keep: bool) -> OpResult {
+    let made = || {
+        let wide = if x.dtype() == DType::F64 { x.clone() } else { x.to(DType::F32)? };
+        let inverse = k::rsqrt(&k::add(&k::var(&wide, axes, 0.0, keep)?, eps)?)?;
+        Ok((k::mean(&wide, axes, keep)?.to(x.dtype())?, inverse.to(x.dtype())?))
+    };
+    let (mean, inverse) = made().map_err(|e: stark_kernels::TensorError| e.to_string())?;
+    Value::tuple(vec![out, Value::Tensor(mean), Value::Tensor(inverse)])
 }
 
 pub fn batch_norm(a: &Args<'_>) -> OpResult {

@@ -410,6 +410,9 @@ pub fn scatter(a: &Args<'_>) -> OpResult {
     match a.get(4) {
         Value::None => ok(k::scatter(&t, a.int(1)?, &*a.tensor(2)?, &source)),
         Value::Str(how) if &**how == "add" => ok(k::scatter_add(&t, a.int(1)?, &*a.tensor(2)?, &source)),
+        Value::Str(how) if &**how == "multiply" => {
+            super::index::reduced(&t, a.int(1)?, &*a.tensor(2)?, &source, "prod", true)
+        }
         how => Err(format!("reduce `{how}` is not supported")),
     }
 }

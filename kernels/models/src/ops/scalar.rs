@@ -441,7 +441,9 @@ pub fn is_instance(a: &Args<'_>) -> OpResult {
             Value::Int(_) => name == "int",
             Value::Float(_) => name == "float",
             Value::Str(_) => name == "str",
-            Value::Tensor(_) | Value::Complex(_) | Value::Packed(_) | Value::Filter(_) => name == "Tensor",
+            Value::Tensor(_) | Value::Complex(_) | Value::Packed(_) | Value::Filter(_) | Value::Quantised(_) => {
+                name == "Tensor"
+            }
             // By the name of the type, and by Python's own word for it.
             Value::Tuple(_) => name == "Tuple" || name == "tuple",
             Value::Dict(_) => name == "Dict" || name == "dict",

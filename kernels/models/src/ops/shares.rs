@@ -16,7 +16,9 @@ pub enum Shares {
 pub fn shares(row: &OpRow) -> Shares {
     let Some(name) = row.name.strip_prefix("torch.") else {
         return match row.name {
-            "sorted" | "Identity" | "ops.prim.data" | "aten.native_dropout" | "aten._reshape_alias" => Shares::First,
+            "sorted" | "autocast" | "Identity" | "ops.prim.data" | "aten.native_dropout" | "aten._reshape_alias" => {
+                Shares::First
+            }
             _ => Shares::Nothing,
         };
     };
@@ -70,6 +72,9 @@ pub fn shares(row: &OpRow) -> Shares {
         | "vsplit"
         | "dsplit"
         | "positive"
+        | "mH"
+        | "matrix_H"
+        | "adjoint"
         | "lift_fresh"
         | "dequantize" => Shares::First,
         // The argument itself where it has the type already.

@@ -173,6 +173,15 @@ pub fn new_filled(a: &Args<'_>, x: f64) -> OpResult {
     ok(Tensor::full(&a.sizes(1)?, x, a.dtype(2)?.unwrap_or(a.tensor(0)?.dtype())))
 }
 
+/// Like `empty`, zeros; the layout is ours.
+pub fn empty_strided(a: &Args<'_>) -> OpResult {
+    ok(Tensor::zeros(&a.sizes(0)?, a.dtype(2)?.unwrap_or(DType::F32)))
+}
+
+pub fn new_empty_strided(a: &Args<'_>) -> OpResult {
+    ok(Tensor::zeros(&a.sizes(1)?, a.dtype(3)?.unwrap_or(a.tensor(0)?.dtype())))
+}
+
 pub fn new_full(a: &Args<'_>) -> OpResult {
     ok(Tensor::full(&a.sizes(1)?, a.scalar(2)?, a.dtype(3)?.unwrap_or(a.tensor(0)?.dtype())))
 }

@@ -345,3 +345,18 @@ pub fn roi_align(a: &Args<'_>) -> OpResult {
     };
     aligned(&*a.tensor(0)?, &regions.narrow(1, 1, 4).map_err(say)?, &items, how)
 }
+
+/// A convolution whose windows move, with torchvision's arguments.
+pub fn deform_conv(a: &Args<'_>) -> OpResult {
+    let how = crate::onnx::Moving {
+        stride: [a.count(5)?, a.count(6)?],
+        padding: [a.count(7)?, a.count(8)?, a.count(7)?, a.count(8)?],
+        dilation: [a.count(9)?, a.count(10)?],
+        groups: a.count(11)?,
+        offset_groups: a.count(12)?,
+    };
+    let (mask, bias) = (a.tensor(3)?, a.tensor(4)?);
+    let mask = a.bool(13)?.then_some(&*mask);
+    crate::onnx::deformed(&*a.tensor(0)?, &*a.tensor(1)?, &*a.tensor(2)?, Some(&bias), mask, &how)
+        .map(crate::Value::Tensor)
+}

@@ -188,6 +188,23 @@ fn conv_transpose3d(
     }
 }
 
+/// A convolution by stride, padding and dilation; a transposed one has an output padding.
+pub fn plain(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    windows: &[Vec<i64>; 3],
+    output_padding: Option<&Vec<i64>>,
+    groups: usize,
+) -> OpResult {
+    let [stride, padding, dilation] = windows.each_ref().map(|list| Ints::from_slice(list));
+    let windows = Windows { stride, padding, dilation };
+    match output_padding {
+        Some(more) => transposed(x, weight, bias, &windows, &Ints::from_slice(more), groups),
+        None => forward(x, weight, bias, &windows, groups, Then::default()),
+    }
+}
+
 /// `_convolution`: traces name all convolutions so.
 pub fn convolution(a: &Args<'_>) -> OpResult {
     let (x, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(2)?);
@@ -312,13 +329,25 @@ pub fn max_pool3d(a: &Args<'_>) -> OpResult {
     ok(in_two_steps(&*a.tensor(0)?, |x| k::max_pool2d(x, [tall, wide]), over_depth))
 }
 
+pub fn max_pool3d_with_indices(a: &Args<'_>) -> OpResult {
+    let dilation = a.ints(4)?;
+    let at = |axis| pool(a, axis, Some(&dilation), 5);
+    super::volumes::max_pool3d_indices(&*a.tensor(0)?, [at(0)?, at(1)?, at(2)?])
+}
+
+/// Always gives the indices as well.
+pub fn adaptive_max_pool3d(a: &Args<'_>) -> OpResult {
+    let x = a.tensor(0)?;
+    super::volumes::adaptive_max_pool3d(&x, cube(a, &x)?)
+}
+
 pub fn avg_pool3d(a: &Args<'_>) -> OpResult {
     let (depth, tall, wide) = (pool(a, 0, None, 4)?, pool(a, 1, None, 4)?, pool(a, 2, None, 4)?);
     let average = average(a)?;
     // The divisor of both steps together.
     let once = k::Average { divisor: average.divisor.map(|_| 1), ..average };
     let over_depth = |x: &Tensor| k::avg_pool2d(x, [depth, Pool::new(1)], average);
-    ok(in_two_steps(&*a.tensor(0)?, |x| k::avg_pool2d(x, [tall, wide], once), over_depth))
+    signed(a, in_two_steps(&*a.tensor(0)?, |x| k::avg_pool2d(x, [tall, wide], once), over_depth))
 }
 
 /// The sizes asked for along three axes; `None` keeps the input's.
@@ -450,9 +479,17 @@ impl Columns {
 fn average(a: &Args<'_>) -> Result<k::Average, String> {
     let divisor = match a.values.get(6) {
         Some(Value::None) | None => None,
-        Some(_) => Some(a.count(6)?),
+        // One below 0 turns the signs, which `signed` does.
+        Some(_) => Some(a.int(6)?.unsigned_abs() as usize),
     };
     Ok(k::Average { count_padding: a.bool(5)?, divisor })
+}
+
+fn signed(a: &Args<'_>, out: stark_kernels::Result<Tensor>) -> OpResult {
+    match a.opt_int(6)? {
+        Some(divisor) if divisor < 0 => ok(out.and_then(|t| k::neg(&t))),
+        _ => ok(out),
+    }
 }
 
 pub fn avg_pool1d(a: &Args<'_>) -> OpResult {
@@ -460,7 +497,7 @@ pub fn avg_pool1d(a: &Args<'_>) -> OpResult {
 }
 
 pub fn avg_pool2d(a: &Args<'_>) -> OpResult {
-    ok(k::avg_pool2d(&*a.tensor(0)?, [pool(a, 0, None, 4)?, pool(a, 1, None, 4)?], average(a)?))
+    signed(a, k::avg_pool2d(&*a.tensor(0)?, [pool(a, 0, None, 4)?, pool(a, 1, None, 4)?], average(a)?))
 }
 
 pub fn adaptive_avg_pool1d(a: &Args<'_>) -> OpResult {

@@ -1,5 +1,6 @@
 //! Which slots may stand for one storage or one container, whatever way a run takes.
 
+use super::own;
 use super::view::{View, view};
 use crate::graph::{Block, Graph, Instr, Kind, Operand, Slot};
 use crate::ops::{self, Shares, Traits};
@@ -10,14 +11,18 @@ pub struct Aliases {
     parent: Vec<u32>,
     /// By the set's first slot: some member may be a view of a constant.
     holds_constant: Vec<bool>,
+    /// Constants with tensors in them, each with a slot that may be a view of it.
+    pub constants: Vec<(Slot, u32)>,
 }
 
 impl Aliases {
     pub fn of(graph: &Graph) -> Aliases {
         let n = graph.n_slots;
-        let mut sets = Aliases { parent: (0..n).collect(), holds_constant: vec![false; n as usize] };
+        let mut sets =
+            Aliases { parent: (0..n).collect(), holds_constant: vec![false; n as usize], constants: Vec::new() };
         // The caller may have given one tensor twice.
         graph.inputs.windows(2).for_each(|pair| sets.join(pair[0], pair[1]));
+        own::sharing(&graph.own).for_each(|(a, b)| sets.join(a, b));
         let mut may_be_list = vec![false; n as usize];
         graph.each_instr(&mut |instr| sets.read(graph, instr, &mut may_be_list));
         // A parent has the smaller number, so it knows its first slot by then.
@@ -91,9 +96,11 @@ impl Aliases {
             Operand::Const(index) => {
                 use Value::{Complex, Dict, List, Tensor, Tuple};
                 let value = graph.consts.get(index as usize);
-                let set = self.first(to).0 as usize;
-                self.holds_constant[set] |=
-                    matches!(value, Some(Tensor(_) | Complex(_) | Tuple(_) | List(_) | Dict(_)));
+                if matches!(value, Some(Tensor(_) | Complex(_) | Tuple(_) | List(_) | Dict(_))) {
+                    let set = self.first(to).0 as usize;
+                    self.holds_constant[set] = true;
+                    self.constants.push((to, index));
+                }
             }
         }
     }
@@ -103,7 +110,7 @@ impl Aliases {
 fn gives_lists(instr: &Instr, lists: bool) -> bool {
     match &instr.kind {
         Kind::List | Kind::Unpack | Kind::Move => true,
-        Kind::Op(row) if row.traits != Traits::Pure => row.name != "torch.select" || lists,
+        Kind::Op(row) if !matches!(row.traits, Traits::Pure | Traits::Draws) => row.name != "torch.select" || lists,
         Kind::Op(row) => {
             matches!(row.name, "torch.list" | "torch.values" | "torch.items")
                 || (lists && ops::shares(row) != Shares::Nothing)

@@ -11,7 +11,7 @@ pub fn run(graph: &mut Graph) {
         let before = graph.body.len();
         graph.body.retain(|instr| {
             let pure = match &instr.kind {
-                Kind::Op(row) => row.traits != Traits::Effect,
+                Kind::Op(row) => !matches!(row.traits, Traits::Effect | Traits::Draws),
                 Kind::Move | Kind::Tuple | Kind::List | Kind::Dict => true,
                 _ => false,
             };

@@ -12,7 +12,7 @@ use crate::ops::Args;
 use crate::value::Value;
 
 /// Results as large as the first argument (or smaller).
-const SHAPED_LIKE_FIRST: [&str; 26] = [
+const SHAPED_LIKE_FIRST: [&str; 28] = [
     "Abs",
     "Cast",
     "Ceil",
@@ -30,6 +30,8 @@ const SHAPED_LIKE_FIRST: [&str; 26] = [
     "Squeeze",
     "Transpose",
     "Unsqueeze",
+    "quantized_decomposed.dequantize_per_channel",
+    "quantized_decomposed.dequantize_per_tensor",
     "torch.contiguous",
     "torch.neg",
     "torch.permute",
@@ -79,7 +81,7 @@ pub fn run(graph: &mut Graph) {
 /// How often each slot is written, inputs among them.
 pub fn writes(graph: &Graph) -> Vec<u32> {
     let mut n = vec![0; graph.n_slots as usize];
-    graph.inputs.iter().for_each(|slot| n[slot.0 as usize] += 1);
+    graph.inputs.iter().chain(graph.own.iter().map(|(slot, _)| slot)).for_each(|slot| n[slot.0 as usize] += 1);
     graph.each_instr(&mut |instr| instr.outs.iter().for_each(|slot| n[slot.0 as usize] += 1));
     n
 }

@@ -76,7 +76,8 @@ impl Plain {
         }
         let n_writes = writes(graph);
         let mut written = vec![None; n];
-        for &slot in graph.inputs.iter().filter(|slot| n_writes[slot.0 as usize] == 1) {
+        let given = graph.inputs.iter().chain(graph.own.iter().map(|(slot, _)| slot));
+        for &slot in given.filter(|slot| n_writes[slot.0 as usize] == 1) {
             written[slot.0 as usize] = Some(0);
         }
         let mut read_until = vec![0; n];

@@ -16,8 +16,11 @@ mod gelu;
 mod in_place;
 mod linear;
 mod norm;
+mod own;
 mod uses;
 mod view;
+
+pub(crate) use own::sharing;
 
 use crate::graph::Graph;
 
@@ -75,6 +78,11 @@ impl Pass {
             Pass::Dead => "dead",
         }
     }
+}
+
+/// Gives each run tensors of its own where the model changes them; the rest of this module counts on it.
+pub fn own(graph: &mut Graph) {
+    own::run(graph);
 }
 
 /// Runs `passes` in their order.

@@ -24,7 +24,11 @@ impl Uses {
             changing: changing(graph),
         };
         let mut n_writes = vec![0u32; n];
-        graph.inputs.iter().for_each(|slot| n_writes[slot.0 as usize] += 1);
+        graph
+            .inputs
+            .iter()
+            .chain(graph.own.iter().map(|(slot, _)| slot))
+            .for_each(|slot| n_writes[slot.0 as usize] += 1);
         graph.each_instr(&mut |instr| {
             instr.outs.iter().for_each(|slot| n_writes[slot.0 as usize] += 1);
             let cond = if let Kind::While { cond, .. } = &instr.kind { cond.slot() } else { None };

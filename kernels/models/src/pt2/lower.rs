@@ -4,7 +4,7 @@
 //! each node becomes an instruction with its arguments by name, and its place is its number in the graph.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::schema::*;
@@ -42,6 +42,8 @@ pub fn lower(
         parameters: Vec::new(),
         symbols: Vec::new(),
         depth: 0,
+        autocast: None,
+        read: HashSet::new(),
     };
     lowering.run(program)
 }
@@ -57,6 +59,10 @@ struct Lowering<'a> {
     parameters: Vec<Parameter>,
     symbols: Vec<Symbol>,
     depth: u32,
+    /// The type of a `with torch.autocast(…)` around the node.
+    autocast: Option<i64>,
+    /// The values that the graph's nodes read, where that is asked.
+    read: HashSet<String>,
 }
 
 impl Lowering<'_> {
@@ -211,15 +217,9 @@ impl Lowering<'_> {
                 OutputSpec::UserOutput { arg } => found.push(arg),
                 // The caller's tensors are values: nobody sees them change.
                 OutputSpec::UserInputMutation(_) => {}
-                OutputSpec::BufferMutation { buffer_name } => {
-                    return self.b.refuse(format!(
-                        "buffer `{buffer_name}` is written: the model changes its own state, but loaded models are immutable"
-                    ));
-                }
-                OutputSpec::ParameterMutation(_)
-                | OutputSpec::LossOutput(_)
-                | OutputSpec::GradientToParameter(_)
-                | OutputSpec::GradientToUserInput(_) => {
+                // What a run changes of the model lives for that run alone.
+                OutputSpec::BufferMutation(_) | OutputSpec::ParameterMutation(_) => {}
+                OutputSpec::LossOutput(_) | OutputSpec::GradientToParameter(_) | OutputSpec::GradientToUserInput(_) => {
                     return self.b.refuse("this is a training program; export the model after model.eval()");
                 }
                 OutputSpec::Token(_) => return self.b.refuse("the program gives objects that only PyTorch has"),
@@ -350,14 +350,17 @@ impl Lowering<'_> {
     // ---- nodes ------------------------------------------------------------------------------------
 
     fn nodes(&mut self, graph: &Graph<'_>) -> Done<()> {
+        let has_norms = graph.nodes.iter().any(|node| node.target.starts_with("torch.ops.aten.native_"));
+        let outer = std::mem::replace(&mut self.read, if has_norms { read_names(graph) } else { HashSet::new() });
         for (idx, node) in graph.nodes.iter().enumerate() {
             self.b.at.line = idx as u32 + 1;
-            self.node(node)?;
+            self.node(node, graph)?;
         }
+        self.read = outer;
         Ok(())
     }
 
-    fn node(&mut self, node: &Node<'_>) -> Done<()> {
+    fn node(&mut self, node: &Node<'_>, graph: &Graph<'_>) -> Done<()> {
         if let Some(operator) = node.target.strip_prefix("torch.ops.higher_order.") {
             return self.higher_order(node, operator);
         }
@@ -369,7 +372,14 @@ impl Lowering<'_> {
         if table::is_skipped(name) {
             return Ok(());
         }
-        let Some((row, in_place)) = table::find(name) else { return self.unknown(node, "") };
+        let Some((mut row, in_place)) = table::find(name) else { return self.unknown(node, "") };
+        // Who reads the statistics of a norm gets them; without a reader the norm is one operator.
+        if name.starts_with("aten.native_")
+            && node.outputs.iter().skip(1).filter_map(output_name).any(|name| self.read.contains(&**name))
+            && let Some((all, _)) = crate::ops::find(&format!("torch.{}", &name["aten.".len()..]))
+        {
+            row = all;
+        }
         let mut bound: Vec<Option<Operand>> = vec![None; row.args.len()];
         // Python's own functions take theirs by position, under whatever names Python knows them.
         let has_schema = node.target.starts_with("torch.ops.");
@@ -382,10 +392,20 @@ impl Lowering<'_> {
             // What is left out and what is None say the same, so an argument the row lacks does not matter then.
             let is_none = matches!(named.arg, Argument::AsNone(_));
             match place.filter(|&place| place < bound.len()) {
-                Some(place) if bound[place].is_none() => bound[place] = Some(self.operand(&named.arg)?),
+                Some(place) if bound[place].is_none() => {
+                    let operand = self.operand(&named.arg)?;
+                    bound[place] = Some(self.autocast(name, &named.arg, operand)?);
+                }
                 None if is_none || table::is_without_effect(&named.name) => {}
                 _ => return self.unknown(node, &format!(" with argument `{}`", named.name)),
             }
+        }
+        // Where PyTorch has the elements in memory.
+        if let (true, [.., order, begin], Some(layout)) =
+            (row.name.starts_with("torch.as_strided"), &mut bound[..], self.layout(node, graph)?)
+        {
+            *order = Some(self.constant_list(layout.0.into_iter().map(Value::Int))?);
+            *begin = Some(self.b.constant(Value::Int(layout.1)));
         }
         let mut args = Vec::with_capacity(bound.len());
         for (operand, arg) in bound.into_iter().zip(row.args) {
@@ -415,6 +435,52 @@ impl Lowering<'_> {
         }
     }
 
+    /// Axes of the node's first argument from the longest stride to the shortest and where it begins in its storage, when
+    /// the program states both and no element of the storage lies between.
+    fn layout(&self, node: &Node<'_>, graph: &Graph<'_>) -> Done<Option<(Vec<i64>, i64)>> {
+        let Some(Argument::AsTensor(tensor)) = node.inputs.first().map(|named| &named.arg) else { return Ok(None) };
+        let Some(raw) = graph.tensor_values.0.get(&*tensor.name) else { return Ok(None) };
+        let meta: TensorMeta = match serde_json::from_str(raw.get()) {
+            Ok(meta) => meta,
+            Err(e) => return self.refuse_entry(format!("tensor value `{}`: {e}", tensor.name)),
+        };
+        let number = |size: &Size| if let Size::AsInt(n) = size { Some(*n) } else { None };
+        let numbers = |all: &[Size]| all.iter().map(number).collect::<Option<Vec<i64>>>();
+        let known = (numbers(&meta.sizes), numbers(&meta.strides), number(&meta.storage_offset));
+        let (Some(sizes), Some(strides), Some(begin)) = known else { return Ok(None) };
+        if sizes.len() != strides.len() {
+            return Ok(None);
+        }
+        let mut order: Vec<usize> = (0..sizes.len()).collect();
+        order.sort_by_key(|&axis| (std::cmp::Reverse(strides[axis]), sizes[axis] != 1));
+        let mut step = 1i64;
+        for &axis in order.iter().rev().filter(|&&axis| sizes[axis] != 1) {
+            if strides[axis] != step {
+                return Ok(None);
+            }
+            step = step.saturating_mul(sizes[axis]);
+        }
+        Ok(Some((order.into_iter().map(|axis| axis as i64).collect(), begin)))
+    }
+
+    /// An argument as the operator `name` takes it where autocast is on.
+    fn autocast(&mut self, name: &str, arg: &Argument<'_>, operand: Operand) -> Done<Operand> {
+        let is_tensor = matches!(
+            arg,
+            Argument::AsTensor(_)
+                | Argument::AsTensors(_)
+                | Argument::AsOptionalTensor(OptionalTensor::AsTensor(_))
+                | Argument::AsOptionalTensors(_)
+        );
+        match self.autocast.and_then(|code| table::autocast(name, code)).filter(|_| is_tensor) {
+            None => Ok(operand),
+            Some((row, code)) => {
+                let code = self.b.constant(Value::Int(code));
+                self.b.op(row, vec![operand, code])
+            }
+        }
+    }
+
     fn unpack(&mut self, result: Operand, names: &[&Cow<'_, str>]) -> Done<()> {
         let slots: Vec<Slot> = names.iter().map(|_| self.b.new_slot()).collect();
         self.b.emit(Kind::Unpack, vec![result], slots.clone())?;
@@ -426,7 +492,13 @@ impl Lowering<'_> {
 
     /// Notes that this node cannot run, and lets what follows go on.
     fn unknown(&mut self, node: &Node<'_>, what: &str) -> Done<()> {
-        self.b.unknown(format!("{}{what}", node.target));
+        let help = match node.target.contains("_functorch.") {
+            true => {
+                " (vmap, grad and jvp of torch.func: `ep = ep.run_decompositions()` before `torch.export.save` makes plain operators of them)"
+            }
+            false => "",
+        };
+        self.b.unknown(format!("{}{what}{help}", node.target));
         for name in output_names_of(node) {
             let slot = self.b.new_slot();
             self.bind(name, Operand::Slot(slot))?;
@@ -499,23 +571,103 @@ impl Lowering<'_> {
                 }
                 Ok(())
             }
-            // Whether gradients are recorded changes nothing here; nor does an autocast that is off.
-            ("wrap_with_set_grad_enabled", [_, Argument::AsGraph(graph), operands @ ..])
-            | ("wrap_with_autocast", [_, _, Argument::AsBool(false), _, Argument::AsGraph(graph), operands @ ..]) => {
-                let operands = self.flat(operands)?;
-                let results = self.inner(operator, &graph.graph, &operands)?;
-                let names = output_names_of(node);
-                if results.len() != names.len() {
-                    return self.b.refuse(format!(
-                        "{operator} has {} results, its graph gives {}",
-                        names.len(),
-                        results.len()
-                    ));
-                }
-                names.into_iter().zip(results).try_for_each(|(name, result)| self.bind(name, result))
+            // Whether gradients are recorded changes nothing here.
+            ("wrap_with_set_grad_enabled", [_, Argument::AsGraph(graph), operands @ ..]) => {
+                self.wrapped(node, operator, graph, operands)
+            }
+            ("wrap_with_autocast", [_, dtype, Argument::AsBool(on), _, Argument::AsGraph(graph), operands @ ..]) => {
+                let code = match dtype {
+                    _ if !on => None,
+                    Argument::AsScalarType(number) => match code_of(*number) {
+                        Ok(code) => Some(code),
+                        Err(reason) => return self.b.refuse(reason),
+                    },
+                    // The processor's own.
+                    Argument::AsNone(_) => Some(crate::ops::args::code_of_dtype(stark_kernels::DType::BF16)),
+                    _ => return self.unknown(node, ""),
+                };
+                let outer = std::mem::replace(&mut self.autocast, code);
+                let done = self.wrapped(node, operator, graph, operands);
+                self.autocast = outer;
+                done
+            }
+            ("scan", [Argument::AsGraph(body), init, xs, more @ ..]) => {
+                let (init, xs, more) = (self.flat(&[*init])?, self.flat(&[*xs])?, self.flat(more)?);
+                self.along(node, operator, body, init, xs, more)
+            }
+            ("map_impl", [Argument::AsGraph(body), xs, more @ ..]) => {
+                let (xs, more) = (self.flat(&[*xs])?, self.flat(more)?);
+                self.along(node, operator, body, Vec::new(), xs, more)
             }
             _ => self.unknown(node, ""),
         }
+    }
+
+    /// The graph of `node` where it stands.
+    fn wrapped(
+        &mut self,
+        node: &Node<'_>,
+        operator: &str,
+        graph: &GraphArgument<'_>,
+        operands: &[&Argument<'_>],
+    ) -> Done<()> {
+        let operands = self.flat(operands)?;
+        let results = self.inner(operator, &graph.graph, &operands)?;
+        let names = output_names_of(node);
+        if results.len() != names.len() {
+            let (has, gives) = (names.len(), results.len());
+            return self.b.refuse(format!("{operator} has {has} results, its graph gives {gives}"));
+        }
+        names.into_iter().zip(results).try_for_each(|(name, result)| self.bind(name, result))
+    }
+
+    /// Runs `body` for each part of `xs` along their first axis: what goes round, then the part, then `more`. It gives
+    /// what goes round next and parts of results, which are stacked.
+    fn along(
+        &mut self,
+        node: &Node<'_>,
+        operator: &str,
+        body: &GraphArgument<'_>,
+        init: Vec<Operand>,
+        xs: Vec<Operand>,
+        more: Vec<Operand>,
+    ) -> Done<()> {
+        let names = output_names_of(node);
+        let (Some(&first), Some(n_parts)) = (xs.first(), names.len().checked_sub(init.len())) else {
+            return self.b.refuse(format!("{operator} has {} results", names.len()));
+        };
+        let row = |name: &str| crate::ops::find(name).map(|(row, _)| row);
+        let rows = (row("torch.size"), row("torch.select"), row("torch.append"), row("torch.stack"));
+        let (Some(size), Some(select), Some(append), Some(stack)) = rows else { return self.unknown(node, "") };
+        let zero = self.b.constant(Value::Int(0));
+        let count = self.b.op(size, vec![first, zero])?;
+        let carried: Vec<Slot> = init.iter().map(|_| self.b.new_slot()).collect();
+        self.b.emit(Kind::Move, init, carried.clone())?;
+        let parts = (0..n_parts).map(|_| self.b.value(Kind::List, Vec::new())).collect::<Done<Vec<_>>>()?;
+        let round = self.b.new_slot();
+        let outer = self.b.begin_block()?;
+        let mut given: Vec<Operand> = carried.iter().map(|&slot| Operand::Slot(slot)).collect();
+        for &x in &xs {
+            given.push(self.b.op(select, vec![x, zero, Operand::Slot(round)])?);
+        }
+        given.extend(more);
+        let mut results = self.inner(operator, &body.graph, &given)?;
+        if results.len() != names.len() {
+            let (has, gives) = (names.len(), results.len());
+            return self.b.refuse(format!("{operator} has {has} results, its graph gives {gives}"));
+        }
+        let made = results.split_off(carried.len());
+        for (&list, part) in parts.iter().zip(made) {
+            self.b.op(append, vec![list, part])?;
+        }
+        self.b.emit(Kind::Move, results, carried.clone())?;
+        let block = self.b.end_block(outer);
+        self.b.emit(Kind::For(block), vec![count], vec![round])?;
+        let mut results: Vec<Operand> = carried.into_iter().map(Operand::Slot).collect();
+        for list in parts {
+            results.push(self.b.op(stack, vec![list, zero])?);
+        }
+        names.into_iter().zip(results).try_for_each(|(name, result)| self.bind(name, result))
     }
 
     /// Operands, with those in lists one after the other.
@@ -565,6 +717,19 @@ impl Lowering<'_> {
         self.depth -= 1;
         Ok(results)
     }
+}
+
+/// The values that nodes of the graph read, and its results.
+fn read_names(graph: &Graph<'_>) -> HashSet<String> {
+    let mut names = HashSet::new();
+    let args = graph.nodes.iter().flat_map(|node| &node.inputs).map(|named| &named.arg).chain(&graph.outputs);
+    for arg in args {
+        match arg {
+            Argument::AsTensors(tensors) => names.extend(tensors.iter().map(|tensor| tensor.name.to_string())),
+            one => names.extend(output_name(one).map(|name| name.to_string())),
+        }
+    }
+    names
 }
 
 fn output_name<'n>(arg: &'n Argument<'_>) -> Option<&'n Cow<'n, str>> {

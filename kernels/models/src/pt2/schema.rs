@@ -237,9 +237,7 @@ pub enum OutputSpec<'a> {
         #[serde(borrow)]
         arg: Argument<'a>,
     },
-    BufferMutation {
-        buffer_name: String,
-    },
+    BufferMutation(IgnoredAny),
     ParameterMutation(IgnoredAny),
     UserInputMutation(IgnoredAny),
     LossOutput(IgnoredAny),

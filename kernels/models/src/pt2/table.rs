@@ -4,36 +4,25 @@
 //! other names for a row, other names for its arguments, and operators of decomposed programs that give more
 //! values than models use.
 
+use stark_kernels::DType;
 use stark_kernels::ops as k;
 
 use crate::ops::Default::*;
 use crate::ops::Traits::Pure;
+use crate::ops::args::code_of_dtype;
 use crate::ops::spectra::Of;
 use crate::ops::tensor::ok;
-use crate::ops::{ArgRow, Args, OpResult, OpRow, nn, spectra};
+use crate::ops::{ArgRow, Args, OpResult, OpRow, nn, quantised, spectra};
 use crate::value::Value;
 
 /// Other names of rows.
 pub static SAME: &[(&str, &str)] = &[
     ("aten.sym_size", "torch.size"),
     ("aten.sym_stride", "torch.stride"),
+    ("aten.sym_storage_offset", "torch.storage_offset"),
     ("aten.sym_numel", "torch.numel"),
     ("aten._to_copy", "torch.to"),
     ("aten._unsafe_view", "torch.view"),
-    ("aten.view_copy", "torch.view"),
-    ("aten.alias_copy", "torch.alias"),
-    ("aten.expand_copy", "torch.expand"),
-    ("aten.permute_copy", "torch.permute"),
-    ("aten.diagonal_copy", "torch.diagonal"),
-    ("aten.slice_copy", "torch.slice"),
-    ("aten.select_copy", "torch.select"),
-    ("aten.squeeze_copy", "torch.squeeze"),
-    ("aten.unsqueeze_copy", "torch.unsqueeze"),
-    ("aten.transpose_copy", "torch.transpose"),
-    ("aten.t_copy", "torch.t"),
-    ("aten.unbind_copy", "torch.unbind"),
-    ("aten.split_copy", "torch.split"),
-    ("aten.split_with_sizes_copy", "torch.split_with_sizes"),
     ("transformers.grouped_mm_fallback", "torch._grouped_mm"),
     ("aten.lift_fresh_copy", "torch.clone"),
     ("aten.detach_", "torch.detach"),
@@ -88,6 +77,18 @@ static RENAMED: &[(&str, &str, &str)] = &[
     ("aten.tensor_split", "tensor_indices_or_sections", "indices_or_sections"),
     ("aten.split", "split_sizes", "split_size"),
     ("aten.split_copy", "split_sizes", "split_size"),
+    ("aten.dsplit", "indices", "indices_or_sections"),
+    ("aten.dsplit", "sections", "indices_or_sections"),
+    ("aten.hsplit", "indices", "indices_or_sections"),
+    ("aten.hsplit", "sections", "indices_or_sections"),
+    ("aten.vsplit", "indices", "indices_or_sections"),
+    ("aten.vsplit", "sections", "indices_or_sections"),
+    ("aten.isin", "element", "elements"),
+    ("aten.isin", "test_element", "test_elements"),
+    ("aten.linalg_matrix_rank", "input", "self"),
+    ("aten.atleast_1d", "tensors", "self"),
+    ("aten.atleast_2d", "tensors", "self"),
+    ("aten.atleast_3d", "tensors", "self"),
     ("transformers.grouped_mm_fallback", "input", "self"),
     ("transformers.grouped_mm_fallback", "weight", "mat2"),
 ];
@@ -128,6 +129,12 @@ macro_rules! arg {
 
 rows! {
     "aten.arange"(start = Int(0), end = None, step = None, dtype = None, layout = None, device = None, pin_memory = None) crate::ops::tensor::arange;
+    "autocast"(self, dtype) autocast_to;
+    "quantized_decomposed.quantize_per_tensor"(input, scale, zero_point, quant_min, quant_max, dtype) |a| quantised::to_bytes(a, false);
+    "quantized_decomposed.dequantize_per_tensor"(input, scale, zero_point, quant_min, quant_max, dtype, out_dtype = None) |a| quantised::from_bytes(a, false);
+    "quantized_decomposed.quantize_per_channel"(input, scales, zero_points, axis, quant_min, quant_max, dtype) |a| quantised::to_bytes(a, true);
+    "quantized_decomposed.dequantize_per_channel"(input, scales, zero_points, axis, quant_min, quant_max, dtype, out_dtype = None) |a| quantised::from_bytes(a, true);
+    "quantized_decomposed.choose_qparams"(input, quant_min, quant_max, eps, dtype) quantised::choose;
     "torch.sym_ite"(b, t, f) |a| Ok(a.get(if a.bool(0)? { 1 } else { 2 }).clone());
     "aten._reshape_alias"(self, size, stride) crate::ops::tensor::view;
     "aten._softmax"(self, dim, half_to_float = Bool(false)) |a| ok(k::softmax(&*a.tensor(0)?, a.int(1)?));
@@ -135,6 +142,8 @@ rows! {
     "aten._safe_softmax"(self, dim, dtype = None) safe_softmax;
     "aten.native_layer_norm"(input, normalized_shape, weight = None, bias = None, eps) |a| first_of(3, nn::layer_norm(a)?);
     "aten.native_group_norm"(input, weight, bias, N, C, HxW, group, eps) native_group_norm;
+    "aten.native_batch_norm"(input, weight, bias, running_mean = None, running_var = None, training, momentum, eps) native_batch_norm;
+    "aten._batch_norm_no_update"(input, weight, bias, running_mean, running_var, momentum, eps) |a| more(batch_norm(a)?, 4);
     "aten._native_batch_norm_legit"(input, weight, bias, running_mean = None, running_var = None, training, momentum, eps) native_batch_norm;
     "aten._native_batch_norm_legit_no_training"(input, weight, bias, running_mean, running_var, momentum, eps) batch_norm;
     "aten.native_dropout"(input, p, train) native_dropout;
@@ -150,6 +159,11 @@ pub fn own_names() -> Vec<&'static str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// A row of `aten.name` that only this table has.
+pub fn own_row(name: &str) -> Option<&'static OpRow> {
+    ROWS.iter().find(|row| row.name.strip_prefix("aten.") == Some(name))
 }
 
 fn find_row(name: &str) -> Option<&'static OpRow> {
@@ -208,6 +222,108 @@ fn first_of(n: usize, first: Value) -> OpResult {
     Value::tuple(std::iter::once(first).chain((1..n).map(|_| Value::None)).collect())
 }
 
+/// Operators that PyTorch's autocast on the processor runs in the narrow type.
+const NARROW: [&str; 20] = [
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_tbc",
+    "_convolution",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "bmm",
+    "mm",
+    "mv",
+    "baddbmm",
+    "addmm",
+    "addbmm",
+    "linear",
+    "matmul",
+    "einsum",
+    "prelu",
+    "scaled_dot_product_attention",
+    "_native_multi_head_attention",
+];
+
+/// Those that it runs in `Float32`; all of `fft_*` and `linalg_*` besides.
+const WIDE: [&str; 46] = [
+    "avg_pool3d",
+    "binary_cross_entropy",
+    "grid_sampler",
+    "polar",
+    "prod",
+    "quantile",
+    "nanquantile",
+    "stft",
+    "cdist",
+    "trace",
+    "view_as_complex",
+    "cholesky",
+    "cholesky_inverse",
+    "cholesky_solve",
+    "inverse",
+    "lu_solve",
+    "orgqr",
+    "ormqr",
+    "pinverse",
+    "max_pool3d",
+    "max_unpool2d",
+    "max_unpool3d",
+    "adaptive_avg_pool3d",
+    "reflection_pad1d",
+    "reflection_pad2d",
+    "replication_pad1d",
+    "replication_pad2d",
+    "replication_pad3d",
+    "mse_loss",
+    "cosine_embedding_loss",
+    "nll_loss",
+    "nll_loss2d",
+    "nll_loss_nd",
+    "hinge_embedding_loss",
+    "poisson_nll_loss",
+    "smooth_l1_loss",
+    "cross_entropy_loss",
+    "l1_loss",
+    "huber_loss",
+    "margin_ranking_loss",
+    "soft_margin_loss",
+    "triplet_margin_loss",
+    "multi_margin_loss",
+    "ctc_loss",
+    "kl_div",
+    "multilabel_margin_loss",
+];
+
+/// What casts the arguments of operator `name` where autocast to the type `code` is on, and to which type.
+pub fn autocast(name: &str, code: i64) -> Option<(&'static OpRow, i64)> {
+    let aten = name.strip_prefix("aten.")?;
+    let code = match aten {
+        _ if NARROW.contains(&aten) => code,
+        _ if WIDE.contains(&aten) || aten.starts_with("fft_") || aten.starts_with("linalg_") => {
+            code_of_dtype(DType::F32)
+        }
+        _ => return Option::None,
+    };
+    Some((find_row("autocast")?, code))
+}
+
+/// Tensors with a fraction, but those of `Float64`.
+fn autocast_to(a: &Args<'_>) -> OpResult {
+    let dtype = a.dtype(1)?.unwrap_or(DType::F32);
+    fn cast(value: &Value, dtype: DType) -> OpResult {
+        match value {
+            Value::Tensor(t) if t.dtype().is_float() && t.dtype() != DType::F64 => ok(t.to(dtype)),
+            Value::List(list) => {
+                Value::list(list.items().iter().map(|item| cast(item, dtype)).collect::<Result<_, _>>()?)
+            }
+            other => Ok(other.clone()),
+        }
+    }
+    cast(a.get(0), dtype)
+}
+
 /// A row that is masked whole gives zeros.
 fn safe_softmax(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
@@ -230,6 +346,14 @@ fn batch_norm(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
     let out = k::batch_norm(&x, &*a.tensor(3)?, &*a.tensor(4)?, weight.as_deref(), bias.as_deref(), a.float(6)?);
     first_of(3, ok(out)?)
+}
+
+/// The same values, and others that nothing gives.
+fn more(values: Value, n: usize) -> OpResult {
+    match values {
+        Value::Tuple(tuple) => first_of(n, tuple.items.first().cloned().unwrap_or(Value::None)),
+        other => Ok(other),
+    }
 }
 
 fn native_batch_norm(a: &Args<'_>) -> OpResult {
@@ -284,7 +408,12 @@ mod tests {
     }
 
     /// Overloads that a row does not do, which is told when the model is loaded.
-    const REFUSED: [(&str, &str); 15] = [
+    const REFUSED: [(&str, &str); 20] = [
+        ("svd.default", "compute_uv"),
+        ("linalg_matrix_rank.default", "tol"),
+        ("linalg_matrix_rank.tol_tensor", "tol"),
+        ("quantize_per_tensor.tensors", ""),
+        ("dequantize.tensors", ""),
         ("view.dtype", "dtype"),
         ("view_copy.dtype", "dtype"),
         ("addmm.dtype", "out_dtype"),

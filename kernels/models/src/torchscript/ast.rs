@@ -107,6 +107,8 @@ pub enum StmtKind {
         body: Vec<Stmt>,
     },
     Return(Option<Expr>),
+    /// `def` inside a function: what `fork` runs. It sees the variables around it.
+    Local(Box<Function>),
     Expr(Expr),
     Pass,
 }

@@ -115,6 +115,7 @@ pub fn compile(library: Library<'_>, data: State<'_>, constants: State<'_>, kept
         constants,
         consts: Vec::new(),
         const_of: HashMap::new(),
+        locals: HashMap::new(),
         n_slots: 0,
         n_instrs: 0,
         n_calls: 0,
@@ -139,6 +140,8 @@ struct Compiler<'a> {
     consts: Vec<Value>,
     /// Constants by their node: `true` for those of `constants.pkl`.
     const_of: HashMap<(bool, Id), Cv>,
+    /// Functions inside functions, by name: those that `fork` runs.
+    locals: HashMap<String, Rc<Function>>,
     n_slots: u32,
     n_instrs: usize,
     n_calls: usize,
@@ -196,6 +199,8 @@ impl<'a> Compiler<'a> {
         let mut graph = Graph {
             body: std::mem::take(&mut self.block),
             consts: std::mem::take(&mut self.consts),
+            own: Vec::new(),
+            is_quantised: false,
             n_slots: self.n_slots,
             inputs,
             output,
@@ -354,6 +359,62 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// An attribute of an object whose state is a tuple, which its `__setstate__` takes apart: quantised layers are kept so.
+    fn restored(&mut self, object: Id, name: &str) -> Done<Option<Cv>> {
+        let items = match self.data.pickle.node(object) {
+            Node::Object { state: Some(state), .. } => match self.data.pickle.node(*state) {
+                Node::Tuple(items) => items.clone(),
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let (class, _) = self.class_of(object)?;
+        let Some(method) = class.methods.iter().find(|m| m.name == "__setstate__") else { return Ok(None) };
+        let item = |expr: &Expr| match expr {
+            Expr::Index(_, index) => match &**index {
+                Expr::Int(i) => usize::try_from(*i).ok().and_then(|i| items.get(i)).copied(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let assigned = method.body.iter().find_map(|stmt| match &stmt.kind {
+            StmtKind::SetAttr { path, value } if path.last().is_some_and(|last| last == name) => item(value),
+            _ => None,
+        });
+        if let Some(id) = assigned {
+            return self.from_state(false, id).map(Some);
+        }
+        // Weights are packed by a call: they come with the window that the other attributes say.
+        let packed = method.body.iter().find_map(|stmt| match &stmt.kind {
+            StmtKind::Assign { values, .. } => match &values[..] {
+                [Expr::Call { callee, args, .. }] => match (&**callee, &args[..]) {
+                    (Expr::Attr(_, method), [weight, bias]) if method == "set_weight_bias" => {
+                        Some((item(weight)?, item(bias)?))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        });
+        let Some((weight, bias)) = packed.filter(|_| name == "_packed_params") else { return Ok(None) };
+        let mut parts = vec![self.from_state(false, weight)?, self.from_state(false, bias)?];
+        let mode = self.restored(object, "padding_mode")?;
+        let is_padded_before = !matches!(mode, Some(Cv::Plain(Value::Str(mode))) if &*mode == "zeros");
+        for part in ["stride", "padding", "dilation", "output_padding", "groups"] {
+            let value = self.restored(object, part)?;
+            parts.push(match value {
+                Some(Cv::Tuple(tuple)) if part == "padding" && is_padded_before => {
+                    let zeros = vec![Cv::Plain(Value::Int(0)); tuple.items.len()];
+                    self.tuple(zeros, None)?
+                }
+                Some(value) => value,
+                None => return Ok(None),
+            });
+        }
+        self.tuple(parts, None).map(Some)
+    }
+
     fn class_of(&mut self, object: Id) -> Done<(Rc<Class>, u32)> {
         match self.data.pickle.node(object) {
             Node::Object { class, .. } => {
@@ -391,6 +452,9 @@ impl<'a> Compiler<'a> {
     fn stmt(&mut self, stmt: &Stmt, env: &mut Env) -> Done<Option<Cv>> {
         match &stmt.kind {
             StmtKind::Pass => {}
+            StmtKind::Local(function) => {
+                self.locals.insert(function.name.clone(), Rc::new((**function).clone()));
+            }
             // A sort whose result nobody takes is that of a list, which changes.
             StmtKind::Expr(Expr::Call { callee, args, kwargs }) if names_torch(callee, "sort") && kwargs.is_empty() => {
                 let args = args.iter().map(|arg| self.expr(arg, env)).collect::<Done<Vec<_>>>()?;
@@ -566,6 +630,9 @@ impl<'a> Compiler<'a> {
                 }
                 if let Some(value) = self.data.pickle.get(*id, name) {
                     return self.from_state(false, value);
+                }
+                if let Some(value) = self.restored(*id, name)? {
+                    return Ok(value);
                 }
                 let (class, file) = self.class_of(*id)?;
                 match class.attributes.iter().find(|a| a.name == name).and_then(|a| a.value.as_ref()) {

@@ -218,6 +218,10 @@ impl<'a> Cursor<'a> {
                 Head::Declare(name, _, Some(value)) => StmtKind::Assign { targets: vec![name], values: vec![value] },
                 Head::Declare(_, _, None) => StmtKind::Pass,
                 Head::Plain(kind) => kind,
+                Head::Def(mut function) if function.params.is_empty() => {
+                    function.body = self.block(indent, line.number, depth + 1)?;
+                    StmtKind::Local(Box::new(function))
+                }
                 Head::Class(_) | Head::Def(_) | Head::Else | Head::Annotation(..) => {
                     return error(line.number, "unexpected statement in a function");
                 }

@@ -389,6 +389,72 @@ fn texts_and_dicts_have_pythons_methods() {
     );
 }
 
+/// A trace does not tell which tensors have their channels side by side, once it has laid one out so.
+#[test]
+fn places_in_an_unknown_layout_are_refused() {
+    let body = "y = torch.contiguous(x, memory_format=2)\nreturn torch.as_strided(y, [2, 2], [4, 1], 0)";
+    let x = Tensor::zeros(&[1, 2, 2, 2], DType::F32).expect("x");
+    let error = load(body).and_then(|model| model.predict(&[x])).expect_err("places").to_string();
+    assert!(error.contains("torch.as_strided") && error.contains(".contiguous()"), "{error}");
+}
+
+#[test]
+fn what_is_forked_runs_in_its_place() {
+    check(
+        "fs = annotate(List[Future[Tensor]], [])\n\
+         for i in range(3):\n\
+         \x20 def __forked_function():\n\
+         \x20   y = torch.mul(x, i)\n\
+         \x20   return torch.add(y, 1.)\n\
+         \x20 _0 = fork(__forked_function)\n\
+         \x20 _1 = torch.append(fs, _0)\n\
+         y = x\n\
+         for j in range(torch.len(fs)):\n\
+         \x20 y = torch.add(y, torch.wait(fs[j]))\n\
+         return y",
+        &[2.0],
+        &[1],
+        &[11.0],
+    );
+}
+
+/// Each run begins with the same numbers, each call draws others.
+#[test]
+fn random_operators_draw_the_same_in_each_run() {
+    let body = "a = torch.rand([1000])\n\
+                b = torch.rand([1000])\n\
+                c = torch.normal_(torch.clone(a), 3., 0.5)\n\
+                d = torch.uniform_(torch.zeros([1000]), -2., -1.)\n\
+                e = torch.exponential_(torch.zeros([1000]), 4.)\n\
+                f = torch.bernoulli(torch.full([1000], 0.25))\n\
+                g = torch.randint(3, 7, [1000], dtype=6)\n\
+                h = torch.multinomial(torch.tensor([0., 1., 3.]), 1000, True)\n\
+                i = torch.randperm(1000, dtype=6)\n\
+                return torch.stack([a, b, c, d, e, f, g, torch.to(h, 6), i])";
+    let first = run(body, &[0.0], &[1]);
+    assert_eq!(first, run(body, &[0.0], &[1]));
+    let rows: Vec<&[f64]> = first.chunks(1000).collect();
+    assert_ne!(rows[0], rows[1]);
+    let mean = |row: &[f64]| row.iter().sum::<f64>() / 1000.0;
+    for (row, (want, near)) in rows.iter().zip([
+        (0.5, 0.05),
+        (0.5, 0.05),
+        (3.0, 0.1),
+        (-1.5, 0.05),
+        (0.25, 0.05),
+        (0.25, 0.07),
+        (4.5, 0.2),
+        (1.75, 0.07),
+        (499.5, 0.1),
+    ]) {
+        assert!((mean(row) - want).abs() < near, "the mean {} is not {want}", mean(row));
+    }
+    assert!(rows[6].iter().all(|x| (3.0..=6.0).contains(x) && x.fract() == 0.0));
+    let mut order = rows[8].to_vec();
+    order.sort_by(f64::total_cmp);
+    assert!(order.iter().enumerate().all(|(i, x)| *x == i as f64));
+}
+
 /// What `tests/torch_ops.py` had PyTorch compute.
 #[test]
 fn operators_give_what_pytorch_gives() {

@@ -30,14 +30,18 @@ pub fn show(path: &Path, options: &Options) -> Result<String, String> {
     let load = |passes: &[_]| Model::load_with(path, passes).map_err(|e| e.to_string());
     let model = load(&stark_models::opt::Pass::ALL)?;
     if options.dot {
-        let plan = plan(&model, &options.shapes)?;
+        let plan = match zeros(&model, &options.shapes)? {
+            // A graph can be drawn without the shapes of results.
+            Some(zeros) if options.shapes.is_empty() => Plan::of(&model, &zeros).ok(),
+            Some(zeros) => Some(plan(&model, &zeros)?),
+            None => None,
+        };
         return Ok(dot(&path.display().to_string(), &model, plan.as_ref()));
     }
     if options.memory {
-        let plan = plan(&model, &options.shapes)?;
-        let plan =
-            plan.ok_or_else(|| format!("give the open shapes to see the memory of a run: {}", wanted(&model)))?;
-        let memory = plan.memory.ok_or("the buffers of this model have no fixed places")?;
+        let zeros = zeros(&model, &options.shapes)?
+            .ok_or_else(|| format!("give the open shapes to see the memory of a run: {}", wanted(&model)))?;
+        let memory = plan(&model, &zeros)?.memory.ok_or("the buffers of this model have no fixed places")?;
         return Ok(super::memory_picture::svg(&memory));
     }
     let mut out = format!("{}\n", path.display());
@@ -49,8 +53,13 @@ pub fn show(path: &Path, options: &Options) -> Result<String, String> {
     parameters(&mut out, &model);
     operators(&mut out, load(&[])?.graph(), model.graph());
     unknown(&mut out, model.graph());
-    match plan(&model, &options.shapes)? {
-        Some(plan) => run(&mut out, &plan, options.steps),
+    match zeros(&model, &options.shapes)? {
+        Some(zeros) => match plan(&model, &zeros) {
+            Ok(plan) => run(&mut out, &plan, options.steps),
+            // Zeros are no valid input of every model; who states shapes asks for the run.
+            Err(e) if options.shapes.is_empty() => line(&mut out, "memory", format!("the run on zeros failed: {e}")),
+            Err(e) => return Err(e),
+        },
         None => line(&mut out, "memory", "give the open shapes to see it: ".to_string() + &wanted(&model)),
     }
     Ok(out)
@@ -159,8 +168,12 @@ fn sparkline(plan: &Plan) -> String {
         .collect()
 }
 
-/// One run on zeros. `None` when a shape is open that `shapes` does not state.
-fn plan(model: &Model, shapes: &[String]) -> Result<Option<Plan>, String> {
+fn plan(model: &Model, inputs: &[Tensor]) -> Result<Plan, String> {
+    Plan::of(model, inputs).map_err(|e| e.to_string())
+}
+
+/// Zeros for a run. `None` when a shape is open that `shapes` does not state.
+fn zeros(model: &Model, shapes: &[String]) -> Result<Option<Vec<Tensor>>, String> {
     let inputs = model.inputs();
     let mut stated: HashMap<&str, Vec<usize>> = HashMap::new();
     for text in shapes {
@@ -187,7 +200,7 @@ fn plan(model: &Model, shapes: &[String]) -> Result<Option<Plan>, String> {
         let dtype = input.dtype.unwrap_or(DType::F32);
         tensors.push(Tensor::zeros(&shape, dtype).map_err(|e| format!("input {}: {e}", input.name))?);
     }
-    Plan::of(model, &tensors).map(Some).map_err(|e| e.to_string())
+    Ok(Some(tensors))
 }
 
 /// The inputs that a model run makes up when they are not given.

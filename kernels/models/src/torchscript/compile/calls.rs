@@ -9,6 +9,7 @@ impl Compiler<'_> {
             Expr::Name(name) if !env.contains_key(name) => match name.as_str() {
                 "getattr" => return self.getattr(args, env),
                 "isinstance" => return self.is_instance(args, env),
+                "fork" => return self.fork(args, env),
                 // What a model prints is about its code, as its warnings are.
                 "print" => {
                     self.arguments(args, kwargs, env)?;
@@ -79,6 +80,19 @@ impl Compiler<'_> {
             }
             None => self.refuse(format!("`{path}` is not in the archive's code")),
         }
+    }
+
+    /// `fork(function)` runs it at once, so that waiting for it gives what it gave.
+    fn fork(&mut self, args: &[Expr], env: &Env) -> Done<Cv> {
+        let function = match args {
+            [Expr::Name(name)] => self.locals.get(name).cloned(),
+            _ => None,
+        };
+        let Some(function) = function else { return self.refuse("fork of something that is no function of its place") };
+        let line = self.at.line;
+        let result = self.nested(|this| this.stmts(&function.body, &mut env.clone()))?;
+        self.at.line = line;
+        Ok(result.unwrap_or(Cv::Plain(Value::None)))
     }
 
     /// `isinstance(value, T)` and `isinstance(value, (T, U))`. What is known while compiling is decided then.
@@ -194,6 +208,7 @@ impl Compiler<'_> {
             ("torch.device", [Cv::Plain(device), ..]) => Ok(Cv::Plain(device.clone())),
             ("torch.len", [Cv::Tuple(tuple)]) => Ok(Cv::Plain(Value::Int(tuple.items.len() as i64))),
             ("torch.dict", []) => self.emit_value(Kind::Dict, Vec::new(), true),
+            ("torch.wait", [value]) => Ok(value.clone()),
             ("torch.annotate" | "torch.jit.annotate", [_, value]) => Ok(value.clone()),
             _ => self.operator(path, args, kwargs),
         }
@@ -205,7 +220,7 @@ impl Compiler<'_> {
             Ok(bound) => bound,
             Err(what) => return self.note_unknown(format!("{path}{what}")),
         };
-        if row.traits != Traits::Effect
+        if !matches!(row.traits, Traits::Effect | Traits::Draws)
             && !in_place
             && let Some(result) = fold(row, &bound)
         {
@@ -222,7 +237,7 @@ impl Compiler<'_> {
             return Ok(bound[0].clone());
         }
         let kind = if in_place { Kind::InPlace(row) } else { Kind::Op(row) };
-        self.emit_value(kind, args, row.traits == Traits::Pure)
+        self.emit_value(kind, args, matches!(row.traits, Traits::Pure | Traits::Draws))
     }
 
     fn note_unknown(&mut self, name: String) -> Done<Cv> {
