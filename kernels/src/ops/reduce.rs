@@ -70,12 +70,7 @@ fn on_device(
 }
 
 /// [`reduce`] of halves, whose rows `f` is shown as `f32`, and whose result is rounded once.
-fn reduce_halves<H: Half>(
-    x: &Tensor,
-    over: &[i64],
-    keepdim: bool,
-    f: impl Fn(&[f32]) -> f64 + Sync,
-) -> Result<Tensor> {
+fn reduce_halves<H: Half>(x: &Tensor, over: &[i64], keepdim: bool, f: impl Fn(&[f32]) -> f64 + Sync) -> Result<Tensor> {
     let shape = rules::reduce(x.shape(), over, keepdim)?;
     let (x, n) = rows(x, over)?;
     let data = x.slice_of::<H>();
