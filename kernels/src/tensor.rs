@@ -543,8 +543,10 @@ impl Tensor {
             let walk = Walk::new(&shape, [&strides, values.strides()], [0, 0]);
             let [a, b] = walk.inner();
             walk.rows(0..walk.numel(), |[i, j], n| {
-                for k in 0..n {
-                    into[i + k * a] = from[j + k * b];
+                if (a, b) == (1, 1) {
+                    into[i..i + n].copy_from_slice(&from[j..j + n]);
+                } else {
+                    (0..n).for_each(|k| into[i + k * a] = from[j + k * b]);
                 }
             });
         });

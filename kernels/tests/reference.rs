@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use stark_kernels::ops as k;
-use stark_kernels::{DType, Device, Parallel, Result, Scalar, Tensor, with_device, with_parallel};
+use stark_kernels::{DType, Device, Parallel, Pool, Result, Scalar, Tensor, with_device, with_parallel};
 
 /// As many threads as there are pieces, the last first.
 struct Threads;
@@ -217,6 +217,12 @@ fn functions() {
         ("sign", Near::Bits, k::sign),
         ("hardswish", Near::Bits, k::hardswish),
         ("leaky_relu", Near::Bits, |x| k::leaky_relu(x, 0.1)),
+        ("elu", Near::Bits, |x| k::elu(x, 1.5)),
+        ("softplus", Near::Bits, |x| k::softplus(x, 2.0, 20.0)),
+        ("mish", Near::Units(8.0), k::mish),
+        ("square by power", Near::Bits, |x| k::pow(x, 2)),
+        ("cube", Near::Units(8.0), |x| k::pow(x, 3)),
+        ("root by power", Near::Bits, |x| k::pow(x, &Tensor::scalar(0.5f32))),
     ];
     each(600, (0..OPS.len(), shapes(0..=4), float_dtype(), 0usize..4, 0u64..99), |(op, shape, dtype, how, seed)| {
         let x = strided(numbers(&shape, seed, dtype, true), how);
@@ -315,5 +321,41 @@ fn products() {
         let matrix = strided(numbers(&[a * 7, b * 5], seed, DType::F32, false), how);
         let vector = strided(numbers(&[b * 5], seed + 1, DType::F32, false), how);
         hold("matmul", Near::Units(60.0), &[matrix, vector], &|x| k::matmul(&x[0], &x[1]));
+    });
+}
+
+#[test]
+fn pools() {
+    let pool = || {
+        (1usize..5, 1usize..4, 0usize..3, 1usize..3, any::<bool>()).prop_map(
+            |(kernel, stride, padding, dilation, ceil_mode)| Pool {
+                kernel,
+                stride,
+                padding: padding.min(kernel / 2),
+                dilation,
+                ceil_mode,
+            },
+        )
+    };
+    let case = (1usize..3, 1usize..4, 1usize..40, 1usize..70, pool(), pool(), float_dtype(), 0usize..4, 0u64..99);
+    each(800, case, |(n, c, h, w, py, px, dtype, how, seed)| {
+        // The layout with channels last has loops and tests of its own.
+        let how = if how == 2 { 0 } else { how };
+        let x = strided(numbers(&[n, c, h, w], seed, dtype, seed % 2 == 0), how);
+        hold("max_pool2d", Near::Bits, std::slice::from_ref(&x), &|x| k::max_pool2d(&x[0], [py, px]));
+        let [py, px] = [py, px].map(|p| Pool { dilation: 1, ..p });
+        for count_padding in [true, false] {
+            for divisor in [None, Some(3)] {
+                let average = k::Average { count_padding, divisor };
+                hold("avg_pool2d", Near::Bits, std::slice::from_ref(&x), &|x| k::avg_pool2d(&x[0], [py, px], average));
+            }
+        }
+        hold("adaptive_max_pool2d", Near::Bits, std::slice::from_ref(&x), &|x| k::adaptive_max_pool2d(&x[0], [1, 1]));
+        let size = [1 + seed as usize % 9, 2 * w];
+        let one = [None; 2];
+        hold("nearest", Near::Bits, std::slice::from_ref(&x), &|x| k::upsample_nearest2d(&x[0], size, one));
+        hold("bilinear", Near::Bits, std::slice::from_ref(&x), &|x| {
+            k::upsample_bilinear2d(&x[0], [2 * h, size[1]], seed % 3 == 0, one)
+        });
     });
 }

@@ -68,13 +68,13 @@ pub fn apply(name: &str, vals: &[Val], lang: &Lang) -> Option<Answer> {
         "sort" if name.starts_with("tensor_") => args.along(1).map(|t| Val::Tuple(vec![t.clone(), t])),
         "topk" => args.topk(),
         "layer_norm" if name.starts_with("tensor_") => args.layer_norm(),
-        "sum" | "mean" | "prod" | "max" | "min" | "any" | "all" | "argmax" | "argmin" | "var" | "std"
+        "sum" | "mean" | "prod" | "max" | "min" | "any" | "all" | "argmax" | "argmin" | "var" | "std" | "norm"
             if name.starts_with("tensor_") =>
         {
             Ok(Val::tensor(Vec::new()))
         }
         "sum_axis" | "mean_axis" | "prod_axis" | "max_axis" | "min_axis" | "any_axis" | "all_axis" | "argmax_axis"
-        | "argmin_axis" | "var_axis" | "std_axis" => args.reduce(args.int(1).map(|a| vec![a]), 1),
+        | "argmin_axis" | "var_axis" | "std_axis" | "norm_axis" => args.reduce(args.int(1).map(|a| vec![a]), 1),
         "sum_axes" | "mean_axes" | "prod_axes" | "max_axes" | "min_axes" | "any_axes" | "all_axes" => {
             let n = match vals.get(1) {
                 Some(Val::List(items)) => items.len(),

@@ -6,6 +6,7 @@
 use super::convolve::Plan;
 use super::simd::Kernel;
 use super::tile::copy;
+use super::turn;
 
 /// Numbers of a line up to which one call clears a whole frame in less time than one for each border takes, and a copy by
 /// vectors beats a call. A guess: a convolution with lines of 9 numbers took a fourteenth less time, one with 80 as much.
@@ -171,7 +172,20 @@ fn copy_line(to: &mut [f32], from: &[f32], c: usize, pixel: usize, step: usize, 
     if pixel != c {
         to.fill(0.0);
     }
-    for k in 0..c {
+    let mut turned = 0;
+    if step == 1 && c >= turn::SIDE && n >= turn::SIDE && turn::is_here() {
+        turned = c - c % turn::SIDE;
+        for k in (0..turned).step_by(turn::SIDE) {
+            let from = &from[k * channel..];
+            for first in (0..n).step_by(turn::SIDE) {
+                // The last block takes up pixels of the one before again.
+                let first = first.min(n - turn::SIDE);
+                // SAFETY: it is here.
+                unsafe { turn::turn(&from[first..], channel, &mut to[first * pixel + k..], pixel) };
+            }
+        }
+    }
+    for k in turned..c {
         let from = &from[k * channel..][..(n - 1) * step + 1];
         let to = to[k..].iter_mut().step_by(pixel);
         match step {

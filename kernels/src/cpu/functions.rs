@@ -41,6 +41,14 @@ pub fn sigmoid<L: Lanes>(x: L) -> L {
     one.div(one.add(exp(x.all(0.0).sub(x))))
 }
 
+/// `x · tanh(log(1 + e^x))`: with `n = e^x · (e^x + 2)` the gate is `n / (n + 2)`, which is 1 long before `n` overflows.
+#[inline(always)]
+pub fn mish<L: Lanes>(x: L) -> L {
+    let e = exp(x.at_most(x.all(20.0)));
+    let n = e.mul(e.add(x.all(2.0)));
+    x.mul(n.div(n.add(x.all(2.0))))
+}
+
 /// `x · sigmoid(x)`.
 #[inline(always)]
 pub fn silu<L: Lanes>(x: L) -> L {
@@ -157,6 +165,7 @@ function_types! {
     Exp {}: x => exp(x);
     Sigmoid {}: x => sigmoid(x);
     Silu {}: x => silu(x);
+    Mish {}: x => mish(x);
     Tanh {}: x => tanh(x);
     Erf {}: x => erf(x);
     Gelu {}: x => gelu(x);
@@ -247,6 +256,7 @@ mod tests {
             ("exp", |x| run(Exp {}, x), math::exp),
             ("sigmoid", |x| run(Sigmoid {}, x), math::sigmoid),
             ("silu", |x| run(Silu {}, x), math::silu),
+            ("mish", |x| run(Mish {}, x), math::mish),
             ("tanh", |x| run(Tanh {}, x), math::tanh),
             ("erf", |x| run(Erf {}, x), math::erf),
             ("gelu", |x| run(Gelu {}, x), math::gelu),
@@ -278,6 +288,9 @@ mod tests {
         assert!(worst("gelu", gelu64, -100.0, 100.0) < 1e-6);
         assert!(worst("gelu_tanh", gelu_tanh64, -100.0, 100.0) < 1e-6);
         assert!(worst("sigmoid", sigmoid64, -90.0, 90.0) < 2e-7);
+        let mish64 = |x: f64| x * x.exp().ln_1p().tanh();
+        assert!(worst("mish", mish64, -90.0, 90.0) < 3e-7);
+        assert!(worst("mish", |x| x * x.min(700.0).exp().ln_1p().tanh(), -1e4, 1e4) < 3e-7);
         assert!(worst("silu", |x| x * sigmoid64(x), -90.0, 90.0) < 3e-7);
         // Relative, also where the value is small.
         let small: Vec<f32> = (0..1000).map(|i| -i as f32 / 12.0).collect();

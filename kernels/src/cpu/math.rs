@@ -13,7 +13,7 @@ macro_rules! of_one {
         }
     )* };
 }
-of_one! { exp sigmoid silu tanh erf gelu gelu_tanh }
+of_one! { exp sigmoid silu mish tanh erf gelu gelu_tanh }
 
 /// The two widths that float kernels compute in.
 pub trait Real:

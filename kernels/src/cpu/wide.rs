@@ -100,6 +100,60 @@ fn whole(k: i64) -> f64 {
     f64::from_bits(MAGIC.to_bits().wrapping_add(k as u64)) - MAGIC
 }
 
+/// Where [`exp`] holds: `e^x` and its factors are normal numbers.
+pub const MOST_EXP: f64 = 700.0;
+
+/// e^x, where |x| is at most [`MOST_EXP`].
+#[inline(always)]
+pub fn exp(x: f64) -> f64 {
+    let n = nearest(x * std::f64::consts::LOG2_E);
+    // The logarithm of 2 in two parts, the first exact in few bits.
+    let r = (x - n * 6.931_471_803_691_238_164_90e-1) - n * 1.908_214_929_270_587_700_02e-10;
+    // The series by Horner's rule, the last terms apart: they carry the digits.
+    let mut p = 1.0 / 6_227_020_800.0;
+    for c in [479_001_600.0, 39_916_800.0, 3_628_800.0, 362_880.0, 40_320.0, 5_040.0, 720.0, 120.0, 24.0, 6.0, 2.0] {
+        p = 1.0 / c + r * p;
+    }
+    let factor = 1.0 + (r + r * r * p);
+    factor * f64::from_bits((n + 6_755_399_441_055_744.0).to_bits().wrapping_add(1023) << 52)
+}
+
+/// `2^n` and `e^r - 1` with `x = n · log 2 + r`, for numbers whose `e^x` is one of `f32`; beyond them as at the ends.
+#[inline(always)]
+fn parts_of_exp(x: f64) -> (f64, f64) {
+    let x = if x > 90.0 { 90.0 } else { x };
+    let x = if x < -110.0 { -110.0 } else { x };
+    let n = nearest(x * std::f64::consts::LOG2_E);
+    let r = x - n * std::f64::consts::LN_2;
+    // The series: |r| is at most half the logarithm of 2.
+    let mut p = 1.0 / 39_916_800.0;
+    for c in [3_628_800.0, 362_880.0, 40_320.0, 5_040.0, 720.0, 120.0, 24.0, 6.0, 2.0, 1.0] {
+        p = 1.0 / c + r * p;
+    }
+    // Adding 1.5 · 2^52 leaves a whole number in the low bits.
+    let power = f64::from_bits((n + 6_755_399_441_055_744.0).to_bits().wrapping_add(1023) << 52);
+    (power, r * p)
+}
+
+/// `e^x - 1` to some 12 digits. NaN stays.
+#[inline(always)]
+pub fn expm1(x: f64) -> f64 {
+    let (power, rest) = parts_of_exp(x);
+    power * rest + (power - 1.0)
+}
+
+/// `log(1 + e^x)` to the digits of an `f32`, also where it is small. NaN stays.
+#[inline(always)]
+pub fn softplus(x: f64) -> f64 {
+    let (power, rest) = parts_of_exp(-x.abs());
+    let e = power * rest + power;
+    // What 1 + e lost of e, the logarithm is given back (Kahan).
+    let u = 1.0 + e;
+    let log = if u == 1.0 { e } else { ln(u) * (e / (u - 1.0)) };
+    let above = if x < 0.0 { 0.0 } else { x };
+    above + log
+}
+
 /// What `a / b` rounded towards zero leaves, in [`f32::rem_euclid`]'s sense of exact, where the quotient has at most 24
 /// bits; NaN elsewhere, also where there is an answer.
 #[inline(always)]
@@ -153,6 +207,31 @@ mod tests {
             let (got, want) = (ln(x), x.ln());
             assert!(ulps(got, want) < 1.5, "{x}: {got} {want}");
         }
+    }
+
+    #[test]
+    fn exponentials_keep_the_digits_of_f32() {
+        for x in points().filter(|x| x.abs() < 80.0) {
+            let wide = f64::from(x);
+            let (got, want) = (expm1(wide), wide.exp_m1());
+            assert!(ulps(got, want) < 1e4, "{x}: {got:e} {want:e}");
+            let (got, want) = (softplus(wide), wide.exp().ln_1p());
+            assert!((got - want).abs() < 1e-9 * want, "{x}: {got:e} {want:e}");
+        }
+        for x in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e30, -1e30] {
+            let (got, want) = (softplus(x) as f32, (if x > 40.0 { x } else { x.exp().ln_1p() }) as f32);
+            assert!(got == want || got.is_nan() && want.is_nan() || (got - want).abs() < 1e-20, "{x}: {got} {want}");
+            assert!(expm1(x).is_nan() == x.is_nan());
+        }
+    }
+
+    #[test]
+    fn exponentials_are_close_to_exact() {
+        for i in 0..400_000 {
+            let x = (f64::from(i) - 200_000.0) * 0.003_499_9;
+            assert!(ulps(exp(x), x.exp()) < 1.5, "{x}: {} {}", exp(x), x.exp());
+        }
+        assert_eq!([exp(0.0), exp(-0.0)], [1.0; 2]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Two operands, element by element, broadcast against each other; dtypes combine by PyTorch's rules.
 
+use std::borrow::Cow;
+
 use half::{bf16, f16};
 use stark_shapes::{DType, Kind, Operand, result_dtype, rules};
 
@@ -120,12 +122,24 @@ pub(crate) fn zip<A: Pod, B: Pod, R: Pod>(
     dtype: DType,
     f: impl Fn(A, B) -> R + Sync + Copy,
 ) -> Result<Tensor> {
+    let (a, b) = (&*by_rows(a)?, &*by_rows(b)?);
     let (x, y) = (a.storage::<A>(), b.storage::<B>());
     let wide = size_of::<A>() == 4;
     walk_both::<R>(a, b, dtype, |walk, start, out| {
         let rows = Rows { a: x, b: y, walk, start, out, f };
         if wide { dispatch(rows) } else { rows.run() }
     })
+}
+
+/// A large matrix that lies column by column is turned first, block by block: read as it lies, each number of a row is
+/// in another line of the cache.
+fn by_rows(x: &Tensor) -> Result<Cow<'_, Tensor>> {
+    let is_turned = x.rank() > 1
+        && x.numel() >= CHUNK
+        && x.memory().is_none()
+        && !crate::device::is_reference()
+        && Walk::new(x.shape(), [x.strides()], [0]).transposed().is_some_and(|sides| sides.iter().all(|n| *n >= 16));
+    if is_turned && !x.is_channels_last() { x.copied().map(Cow::Owned) } else { Ok(Cow::Borrowed(x)) }
 }
 
 /// A new tensor whose pieces `fill` writes, from a place on, as the walk over both operands says.
@@ -518,7 +532,14 @@ pub fn fmod<'a, 'b>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'b>>) -> Result<Tens
 
 /// `a` to the power of `b`. Ints stay ints; a negative whole number as their exponent is an error.
 pub fn pow<'a, 'b>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'b>>) -> Result<Tensor> {
-    let (a, b) = (a.into(), b.into());
+    let (a, mut b) = (a.into(), b.into());
+    // A float alone in its tensor is a number like any other, as long as the result's type does not depend on it.
+    if let (Arg::Tensor(x), Arg::Tensor(e)) = (a, b) {
+        let is_number = e.rank() == 0 && e.dtype().is_float() && x.dtype().is_float() && e.memory().is_none();
+        if is_number && result_type(&[a, b]) == x.dtype() {
+            b = Arg::Number(e.item()?);
+        }
+    }
     if let (Arg::Tensor(x), Arg::Number(e)) = (a, b) {
         if !result_type(&[a, b]).is_float() && e.to_i64() < 0 {
             return Err(TensorError::Argument(format!("whole numbers have no whole power {}", e.to_i64())));
@@ -529,6 +550,9 @@ pub fn pow<'a, 'b>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'b>>) -> Result<Tenso
         }
         if x.dtype().is_float() && e.to_f64() == 0.5 {
             return super::unary::sqrt(x);
+        }
+        if x.dtype().is_float() && e.to_f64() == 3.0 && !crate::device::is_reference() {
+            return super::unary::cube(x);
         }
     }
     pow_unchecked(a, b)

@@ -57,9 +57,19 @@ impl Kernel for AllBelow<'_> {
     }
 }
 
+/// How often each of `n` neighbours is taken, one after the other, when `places` say so.
+fn repeats(places: &[usize], n: usize) -> Option<usize> {
+    let times = if n > 0 && places.len().is_multiple_of(n) { places.len() / n } else { 0 };
+    (times > 1 && places.iter().enumerate().all(|(i, place)| *place == i / times)).then_some(times)
+}
+
 /// The numbers of a line at `places`.
-fn pick<W: Pod>(line: &[W], step: usize, places: &[usize], out: &mut [W]) {
+fn pick<W: Pod>(line: &[W], step: usize, places: &[usize], times: Option<usize>, out: &mut [W]) {
     match step {
+        1 if times == Some(2) => out.as_chunks_mut::<2>().0.iter_mut().zip(line).for_each(|(o, x)| *o = [*x; 2]),
+        1 if times.is_some() => {
+            out.chunks_exact_mut(times.unwrap_or(1)).zip(line).for_each(|(o, x)| o.fill(*x));
+        }
         1 => out.iter_mut().zip(places).for_each(|(o, place)| *o = line[*place]),
         _ => out.iter_mut().zip(places).for_each(|(o, place)| *o = line[place * step]),
     }
@@ -79,6 +89,7 @@ pub(crate) fn take(x: &Tensor, at: usize, places: &[usize], shape: &[usize]) -> 
         }
     }
     let step = x.strides()[at];
+    let times = repeats(places, x.shape()[at]);
     let lead = Walk::new(&x.shape()[..at], [&x.strides()[..at]], [0]);
     let tail = Walk::new(&x.shape()[at + 1..], [&x.strides()[at + 1..]], [0]);
     with_word!(x.dtype(), W => {
@@ -91,7 +102,7 @@ pub(crate) fn take(x: &Tensor, at: usize, places: &[usize], shape: &[usize]) -> 
             let [s] = tail.inner();
             lead.rows(0..lead.numel(), |[start], count| for o in 0..count {
                 if tail.numel() == 1 {
-                    pick(&from[start + o * outer..], step, places, &mut out[done..done + places.len()]);
+                    pick(&from[start + o * outer..], step, places, times, &mut out[done..done + places.len()]);
                     done += places.len();
                     continue;
                 }

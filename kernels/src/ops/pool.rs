@@ -6,6 +6,7 @@ use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::batches;
 use crate::cpu::math::Real;
+use crate::cpu::planes::Planes;
 use crate::cpu::pooling::{self, Images};
 use crate::element::Elem;
 use crate::error::{Result, TensorError};
@@ -75,6 +76,17 @@ fn has_pixels(x: &Tensor) -> bool {
     x.dtype() == DType::F32 && x.is_channels_last() && !crate::device::is_reference()
 }
 
+/// The pooling of planes by vectors, of floats of up to 32 bits and windows that it takes.
+fn in_planes(x: &Tensor, windows: [Pool; 2], shape: &[usize]) -> Option<Planes> {
+    let is_plain = crate::device::is_reference() || !x.dtype().is_float() || x.dtype() == DType::F64;
+    if is_plain { None } else { Planes::new(windows, last_two(x.shape()), last_two(shape)) }
+}
+
+/// [`planes`] of `f32`, to which halves are widened.
+fn planes_of(x: &Tensor, shape: &[usize], f: impl Fn(&[f32], &mut [f32]) + Sync) -> Result<Tensor> {
+    planes::<f32>(&x.to(DType::F32)?, shape, f)?.to(x.dtype())
+}
+
 /// The greatest element of each window; padding never wins, NaN does.
 pub fn max_pool2d(x: &Tensor, windows: [Pool; 2]) -> Result<Tensor> {
     let shape = rules::pool(x.shape(), &windows)?;
@@ -85,6 +97,9 @@ pub fn max_pool2d(x: &Tensor, windows: [Pool; 2]) -> Result<Tensor> {
     let [h, w] = last_two(x.shape());
     let [oh, ow] = last_two(&shape);
     let [py, px] = windows;
+    if let Some(pooling) = in_planes(x, windows, &shape) {
+        return planes_of(x, &shape, |plane, out| pooling.max(plane, out));
+    }
     per_plane!("max_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
         for y in 0..oh {
             for z in 0..ow {
@@ -147,6 +162,26 @@ pub fn avg_pool2d(x: &Tensor, windows: [Pool; 2], average: Average) -> Result<Te
         return by_pixels(x, &shape, |images, out| {
             pooling::mean(images, [&|y| bounds(py, y, h).0, &|z| bounds(px, z, w).0], &count, out)
         });
+    }
+    // A window over all of a plane.
+    let is_whole = [(py, h), (px, w)].iter().all(|(p, n)| p.kernel == *n && p.padding == 0);
+    if is_whole && average.divisor.is_none() && x.dtype().is_float() && !crate::device::is_reference() {
+        return crate::ops::mean(x, &[-2, -1], true);
+    }
+    if let Some(pooling) = in_planes(x, windows, &shape) {
+        // A window that sees nothing has a mean of 0, whatever it is divided by.
+        let counts = |p: Pool, at: usize, n: usize| {
+            let (inside, all) = bounds(p, at, n);
+            (inside.len(), all)
+        };
+        let columns: Vec<(usize, usize)> = (0..ow).map(|z| counts(px, z, w)).collect();
+        let rows: Vec<(usize, usize)> = (0..oh).map(|y| counts(py, y, h)).collect();
+        let count = |y: usize, z: usize| {
+            let ((tall, all_tall), (wide, all_wide)) = (rows[y], columns[z]);
+            let n = if average.count_padding { all_tall * all_wide } else { tall * wide };
+            if tall * wide == 0 { 1 } else { average.divisor.unwrap_or(n) }
+        };
+        return planes_of(x, &shape, |plane, out| pooling.mean(plane, &count, out));
     }
     per_plane!("avg_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
         for y in 0..oh {
@@ -237,6 +272,9 @@ pub fn adaptive_avg_pool2d(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
 pub fn adaptive_max_pool2d(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     let shape = adaptive_shape("adaptive_max_pool2d", x, size)?;
     offer!(x => DeviceKernel::AdaptivePool { x, is_max: true, shape: &shape });
+    if size == [1, 1] && x.dtype().is_float() {
+        return crate::ops::amax(x, &[-2, -1], true);
+    }
     let [h, w] = last_two(x.shape());
     per_plane!("adaptive_max_pool2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
         for y in 0..size[0] {
@@ -322,7 +360,8 @@ pub fn upsample_nearest2d(x: &Tensor, size: [usize; 2], factors: [Option<f64>; 2
         return Tensor::zeros(&shape, x.dtype());
     }
     let mut out = x.clone();
-    for (k, at) in [shape.len() - 2, shape.len() - 1].into_iter().enumerate() {
+    // Columns first, so that rows are copied as they are in the end.
+    for (k, at) in [shape.len() - 2, shape.len() - 1].into_iter().enumerate().rev() {
         let n = x.shape()[at];
         // In f32, as PyTorch computes it: the last bit decides which neighbour is taken.
         let step = ratio(n, size[k], factors[k]) as f32;
@@ -360,12 +399,27 @@ pub fn upsample_bilinear2d(
     };
     let (ys, xs) = (places(h, size[0], factors[0]), places(w, size[1], factors[1]));
     per_plane!("upsample_bilinear2d", x, &shape, T => |plane: &[T], out: &mut [T]| {
-        for (y, &(top, bottom, fy)) in ys.iter().enumerate() {
-            for (z, &(left, right, fx)) in xs.iter().enumerate() {
-                let at = |y: usize, x: usize| plane[y * w + x].to_f64();
-                let upper = at(top, left) * (1.0 - fx) + at(top, right) * fx;
-                let lower = at(bottom, left) * (1.0 - fx) + at(bottom, right) * fx;
-                out[y * xs.len() + z] = T::from_f64(upper * (1.0 - fy) + lower * fy);
+        // Lines between columns, made when a line of the result first needs them: the next one mostly needs the same.
+        let (mut upper, mut lower) = (vec![0.0f64; xs.len()], vec![0.0f64; xs.len()]);
+        let mut made = None;
+        let line = |y: usize, to: &mut [f64]| {
+            let row = &plane[y * w..][..w];
+            for (o, &(left, right, fx)) in to.iter_mut().zip(&xs) {
+                *o = row[left].to_f64() * (1.0 - fx) + row[right].to_f64() * fx;
+            }
+        };
+        for (out, &(top, bottom, fy)) in out.chunks_exact_mut(xs.len()).zip(&ys) {
+            if made != Some((top, bottom)) {
+                if made.is_some_and(|(_, below)| below == top) {
+                    std::mem::swap(&mut upper, &mut lower);
+                } else {
+                    line(top, &mut upper);
+                }
+                line(bottom, &mut lower);
+                made = Some((top, bottom));
+            }
+            for ((o, upper), lower) in out.iter_mut().zip(&upper).zip(&lower) {
+                *o = T::from_f64(upper * (1.0 - fy) + lower * fy);
             }
         }
     })

@@ -5,7 +5,7 @@ use stark_shapes::DType;
 
 use crate::accelerator;
 use crate::cpu::buffer::{Buffer, Pod};
-use crate::cpu::functions::{self, Erf, Exp, Gelu, GeluTanh, Sigmoid, Silu, Tanh};
+use crate::cpu::functions::{self, Erf, Exp, Gelu, GeluTanh, Mish, Sigmoid, Silu, Tanh};
 use crate::cpu::halves::Half;
 use crate::cpu::math;
 use crate::cpu::simd::{Kernel, dispatch};
@@ -25,6 +25,8 @@ struct Row<'a, A, R, F> {
 
 /// A function of one number. A trait, not a closure, so that its body is always compiled into the vector loop.
 pub(crate) trait Map<A: Copy, R>: Copy + Sync {
+    /// Whether a row is compiled for wide vectors.
+    const WIDE: bool = size_of::<A>() == 4;
     fn map(&self, x: A) -> R;
 
     /// Of neighbours in memory, number by number.
@@ -57,15 +59,18 @@ impl<A: Copy, R, F: Fn(A) -> R + Copy + Sync> Map<A, R> for By<F> {
 
 /// `f` of every element of storage type `A`; the result's elements `R` are seen as `dtype`.
 pub(crate) fn map<A: Pod, R: Pod>(x: &Tensor, dtype: DType, f: impl Map<A, R>) -> Result<Tensor> {
+    by_rows(x, dtype, f)
+}
+
+fn by_rows<A: Pod, R: Pod, F: Map<A, R>>(x: &Tensor, dtype: DType, f: F) -> Result<Tensor> {
     // In the order of memory, which the result then has too.
     if x.is_channels_last() {
-        return Ok(map::<A, R>(&x.pixels(), dtype, f)?.planes());
+        return Ok(by_rows::<A, R, F>(&x.pixels(), dtype, f)?.planes());
     }
     let mut buffer = Buffer::for_overwrite::<R>(x.numel())?;
     let data = x.storage::<A>();
     let walk = Walk::new(x.shape(), [x.strides()], [0]);
     let [step] = walk.inner();
-    let wide = size_of::<A>() == 4;
     fill_chunks(buffer.as_mut_slice::<R>(), CHUNK, |start, out| {
         let mut done = 0;
         walk.rows(start..start + out.len(), |[at], n| {
@@ -73,7 +78,7 @@ pub(crate) fn map<A: Pod, R: Pod>(x: &Tensor, dtype: DType, f: impl Map<A, R>) -
             done += n;
             if step == 1 {
                 let row = Row { x: &data[at..at + n], out, f };
-                if wide { dispatch(row) } else { row.run() }
+                if F::WIDE { dispatch(row) } else { row.run() }
             } else {
                 out.iter_mut().enumerate().for_each(|(k, o)| *o = f.map(data[at + k * step]));
             }
@@ -146,7 +151,7 @@ macro_rules! float_ops {
 
 /// Functions that have vectors of their own for `f32`.
 macro_rules! vector_ops {
-    ($($(#[$doc:meta])* $name:ident $F:ident: $x:ident, $g:expr;)*) => { $(
+    ($($(#[$doc:meta])* $name:ident $F:ident: $g:expr;)*) => { $(
         impl Map<f32, f32> for $F {
             #[inline(always)]
             fn map(&self, x: f32) -> f32 {
@@ -160,25 +165,54 @@ macro_rules! vector_ops {
 
         $(#[$doc])*
         pub fn $name(x: &Tensor) -> Result<Tensor> {
-            float(stringify!($name), &[], x, $F {}, By(|$x: f64| $g))
+            float(stringify!($name), &[], x, $F {}, $g)
         }
     )* };
 }
 
+/// e^x of `f64`, in vectors where it is neither huge nor next to nothing.
+#[derive(Clone, Copy)]
+struct WideExp;
+
+impl Map<f64, f64> for WideExp {
+    const WIDE: bool = true;
+
+    #[inline(always)]
+    fn map(&self, x: f64) -> f64 {
+        if x.abs() <= wide::MOST_EXP { wide::exp(x) } else { x.exp() }
+    }
+
+    #[inline(always)]
+    fn row(&self, x: &[f64], out: &mut [f64]) {
+        for (x, out) in x.chunks(256).zip(out.chunks_mut(256)) {
+            let mut all = true;
+            for (o, x) in out.iter_mut().zip(x) {
+                all &= x.abs() <= wide::MOST_EXP;
+                *o = wide::exp(*x);
+            }
+            if !all {
+                out.iter_mut().zip(x).for_each(|(o, x)| *o = self.map(*x));
+            }
+        }
+    }
+}
+
 vector_ops! {
-    exp Exp: x, x.exp();
-    tanh Tanh: x, x.tanh();
-    sigmoid Sigmoid: x, 1.0 / (1.0 + (-x).exp());
-    erf Erf: x, libm::erf(x);
+    exp Exp: WideExp;
+    tanh Tanh: By(|x: f64| x.tanh());
+    sigmoid Sigmoid: By(|x: f64| 1.0 / (1.0 + (-x).exp()));
+    erf Erf: By(|x: f64| libm::erf(x));
     /// `x · Φ(x)` with the exact error function.
-    gelu Gelu: x, { let x = above_gone(x); 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2)) };
+    gelu Gelu: By(|x: f64| { let x = above_gone(x); 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2)) });
     /// `gelu` by its tanh formula.
-    gelu_tanh GeluTanh: x, {
+    gelu_tanh GeluTanh: By(|x: f64| {
         let x = above_gone(x);
         0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
-    };
+    });
     /// `x · sigmoid(x)`.
-    silu Silu: x, x / (1.0 + (-x).exp());
+    silu Silu: By(|x: f64| x / (1.0 + (-x).exp()));
+    /// `x · tanh(softplus(x))`.
+    mish Mish: By(|x: f64| x * if x > 20.0 { x } else { x.exp().ln_1p() }.tanh());
 }
 
 const FRAC_1_SQRT_2: f64 = std::f64::consts::FRAC_1_SQRT_2;
@@ -253,8 +287,6 @@ float_ops! {
     atan: x, x.atan(), x.atan();
     sinh: x, x.sinh(), x.sinh();
     cosh: x, x.cosh(), x.cosh();
-    /// `x · tanh(softplus(x))`.
-    mish: x, x * if x > 20.0 { x } else { x.exp().ln_1p() }.tanh(), x * if x > 20.0 { x } else { x.exp().ln_1p() }.tanh();
     /// `clamp(x / 6 + 1/2, 0, 1)`; NaN stays.
     hardsigmoid: x, hard(x + 3.0, 6.0) / 6.0, hard64(x + 3.0, 6.0) / 6.0;
     hardswish: x, x * hard(x + 3.0, 6.0) / 6.0, x * hard64(x + 3.0, 6.0) / 6.0;
@@ -286,6 +318,35 @@ fn least64(x: f64, top: f64) -> f64 {
     if x > top { top } else { x }
 }
 
+/// Functions that `f32` computes without branches, through `f64`.
+trait Wide {
+    fn expm1(self) -> Self;
+    /// `log(1 + exp(x))`.
+    fn softplus(self) -> Self;
+}
+
+impl Wide for f64 {
+    fn expm1(self) -> f64 {
+        self.exp_m1()
+    }
+
+    fn softplus(self) -> f64 {
+        if self > 40.0 { self } else { self.exp().ln_1p() }
+    }
+}
+
+impl Wide for f32 {
+    #[inline(always)]
+    fn expm1(self) -> f32 {
+        wide::expm1(self.into()) as f32
+    }
+
+    #[inline(always)]
+    fn softplus(self) -> f32 {
+        wide::softplus(self.into()) as f32
+    }
+}
+
 /// A float function with numbers in it, written once in `f64` terms of the element's own width.
 macro_rules! float_ops_with {
     ($($(#[$doc:meta])* $name:ident($($arg:ident),*): $x:ident => $f:expr;)*) => { $(
@@ -308,10 +369,10 @@ macro_rules! float_ops_with {
 
 float_ops_with! {
     leaky_relu(slope): x => if x > 0.0 { x } else { x * slope };
-    elu(alpha): x => if x > 0.0 { x } else { alpha * x.exp_m1() };
-    celu(alpha): x => if x > 0.0 { x } else { alpha * (x / alpha).exp_m1() };
+    elu(alpha): x => if x > 0.0 { x } else { alpha * Wide::expm1(x) };
+    celu(alpha): x => if x > 0.0 { x } else { alpha * Wide::expm1(x / alpha) };
     /// `log(1 + exp(beta · x)) / beta`, `x` itself where `beta · x` passes `threshold` (PyTorch: 1 and 20).
-    softplus(beta, threshold): x => if x * beta > threshold { x } else { (x * beta).exp().ln_1p() / beta };
+    softplus(beta, threshold): x => if x * beta > threshold { x } else { Wide::softplus(x * beta) / beta };
     softshrink(lambda): x => if x > lambda { x - lambda } else if x < -lambda { x + lambda } else { x * 0.0 };
     hardshrink(lambda): x => if x >= -lambda && x <= lambda { 0.0 } else { x };
     threshold(limit, value): x => if x <= limit { value } else { x };
@@ -360,6 +421,8 @@ number_ops! {
         |x: T| T::from_i64(i64::from(x > T::zero()) - i64::from(x < T::zero()));
     relu: T, |x: T| if x < T::zero() { T::zero() } else { x }, |x: T| if x < 0.0 { 0.0 } else { x };
     square: T, |x: T| x.mul(x), |x: T| x * x;
+    /// `x · x · x`.
+    cube: T, |x: T| x.mul(x).mul(x), |x: T| x * x * x;
     floor: T, |x: T| x, |x: T| x.floor();
     ceil: T, |x: T| x, |x: T| x.ceil();
     trunc: T, |x: T| x, |x: T| x.trunc();

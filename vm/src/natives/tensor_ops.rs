@@ -21,6 +21,8 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     tensor_var_axis "<E>(Tensor<E>, Int, Bool, Bool) -> Tensor<E>";
     tensor_std "<E>(Tensor<E>, Bool) -> Tensor<E>";
     tensor_std_axis "<E>(Tensor<E>, Int, Bool, Bool) -> Tensor<E>";
+    tensor_norm "<E>(Tensor<E>) -> Tensor<E>";
+    tensor_norm_axis "<E>(Tensor<E>, Int, Bool) -> Tensor<E>";
     tensor_cumsum "<E>(Tensor<E>, Int) -> Tensor<E>";
     tensor_softmax "<E>(Tensor<E>, Int) -> Tensor<E>";
     tensor_log_softmax "<E>(Tensor<E>, Int) -> Tensor<E>";
@@ -374,6 +376,14 @@ fn tensor_std(cx: &NativeCx<'_>) -> Outcome {
 
 fn tensor_std_axis(cx: &NativeCx<'_>) -> Outcome {
     answer(cx, ops::std(tensor(cx, 0), &[cx.int(1)], correction(cx.bool(3)), cx.bool(2)))
+}
+
+fn tensor_norm(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, ops::norm(floats(cx, "norm")?, 2.0, &[], false))
+}
+
+fn tensor_norm_axis(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, ops::norm(floats(cx, "norm")?, 2.0, &[cx.int(1)], cx.bool(2)))
 }
 
 fn tensor_cumsum(cx: &NativeCx<'_>) -> Outcome {

@@ -30,6 +30,7 @@ static LINEARS: [OpRow; 4] = [
     row!("Gemm", ["A", "B", "C", "added", "activation", "slope"], run_linear),
 ];
 static ACTIVATION: OpRow = row!("activation", ["input", "activation", "slope"], run_activation);
+static MISH: OpRow = row!("mish", ["input"], |a| ok(k::mish(&*a.tensor(0)?)));
 static NORM: OpRow = row!("norm", ["input", "weight", "bias", "axis", "eps", "is_centred"], run_norm);
 static ATTENTION: OpRow = row!("attention", ["query", "key_t", "value", "mask", "scale", "axis"], run_attention);
 /// The convolutions of the importers, by their names: their own arguments, then these four.
@@ -132,6 +133,20 @@ pub fn activation(graph: &mut Graph, x: Operand, activation: Activation) -> Fuse
     (&ACTIVATION, vec![x, name, slope])
 }
 
+/// The argument and the function of an activation that stands for itself.
+pub fn activation_at(graph: &Graph, instr: &Instr) -> Option<(Operand, Activation)> {
+    let (Kind::Op(row), [x, name, slope]) = (&instr.kind, &*instr.args) else { return None };
+    let (Operand::Const(name), Operand::Const(slope)) = (name, slope) else { return None };
+    match (std::ptr::eq(*row, &ACTIVATION), graph.consts.get(*name as usize)?, graph.consts.get(*slope as usize)?) {
+        (true, Value::Str(name), Value::Float(slope)) => Some((*x, Activation::named(name, *slope as f32)?)),
+        _ => None,
+    }
+}
+
+pub fn mish(x: Operand) -> Fused {
+    (&MISH, vec![x])
+}
+
 pub fn norm(graph: &mut Graph, norm: &Norm) -> Fused {
     let (weight, bias) = (optional(graph, norm.weight), optional(graph, norm.bias));
     let numbers = [Value::Int(norm.axis), Value::Float(norm.eps), Value::Bool(norm.is_centred)];
@@ -147,7 +162,7 @@ pub fn attention(graph: &mut Graph, found: &Found) -> Fused {
 
 /// Whether only the optimiser makes this operator.
 pub fn is_made_here(row: &'static OpRow) -> bool {
-    let mut all = LINEARS.iter().chain([&ACTIVATION, &NORM, &ATTENTION]).chain(&CONVS);
+    let mut all = LINEARS.iter().chain([&ACTIVATION, &MISH, &NORM, &ATTENTION]).chain(&CONVS);
     all.any(|made| std::ptr::eq(made, row))
 }
 
@@ -223,7 +238,13 @@ fn run_activation(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
     let activation = activation_of(a, 1)?;
     match (x.dtype(), activation) {
+        // What is spelled out makes floats of whole numbers.
+        (dtype, _) if !dtype.is_float() => ok(x.to(DType::F32).and_then(|x| k::activate(x, activation))),
+        // Activations as such compute in `Float32`.
         (DType::F64, Activation::Gelu) => ok(k::gelu(&x)),
+        (DType::F64, Activation::GeluTanh) => ok(k::gelu_tanh(&x)),
+        (DType::F64, Activation::Silu) => ok(k::silu(&x)),
+        (DType::F64, Activation::HardSwish) => ok(k::hardswish(&x)),
         _ => ok(k::activate(x.into_owned(), activation)),
     }
 }

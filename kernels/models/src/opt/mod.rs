@@ -12,6 +12,7 @@ mod dead;
 mod filter;
 mod fold;
 pub(crate) mod fused;
+mod gate;
 mod gelu;
 mod in_place;
 mod linear;
@@ -36,6 +37,8 @@ pub enum Pass {
     Common,
     /// GELU spelled out with `erf` or `tanh` is one operator.
     Gelu,
+    /// SiLU, hard swish and Mish spelled out are one operator.
+    Gate,
     /// Layer norm and RMS norm spelled out are one operator.
     Norm,
     /// Scores, mask, softmax and sum are one operator that never holds all scores.
@@ -51,11 +54,12 @@ pub enum Pass {
 }
 
 impl Pass {
-    pub const ALL: [Pass; 10] = [
+    pub const ALL: [Pass; 11] = [
         Pass::InPlace,
         Pass::Fold,
         Pass::Common,
         Pass::Gelu,
+        Pass::Gate,
         Pass::Norm,
         Pass::Attention,
         Pass::Conv,
@@ -70,6 +74,7 @@ impl Pass {
             Pass::Fold => "fold",
             Pass::Common => "common",
             Pass::Gelu => "gelu",
+            Pass::Gate => "gate",
             Pass::Norm => "norm",
             Pass::Attention => "attention",
             Pass::Conv => "conv",
@@ -96,6 +101,7 @@ pub fn optimise(graph: &mut Graph, passes: &[Pass]) {
             Pass::Fold => fold::run(graph),
             Pass::Common => common::run(graph),
             Pass::Gelu => gelu::run(graph),
+            Pass::Gate => gate::run(graph),
             Pass::Norm => norm::run(graph),
             Pass::Attention => attention::run(graph),
             Pass::Conv => conv::run(graph),

@@ -36,6 +36,8 @@ pub enum View {
         axis: Operand,
     },
     Activation(Operand, Activation),
+    /// `log(1 + exp(x))`.
+    Softplus(Operand),
     BatchNorm {
         x: Operand,
         weight: Operand,
@@ -132,7 +134,8 @@ pub fn view(graph: &Graph, instr: &Instr) -> Option<View> {
 pub fn view_unfitted(graph: &Graph, instr: &Instr) -> Option<View> {
     let Kind::Op(row) = &instr.kind else { return None };
     if fused::is_made_here(row) {
-        return None;
+        // But for an activation, which is no more than it says.
+        return fused::activation_at(graph, instr).map(|(x, activation)| View::Activation(x, activation));
     }
     let arg = |i: usize| instr.args.get(i).copied();
     let is = |i: usize, want: f64| arg(i).is_none_or(|a| number(graph, a) == Some(want));
@@ -197,6 +200,8 @@ pub fn view_unfitted(graph: &Graph, instr: &Instr) -> Option<View> {
         "torch.silu" => activation(Activation::Silu),
         "Sigmoid" | "torch.sigmoid" => activation(Activation::Sigmoid),
         "Tanh" | "torch.tanh" => activation(Activation::Tanh),
+        "Softplus" => Some(View::Softplus(arg(0)?)),
+        "torch.softplus" if is(1, 1.0) && is(2, 20.0) => Some(View::Softplus(arg(0)?)),
         "HardSwish" | "torch.hardswish" => activation(Activation::HardSwish),
         "torch.hardsigmoid" => activation(Activation::HardSigmoid),
         // PyTorch writes the slope in `Float32`.

@@ -29,7 +29,7 @@ fn load(body: &str, passes: &[Pass]) -> Model {
 
 /// Both ways give the same. Gives how many instructions are left.
 #[track_caller]
-fn check(body: &str, shape: &[usize]) -> usize {
+pub fn check(body: &str, shape: &[usize]) -> usize {
     let x = ops::randn(shape, 3, DType::F32).expect("x");
     let predict = |model: &Model| model.predict(std::slice::from_ref(&x)).unwrap_or_else(|e| panic!("{body}\n{e}"));
     let fused = load(body, &Pass::ALL);

@@ -3,6 +3,7 @@
 
 mod chains;
 mod common;
+mod gates;
 mod hostile;
 mod in_place;
 mod memory;

@@ -100,6 +100,16 @@ pub fn fold(a: &Args<'_>, how: Fold) -> OpResult {
     })
 }
 
+/// An end that is alone in its tensor, and of the type of what it bounds, as a number: for those there is one pass.
+fn alone(end: k::Arg<'_>, dtype: DType) -> k::Arg<'_> {
+    match end {
+        k::Arg::Tensor(t) if t.rank() == 0 && t.dtype() == dtype && t.memory().is_none() => {
+            t.item().map_or(end, k::Arg::Number)
+        }
+        end => end,
+    }
+}
+
 pub fn clip(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
     let low = if a.is_none(1) { None } else { Some(operand(a, 1)?) };
@@ -107,7 +117,8 @@ pub fn clip(a: &Args<'_>) -> OpResult {
     if low.is_none() && high.is_none() {
         return Ok(Value::Tensor(x.into_owned()));
     }
-    ok(k::clamp(&x, low, high).and_then(|y| y.to(x.dtype())))
+    ok(k::clamp(&x, low.map(|end| alone(end, x.dtype())), high.map(|end| alone(end, x.dtype())))
+        .and_then(|y| y.to(x.dtype())))
 }
 
 pub fn prelu(a: &Args<'_>) -> OpResult {
@@ -118,6 +129,9 @@ pub fn prelu(a: &Args<'_>) -> OpResult {
 
 /// `scale * x` above 0, `scale * alpha * (exp(x) - 1)` below.
 fn bend(x: &Tensor, alpha: f64, scale: f64) -> OpResult {
+    if scale == 1.0 && x.dtype().is_float() {
+        return ok(k::elu(x, alpha));
+    }
     ok(k::map_scalar(x, x.dtype(), move |x| {
         let x = x.to_f64();
         Scalar::Float(scale * if x > 0.0 { x } else { alpha * x.exp_m1() })
@@ -143,6 +157,10 @@ pub fn softplus(a: &Args<'_>) -> OpResult {
 
 pub fn hard_sigmoid(a: &Args<'_>) -> OpResult {
     let (x, alpha, beta) = (a.tensor(0)?, a.float(1)?, a.float(2)?);
+    // As PyTorch's files have it.
+    if (alpha as f32, beta) == (1.0 / 6.0, 0.5) && x.dtype().is_float() {
+        return ok(k::hardsigmoid(&x));
+    }
     let line = k::mul(&*x, alpha).and_then(|y| k::add(&y, beta));
     ok(line.and_then(|y| k::clamp(&y, Some(Scalar::Float(0.0).into()), Some(Scalar::Float(1.0).into()))))
 }
