@@ -7,10 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use tokenizers::Tokenizer as Inner;
+use tokenizers::{
+    Encoding as Found, PaddingDirection, PaddingStrategy, PostProcessor, Tokenizer as Inner, TruncationDirection,
+};
 
 /// The largest tokenizer file, in bytes.
 pub const MAX_FILE: u64 = 256 << 20;
+/// The most tokens that a file may have rows padded to.
+const MAX_PADDED: usize = 1 << 16;
 
 /// A loaded tokenizer. Cheap to clone; `Send` and `Sync`.
 #[derive(Clone)]
@@ -22,10 +26,14 @@ struct Loaded {
     pad: Pad,
 }
 
+/// How rows become equally long.
 struct Pad {
     id: u32,
     type_id: u32,
     token: String,
+    is_left: bool,
+    at_least: usize,
+    multiple_of: usize,
 }
 
 /// One encoded text. All lists have the same length.
@@ -40,12 +48,33 @@ pub struct Encoding {
     pub type_ids: Vec<i64>,
 }
 
-/// Texts encoded together, each row padded to the longest.
+/// Texts encoded together, rows of one length.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Batch {
     pub rows: Vec<Encoding>,
     /// Tokens in each row.
     pub length: usize,
+}
+
+impl Encoding {
+    fn of(found: &Found) -> Encoding {
+        let wide = |ids: &[u32]| ids.iter().map(|&id| i64::from(id)).collect();
+        Encoding {
+            ids: wide(found.get_ids()),
+            tokens: found.get_tokens().to_vec(),
+            offsets: found.get_offsets().to_vec(),
+            attention_mask: wide(found.get_attention_mask()),
+            type_ids: wide(found.get_type_ids()),
+        }
+    }
+}
+
+/// `n` more items behind those that are there, or before them.
+fn fill<T: Clone>(items: &mut Vec<T>, n: usize, item: T, is_left: bool) {
+    items.resize(items.len() + n, item);
+    if is_left {
+        items.rotate_right(n);
+    }
 }
 
 impl Batch {
@@ -111,13 +140,21 @@ impl Tokenizer {
         let mut inner = guarded(|| Inner::from_bytes(bytes).map_err(|e| e.to_string()))
             .map_err(|reason| fail(format!("is not a tokenizer this library can read: {reason}")))?;
         let pad = match inner.get_padding() {
-            Some(params) => Pad { id: params.pad_id, type_id: params.pad_type_id, token: params.pad_token.clone() },
+            Some(params) => Pad {
+                id: params.pad_id,
+                type_id: params.pad_type_id,
+                token: params.pad_token.clone(),
+                is_left: matches!(params.direction, PaddingDirection::Left),
+                at_least: if let PaddingStrategy::Fixed(n) = params.strategy { n.min(MAX_PADDED) } else { 0 },
+                multiple_of: params.pad_to_multiple_of.unwrap_or(1).clamp(1, MAX_PADDED),
+            },
             None => {
                 let token = ["[PAD]", "<pad>", "<|endoftext|>", "</s>"]
                     .into_iter()
                     .find(|token| inner.token_to_id(token).is_some())
                     .unwrap_or("[PAD]");
-                Pad { id: inner.token_to_id(token).unwrap_or(0), type_id: 0, token: token.to_string() }
+                let id = inner.token_to_id(token).unwrap_or(0);
+                Pad { id, type_id: 0, token: token.to_string(), is_left: false, at_least: 0, multiple_of: 1 }
             }
         };
         // A template may name special tokens that the file does not have; encoding would be the first to say so.
@@ -129,30 +166,64 @@ impl Tokenizer {
 
     /// Encodes one text; with `special_tokens`, also what the tokenizer puts around it.
     pub fn encode(&self, text: &str, special_tokens: bool) -> Result<Encoding, TokenizerError> {
-        let encoding = guarded(|| self.0.inner.encode_char_offsets(text, special_tokens).map_err(|e| e.to_string()))
-            .map_err(|reason| self.fail(reason))?;
-        let wide = |ids: &[u32]| ids.iter().map(|&id| i64::from(id)).collect();
-        Ok(Encoding {
-            ids: wide(encoding.get_ids()),
-            tokens: encoding.get_tokens().to_vec(),
-            offsets: encoding.get_offsets().to_vec(),
-            attention_mask: wide(encoding.get_attention_mask()),
-            type_ids: wide(encoding.get_type_ids()),
-        })
+        guarded(|| self.0.inner.encode_char_offsets(text, special_tokens).map_err(|e| e.to_string()))
+            .map(|found| Encoding::of(&found))
+            .map_err(|reason| self.fail(reason))
     }
 
-    /// Encodes texts and pads them on the right to the longest, with 0 in the mask there.
-    pub fn encode_batch<T: AsRef<str>>(&self, texts: &[T], special_tokens: bool) -> Result<Batch, TokenizerError> {
-        let mut rows =
-            texts.iter().map(|text| self.encode(text.as_ref(), special_tokens)).collect::<Result<Vec<_>, _>>()?;
-        let length = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
+    /// As [`Tokenizer::encode`], with at most `most` tokens: of a longer text some are left out, and none of those that the tokenizer
+    /// puts around it.
+    pub fn encode_at_most(&self, text: &str, special_tokens: bool, most: usize) -> Result<Encoding, TokenizerError> {
+        let whole = self.encode(text, special_tokens)?;
+        if whole.ids.len() <= most {
+            return Ok(whole);
+        }
+        let inner = &self.0.inner;
+        let cut = || {
+            let around = match inner.get_post_processor() {
+                Some(processor) if special_tokens => processor.added_tokens(false),
+                _ => 0,
+            };
+            let room =
+                most.checked_sub(around).ok_or(format!("{most} tokens have no room for the {around} around a text"))?;
+            let mut text = inner.encode_char_offsets(text, false).map_err(|e| e.to_string())?;
+            let from = inner.get_truncation().map_or(TruncationDirection::Right, |truncation| truncation.direction);
+            text.truncate(room, 0, from);
+            // Processed a second time its offsets would be trimmed twice.
+            let mut offsets = text.get_offsets().to_vec().into_iter();
+            let found = inner.post_process(text, None, special_tokens).map_err(|e| e.to_string())?;
+            let mut encoding = Encoding::of(&found);
+            for (to, special) in encoding.offsets.iter_mut().zip(found.get_special_tokens_mask()) {
+                if *special == 0 {
+                    *to = offsets.next().unwrap_or(*to);
+                }
+            }
+            Ok(encoding)
+        };
+        guarded(cut).map_err(|reason| self.fail(reason))
+    }
+
+    /// Encodes texts of at most `most` tokens, and makes them equally long as the file says: on the right to the longest where it says
+    /// nothing. The mask is 0 there.
+    pub fn encode_batch<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        special_tokens: bool,
+        most: usize,
+    ) -> Result<Batch, TokenizerError> {
+        let encode = |text: &T| self.encode_at_most(text.as_ref(), special_tokens, most);
+        let mut rows = texts.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let pad = &self.0.pad;
+        let longest = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
+        let length = if rows.is_empty() { 0 } else { longest.max(pad.at_least).next_multiple_of(pad.multiple_of) };
         for row in &mut rows {
-            row.ids.resize(length, pad.id.into());
-            row.tokens.resize(length, pad.token.clone());
-            row.offsets.resize(length, (0, 0));
-            row.attention_mask.resize(length, 0);
-            row.type_ids.resize(length, pad.type_id.into());
+            let n = length - row.ids.len();
+            let token = &pad.token;
+            fill(&mut row.ids, n, pad.id.into(), pad.is_left);
+            fill(&mut row.tokens, n, token.clone(), pad.is_left);
+            fill(&mut row.offsets, n, (0, 0), pad.is_left);
+            fill(&mut row.attention_mask, n, 0, pad.is_left);
+            fill(&mut row.type_ids, n, pad.type_id.into(), pad.is_left);
         }
         Ok(Batch { rows, length })
     }

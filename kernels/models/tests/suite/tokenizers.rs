@@ -38,8 +38,9 @@ fn every_case_of_every_tokenizer() {
 #[test]
 fn a_batch_is_padded_to_its_longest_row() {
     let tokenizer = Tokenizer::load(small().join("tokenizers/topic_wordpiece.json")).expect("tokenizer");
-    let batch =
-        tokenizer.encode_batch(&["the striker", "the young striker scored at the stadium"], true).expect("batch");
+    let batch = tokenizer
+        .encode_batch(&["the striker", "the young striker scored at the stadium"], true, usize::MAX)
+        .expect("batch");
     assert_eq!(batch.rows.iter().map(|row| row.ids.len()).collect::<Vec<_>>(), [batch.length, batch.length]);
     let n_tokens: i64 = batch.rows[0].attention_mask.iter().sum();
     assert!(n_tokens < batch.length as i64);
@@ -47,5 +48,45 @@ fn a_batch_is_padded_to_its_longest_row() {
     assert_eq!(batch.ids().len(), 2 * batch.length);
     assert!(tokenizer.decode(&[-1], true).is_err());
     let empty: [&str; 0] = [];
-    assert_eq!(tokenizer.encode_batch(&empty, true).expect("batch").length, 0);
+    assert_eq!(tokenizer.encode_batch(&empty, true, usize::MAX).expect("batch").length, 0);
+}
+
+/// What HuggingFace gives with `enable_truncation`.
+#[test]
+fn a_text_that_is_too_long_keeps_what_stands_around_it() {
+    let tokenizer = Tokenizer::load(small().join("tokenizers/topic_wordpiece.json")).expect("tokenizer");
+    let text = "the chef whisked eggs";
+    let whole = tokenizer.encode(text, true).expect("encoded");
+    let cut = tokenizer.encode_at_most(text, true, 3).expect("encoded");
+    assert_eq!((cut.ids.as_slice(), cut.ids[2]), (&[whole.ids[0], whole.ids[1], *whole.ids.last().unwrap()][..], 3));
+    assert_eq!(cut.offsets, [(0, 0), whole.offsets[1], (0, 0)]);
+    assert_eq!(tokenizer.encode_at_most(text, true, whole.ids.len()).expect("encoded"), whole);
+    assert_eq!(tokenizer.encode_at_most(text, false, 1).expect("encoded").ids, [whole.ids[1]]);
+    let error = tokenizer.encode_at_most(text, true, 1).expect_err("no room");
+    assert!(error.reason.contains("1 tokens have no room for the 2 around a text"), "{error}");
+    let batch = tokenizer.encode_batch(&[text, "the"], true, 3).expect("encoded");
+    assert_eq!((batch.length, batch.rows[0].ids == cut.ids, batch.attention_mask()), (3, true, vec![1; 6]));
+}
+
+#[test]
+fn rows_are_filled_up_as_the_file_says() {
+    let path = small().join("tokenizers/topic_wordpiece.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("json");
+    let mut rows = |strategy: serde_json::Value, multiple: serde_json::Value| {
+        json["padding"] = serde_json::json!({
+            "strategy": strategy, "direction": "Left", "pad_to_multiple_of": multiple, "pad_id": 7, "pad_type_id": 0, "pad_token": "[PAD]"
+        });
+        let bytes = serde_json::to_vec(&json).expect("json");
+        let tokenizer = Tokenizer::from_bytes(&bytes, "left.json").expect("tokenizer");
+        let batch = tokenizer.encode_batch(&["the", "the chef"], true, usize::MAX).expect("encoded");
+        let starts: Vec<usize> =
+            batch.rows.iter().map(|row| row.attention_mask.iter().take_while(|x| **x == 0).count()).collect();
+        assert!(batch.rows.iter().zip(&starts).all(|(row, n)| row.ids[..*n].iter().all(|id| *id == 7)));
+        (batch.length, starts)
+    };
+    let null = serde_json::Value::Null;
+    let (longest, starts) = rows("BatchLongest".into(), null.clone());
+    assert!(starts[1] == 0 && starts[0] > 0, "{starts:?}");
+    assert_eq!(rows(serde_json::json!({"Fixed": 12}), null).0, 12);
+    assert_eq!(rows("BatchLongest".into(), 8.into()).0, longest.next_multiple_of(8));
 }
