@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use tokenizers::Tokenizer as Inner;
+use tokenizers::{PaddingDirection, PostProcessor, Tokenizer as Inner, TruncationDirection};
 
 /// The largest tokenizer file, in bytes.
 pub const MAX_FILE: u64 = 256 << 20;
@@ -26,6 +26,7 @@ struct Pad {
     id: u32,
     type_id: u32,
     token: String,
+    is_left: bool,
 }
 
 /// One encoded text. All lists have the same length.
@@ -111,13 +112,19 @@ impl Tokenizer {
         let mut inner = guarded(|| Inner::from_bytes(bytes).map_err(|e| e.to_string()))
             .map_err(|reason| fail(format!("is not a tokenizer this library can read: {reason}")))?;
         let pad = match inner.get_padding() {
-            Some(params) => Pad { id: params.pad_id, type_id: params.pad_type_id, token: params.pad_token.clone() },
+            Some(params) => Pad {
+                id: params.pad_id,
+                type_id: params.pad_type_id,
+                token: params.pad_token.clone(),
+                is_left: matches!(params.direction, PaddingDirection::Left),
+            },
             None => {
                 let token = ["[PAD]", "<pad>", "<|endoftext|>", "</s>"]
                     .into_iter()
                     .find(|token| inner.token_to_id(token).is_some())
                     .unwrap_or("[PAD]");
-                Pad { id: inner.token_to_id(token).unwrap_or(0), type_id: 0, token: token.to_string() }
+                let id = inner.token_to_id(token).unwrap_or(0);
+                Pad { id, type_id: 0, token: token.to_string(), is_left: false }
             }
         };
         // A template may name special tokens that the file does not have; encoding would be the first to say so.
@@ -129,30 +136,77 @@ impl Tokenizer {
 
     /// Encodes one text; with `special_tokens`, also what the tokenizer puts around it.
     pub fn encode(&self, text: &str, special_tokens: bool) -> Result<Encoding, TokenizerError> {
-        let encoding = guarded(|| self.0.inner.encode_char_offsets(text, special_tokens).map_err(|e| e.to_string()))
-            .map_err(|reason| self.fail(reason))?;
+        let encoding = guarded(|| self.0.inner.encode_char_offsets(text, special_tokens).map_err(|e| e.to_string()));
+        Ok(Tokenizer::whole(encoding.map_err(|reason| self.fail(reason))?))
+    }
+
+    /// As [`Tokenizer::encode`], with at most `max_length` tokens: those of the text are cut, on the side that the file says, and the
+    /// special ones stay.
+    fn encode_within(&self, text: &str, special_tokens: bool, max_length: usize) -> Result<Encoding, TokenizerError> {
+        let whole = self.encode(text, special_tokens)?;
+        if whole.ids.len() <= max_length {
+            return Ok(whole);
+        }
+        let inner = &self.0.inner;
+        let n_special = match inner.get_post_processor() {
+            Some(post) if special_tokens => post.added_tokens(false),
+            _ => 0,
+        };
+        let Some(room) = max_length.checked_sub(n_special) else {
+            return Err(self.fail(format!("{max_length} tokens are allowed, and {n_special} are special ones")));
+        };
+        let side = inner.get_truncation().map_or(TruncationDirection::Right, |params| params.direction);
+        let cut = guarded(|| {
+            let mut encoding = inner.encode_char_offsets(text, false).map_err(|e| e.to_string())?;
+            encoding.truncate(room, 0, side);
+            // The parts that were cut off.
+            encoding.take_overflowing();
+            inner.post_process(encoding, None, special_tokens).map_err(|e| e.to_string())
+        });
+        Ok(Tokenizer::whole(cut.map_err(|reason| self.fail(reason))?))
+    }
+
+    fn whole(encoding: tokenizers::Encoding) -> Encoding {
         let wide = |ids: &[u32]| ids.iter().map(|&id| i64::from(id)).collect();
-        Ok(Encoding {
+        Encoding {
             ids: wide(encoding.get_ids()),
             tokens: encoding.get_tokens().to_vec(),
             offsets: encoding.get_offsets().to_vec(),
             attention_mask: wide(encoding.get_attention_mask()),
             type_ids: wide(encoding.get_type_ids()),
-        })
+        }
     }
 
-    /// Encodes texts and pads them on the right to the longest, with 0 in the mask there.
+    /// Encodes texts and pads them to the longest, with 0 in the mask there: on the right, or where the file says.
     pub fn encode_batch<T: AsRef<str>>(&self, texts: &[T], special_tokens: bool) -> Result<Batch, TokenizerError> {
-        let mut rows =
-            texts.iter().map(|text| self.encode(text.as_ref(), special_tokens)).collect::<Result<Vec<_>, _>>()?;
+        self.encode_batch_within(texts, special_tokens, usize::MAX)
+    }
+
+    /// As [`Tokenizer::encode_batch`], with at most `max_length` tokens a text, the special ones among them.
+    pub fn encode_batch_within<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        special_tokens: bool,
+        max_length: usize,
+    ) -> Result<Batch, TokenizerError> {
+        let encode = |text: &T| self.encode_within(text.as_ref(), special_tokens, max_length);
+        let mut rows = texts.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let length = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
         let pad = &self.0.pad;
         for row in &mut rows {
+            let n_missing = length - row.ids.len();
             row.ids.resize(length, pad.id.into());
             row.tokens.resize(length, pad.token.clone());
             row.offsets.resize(length, (0, 0));
             row.attention_mask.resize(length, 0);
             row.type_ids.resize(length, pad.type_id.into());
+            if pad.is_left {
+                row.ids.rotate_right(n_missing);
+                row.tokens.rotate_right(n_missing);
+                row.offsets.rotate_right(n_missing);
+                row.attention_mask.rotate_right(n_missing);
+                row.type_ids.rotate_right(n_missing);
+            }
         }
         Ok(Batch { rows, length })
     }

@@ -370,13 +370,10 @@ fn tokenizer_encode(cx: &NativeCx<'_>) -> Outcome {
 
 fn tokenizer_encode_batch(cx: &NativeCx<'_>) -> Outcome {
     let texts: Vec<&str> = cx.vec(1).iter().map(|t| t.str()).collect();
-    let batch = tokenizer(cx).encode_batch(&texts, true).map_err(tokenizer_fault)?;
     let limit = usize::try_from(cx.int(2)).ok().filter(|&n| n > 0).unwrap_or(usize::MAX);
-    let length = batch.length.min(limit);
-    let cut = |row: &[i64]| row[..length].to_vec();
-    let ids: Vec<i64> = batch.rows.iter().flat_map(|row| cut(&row.ids)).collect();
-    let mask: Vec<i64> = batch.rows.iter().flat_map(|row| cut(&row.attention_mask)).collect();
-    let shape = [batch.rows.len(), length];
+    let batch = tokenizer(cx).encode_batch_within(&texts, true, limit).map_err(tokenizer_fault)?;
+    let (ids, mask) = (batch.ids(), batch.attention_mask());
+    let shape = [batch.rows.len(), batch.length];
     let ret = cx.ret_type();
     let as_value = |i: usize, numbers: Vec<i64>| {
         value_of(ret.field(0, i), Tensor::from_vec(numbers, &shape).map_err(super::tensor::fault)?)
@@ -385,6 +382,11 @@ fn tokenizer_encode_batch(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn tokenizer_decode(cx: &NativeCx<'_>) -> Outcome {
+    let shape = tensor(cx, 1).shape();
+    if shape.len() > 1 && shape[..shape.len() - 1].iter().product::<usize>() > 1 {
+        let reason = format!("`decode` takes the ids of one text, not {shape:?}; `ids.rows()` gives each text's");
+        return Err(Fault::shape(reason));
+    }
     let ids = tensor(cx, 1).to(DType::I64).and_then(|t| t.to_vec::<i64>()).map_err(super::tensor::fault)?;
     tokenizer(cx).decode(&ids, true).map(Value::str).map_err(tokenizer_fault)
 }

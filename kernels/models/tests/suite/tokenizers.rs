@@ -46,6 +46,29 @@ fn a_batch_is_padded_to_its_longest_row() {
     assert_eq!(batch.rows[0].ids.last(), Some(&tokenizer.pad_id()));
     assert_eq!(batch.ids().len(), 2 * batch.length);
     assert!(tokenizer.decode(&[-1], true).is_err());
+    // What is cut is the text's: the last token is still [SEP].
+    let texts = ["the chef whisked eggs", "the"];
+    let whole = tokenizer.encode_batch(&texts, true).expect("whole");
+    let cut = tokenizer.encode_batch_within(&texts, true, 3).expect("cut");
+    let sep = whole.rows[0].ids.last().expect("an end");
+    assert_eq!(cut.rows[0].ids, [whole.rows[0].ids[0], whole.rows[0].ids[1], *sep]);
+    assert_eq!(cut.rows[1].ids, whole.rows[1].ids[..3]);
+    assert!(tokenizer.encode_batch_within(&texts, true, 1).is_err());
+    assert_eq!(tokenizer.encode_batch_within(&texts, false, 1).expect("one").length, 1);
     let empty: [&str; 0] = [];
     assert_eq!(tokenizer.encode_batch(&empty, true).expect("batch").length, 0);
+}
+
+#[test]
+fn a_batch_is_padded_on_the_side_that_the_file_says() {
+    let bytes = std::fs::read(small().join("tokenizers/topic_wordpiece.json")).expect("a file");
+    let mut json: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    json["padding"] = serde_json::json!({
+        "strategy": "BatchLongest", "direction": "Left", "pad_to_multiple_of": null,
+        "pad_id": 7, "pad_type_id": 0, "pad_token": "[PAD]"
+    });
+    let tokenizer = Tokenizer::from_bytes(json.to_string().as_bytes(), "left.json").expect("tokenizer");
+    let batch = tokenizer.encode_batch(&["the", "the young striker"], true).expect("batch");
+    let (row, n) = (&batch.rows[0], batch.length);
+    assert_eq!((row.ids[0], row.attention_mask[0], row.attention_mask[n - 1]), (7, 0, 1));
 }
