@@ -80,6 +80,8 @@ impl fmt::Display for ModelError {
                 Ok(())
             }
             ModelError::Device { file, reason } => write!(f, "{file}: {reason}"),
+            // Of all of them together.
+            ModelError::Input { file, input, reason } if input == "*" => write!(f, "{file}: {reason}"),
             ModelError::Input { file, input, reason } => write!(f, "{file}: input `{input}`: {reason}"),
             ModelError::Run { operator, place, reason } | ModelError::Memory { operator, place, reason } => {
                 write!(f, "{place}: {operator}: {reason}")

@@ -428,7 +428,7 @@ fn move_views(
             }
         }
         Value::Dict(dict) => {
-            for (_, item) in dict.items().iter_mut() {
+            for item in dict.items().values_mut() {
                 move_views(item, old, view, looked)?;
             }
         }

@@ -19,6 +19,7 @@ pub mod observe;
 pub mod onnx;
 pub mod ops;
 pub mod opt;
+mod pairs;
 pub mod pickle;
 mod place;
 pub mod plan;

@@ -302,6 +302,11 @@ impl Model {
         self.flatten(self.run(given, exec::DEFAULT_STEP_BUDGET)?)
     }
 
+    /// As [`Model::predict`], for models that take tuples, lists, dicts or numbers.
+    pub fn predict_flat(&self, inputs: Vec<Value>) -> Result<Vec<Tensor>, ModelError> {
+        self.flatten(self.predict_values(inputs)?)
+    }
+
     /// As [`Model::predict`], for models that take or give tuples, lists or dicts.
     pub fn predict_values(&self, inputs: Vec<Value>) -> Result<Value, ModelError> {
         self.predict_within(inputs, exec::DEFAULT_STEP_BUDGET)

@@ -86,7 +86,7 @@ fn each_tensor(value: &mut Value, change: &mut Change<'_>) -> Result<(), TensorE
             Ok(())
         }
         Value::List(list) => list.items().iter_mut().try_for_each(|item| each_tensor(item, change)),
-        Value::Dict(dict) => dict.items().iter_mut().try_for_each(|(_, item)| each_tensor(item, change)),
+        Value::Dict(dict) => dict.items().values_mut().try_for_each(|item| each_tensor(item, change)),
         _ => Ok(()),
     }
 }
@@ -117,7 +117,7 @@ pub fn fetch(value: Value) -> Result<Value, String> {
             Value::list(items.into_iter().map(fetch).collect::<Result<_, _>>()?)
         }
         Value::Dict(dict) => {
-            let items = dict.items().clone();
+            let items = dict.items().to_vec();
             Value::dict(items.into_iter().map(|(k, v)| Ok((k, fetch(v)?))).collect::<Result<_, String>>()?)
         }
         other => Ok(other),

@@ -189,6 +189,8 @@ impl Tokenizer {
             let mut text = inner.encode_char_offsets(text, false).map_err(|e| e.to_string())?;
             let from = inner.get_truncation().map_or(TruncationDirection::Right, |truncation| truncation.direction);
             text.truncate(room, 0, from);
+            // What was cut off would be processed as well.
+            text.take_overflowing();
             // Processed a second time its offsets would be trimmed twice.
             let mut offsets = text.get_offsets().to_vec().into_iter();
             let found = inner.post_process(text, None, special_tokens).map_err(|e| e.to_string())?;

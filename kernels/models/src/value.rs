@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ops::quantised::Quantised;
+use crate::pairs::Pairs;
 use stark_kernels::ops::{PackedFilter, PackedMatrix};
 use stark_kernels::{DType, Scalar, Tensor};
 
@@ -68,7 +69,7 @@ pub struct List {
 /// Items in order of insertion.
 #[derive(Debug)]
 pub struct Dict {
-    items: Mutex<Vec<(Value, Value)>>,
+    items: Mutex<Pairs>,
     cover: Cover,
 }
 
@@ -136,7 +137,7 @@ impl List {
 }
 
 impl Dict {
-    pub fn items(&self) -> MutexGuard<'_, Vec<(Value, Value)>> {
+    pub fn items(&self) -> MutexGuard<'_, Pairs> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -146,17 +147,17 @@ impl Dict {
     }
 
     /// For removing items.
-    pub fn items_mut(&self) -> Result<MutexGuard<'_, Vec<(Value, Value)>>, String> {
+    pub fn items_mut(&self) -> Result<MutexGuard<'_, Pairs>, String> {
         self.taking(0)
     }
 
     /// As [`List::taking`].
-    pub fn taking(&self, depth: u8) -> Result<MutexGuard<'_, Vec<(Value, Value)>>, String> {
+    pub fn taking(&self, depth: u8) -> Result<MutexGuard<'_, Pairs>, String> {
         self.cover.may_take(depth).map(|()| self.items())
     }
 
     pub fn get(&self, key: &Value) -> Option<Value> {
-        self.items().iter().find(|(k, _)| k.same_key(key)).map(|(_, v)| v.clone())
+        self.items().get(key).cloned()
     }
 }
 
@@ -206,13 +207,7 @@ impl Value {
 
     fn new_dict(items: Vec<(Value, Value)>, frozen: bool) -> Result<Value, String> {
         let depth = depth_over(items.iter().map(|(_, v)| v))?;
-        let mut unique: Vec<(Value, Value)> = Vec::with_capacity(items.len());
-        for (key, value) in items {
-            match unique.iter_mut().find(|(k, _)| k.same_key(&key)) {
-                Some(slot) => slot.1 = value,
-                None => unique.push((key, value)),
-            }
-        }
+        let unique: Pairs = items.into_iter().collect();
         let closed = frozen && unique.iter().all(|(_, value)| value.is_closed());
         Ok(Value::Dict(Arc::new(Dict { items: Mutex::new(unique), cover: Cover::new(depth, frozen, closed) })))
     }

@@ -479,6 +479,14 @@ def transformers():
     n.add("EmbedLayerNormalization", ids, None, tables[0], tables[1], None, scale, beta, outputs=2)
     n.save()
 
+    n = Nodes("contrib_batches")
+    for flips in ({"transBatchA": 1}, {"transBatchB": 1, "transB": 1}, {"transBatchA": 1, "transA": 1, "alpha": 0.5}):
+        left = (4, 3, 2, 6) if "transA" not in flips else (6, 3, 2, 4)
+        x = n.floats(*left) if "transBatchA" in flips else n.floats(3, 2, 4, 6)
+        y = n.floats(5, 3, 2, 6) if "transBatchB" in flips else n.floats(3, 2, 6, 5)
+        n.add("FusedMatMul", x, y, **flips)
+    n.save()
+
     n = Nodes("contrib_fused")
     x, w, z = n.floats(1, 2, 5, 5), n.floats(3, 2, 3, 3), n.floats(1, 3, 5, 5)
     n.add("FusedConv", x, w, n.floats(3), z, pads=[1, 1, 1, 1], activation="Relu")
@@ -622,6 +630,108 @@ def held_types():
     record("held_types", [x, i], session.run(None, {"x": x, "i": i}))
 
 
+def unsigned_64():
+    """Shifts and masks of 64 bits as torch.onnx writes `>>` of int64: by UINT64 whose highest bit is set."""
+    node, array, kind = onnx.helper.make_node, onnx.numpy_helper.from_array, onnx.TensorProto
+    constants = [
+        array(np.uint64(7), "seven"),
+        array(np.uint64(18302628885633695744), "mask"),
+        array(np.uint64([1 << 63, 5, 1 << 40]), "more"),
+    ]
+    nodes = [
+        node("Cast", ["x"], ["u"], to=kind.UINT64),
+        node("BitShift", ["u", "seven"], ["right"], direction="RIGHT"),
+        node("BitShift", ["u", "seven"], ["left"], direction="LEFT"),
+        node("BitwiseOr", ["right", "mask"], ["filled"]),
+        node("Add", ["left", "more"], ["sum"]),
+        node("Div", ["right", "seven"], ["part"]),
+        node("Cast", ["right"], ["number"], to=kind.FLOAT),
+    ]
+    results = [onnx.helper.make_empty_tensor_value_info("number")]
+    for name in ("right", "filled", "sum", "part"):
+        nodes.append(node("Cast", [name], [f"{name}_out"], to=kind.INT64))
+        results.append(onnx.helper.make_empty_tensor_value_info(f"{name}_out"))
+    x = np.array([-3, 1 << 50, -(1 << 63)], np.int64)
+    inputs = [onnx.helper.make_tensor_value_info("x", kind.INT64, [3])]
+    graph = onnx.helper.make_graph(nodes, "unsigned", inputs, results, constants)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    onnx.save(model, HERE / "unsigned_64.onnx")
+    record("unsigned_64", [x], session.run(None, {"x": x}))
+
+
+def attention_weights():
+    """Attention that gives its weights, over all heads and of each, with and without a mask."""
+
+    class Weights(nn.Module):
+        def __init__(self, average):
+            super().__init__()
+            self.attention, self.average = nn.MultiheadAttention(8, 2, batch_first=True), average
+
+        def forward(self, x, skipped):
+            y, weights = self.attention(x, x, x, key_padding_mask=skipped, average_attn_weights=self.average)
+            z, plain = self.attention(x, x, x)
+            return y, weights, z, plain, (weights * 2).sum(-1)
+
+    torch.manual_seed(5)
+    x, skipped = torch.randn(2, 4, 8), torch.tensor([[False, False, False, True], [False] * 4])
+    for name, average in (("mean", True), ("each", False)):
+        traced(f"attention_weights_{name}", Weights(average), x, skipped)
+
+
+def command_line():
+    """What `stark model` is given beside plain tensors, in the repository's tests/data/models: a list and a number, and nothing."""
+
+    class Listed(nn.Module):
+        def forward(self, xs: list[torch.Tensor], n: int):
+            total = xs[0]
+            for i in range(1, len(xs)):
+                total = total + xs[i]
+            return total * n
+
+    class Table(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("table", torch.arange(4.0))
+
+        def forward(self):
+            return self.table * 2
+
+    for name, module in (("listed", Listed()), ("table", Table())):
+        path = HERE.parents[4] / f"tests/data/models/{name}.pt"
+        torch.jit.save(torch.jit.script(module.eval()), path)
+        shrink(path)
+
+
+def dicts():
+    """A dict of a script that grows, is counted in, and loses items, and one that the model holds."""
+
+    class Words(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words: dict[str, int] = {f"word {i}": i * i for i in range(40)}
+
+        def forward(self, x: torch.Tensor):
+            seen = torch.jit.annotate(dict[int, int], {})
+            for i in range(200):
+                key = i * 7 % 50
+                if key in seen:
+                    seen[key] += 1
+                else:
+                    seen[key] = i
+            removed = seen.pop(7) + seen.pop(49)
+            seen[7] = 5
+            total = 0
+            for key in seen.keys():
+                total = total * 3 % 1000003 + key
+            for value in seen.values():
+                total = total * 5 % 1000003 + value
+            found = self.words["word 17"] + self.words["word 39"]
+            return x + removed, x + total, x + found, x + len(seen)
+
+    scripted("dicts", Words(), torch.tensor([1.0, 2.0]))
+
+
 def rare():
     """ONNX's own cases of operators that ONNX Runtime lacks, or that few models have."""
     from onnx.backend.test.case.node import collect_testcases
@@ -711,6 +821,10 @@ if __name__ == "__main__":
     quantised_nodes()
     numbers()
     held_types()
+    unsigned_64()
+    attention_weights()
+    dicts()
+    command_line()
     changed()
     static()
     rare()

@@ -50,10 +50,26 @@ fn what_cannot_be_used_is_refused_in_a_sentence() {
     let folder = tempfile::tempdir().expect("a folder");
     let x = Tensor::zeros(&[1, 63], stark_kernels::DType::F32).expect("x");
     let narrow = saved(folder.path(), "x.safetensors", &[("in.0", x.clone())]).display().to_string();
-    let odd = saved(folder.path(), "odd.safetensors", &[("in.0", x.clone()), ("in.2", x)]).display().to_string();
+    let two =
+        saved(folder.path(), "two.safetensors", &[("in.0", x.clone()), ("in.1", x.clone())]).display().to_string();
+    let odd =
+        saved(folder.path(), "odd.safetensors", &[("in.0", x.clone()), ("in.2", x.clone())]).display().to_string();
+    let case = [("case0.in.x", x.clone()), ("case0.out.logits", x.clone()), ("case0.in.z", x)];
+    let extra = saved(folder.path(), "extra.safetensors", &case).display().to_string();
+    let bytes = safetensors::write(case[..2].iter().map(|(name, t)| (*name, t)), &[("cases", "5")]).expect("bytes");
+    let cut = folder.path().join("cut.safetensors");
+    std::fs::write(&cut, bytes).expect("a file");
+    let cut = cut.display().to_string();
     let (model, cases) = (fixture("digits_mlp.pt"), fixture("digits_mlp.io.safetensors"));
     for (args, reason) in [
         (&["verify", &model, &narrow][..], "there are no cases"),
+        (&["verify", &cases, &model], "the order is `stark model verify MODEL CASES`"),
+        (&["verify", &model, &model], "this is a model, not a safetensors file of cases"),
+        (&["verify", &model, &extra], "the cases give the input `z`; the model takes x"),
+        (&["verify", &model, &cut], "its notes say that there are 5 cases, but there are 1"),
+        (&["verify", &model, &cases, "--device", "gpu:x"], "is not `gpu` or `gpu:N`"),
+        (&["bench", &model], "the model takes x: give them with --inputs FILE"),
+        (&["bench", &model, "--inputs", &two], "the model takes 1 inputs, 2 are given"),
         (&["verify", &cases, &cases], "safetensors file"),
         (&["verify", &model, &cases, "--device", "tpu"], "there is no device `tpu`"),
         (&["verify", &model, &cases, "--atol", "NaN"], "--atol is NaN"),
@@ -69,6 +85,61 @@ fn what_cannot_be_used_is_refused_in_a_sentence() {
         assert_eq!((status, out.as_str()), (Some(2), ""), "{args:?}: {err}");
         assert!(err.starts_with("error: ") && err.contains(reason), "{args:?}: {err}");
     }
+}
+
+/// A list, a number, and no input at all.
+#[test]
+fn what_is_no_tensor_is_given_by_names() {
+    use stark_kernels::DType::{F32, I64};
+    let folder = tempfile::tempdir().expect("a folder");
+    let full = |x: f64, dtype| Tensor::full(&[2], x, dtype).expect("a tensor");
+    let n = Tensor::full(&[], 3, I64).expect("a number");
+    let (listed, table) = (fixture("listed.pt"), fixture("table.pt"));
+    let items = [("case0.in.xs.0", full(1.0, F32)), ("case0.in.xs.1", full(2.0, F32)), ("case0.in.n", n.clone())];
+    let mut cases = items.to_vec();
+    cases.push(("case0.out.0", full(9.0, F32)));
+    let cases = saved(folder.path(), "cases.safetensors", &cases).display().to_string();
+    let (status, out, err) = stark(&["model", "verify", &listed, &cases]);
+    assert_eq!(status, Some(0), "{out}{err}");
+    let gap = [("case0.in.xs.0", full(1.0, F32)), ("case0.in.xs.2", full(2.0, F32)), ("case0.out.0", full(9.0, F32))];
+    let gap = saved(folder.path(), "gap.safetensors", &gap).display().to_string();
+    let (status, _, err) = stark(&["model", "verify", &listed, &gap]);
+    assert!(status == Some(2) && err.contains("item `2` does not follow the others"), "{err}");
+    let none = [("case0.in.n", n.clone()), ("case0.out.0", full(9.0, F32))];
+    let none = saved(folder.path(), "none.safetensors", &none).display().to_string();
+    let (status, _, err) = stark(&["model", "verify", &listed, &none]);
+    assert!(status == Some(2) && err.contains("the items of a list are called `NAME.0`"), "{err}");
+
+    let inputs = [("in.0.0", full(1.0, F32)), ("in.0.1", full(2.0, F32)), ("in.1", n)];
+    let inputs = saved(folder.path(), "inputs.safetensors", &inputs).display().to_string();
+    let (status, _, err) = stark(&["model", "bench", &listed, "--inputs", &inputs, "--seconds", "0.01"]);
+    assert_eq!(status, Some(0), "{err}");
+    let (status, _, err) = stark(&["model", "bench", &table, "--seconds", "0.01"]);
+    assert_eq!(status, Some(0), "{err}");
+    let wanted = Tensor::from_slice(&[0.0f32, 2.0, 4.0, 6.0], &[4]).expect("a tensor");
+    let wanted = saved(folder.path(), "wanted.safetensors", &[("case0.out.0", wanted)]).display().to_string();
+    let (status, out, err) = stark(&["model", "verify", &table, &wanted, "--device", "gpu"]);
+    assert_eq!(status, Some(0), "{out}{err}");
+}
+
+#[test]
+fn a_model_is_described_in_json() {
+    let (status, out, err) = stark(&["inspect", &fixture("digits_mlp.pt"), "--shape", "x=3x64", "--json"]);
+    assert_eq!(status, Some(0), "{err}");
+    let all: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(all["inputs"][0]["name"], "x", "{out}");
+    assert!(all["run"]["peak_bytes"].as_u64().is_some_and(|n| n > 0), "{out}");
+    assert!(all["operators"].as_object().is_some_and(|rows| !rows.is_empty()), "{out}");
+    // Ids are asked for by their type; without it the rest is told.
+    let model = fixture("mini_embedder.pt");
+    for (shape, says) in [("input_ids=1x4:Int64", "\"peak_bytes\""), ("input_ids=1x4:Float32", "\"error\"")] {
+        let (status, out, err) = stark(&["inspect", &model, "--shape", shape, "--json"]);
+        assert!(status == Some(0) && out.contains(says), "{shape}: {out}{err}");
+    }
+    let (status, _, err) = stark(&["inspect", &model, "--shape", "input_ids=1x4:Real"]);
+    assert!(status == Some(2) && err.contains("`Real` is no element type"), "{err}");
+    let (status, _, err) = stark(&["inspect", &model, "--verify"]);
+    assert!(status == Some(2) && err.contains("stark model verify MODEL CASES"), "{err}");
 }
 
 #[test]

@@ -382,6 +382,11 @@ fn tokenizer_encode_batch(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn tokenizer_decode(cx: &NativeCx<'_>) -> Outcome {
+    let shape = tensor(cx, 1).shape();
+    if shape.len() > 1 && shape[..shape.len() - 1].iter().product::<usize>() > 1 {
+        let reason = format!("`decode` takes the ids of one text, not {shape:?}; `ids.rows()` gives each text's");
+        return Err(Fault::shape(reason));
+    }
     let ids = tensor(cx, 1).to(DType::I64).and_then(|t| t.to_vec::<i64>()).map_err(super::tensor::fault)?;
     tokenizer(cx).decode(&ids, true).map(Value::str).map_err(tokenizer_fault)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use stark_kernels::DType;
 
-use super::held::{Held, Keeps, held, keeps};
+use super::held::{self, Held, Keeps, held, keeps};
 use super::proto::*;
 use super::table::{self, OnnxRow, Outputs};
 use super::tensor::{External, dtype_of, tensor, type_name};
@@ -403,7 +403,12 @@ impl<'a> Importer<'a> {
             return self.unknown(node, &format!(" with {n_named} outputs"));
         }
         let kept = self.kept_type(node, row, &args);
-        let mut result = self.b.op(&row.op, args)?;
+        let is_right = || self.find_attribute(node, "direction").is_some_and(|a| &a.s[..] == b"RIGHT");
+        let op = match node.op_type.as_str() {
+            "BitShift" if kept == Some(held::UINT64) && is_right() => &table::SHIFTED,
+            _ => &row.op,
+        };
+        let mut result = self.b.op(op, args)?;
         if row.outputs == Outputs::One {
             if let Some(Held { low, high, .. }) = kept.and_then(held) {
                 let range = [low, high].map(|end| self.b.constant(Value::Int(end)));
@@ -453,18 +458,32 @@ impl<'a> Importer<'a> {
         })
     }
 
+    /// An input of a node; one of UINT64 as a number where the node takes it for one.
+    fn given(&mut self, node: &'a NodeProto, name: &str) -> Done<Operand> {
+        let operand = self.lookup(name)?;
+        let cast_to = self.find_attribute(node, "to").map(|a| a.i as i32);
+        let needs_number = match node.op_type.as_str() {
+            "Cast" => !cast_to.is_some_and(held::is_whole),
+            operator => held::needs_number(operator),
+        };
+        match self.held.get(&operand) {
+            Some(&held::UINT64) if needs_number => self.b.op(&table::NUMBER, vec![operand]),
+            _ => Ok(operand),
+        }
+    }
+
     /// Operands in the order of the row; or what does not fit.
     fn bind_arguments(&mut self, node: &'a NodeProto, row: &'static OnnxRow) -> Done<Result<Vec<Operand>, String>> {
         let mut bound: Vec<Option<Operand>> = vec![None; row.op.args.len()];
         if row.is_variadic() {
-            let items = node.input.iter().map(|name| self.lookup(name)).collect::<Done<Vec<_>>>()?;
+            let items = node.input.iter().map(|name| self.given(node, name)).collect::<Done<Vec<_>>>()?;
             bound[0] = Some(self.b.value(Kind::List, items)?);
         } else {
             if node.input.len() > row.n_inputs {
                 return Ok(Err(format!(" with {} inputs (it takes {})", node.input.len(), row.n_inputs)));
             }
             for (slot, name) in bound.iter_mut().zip(&node.input).filter(|(_, name)| !name.is_empty()) {
-                *slot = Some(self.lookup(name)?);
+                *slot = Some(self.given(node, name)?);
             }
         }
         for named in &node.attribute {

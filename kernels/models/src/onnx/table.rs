@@ -375,6 +375,9 @@ helpers! {
     SCAN_ITEM = "Scan"(x, axis, round, reverse) Pure s::scan_item;
     /// Numbers of a type that a wider one holds, back in its range.
     WRAPPED = "Cast"(x, low, high) Pure held::wrapped;
+    /// UINT64, for operators to which the highest bit is no sign.
+    NUMBER = "Cast"(x) Pure held::number;
+    SHIFTED = "BitShift"(x, by, direction) Pure held::shifted;
     CLAMPED = "QuantizeLinear"(x, low, high) Pure held::clamped;
     KEPT_ALL = "Dropout"(x) Pure |a| crate::ops::tensor::ok(stark_kernels::Tensor::full(a.tensor(0)?.shape(), true, stark_kernels::DType::Bool));
 }

@@ -1,7 +1,8 @@
 //! `TensorProto` to a tensor: its bytes may be raw, typed, or in a file beside the model.
 //!
 //! Types that tensors here do not have are held in the next wider one (`UINT16` as `Int32`, `FLOAT8` as
-//! `Float32`, four-bit ones as eight-bit ones), which holds every value of theirs exactly.
+//! `Float32`, four-bit ones as eight-bit ones), which holds every value of theirs exactly; `UINT64` as the `Int64` of the
+//! same bits.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -268,14 +269,11 @@ fn decode(layout: Layout, file: &FileBytes, raw: &[u8], shape: &[usize]) -> Resu
             raw.chunks_exact(4).map(|b| i64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect(),
             shape,
         ),
-        Layout::U64 => {
-            let mut out = Vec::with_capacity(n);
-            for b in raw.chunks_exact(8) {
-                let x = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
-                out.push(i64::try_from(x).map_err(|_| format!("the UINT64 number {x} does not fit in an Int64"))?);
-            }
-            Tensor::from_vec(out, shape)
-        }
+        // The bits: `held` says who reads them as what.
+        Layout::U64 => Tensor::from_vec(
+            raw.chunks_exact(8).map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])).collect(),
+            shape,
+        ),
         Layout::F8 { exponent, mantissa, fnuz } => {
             Tensor::from_vec(raw.iter().map(|&b| float8(b, exponent, mantissa, fnuz)).collect(), shape)
         }

@@ -388,26 +388,45 @@ struct HeadWeights<'a> {
     out_bias: &'a Tensor,
 }
 
+impl HeadWeights<'_> {
+    /// What linear layer `i` of the three makes of `x`, as `[batch, heads, length, width / heads]`.
+    fn part(&self, x: &Tensor, i: i64) -> stark_kernels::Result<Tensor> {
+        let weight = self.weight.narrow(0, i * self.width as i64, self.width)?;
+        let bias = self.bias.narrow(0, i * self.width as i64, self.width)?;
+        let rows = k::linear(x, &weight, Some(&bias))?;
+        let (batch, length) = (rows.size(0)?, rows.size(1)?);
+        rows.reshape_to(&[batch, length, self.heads, self.width / self.heads])?.transpose(1, 2)
+    }
+}
+
 /// Attention of several heads over `[batch, length, width]`.
 fn multi_head(
     [query, key, value]: [&Tensor; 3],
     weights: &HeadWeights<'_>,
     mask: Option<&Tensor>,
 ) -> stark_kernels::Result<Tensor> {
-    let &HeadWeights { width, heads, .. } = weights;
-    let part = |x: &Tensor, i: i64| -> stark_kernels::Result<Tensor> {
-        let weight = weights.weight.narrow(0, i * width as i64, width)?;
-        let bias = weights.bias.narrow(0, i * width as i64, width)?;
-        let rows = k::linear(x, &weight, Some(&bias))?;
-        let (batch, length) = (rows.size(0)?, rows.size(1)?);
-        rows.reshape_to(&[batch, length, heads, width / heads])?.transpose(1, 2)
-    };
-    let (q, key, v) = (part(query, 0)?, part(key, 1)?, part(value, 2)?);
+    let (q, key, v) = (weights.part(query, 0)?, weights.part(key, 1)?, weights.part(value, 2)?);
     let options = k::Attention { unseen_is_nan: true, ..k::Attention::default() };
     let mixed = k::scaled_dot_product_attention(&q, &key, &v, mask, options)?;
     let (batch, length) = (mixed.size(0)?, mixed.size(2)?);
-    let mixed = mixed.transpose(1, 2)?.reshape_to(&[batch, length, width])?;
+    let mixed = mixed.transpose(1, 2)?.reshape_to(&[batch, length, weights.width])?;
     k::linear(&mixed, weights.out_weight, Some(weights.out_bias))
+}
+
+/// How much each place of `query` attends to each of `key`, `[batch, heads, length, length]`. [`multi_head`] never makes this
+/// tensor, so who asks for it pays for the two linear layers again.
+fn attended(
+    [query, key]: [&Tensor; 2],
+    weights: &HeadWeights<'_>,
+    mask: Option<&Tensor>,
+) -> stark_kernels::Result<Tensor> {
+    let (q, key) = (weights.part(query, 0)?, weights.part(key, 1)?);
+    let scale = 1.0 / ((weights.width / weights.heads) as f64).sqrt();
+    let mut scores = k::matmul(&k::mul(&q, scale)?, &key.transpose(-2, -1)?)?;
+    if let Some(keep) = mask {
+        scores = k::where_(keep, &scores, f64::NEG_INFINITY)?;
+    }
+    k::softmax(&scores, -1)
 }
 
 /// What to keep, of a mask in argument `at` that says what to leave out. Kind 0 is `[length, length]`, 1 `[batch, length]`, 2
@@ -430,15 +449,21 @@ fn heads(a: &Args<'_>, at: usize) -> Result<(usize, usize), String> {
     Ok((width, heads))
 }
 
-/// The attention of a transformer layer in one operator. The weights of attention are not given.
+/// The attention of a transformer layer in one operator, and how much each place attends to each where that is asked for.
 pub fn native_attention(a: &Args<'_>) -> OpResult {
     let (query, key, value) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
     let (width, heads) = heads(a, 3)?;
     let (weight, bias, out_weight, out_bias) = (a.tensor(5)?, a.tensor(6)?, a.tensor(7)?, a.tensor(8)?);
     let (weight, bias, out_weight, out_bias) = (&*weight, &*bias, &*out_weight, &*out_bias);
     let weights = HeadWeights { width, heads, weight, bias, out_weight, out_bias };
-    let out = multi_head([&query, &key, &value], &weights, kept(a, 9, 12)?.as_ref()).map_err(say)?;
-    Value::tuple(vec![Value::Tensor(out), Value::None])
+    let mask = kept(a, 9, 12)?;
+    let out = multi_head([&query, &key, &value], &weights, mask.as_ref()).map_err(say)?;
+    if !a.bool(10)? {
+        return Value::tuple(vec![Value::Tensor(out), Value::None]);
+    }
+    let each = attended([&query, &key], &weights, mask.as_ref()).map_err(say)?;
+    let given = if a.bool(11)? { k::mean(&each, &[1], false).map_err(say)? } else { each };
+    Value::tuple(vec![Value::Tensor(out), Value::Tensor(given)])
 }
 
 /// A whole layer of a transformer's encoder in one operator, as `nn.TransformerEncoderLayer` runs it without gradients.

@@ -1,6 +1,7 @@
 //! Operators on plain numbers, texts, lists and dicts: the Python around the tensors.
 
 use super::args::{Args, OpResult};
+use crate::pairs::Pairs;
 use crate::value::{MAX_ITEMS, MAX_TEXT, Value};
 use stark_kernels::Scalar;
 
@@ -277,18 +278,23 @@ pub fn delete(a: &Args<'_>) -> OpResult {
 
 pub fn update(a: &Args<'_>) -> OpResult {
     let (Value::Dict(dict), Value::Dict(other)) = (a.get(0), a.get(1)) else { return Err("takes two dicts".into()) };
-    let more = other.items().clone();
+    let more = other.items().to_vec();
     // Before anything is locked: what is closed may be the dict itself.
     let depth = deepest(more.iter().map(|(_, value)| value))?;
     let mut items = dict.taking(depth)?;
     for (key, value) in more {
-        match items.iter().position(|(k, _)| k.same_key(&key)) {
-            Some(at) => items[at].1 = value,
-            None if items.len() >= MAX_ITEMS => return Err(too_long()),
-            None => items.push((key, value)),
-        }
+        put(&mut items, key, value)?;
     }
     Ok(Value::None)
+}
+
+/// Puts an item into a dict that is not full.
+fn put(items: &mut Pairs, key: Value, value: Value) -> Result<(), String> {
+    if items.len() >= MAX_ITEMS && items.get(&key).is_none() {
+        return Err(too_long());
+    }
+    items.insert(key, value);
+    Ok(())
 }
 
 /// Takes the first item that is equal out of a list.
@@ -493,12 +499,7 @@ pub fn set_item(a: &Args<'_>) -> OpResult {
         }
         Value::Dict(dict) => {
             let key = a.get(1);
-            let mut items = dict.taking(depth)?;
-            match items.iter().position(|(k, _)| k.same_key(key)) {
-                Some(at) => items[at].1 = value.clone(),
-                None if items.len() >= MAX_ITEMS => return Err(too_long()),
-                None => items.push((key.clone(), value.clone())),
-            }
+            put(&mut *dict.taking(depth)?, key.clone(), value.clone())?;
         }
         other => return Err(format!("sets an item of {}", other.kind())),
     }
@@ -549,9 +550,8 @@ pub fn insert(a: &Args<'_>) -> OpResult {
 
 pub fn pop(a: &Args<'_>) -> OpResult {
     if let Value::Dict(dict) = a.get(0) {
-        let mut items = dict.items_mut()?;
-        return match items.iter().position(|(key, _)| key.same_key(a.get(1))) {
-            Some(at) => Ok(items.remove(at).1),
+        return match dict.items_mut()?.remove(a.get(1)) {
+            Some(value) => Ok(value),
             None if !a.is_none(2) => Ok(a.get(2).clone()),
             None => Err(format!("the dict has no key {}", a.get(1))),
         };
@@ -564,11 +564,8 @@ pub fn pop(a: &Args<'_>) -> OpResult {
 
 /// Takes the oldest pair out of a dict.
 pub fn pop_item(a: &Args<'_>) -> OpResult {
-    let mut items = dict(a)?.items_mut()?;
-    if items.is_empty() {
-        return Err("the dict is empty".into());
-    }
-    let (key, value) = items.remove(0);
+    let oldest = dict(a)?.items_mut()?.remove_first();
+    let (key, value) = oldest.ok_or("the dict is empty")?;
     Value::tuple(vec![key, value])
 }
 
@@ -612,7 +609,7 @@ pub fn list(a: &Args<'_>) -> OpResult {
 /// `dict` of a dict, or of a list of pairs.
 pub fn dict_of(a: &Args<'_>) -> OpResult {
     let pairs = match a.get(0) {
-        Value::Dict(dict) => return Value::dict(dict.items().clone()),
+        Value::Dict(dict) => return Value::dict(dict.items().to_vec()),
         Value::List(list) => list.items().clone(),
         other => return Err(format!("{} is neither a dict nor a list of pairs", other.kind())),
     };

@@ -260,7 +260,7 @@ pub fn copy(a: &Args<'_>) -> OpResult {
         return scalar::list(a);
     }
     if let Value::Dict(dict) = a.get(0) {
-        return Value::dict(dict.items().clone());
+        return Value::dict(dict.items().to_vec());
     }
     let (target, source) = (a.tensor(0)?, a.tensor(1)?);
     ok(source.to(target.dtype()).and_then(|s| s.expand(target.shape())))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Show what is in a .starkbc file or a model
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  stark inspect service.starkbc\n  stark inspect classifier.pt\n  stark inspect classifier.pt --shape x=8x64 --steps\n  stark inspect classifier.pt --dot > graph.dot"
+    after_help = "Example:\n  stark inspect service.starkbc\n  stark inspect classifier.pt\n  stark inspect classifier.pt --shape x=8x64 --steps\n  stark inspect embedder.pt --shape ids=1x12:Int64 --json\n  stark inspect classifier.pt --dot > graph.dot"
 )]
 pub struct Args {
     /// A .starkbc, .stark or model file
@@ -79,6 +79,10 @@ fn module_alone(path: &Path, module: &Module) {
 }
 
 fn model(args: &Args) -> i32 {
+    if args.verify {
+        let instead = "`stark model verify MODEL CASES` holds a model against recorded outputs";
+        return super::refuse(format!("--verify is for the assets of a bundle; {instead}"));
+    }
     match super::inspect_model::show(&args.file, &args.model) {
         Ok(text) => {
             print!("{text}");

@@ -12,8 +12,9 @@ use std::time::Duration;
 /// What else is asked for.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Runs a model on zeros of this shape, to see memory and time: NAME=1x64, once an input whose shape the file leaves open
-    #[arg(long = "shape", value_name = "NAME=DIMS")]
+    /// Runs a model on zeros of this shape, to see memory and time: NAME=1x64, once an input whose shape the file leaves open;
+    /// NAME=1x64:Int64 states the element type too
+    #[arg(long = "shape", value_name = "NAME=DIMS[:TYPE]")]
     shapes: Vec<String>,
     /// Writes the graph that runs as Graphviz, as in `stark inspect m.pt --dot | dot -Tsvg`
     #[arg(long)]
@@ -24,6 +25,9 @@ pub struct Options {
     /// Shows each operator of the run, in order, with its result, memory and time
     #[arg(long)]
     steps: bool,
+    /// Prints a JSON object: inputs, outputs, parameters, operators, and memory and time of a run
+    #[arg(long, conflicts_with_all = ["dot", "memory", "steps"])]
+    json: bool,
 }
 
 pub fn show(path: &Path, options: &Options) -> Result<String, String> {
@@ -44,6 +48,9 @@ pub fn show(path: &Path, options: &Options) -> Result<String, String> {
         let memory = plan(&model, &zeros)?.memory.ok_or("the buffers of this model have no fixed places")?;
         return Ok(super::memory_picture::svg(&memory));
     }
+    if options.json {
+        return json(path, &model, load(&[])?.graph(), &options.shapes);
+    }
     let mut out = format!("{}\n", path.display());
     for (what, rows) in [("input", model.inputs()), ("output", model.outputs().to_vec())] {
         for row in rows {
@@ -56,13 +63,51 @@ pub fn show(path: &Path, options: &Options) -> Result<String, String> {
     match zeros(&model, &options.shapes)? {
         Some(zeros) => match plan(&model, &zeros) {
             Ok(plan) => run(&mut out, &plan, options.steps),
-            // Zeros are no valid input of every model; who states shapes asks for the run.
-            Err(e) if options.shapes.is_empty() => line(&mut out, "memory", format!("the run on zeros failed: {e}")),
-            Err(e) => return Err(e),
+            // Zeros are no valid input of every model.
+            Err(e) => line(&mut out, "memory", format!("the run on zeros failed: {e}")),
         },
-        None => line(&mut out, "memory", "give the open shapes to see it: ".to_string() + &wanted(&model)),
+        None => {
+            let what = if options.steps { "them and the steps" } else { "it" };
+            line(&mut out, "memory", format!("give the open shapes to see {what}: {}", wanted(&model)));
+        }
     }
     Ok(out)
+}
+
+/// What the page says, for programs. `run` is null where the shapes are not known, and has an `error` where the run failed.
+fn json(path: &Path, model: &Model, written: &Graph, shapes: &[String]) -> Result<String, String> {
+    let rows = |rows: &[Signature]| -> Vec<serde_json::Value> {
+        let row = |row: &Signature| {
+            let dtype = row.dtype.map(|dtype| dtype.to_string());
+            serde_json::json!({"name": row.name, "dtype": dtype, "dims": row.dims})
+        };
+        rows.iter().map(row).collect()
+    };
+    let run = match zeros(model, shapes)?.map(|zeros| plan(model, &zeros)) {
+        Some(Ok(plan)) => serde_json::json!({
+            "peak_bytes": plan.peak().map(|peak| peak.live_bytes),
+            "planned_bytes": plan.memory.as_ref().map(|memory| memory.bytes()),
+            "ms": plan.elapsed().as_secs_f64() * 1e3,
+        }),
+        Some(Err(error)) => serde_json::json!({"error": error}),
+        None => serde_json::Value::Null,
+    };
+    let operators: BTreeMap<&str, serde_json::Value> = counts(written, model.graph())
+        .into_iter()
+        .map(|(name, [in_file, run])| (name, serde_json::json!({"in_file": in_file, "run": run})))
+        .collect();
+    let unknown: Vec<&str> = model.graph().unknown.iter().map(|op| &*op.name).collect();
+    let all = serde_json::json!({
+        "file": path.display().to_string(),
+        "inputs": rows(&model.inputs()),
+        "outputs": rows(model.outputs()),
+        "parameters": model.n_parameters(),
+        "weight_bytes": stark_models::plan::constant_bytes(model.graph()),
+        "operators": operators,
+        "unknown": unknown,
+        "run": run,
+    });
+    Ok(format!("{all:#}\n"))
 }
 
 fn line(out: &mut String, name: &str, text: impl std::fmt::Display) {
@@ -96,7 +141,7 @@ fn parameters(out: &mut String, model: &Model) {
 }
 
 /// Each operator's number in the file, and in the graph that runs.
-fn operators(out: &mut String, written: &Graph, fused: &Graph) {
+fn counts<'a>(written: &'a Graph, fused: &'a Graph) -> BTreeMap<&'a str, [usize; 2]> {
     let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
     for (i, graph) in [written, fused].into_iter().enumerate() {
         graph.each_instr(&mut |instr| {
@@ -105,6 +150,11 @@ fn operators(out: &mut String, written: &Graph, fused: &Graph) {
             }
         });
     }
+    counts
+}
+
+fn operators(out: &mut String, written: &Graph, fused: &Graph) {
+    let counts = counts(written, fused);
     let sum = |i: usize| counts.values().map(|n| n[i]).sum::<usize>();
     line(out, "operators", format!("{} in the file, {} run", sum(0), sum(1)));
     let mut rows: Vec<(&str, [usize; 2])> = counts.into_iter().collect();
@@ -176,8 +226,15 @@ fn plan(model: &Model, inputs: &[Tensor]) -> Result<Plan, String> {
 fn zeros(model: &Model, shapes: &[String]) -> Result<Option<Vec<Tensor>>, String> {
     let inputs = model.inputs();
     let mut stated: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut types: HashMap<&str, DType> = HashMap::new();
     for text in shapes {
-        let (name, dims) = text.split_once('=').ok_or_else(|| format!("--shape {text}: write NAME=1x64"))?;
+        // A name may have an `=` or `:` itself, sizes have none.
+        let (name, dims) = text.rsplit_once('=').ok_or_else(|| format!("--shape {text}: write NAME=1x64"))?;
+        let (dims, dtype) = dims.split_once(':').map_or((dims, None), |(dims, dtype)| (dims, Some(dtype)));
+        if let Some(dtype) = dtype {
+            let known = DType::ALL.into_iter().find(|known| known.to_string() == dtype);
+            types.insert(name, known.ok_or_else(|| format!("--shape {text}: `{dtype}` is no element type"))?);
+        }
         if !inputs.iter().any(|input| input.name == name) {
             let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
             return Err(format!("--shape {text}: the model has no input `{name}`; it has {}", names.join(", ")));
@@ -197,7 +254,7 @@ fn zeros(model: &Model, shapes: &[String]) -> Result<Option<Vec<Tensor>>, String
             }
             break;
         };
-        let dtype = input.dtype.unwrap_or(DType::F32);
+        let dtype = types.get(input.name.as_str()).copied().or(input.dtype).unwrap_or(DType::F32);
         tensors.push(Tensor::zeros(&shape, dtype).map_err(|e| format!("input {}: {e}", input.name))?);
     }
     Ok(Some(tensors))

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use stark_kernels::accelerator::Statistics;
-use stark_kernels::{Tensor, safetensors};
+use stark_kernels::safetensors;
+use stark_models::Value;
 
 use super::Session;
 use super::tensors::Tensors;
 
 /// Measure how long a model takes
 ///
-/// The inputs are tensors `in.0`, `in.1` and so on, in the order of the model's. The last line of the output is a
+/// The inputs are tensors `in.0`, `in.1` and so on, in the order of the model's. The items of a list are `in.0.0`, `in.0.1` and so
+/// on, those of a dict `in.0.KEY`; a number is a tensor of one element. The last line of the output is a
 /// JSON object: `load_ms` (reading and preparing the file), `first_ms` (the first run), and of the runs after a
 /// warm-up `median_ms`, `p99_ms`, `min_ms` and their number.
 #[derive(clap::Args)]
@@ -21,9 +23,9 @@ use super::tensors::Tensors;
 pub struct Args {
     /// A model file: TorchScript, torch.export (.pt2) or ONNX
     model: PathBuf,
-    /// A safetensors file with `in.0`, `in.1`, …
+    /// A safetensors file with `in.0`, `in.1`, …; a model without inputs needs none
     #[arg(long, value_name = "FILE")]
-    inputs: PathBuf,
+    inputs: Option<PathBuf>,
     /// Where to write the outputs, as `out.0`, `out.1`, …
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -33,7 +35,7 @@ pub struct Args {
     /// How long to measure
     #[arg(long, default_value_t = 3.0, value_name = "S", allow_negative_numbers = true)]
     seconds: f64,
-    /// What computes: cpu, opencl or opencl:N, or reference (plain loops on one core)
+    /// What computes: cpu, gpu or gpu:N (the processor where there is none), opencl or opencl:N, or reference (plain loops on one core)
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     device: String,
 }
@@ -49,12 +51,19 @@ pub fn main(args: &Args) -> Result<i32, String> {
     if !(args.seconds > 0.0 && args.seconds <= MAX_SECONDS) {
         return Err(format!("--seconds is {}; it must be above 0 and at most {MAX_SECONDS}", args.seconds));
     }
-    let given = inputs(&Tensors::read(&args.inputs)?)?;
+    let given = match &args.inputs {
+        Some(path) => inputs(&Tensors::read(path)?)?,
+        None => Vec::new(),
+    };
     let start = Instant::now();
     let session = Session::load(&args.model, &args.device, args.threads)?;
     let load = start.elapsed();
+    let taken: Vec<String> = session.model.inputs().into_iter().map(|input| input.name).collect();
+    if args.inputs.is_none() && !taken.is_empty() {
+        return Err(format!("the model takes {}: give them with --inputs FILE", taken.join(", ")));
+    }
     let start = Instant::now();
-    let outputs = session.run(|model| model.predict(&given)).map_err(|e| e.to_string())?;
+    let outputs = session.run(|model| model.predict_flat(given.clone())).map_err(|e| e.to_string())?;
     let first = start.elapsed();
     if let Some(path) = &args.output {
         let names: Vec<String> = (0..outputs.len()).map(|i| format!("out.{i}")).collect();
@@ -69,7 +78,7 @@ pub fn main(args: &Args) -> Result<i32, String> {
         let run = |until: Instant, times: &mut Vec<Duration>| {
             while times.len() < MAX_RUNS {
                 let start = Instant::now();
-                let outputs = model.predict(&given).map_err(|e| e.to_string())?;
+                let outputs = model.predict_flat(given.clone()).map_err(|e| e.to_string())?;
                 let end = Instant::now();
                 times.push(end - start);
                 drop(outputs);
@@ -141,16 +150,18 @@ fn tell_device(before: &Statistics, after: &Statistics, n: usize) {
     }
 }
 
-fn inputs(file: &Tensors) -> Result<Vec<Tensor>, String> {
+fn inputs(file: &Tensors) -> Result<Vec<Value>, String> {
     let mut given = Vec::new();
-    while let Some(tensor) = file.find(&format!("in.{}", given.len())) {
-        given.push(tensor.clone());
+    while let Some(value) = file.value(&format!("in.{}", given.len()))? {
+        given.push(value);
     }
     if given.is_empty() {
         return file.get("in.0").map(|_| Vec::new());
     }
-    let taken =
-        |name: &str| name.strip_prefix("in.").and_then(|i| i.parse().ok()).is_some_and(|i: usize| i < given.len());
+    let taken = |name: &str| {
+        let place = name.strip_prefix("in.").and_then(|rest| rest.split('.').next()?.parse().ok());
+        place.is_some_and(|place: usize| place < given.len())
+    };
     if let Some(odd) = file.names().find(|name| name.starts_with("in.") && !taken(name)) {
         return Err(format!(
             "{}: `{odd}` does not follow `in.{}`; inputs are in.0, in.1, …",

@@ -11,6 +11,7 @@ use stark_kernels::accelerator::Statistics;
 use stark_kernels::{Device, Threads, with_device, with_parallel};
 use stark_models::Model;
 use stark_models::opt::Pass;
+use stark_opencl::OpenCl;
 
 /// Hold a model against recorded outputs, or measure its speed
 #[derive(clap::Args)]
@@ -33,6 +34,20 @@ pub fn main(args: &Args) -> i32 {
     done.unwrap_or_else(super::refuse)
 }
 
+/// What a device's name means beside the processor, and the name of what then computes. `gpu` and `gpu:N` are as `load_model`
+/// has them: the processor where there is none.
+fn opencl(device: &str) -> Result<(Option<Arc<OpenCl>>, String), String> {
+    let failed = |e: stark_opencl::Error| e.to_string();
+    let Some(rest) = device.strip_prefix("gpu") else {
+        return Ok((stark_opencl::by_name(device).transpose().map_err(failed)?, device.to_string()));
+    };
+    let number = if rest.is_empty() { Some(0) } else { rest.strip_prefix(':').and_then(|n| n.parse().ok()) };
+    let number = number.ok_or_else(|| format!("device `{device}` is not `gpu` or `gpu:N`"))?;
+    let found = stark_opencl::gpu(number).map_err(failed)?;
+    let name = if found.is_some() { device } else { "cpu" };
+    Ok((found, name.to_string()))
+}
+
 /// Threads that a kernel may use when nothing is said: one for each core.
 fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -45,18 +60,17 @@ const MAX_THREADS: usize = 1024;
 struct Session {
     model: Model,
     device: Device,
-    /// As `--device` says it.
+    /// As `--device` says it; `cpu` for a `gpu` that is not there.
     device_name: String,
     threads: Arc<Threads>,
 }
 
 impl Session {
     fn load(path: &Path, device: &str, threads: Option<usize>) -> Result<Session, String> {
-        let opencl = stark_opencl::by_name(device).transpose().map_err(|e| e.to_string())?;
-        let device_name = device.to_string();
+        let (opencl, device_name) = opencl(device)?;
         let device: Device = match &opencl {
             Some(_) => Device::Cpu,
-            None => device.parse().map_err(|e: String| format!("{e}, opencl and opencl:N"))?,
+            None => device_name.parse().map_err(|e: String| format!("{e}, gpu, gpu:N, opencl and opencl:N"))?,
         };
         let n = threads.unwrap_or_else(default_threads);
         if n == 0 || n > MAX_THREADS {

@@ -1,10 +1,11 @@
 //! `stark model verify MODEL CASES.safetensors`
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use stark_kernels::Tensor;
-use stark_models::Model;
+use stark_models::{Model, Value};
 
 use super::Session;
 use super::tensors::Tensors;
@@ -12,7 +13,9 @@ use super::tensors::Tensors;
 /// Run recorded inputs through a model and compare with the recorded outputs
 ///
 /// The file of cases has tensors `case0.in.NAME`, `case0.out.NAME`, `case1.in.NAME` and so on. Its metadata may
-/// give `inputs` and `outputs`, the names in the order of the model's; otherwise the model's own names count.
+/// give `inputs` and `outputs`, the names in the order of the model's; otherwise the model's own names count. Where it gives
+/// `cases`, there are as many. The items of a list are `case0.in.NAME.0`, `case0.in.NAME.1` and so on, those of a dict
+/// `case0.in.NAME.KEY`; a number is a tensor of one element.
 /// An element is right when |got - want| <= atol + rtol * |want|; shapes and element types must be equal.
 #[derive(clap::Args)]
 #[command(
@@ -29,7 +32,7 @@ pub struct Args {
     /// Relative tolerance
     #[arg(long, default_value_t = 1e-4, allow_negative_numbers = true)]
     rtol: f64,
-    /// What computes: cpu, opencl or opencl:N, or reference (plain loops on one core)
+    /// What computes: cpu, gpu or gpu:N (the processor where there is none), opencl or opencl:N, or reference (plain loops on one core)
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     device: String,
     /// Threads for kernels; by default one for each core
@@ -55,13 +58,17 @@ pub fn main(args: &Args) -> Result<i32, String> {
             return Err(format!("{name} is {tolerance}; it must be a number from 0 on"));
         }
     }
+    if is_model(&args.cases) {
+        let (cases, order) = (args.cases.display(), "stark model verify MODEL CASES");
+        return Err(format!("{cases}: this is a model, not a safetensors file of cases; the order is `{order}`"));
+    }
     let session = Session::load(&args.model, &args.device, args.threads)?;
     let cases = Tensors::read(&args.cases)?;
     let names = Names::of(&session.model, &cases)?;
     let mut worst: Vec<Worst> = names.outputs.iter().map(|_| Worst::default()).collect();
     for case in &names.cases {
         let given = inputs(&session.model, &cases, &names.inputs, *case)?;
-        let got = session.run(|model| model.predict(&given)).map_err(|e| format!("case {case}: {e}"))?;
+        let got = session.run(|model| model.predict_flat(given)).map_err(|e| format!("case {case}: {e}"))?;
         if got.len() != names.outputs.len() {
             let (n, wanted) = (got.len(), names.outputs.join(", "));
             return Err(format!("case {case}: the model gives {n} tensors, the file has the outputs {wanted}"));
@@ -112,9 +119,16 @@ impl Names {
                 outs.push(output.to_string());
             }
         }
-        if ins.is_empty() || outs.is_empty() {
+        let takes_none = model.inputs().is_empty();
+        if outs.is_empty() || (ins.is_empty() && !takes_none) {
             let reason = "there are no cases; they are tensors named case0.in.NAME and case0.out.NAME";
             return Err(format!("{}: {reason}", cases.path()));
+        }
+        if let Some(promised) = cases.note("cases")
+            && promised.trim().parse() != Ok(numbers.len())
+        {
+            let (path, n) = (cases.path(), numbers.len());
+            return Err(format!("{path}: its notes say that there are {promised} cases, but there are {n}"));
         }
         let of_model = |names: Vec<String>| if names.iter().all(|n| !n.is_empty()) { Some(names) } else { None };
         let inputs = cases.list("inputs").or_else(|| of_model(model.inputs().into_iter().map(|i| i.name).collect()));
@@ -125,27 +139,47 @@ impl Names {
             let mut seen = BTreeSet::new();
             outs.into_iter().filter(|name| seen.insert(name.clone())).collect()
         });
-        Ok(Names { cases: numbers.into_iter().collect(), inputs: inputs.unwrap_or(ins), outputs })
+        let mut seen = BTreeSet::new();
+        let inputs = inputs.unwrap_or_else(|| ins.iter().filter(|name| seen.insert(*name)).cloned().collect());
+        let is_part = |name: &str, of: &String| {
+            name.strip_prefix(of.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if let Some(odd) = ins.iter().find(|name| !inputs.iter().any(|input| is_part(name, input))) {
+            let taken = if inputs.is_empty() { "no inputs".to_string() } else { inputs.join(", ") };
+            return Err(format!("{}: the cases give the input `{odd}`; the model takes {taken}", cases.path()));
+        }
+        Ok(Names { cases: numbers.into_iter().collect(), inputs, outputs })
     }
 }
 
 /// The inputs of one case, in the order of the model's. Trailing ones that the file leaves out are the model's
 /// to fill in or to ask for.
-fn inputs(model: &Model, cases: &Tensors, names: &[String], case: u64) -> Result<Vec<Tensor>, String> {
+fn inputs(model: &Model, cases: &Tensors, names: &[String], case: u64) -> Result<Vec<Value>, String> {
     let n = model.inputs().len();
     if names.len() > n {
         return Err(format!("the model takes {n} inputs, the file has {}: {}", names.len(), names.join(", ")));
     }
     let mut given = Vec::new();
     for (at, name) in names.iter().enumerate() {
-        match cases.find(&format!("case{case}.in.{name}")) {
-            Some(tensor) if given.len() == at => given.push(tensor.clone()),
+        let name_in_file = format!("case{case}.in.{name}");
+        match cases.value(&name_in_file)? {
+            Some(value) if given.len() == at => given.push(value),
             Some(_) => return Err(format!("case {case} gives the input `{name}` but not those before it")),
-            None if at == 0 => return cases.get(&format!("case{case}.in.{name}")).map(|_| Vec::new()),
+            None if at == 0 => {
+                let fits = "the items of a list are called `NAME.0`, `NAME.1` and so on, those of a dict `NAME.KEY`";
+                return cases.get(&name_in_file).map(|_| Vec::new()).map_err(|e| format!("{e}; {fits}"));
+            }
             None => {}
         }
     }
     Ok(given)
+}
+
+/// Whether a file is a model, for all that its first bytes and its name tell.
+fn is_model(path: &Path) -> bool {
+    let mut first = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    read.is_ok() && (first == *b"PK\x03\x04" || path.extension().is_some_and(|e| e == "onnx"))
 }
 
 impl Worst {
