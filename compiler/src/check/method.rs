@@ -18,11 +18,27 @@ pub struct TraitCall {
 impl<'a> Checker<'a> {
     /// The functions that `x.name` may mean for an `x` of this type, each with its type arguments.
     pub fn methods_of(&mut self, ty: &Ty, name: &str) -> Vec<(FnId, Vec<Ty>)> {
+        self.settle_texts(ty);
         let mut found = self.inherent_of(ty, name, true);
         if found.is_empty() {
             found.extend(self.trait_impl_of(ty, name, true));
         }
         found
+    }
+
+    /// `Dataset::load(path)`: what is a text unless something says otherwise is one when it is asked for a method.
+    fn settle_texts(&mut self, ty: &Ty) {
+        let Ty::Adt(_, args) = ty else { return };
+        for arg in args.iter() {
+            let arg = self.infer.shallow(arg);
+            let Ty::Infer(var) = arg else { continue };
+            let is_text = |(of, default): &(Ty, Ty)| {
+                *default == Ty::Str && matches!(self.infer.shallow(of), Ty::Infer(other) if other == var)
+            };
+            if self.f.defaults.iter().any(is_text) {
+                self.infer.unify(&arg, &Ty::Str);
+            }
+        }
     }
 
     /// The functions that `Type::name` may mean.

@@ -7,10 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use tokenizers::{PaddingDirection, PostProcessor, Tokenizer as Inner, TruncationDirection};
+use tokenizers::{
+    Encoding as Found, PaddingDirection, PaddingStrategy, PostProcessor, Tokenizer as Inner, TruncationDirection,
+};
 
 /// The largest tokenizer file, in bytes.
 pub const MAX_FILE: u64 = 256 << 20;
+/// The most tokens that a file may have rows padded to.
+const MAX_PADDED: usize = 1 << 16;
 
 /// A loaded tokenizer. Cheap to clone; `Send` and `Sync`.
 #[derive(Clone)]
@@ -22,11 +26,14 @@ struct Loaded {
     pad: Pad,
 }
 
+/// How rows become equally long.
 struct Pad {
     id: u32,
     type_id: u32,
     token: String,
     is_left: bool,
+    at_least: usize,
+    multiple_of: usize,
 }
 
 /// One encoded text. All lists have the same length.
@@ -41,12 +48,33 @@ pub struct Encoding {
     pub type_ids: Vec<i64>,
 }
 
-/// Texts encoded together, each row padded to the longest.
+/// Texts encoded together, rows of one length.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Batch {
     pub rows: Vec<Encoding>,
     /// Tokens in each row.
     pub length: usize,
+}
+
+impl Encoding {
+    fn of(found: &Found) -> Encoding {
+        let wide = |ids: &[u32]| ids.iter().map(|&id| i64::from(id)).collect();
+        Encoding {
+            ids: wide(found.get_ids()),
+            tokens: found.get_tokens().to_vec(),
+            offsets: found.get_offsets().to_vec(),
+            attention_mask: wide(found.get_attention_mask()),
+            type_ids: wide(found.get_type_ids()),
+        }
+    }
+}
+
+/// `n` more items behind those that are there, or before them.
+fn fill<T: Clone>(items: &mut Vec<T>, n: usize, item: T, is_left: bool) {
+    items.resize(items.len() + n, item);
+    if is_left {
+        items.rotate_right(n);
+    }
 }
 
 impl Batch {
@@ -117,6 +145,8 @@ impl Tokenizer {
                 type_id: params.pad_type_id,
                 token: params.pad_token.clone(),
                 is_left: matches!(params.direction, PaddingDirection::Left),
+                at_least: if let PaddingStrategy::Fixed(n) = params.strategy { n.min(MAX_PADDED) } else { 0 },
+                multiple_of: params.pad_to_multiple_of.unwrap_or(1).clamp(1, MAX_PADDED),
             },
             None => {
                 let token = ["[PAD]", "<pad>", "<|endoftext|>", "</s>"]
@@ -124,7 +154,7 @@ impl Tokenizer {
                     .find(|token| inner.token_to_id(token).is_some())
                     .unwrap_or("[PAD]");
                 let id = inner.token_to_id(token).unwrap_or(0);
-                Pad { id, type_id: 0, token: token.to_string(), is_left: false }
+                Pad { id, type_id: 0, token: token.to_string(), is_left: false, at_least: 0, multiple_of: 1 }
             }
         };
         // A template may name special tokens that the file does not have; encoding would be the first to say so.
@@ -136,77 +166,64 @@ impl Tokenizer {
 
     /// Encodes one text; with `special_tokens`, also what the tokenizer puts around it.
     pub fn encode(&self, text: &str, special_tokens: bool) -> Result<Encoding, TokenizerError> {
-        let encoding = guarded(|| self.0.inner.encode_char_offsets(text, special_tokens).map_err(|e| e.to_string()));
-        Ok(Tokenizer::whole(encoding.map_err(|reason| self.fail(reason))?))
+        guarded(|| self.0.inner.encode_char_offsets(text, special_tokens).map_err(|e| e.to_string()))
+            .map(|found| Encoding::of(&found))
+            .map_err(|reason| self.fail(reason))
     }
 
-    /// As [`Tokenizer::encode`], with at most `max_length` tokens: those of the text are cut, on the side that the file says, and the
-    /// special ones stay.
-    fn encode_within(&self, text: &str, special_tokens: bool, max_length: usize) -> Result<Encoding, TokenizerError> {
+    /// As [`Tokenizer::encode`], with at most `most` tokens: of a longer text some are left out, and none of those that the tokenizer
+    /// puts around it.
+    pub fn encode_at_most(&self, text: &str, special_tokens: bool, most: usize) -> Result<Encoding, TokenizerError> {
         let whole = self.encode(text, special_tokens)?;
-        if whole.ids.len() <= max_length {
+        if whole.ids.len() <= most {
             return Ok(whole);
         }
         let inner = &self.0.inner;
-        let n_special = match inner.get_post_processor() {
-            Some(post) if special_tokens => post.added_tokens(false),
-            _ => 0,
+        let cut = || {
+            let around = match inner.get_post_processor() {
+                Some(processor) if special_tokens => processor.added_tokens(false),
+                _ => 0,
+            };
+            let room =
+                most.checked_sub(around).ok_or(format!("{most} tokens have no room for the {around} around a text"))?;
+            let mut text = inner.encode_char_offsets(text, false).map_err(|e| e.to_string())?;
+            let from = inner.get_truncation().map_or(TruncationDirection::Right, |truncation| truncation.direction);
+            text.truncate(room, 0, from);
+            // Processed a second time its offsets would be trimmed twice.
+            let mut offsets = text.get_offsets().to_vec().into_iter();
+            let found = inner.post_process(text, None, special_tokens).map_err(|e| e.to_string())?;
+            let mut encoding = Encoding::of(&found);
+            for (to, special) in encoding.offsets.iter_mut().zip(found.get_special_tokens_mask()) {
+                if *special == 0 {
+                    *to = offsets.next().unwrap_or(*to);
+                }
+            }
+            Ok(encoding)
         };
-        let Some(room) = max_length.checked_sub(n_special) else {
-            return Err(self.fail(format!("{max_length} tokens are allowed, and {n_special} are special ones")));
-        };
-        let side = inner.get_truncation().map_or(TruncationDirection::Right, |params| params.direction);
-        let cut = guarded(|| {
-            let mut encoding = inner.encode_char_offsets(text, false).map_err(|e| e.to_string())?;
-            encoding.truncate(room, 0, side);
-            // The parts that were cut off.
-            encoding.take_overflowing();
-            inner.post_process(encoding, None, special_tokens).map_err(|e| e.to_string())
-        });
-        Ok(Tokenizer::whole(cut.map_err(|reason| self.fail(reason))?))
+        guarded(cut).map_err(|reason| self.fail(reason))
     }
 
-    fn whole(encoding: tokenizers::Encoding) -> Encoding {
-        let wide = |ids: &[u32]| ids.iter().map(|&id| i64::from(id)).collect();
-        Encoding {
-            ids: wide(encoding.get_ids()),
-            tokens: encoding.get_tokens().to_vec(),
-            offsets: encoding.get_offsets().to_vec(),
-            attention_mask: wide(encoding.get_attention_mask()),
-            type_ids: wide(encoding.get_type_ids()),
-        }
-    }
-
-    /// Encodes texts and pads them to the longest, with 0 in the mask there: on the right, or where the file says.
-    pub fn encode_batch<T: AsRef<str>>(&self, texts: &[T], special_tokens: bool) -> Result<Batch, TokenizerError> {
-        self.encode_batch_within(texts, special_tokens, usize::MAX)
-    }
-
-    /// As [`Tokenizer::encode_batch`], with at most `max_length` tokens a text, the special ones among them.
-    pub fn encode_batch_within<T: AsRef<str>>(
+    /// Encodes texts of at most `most` tokens, and makes them equally long as the file says: on the right to the longest where it says
+    /// nothing. The mask is 0 there.
+    pub fn encode_batch<T: AsRef<str>>(
         &self,
         texts: &[T],
         special_tokens: bool,
-        max_length: usize,
+        most: usize,
     ) -> Result<Batch, TokenizerError> {
-        let encode = |text: &T| self.encode_within(text.as_ref(), special_tokens, max_length);
+        let encode = |text: &T| self.encode_at_most(text.as_ref(), special_tokens, most);
         let mut rows = texts.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
-        let length = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
         let pad = &self.0.pad;
+        let longest = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
+        let length = if rows.is_empty() { 0 } else { longest.max(pad.at_least).next_multiple_of(pad.multiple_of) };
         for row in &mut rows {
-            let n_missing = length - row.ids.len();
-            row.ids.resize(length, pad.id.into());
-            row.tokens.resize(length, pad.token.clone());
-            row.offsets.resize(length, (0, 0));
-            row.attention_mask.resize(length, 0);
-            row.type_ids.resize(length, pad.type_id.into());
-            if pad.is_left {
-                row.ids.rotate_right(n_missing);
-                row.tokens.rotate_right(n_missing);
-                row.offsets.rotate_right(n_missing);
-                row.attention_mask.rotate_right(n_missing);
-                row.type_ids.rotate_right(n_missing);
-            }
+            let n = length - row.ids.len();
+            let token = &pad.token;
+            fill(&mut row.ids, n, pad.id.into(), pad.is_left);
+            fill(&mut row.tokens, n, token.clone(), pad.is_left);
+            fill(&mut row.offsets, n, (0, 0), pad.is_left);
+            fill(&mut row.attention_mask, n, 0, pad.is_left);
+            fill(&mut row.type_ids, n, pad.type_id.into(), pad.is_left);
         }
         Ok(Batch { rows, length })
     }

@@ -74,9 +74,10 @@ impl Pool {
         Ok((mem, size))
     }
 
-    /// A block that holds `bytes`, of just their size.
+    /// A block that holds `bytes`, and goes when it is given back.
     pub fn copy_of(&self, driver: &Driver, bytes: &[u8]) -> Result<(Mem, usize)> {
-        let size = bytes.len().max(1);
+        // By its odd size `give_back` knows it: those that are kept are multiples of 64.
+        let size = bytes.len() | 1;
         let mut state = self.state();
         let mem = self.make(&mut state, size, || driver.copy_of(bytes))?;
         Ok((mem, size))
@@ -86,7 +87,6 @@ impl Pool {
     pub fn give_back(&self, mem: Mem, size: usize) {
         let mut state = self.state();
         state.counts.used -= size as u64;
-        // What `copy_of` made has no size that is asked for again.
         if size == class(size) {
             state.counts.kept += size as u64;
             state.kept.entry(size).or_default().push(mem);

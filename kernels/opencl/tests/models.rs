@@ -81,3 +81,27 @@ fn every_case_of_the_manifests() {
     assert!(n_cases >= 10, "only {n_cases} cases");
     assert!(statistics.n_kernels > 0);
 }
+
+/// Uploads have sizes that kernels' results have, too; none of them is kept when its tensor goes.
+#[test]
+fn what_was_uploaded_goes_with_its_tensor() {
+    let device: std::sync::Arc<dyn stark_kernels::accelerator::Accelerator> = match stark_opencl::open(0) {
+        Ok(device) => device,
+        Err(stark_opencl::Error::Absent(why)) => return println!("skipped: {why}"),
+        Err(other) => panic!("{other}"),
+    };
+    let upload = |n: usize, constant: bool| {
+        let x = Tensor::zeros(&[n], stark_kernels::DType::F32).expect("zeros");
+        drop(x.to_accelerator(&device, constant).expect("room"));
+    };
+    upload(16_384, false);
+    let before = device.statistics().kept_bytes;
+    for n in [16_384, 4096, 98_304] {
+        for _ in 0..200 {
+            upload(n, true);
+            upload(n, false);
+        }
+    }
+    let more = device.statistics().kept_bytes.saturating_sub(before);
+    assert!(more <= 2 << 20, "{more} bytes are kept");
+}

@@ -5,6 +5,7 @@
 
 mod attend;
 mod attention;
+mod blocks;
 mod columns;
 mod conv;
 mod create;

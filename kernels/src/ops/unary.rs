@@ -13,7 +13,8 @@ use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::cpu::wide;
 use crate::element::{Bit, Elem, Scalar, with_elem, with_number, with_word};
 use crate::error::{Result, TensorError};
-use crate::ops::elementwise::{Arith, HALVES, compute_dtype};
+use crate::ops::blocks::HALVES;
+use crate::ops::elementwise::{Arith, compute_dtype};
 use crate::tensor::Tensor;
 use crate::walk::Walk;
 

@@ -370,8 +370,8 @@ fn tokenizer_encode(cx: &NativeCx<'_>) -> Outcome {
 
 fn tokenizer_encode_batch(cx: &NativeCx<'_>) -> Outcome {
     let texts: Vec<&str> = cx.vec(1).iter().map(|t| t.str()).collect();
-    let limit = usize::try_from(cx.int(2)).ok().filter(|&n| n > 0).unwrap_or(usize::MAX);
-    let batch = tokenizer(cx).encode_batch_within(&texts, true, limit).map_err(tokenizer_fault)?;
+    let most = usize::try_from(cx.int(2)).ok().filter(|&n| n > 0).unwrap_or(usize::MAX);
+    let batch = tokenizer(cx).encode_batch(&texts, true, most).map_err(tokenizer_fault)?;
     let (ids, mask) = (batch.ids(), batch.attention_mask());
     let shape = [batch.rows.len(), batch.length];
     let ret = cx.ret_type();

@@ -143,7 +143,7 @@ fn topic_accuracy(root: &Path, entry: &Json, model: &Model, set: &str) -> f64 {
 }
 
 fn encode(tokenizer: &Tokenizer, texts: &[&str]) -> (Tensor, Tensor) {
-    let batch = tokenizer.encode_batch(texts, true).expect("encode");
+    let batch = tokenizer.encode_batch(texts, true, usize::MAX).expect("encode");
     let shape = [batch.rows.len(), batch.length];
     let matrix = |numbers: Vec<i64>| Tensor::from_vec(numbers, &shape).expect("matrix");
     (matrix(batch.ids()), matrix(batch.attention_mask()))

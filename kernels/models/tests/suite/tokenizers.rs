@@ -38,37 +38,55 @@ fn every_case_of_every_tokenizer() {
 #[test]
 fn a_batch_is_padded_to_its_longest_row() {
     let tokenizer = Tokenizer::load(small().join("tokenizers/topic_wordpiece.json")).expect("tokenizer");
-    let batch =
-        tokenizer.encode_batch(&["the striker", "the young striker scored at the stadium"], true).expect("batch");
+    let batch = tokenizer
+        .encode_batch(&["the striker", "the young striker scored at the stadium"], true, usize::MAX)
+        .expect("batch");
     assert_eq!(batch.rows.iter().map(|row| row.ids.len()).collect::<Vec<_>>(), [batch.length, batch.length]);
     let n_tokens: i64 = batch.rows[0].attention_mask.iter().sum();
     assert!(n_tokens < batch.length as i64);
     assert_eq!(batch.rows[0].ids.last(), Some(&tokenizer.pad_id()));
     assert_eq!(batch.ids().len(), 2 * batch.length);
     assert!(tokenizer.decode(&[-1], true).is_err());
-    // What is cut is the text's: the last token is still [SEP].
-    let texts = ["the chef whisked eggs", "the"];
-    let whole = tokenizer.encode_batch(&texts, true).expect("whole");
-    let cut = tokenizer.encode_batch_within(&texts, true, 3).expect("cut");
-    let sep = whole.rows[0].ids.last().expect("an end");
-    assert_eq!(cut.rows[0].ids, [whole.rows[0].ids[0], whole.rows[0].ids[1], *sep]);
-    assert_eq!(cut.rows[1].ids, whole.rows[1].ids[..3]);
-    assert!(tokenizer.encode_batch_within(&texts, true, 1).is_err());
-    assert_eq!(tokenizer.encode_batch_within(&texts, false, 1).expect("one").length, 1);
     let empty: [&str; 0] = [];
-    assert_eq!(tokenizer.encode_batch(&empty, true).expect("batch").length, 0);
+    assert_eq!(tokenizer.encode_batch(&empty, true, usize::MAX).expect("batch").length, 0);
+}
+
+/// What HuggingFace gives with `enable_truncation`.
+#[test]
+fn a_text_that_is_too_long_keeps_what_stands_around_it() {
+    let tokenizer = Tokenizer::load(small().join("tokenizers/topic_wordpiece.json")).expect("tokenizer");
+    let text = "the chef whisked eggs";
+    let whole = tokenizer.encode(text, true).expect("encoded");
+    let cut = tokenizer.encode_at_most(text, true, 3).expect("encoded");
+    assert_eq!((cut.ids.as_slice(), cut.ids[2]), (&[whole.ids[0], whole.ids[1], *whole.ids.last().unwrap()][..], 3));
+    assert_eq!(cut.offsets, [(0, 0), whole.offsets[1], (0, 0)]);
+    assert_eq!(tokenizer.encode_at_most(text, true, whole.ids.len()).expect("encoded"), whole);
+    assert_eq!(tokenizer.encode_at_most(text, false, 1).expect("encoded").ids, [whole.ids[1]]);
+    let error = tokenizer.encode_at_most(text, true, 1).expect_err("no room");
+    assert!(error.reason.contains("1 tokens have no room for the 2 around a text"), "{error}");
+    let batch = tokenizer.encode_batch(&[text, "the"], true, 3).expect("encoded");
+    assert_eq!((batch.length, batch.rows[0].ids == cut.ids, batch.attention_mask()), (3, true, vec![1; 6]));
 }
 
 #[test]
-fn a_batch_is_padded_on_the_side_that_the_file_says() {
-    let bytes = std::fs::read(small().join("tokenizers/topic_wordpiece.json")).expect("a file");
-    let mut json: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
-    json["padding"] = serde_json::json!({
-        "strategy": "BatchLongest", "direction": "Left", "pad_to_multiple_of": null,
-        "pad_id": 7, "pad_type_id": 0, "pad_token": "[PAD]"
-    });
-    let tokenizer = Tokenizer::from_bytes(json.to_string().as_bytes(), "left.json").expect("tokenizer");
-    let batch = tokenizer.encode_batch(&["the", "the young striker"], true).expect("batch");
-    let (row, n) = (&batch.rows[0], batch.length);
-    assert_eq!((row.ids[0], row.attention_mask[0], row.attention_mask[n - 1]), (7, 0, 1));
+fn rows_are_filled_up_as_the_file_says() {
+    let path = small().join("tokenizers/topic_wordpiece.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("json");
+    let mut rows = |strategy: serde_json::Value, multiple: serde_json::Value| {
+        json["padding"] = serde_json::json!({
+            "strategy": strategy, "direction": "Left", "pad_to_multiple_of": multiple, "pad_id": 7, "pad_type_id": 0, "pad_token": "[PAD]"
+        });
+        let bytes = serde_json::to_vec(&json).expect("json");
+        let tokenizer = Tokenizer::from_bytes(&bytes, "left.json").expect("tokenizer");
+        let batch = tokenizer.encode_batch(&["the", "the chef"], true, usize::MAX).expect("encoded");
+        let starts: Vec<usize> =
+            batch.rows.iter().map(|row| row.attention_mask.iter().take_while(|x| **x == 0).count()).collect();
+        assert!(batch.rows.iter().zip(&starts).all(|(row, n)| row.ids[..*n].iter().all(|id| *id == 7)));
+        (batch.length, starts)
+    };
+    let null = serde_json::Value::Null;
+    let (longest, starts) = rows("BatchLongest".into(), null.clone());
+    assert!(starts[1] == 0 && starts[0] > 0, "{starts:?}");
+    assert_eq!(rows(serde_json::json!({"Fixed": 12}), null).0, 12);
+    assert_eq!(rows("BatchLongest".into(), 8.into()).0, longest.next_multiple_of(8));
 }

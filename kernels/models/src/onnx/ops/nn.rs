@@ -1,5 +1,7 @@
 //! Products, normalisation, attention.
 
+use std::borrow::Cow;
+
 use stark_kernels::ops as k;
 use stark_kernels::{DType, Scalar, Tensor};
 
@@ -43,20 +45,18 @@ pub fn gemm(a: &Args<'_>) -> OpResult {
     ok(made())
 }
 
-/// `[rows, batch…, columns]` as `[batch…, rows, columns]`.
-fn rows_from_the_front(x: &Tensor) -> stark_kernels::Result<Tensor> {
-    let n = x.rank() as i64;
-    if n < 3 {
-        return Ok(x.clone());
-    }
-    let order: Vec<i64> = (1..n - 1).chain([0, n - 1]).collect();
-    x.permute(&order)
-}
-
 pub fn fused_matmul(a: &Args<'_>) -> OpResult {
-    let batched = |x: &Tensor, is_front: bool| if is_front { rows_from_the_front(x) } else { Ok(x.clone()) };
-    let x = batched(&*a.tensor(0)?, a.bool(5)?).map_err(say)?;
-    let y = batched(&*a.tensor(1)?, a.bool(6)?).map_err(say)?;
+    // The axis of rows comes first then, before those of the stack.
+    let turned = |x: Cow<'_, Tensor>, is_first: bool| -> stark_kernels::Result<Tensor> {
+        let n = x.rank() as i64;
+        if !is_first || n < 3 {
+            return Ok(x.into_owned());
+        }
+        let axes: Vec<i64> = (1..n - 1).chain([0, n - 1]).collect();
+        x.permute(&axes)
+    };
+    let x = turned(a.tensor(0)?, a.bool(5)?).map_err(say)?;
+    let y = turned(a.tensor(1)?, a.bool(6)?).map_err(say)?;
     let (alpha, flip_x, flip_y) = (a.float(2)?, a.bool(3)? && x.rank() > 1, a.bool(4)? && y.rank() > 1);
     let out = flipped(&x, flip_x).and_then(|x| k::matmul(&x, &flipped(&y, flip_y)?));
     ok(out.and_then(|out| scaled(out, alpha)))
