@@ -1,5 +1,5 @@
-//! What people write who come from Python, Go, Rust, Kotlin, Ray or Erlang, and what STARK has instead: names of its own in
-//! `names`, and a sentence where there is no such name in `way`, `module_way`, `member_way`.
+//! What people write who come from Python, PyTorch, Go, Rust, Kotlin, Ray or Erlang, and what STARK has instead: names of its own in
+//! `names`, and a sentence where there is no such name in `way`, `module_way`, `member_way`, `tensor_way`.
 //!
 //! The tables are read where a name is not found; what they offer is offered only when it is there.
 
@@ -157,8 +157,73 @@ pub fn way(name: &str) -> Option<&'static str> {
         "Number" | "number" => "whole numbers are `Int`, others `Float`",
         "BufferedReader" | "File" => "`fs.open(path)` opens a file, with `import fs`",
         "instance" => TOLD_APART,
+        "zeros_like" | "empty_like" => "`zeros(x.shape())` makes one of the shape of `x`",
+        "ones_like" => "`ones(x.shape())` makes one of the shape of `x`",
+        "full_like" => "`full(x.shape(), value)` makes one of the shape of `x`",
+        "rand_like" => "`rand(x.shape())` makes one of the shape of `x`",
+        "randn_like" => "`randn(x.shape())` makes one of the shape of `x`",
+        "isnan" => "only what is no number differs from itself: `x != x`",
         _ => return None,
     })
+}
+
+/// What to do instead of a method that PyTorch's or NumPy's tensors have.
+pub fn tensor_way(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "T" | "t" | "mT" | "swapaxes" | "swapdims" => {
+            "`transpose()` exchanges the axes of a matrix, `transpose(a, b)` two of several"
+        }
+        "dim" | "ndim" | "ndimension" => "STARK calls it `rank()`",
+        "size" => "`shape()` gives the sizes of all axes, `shape()[0]` one of them",
+        "nelement" => "STARK calls it `numel()`",
+        "long" | "int64" => "`.to(Int64)` converts the elements",
+        "int" | "int32" => "`.to(Int32)` converts the elements",
+        "short" => "`.to(Int16)` converts the elements",
+        "char" => "`.to(Int8)` converts the elements",
+        "byte" | "uint8" => "`.to(UInt8)` converts the elements",
+        "float" | "float32" => "`.to(Float32)` converts the elements",
+        "double" | "float64" => "`.to(Float64)` converts the elements",
+        "half" | "float16" => "`.to(Float16)` converts the elements",
+        "bfloat16" => "`.to(BFloat16)` converts the elements",
+        "bool" => "`.to(Bool)` converts the elements; a comparison such as `t > 0.0` gives them, too",
+        "type" | "astype" => "`.to(Float32)` converts the elements; `dtype()` tells what they are",
+        "detach" | "requires_grad" | "requires_grad_" | "backward" | "grad" | "retain_grad" => {
+            "tensors keep no gradients here: leave it out"
+        }
+        "contiguous" => "the operations see to it: leave it out",
+        "numpy" | "tolist" | "data" => {
+            "`to_vec()` gives the elements as a list, and `save_npy(path, t)` a file for NumPy"
+        }
+        "cuda" => "`.to_device(\"gpu\")` brings it to a device",
+        "cpu" => "`.to_device(\"cpu\")` brings it to the processor",
+        "device" => "`device()` tells where it is, `.to_device(\"gpu\")` brings it elsewhere",
+        "repeat" | "tile" => {
+            "`expand(shape)` repeats axes of size 1, `cat([t, t], axis = 0)` puts copies behind one another"
+        }
+        "argsort" => "`sort()` gives the elements in order and their places: `t.sort().1`",
+        "isnan" => "only what is no number differs from itself: `t != t`",
+        "isfinite" | "isinf" => "`t - t` is no number exactly where `t` is infinite or none: `(t - t) != (t - t)`",
+        "masked_select" => "a mask in brackets picks elements: `t[t > 0.0]`",
+        "unbind" => "`rows()` gives the slices of axis 0 as a list",
+        "eq" => "`==` compares elements: `a == b`",
+        "ne" => "`!=` compares elements: `a != b`",
+        "lt" | "gt" | "le" | "ge" => "elements are compared by `<`, `<=`, `>`, `>=`",
+        _ => return None,
+    })
+}
+
+/// STARK's names for a parameter that is called `name` elsewhere.
+pub fn parameters(name: &str) -> &'static [&'static str] {
+    match name {
+        "dim" | "dims" | "axes" => &["axis", "order"],
+        "keepdims" => &["keepdim"],
+        "size" => &["shape"],
+        "min" => &["low"],
+        "max" => &["high"],
+        "input" => &["t", "x"],
+        "correction" => &["unbiased"],
+        _ => &[],
+    }
 }
 
 /// What to do instead of importing another language's module.

@@ -100,6 +100,8 @@ pub struct FnInfo<'a> {
     pub special: bool,
     pub type_argument: bool,
     pub default_type: Option<Ty>,
+    /// What a closure is given by this one of several overloads, in words: `@closure_gets("elements")`.
+    pub closure_gets: Option<Rc<str>>,
     pub checked: bool,
     /// How many of its generics belong to the impl or trait around it.
     pub n_outer: usize,

@@ -4,6 +4,7 @@ use super::args::Spec;
 use super::call::let_local;
 use super::dims::strip_names;
 use super::*;
+use crate::foreign;
 use crate::index::Entity;
 use crate::types::infer::VarKind;
 
@@ -466,7 +467,20 @@ impl<'a> Checker<'a> {
         hint: Option<&Ty>,
     ) -> Expr {
         let [arg] = args else {
-            self.error(codes::ARGUMENTS, "`tensor` takes one value", span, "a number or lists of numbers");
+            let mut d =
+                Diagnostic::error(codes::ARGUMENTS, "`tensor` takes one value", span, "a number or lists of numbers");
+            let is_dtype = |arg: &&ast::Arg| arg.name.as_ref().is_some_and(|name| &*name.name == "dtype");
+            if let (Some(first), Some(dtype)) = (args.first(), args.iter().find(is_dtype)) {
+                let written = self.text(dtype.value.span).rsplit('.').next().unwrap_or_default().to_string();
+                let elem = foreign::names(&written).first().map_or(written.clone(), |ours| ours.to_string());
+                let first = self.text(first.value.span);
+                let first = if first.contains('\n') || first.len() > 40 { "…" } else { first };
+                d = d.help(format!("the element type is converted to, `tensor({first}).to({elem})`, or stated, `let t: Tensor<{elem}> = …`"));
+                self.report(d);
+                return self.err(span);
+            }
+            d = d.help("a list in brackets: `tensor([1.0, 2.0])`");
+            self.report(d);
             self.check_stray(args);
             return self.err(span);
         };

@@ -61,7 +61,7 @@ impl<'a> Checker<'a> {
                 }
                 Some(p) => slots[p] = Some(i),
                 None => {
-                    let near = nearest(&name.name, specs.iter().map(|s| &*s.name));
+                    let near = near_param(&name.name, specs.iter().map(|s| &*s.name));
                     let label = match near {
                         Some(near) => format!("did you mean `{near}`?"),
                         None if specs.is_empty() => "it takes no arguments".into(),
@@ -107,12 +107,31 @@ impl<'a> Checker<'a> {
 
     /// `gather(f(), g())`: what takes a list of futures is given them one by one.
     fn wants_a_list(&self, what: &str, args: &[ast::Arg]) -> Option<String> {
+        if !matches!(what, "gather" | "race") {
+            return None;
+        }
+        self.as_a_list(what, args)
+    }
+
+    /// `zeros(2, 3)`: the call with its arguments as a list.
+    fn as_a_list(&self, what: &str, args: &[ast::Arg]) -> Option<String> {
         let (first, last) = (args.first()?, args.last()?);
-        if !matches!(what, "gather" | "race") || args.len() < 2 || args.iter().any(|arg| arg.name.is_some()) {
+        if args.len() < 2 || args.iter().any(|arg| arg.name.is_some()) {
             return None;
         }
         let all = Span { end: last.span.end, ..first.span };
         Some(format!("it takes a list: `{what}([{}])`", self.text(all)))
+    }
+
+    /// Whether a parameter list begins with a list of numbers and needs nothing else.
+    fn takes_numbers_as_list(&self, specs: &[Spec]) -> bool {
+        let is_list = |ty: &Ty| match self.infer.shallow(ty) {
+            Ty::Adt(id, args) => {
+                id == self.program.lang.vec && args.first().is_some_and(|t| self.infer.shallow(t) == Ty::INT)
+            }
+            _ => false,
+        };
+        specs.first().is_some_and(|spec| is_list(&spec.ty)) && specs[1..].iter().all(|spec| spec.default.is_some())
     }
 
     /// The parameters, as the help of a call with others.
@@ -160,10 +179,19 @@ impl<'a> Checker<'a> {
                 let written = args.iter().filter_map(|arg| arg.name.as_ref()).find(|name| name.span == at);
                 let is_given = |name: &str| args.iter().any(|arg| arg.name.as_ref().is_some_and(|n| &*n.name == name));
                 let free = specs.iter().map(|spec| &*spec.name).filter(|name| !is_given(name));
-                if let Some(near) = written.and_then(|name| nearest(&name.name, free)) {
-                    d = d.help(format!("write `{near}`")).fix(format!("write `{near}`"), vec![(at, near)]);
+                if let Some(near) = written.and_then(|name| near_param(&name.name, free)) {
+                    let open = |spec: &&Spec| spec.default.is_none() && *spec.name != *near && !is_given(&spec.name);
+                    let n_unnamed = args.iter().filter(|arg| arg.name.is_none()).count();
+                    let missing: Vec<String> =
+                        specs.iter().filter(open).skip(n_unnamed).map(|spec| format!("`{}`", spec.name)).collect();
+                    d = match missing.is_empty() {
+                        true => d.help(format!("write `{near}`")).fix(format!("write `{near}`"), vec![(at, near)]),
+                        false => d.help(format!("write `{near}`, and give {} too", missing.join(", "))),
+                    };
                 } else if what == "get" && args.len() == 2 {
                     d = d.help("`get_or(key, default)` gives the default where there is none");
+                } else if let Some(help) = self.as_a_list(what, args).filter(|_| self.takes_numbers_as_list(specs)) {
+                    d = d.help(help);
                 } else {
                     d = d.help(self.signature(what, specs));
                 }
@@ -475,6 +503,7 @@ impl<'a> Checker<'a> {
             }
             typed.push(self.expr(&arg.value, hint.as_ref()));
         }
+        self.warn_either_form(candidates, &fitting, skip, args, &typed);
         // What is wrong has been told; a guess at the candidate would only cause more errors.
         if typed.iter().any(|e| e.ty == Ty::Error) {
             return None;
@@ -519,6 +548,116 @@ impl<'a> Checker<'a> {
         None
     }
 
+    /// W0805: a closure of which nothing says which of several forms it is. The first form is taken.
+    fn warn_either_form(
+        &mut self,
+        candidates: &[(FnId, Vec<Ty>)],
+        fitting: &[usize],
+        skip: usize,
+        args: &'a [ast::Arg],
+        typed: &[Expr],
+    ) {
+        let Some((i, param, body)) = args.iter().enumerate().find_map(|(i, arg)| match &arg.value.kind {
+            ast::ExprKind::Closure(closure) => match (&closure.params[..], &closure.body) {
+                ([param], ast::ClosureBody::Expr(body)) if param.ty.is_none() => Some((i, param, body)),
+                _ => None,
+            },
+            _ => None,
+        }) else {
+            return;
+        };
+        // What each form gives the closure: its type, and in the library's words.
+        let mut forms: Vec<(Ty, Rc<str>)> = Vec::new();
+        for c in fitting {
+            let (id, type_args) = &candidates[*c];
+            let Some(words) = self.fns[id.index()].closure_gets.clone() else { return };
+            let specs = self.specs(*id, type_args, skip);
+            let Ok(slots) = self.match_args(&specs, args) else { continue };
+            let mark = self.infer.mark();
+            let others =
+                slots.iter().zip(&specs).filter_map(|(slot, spec)| slot.filter(|j| *j != i).map(|j| (j, spec)));
+            let fits = others.fold(true, |fits, (j, spec)| fits & self.fits(&typed[j].ty.clone(), spec));
+            let given =
+                slots.iter().position(|slot| *slot == Some(i)).and_then(|p| match self.infer.shallow(&specs[p].ty) {
+                    Ty::Fn(params, _) => params.first().map(|ty| self.infer.resolve(ty)),
+                    _ => None,
+                });
+            self.infer.rollback(mark);
+            forms.extend(given.filter(|_| fits).map(|ty| (self.strip_dims(&ty), words)));
+        }
+        if forms.len() < 2 || !forms.iter().all(|(ty, _)| self.could_take(body, &param.name.name, ty)) {
+            return;
+        }
+        let name = param.name.name.clone();
+        let shown: Vec<String> = forms.iter().map(|(ty, _)| self.show(&self.closed(ty))).collect();
+        let ways: Vec<String> =
+            forms.iter().zip(&shown).map(|((_, words), ty)| format!("`|{name}: {ty}| …` for {words}")).collect();
+        let d = Diagnostic::warning(
+            codes::EITHER_FORM,
+            format!(
+                "this closure could be given {}",
+                forms.iter().map(|(_, words)| &**words).collect::<Vec<_>>().join(" or ")
+            ),
+            param.span,
+            format!("without a type it is given {}", forms[0].1),
+        );
+        self.report(d.help(format!("state which: {}", ways.join(", "))));
+    }
+
+    /// A type whose elements are still open, with what they become.
+    fn closed(&self, ty: &Ty) -> Ty {
+        let becomes = || Ty::Num(NumKind::Float32);
+        match ty {
+            Ty::Infer(_) => becomes(),
+            Ty::Tensor(TensorTy { elem: Some(elem), dims }) if matches!(self.infer.shallow(elem), Ty::Infer(_)) => {
+                Ty::Tensor(TensorTy { elem: Some(Rc::new(becomes())), dims: dims.clone() })
+            }
+            ty => ty.clone(),
+        }
+    }
+
+    /// Whether a closure's body may be right for a parameter `name` of this type, as far as its text tells: arithmetic is for numbers and
+    /// tensors, a method must be there.
+    fn could_take(&mut self, body: &ast::Expr, name: &str, ty: &Ty) -> bool {
+        use ast::ExprKind as K;
+        match &body.kind {
+            K::Literal(_) => true,
+            K::Name(other) if **other == *name => true,
+            // Beside a number stands a number.
+            K::Name(other) => match self.find_binding(other) {
+                Some((body, Binding::Local(local))) => {
+                    let ty = self.infer.shallow(&self.f.bodies[body].locals[local.index()].ty);
+                    self.is_number(&ty)
+                }
+                _ => false,
+            },
+            K::Unary { operand, .. } => self.could_take(operand, name, ty),
+            K::Binary { op, lhs, rhs, .. } => {
+                *op != ast::BinaryOp::MatMul && self.could_take(lhs, name, ty) && self.could_take(rhs, name, ty)
+            }
+            K::Call { callee, args } => {
+                let values = args.iter().all(|arg| arg.name.is_none() && self.could_take(&arg.value, name, ty));
+                values
+                    && match &callee.kind {
+                        K::Field { base, name: method } => {
+                            let on = self.closed(ty);
+                            !self.methods_of(&on, &method.name).is_empty() && self.could_take(base, name, ty)
+                        }
+                        K::Name(function) => {
+                            matches!(self.prelude.get(function), Some(Def::Fns(ids)) if ids.len() > 1)
+                        }
+                        _ => false,
+                    }
+            }
+            // A branch is for numbers, and told with the error that it is for tensors.
+            K::If { branches, .. } => branches.iter().all(|(condition, _)| match condition {
+                ast::Condition::Expr(e) => self.could_take(e, name, ty),
+                _ => false,
+            }),
+            _ => false,
+        }
+    }
+
     /// Whether the one is a tensor of any elements where the other is of certain ones.
     fn guesses_elements(&mut self, found: &Ty, wanted: &Ty) -> bool {
         match (self.infer.shallow(found), self.infer.shallow(wanted)) {
@@ -546,7 +685,7 @@ impl<'a> Checker<'a> {
         let is_timeout = name == "timeout";
         let swapped = is_timeout && typed.len() == 2 && self.infer.shallow(&typed[1].ty) == Ty::Duration;
         // The first argument that does not fit, in the overload that takes most before it.
-        let mut nearest: Option<(usize, Ty)> = None;
+        let mut nearest: Option<(usize, Vec<Ty>)> = None;
         for c in fitting {
             let (id, type_args) = candidates[*c].clone();
             let specs = self.specs(id, &type_args, skip);
@@ -558,10 +697,11 @@ impl<'a> Checker<'a> {
                 .find_map(|(p, slot)| slot.filter(|i| !self.fits(&typed[*i].ty.clone(), &specs[p])).map(|i| (i, p)));
             let want = misfit.map(|(_, p)| self.infer.resolve(&specs[p].ty));
             self.infer.rollback(mark);
-            if let (Some((i, _)), Some(want)) = (misfit, want)
-                && nearest.as_ref().is_none_or(|(before, _)| i > *before)
-            {
-                nearest = Some((i, want));
+            let (Some((i, _)), Some(want)) = (misfit, want) else { continue };
+            match &mut nearest {
+                Some((before, wants)) if i == *before => wants.push(want),
+                Some((before, _)) if i < *before => {}
+                _ => nearest = Some((i, vec![want])),
             }
         }
         let at = nearest.as_ref().filter(|_| !swapped).map_or(0, |(i, _)| *i);
@@ -575,13 +715,19 @@ impl<'a> Checker<'a> {
         if swapped {
             let (future, time) = (self.text(typed[0].span), self.text(typed[1].span));
             d = d.help(format!("the time comes first: `timeout({time}, {future})`"));
-        } else if let Some((_, want)) = nearest {
-            d = match self.mend(&want, &value.ty, value.span) {
-                Some(mend) => mend.onto(d),
-                None if fitting.len() == 1 => {
-                    d.help(format!("here it takes {}", crate::types::show::with_article(&self.show(&want))))
+        } else if let (true, [a, b]) = (matches!(&*name, "max" | "min"), typed)
+            && matches!((self.infer.shallow(&a.ty), self.infer.shallow(&b.ty)), (Ty::Tensor(_), Ty::Tensor(_)))
+        {
+            let (a, b) = (self.text(a.span), self.text(b.span));
+            d = d.help(format!("of two tensors, element by element: `{name}imum({a}, {b})`"));
+        } else if let Some((_, wants)) = nearest {
+            let mend = wants.iter().find_map(|want| self.mend(want, &value.ty, value.span));
+            d = match (mend, &wants[..]) {
+                (Some(mend), _) => mend.onto(d),
+                (None, [want]) if fitting.len() == 1 => {
+                    d.help(format!("here it takes {}", crate::types::show::with_article(&self.show(want))))
                 }
-                None => d,
+                (None, _) => d,
             };
         }
         self.report(d);
@@ -724,4 +870,10 @@ fn collect_words(e: &ast::Expr, out: &mut Vec<String>) {
 
 fn same_word(word: &str, param: &str) -> bool {
     !word.is_empty() && word.eq_ignore_ascii_case(param)
+}
+
+/// The parameter that is meant by a name: as it is called elsewhere, or written almost so.
+fn near_param<'s>(name: &str, params: impl Iterator<Item = &'s str> + Clone) -> Option<String> {
+    let elsewhere = crate::foreign::parameters(name).iter().find(|ours| params.clone().any(|param| param == **ours));
+    elsewhere.map(|ours| ours.to_string()).or_else(|| nearest(name, params))
 }

@@ -323,8 +323,15 @@ impl<'a> Checker<'a> {
                     // The closest one tells what is wrong with the number or names.
                     if !self.reports_inside(span) {
                         let n = |c: &(FnId, Vec<Ty>)| {
-                            let p = self.program.fns[c.0.index()].params.len() - skip;
-                            p.abs_diff(args.len())
+                            let params = &self.program.fns[c.0.index()].params[skip..];
+                            // One that has the names, as they are called here or elsewhere, is meant before others.
+                            let named = args.iter().filter_map(|arg| arg.name.as_ref());
+                            let is_there = |name: &str| {
+                                let elsewhere = foreign::parameters(name);
+                                params.iter().any(|p| &*p.name == name || elsewhere.contains(&&*p.name))
+                            };
+                            let unknown = named.filter(|name| !is_there(&name.name)).count();
+                            (unknown, params.len().abs_diff(args.len()))
                         };
                         let best = (0..candidates.len()).min_by_key(|i| n(&candidates[*i])).unwrap_or(0);
                         let specs = self.specs(candidates[best].0, &candidates[best].1.clone(), skip);

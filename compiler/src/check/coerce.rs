@@ -247,6 +247,12 @@ impl<'a> Checker<'a> {
                     Ty::Tuple(_) if text.starts_with('(') => {
                         d.help("`assert c, \"message\"` and `if c:` stand without parentheses around a `,`")
                     }
+                    Ty::Tensor(_) if !text.contains('\n') && text.len() <= 60 => {
+                        let inner = super::operators::bracketed(&text);
+                        d.help(format!(
+                            "`{inner}.item()` takes the value out of a tensor of one; `{inner}.all().item()` says whether all are true, `.any()` whether one is"
+                        ))
+                    }
                     Ty::Num(_) => d.help(format!("write `{text} != 0`")),
                     Ty::Infer(v) if self.infer.kind(v) != VarKind::Any => d.help(format!("write `{text} != 0`")),
                     Ty::Adt(..) => d.help("compare it, or ask `.is_empty()`, `.is_some()`"),

@@ -163,6 +163,11 @@ impl<'a> Checker<'a> {
                 }
                 ast::Index::Range { start, end, inclusive, .. } => {
                     let start = match start {
+                        // `0..6..2` is a range from a range.
+                        Some(e) if matches!(e.kind, ast::ExprKind::Range { .. }) => {
+                            let from = self.expr(e, None);
+                            self.position(from)
+                        }
                         Some(e) => self.check_expr(e, &Ty::INT),
                         None => self.int_lit(0, span),
                     };
@@ -177,6 +182,20 @@ impl<'a> Checker<'a> {
 
     /// An index that is assigned, or one of several.
     fn position(&mut self, index: Expr) -> Expr {
+        let is_range = matches!(self.infer.shallow(&index.ty), Ty::Adt(id, _) if id == self.program.lang.range);
+        let instead = match self.text(index.span) {
+            "None" => Some("`t.unsqueeze(0)` adds an axis of size 1 in front, `t.unsqueeze(-1)` one behind"),
+            _ if is_range => {
+                Some("a slice `a..b` has no step: `t.index_select(axis, arange(a, b, step))` picks every other")
+            }
+            _ => None,
+        };
+        if let Some(help) = instead {
+            let shown = self.show(&index.ty);
+            let title = format!("an index is a number or a range without a step, and this is `{shown}`");
+            self.report(Diagnostic::error(codes::TYPE_MISMATCH, title, index.span, "no index").help(help));
+            return self.err(index.span);
+        }
         if !matches!(self.infer.shallow(&index.ty), Ty::Tensor(_)) {
             return self.coerce(index, &Ty::INT);
         }
@@ -224,7 +243,7 @@ impl<'a> Checker<'a> {
                 );
                 return self.err(span);
             }
-            let index = self.coerce(index, &Ty::INT);
+            let index = self.position(index);
             let ty = Ty::Adt(self.program.lang.vec, Rc::from([Ty::INT]));
             let list = vec![self.int_lit(0, span), index, self.int_lit(0, span)];
             let parts = Expr { kind: ExprKind::List(list), ty, span };

@@ -67,12 +67,25 @@ impl Checker<'_> {
                 })
             }
             (Ty::Num(_), Ty::Tensor(_)) if is_short => Mend::say(format!(
-                "`{text}.item()` takes the value out of a tensor of one, as a number of its element type"
+                "`{}.item()` takes the value out of a tensor of one, as a number of its element type",
+                super::operators::bracketed(&text)
             )),
             (Ty::Tensor(_), Ty::Adt(id, _)) if *id == vec && is_short => {
                 Mend::say(format!("`tensor({text})` makes a tensor of it"))
             }
             (Ty::Str, Ty::Bytes) if is_short => Mend::say(format!("`{text}.decode()` reads it as text")),
+            (Ty::Bool, Ty::Tensor(_)) if is_short => {
+                let inner = super::operators::bracketed(&text);
+                Mend::say(format!(
+                    "`{inner}.item()` of a tensor of one, `{inner}.all().item()` of several, is a `Bool`"
+                ))
+            }
+            (Ty::Adt(id, _), Ty::Tuple(_))
+                if *id == vec && text.starts_with('(') && text.ends_with(')') && is_short =>
+            {
+                let listed = format!("[{}]", text[1..text.len() - 1].trim_end().trim_end_matches(','));
+                Mend::edit(format!("a list has square brackets: `{listed}`"), vec![(span, listed)])
+            }
             (Ty::Bytes, Ty::Str) if is_short => Mend::say(format!("`{text}.encode()` gives its bytes")),
             (Ty::Num(k), Ty::Str) => {
                 let reader = if k.is_float() { "float" } else { "int" };

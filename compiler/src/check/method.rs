@@ -543,6 +543,8 @@ impl<'a> Checker<'a> {
                 "`{0}` is a method: call it, `.{0}(…)`; where a function is wanted, write `|x| {on}.{0}(x)`",
                 name.name
             ));
+        } else if let (Ty::Tensor(_), Some(way)) = (&known, foreign::tensor_way(&name.name)) {
+            d = d.help(way);
         } else if let Some(ours) = foreign::meant(&name.name, has) {
             // `xs.length` is not a field here, either.
             let is_method =

@@ -18,6 +18,21 @@ impl<'a> Checker<'a> {
     pub fn unary_op(&mut self, op: UnaryOp, value: Expr, span: Span) -> Expr {
         let ty = self.infer.shallow(&value.ty);
         match op {
+            UnaryOp::Not if matches!(ty, Ty::Tensor(_)) => {
+                let (shown, text) = (self.show(&ty), self.text(value.span).to_string());
+                let mut d = Diagnostic::error(
+                    codes::TYPE_MISMATCH,
+                    format!("`not` takes one `Bool`, and this is `{shown}`"),
+                    value.span,
+                    "many values",
+                );
+                if !text.contains('\n') && text.len() <= 60 {
+                    let inner = bracketed(&text);
+                    d = d.help(format!("`{inner}.logical_not()` turns each; `not {inner}.any().item()` is one `Bool`"));
+                }
+                self.report(d);
+                Expr { kind: ExprKind::Error, ty: Ty::Error, span }
+            }
             UnaryOp::Not => {
                 let value = self.coerce(value, &Ty::Bool);
                 Expr { kind: ExprKind::Unary { op, operand: Box::new(value) }, ty: Ty::Bool, span }
@@ -224,6 +239,18 @@ impl<'a> Checker<'a> {
             return call;
         }
         let (a_text, b_text) = (self.show(&a), self.show(&b));
+        let operator = self.text(op_span).to_string();
+        if matches!(&*operator, "<<" | ">>" | "&" | "|" | "^" | "<<=" | ">>=" | "&=" | "|=" | "^=") {
+            let help = match operator.chars().next() {
+                Some('<') => "a shift to the left multiplies: `t * 4` for `t << 2`",
+                Some('>') => "a shift to the right divides what is not negative: `t / 4` for `t >> 2`",
+                _ => "`&`, `|` and `^` take two `Tensor<Bool>`; bits of numbers are for plain `Int`s",
+            };
+            let title = format!("`{operator}` does not work on `{a_text}` and `{b_text}`");
+            let label = "tensors have no operators on bits";
+            self.report(Diagnostic::error(codes::BAD_OPERANDS, title, op_span, label).help(help));
+            return self.err(span);
+        }
         let both = matches!((self.infer.shallow(&a), self.infer.shallow(&b)), (Ty::Tensor(_), Ty::Tensor(_)));
         if both || self.is_number(&b) {
             let mut d = Diagnostic::error(
@@ -234,8 +261,13 @@ impl<'a> Checker<'a> {
             );
             if let Ty::Tensor(TensorTy { elem: Some(elem), .. }) = self.infer.shallow(&a) {
                 let elem = self.show(&elem);
+                let whole = |text: &str| text.starts_with("Int") || text.starts_with("UInt");
+                let fraction = matches!(self.infer.shallow(&b), Ty::Num(k) if k.is_float())
+                    || matches!(self.infer.shallow(&b), Ty::Infer(v) if self.infer.kind(v) == VarKind::FloatLit);
                 d = if both {
                     d.help(format!("convert one with `.to({elem})`"))
+                } else if whole(&elem) && fraction {
+                    d.help("convert the tensor, so that no fraction is lost: `.to(Float32)`")
                 } else {
                     d.help(format!("convert the number: `{elem}(…)`"))
                 };
@@ -489,4 +521,20 @@ pub fn op_text(op: BinaryOp) -> &'static str {
         BinaryOp::And => "and",
         BinaryOp::Or => "or",
     }
+}
+
+/// A text that a method's dot may stand behind.
+pub fn bracketed(text: &str) -> String {
+    let is_one = text.chars().all(|c| c.is_alphanumeric() || "_.()[]".contains(c)) && !text.starts_with('(');
+    // Brackets that open at the start and close at the end are one pair where none closes between.
+    let mut depth = 0;
+    let closes_early = text.char_indices().any(|(at, c)| {
+        depth += match c {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        depth == 0 && at + 1 < text.len()
+    });
+    if is_one || (text.starts_with('(') && !closes_early) { text.to_string() } else { format!("({text})") }
 }

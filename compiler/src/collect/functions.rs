@@ -153,6 +153,7 @@ impl<'a> Checker<'a> {
         info.special = special;
         info.type_argument = has_attr(attrs, "type_argument");
         info.default_type = default_type;
+        info.closure_gets = attr_text(attrs, "closure_gets");
         info.n_outer = outer.len();
         info.iterable = iterable;
         let def = &mut self.program.fns[id.index()];

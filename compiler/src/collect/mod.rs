@@ -287,6 +287,7 @@ impl<'a> Checker<'a> {
             special: false,
             type_argument: false,
             default_type: None,
+            closure_gets: None,
             checked: false,
             n_outer: 0,
             of_trait: None,

@@ -415,6 +415,10 @@ macro_rules! for_each_code {
                 "The value of the statement is not used. A function's name alone does not call it, and `==` compares."
                 "fn step(): print(1)\nstep"
                 "fn step(): print(1)\nstep()";
+            EITHER_FORM "W0805" "a closure that does not say which form is meant"
+                "The function takes a closure in several forms, and this one could be each: the type of its parameter decides, and is not written."
+                "print(parallel_tensor_map(|x| x * 2.0, ones([3])))"
+                "print(parallel_tensor_map(|x: Float32| x * 2.0, ones([3])))";
         }
     };
 }

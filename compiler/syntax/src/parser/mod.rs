@@ -256,7 +256,16 @@ impl<'s> Parser<'s> {
                 "it begins here",
             )
             .because(self.gap(), format!("`{}` is missing", kind.describe()));
-            self.fail(diagnostic);
+            // `(a // b)`
+            let rest = self.text[self.prev_end as usize..].trim_start_matches(' ');
+            let is_comment =
+                rest.starts_with("//") && rest.lines().next().is_some_and(|line| line.contains(kind.describe()));
+            self.fail(match is_comment {
+                true => diagnostic.help(
+                    "`//` begins a comment: `/` divides, of whole numbers without a rest, and `.floor()` rounds down",
+                ),
+                false => diagnostic,
+            });
         } else if self.kind().closes() {
             let message = format!("`{}` does not close `{opening}`", self.current_text());
             let diagnostic = Diagnostic::error(codes::STRAY_BRACKET, message, self.span(), "another kind of bracket")

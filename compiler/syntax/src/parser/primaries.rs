@@ -63,7 +63,12 @@ impl<'s> Parser<'s> {
             }
             kind => {
                 let mut diagnostic = self.expected(codes::EXPECTED_EXPRESSION, "an expression");
-                if kind == Newline {
+                let is_index = self.pos > 0 && matches!(self.tokens[self.pos - 1].kind, LBracket | Comma);
+                if kind == Ellipsis && is_index {
+                    diagnostic = diagnostic.help("all of an axis is `..`, and each axis is named: `t[.., .., 0]`");
+                } else if kind == ColonColon && is_index {
+                    diagnostic = diagnostic.help("a slice is `a..b` and has no step: `t.index_select(axis, arange(a, b, step))` picks every other");
+                } else if kind == Newline {
                     diagnostic = diagnostic.help("an expression goes on to the next line only inside brackets, or when that line begins with `.`");
                 } else if matches!(kind, Star | Slash | Percent | EqEq | NotEq | Lt | Le | Gt | Caret | Question | Dot)
                 {
