@@ -84,9 +84,9 @@ fn model(args: &Args) -> i32 {
         return super::refuse(format!("--verify is for the assets of a bundle; {instead}"));
     }
     match super::inspect_model::show(&args.file, &args.model) {
-        Ok(text) => {
+        Ok((text, failed)) => {
             print!("{text}");
-            0
+            failed.map_or(0, super::refuse)
         }
         Err(message) => super::refuse(message),
     }

@@ -30,7 +30,14 @@ pub struct Options {
     json: bool,
 }
 
-pub fn show(path: &Path, options: &Options) -> Result<String, String> {
+/// The page, and why the run that was asked for failed.
+pub fn show(path: &Path, options: &Options) -> Result<(String, Option<String>), String> {
+    let mut failed = None;
+    let page = page(path, options, &mut failed)?;
+    Ok((page, failed))
+}
+
+fn page(path: &Path, options: &Options, failed: &mut Option<String>) -> Result<String, String> {
     let load = |passes: &[_]| Model::load_with(path, passes).map_err(|e| e.to_string());
     let model = load(&stark_models::opt::Pass::ALL)?;
     if options.dot {
@@ -64,7 +71,11 @@ pub fn show(path: &Path, options: &Options) -> Result<String, String> {
         Some(zeros) => match plan(&model, &zeros) {
             Ok(plan) => run(&mut out, &plan, options.steps),
             // Zeros are no valid input of every model.
-            Err(e) => line(&mut out, "memory", format!("the run on zeros failed: {e}")),
+            Err(e) => {
+                line(&mut out, "memory", format!("the run on zeros failed: {e}"));
+                // Who states shapes asks for the run.
+                *failed = Some(e).filter(|_| !options.shapes.is_empty());
+            }
         },
         None => {
             let what = if options.steps { "them and the steps" } else { "it" };
