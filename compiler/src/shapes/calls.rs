@@ -324,7 +324,11 @@ impl Flow<'_, '_> {
         let body = self.c.program.func(func).body.as_ref()?;
         let ExprKind::Block { stmts, value: None } = &body.value.kind else { return None };
         let returns = matches!(stmts.last(), Some(Stmt::Expr(Expr { kind: ExprKind::Return(Some(_)), .. })));
-        if !returns || stmts.len() > 3 || stmts[..stmts.len() - 1].iter().any(|s| !matches!(s, Stmt::Let { .. })) {
+        // Before it variables, and calls that only look at something.
+        let leads = |s: &Stmt| {
+            matches!(s, Stmt::Let { .. } | Stmt::Expr(Expr { kind: ExprKind::Call { .. }, ty: Ty::Unit, .. }))
+        };
+        if !returns || stmts.len() > 3 || !stmts[..stmts.len() - 1].iter().all(leads) {
             return None;
         }
         let mut copy = body.clone();

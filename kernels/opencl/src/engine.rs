@@ -10,7 +10,7 @@ use stark_kernels::{DType, Tensor, TensorError};
 
 use crate::cache::Cache;
 use crate::driver::{Arg, BoundKernel, DeviceInfo, Driver};
-use crate::pool::Pool;
+use crate::pool::{Pool, Taken};
 use crate::{Error, Result};
 
 /// The environment variable that limits device memory, in MiB; three quarters of the device's memory otherwise.
@@ -132,8 +132,7 @@ struct Counts {
 pub struct Block {
     device: Arc<dyn Accelerator>,
     engine: Arc<OpenCl>,
-    mem: Option<Mem>,
-    size: usize,
+    taken: Option<Taken>,
     /// The bytes asked for.
     bytes: usize,
     /// Behind the kernels that write it, once somebody has asked for it. Kernels write a block before its tensor is handed
@@ -150,8 +149,8 @@ pub type PackKey = [usize; 7];
 
 impl Block {
     pub fn mem(&self) -> &Mem {
-        match &self.mem {
-            Some(mem) => mem,
+        match &self.taken {
+            Some(taken) => &taken.mem,
             None => unreachable!("a block has its memory until it is dropped"),
         }
     }
@@ -188,8 +187,8 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        if let Some(mem) = self.mem.take() {
-            self.engine.pool.give_back(mem, self.size);
+        if let Some(taken) = self.taken.take() {
+            self.engine.pool.give_back(taken);
         }
     }
 }
@@ -273,11 +272,11 @@ impl OpenCl {
         self.driver.finish()
     }
 
-    fn block(self: &Arc<Self>, (mem, size): (Mem, usize), bytes: usize, constant: bool) -> Arc<Block> {
+    fn block(self: &Arc<Self>, taken: Taken, bytes: usize, constant: bool) -> Arc<Block> {
         let device: Arc<dyn Accelerator> = self.clone();
         let packed = constant.then(Mutex::default);
         let (mark, n_peeks) = (OnceLock::new(), AtomicU32::new(0));
-        Arc::new(Block { device, engine: self.clone(), mem: Some(mem), size, bytes, mark, n_peeks, packed })
+        Arc::new(Block { device, engine: self.clone(), taken: Some(taken), bytes, mark, n_peeks, packed })
     }
 
     /// Memory whose bytes the next kernel writes.

@@ -14,6 +14,14 @@ pub struct Pool {
     state: Mutex<State>,
 }
 
+/// A block that somebody uses.
+pub struct Taken {
+    pub mem: Mem,
+    pub size: usize,
+    /// Its size is one that is asked for again.
+    pub is_kept: bool,
+}
+
 #[derive(Default)]
 struct State {
     kept: BTreeMap<usize, Vec<Mem>>,
@@ -47,47 +55,47 @@ impl Pool {
         self.state().counts
     }
 
-    /// A block of at least `bytes`, and its size.
-    pub fn take(&self, driver: &Driver, bytes: usize) -> Result<(Mem, usize)> {
+    /// A block of at least `bytes`.
+    pub fn take(&self, driver: &Driver, bytes: usize) -> Result<Taken> {
         let size = class(bytes);
         let mut state = self.state();
         if let Some(mem) = state.kept.get_mut(&size).and_then(Vec::pop) {
             state.counts.kept -= size as u64;
             state.counts.use_more(size);
-            return Ok((mem, size));
+            return Ok(Taken { mem, size, is_kept: true });
         }
         let mem = self.make(&mut state, size, || driver.allocate(size))?;
-        Ok((mem, size))
+        Ok(Taken { mem, size, is_kept: true })
     }
 
     /// A block that holds `bytes` for a while.
-    pub fn filled(&self, driver: &Driver, bytes: &[u8]) -> Result<(Mem, usize)> {
+    pub fn filled(&self, driver: &Driver, bytes: &[u8]) -> Result<Taken> {
         // Where memory is the host's a block of its own is filled at once, and not behind the kernels.
         if driver.is_unified {
             return self.copy_of(driver, bytes);
         }
-        let (mem, size) = self.take(driver, bytes.len())?;
-        if let Err(error) = driver.write(&mem, bytes) {
-            self.give_back(mem, size);
+        let taken = self.take(driver, bytes.len())?;
+        if let Err(error) = driver.write(&taken.mem, bytes) {
+            self.give_back(taken);
             return Err(error);
         }
-        Ok((mem, size))
+        Ok(taken)
     }
 
-    /// A block that holds `bytes`, and goes when it is given back.
-    pub fn copy_of(&self, driver: &Driver, bytes: &[u8]) -> Result<(Mem, usize)> {
-        // By its odd size `give_back` knows it: those that are kept are multiples of 64.
-        let size = bytes.len() | 1;
+    /// A block that holds `bytes`, of just their size, and goes when it is given back.
+    pub fn copy_of(&self, driver: &Driver, bytes: &[u8]) -> Result<Taken> {
+        let size = bytes.len().max(1);
         let mut state = self.state();
         let mem = self.make(&mut state, size, || driver.copy_of(bytes))?;
-        Ok((mem, size))
+        Ok(Taken { mem, size, is_kept: false })
     }
 
-    /// Takes back what `take` gave; kernels that use it may still be queued.
-    pub fn give_back(&self, mem: Mem, size: usize) {
+    /// Takes back what `take` or `copy_of` gave; kernels that use it may still be queued.
+    pub fn give_back(&self, taken: Taken) {
+        let Taken { mem, size, is_kept } = taken;
         let mut state = self.state();
         state.counts.used -= size as u64;
-        if size == class(size) {
+        if is_kept {
             state.counts.kept += size as u64;
             state.kept.entry(size).or_default().push(mem);
         }
