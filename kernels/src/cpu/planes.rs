@@ -71,85 +71,52 @@ impl Planes {
 
     /// The greatest of each window; padding never wins, NaN does.
     pub fn max(&self, plane: &[f32], out: &mut [f32]) {
-        dispatch(Max { planes: self, plane, out });
+        let greater = |top: f32, x: f32| if (x > top) | x.is_nan() { x } else { top };
+        let lines = self.spread(plane, f32::NEG_INFINITY);
+        dispatch(Fold { planes: self, lines, start: f32::NEG_INFINITY, take: greater, give: |_, _, top| top, out });
     }
 
     /// The sum of each window in `f64`, divided by `count` of its row and column.
     pub fn mean(&self, plane: &[f32], count: &dyn Fn(usize, usize) -> usize, out: &mut [f32]) {
-        dispatch(Mean { planes: self, plane, count, out });
+        let give = |y, x, sum| (sum / count(y, x) as f64) as f32;
+        let (lines, take) = (self.spread(plane, 0.0), |sum, x| sum + f64::from(x));
+        dispatch(Fold { planes: self, lines, start: 0.0f64, take, give, out });
     }
 }
 
-struct Max<'a> {
+/// Each window's elements taken up one after the other; what becomes of that is `give` of its row and column.
+struct Fold<'a, A, T, G> {
     planes: &'a Planes,
-    plane: &'a [f32],
+    lines: Vec<f32>,
+    start: A,
+    take: T,
+    give: G,
     out: &'a mut [f32],
 }
 
-impl Kernel for Max<'_> {
+impl<A: Copy, T: Fn(A, f32) -> A, G: Fn(usize, usize, A) -> f32> Kernel for Fold<'_, A, T, G> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        let Max { planes, plane, out } = self;
-        let lines = planes.spread(plane, f32::NEG_INFINITY);
+        let Fold { planes, lines, start, take, give, out } = self;
         let ([py, _], [h, _], [oh, ow]) = (planes.windows, planes.plane, planes.out);
         let taps = planes.taps();
         for (y, row) in out.chunks_exact_mut(ow).enumerate().take(oh) {
             for (k, row) in row.chunks_mut(WIDTH).enumerate() {
-                let mut top = [f32::NEG_INFINITY; WIDTH];
+                let mut all = [start; WIDTH];
                 for sy in py.sees(y, h) {
                     let line = &lines[sy * planes.line()..][..planes.line()];
                     for tap in &taps {
                         let seen = &line[tap + k * WIDTH..];
                         let Some(seen) = seen.first_chunk::<WIDTH>() else { continue };
                         for i in 0..WIDTH {
-                            let is_greater = (seen[i] > top[i]) | (seen[i] != seen[i]);
-                            top[i] = if is_greater { seen[i] } else { top[i] };
+                            all[i] = take(all[i], seen[i]);
                         }
                     }
                 }
-                row.copy_from_slice(&top[..row.len()]);
-            }
-        }
-    }
-}
-
-struct Mean<'a> {
-    planes: &'a Planes,
-    plane: &'a [f32],
-    count: &'a dyn Fn(usize, usize) -> usize,
-    out: &'a mut [f32],
-}
-
-impl Kernel for Mean<'_> {
-    type Out = ();
-    #[inline(always)]
-    fn run(self) {
-        let Mean { planes, plane, count, out } = self;
-        let lines = planes.spread(plane, 0.0);
-        let ([py, _], [h, _], [oh, ow]) = (planes.windows, planes.plane, planes.out);
-        let taps = planes.taps();
-        for (y, row) in out.chunks_exact_mut(ow).enumerate().take(oh) {
-            for (k, row) in row.chunks_mut(WIDTH).enumerate() {
-                let mut sums = [0.0f64; WIDTH];
-                for sy in py.sees(y, h) {
-                    let line = &lines[sy * planes.line()..][..planes.line()];
-                    for tap in &taps {
-                        let seen = &line[tap + k * WIDTH..];
-                        let Some(seen) = seen.first_chunk::<WIDTH>() else { continue };
-                        for i in 0..WIDTH {
-                            sums[i] += f64::from(seen[i]);
-                        }
-                    }
+                for (i, o) in row.iter_mut().enumerate() {
+                    *o = give(y, k * WIDTH + i, all[i]);
                 }
-                let mut counts = [1.0f64; WIDTH];
-                for (i, n) in counts.iter_mut().enumerate().take(row.len()) {
-                    *n = count(y, k * WIDTH + i) as f64;
-                }
-                for i in 0..WIDTH {
-                    sums[i] /= counts[i];
-                }
-                row.iter_mut().zip(sums).for_each(|(o, sum)| *o = sum as f32);
             }
         }
     }

@@ -5,8 +5,11 @@ use stark_kernels::cpu::activation::Activation;
 
 use super::fused;
 use super::uses::Uses;
-use super::view::{View, number, view};
+use super::view::{Find, View, view};
 use crate::graph::{Graph, Operand};
+
+/// How exact the constants of a pattern are: files store them as `Float32`.
+const CLOSE: f64 = f32::EPSILON as f64;
 
 /// What is found.
 enum Gated {
@@ -32,7 +35,7 @@ pub fn run(graph: &mut Graph) {
 
 /// The argument and the form of what ends at `at`.
 fn pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<(Operand, Gated)> {
-    let find = Find { graph, uses };
+    let find = Find { graph, uses, close: CLOSE };
     let (x, gated) = match view(graph, &graph.body[at])? {
         View::Mul(a, b) => find.product(a, b).or_else(|| {
             // A sixth of a product.
@@ -45,27 +48,7 @@ fn pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<(Operand, Gated)> {
     x.slot().is_some().then_some((x, gated))
 }
 
-struct Find<'a> {
-    graph: &'a Graph,
-    uses: &'a Uses,
-}
-
 impl Find<'_> {
-    /// What computes `operand`, which nobody else reads.
-    fn own(&self, operand: Operand) -> Option<View> {
-        view(self.graph, &self.graph.body[self.uses.own(operand)?])
-    }
-
-    /// Whether this is `want`, as files store it in `Float32`.
-    fn near(&self, operand: Operand, want: f64) -> bool {
-        number(self.graph, operand).is_some_and(|x| x as f32 == want as f32)
-    }
-
-    /// The other one of two operands, when one is `want`.
-    fn beside(&self, a: Operand, b: Operand, want: f64) -> Option<Operand> {
-        if self.near(b, want) { Some(a) } else { self.near(a, want).then_some(b) }
-    }
-
     fn product(&self, a: Operand, b: Operand) -> Option<(Operand, Gated)> {
         [(a, b), (b, a)].into_iter().find_map(|(x, gate)| Some((x, self.gate(gate, x)?)))
     }

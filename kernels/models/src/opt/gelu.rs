@@ -5,7 +5,7 @@ use stark_kernels::cpu::activation::Activation;
 
 use super::fused;
 use super::uses::Uses;
-use super::view::{View, number, view};
+use super::view::{Find, View, number, view};
 use crate::graph::{Graph, Operand};
 
 /// How exact the constants of a pattern are: files store them as `Float32`.
@@ -25,7 +25,7 @@ pub fn run(graph: &mut Graph) {
 /// The argument and the form of the GELU that ends at `at`.
 fn pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<(Operand, Activation)> {
     let Some(View::Mul(a, b)) = view(graph, &graph.body[at]) else { return None };
-    let find = Find { graph, uses };
+    let find = Find { graph, uses, close: CLOSE };
     let mut factors = Vec::new();
     for side in [a, b] {
         match find.own(side) {
@@ -39,31 +39,12 @@ fn pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<(Operand, Activation
     let half = factors.iter().position(|&f| find.near(f, 0.5))?;
     factors.remove(half);
     let (one, two) = (factors[0], factors[1]);
-    [(one, two), (two, one)].into_iter().find_map(|(x, gate)| Some((x, find.gate(gate, x)?)))
-}
-
-struct Find<'a> {
-    graph: &'a Graph,
-    uses: &'a Uses,
+    [(one, two), (two, one)].into_iter().find_map(|(x, gate)| Some((x, find.form(gate, x)?)))
 }
 
 impl Find<'_> {
-    /// What computes `operand`, which nobody else reads.
-    fn own(&self, operand: Operand) -> Option<View> {
-        view(self.graph, &self.graph.body[self.uses.own(operand)?])
-    }
-
-    fn near(&self, operand: Operand, want: f64) -> bool {
-        number(self.graph, operand).is_some_and(|x| (x - want).abs() < CLOSE)
-    }
-
-    /// The other one of two operands, when one is about `want`.
-    fn beside(&self, a: Operand, b: Operand, want: f64) -> Option<Operand> {
-        if self.near(b, want) { Some(a) } else { self.near(a, want).then_some(b) }
-    }
-
     /// The form whose factor `1 + …` of `x` is `gate`.
-    fn gate(&self, gate: Operand, x: Operand) -> Option<Activation> {
+    fn form(&self, gate: Operand, x: Operand) -> Option<Activation> {
         let Some(View::Add(a, b)) = self.own(gate) else { return None };
         match self.own(self.beside(a, b, 1.0)?)? {
             View::Erf(scaled) => {

@@ -4,6 +4,7 @@ use stark_kernels::cpu::activation::Activation;
 use stark_kernels::{DType, Tensor};
 
 use super::fused;
+use super::uses::Uses;
 use crate::graph::{Fit, Graph, Instr, Kind, Operand};
 use crate::value::Value;
 
@@ -120,6 +121,30 @@ pub fn is_same(graph: &Graph, instr: &Instr) -> bool {
             is_false(2)
         }
         _ => false,
+    }
+}
+
+/// What patterns are found with: constants as exact as files store them, and what nobody else reads.
+pub struct Find<'a> {
+    pub graph: &'a Graph,
+    pub uses: &'a Uses,
+    /// How far a constant may be off.
+    pub close: f64,
+}
+
+impl Find<'_> {
+    /// What computes `operand`, which nobody else reads.
+    pub fn own(&self, operand: Operand) -> Option<View> {
+        view(self.graph, &self.graph.body[self.uses.own(operand)?])
+    }
+
+    pub fn near(&self, operand: Operand, want: f64) -> bool {
+        number(self.graph, operand).is_some_and(|x| (x - want).abs() < self.close)
+    }
+
+    /// The other one of two operands, when one is about `want`.
+    pub fn beside(&self, a: Operand, b: Operand, want: f64) -> Option<Operand> {
+        if self.near(b, want) { Some(a) } else { self.near(a, want).then_some(b) }
     }
 }
 
