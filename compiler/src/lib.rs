@@ -37,8 +37,8 @@ pub trait Host {
         None
     }
 
-    /// What the model file at a path that stands in the program says of itself, when it is there and can be read.
-    fn model(&self, _path: &str) -> Option<stark_shapes::ModelSpec> {
+    /// What the model file at a path that stands in the program says of itself, or of its `method`, when it is there and can be read.
+    fn model(&self, _path: &str, _method: &str) -> Option<stark_shapes::ModelSpec> {
         None
     }
 }

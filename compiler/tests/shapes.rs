@@ -12,7 +12,7 @@ impl Host for Models {
         None
     }
 
-    fn model(&self, path: &str) -> Option<ModelSpec> {
+    fn model(&self, path: &str, _: &str) -> Option<ModelSpec> {
         use stark_shapes::Dim;
         let tensor = |name: &str, n: usize| TensorSpec {
             name: name.into(),

@@ -1,7 +1,6 @@
 //! Actors and what the checker itself knows: methods by their bare names, messages, models, tensors.
 
 use super::args::Spec;
-use super::call::let_local;
 use super::dims::strip_names;
 use super::*;
 use crate::foreign;
@@ -345,116 +344,6 @@ impl<'a> Checker<'a> {
             }
             _ => None,
         }
-    }
-
-    fn bare_tensor() -> Ty {
-        Ty::Tensor(TensorTy { elem: None, dims: None })
-    }
-
-    fn float32_tensor() -> Ty {
-        Ty::Tensor(TensorTy { elem: Some(Rc::new(Ty::Num(NumKind::Float32))), dims: None })
-    }
-
-    /// What the context wants from a model: its own type, or `Tensor<Float32>`.
-    fn wanted_output(&self, hint: Option<&Ty>) -> Ty {
-        match hint.map(|h| self.infer.shallow(h)) {
-            Some(t @ Ty::Tensor(TensorTy { elem: Some(_), .. })) => {
-                let Ty::Tensor(inner) = &t else { return t };
-                match inner.elem.as_ref().map(|e| self.infer.shallow(e)) {
-                    Some(Ty::Infer(_)) | None => Self::float32_tensor(),
-                    Some(_) => t,
-                }
-            }
-            Some(Ty::Tuple(ts)) => Ty::Tuple(ts.iter().map(|t| self.wanted_output(Some(t))).collect()),
-            _ => Self::float32_tensor(),
-        }
-    }
-
-    /// The inputs of `predict`, as the model's type `io` wants them. `None`: that is told.
-    pub fn model_inputs(&mut self, io: &[Ty], args: &'a [ast::Arg], span: Span) -> Option<Vec<Expr>> {
-        if args.is_empty() {
-            self.error(codes::ARGUMENTS, "`predict` takes the model's inputs", span, "none given");
-            return None;
-        }
-        let wanted: Vec<Option<Ty>> = match io.first() {
-            Some(Ty::Tuple(ts)) if ts.len() == args.len() => {
-                ts.iter().map(|t| Some(strip_names(t, self.program.lang.model))).collect()
-            }
-            Some(t) if args.len() == 1 => vec![Some(strip_names(t, self.program.lang.model))],
-            _ => vec![None; args.len()],
-        };
-        let mut inputs = Vec::new();
-        for (arg, want) in args.iter().zip(&wanted) {
-            let value = self.expr(&arg.value, want.as_ref());
-            let value = match want {
-                Some(want) => self.coerce(value, want),
-                None => value,
-            };
-            let found = self.infer.shallow(&value.ty);
-            if !matches!(found, Ty::Tensor(_) | Ty::Error | Ty::Param(..)) {
-                let shown = self.show(&found);
-                let at = value.span;
-                if matches!(found, Ty::Infer(_)) {
-                    self.infer.unify(&found, &Self::float32_tensor());
-                } else {
-                    self.error(
-                        codes::TYPE_MISMATCH,
-                        format!("a model takes tensors, found `{shown}`"),
-                        at,
-                        format!("this is `{shown}`"),
-                    );
-                    return None;
-                }
-            }
-            inputs.push(value);
-        }
-        Some(inputs)
-    }
-
-    /// What a model of the type `io` makes of checked inputs.
-    pub fn prediction(
-        &mut self,
-        model: &Expr,
-        io: &[Ty],
-        mut inputs: Vec<Expr>,
-        span: Span,
-        hint: Option<&Ty>,
-    ) -> Expr {
-        let out = match io.get(1) {
-            Some(t) => strip_names(&self.infer.resolve(t), self.program.lang.model),
-            None => self.wanted_output(hint),
-        };
-        let value_arg = |value: Expr| Arg { mode: ParamMode::Value, value };
-        let outputs = match &out {
-            Ty::Tuple(ts) => Some(ts.clone()),
-            _ => None,
-        };
-        if inputs.len() == 1 && outputs.is_none() {
-            let Some(func) = self.prelude_fn("_model_predict_one") else { return self.err(span) };
-            let args = vec![value_arg(model.clone()), value_arg(inputs.remove(0))];
-            let call = self.call_fn(func, Vec::new(), args, span);
-            return self.check_arrival(call, out);
-        }
-        let Some(func) = self.prelude_fn("_model_predict") else { return self.err(span) };
-        let list_ty = Ty::Adt(self.program.lang.vec, Rc::from([Self::bare_tensor()]));
-        let list = Expr { kind: ExprKind::List(inputs), ty: list_ty.clone(), span };
-        let call = self.call_fn(func, Vec::new(), vec![value_arg(model.clone()), value_arg(list)], span);
-        let local = self.temp("outputs", list_ty.clone(), span);
-        let nth = |c: &mut Self, i: usize, ty: Ty| {
-            let base = Expr { kind: ExprKind::Local(local), ty: list_ty.clone(), span };
-            let index = c.int_lit(i as i128, span);
-            let kind = ExprKind::Index { base: Box::new(base), index: Box::new(index) };
-            c.check_arrival(Expr { kind, ty: Self::bare_tensor(), span }, ty)
-        };
-        let value = match outputs {
-            None => nth(self, 0, out.clone()),
-            Some(ts) => {
-                let items = ts.iter().enumerate().map(|(i, t)| nth(self, i, t.clone())).collect();
-                Expr { kind: ExprKind::Tuple(items), ty: out.clone(), span }
-            }
-        };
-        let stmts = vec![let_local(local, call)];
-        Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(value)) }, ty: out, span }
     }
 
     /// `tensor([[1.0, 2.0]])`: the element type is the context's, else what the literals say.

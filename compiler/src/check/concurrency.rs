@@ -387,11 +387,12 @@ impl<'a> Checker<'a> {
 
     /// A prediction is no call of one function, so it is a block of its own, which has the model and its inputs from here.
     fn spawn_prediction(&mut self, model: Expr, io: &[Ty], args: &'a [ast::Arg], span: Span) -> Expr {
-        let Some(inputs) = self.model_inputs(io, args, span) else { return self.err(span) };
-        let values = std::iter::once(model).chain(inputs).collect();
+        let Some(mut inputs) = self.model_inputs(io, args, span) else { return self.err(span) };
+        let values = std::iter::once(model).chain(std::mem::take(&mut inputs.values)).collect();
         self.spawn_given(values, span, |c, mut given, item| {
             let model = given.remove(0);
-            c.prediction(&model, io, given, span, Some(item))
+            inputs.values = given;
+            c.prediction(&model, io, inputs, span, Some(item))
         })
     }
 

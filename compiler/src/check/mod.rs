@@ -19,12 +19,13 @@ mod nested;
 mod operators;
 mod pattern;
 mod place;
+mod predict;
 mod slips;
 mod stmt;
 mod zonk;
 
 pub use call::let_local;
-pub use dims::names_in;
+pub use dims::{mentions_dims, names_in};
 pub use names::short_name;
 
 use crate::hir::*;

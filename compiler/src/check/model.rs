@@ -9,10 +9,10 @@ impl<'a> Checker<'a> {
     /// A bare model given to a place that states a signature.
     pub fn check_model(&mut self, model: Expr, stated: &[Ty]) -> Expr {
         let [input, output] = stated else { return model };
-        let (inputs, outputs) = (tensors(input), tensors(output));
+        let (inputs, outputs) = (tensors(input), self.outputs(output));
         let span = model.span;
-        if let Some(path) = self.literal_path(&model)
-            && let Some(file) = self.host.model(&path)
+        if let Some((path, method)) = self.literal_path(&model)
+            && let Some(file) = self.host.model(&path, &method)
         {
             let specs = |c: &Self, tys: &[Ty]| tys.iter().map(|t| c.spec(t)).collect::<Vec<_>>();
             if let Err(why) = model_fits(&file, &specs(self, &inputs), &specs(self, &outputs)) {
@@ -30,16 +30,31 @@ impl<'a> Checker<'a> {
         Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(read)) }, ty, span }
     }
 
-    /// The path in `load_model("…")`.
-    fn literal_path(&self, model: &Expr) -> Option<Rc<str>> {
+    /// What the type says of the outputs, one by one; nothing when it is a list or map of them.
+    fn outputs(&self, ty: &Ty) -> Vec<Ty> {
+        let lang = &self.program.lang;
+        match ty {
+            Ty::Adt(id, _) if [lang.vec, lang.map].contains(id) => Vec::new(),
+            ty => tensors(ty),
+        }
+    }
+
+    /// The path and the method in `load_model("…")`.
+    fn literal_path(&self, model: &Expr) -> Option<(Rc<str>, Rc<str>)> {
         let ExprKind::Call { callee: Callee::Fn { func, .. }, args } = &model.kind else { return None };
         if self.program.func(*func).native.as_deref() != Some("model_load") {
             return None;
         }
-        match &args.first()?.value.kind {
-            ExprKind::Lit(Lit::Str(path)) => Some(path.clone()),
+        let text = |arg: &Arg| match &arg.value.kind {
+            ExprKind::Lit(Lit::Str(text)) => Some(text.clone()),
             _ => None,
-        }
+        };
+        let method = args.get(2).map(|method| match &method.value.kind {
+            // It is left out.
+            ExprKind::Call { args, .. } if args.is_empty() => Some("forward".into()),
+            _ => text(method),
+        });
+        Some((text(args.first()?)?, method??))
     }
 
     fn spec(&self, ty: &Ty) -> TensorSpec {

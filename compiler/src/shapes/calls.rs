@@ -115,7 +115,7 @@ impl Flow<'_, '_> {
                 }
                 let given = match native.as_deref() {
                     Some("tensor_from_nested") => self.nested(&vals[0], &args[0].value.ty.clone(), span),
-                    Some("model_predict_one" | "model_predict") => {
+                    Some("model_predict" | "model_predict_named") => {
                         self.predicted(&args[0].value.ty.clone(), &vals[1..], &spans[1..])
                     }
                     _ => self.apply(func, &vals, &spans, span),
@@ -373,8 +373,8 @@ impl Flow<'_, '_> {
         let [input, _] = &**io else { return Val::Any };
         let mut bound = Bound::default();
         let given: Vec<Val> = match vals {
-            [Val::List(items)] => items.clone(),
-            vals => vals.to_vec(),
+            [Val::Tuple(items), ..] if matches!(input, Ty::Tuple(_)) => items.clone(),
+            vals => vals.iter().take(1).cloned().collect(),
         };
         let wanted: Vec<Ty> = match input {
             Ty::Tuple(ts) if ts.len() == given.len() => ts.to_vec(),
@@ -387,7 +387,7 @@ impl Flow<'_, '_> {
         for (ty, val) in wanted.iter().zip(&given) {
             self.compare(ty, val, &bound, at);
         }
-        Val::Tensor(None)
+        Val::Any
     }
 
     /// A message to an actor, by the signature of its handler.

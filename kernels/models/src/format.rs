@@ -17,6 +17,9 @@ use crate::{onnx, pt2, torchscript};
 /// The native stack for importing: its recursion is bounded, but deeper than a small thread's.
 const STACK: usize = 64 << 20;
 
+/// The method of a module that a call of it runs.
+const FORWARD: &str = "forward";
+
 /// Where the other files of a model are: an ONNX model may keep its weights beside it.
 #[derive(Clone, Copy)]
 pub enum Beside<'a> {
@@ -36,12 +39,17 @@ impl<'a> Beside<'a> {
     }
 }
 
-/// Imports a model of any format.
-pub fn import(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Result<Imported, ModelError> {
+/// Imports a model of any format; `method` is another one than `forward`.
+pub fn import(
+    file: &Arc<str>,
+    bytes: FileBytes,
+    beside: Beside<'_>,
+    method: Option<&str>,
+) -> Result<Imported, ModelError> {
     let worker = std::thread::Builder::new().name("model-load".into()).stack_size(STACK);
     std::thread::scope(|scope| {
         let handle = worker
-            .spawn_scoped(scope, || buffer::without_keeping(|| import_here(file, bytes, beside)))
+            .spawn_scoped(scope, || buffer::without_keeping(|| import_here(file, bytes, beside, method)))
             .map_err(|e| ModelError::Io { file: file.clone(), reason: format!("no thread to load it on: {e}") })?;
         match handle.join() {
             Ok(result) => result,
@@ -51,11 +59,26 @@ pub fn import(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Result<I
     })
 }
 
-fn import_here(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Result<Imported, ModelError> {
+fn import_here(
+    file: &Arc<str>,
+    bytes: FileBytes,
+    beside: Beside<'_>,
+    method: Option<&str>,
+) -> Result<Imported, ModelError> {
+    let only_forward = |format: &str| match method {
+        Some(method) if method != FORWARD => {
+            let reason = format!("{format} have no methods: `{method}` can only be one of a TorchScript module");
+            Err(ModelError::Archive { file: file.clone(), entry: None, reason })
+        }
+        _ => Ok(()),
+    };
     if !bytes.starts_with(b"PK") {
         return match what_it_is(&bytes, file) {
             Some(error) => Err(error),
-            None => onnx::load(file, bytes, beside),
+            None => {
+                only_forward("ONNX models")?;
+                onnx::load(file, bytes, beside)
+            }
         };
     }
     let archive = Archive::open(file, bytes)?;
@@ -63,11 +86,12 @@ fn import_here(file: &Arc<str>, bytes: FileBytes, beside: Beside<'_>) -> Result<
     let weights = archive.entries().iter().filter(|entry| is_weight(&entry.name)).map(|entry| entry.size);
     fits_memory(file, weights.fold(0, u64::saturating_add))?;
     if let Some(prefix) = pt2::prefix(&archive) {
+        only_forward("programs of torch.export")?;
         return pt2::load(&archive, &prefix);
     }
     match not_torchscript(&archive) {
         Some(error) => Err(error),
-        None => torchscript::load(&archive),
+        None => torchscript::load(&archive, method.unwrap_or(FORWARD)),
     }
 }
 

@@ -1,26 +1,20 @@
 //! A model: loaded once, run from anywhere.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use stark_kernels::accelerator::Accelerator;
 use stark_kernels::cpu::arena::MemoryPlan;
-use stark_kernels::cpu::buffer;
-use stark_kernels::{DType, Tensor, TensorError};
+use stark_kernels::{DType, Tensor};
 
 use crate::error::ModelError;
-use crate::exec::{Observer, Stop};
-use crate::format::Beside;
+use crate::exec::{self, Observer, Stop};
 use crate::graph::{Graph, Kind};
-use crate::mapped::FileBytes;
 use crate::memory::Plans;
-use crate::opt::{self, Pass, optimise};
-use crate::place::{fetch, keep_constants, place_constants, place_input};
+use crate::place::{fetch, place_input};
+use crate::takes::Takes;
 use crate::value::Value;
-use crate::zip::test_seals;
-use crate::{exec, format};
 
 /// How many tensors a model may give.
 pub const MAX_OUTPUTS: usize = 10_000;
@@ -49,6 +43,8 @@ pub(crate) struct Imported {
     pub parameters: Vec<Parameter>,
     /// Named dimensions of the inputs that must be the same wherever they occur.
     pub symbols: Vec<Symbol>,
+    /// Of a TorchScript module: what it can be loaded with.
+    pub methods: Vec<String>,
 }
 
 /// What is known about one input or output.
@@ -59,6 +55,15 @@ pub struct Signature {
     pub dtype: Option<DType>,
     /// `None` when not even the rank is known; a dimension is `None` when it may vary.
     pub dims: Option<Vec<Option<usize>>>,
+}
+
+/// What an input is besides its signature.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declared {
+    /// What it takes, as TorchScript writes it, when that is no tensor.
+    pub other: Option<String>,
+    /// Whether something is put in its place when it is not given.
+    pub may_be_left_out: bool,
 }
 
 /// A tensor of the model's own.
@@ -75,7 +80,7 @@ pub struct Parameter {
 #[derive(Debug)]
 pub(crate) struct Input {
     pub signature: Signature,
-    kind: InputKind,
+    takes: Takes,
     default: Option<Value>,
     /// Whether the signature is stated by the file, so that what does not fit is refused before the run.
     is_checked: bool,
@@ -85,13 +90,13 @@ pub(crate) struct Input {
 
 impl Input {
     /// An input whose signature is only inferred.
-    pub fn open(signature: Signature, kind: InputKind, default: Option<Value>) -> Input {
-        Input { signature, kind, default, is_checked: false, symbols: Vec::new() }
+    pub fn open(signature: Signature, takes: Takes, default: Option<Value>) -> Input {
+        Input { signature, takes, default, is_checked: false, symbols: Vec::new() }
     }
 
     /// A tensor whose signature the file states.
     pub fn checked(signature: Signature) -> Input {
-        Input { signature, kind: InputKind::Tensor, default: None, is_checked: true, symbols: Vec::new() }
+        Input { signature, takes: Takes::Tensor, default: None, is_checked: true, symbols: Vec::new() }
     }
 }
 
@@ -103,95 +108,12 @@ pub(crate) struct Symbol {
     pub max: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InputKind {
-    Tensor,
-    Int,
-    Float,
-    Bool,
-    /// A tuple, list or dict: only `predict_values` gives one.
-    Other,
-}
-
 impl Model {
-    /// Loads a TorchScript, `torch.export` or ONNX file, told apart by content; other formats get an error that
-    /// says what they are.
-    ///
-    /// A file of 16 MiB or more ([`crate::MAP_FROM`]) is memory-mapped while it loads, so it must not be truncated meanwhile;
-    /// afterwards the model does not need it.
-    pub fn load(path: impl AsRef<Path>) -> Result<Model, ModelError> {
-        let path = path.as_ref();
-        let file: Arc<str> = path.display().to_string().into();
-        let bytes = FileBytes::open(path).map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
-        Model::optimised(bytes, file, Beside::file(path), &Pass::ALL, None)
-    }
-
-    /// As [`Model::load`], from the bytes of the file; `name` is for errors.
-    pub fn load_bytes(bytes: impl Into<FileBytes>, name: &str) -> Result<Model, ModelError> {
-        Model::load_bytes_with(bytes, name, &Pass::ALL)
-    }
-
-    /// As [`Model::load_bytes`], with these passes of the optimiser alone.
-    pub fn load_bytes_with(bytes: impl Into<FileBytes>, name: &str, passes: &[Pass]) -> Result<Model, ModelError> {
-        Model::optimised(bytes.into(), name.into(), Beside::Nothing, passes, None)
-    }
-
-    /// As [`Model::load_bytes`]; `find` gives the files that a model keeps beside it, by their paths from its folder.
-    /// With an accelerator as [`Model::load_on`].
-    pub fn load_with_files(
-        bytes: impl Into<FileBytes>,
-        name: &str,
-        find: &(dyn Fn(&str) -> Result<FileBytes, String> + Sync),
-        accelerator: Option<Arc<dyn Accelerator>>,
-    ) -> Result<Model, ModelError> {
-        Model::optimised(bytes.into(), name.into(), Beside::Lookup(find), &Pass::ALL, accelerator)
-    }
-
-    /// As [`Model::load`], with these passes of the optimiser alone.
-    pub fn load_with(path: impl AsRef<Path>, passes: &[Pass]) -> Result<Model, ModelError> {
-        let path = path.as_ref();
-        let file: Arc<str> = path.display().to_string().into();
-        let bytes = FileBytes::open(path).map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
-        Model::optimised(bytes, file, Beside::file(path), passes, None)
-    }
-
-    /// As [`Model::load`], to run on `accelerator`. What it has no kernel for the processor computes; the
-    /// accelerator's statistics tell which operations those were.
-    pub fn load_on(path: impl AsRef<Path>, accelerator: Arc<dyn Accelerator>) -> Result<Model, ModelError> {
-        let path = path.as_ref();
-        let file: Arc<str> = path.display().to_string().into();
-        let bytes = FileBytes::open(path).map_err(|e| ModelError::Io { file: file.clone(), reason: e.to_string() })?;
-        Model::optimised(bytes, file, Beside::file(path), &Pass::ALL, Some(accelerator))
-    }
-
-    fn optimised(
-        bytes: FileBytes,
-        file: Arc<str>,
-        beside: Beside<'_>,
-        passes: &[Pass],
-        accelerator: Option<Arc<dyn Accelerator>>,
-    ) -> Result<Model, ModelError> {
-        // The layout of packed filters is the processor's.
-        let is_its = |pass: &Pass| accelerator.is_none() || *pass != Pass::Filter;
-        // Weights as the file has them go when they are packed, once.
-        let imported = buffer::without_keeping(|| {
-            let mut imported = format::import(&file, bytes.clone(), beside)?;
-            opt::own(&mut imported.graph);
-            optimise(&mut imported.graph, &passes.iter().copied().filter(is_its).collect::<Vec<_>>());
-            if let Some(accelerator) = &accelerator {
-                let placed = place_constants(&mut imported.graph, accelerator);
-                placed.map_err(|e| ModelError::Device { file: file.clone(), reason: e.to_string() })?;
-            }
-            let kept = keep_constants(&mut imported.graph);
-            kept.map_err(|e| ModelError::Archive { file: file.clone(), entry: None, reason: e.to_string() })?;
-            // By now most of the weights were read.
-            test_seals(&file, &bytes)?;
-            Ok(imported)
-        })?;
+    pub(crate) fn new(file: Arc<str>, imported: Imported, accelerator: Option<Arc<dyn Accelerator>>) -> Model {
         let mut has_loops = false;
         imported.graph.each_instr(&mut |instr| has_loops |= matches!(instr.kind, Kind::While { .. } | Kind::For(_)));
         let (plans, last_run) = Default::default();
-        Ok(Model(Arc::new(Loaded { imported, file, accelerator, plans, has_loops, last_run })))
+        Model(Arc::new(Loaded { imported, file, accelerator, plans, has_loops, last_run }))
     }
 
     /// What the model runs on beside the processor.
@@ -212,6 +134,20 @@ impl Model {
     /// The inputs in the order of `predict`.
     pub fn inputs(&self) -> Vec<Signature> {
         self.0.imported.inputs.iter().map(|input| input.signature.clone()).collect()
+    }
+
+    /// What the inputs are besides, in the same order.
+    pub fn declared(&self) -> Vec<Declared> {
+        let declared = |input: &Input| Declared {
+            other: (input.takes != Takes::Tensor).then(|| input.takes.to_string()),
+            may_be_left_out: input.default.is_some() || is_filled_in(&input.signature.name),
+        };
+        self.0.imported.inputs.iter().map(declared).collect()
+    }
+
+    /// The methods that a TorchScript module can be loaded with; of other formats none.
+    pub fn methods(&self) -> &[String] {
+        &self.0.imported.methods
     }
 
     /// The outputs in the order of `predict`; of a dict in the order of its keys in the code.
@@ -244,16 +180,17 @@ impl Model {
     /// Inputs named `attention_mask`, `token_type_ids` and `position_ids` that are not given are ones, zeros
     /// and positions in the shape of the first input. Outputs come flat, in the order of [`Model::outputs`].
     pub fn predict(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, ModelError> {
-        self.flatten(self.run(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET)?)
+        self.flatten(&self.run(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET)?)
     }
 
-    /// As [`Model::predict`], without waiting: what a device computes may not be done yet, and is still there. [`Tensor::to_host`]
-    /// brings it. Between its operators it asks `stop`, and ends with [`ModelError::Stopped`] when that says so.
-    pub fn predict_queued(&self, inputs: &[Tensor], stop: &Stop<'_>) -> Result<Vec<Tensor>, ModelError> {
+    /// As [`Model::predict_values`] of places ([`Model::given`], [`Model::given_by_name`]), without waiting: what a device computes may
+    /// not be done yet, and is still there. [`Model::fetch`] brings it. Between its operators it asks `stop`, and ends with
+    /// [`ModelError::Stopped`] when that says so.
+    pub fn predict_queued(&self, given: Vec<Option<Value>>, stop: &Stop<'_>) -> Result<Value, ModelError> {
         let begun = Instant::now();
-        let output = self.queue(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET, None, Some(stop))?;
+        let output = self.queue(given, exec::DEFAULT_STEP_BUDGET, None, Some(stop))?;
         self.0.last_run.store(begun.elapsed().as_nanos() as u64, Relaxed);
-        self.flatten(output)
+        Ok(output)
     }
 
     /// How long the last [`Model::predict_queued`] held its thread.
@@ -265,46 +202,74 @@ impl Model {
     ///
     /// # Errors
     /// When the device has failed at it.
-    pub fn fetch(&self, output: Tensor) -> Result<Tensor, ModelError> {
+    pub fn fetch(&self, output: Value) -> Result<Value, ModelError> {
         if self.0.accelerator.is_none() {
             return Ok(output);
         }
-        let failed = |e: TensorError| ModelError::Device { file: self.0.file.clone(), reason: e.to_string() };
-        output.to_host().map_err(failed)
+        fetch(output).map_err(|reason| ModelError::Device { file: self.0.file.clone(), reason })
+    }
+
+    /// Whether a tuple that is given alone is the model's one input, and not all its inputs.
+    pub fn takes_a_tuple(&self) -> bool {
+        matches!(&self.0.imported.inputs[..], [input] if input.takes.is_tuple())
     }
 
     /// A place for each input, `None` for those that are left out.
-    fn given(&self, inputs: Vec<Value>) -> Result<Vec<Option<Value>>, ModelError> {
-        if inputs.len() > self.0.imported.inputs.len() {
-            let reason = format!("the model takes {} inputs, {} are given", self.0.imported.inputs.len(), inputs.len());
-            return Err(ModelError::Input { file: self.0.file.clone(), input: "*".into(), reason });
+    ///
+    /// # Errors
+    /// More than the model takes.
+    pub fn given(&self, inputs: Vec<Value>) -> Result<Vec<Option<Value>>, ModelError> {
+        let known = &self.0.imported.inputs;
+        if inputs.len() > known.len() {
+            let reason = format!("the model takes {} inputs, {} are given", known.len(), inputs.len());
+            return Err(self.input_error("*", reason));
         }
-        let mut given: Vec<Option<Value>> = inputs.into_iter().map(Some).collect();
-        given.resize_with(self.0.imported.inputs.len(), || None);
+        let mut given: Vec<Option<Value>> = Vec::with_capacity(known.len());
+        given.extend(inputs.into_iter().map(Some));
+        given.resize_with(known.len(), || None);
         Ok(given)
+    }
+
+    /// As [`Model::given`]: those with a name in its place, the others in the places that are left, from the first on.
+    ///
+    /// # Errors
+    /// A name that the model does not have, an input that is given twice, or more than the model takes.
+    pub fn given_by_name(&self, inputs: Vec<(&str, Value)>) -> Result<Vec<Option<Value>>, ModelError> {
+        let known = &self.0.imported.inputs;
+        if inputs.len() > known.len() {
+            return self.given(inputs.into_iter().map(|(_, value)| value).collect());
+        }
+        let (named, plain): (Vec<_>, Vec<_>) = inputs.into_iter().partition(|(name, _)| !name.is_empty());
+        let mut given: Vec<Option<Value>> = vec![None; known.len()];
+        for (name, value) in named {
+            match known.iter().position(|input| input.signature.name == name) {
+                Some(at) if given[at].is_none() => given[at] = Some(value),
+                Some(_) => return Err(self.input_error(name, "is given twice".into())),
+                None => {
+                    let names: Vec<&str> = known.iter().map(|input| &*input.signature.name).collect();
+                    let reason = format!("the model has no such input; it takes {}", names.join(", "));
+                    return Err(self.input_error(name, reason));
+                }
+            }
+        }
+        let left = given.iter_mut().filter(|place| place.is_none());
+        left.zip(plain).for_each(|(place, (_, value))| *place = Some(value));
+        Ok(given)
+    }
+
+    fn input_error(&self, input: &str, reason: String) -> ModelError {
+        ModelError::Input { file: self.0.file.clone(), input: input.into(), reason }
     }
 
     /// As [`Model::predict`], with inputs by name in any order.
     pub fn predict_named(&self, inputs: &[(&str, Tensor)]) -> Result<Vec<Tensor>, ModelError> {
-        let mut given: Vec<Option<Value>> = vec![None; self.0.imported.inputs.len()];
-        for (name, tensor) in inputs {
-            let at = self.0.imported.inputs.iter().position(|input| input.signature.name == *name);
-            let slot = at.map(|at| &mut given[at]);
-            match slot {
-                Some(slot) if slot.is_none() => *slot = Some(Value::Tensor(tensor.clone())),
-                slot => {
-                    let reason = if slot.is_some() { "is given twice" } else { "the model has no such input" };
-                    let (file, reason) = (self.0.file.clone(), reason.to_string());
-                    return Err(ModelError::Input { file, input: name.to_string(), reason });
-                }
-            }
-        }
-        self.flatten(self.run(given, exec::DEFAULT_STEP_BUDGET)?)
+        let inputs = inputs.iter().map(|(name, tensor)| (*name, Value::Tensor(tensor.clone()))).collect();
+        self.flatten(&self.run(self.given_by_name(inputs)?, exec::DEFAULT_STEP_BUDGET)?)
     }
 
     /// As [`Model::predict`], for models that take tuples, lists, dicts or numbers.
     pub fn predict_flat(&self, inputs: Vec<Value>) -> Result<Vec<Tensor>, ModelError> {
-        self.flatten(self.predict_values(inputs)?)
+        self.flatten(&self.predict_values(inputs)?)
     }
 
     /// As [`Model::predict`], for models that take or give tuples, lists or dicts.
@@ -323,7 +288,7 @@ impl Model {
         inputs: &[Tensor],
         observer: &'o mut Observer<'o>,
     ) -> Result<Vec<Tensor>, ModelError> {
-        self.flatten(self.run_observed(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET, Some(observer))?)
+        self.flatten(&self.run_observed(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET, Some(observer))?)
     }
 
     /// Where the buffers of a run on `inputs` lie in one block of memory, once the model ran on such shapes.
@@ -342,10 +307,7 @@ impl Model {
         observer: Option<&'o mut Observer<'o>>,
     ) -> Result<Value, ModelError> {
         let value = self.queue(given, step_budget, observer, None)?;
-        if self.0.accelerator.is_none() {
-            return Ok(value);
-        }
-        fetch(value).map_err(|reason| ModelError::Device { file: self.0.file.clone(), reason })
+        self.fetch(value)
     }
 
     fn queue<'o>(
@@ -380,13 +342,11 @@ impl Model {
         let first = first.flatten();
         let mut values = Vec::with_capacity(given.len());
         for (input, value) in self.0.imported.inputs.iter().zip(given) {
-            let fail = |reason: String| ModelError::Input {
-                file: self.0.file.clone(),
-                input: input.signature.name.clone(),
-                reason,
-            };
+            let fail = |reason: String| self.input_error(&input.signature.name, reason);
             values.push(match value {
-                Some(value) => convert(value, input.kind).map_err(fail)?,
+                Some(value) => {
+                    input.takes.fit(value, input.signature.dtype.filter(|_| input.is_checked)).map_err(fail)?
+                }
                 None => match (&input.default, &first) {
                     (Some(default), _) => default.clone(),
                     (None, Some(first)) => match fill(&input.signature.name, first) {
@@ -409,7 +369,7 @@ impl Model {
         let mut sizes: Vec<Option<(usize, &str)>> = vec![None; symbols.len()];
         for (input, value) in self.0.imported.inputs.iter().zip(values).filter(|(input, _)| input.is_checked) {
             let name = &input.signature.name;
-            let fail = |reason| Err(ModelError::Input { file: self.0.file.clone(), input: name.clone(), reason });
+            let fail = |reason| Err(self.input_error(name, reason));
             let Value::Tensor(tensor) = value else { return fail(format!("is {}, not a tensor", value.kind())) };
             if let Some(dtype) = input.signature.dtype.filter(|&dtype| dtype != tensor.dtype()) {
                 return fail(format!("is of {} elements, the model takes {dtype}", tensor.dtype()));
@@ -438,9 +398,13 @@ impl Model {
         Ok(())
     }
 
-    fn flatten(&self, value: Value) -> Result<Vec<Tensor>, ModelError> {
+    /// The tensors of a result, in the order of [`Model::outputs`]; a number is one of no axes, and what is `None` is left out.
+    ///
+    /// # Errors
+    /// A result that has something else inside, or too many of them.
+    pub fn flatten(&self, value: &Value) -> Result<Vec<Tensor>, ModelError> {
         let mut out = Vec::new();
-        collect(&value, &mut out).map_err(|reason| ModelError::Output { file: self.0.file.clone(), reason })?;
+        collect(value, &mut out).map_err(|reason| ModelError::Output { file: self.0.file.clone(), reason })?;
         Ok(out)
     }
 }
@@ -461,6 +425,10 @@ fn show_dims(dims: &[Option<usize>]) -> String {
     format!("[{}]", shown.join(", "))
 }
 
+fn is_filled_in(name: &str) -> bool {
+    stark_shapes::FILLED_IN.contains(&name)
+}
+
 /// What an input that was left out is by its name, in the shape of the first input.
 fn fill(name: &str, first: &Tensor) -> Option<stark_kernels::Result<Tensor>> {
     match name {
@@ -473,22 +441,6 @@ fn fill(name: &str, first: &Tensor) -> Option<stark_kernels::Result<Tensor>> {
         }
         _ => None,
     }
-}
-
-fn convert(value: Value, kind: InputKind) -> Result<Value, String> {
-    let scalar = |value: &Value| value.scalar().ok_or_else(|| format!("is {}, not a number", value.kind()));
-    Ok(match (kind, value) {
-        (InputKind::Int, value) => Value::Int(scalar(&value)?.to_i64()),
-        (InputKind::Float, value) => Value::Float(scalar(&value)?.to_f64()),
-        (InputKind::Bool, value) => Value::Bool(scalar(&value)?.to_bool()),
-        (InputKind::Tensor, Value::Tensor(t)) => Value::Tensor(t),
-        (InputKind::Tensor, Value::None) => Value::None,
-        (InputKind::Tensor, value) => match value.to_tensor() {
-            Some(tensor) => Value::Tensor(tensor),
-            None => return Err(format!("is {}, not a tensor", value.kind())),
-        },
-        (InputKind::Other, value) => value,
-    })
 }
 
 fn collect(value: &Value, out: &mut Vec<Tensor>) -> Result<(), String> {

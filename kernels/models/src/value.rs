@@ -317,6 +317,23 @@ impl Value {
         }
     }
 
+    /// The tensors inside, in order.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        // Depth is bounded by `MAX_DEPTH`.
+        fn collect(value: &Value, out: &mut Vec<Tensor>) {
+            match value {
+                Value::Tensor(t) => out.push(t.clone()),
+                Value::Tuple(tuple) => tuple.items.iter().for_each(|item| collect(item, out)),
+                Value::List(list) => list.items().iter().for_each(|item| collect(item, out)),
+                Value::Dict(dict) => dict.items().iter().for_each(|(_, item)| collect(item, out)),
+                _ => {}
+            }
+        }
+        let mut out = Vec::new();
+        collect(self, &mut out);
+        out
+    }
+
     /// A tensor as it is; a plain number as the 0-dim tensor that a trace would have made of it.
     pub fn to_tensor(&self) -> Option<Tensor> {
         match self {

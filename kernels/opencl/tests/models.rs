@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 use stark_kernels::Tensor;
-use stark_models::Model;
 use stark_models::safetensors::SafeTensors;
+use stark_models::{Load, Model};
 
 /// The files in the repository, and those that `STARK_MODELS` names.
 fn folders() -> Vec<PathBuf> {
@@ -58,7 +58,7 @@ fn every_case_of_the_manifests() {
                 if Model::load(&path).is_err() {
                     continue;
                 }
-                let model = Model::load_on(&path, device.clone()).unwrap_or_else(|e| panic!("{e}"));
+                let model = Load::new().on(Some(device.clone())).file(&path).unwrap_or_else(|e| panic!("{e}"));
                 for case in 0..note("cases").parse::<usize>().expect("cases") {
                     let what = format!("{name} ({format}), case {case}");
                     let tensor = |side: &str, name: &String| {

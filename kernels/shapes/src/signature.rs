@@ -41,7 +41,7 @@ impl fmt::Display for TensorSpec {
 pub const FILLED_IN: [&str; 3] = ["attention_mask", "token_type_ids", "position_ids"];
 
 /// Whether a model with signature `file` can be what a type calls it. A type may leave out trailing inputs that are filled in (and, where
-/// the file does not say which it needs, any), and takes the first output when it names one.
+/// the file does not say which it needs, any), and states all outputs or, for a list or map of them, none.
 pub fn model_fits(file: &ModelSpec, inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Result<(), ShapeError> {
     if inputs.len() > file.inputs.len() {
         return refuse!("the model takes {} inputs, and its type says {}", file.inputs.len(), inputs.len());
@@ -57,7 +57,7 @@ pub fn model_fits(file: &ModelSpec, inputs: &[TensorSpec], outputs: &[TensorSpec
             );
         }
     }
-    if outputs.len() > 1 && outputs.len() != file.outputs.len() {
+    if !outputs.is_empty() && outputs.len() != file.outputs.len() {
         return refuse!("the model gives {} outputs, and its type says {}", file.outputs.len(), outputs.len());
     }
     for (have, want) in file.inputs.iter().zip(inputs) {

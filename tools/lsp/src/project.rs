@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Reads what a model file says of itself.
-pub type ReadModel = fn(&Path) -> Option<ModelSpec>;
+pub type ReadModel = fn(&Path, &str) -> Option<ModelSpec>;
 
 /// A text that is open.
 #[derive(Clone, Debug)]
@@ -37,7 +37,8 @@ pub struct Project {
     pub folders: Vec<PathBuf>,
     pub std_folder: PathBuf,
     read_model: ReadModel,
-    models: RefCell<HashMap<PathBuf, (SystemTime, Option<ModelSpec>)>>,
+    /// By file and method.
+    models: RefCell<HashMap<(PathBuf, String), (SystemTime, Option<ModelSpec>)>>,
     programs: HashMap<Uri, Rc<Program>>,
     n_analyses: u64,
 }
@@ -183,16 +184,17 @@ impl Project {
         }
     }
 
-    fn model(&self, path: &Path) -> Option<ModelSpec> {
+    fn model(&self, path: &Path, method: &str) -> Option<ModelSpec> {
         let written = std::fs::metadata(path).and_then(|m| m.modified()).ok()?;
         // Read once and not at each key: a model may have gigabytes.
-        if let Some((at, spec)) = self.models.borrow().get(path)
+        let key = (path.to_path_buf(), method.to_string());
+        if let Some((at, spec)) = self.models.borrow().get(&key)
             && *at == written
         {
             return spec.clone();
         }
-        let spec = (self.read_model)(path);
-        self.models.borrow_mut().insert(path.to_path_buf(), (written, spec.clone()));
+        let spec = (self.read_model)(path, method);
+        self.models.borrow_mut().insert(key, (written, spec.clone()));
         spec
     }
 }
@@ -257,8 +259,8 @@ impl Host for Files<'_> {
         None
     }
 
-    fn model(&self, path: &str) -> Option<ModelSpec> {
+    fn model(&self, path: &str, method: &str) -> Option<ModelSpec> {
         // A program finds it from the folder it is started in, which is most often one of these.
-        self.roots.iter().rev().find_map(|root| self.project.model(&root.join(path)))
+        self.roots.iter().rev().find_map(|root| self.project.model(&root.join(path), method))
     }
 }

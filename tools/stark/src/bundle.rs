@@ -4,7 +4,7 @@ use crate::load::{self, Target};
 use stark_bundle::{SecretKey, Source};
 use stark_bytecode::manifest::wrong_asset_name;
 use stark_bytecode::{AssetKind, Manifest, Module};
-use stark_models::{FileBytes, Model, Tokenizer};
+use stark_models::{FileBytes, Load, Tokenizer};
 use stark_project::{AssetFile, Project, Refusal};
 use stark_syntax::codes;
 use stark_syntax::diagnostic::Diagnostic;
@@ -128,7 +128,7 @@ fn check(source: &Source, by_path: &HashMap<&str, &AssetFile>) -> Result<(), Str
         Some(found) => open(&found.file),
         None => Err(format!("the file {folder}{location} is no asset; name it in stark.toml too")),
     };
-    Model::load_with_files(bytes, &source.path, &beside, None).map(drop).map_err(|e| e.to_string())
+    Load::new().bytes_and(bytes, &source.path, &beside).map(drop).map_err(|e| e.to_string())
 }
 
 /// Writes a file through `write`: beside it, then in its place, so that there is never half of one.

@@ -37,9 +37,10 @@ impl stark_compiler::Host for FileHost {
         self.problems.borrow().get(module).cloned()
     }
 
-    fn model(&self, path: &str) -> Option<stark_shapes::ModelSpec> {
+    fn model(&self, path: &str, method: &str) -> Option<stark_shapes::ModelSpec> {
         // As the program will find it: an asset of the package, else from the current directory.
         let asset = self.project.asset(path);
-        stark_models::Model::load(asset.as_deref().unwrap_or(path.as_ref())).ok().map(|model| model.spec())
+        let load = stark_models::Load::new().method(Some(method));
+        load.file(asset.as_deref().unwrap_or(path.as_ref())).ok().map(|model| model.spec())
     }
 }

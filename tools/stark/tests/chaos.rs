@@ -15,7 +15,8 @@ fn chaos(before: &[&str], after: &[&str]) -> Output {
     let out = Command::new(stark).arg("run").args(before).arg(program()).args(after).output().expect("stark runs");
     let said = String::from_utf8_lossy(&out.stderr);
     let wrong: Vec<&str> = said.lines().filter(|line| line.starts_with("wrong:")).collect();
-    assert!(out.status.success(), "{before:?} {after:?}: {wrong:?}\n{}", &said[..said.len().min(4000)]);
+    let last: Vec<&str> = said.lines().rev().take(20).collect();
+    assert!(out.status.success(), "{before:?} {after:?}: {}, {wrong:?}, at last (backwards) {last:#?}", out.status);
     out
 }
 

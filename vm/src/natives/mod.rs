@@ -49,6 +49,7 @@ mod io;
 mod json;
 mod log;
 mod model;
+mod model_values;
 mod number;
 mod regex;
 pub(crate) mod rng;

@@ -3,6 +3,7 @@
 //! A model's work runs on the calling worker; its kernels split over the others through the lent `Parallel`. What a device
 //! computes the task waits for, and its worker runs others.
 
+use super::model_values::{answer, first_tensor, given, inputs};
 use super::support::{Outcome, answers, texts, until_done};
 use super::tensor::{device_of, dtype_of_code, ints, sizes_of, tensor, value_of};
 use super::{NativeCx, NativeResult, NativeRow, asset, natives};
@@ -14,13 +15,13 @@ use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
 use stark_kernels::{DType, Tensor};
 use stark_models::safetensors::SafeTensors;
-use stark_models::{FileBytes, Model, ModelError, Tokenizer, TokenizerError};
+use stark_models::{FileBytes, Load, Model, ModelError, Tokenizer, TokenizerError, Value as Given};
 use stark_shapes::{TensorSpec, model_fits};
 use std::path::Path;
 use std::time::Duration;
 
 pub(super) const TABLE: &[NativeRow] = answers! {
-    model_load "(String, String) -> Model" Assets;
+    model_load "(String, String, String) -> Model" Assets;
     model_check "(Model, Vec<Vec<Int>>, Vec<Vec<Int>>) -> ()";
     model_inputs "(Model) -> Vec<String>";
     model_outputs "(Model) -> Vec<String>";
@@ -42,8 +43,8 @@ pub(super) const TABLE: &[NativeRow] = answers! {
 };
 
 pub(super) const PREDICT: &[NativeRow] = natives! {
-    model_predict "(Model, Vec<Tensor>) -> Vec<Tensor>";
-    model_predict_one "(Model, Tensor) -> Tensor";
+    model_predict "<I, O>(Model, I) -> O";
+    model_predict_named "<I, O>(Model, I, Vec<String>) -> O";
 };
 
 impl Opaque for Model {
@@ -74,7 +75,7 @@ impl Opaque for Tokenizer {
     }
 }
 
-fn model_fault(e: ModelError) -> Fault {
+pub(super) fn model_fault(e: ModelError) -> Fault {
     let kind = match e {
         ModelError::Io { .. } => FaultKind::IoError,
         ModelError::Memory { .. } => FaultKind::OutOfMemoryError,
@@ -93,35 +94,33 @@ pub(super) fn model<'a>(cx: &'a NativeCx<'_>) -> &'a Model {
 
 /// `auto` is the processor.
 fn model_load(cx: &NativeCx<'_>) -> Outcome {
-    let path = cx.str(0);
+    let (path, method) = (cx.str(0), cx.str(2));
     let device = match cx.str(1) {
         "auto" => None,
         name => device_of(name)?,
     };
-    let model = match (asset::open(cx, path), device) {
-        (Some(bytes), device) => Model::load_with_files(bytes?, path, &asset::beside(cx, path), device),
-        (None, Some(device)) => Model::load_on(path, device),
-        (None, None) => Model::load(path),
+    let load = Load::new().on(device).method(Some(method));
+    let model = match asset::open(cx, path) {
+        Some(bytes) => load.bytes_and(bytes?, path, &asset::beside(cx, path)),
+        None => load.file(path),
     };
-    let model = model.map_err(model_fault)?;
-    Ok(Value::opaque(cx.ret_type(), model))
+    Ok(Value::opaque(cx.ret_type(), model.map_err(model_fault)?))
 }
 
 /// What a device has still to compute.
 struct Predicted {
     prediction: observe::Prediction,
-    result: Result<Vec<Tensor>, ModelError>,
+    result: Result<Given, ModelError>,
 }
 
 /// A model whose last run took so long does not run where short turns are wanted. A guess: some turns.
 const LONG_RUN: Duration = Duration::from_millis(1);
 
-/// Runs the model and answers with its outputs. While a device runs it, the task waits and not its thread. It does not run inside
-/// another task's turn, not on a relief when it takes long, and not on when nobody wants the outputs any more.
+/// Runs the model and answers with what it gives. While a device runs it, the task waits and not its thread. It does not run inside
+/// another task's turn, not on a relief when it takes long, and not on when nobody wants its result any more.
 fn predict(
     cx: &mut NativeCx<'_>,
-    inputs: impl FnOnce(&NativeCx<'_>) -> Vec<Tensor>,
-    answer: impl FnOnce(&mut NativeCx<'_>, Vec<Tensor>) -> NativeResult,
+    given: impl FnOnce(&NativeCx<'_>) -> Result<Vec<Option<Given>>, Fault>,
 ) -> NativeResult {
     let predicted = match cx.resumed::<Option<Predicted>>().flatten() {
         Some(predicted) => predicted,
@@ -137,7 +136,8 @@ fn predict(
                 cx.task.pause();
                 cx.task.is_unwanted()
             };
-            let (prediction, result) = observe::predict(model(cx), &inputs(cx), &between);
+            let rows = first_tensor(cx.arg(1)).and_then(|input| input.shape().first().copied()).unwrap_or(1);
+            let (prediction, result) = observe::predict(model(cx), given(cx)?, rows as u64, &between);
             if let Err(ModelError::Stopped { .. }) = result {
                 // That begins with what has stopped it.
                 return in_a_turn_of_its_own(cx);
@@ -146,16 +146,17 @@ fn predict(
         }
     };
     if model(cx).accelerator().is_some()
-        && let Ok(outputs) = &predicted.result
-        && let Some((reason, device)) = until_done(cx, outputs)
+        && let Ok(output) = &predicted.result
+        && let Some((reason, device)) = until_done(cx, &output.tensors())
     {
         return cx.suspend(reason, device, Some(predicted));
     }
     let Predicted { prediction, result } = predicted;
     let model = model(cx);
-    let result = result.and_then(|outputs| outputs.into_iter().map(|output| model.fetch(output)).collect());
+    let result = result.and_then(|output| model.fetch(output));
     prediction.end(cx.task, model, &result);
-    answer(cx, result.map_err(model_fault)?)
+    let value = answer(cx.ret_type(), model, &result.map_err(model_fault)?)?;
+    cx.return_value(value)
 }
 
 /// The prediction begins anew in the task's next turn.
@@ -167,25 +168,21 @@ fn in_a_turn_of_its_own(cx: &mut NativeCx<'_>) -> NativeResult {
 }
 
 fn model_predict(cx: &mut NativeCx<'_>) -> NativeResult {
-    let inputs = |cx: &NativeCx<'_>| cx.vec(1).iter().map(|t| t.opaque::<Tensor>().clone()).collect();
-    predict(cx, inputs, |cx, outputs| {
-        let elem = cx.ret_type().elem();
-        let values: Result<Vec<Value>, Fault> = outputs.into_iter().map(|t| value_of(elem, t)).collect();
-        cx.return_vec(values?)
+    predict(cx, |cx| {
+        let model = model(cx);
+        model.given(inputs(model, cx.arg(1))?).map_err(model_fault)
     })
 }
 
-fn model_predict_one(cx: &mut NativeCx<'_>) -> NativeResult {
-    let input = |cx: &NativeCx<'_>| vec![tensor(cx, 1).clone()];
-    predict(cx, input, |cx, mut outputs| match (outputs.pop(), outputs.len()) {
-        (Some(output), 0) => {
-            let value = value_of(cx.ret_type(), output)?;
-            cx.return_value(value)
-        }
-        (_, n) => Err(Fault::new(
-            FaultKind::ModelError,
-            format!("{} gives {} outputs where one is asked for", model(cx).file(), if n == 0 { 0 } else { n + 1 }),
-        )),
+/// The names are of the tuple's items, empty for those that go by their place; one name is of the value itself.
+fn model_predict_named(cx: &mut NativeCx<'_>) -> NativeResult {
+    predict(cx, |cx| {
+        let (model, inputs, names) = (model(cx), cx.arg(1), cx.vec(2));
+        let item = |i| if names.len() == 1 { inputs } else { inputs.field(i) };
+        let items = (0..names.len()).map(|i| given(model, item(i)));
+        let named = names.iter().map(|name| name.str()).zip(items);
+        let named = named.map(|(name, item)| Ok((name, item?))).collect::<Result<_, Fault>>()?;
+        model.given_by_name(named).map_err(model_fault)
     })
 }
 

@@ -72,7 +72,7 @@ impl Work {
             "vec_insert" | "vec_remove" => Work::Behind,
             "tensor_matmul" | "tensor_outer" => Work::Multiply,
             "tensor_conv1d" | "tensor_conv2d" => Work::Convolve,
-            "model_predict" | "model_predict_one" => Work::Model,
+            "model_predict" | "model_predict_named" => Work::Model,
             "tensor_shape" | "tensor_rank" | "tensor_numel" | "tensor_dtype" | "tensor_len" | "tensor_device"
             | "tensor_item" | "tensor_at" | "tensor_reshape" | "tensor_permute" | "tensor_t" | "tensor_transpose"
             | "tensor_squeeze_all" | "tensor_squeeze" | "tensor_unsqueeze" | "tensor_expand" | "tensor_flatten"
@@ -111,10 +111,8 @@ impl Work {
             Work::Multiply => products(cx.arg(0), cx.arg(1)) / MULTIPLIED,
             Work::Convolve => convolved(cx.arg(0), cx.arg(1)) / MULTIPLIED,
             Work::Model => {
-                let inputs = cx.arg(1);
-                let is_list = matches!(inputs.info().desc, TypeDesc::Vec(_)) && !inputs.is_hole();
-                let first = if is_list { inputs.vec().iter().next() } else { Some(inputs) };
-                let rows = first.and_then(tensor).and_then(|input| input.shape().first().copied()).unwrap_or(1);
+                let first = super::model_values::first_tensor(cx.arg(1));
+                let rows = first.and_then(|input| input.shape().first().copied()).unwrap_or(1);
                 let model = super::model::model(cx);
                 let least = if model.has_loops() { LONG } else { 0 };
                 least.max(model.n_parameters().saturating_mul(rows) / MULTIPLIED)

@@ -4,10 +4,9 @@ use super::{is_recording, is_tracing, recorder, spans};
 use crate::task::TaskCx;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
-use stark_kernels::Tensor;
 use stark_kernels::accelerator::Accelerator;
 use stark_models::observe::OpRun;
-use stark_models::{Model, ModelError, Stop};
+use stark_models::{Model, ModelError, Stop, Value};
 use stark_profile::model::{Event, EventKind, ModelCall};
 use stark_profile::status::{DeviceStats, ModelStats};
 use std::time::Instant;
@@ -57,23 +56,23 @@ pub(crate) struct Prediction {
 /// Queues `model.predict`, or does it, until `stop` says so; [`Prediction::end`] when the results are there.
 pub(crate) fn predict(
     model: &Model,
-    inputs: &[Tensor],
+    given: Vec<Option<Value>>,
+    rows: u64,
     stop: &Stop<'_>,
-) -> (Prediction, Result<Vec<Tensor>, ModelError>) {
+) -> (Prediction, Result<Value, ModelError>) {
     let recorded = is_recording();
     let begun = Instant::now();
     if recorded {
         stark_models::observe::begin();
     }
-    let result = model.predict_queued(inputs, stop);
+    let result = model.predict_queued(given, stop);
     let ops = recorded.then(stark_models::observe::end);
-    let rows = inputs.first().and_then(|input| input.shape().first()).map_or(1, |&n| n as u64);
     (Prediction { begun, rows, ops }, result)
 }
 
 impl Prediction {
     /// Counts it, with the time from its beginning to now.
-    pub fn end(self, cx: &TaskCx, model: &Model, result: &Result<Vec<Tensor>, ModelError>) {
+    pub fn end(self, cx: &TaskCx, model: &Model, result: &Result<Value, ModelError>) {
         let Prediction { begun, rows, ops } = self;
         let dur = begun.elapsed().as_nanos() as u64;
         count(model, rows, dur, result.is_err());

@@ -123,7 +123,7 @@ impl<'a> Importer<'a> {
             _ => self.b.value(Kind::Tuple, operands)?,
         };
         let graph = self.b.finish(slots, output)?;
-        Ok(Imported { graph, inputs, outputs, parameters: self.parameters, symbols: Vec::new() })
+        Ok(Imported { graph, inputs, outputs, parameters: self.parameters, symbols: Vec::new(), methods: Vec::new() })
     }
 
     fn check_opset(&self, what: &str) -> Done<()> {

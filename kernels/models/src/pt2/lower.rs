@@ -14,7 +14,8 @@ use super::weights::{Payloads, Weight, code_of, dtype_of};
 use crate::build::Builder;
 use crate::error::ModelError;
 use crate::graph::{At, Kind, Operand, Slot};
-use crate::model::{Imported, Input, InputKind, Parameter, Signature, Symbol};
+use crate::model::{Imported, Input, Parameter, Signature, Symbol};
+use crate::takes::Takes;
 use crate::value::Value;
 
 /// How deep graphs may nest. The JSON that holds them has a limit as well.
@@ -108,7 +109,7 @@ impl Lowering<'_> {
         self.nodes(graph)?;
         let (output, outputs) = self.outputs(program, call)?;
         let graph = self.b.finish(slots, output)?;
-        Ok(Imported { graph, inputs, outputs, parameters: self.parameters, symbols: self.symbols })
+        Ok(Imported { graph, inputs, outputs, parameters: self.parameters, symbols: self.symbols, methods: Vec::new() })
     }
 
     fn refuse_entry<T>(&self, reason: String) -> Done<T> {
@@ -134,11 +135,11 @@ impl Lowering<'_> {
         name: Option<String>,
         program: &Program<'_>,
     ) -> Done<Option<(Input, Slot)>> {
-        let (placeholder, kind) = match arg {
+        let (placeholder, takes) = match arg {
             Argument::AsTensor(tensor) => (&tensor.name, None),
-            Argument::AsSymInt(Symbolic::AsName(name)) => (name, Some(InputKind::Int)),
-            Argument::AsSymFloat(Symbolic::AsName(name)) => (name, Some(InputKind::Float)),
-            Argument::AsSymBool(Symbolic::AsName(name)) => (name, Some(InputKind::Bool)),
+            Argument::AsSymInt(Symbolic::AsName(name)) => (name, Some(Takes::Int)),
+            Argument::AsSymFloat(Symbolic::AsName(name)) => (name, Some(Takes::Float)),
+            Argument::AsSymBool(Symbolic::AsName(name)) => (name, Some(Takes::Bool)),
             Argument::AsNone(_)
             | Argument::AsInt(_)
             | Argument::AsFloat(_)
@@ -149,8 +150,8 @@ impl Lowering<'_> {
         let slot = self.b.new_slot();
         self.bind(placeholder, Operand::Slot(slot))?;
         let signature = Signature { name: name.unwrap_or_else(|| placeholder.to_string()), dtype: None, dims: None };
-        if let Some(kind) = kind {
-            return Ok(Some((Input::open(signature, kind, None), slot)));
+        if let Some(takes) = takes {
+            return Ok(Some((Input::open(signature, takes, None), slot)));
         }
         let mut input = Input::checked(signature);
         self.describe(&mut input.signature, placeholder, program)?;

@@ -86,6 +86,8 @@ pub struct Compiled {
     pub result: Option<Type>,
     /// Keys, when the result is a dict written out in the code.
     pub result_keys: Option<Vec<String>>,
+    /// The names of the module's methods.
+    pub methods: Vec<String>,
 }
 
 /// How far every run gets with the code compiled so far.
@@ -108,7 +110,13 @@ pub type Kept = BTreeSet<(Id, String)>;
 ///
 /// Attributes that are in `kept` are the model's own when a run begins, and what the run assigned later. One that turns out to need
 /// that is added, and the error means that it should be tried again.
-pub fn compile(library: Library<'_>, data: State<'_>, constants: State<'_>, kept: &mut Kept) -> Done<Compiled> {
+pub fn compile(
+    library: Library<'_>,
+    data: State<'_>,
+    constants: State<'_>,
+    method: &str,
+    kept: &mut Kept,
+) -> Done<Compiled> {
     let compiler = Compiler {
         library,
         data,
@@ -130,7 +138,7 @@ pub fn compile(library: Library<'_>, data: State<'_>, constants: State<'_>, kept
         reach: Reach::End,
         kept,
     };
-    compiler.run()
+    compiler.run(method)
 }
 
 struct Compiler<'a> {
@@ -161,7 +169,7 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn run(mut self) -> Done<Compiled> {
+    fn run(mut self, method: &str) -> Done<Compiled> {
         let root = self.data.pickle.root();
         let Node::Object { class, .. } = self.data.pickle.node(root) else {
             let (file, entry) = (self.place().file, Some("data.pkl".to_string()));
@@ -174,13 +182,16 @@ impl<'a> Compiler<'a> {
             return Err(ModelError::Archive { file, entry, reason });
         };
         self.at = At { file, line: class.line };
-        let Some(forward) = class.methods.iter().find(|m| m.name == "forward") else {
-            return self.refuse(format!("class {class_name} has no method `forward`"));
+        let methods = class.methods.iter().map(|m| &m.name).filter(|name| !name.starts_with("__"));
+        let methods: Vec<String> = methods.cloned().collect();
+        let Some(entry) = class.methods.iter().find(|m| m.name == method) else {
+            let there = if methods.is_empty() { String::new() } else { format!("; it has {}", methods.join(", ")) };
+            return self.refuse(format!("class {class_name} has no method `{method}`{there}"));
         };
         let mut env = Env::new();
         let mut inputs = Vec::new();
-        let params: Vec<Param> = forward.params.iter().skip(1).cloned().collect();
-        if let Some(this) = forward.params.first() {
+        let params: Vec<Param> = entry.params.iter().skip(1).cloned().collect();
+        if let Some(this) = entry.params.first() {
             env.insert(this.name.clone(), Cv::Object(root));
         }
         for param in &params {
@@ -190,7 +201,7 @@ impl<'a> Compiler<'a> {
             env.insert(param.name.clone(), Cv::Slot { slot, never_none });
         }
         self.begin_with_state()?;
-        let result = self.body(forward, file, &mut env)?;
+        let result = self.body(entry, file, &mut env)?;
         let output = self.operand(&result)?;
         if self.reach == Reach::Unknown {
             let file = self.place().file;
@@ -208,8 +219,8 @@ impl<'a> Compiler<'a> {
             unknown: self.unknown,
         };
         graph.find_last_uses();
-        let result = forward.result.clone();
-        Ok(Compiled { graph, params, result, result_keys: result_keys(forward) })
+        let result = entry.result.clone();
+        Ok(Compiled { graph, params, result, result_keys: result_keys(entry), methods })
     }
 
     // ---- places and bounds ------------------------------------------------------------------------

@@ -1,22 +1,12 @@
-//! What `forward` says about its inputs and outputs.
+//! What a method says about its inputs and outputs.
 
 use super::ast;
-use crate::model::{Input, InputKind, Signature};
+use crate::model::{Input, Signature};
+use crate::takes::Takes;
 use crate::value::Value;
 
 pub fn input(param: &ast::Param) -> Input {
-    let ty = param.ty.as_ref();
-    let inner = match ty {
-        Some(ty) if ty.name == "Optional" => ty.args.first(),
-        ty => ty,
-    };
-    let kind = match inner.map(|ty| ty.name.as_str()) {
-        None | Some("Tensor") => InputKind::Tensor,
-        Some("int") => InputKind::Int,
-        Some("float") => InputKind::Float,
-        Some("bool") => InputKind::Bool,
-        Some(_) => InputKind::Other,
-    };
+    let takes = param.ty.as_ref().map_or(Takes::Tensor, takes);
     let default = match &param.default {
         Some(ast::Expr::Int(i)) => Some(Value::Int(*i)),
         Some(ast::Expr::Float(f)) => Some(Value::Float(*f)),
@@ -29,7 +19,24 @@ pub fn input(param: &ast::Param) -> Input {
         },
         _ => None,
     };
-    Input::open(Signature { name: param.name.clone(), dtype: None, dims: None }, kind, default)
+    Input::open(Signature { name: param.name.clone(), dtype: None, dims: None }, takes, default)
+}
+
+/// The depth is that of the type in the code, which the parser bounds.
+fn takes(ty: &ast::Type) -> Takes {
+    let inner = |i: usize| Box::new(ty.args.get(i).map_or(Takes::Any, takes));
+    match &*ty.name {
+        "Tensor" => Takes::Tensor,
+        "int" => Takes::Int,
+        "float" => Takes::Float,
+        "bool" => Takes::Bool,
+        "str" => Takes::Str,
+        "Optional" => Takes::Optional(inner(0)),
+        "List" => Takes::List(inner(0)),
+        "Dict" => Takes::Dict(inner(0), inner(1)),
+        "Tuple" => Takes::Tuple(ty.args.iter().map(takes).collect()),
+        _ => Takes::Any,
+    }
 }
 
 pub fn outputs(result: Option<&ast::Type>, keys: Option<Vec<String>>) -> Vec<Signature> {

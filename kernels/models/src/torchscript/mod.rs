@@ -31,8 +31,8 @@ const MAX_MODULE_DEPTH: usize = 200;
 /// How many tensors a model may own.
 const MAX_PARAMETERS: usize = 1_000_000;
 
-/// Compiles the archive's model.
-pub(crate) fn load(archive: &Archive) -> Result<Imported, ModelError> {
+/// Compiles one method of the archive's module.
+pub(crate) fn load(archive: &Archive, method: &str) -> Result<Imported, ModelError> {
     let refuse = |entry: Option<&str>, reason: String| ModelError::Archive {
         file: archive.file().clone(),
         entry: entry.map(str::to_string),
@@ -49,13 +49,13 @@ pub(crate) fn load(archive: &Archive) -> Result<Imported, ModelError> {
         return Err(refuse(Some("byteorder"), "only little-endian files are supported".into()));
     }
     let mut kept = Kept::new();
-    let (Compiled { graph, params, result, result_keys }, parameters) = loop {
+    let (Compiled { graph, params, result, result_keys, methods }, parameters) = loop {
         let data = State::read(archive, prefix, "data")?;
         let constants = State::read(archive, prefix, "constants")?;
         let mut library = Library::new(archive, prefix);
         let parameters = parameters(&mut library, &data, &constants)?;
         let n_kept = kept.len();
-        match compile(library, data, constants, &mut kept) {
+        match compile(library, data, constants, method, &mut kept) {
             Ok(compiled) => break (compiled, parameters),
             // That an attribute is assigned after it was read shows late.
             Err(_) if kept.len() > n_kept && n_kept < MAX_KEPT => {}
@@ -66,7 +66,7 @@ pub(crate) fn load(archive: &Archive) -> Result<Imported, ModelError> {
     let mut outputs = interface::outputs(result.as_ref(), result_keys);
     infer_inputs(&graph, &mut inputs.iter_mut().map(|input| &mut input.signature).collect::<Vec<_>>());
     infer_outputs(&graph, &mut outputs);
-    Ok(Imported { graph, inputs, outputs, parameters, symbols: Vec::new() })
+    Ok(Imported { graph, inputs, outputs, parameters, symbols: Vec::new(), methods })
 }
 
 fn check_version(archive: &Archive, prefix: &str) -> Result<(), (String, String)> {

@@ -3,9 +3,9 @@
 
 use prost::Message;
 use stark_kernels::{DType, Device, Tensor, ops, with_device};
-use stark_models::Model;
 use stark_models::onnx::proto::{ATTR_FLOAT, ATTR_INTS, AttributeProto, GraphProto, NodeProto, TensorProto};
 use stark_models::opt::Pass;
+use stark_models::{Load, Model};
 
 use crate::common::{Random, assert_close, zip};
 use crate::onnx_models::{attribute, floats, graph, model, node, value};
@@ -176,7 +176,7 @@ fn what_follows_a_convolution_is_taken_up_once() {
         for (name, bytes) in files {
             let what = format!("round {round}, {name}");
             let load = |passes: &[Pass]| {
-                Model::load_bytes_with(bytes.clone(), name, passes).unwrap_or_else(|e| panic!("{what}: {e}"))
+                Load::new().passes(passes).bytes(bytes.clone(), name).unwrap_or_else(|e| panic!("{what}: {e}"))
             };
             let predict = |model: &Model| {
                 model.predict(std::slice::from_ref(&x)).unwrap_or_else(|e| panic!("{what}: {e}")).remove(0)

@@ -1,10 +1,10 @@
 //! In-place operators among views and plain ones: the optimiser makes plain ones of them where nobody can tell.
 
 use stark_kernels::{DType, Device, Tensor, ops, with_device};
-use stark_models::Model;
 use stark_models::graph::Kind;
 use stark_models::opt::Pass;
 use stark_models::plan::operator_of;
+use stark_models::{Load, Model};
 
 use crate::common::{Random, assert_close, data, zip};
 
@@ -24,7 +24,7 @@ fn archive(body: &str) -> Vec<u8> {
 }
 
 fn load(body: &str, passes: &[Pass]) -> Model {
-    Model::load_bytes_with(archive(body), "made.pt", passes).unwrap_or_else(|e| panic!("{body}\n{e}"))
+    Load::new().passes(passes).bytes(archive(body), "made.pt").unwrap_or_else(|e| panic!("{body}\n{e}"))
 }
 
 /// Both ways give the same. Gives how many instructions are left.
@@ -53,7 +53,7 @@ pub fn check(body: &str, shape: &[usize]) -> usize {
 #[test]
 fn layers_take_up_what_follows_them_in_place() {
     let path = data().join("recorded/in_place.pt");
-    let plain = Model::load_with(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+    let plain = Load::new().passes(&[]).file(&path).unwrap_or_else(|e| panic!("{e}"));
     let fused = Model::load(&path).unwrap_or_else(|e| panic!("{e}"));
     let is_layer = |name: &str| ["torch._convolution", "torch.linear", "torch.mean"].contains(&name);
     let names = |model: &Model| -> Vec<&str> { model.graph().body.iter().filter_map(operator_of).collect() };

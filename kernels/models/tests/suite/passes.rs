@@ -1,8 +1,8 @@
 //! The optimiser keeps results: every model with each pass alone, with all, and with none.
 
 use stark_kernels::DType;
-use stark_models::Model;
 use stark_models::opt::Pass;
+use stark_models::{Load, Model};
 
 use crate::common::*;
 
@@ -13,11 +13,11 @@ const CLOSE: f64 = 1e-4;
 fn every_pass_alone_and_all_together_keep_the_results() {
     let mut n_fewer = 0;
     each_model(|what, path, given| {
-        let Ok(plain) = Model::load_with(path, &[]) else { return };
+        let Ok(plain) = Load::new().passes(&[]).file(path) else { return };
         let want = plain.predict(&given).unwrap_or_else(|e| panic!("{e}"));
         let alone = Pass::ALL.map(|pass| vec![pass]);
         for passes in alone.into_iter().chain([Pass::ALL.to_vec()]) {
-            let model = Model::load_with(path, &passes).unwrap_or_else(|e| panic!("{e}"));
+            let model = Load::new().passes(&passes).file(path).unwrap_or_else(|e| panic!("{e}"));
             let names: Vec<&str> = passes.iter().map(|pass| pass.name()).collect();
             let what = format!("{what} with {}", names.join(", "));
             let got = model.predict(&given).unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -33,7 +33,7 @@ fn every_pass_alone_and_all_together_keep_the_results() {
 #[test]
 fn norms_that_are_spelled_out_are_one_operator_each() {
     let path = data().join("norms.onnx");
-    let plain = Model::load_with(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+    let plain = Load::new().passes(&[]).file(&path).unwrap_or_else(|e| panic!("{e}"));
     let fused = Model::load(&path).unwrap_or_else(|e| panic!("{e}"));
     // Five norms and the tuple of their results. The two over the last axis have it under two names.
     assert_eq!(fused.graph().body.len(), 6, "{:?}", fused.graph().body);

@@ -3,7 +3,7 @@
 use stark_kernels::{DType, Tensor};
 use stark_models::graph::{Block, Graph, Instr, Kind, Operand};
 use stark_models::plan::{Plan, operator_of};
-use stark_models::{Model, Signature};
+use stark_models::{Declared, Load, Model, Signature};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::path::Path;
@@ -16,6 +16,9 @@ pub struct Options {
     /// NAME=1x64:Int64 states the element type too
     #[arg(long = "shape", value_name = "NAME=DIMS[:TYPE]")]
     shapes: Vec<String>,
+    /// Another method of a TorchScript module than `forward`
+    #[arg(long, value_name = "NAME")]
+    method: Option<String>,
     /// Writes the graph that runs as Graphviz, as in `stark inspect m.pt --dot | dot -Tsvg`
     #[arg(long)]
     dot: bool,
@@ -38,7 +41,9 @@ pub fn show(path: &Path, options: &Options) -> Result<(String, Option<String>), 
 }
 
 fn page(path: &Path, options: &Options, failed: &mut Option<String>) -> Result<String, String> {
-    let load = |passes: &[_]| Model::load_with(path, passes).map_err(|e| e.to_string());
+    let load = |passes: &[_]| {
+        Load::new().passes(passes).method(options.method.as_deref()).file(path).map_err(|e| e.to_string())
+    };
     let model = load(&stark_models::opt::Pass::ALL)?;
     if options.dot {
         let plan = match zeros(&model, &options.shapes)? {
@@ -50,8 +55,7 @@ fn page(path: &Path, options: &Options, failed: &mut Option<String>) -> Result<S
         return Ok(dot(&path.display().to_string(), &model, plan.as_ref()));
     }
     if options.memory {
-        let zeros = zeros(&model, &options.shapes)?
-            .ok_or_else(|| format!("give the open shapes to see the memory of a run: {}", wanted(&model)))?;
+        let zeros = zeros(&model, &options.shapes)?.ok_or_else(|| wanted(&model, "the memory of a run"))?;
         let memory = plan(&model, &zeros)?.memory.ok_or("the buffers of this model have no fixed places")?;
         return Ok(super::memory_picture::svg(&memory));
     }
@@ -59,10 +63,14 @@ fn page(path: &Path, options: &Options, failed: &mut Option<String>) -> Result<S
         return json(path, &model, load(&[])?.graph(), &options.shapes);
     }
     let mut out = format!("{}\n", path.display());
-    for (what, rows) in [("input", model.inputs()), ("output", model.outputs().to_vec())] {
-        for row in rows {
-            line(&mut out, what, format!("{:<20} {}", row.name, signature(&row)));
-        }
+    for (row, declared) in model.inputs().iter().zip(model.declared()) {
+        line(&mut out, "input", format!("{:<20} {}", row.name, declared.other.unwrap_or_else(|| signature(row))));
+    }
+    for row in model.outputs() {
+        line(&mut out, "output", format!("{:<20} {}", row.name, signature(row)));
+    }
+    if model.methods().len() > 1 {
+        line(&mut out, "methods", format!("{} (--method)", model.methods().join(", ")));
     }
     parameters(&mut out, &model);
     operators(&mut out, load(&[])?.graph(), model.graph());
@@ -78,8 +86,7 @@ fn page(path: &Path, options: &Options, failed: &mut Option<String>) -> Result<S
             }
         },
         None => {
-            let what = if options.steps { "them and the steps" } else { "it" };
-            line(&mut out, "memory", format!("give the open shapes to see {what}: {}", wanted(&model)));
+            line(&mut out, "memory", wanted(&model, if options.steps { "it and the steps" } else { "it" }));
         }
     }
     Ok(out)
@@ -94,6 +101,10 @@ fn json(path: &Path, model: &Model, written: &Graph, shapes: &[String]) -> Resul
         };
         rows.iter().map(row).collect()
     };
+    let mut inputs = rows(&model.inputs());
+    for (row, declared) in inputs.iter_mut().zip(model.declared()) {
+        row["takes"] = declared.other.into();
+    }
     let run = match zeros(model, shapes)?.map(|zeros| plan(model, &zeros)) {
         Some(Ok(plan)) => serde_json::json!({
             "peak_bytes": plan.peak().map(|peak| peak.live_bytes),
@@ -110,8 +121,9 @@ fn json(path: &Path, model: &Model, written: &Graph, shapes: &[String]) -> Resul
     let unknown: Vec<&str> = model.graph().unknown.iter().map(|op| &*op.name).collect();
     let all = serde_json::json!({
         "file": path.display().to_string(),
-        "inputs": rows(&model.inputs()),
+        "inputs": inputs,
         "outputs": rows(model.outputs()),
+        "methods": model.methods(),
         "parameters": model.n_parameters(),
         "weight_bytes": stark_models::plan::constant_bytes(model.graph()),
         "operators": operators,
@@ -254,16 +266,23 @@ fn zeros(model: &Model, shapes: &[String]) -> Result<Option<Vec<Tensor>>, String
         stated
             .insert(name, dims.map_err(|_| format!("--shape {text}: write sizes with `x` between them, as in 1x64"))?);
     }
+    let declared = model.declared();
     let mut tensors = Vec::new();
-    for input in &inputs {
+    for (input, own) in inputs.iter().zip(&declared) {
         let known = input.dims.as_ref().and_then(|dims| dims.iter().copied().collect::<Option<Vec<usize>>>());
-        let Some(shape) = stated.get(input.name.as_str()).cloned().or(known) else {
+        let shape = stated.get(input.name.as_str()).cloned().or(known);
+        let (None, Some(shape)) = (&own.other, shape) else {
             // What is left out at the end, `predict` fills in.
-            if stated.is_empty() || inputs.iter().any(|i| !stated.contains_key(i.name.as_str()) && !is_filled(&i.name))
-            {
+            let is_open = |(input, own): (&Signature, &Declared)| {
+                own.other.is_none() && !own.may_be_left_out && !stated.contains_key(input.name.as_str())
+            };
+            if stated.is_empty() || inputs.iter().zip(&declared).any(is_open) {
                 return Ok(None);
             }
-            break;
+            match &own.other {
+                Some(_) if !own.may_be_left_out => return Ok(None),
+                _ => break,
+            }
         };
         let dtype = types.get(input.name.as_str()).copied().or(input.dtype).unwrap_or(DType::F32);
         tensors.push(Tensor::zeros(&shape, dtype).map_err(|e| format!("input {}: {e}", input.name))?);
@@ -271,20 +290,20 @@ fn zeros(model: &Model, shapes: &[String]) -> Result<Option<Vec<Tensor>>, String
     Ok(Some(tensors))
 }
 
-/// The inputs that a model run makes up when they are not given.
-fn is_filled(name: &str) -> bool {
-    ["attention_mask", "token_type_ids", "position_ids"].contains(&name)
-}
-
-/// The `--shape` that would do, with 1 for what is open.
-fn wanted(model: &Model) -> String {
-    let inputs = model.inputs();
-    let open = inputs.iter().filter(|input| !is_filled(&input.name));
+/// What to give to see `what` of a run: the `--shape` that would do, with 1 for what is open.
+fn wanted(model: &Model, what: &str) -> String {
+    let inputs = model.inputs().into_iter().zip(model.declared());
+    let open: Vec<_> = inputs.filter(|(_, own)| !own.may_be_left_out).collect();
+    if let Some((input, other)) = open.iter().find_map(|(input, own)| Some((input, own.other.as_ref()?))) {
+        return format!("only runs on tensors alone are shown, and `{}` is {other}", input.name);
+    }
     let shape = |input: &Signature| match &input.dims {
         Some(dims) => dims.iter().map(|d| d.unwrap_or(1).to_string()).collect::<Vec<_>>().join("x"),
         None => "1x…".into(),
     };
-    open.map(|input| format!("--shape {}={}", input.name, shape(input))).collect::<Vec<_>>().join(" ")
+    let shapes: Vec<String> =
+        open.iter().map(|(input, _)| format!("--shape {}={}", input.name, shape(input))).collect();
+    format!("give the open shapes to see {what}: {}", shapes.join(" "))
 }
 
 /// The graph as Graphviz: an operator a node, with its result where the shapes are known.

@@ -27,7 +27,10 @@ pub fn main(args: &Args) -> i32 {
         max_message: args.max_message.saturating_mul(1 << 20),
         debounce: Duration::from_millis(args.debounce),
         max_files: args.max_files,
-        read_model: |path| stark_models::Model::load(path).ok().map(|model| model.spec()),
+        read_model: |path, method| {
+            let model = stark_models::Load::new().method(Some(method)).file(path);
+            model.ok().map(|model| model.spec())
+        },
     };
     match stark_lsp::run(options) {
         Ok(Ended::Properly) => 0,

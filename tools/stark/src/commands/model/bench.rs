@@ -35,6 +35,9 @@ pub struct Args {
     /// How long to measure
     #[arg(long, default_value_t = 3.0, value_name = "S", allow_negative_numbers = true)]
     seconds: f64,
+    /// Another method of a TorchScript module than `forward`
+    #[arg(long, value_name = "NAME")]
+    method: Option<String>,
     /// What computes: cpu, gpu or gpu:N (the processor where there is none), opencl or opencl:N, or reference (plain loops on one core)
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     device: String,
@@ -56,7 +59,7 @@ pub fn main(args: &Args) -> Result<i32, String> {
         None => Vec::new(),
     };
     let start = Instant::now();
-    let session = Session::load(&args.model, &args.device, args.threads)?;
+    let session = Session::load(&args.model, args.method.as_deref(), &args.device, args.threads)?;
     let load = start.elapsed();
     let taken: Vec<String> = session.model.inputs().into_iter().map(|input| input.name).collect();
     if args.inputs.is_none() && !taken.is_empty() {

@@ -7,10 +7,10 @@ mod verify;
 use std::path::Path;
 use std::sync::Arc;
 
-use stark_kernels::accelerator::Statistics;
+use stark_kernels::accelerator::{Accelerator, Statistics};
 use stark_kernels::{Device, Threads, with_device, with_parallel};
-use stark_models::Model;
 use stark_models::opt::Pass;
+use stark_models::{Load, Model};
 use stark_opencl::OpenCl;
 
 /// Hold a model against recorded outputs, or measure its speed
@@ -66,7 +66,7 @@ struct Session {
 }
 
 impl Session {
-    fn load(path: &Path, device: &str, threads: Option<usize>) -> Result<Session, String> {
+    fn load(path: &Path, method: Option<&str>, device: &str, threads: Option<usize>) -> Result<Session, String> {
         let (opencl, device_name) = opencl(device)?;
         let device: Device = match &opencl {
             Some(_) => Device::Cpu,
@@ -80,10 +80,9 @@ impl Session {
         // The error names the file.
         // The reference device runs the graph as the file has it.
         let passes = if device == Device::Reference { &[][..] } else { &Pass::ALL };
-        let model = with_parallel(threads.clone(), || match opencl {
-            Some(opencl) => Model::load_on(path, opencl),
-            None => Model::load_with(path, passes),
-        });
+        let accelerator = opencl.map(|opencl| opencl as Arc<dyn Accelerator>);
+        let load = Load::new().passes(passes).on(accelerator).method(method);
+        let model = with_parallel(threads.clone(), || load.file(path));
         let model = model.map_err(|e| e.to_string())?;
         Ok(Session { model, device, device_name, threads })
     }

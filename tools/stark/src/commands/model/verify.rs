@@ -32,6 +32,9 @@ pub struct Args {
     /// Relative tolerance
     #[arg(long, default_value_t = 1e-4, allow_negative_numbers = true)]
     rtol: f64,
+    /// Another method of a TorchScript module than `forward`
+    #[arg(long, value_name = "NAME")]
+    method: Option<String>,
     /// What computes: cpu, gpu or gpu:N (the processor where there is none), opencl or opencl:N, or reference (plain loops on one core)
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     device: String,
@@ -62,7 +65,7 @@ pub fn main(args: &Args) -> Result<i32, String> {
         let (cases, order) = (args.cases.display(), "stark model verify MODEL CASES");
         return Err(format!("{cases}: this is a model, not a safetensors file of cases; the order is `{order}`"));
     }
-    let session = Session::load(&args.model, &args.device, args.threads)?;
+    let session = Session::load(&args.model, args.method.as_deref(), &args.device, args.threads)?;
     let cases = Tensors::read(&args.cases)?;
     let names = Names::of(&session.model, &cases)?;
     let mut worst: Vec<Worst> = names.outputs.iter().map(|_| Worst::default()).collect();
