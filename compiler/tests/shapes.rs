@@ -23,6 +23,7 @@ impl Host for Models {
             inputs: vec![tensor("x", 64)],
             outputs: vec![tensor("logits", 10)],
             is_inferred: false,
+            takes_a_tuple: false,
         })
     }
 }

@@ -35,6 +35,8 @@ impl<'a> Checker<'a> {
         let lang = &self.program.lang;
         match ty {
             Ty::Adt(id, _) if [lang.vec, lang.map].contains(id) => Vec::new(),
+            // What it stands for may be several.
+            Ty::Param(..) => Vec::new(),
             ty => tensors(ty),
         }
     }
@@ -100,6 +102,7 @@ impl<'a> Checker<'a> {
 fn tensors(ty: &Ty) -> Vec<Ty> {
     match ty {
         Ty::Tuple(ts) => ts.to_vec(),
+        Ty::Param(..) | Ty::Unit => Vec::new(),
         other => vec![other.clone()],
     }
 }

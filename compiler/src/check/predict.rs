@@ -30,6 +30,8 @@ impl<'a> Checker<'a> {
         let hint = self.infer.shallow(hint);
         match &hint {
             Ty::Tensor(TensorTy { elem: Some(elem), .. }) if !matches!(self.infer.shallow(elem), Ty::Infer(_)) => hint,
+            // A bare `Tensor` is of any element type.
+            Ty::Tensor(TensorTy { elem: None, .. }) => hint,
             Ty::Num(_) | Ty::Bool | Ty::Str => hint,
             Ty::Tuple(ts) => Ty::Tuple(ts.iter().map(|t| self.wanted_part(t)).collect()),
             Ty::Adt(id, ts) if [lang.vec, lang.option].contains(id) => {
@@ -48,10 +50,6 @@ impl<'a> Checker<'a> {
 
     /// The inputs of `predict`, as the model's type `io` wants them. `None`: what is wrong is told.
     pub fn model_inputs(&mut self, io: &[Ty], args: &'a [ast::Arg], span: Span) -> Option<Inputs> {
-        if args.is_empty() {
-            self.error(codes::ARGUMENTS, "`predict` takes the model's inputs", span, "none given");
-            return None;
-        }
         let is_named = args.iter().any(|arg| arg.name.is_some());
         let names: Vec<Rc<str>> =
             args.iter().map(|arg| arg.name.as_ref().map_or_else(|| "".into(), |name| name.name.clone())).collect();
@@ -70,7 +68,8 @@ impl<'a> Checker<'a> {
             _ => 1,
         };
         // A tuple that is given alone is all inputs, or the one that is a tuple.
-        let is_all = args.len() == 1 && !is_named;
+        let is_all = args.len() == 1 && (!is_named || n_stated == 1);
+        let n_stated = if stated == Some(Ty::Unit) { 0 } else { n_stated };
         if stated.is_some() && !is_all && n_stated != args.len() {
             let label = format!("its type states {n_stated}");
             self.error(codes::ARGUMENTS, format!("{} inputs are given to the model", args.len()), span, label);
@@ -78,7 +77,7 @@ impl<'a> Checker<'a> {
         }
         let wanted = |i: usize| match &stated {
             // Which name is which only the file says.
-            _ if is_named => None,
+            _ if is_named && !is_all => None,
             Some(Ty::Tuple(ts)) if !is_all => ts.get(i).cloned(),
             stated => stated.clone(),
         };
@@ -131,6 +130,8 @@ impl<'a> Checker<'a> {
         let Inputs { mut values, names } = inputs;
         let input = if values.len() == 1 {
             values.remove(0)
+        } else if values.is_empty() {
+            Expr { kind: ExprKind::Lit(Lit::Unit), ty: Ty::Unit, span }
         } else {
             let ty = Ty::Tuple(values.iter().map(|value| value.ty.clone()).collect());
             Expr { kind: ExprKind::Tuple(values), ty, span }

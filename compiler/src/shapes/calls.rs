@@ -115,9 +115,9 @@ impl Flow<'_, '_> {
                 }
                 let given = match native.as_deref() {
                     Some("tensor_from_nested") => self.nested(&vals[0], &args[0].value.ty.clone(), span),
-                    Some("model_predict" | "model_predict_named") => {
-                        self.predicted(&args[0].value.ty.clone(), &vals[1..], &spans[1..])
-                    }
+                    // Which name is which only the file says.
+                    Some("model_predict_named") => Val::Any,
+                    Some("model_predict") => self.predicted(&args[0].value.ty.clone(), &vals[1..], &spans[1..]),
                     _ => self.apply(func, &vals, &spans, span),
                 };
                 (given, keeps)

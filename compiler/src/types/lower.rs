@@ -170,7 +170,7 @@ impl<'a> Checker<'a> {
                 if !args.is_empty() {
                     self.type_args_wrong(&name, 0, args.len(), span);
                 }
-                t
+                self.with_dims(t, dims, span)
             }
             Named::Def(Def::Fns(_)) => {
                 self.value_as_type(&name, dims, span);
@@ -178,7 +178,8 @@ impl<'a> Checker<'a> {
             }
             Named::Def(def) => {
                 let args: Vec<Ty> = args.iter().map(|t| self.lower(t, env)).collect();
-                self.apply_def(&def, args, &name, span, false)
+                let ty = self.apply_def(&def, args, &name, span, false);
+                self.with_dims(ty, dims, span)
             }
             Named::Missing => {
                 match dims.filter(|_| !foreign::names(&name).is_empty()) {
@@ -186,6 +187,27 @@ impl<'a> Checker<'a> {
                     None => self.unknown_type(&name, span, env),
                 }
                 Ty::Error
+            }
+        }
+    }
+
+    /// The sizes in brackets behind the name of a type, which only a tensor has: `T[n, 3]` of `type T = Tensor<Float32>`.
+    fn with_dims(&mut self, ty: Ty, dims: Option<&[ast::DimExpr]>, span: Span) -> Ty {
+        let Some(dims) = dims else { return ty };
+        match ty {
+            Ty::Tensor(TensorTy { elem, dims: None }) => {
+                Ty::Tensor(TensorTy { elem, dims: Some(dims.iter().map(lower_dim).collect()) })
+            }
+            Ty::Error => ty,
+            other => {
+                let shown = self.show(&other);
+                let why = match &other {
+                    Ty::Tensor(_) => format!("`{shown}` has its sizes"),
+                    _ => format!("`{shown}` has no sizes"),
+                };
+                let help = "sizes in brackets are those of a tensor, as in `Tensor<Float32>[n, 3]`";
+                self.report(Diagnostic::error(codes::TYPE_ARGUMENTS, why, span, "brackets behind it").help(help));
+                other
             }
         }
     }

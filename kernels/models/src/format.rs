@@ -17,9 +17,6 @@ use crate::{onnx, pt2, torchscript};
 /// The native stack for importing: its recursion is bounded, but deeper than a small thread's.
 const STACK: usize = 64 << 20;
 
-/// The method of a module that a call of it runs.
-const FORWARD: &str = "forward";
-
 /// Where the other files of a model are: an ONNX model may keep its weights beside it.
 #[derive(Clone, Copy)]
 pub enum Beside<'a> {
@@ -66,7 +63,7 @@ fn import_here(
     method: Option<&str>,
 ) -> Result<Imported, ModelError> {
     let only_forward = |format: &str| match method {
-        Some(method) if method != FORWARD => {
+        Some(method) if method != torchscript::FORWARD => {
             let reason = format!("{format} have no methods: `{method}` can only be one of a TorchScript module");
             Err(ModelError::Archive { file: file.clone(), entry: None, reason })
         }
@@ -91,7 +88,7 @@ fn import_here(
     }
     match not_torchscript(&archive) {
         Some(error) => Err(error),
-        None => torchscript::load(&archive, method.unwrap_or(FORWARD)),
+        None => torchscript::load(&archive, method),
     }
 }
 

@@ -29,7 +29,7 @@ impl Default for Load<'_> {
 }
 
 impl<'a> Load<'a> {
-    /// With all passes of the optimiser, for the processor, the method `forward`.
+    /// With all passes of the optimiser, for the processor.
     pub fn new() -> Load<'a> {
         Load::default()
     }
@@ -45,7 +45,8 @@ impl<'a> Load<'a> {
         Load { accelerator, ..self }
     }
 
-    /// Another method of a TorchScript module than `forward`: one that `torch.jit.export` marks.
+    /// Another method of a TorchScript module than `forward`: one that `torch.jit.export` marks. When none is named, a module without
+    /// `forward` gives its first.
     pub fn method(self, method: Option<&'a str>) -> Load<'a> {
         Load { method, ..self }
     }

@@ -236,9 +236,7 @@ impl Model {
     /// A name that the model does not have, an input that is given twice, or more than the model takes.
     pub fn given_by_name(&self, inputs: Vec<(&str, Value)>) -> Result<Vec<Option<Value>>, ModelError> {
         let known = &self.0.imported.inputs;
-        if inputs.len() > known.len() {
-            return self.given(inputs.into_iter().map(|(_, value)| value).collect());
-        }
+        let n = inputs.len();
         let (named, plain): (Vec<_>, Vec<_>) = inputs.into_iter().partition(|(name, _)| !name.is_empty());
         let mut given: Vec<Option<Value>> = vec![None; known.len()];
         for (name, value) in named {
@@ -251,6 +249,9 @@ impl Model {
                     return Err(self.input_error(name, reason));
                 }
             }
+        }
+        if n > known.len() {
+            return Err(self.input_error("*", format!("the model takes {} inputs, {n} are given", known.len())));
         }
         let left = given.iter_mut().filter(|place| place.is_none());
         left.zip(plain).for_each(|(place, (_, value))| *place = Some(value));
@@ -343,7 +344,9 @@ impl Model {
         let mut values = Vec::with_capacity(given.len());
         for (input, value) in self.0.imported.inputs.iter().zip(given) {
             let fail = |reason: String| self.input_error(&input.signature.name, reason);
-            values.push(match value {
+            // A mask that is `None` is one that is left out.
+            let is_left_out = input.takes == Takes::Tensor && is_filled_in(&input.signature.name);
+            values.push(match value.filter(|value| !(is_left_out && value.is_none())) {
                 Some(value) => {
                     input.takes.fit(value, input.signature.dtype.filter(|_| input.is_checked)).map_err(fail)?
                 }

@@ -29,6 +29,7 @@ impl Model {
             inputs: self.inputs().iter().map(tensor).collect(),
             outputs: self.outputs().iter().map(tensor).collect(),
             is_inferred: !self.states_inputs(),
+            takes_a_tuple: self.takes_a_tuple(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use stark_kernels::DType;
+use stark_kernels::{DType, Scalar, Tensor};
 
 use crate::value::Value;
 
@@ -25,8 +25,8 @@ pub(crate) enum Takes {
 }
 
 impl Takes {
-    /// The value as the model's code has it: a number where a tensor is taken becomes one (of `dtype`, when the file states it), a tensor of
-    /// one element a number where that is taken. Depths are bounded by those of values.
+    /// The value as the model's code has it: a number where a tensor is taken becomes one (of `dtype`, when the file states it, else as
+    /// PyTorch makes one), a tensor of one element a number where that is taken, if nothing is lost. Depths are bounded by those of values.
     ///
     /// # Errors
     /// Where it lies and what it is, as in `[1] is a str, not a number`.
@@ -43,14 +43,22 @@ impl Takes {
             (Takes::Tensor, Value::List(_)) => {
                 Err("is a list, not a tensor; `tensor(list)` makes one of numbers".into())
             }
-            (Takes::Tensor, value) => match (value.to_tensor(), dtype) {
-                (Some(number), Some(dtype)) => number.to(dtype).map(Value::Tensor).map_err(|e| e.to_string()),
-                (Some(number), None) => Ok(Value::Tensor(number)),
-                (None, _) => differs(&value, "a tensor"),
+            (Takes::Tensor, value) => match value.scalar() {
+                Some(number) => tensor(number, dtype).map(Value::Tensor),
+                None => differs(&value, "a tensor"),
             },
-            (Takes::Int, value) => Ok(Value::Int(number(&value)?.to_i64())),
+            (Takes::Int, value) => match number(&value)? {
+                // Above this not every whole number has a float.
+                Scalar::Float(x) if x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0 => Ok(Value::Int(x as i64)),
+                Scalar::Float(x) => Err(format!("is {x}, not a whole number")),
+                other => Ok(Value::Int(other.to_i64())),
+            },
             (Takes::Float, value) => Ok(Value::Float(number(&value)?.to_f64())),
-            (Takes::Bool, value) => Ok(Value::Bool(number(&value)?.to_bool())),
+            (Takes::Bool, value) => match number(&value)? {
+                Scalar::Bool(x) => Ok(Value::Bool(x)),
+                other if other.to_f64() == 0.0 || other.to_f64() == 1.0 => Ok(Value::Bool(other.to_bool())),
+                other => Err(format!("is {}, not a bool", other.to_f64())),
+            },
             (Takes::Str, value @ Value::Str(_)) => Ok(value),
             (Takes::Str, value) => differs(&value, "a str"),
             (Takes::List(takes), Value::List(list)) => {
@@ -95,6 +103,23 @@ impl Takes {
             _ => false,
         }
     }
+}
+
+/// A number as a tensor without axes.
+fn tensor(number: Scalar, dtype: Option<DType>) -> Result<Tensor, String> {
+    let natural = match number {
+        Scalar::Bool(_) => DType::Bool,
+        Scalar::Float(_) => DType::F32,
+        _ => DType::I64,
+    };
+    let dtype = dtype.unwrap_or(natural);
+    if let Scalar::Float(x) = number
+        && !dtype.is_float()
+        && x.fract() != 0.0
+    {
+        return Err(format!("is {x}, where the model takes {dtype}"));
+    }
+    Tensor::full(&[], number, dtype).map_err(|e| e.to_string())
 }
 
 /// As TorchScript writes it.
@@ -147,6 +172,13 @@ mod tests {
             Ok(Value::Tensor(t)) => assert_eq!((t.dtype(), t.rank()), (DType::F32, 0)),
             other => panic!("{other:?}"),
         }
+        assert_eq!(Takes::Int.fit(Value::Float(2.9), None).unwrap_err(), "is 2.9, not a whole number");
+        assert_eq!(Takes::Int.fit(Value::Float(f64::NAN), None).unwrap_err(), "is NaN, not a whole number");
+        assert!(matches!(Takes::Int.fit(Value::Float(2.0), None), Ok(Value::Int(2))));
+        assert_eq!(Takes::Bool.fit(Value::Float(0.3), None).unwrap_err(), "is 0.3, not a bool");
+        assert!(matches!(Takes::Bool.fit(Value::Int(1), None), Ok(Value::Bool(true))));
+        let whole = Takes::Tensor.fit(Value::Float(2.5), Some(DType::I64)).unwrap_err();
+        assert_eq!(whole, "is 2.5, where the model takes Int64");
         let one = Value::Tensor(Tensor::full(&[1], 3i64, DType::I64).unwrap());
         assert!(matches!(maybe.fit(one, None), Ok(Value::Int(3))));
     }

@@ -22,6 +22,8 @@ pub struct ModelSpec {
     /// The file states nothing: this was concluded from its operators. Most of them take tensors of several ranks and, of ids, of
     /// several integer types.
     pub is_inferred: bool,
+    /// Its one input may be a tuple: a type that states a tuple speaks of what is inside.
+    pub takes_a_tuple: bool,
 }
 
 impl fmt::Display for TensorSpec {
@@ -43,6 +45,7 @@ pub const FILLED_IN: [&str; 3] = ["attention_mask", "token_type_ids", "position_
 /// Whether a model with signature `file` can be what a type calls it. A type may leave out trailing inputs that are filled in (and, where
 /// the file does not say which it needs, any), and states all outputs or, for a list or map of them, none.
 pub fn model_fits(file: &ModelSpec, inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Result<(), ShapeError> {
+    let inputs = if file.takes_a_tuple { &[] } else { inputs };
     if inputs.len() > file.inputs.len() {
         return refuse!("the model takes {} inputs, and its type says {}", file.inputs.len(), inputs.len());
     }
@@ -103,6 +106,7 @@ mod tests {
             inputs: vec![spec("x", DType::F32, &[-1, 64])],
             outputs: vec![spec("logits", DType::F32, &[-1, 10])],
             is_inferred: false,
+            takes_a_tuple: false,
         };
         let fits = |x: &TensorSpec, y: &TensorSpec| {
             model_fits(&file, &[x.clone()], &[y.clone()]).map_err(|e| e.to_string()).err().unwrap_or_default()

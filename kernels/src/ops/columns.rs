@@ -111,7 +111,10 @@ where
 fn layout(x: &Tensor, over: &[i64]) -> Result<Option<[usize; 3]>> {
     let mut over = rules::axes(over, x.rank())?;
     over.sort_unstable();
-    let (Some(&first), Some(&last)) = (over.first(), over.last()) else { return Ok(None) };
+    // A tensor without axes may be reduced along axis 0.
+    let (Some(&first), Some(&last)) = (over.first(), over.last().filter(|&&last| last < x.rank())) else {
+        return Ok(None);
+    };
     let sizes = [&x.shape()[..first], &x.shape()[first..=last], &x.shape()[last + 1..]];
     let [outer, n, inner] = sizes.map(|sizes| sizes.iter().product::<usize>());
     let fits = over.len() == last + 1 - first && inner >= LEAST && n >= 2 && outer > 0 && x.is_contiguous();

@@ -13,6 +13,7 @@ use stark_models::Value as Given;
 /// The inputs that `value` is: a tuple's, unless the model takes one tuple.
 pub(super) fn inputs(model: &Model, value: ValueRef<'_>) -> Result<Vec<Given>, Fault> {
     match &value.info().desc {
+        TypeDesc::Unit => Ok(Vec::new()),
         TypeDesc::Tuple(_) if !model.takes_a_tuple() => {
             (0..value.n_fields()).map(|i| given(model, value.field(i))).collect()
         }
@@ -98,13 +99,13 @@ pub(super) fn answer(info: &'static TypeInfo, model: &Model, output: &Given) -> 
         (TypeDesc::Map(key, _), Given::Tuple(_) | Given::Tensor(_))
             if matches!(info.sibling(*key).desc, TypeDesc::Str) =>
         {
-            let (names, all) = (model.outputs(), flat(model, output)?);
-            if all.len() != names.len() || !is_tensor(info.map_value()) {
+            let (names, all) = (model.outputs(), items(output).unwrap_or_else(|| vec![output.clone()]));
+            if all.len() != names.len() {
                 return Err(several(model, all.len(), &format!("`{}` is asked for", info.name())));
             }
             let mut map = Value::map(info);
-            for (output, t) in names.iter().zip(all) {
-                map.map_mut().insert(Value::str(output.name.as_str()), tensor(info.map_value(), t)?);
+            for (name, output) in names.iter().zip(&all) {
+                map.map_mut().insert(Value::str(name.name.as_str()), item(info.map_value(), model, output)?);
             }
             Ok(map)
         }

@@ -33,6 +33,11 @@ fn scaled(a: &Args<'_>, index: usize, alpha: usize) -> Result<Option<Tensor>, St
     k::mul(operand(a, index)?, alpha).map(Some).map_err(say)
 }
 
+/// Whether `alpha` is 1: what the arithmetic of plain numbers knows.
+fn is_unscaled(a: &Args<'_>) -> Result<bool, String> {
+    Ok(a.scalar(2)?.to_f64() == 1.0)
+}
+
 macro_rules! binary {
     ($($name:ident $(or $plain:path)?;)*) => { $(
         pub fn $name(a: &Args<'_>) -> OpResult {
@@ -59,7 +64,7 @@ binary! {
 }
 
 pub fn add(a: &Args<'_>) -> OpResult {
-    if let Some(result) = scalar::add(a.get(0), a.get(1)) {
+    if let (true, Some(result)) = (is_unscaled(a)?, scalar::add(a.get(0), a.get(1))) {
         return result;
     }
     let (x, y) = operands(a, 0, 1)?;
@@ -70,7 +75,7 @@ pub fn add(a: &Args<'_>) -> OpResult {
 }
 
 pub fn sub(a: &Args<'_>) -> OpResult {
-    if let Some(result) = scalar::sub(a.get(0), a.get(1)) {
+    if let (true, Some(result)) = (is_unscaled(a)?, scalar::sub(a.get(0), a.get(1))) {
         return result;
     }
     let (x, y) = operands(a, 0, 1)?;
@@ -82,7 +87,7 @@ pub fn sub(a: &Args<'_>) -> OpResult {
 
 /// `other - alpha * self`.
 pub fn rsub(a: &Args<'_>) -> OpResult {
-    if let Some(result) = scalar::sub(a.get(1), a.get(0)) {
+    if let (true, Some(result)) = (is_unscaled(a)?, scalar::sub(a.get(1), a.get(0))) {
         return result;
     }
     let (x, y) = operands(a, 0, 1)?;

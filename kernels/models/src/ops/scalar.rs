@@ -25,6 +25,8 @@ pub fn pair(a: &Value, b: &Value) -> Option<Pair> {
         other => other.scalar(),
     };
     match (number(a)?, number(b)?) {
+        // That is a tensor of the default type, as `Args` makes it.
+        (Scalar::Float(_), _) | (_, Scalar::Float(_)) if !(plain(a) && plain(b)) => None,
         (Scalar::Float(x), y) => Some(Pair::Floats(x, y.to_f64())),
         (x, Scalar::Float(y)) => Some(Pair::Floats(x.to_f64(), y)),
         (x, y) => Some(Pair::Ints(x.to_i64(), y.to_i64())),

@@ -237,6 +237,9 @@ fn transforms(
 ) -> OpResult {
     let rank = wave.real.rank();
     let mut steps = Vec::new();
+    if rank == 0 {
+        return Err("takes a signal, which has an axis at least".into());
+    }
     for (dim, length) in dims.iter().zip(lengths) {
         let at = axis(*dim, rank).map_err(say)?;
         if steps.iter().any(|(other, _)| *other == at) {

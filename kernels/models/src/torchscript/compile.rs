@@ -114,7 +114,7 @@ pub fn compile(
     library: Library<'_>,
     data: State<'_>,
     constants: State<'_>,
-    method: &str,
+    method: Option<&str>,
     kept: &mut Kept,
 ) -> Done<Compiled> {
     let compiler = Compiler {
@@ -169,7 +169,7 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn run(mut self, method: &str) -> Done<Compiled> {
+    fn run(mut self, method: Option<&str>) -> Done<Compiled> {
         let root = self.data.pickle.root();
         let Node::Object { class, .. } = self.data.pickle.node(root) else {
             let (file, entry) = (self.place().file, Some("data.pkl".to_string()));
@@ -184,6 +184,9 @@ impl<'a> Compiler<'a> {
         self.at = At { file, line: class.line };
         let methods = class.methods.iter().map(|m| &m.name).filter(|name| !name.starts_with("__"));
         let methods: Vec<String> = methods.cloned().collect();
+        let has_forward = methods.iter().any(|name| name == super::FORWARD);
+        let first = methods.first().filter(|_| !has_forward).map_or(super::FORWARD, |name| name);
+        let method = method.unwrap_or(first);
         let Some(entry) = class.methods.iter().find(|m| m.name == method) else {
             let there = if methods.is_empty() { String::new() } else { format!("; it has {}", methods.join(", ")) };
             return self.refuse(format!("class {class_name} has no method `{method}`{there}"));
@@ -219,8 +222,13 @@ impl<'a> Compiler<'a> {
             unknown: self.unknown,
         };
         graph.find_last_uses();
-        let result = entry.result.clone();
-        Ok(Compiled { graph, params, result, result_keys: result_keys(entry), methods })
+        let mut params = params;
+        for ty in params.iter_mut().filter_map(|param| param.ty.as_mut()) {
+            open_named_tuples(&mut self.library, ty)?;
+        }
+        let mut result = entry.result.clone();
+        let fields = result.as_mut().map_or(Ok(None), |ty| open_named_tuples(&mut self.library, ty))?;
+        Ok(Compiled { graph, params, result, result_keys: fields.or_else(|| result_keys(entry)), methods })
     }
 
     // ---- places and bounds ------------------------------------------------------------------------
@@ -671,6 +679,22 @@ impl<'a> Compiler<'a> {
 }
 
 /// Keys of the dict that a function returns, when it is written out at the function's own level.
+/// Makes the `NamedTuple`s in a type tuples; gives the names of the fields when it is one itself. A `NamedTuple` cannot hold itself, and the
+/// parser bounds how deep types nest.
+fn open_named_tuples(library: &mut Library<'_>, ty: &mut Type) -> Done<Option<Vec<String>>> {
+    let mut names = None;
+    if let Some((Definition::Class(class), _)) = library.find(&ty.name)?
+        && class.kind == ClassKind::NamedTuple
+    {
+        names = Some(class.attributes.iter().map(|field| field.name.clone()).collect());
+        *ty = Type { name: "Tuple".into(), args: class.attributes.iter().map(|field| field.ty.clone()).collect() };
+    }
+    for arg in &mut ty.args {
+        open_named_tuples(library, arg)?;
+    }
+    Ok(names)
+}
+
 fn result_keys(function: &Function) -> Option<Vec<String>> {
     let mut dicts: HashMap<&str, &[(Expr, Expr)]> = HashMap::new();
     for stmt in &function.body {

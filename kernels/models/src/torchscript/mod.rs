@@ -31,8 +31,11 @@ const MAX_MODULE_DEPTH: usize = 200;
 /// How many tensors a model may own.
 const MAX_PARAMETERS: usize = 1_000_000;
 
-/// Compiles one method of the archive's module.
-pub(crate) fn load(archive: &Archive, method: &str) -> Result<Imported, ModelError> {
+/// The method of a module that a call of it runs.
+pub const FORWARD: &str = "forward";
+
+/// Compiles one method of the archive's module: `forward` when none is named or, without that, its first.
+pub(crate) fn load(archive: &Archive, method: Option<&str>) -> Result<Imported, ModelError> {
     let refuse = |entry: Option<&str>, reason: String| ModelError::Archive {
         file: archive.file().clone(),
         entry: entry.map(str::to_string),

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use stark_kernels::Tensor;
-use stark_models::{Model, Value};
+use stark_models::{Model, ModelError, Value};
 
 use super::Session;
 use super::tensors::Tensors;
@@ -71,7 +71,12 @@ pub fn main(args: &Args) -> Result<i32, String> {
     let mut worst: Vec<Worst> = names.outputs.iter().map(|_| Worst::default()).collect();
     for case in &names.cases {
         let given = inputs(&session.model, &cases, &names.inputs, *case)?;
-        let got = session.run(|model| model.predict_flat(given)).map_err(|e| format!("case {case}: {e}"))?;
+        let failed = |e: ModelError| format!("case {case}: {e}");
+        let got = session.run(|model| model.predict_values(given)).map_err(failed)?;
+        let got = match by_name(&got, &names.outputs) {
+            Some(got) => got,
+            None => session.model.flatten(&got).map_err(failed)?,
+        };
         if got.len() != names.outputs.len() {
             let (n, wanted) = (got.len(), names.outputs.join(", "));
             return Err(format!("case {case}: the model gives {n} tensors, the file has the outputs {wanted}"));
@@ -176,6 +181,14 @@ fn inputs(model: &Model, cases: &Tensors, names: &[String], case: u64) -> Result
         }
     }
     Ok(given)
+}
+
+/// The items of a dict that has just these keys.
+fn by_name(output: &Value, names: &[String]) -> Option<Vec<Tensor>> {
+    let Value::Dict(dict) = output else { return None };
+    let item = |name: &String| dict.get(&Value::str(name.as_str()))?.to_tensor();
+    let items = names.iter().map(item).collect::<Option<Vec<Tensor>>>()?;
+    (dict.items().iter().count() == items.len()).then_some(items)
 }
 
 /// Whether a file is a model, for all that its first bytes and its name tell.
