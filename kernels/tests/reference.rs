@@ -344,18 +344,34 @@ fn pools() {
         let x = strided(numbers(&[n, c, h, w], seed, dtype, seed % 2 == 0), how);
         hold("max_pool2d", Near::Bits, std::slice::from_ref(&x), &|x| k::max_pool2d(&x[0], [py, px]));
         let [py, px] = [py, px].map(|p| Pool { dilation: 1, ..p });
+        // Sums of short windows are of `Float32`, which the largest numbers would leave.
+        let less = k::mul(&x, 1e-3).unwrap();
         for count_padding in [true, false] {
             for divisor in [None, Some(3)] {
                 let average = k::Average { count_padding, divisor };
-                hold("avg_pool2d", Near::Bits, std::slice::from_ref(&x), &|x| k::avg_pool2d(&x[0], [py, px], average));
+                hold("avg_pool2d", Near::Units(8.0), std::slice::from_ref(&less), &|x| {
+                    k::avg_pool2d(&x[0], [py, px], average)
+                });
             }
         }
         hold("adaptive_max_pool2d", Near::Bits, std::slice::from_ref(&x), &|x| k::adaptive_max_pool2d(&x[0], [1, 1]));
+        hold("adaptive_avg_pool2d", Near::Units(8.0), std::slice::from_ref(&less), &|x| {
+            k::adaptive_avg_pool2d(&x[0], [1 + seed as usize % h, [1, w.div_ceil(2)][seed as usize % 2]])
+        });
         let size = [1 + seed as usize % 9, 2 * w];
         let one = [None; 2];
         hold("nearest", Near::Bits, std::slice::from_ref(&x), &|x| k::upsample_nearest2d(&x[0], size, one));
         hold("bilinear", Near::Bits, std::slice::from_ref(&x), &|x| {
             k::upsample_bilinear2d(&x[0], [2 * h, size[1]], seed % 3 == 0, one)
         });
+        // Columns further apart than a vector is wide, and back to front.
+        let apart: Vec<usize> = (0..w).map(|i| i * 7 % w).rev().collect();
+        let between = |i: &usize| k::Between { low: *i, high: (i * 5 + 1) % w, share: 0.3 };
+        let columns: Vec<k::Between> = apart.iter().map(between).collect();
+        let rows = [k::Between { low: h - 1, high: 0, share: 0.6 }; 2];
+        hold("between places", Near::Bits, std::slice::from_ref(&x), &|x| {
+            k::interpolate_planes(&x[0], &rows, &columns)
+        });
+        hold("places", Near::Bits, std::slice::from_ref(&x), &|x| k::take_planes(&x[0], &[h - 1, 0, 0], &apart));
     });
 }

@@ -44,6 +44,13 @@ pub unsafe trait Lanes: Copy {
     fn scale(self, n: Self) -> Self;
     /// The numbers of `table` at the places that the lowest five bits of each number's representation say.
     fn look_up(self, table: &[f32; 32]) -> Self;
+    /// The numbers at even places of this vector and the next one, and those at odd places.
+    fn halves(self, next: Self) -> [Self; 2];
+    /// The numbers at these places.
+    ///
+    /// # Safety
+    /// [`Lanes::N`] places are there, each below that.
+    unsafe fn pick(self, places: *const u32) -> Self;
     /// The sum of the numbers of each of four vectors, which together take little more than that of one.
     fn sums(four: [Self; 4]) -> [f32; 4];
     /// The greatest number of each of four vectors; any number where one is NaN.
@@ -164,6 +171,18 @@ unsafe impl<const K: usize> Lanes for [f32; K] {
     }
 
     #[inline(always)]
+    fn halves(self, next: Self) -> [Self; 2] {
+        let both = |i: usize| if i < K { self[i] } else { next[i - K] };
+        [0, 1].map(|first| std::array::from_fn(|i| both(2 * i + first)))
+    }
+
+    #[inline(always)]
+    unsafe fn pick(self, places: *const u32) -> Self {
+        // SAFETY: the caller promises as many places as there are numbers.
+        std::array::from_fn(|i| self[unsafe { *places.add(i) } as usize])
+    }
+
+    #[inline(always)]
     fn sums(four: [Self; 4]) -> [f32; 4] {
         four.map(|x| x.iter().sum())
     }
@@ -219,6 +238,8 @@ mod x86 {
             or_nan($nx:ident, $nan:ident) $or_nan:expr;
             scale($sx:ident, $power:ident) $scale:expr;
             look_up($lx:ident, $table:ident) $look_up:expr;
+            halves($hx:ident, $next:ident) $halves:expr;
+            pick($px:ident, $places:ident) $pick:expr;
             mask($mn:ident) $mask:expr;
             load_first($ff:ident, $fm:ident, $fr:ident) $load_first:expr;
             store_first($tx:ident, $tt:ident, $tm:ident) $store_first:expr;
@@ -333,6 +354,20 @@ mod x86 {
                 }
 
                 #[inline(always)]
+                fn halves(self, $next: Self) -> [Self; 2] {
+                    let $hx = self;
+                    // SAFETY: there is a vector.
+                    unsafe { $halves }
+                }
+
+                #[inline(always)]
+                unsafe fn pick(self, $places: *const u32) -> Self {
+                    let $px = self;
+                    // SAFETY: there is a vector, and there are places, as the caller promises.
+                    unsafe { $pick }
+                }
+
+                #[inline(always)]
                 fn sums($four: [Self; 4]) -> [f32; 4] {
                     let mut out = [0.0; 4];
                     // SAFETY: there is a vector, and room for four numbers.
@@ -403,6 +438,12 @@ mod x86 {
             let places = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(31));
             _mm256_i32gather_ps::<4>(table.as_ptr(), places)
         };
+        halves(x, next) {
+            // Halves of vectors come turn by turn.
+            let sorted = |both| _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(both)));
+            [sorted(_mm256_shuffle_ps::<0b10_00_10_00>(x, next)), sorted(_mm256_shuffle_ps::<0b11_01_11_01>(x, next))]
+        };
+        pick(x, places) _mm256_permutevar8x32_ps(x, _mm256_loadu_si256(places.cast()));
         mask(n) _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
         load_first(from, mask, rest)
             _mm256_blendv_ps(rest, _mm256_maskload_ps(from, mask), _mm256_castsi256_ps(mask));
@@ -429,6 +470,12 @@ mod x86 {
             let (low, high) = (_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table.as_ptr().add(16)));
             _mm512_permutex2var_ps(low, _mm512_castps_si512(x), high)
         };
+        halves(x, next) {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+            [_mm512_permutex2var_ps(x, even, next), _mm512_permutex2var_ps(x, odd, next)]
+        };
+        pick(x, places) _mm512_permutexvar_ps(_mm512_loadu_si512(places.cast()), x);
         mask(n) ((1u32 << n) - 1) as __mmask16;
         load_first(from, mask, rest) _mm512_mask_loadu_ps(rest, mask, from);
         store_first(x, to, mask) _mm512_mask_storeu_ps(to, mask, x);
@@ -527,6 +574,36 @@ mod tests {
                 x.add(x.all(1.0)).store_first(part.as_mut_ptr(), n);
                 x.store(whole.as_mut_ptr());
                 (n, part, whole)
+            }
+        }
+    }
+
+    /// The numbers at even and at odd places of the start of a list, and those at a few places of a vector.
+    struct Places<'a>(&'a [f32]);
+
+    impl Vectors for Places<'_> {
+        type Out = (usize, [[f32; 16]; 3]);
+        #[inline(always)]
+        unsafe fn run<L: Lanes>(self) -> Self::Out {
+            let mut out = [[0.0; 16]; 3];
+            let places: [u32; 16] = std::array::from_fn(|i| (i * 5 % L::N) as u32);
+            // SAFETY: the list has 32 numbers, and no vector has more than 16; the caller detected the features.
+            unsafe {
+                let (x, next) = (L::load(self.0.as_ptr()), L::load(self.0.as_ptr().add(L::N)));
+                let [even, odd] = x.halves(next);
+                [even, odd, x.pick(places.as_ptr())].iter().zip(&mut out).for_each(|(x, o)| x.store(o.as_mut_ptr()));
+            }
+            (L::N, out)
+        }
+    }
+
+    #[test]
+    fn numbers_are_taken_from_their_places() {
+        let list = numbers(32, 1);
+        for device in crate::Device::ALL {
+            let (n, [even, odd, picked]) = crate::with_device(device, || vectors(Places(&list)));
+            for i in 0..n {
+                assert_eq!([even[i], odd[i], picked[i]], [list[2 * i], list[2 * i + 1], list[i * 5 % n]]);
             }
         }
     }

@@ -22,6 +22,7 @@ mod pieces;
 pub mod planes;
 pub mod pool;
 pub mod pooling;
+pub mod resample;
 pub mod rows;
 pub mod simd;
 pub mod slab;

@@ -58,14 +58,15 @@ impl Kernel for AllBelow<'_> {
 }
 
 /// How often each of `n` neighbours is taken, one after the other, when `places` say so.
-fn repeats(places: &[usize], n: usize) -> Option<usize> {
+pub(super) fn repeats(places: &[usize], n: usize) -> Option<usize> {
     let times = if n > 0 && places.len().is_multiple_of(n) { places.len() / n } else { 0 };
-    (times > 1 && places.iter().enumerate().all(|(i, place)| *place == i / times)).then_some(times)
+    (times > 0 && places.iter().enumerate().all(|(i, place)| *place == i / times)).then_some(times)
 }
 
 /// The numbers of a line at `places`.
-fn pick<W: Pod>(line: &[W], step: usize, places: &[usize], times: Option<usize>, out: &mut [W]) {
+pub(super) fn pick<W: Pod>(line: &[W], step: usize, places: &[usize], times: Option<usize>, out: &mut [W]) {
     match step {
+        1 if times == Some(1) => out.copy_from_slice(&line[..out.len()]),
         1 if times == Some(2) => out.as_chunks_mut::<2>().0.iter_mut().zip(line).for_each(|(o, x)| *o = [*x; 2]),
         1 if times.is_some() => {
             out.chunks_exact_mut(times.unwrap_or(1)).zip(line).for_each(|(o, x)| o.fill(*x));

@@ -18,6 +18,7 @@ mod norm;
 mod packed;
 mod pool;
 mod reduce;
+mod resample;
 mod unary;
 mod view;
 
@@ -33,5 +34,6 @@ pub use norm::*;
 pub use packed::{PackedMatrix, activate, linear_packed};
 pub use pool::*;
 pub use reduce::*;
+pub use resample::*;
 pub use unary::*;
 pub(crate) use view::expanded_strides;

@@ -269,7 +269,18 @@ impl<T: Elem, F: Fn(T, T) -> bool + Copy> Kernel for Extreme<'_, T, F> {
                 lanes[k] = keep(lanes[k], block[k], beats);
             }
         }
-        let top = rest.iter().chain(&lanes).fold(lanes[0], |top, x| keep(top, *x, beats));
+        // Some numbers may be looked at twice, which changes nothing.
+        if let (false, Some(last)) = (rest.is_empty(), row.last_chunk::<LANES>()) {
+            for k in 0..LANES {
+                lanes[k] = keep(lanes[k], last[k], beats);
+            }
+        }
+        for half in [16, 8, 4, 2, 1] {
+            for k in 0..half {
+                lanes[k] = keep(lanes[k], lanes[k + half], beats);
+            }
+        }
+        let top = lanes[0];
         // Zeros of both signs are equal, and one NaN is as good as another: the first of them is the result.
         let is_zero = T::FLOAT && top == T::default();
         #[allow(clippy::eq_op)]

@@ -253,19 +253,19 @@ pub fn reduce_over(x: &Tensor, how: Reduce, axes: &[i64], keepdim: bool) -> Resu
         return Ok(x.clone());
     }
     // Sums of ints wrap as the type does; what divides or takes roots goes through Float64.
-    let float = if dtype.is_float() { x.clone() } else { x.to(DType::F64)? };
+    let float = || if dtype.is_float() { Ok(x.clone()) } else { x.to(DType::F64) };
     let out = match how {
         Reduce::Sum => k::sum(x, axes, keepdim)?,
-        Reduce::Mean => k::mean(&float, axes, keepdim)?,
+        Reduce::Mean => k::mean(&float()?, axes, keepdim)?,
         Reduce::Max | Reduce::Min => {
             let x = if dtype == DType::Bool { x.to(DType::U8)? } else { x.clone() };
             if how == Reduce::Max { k::amax(&x, axes, keepdim)? } else { k::amin(&x, axes, keepdim)? }
         }
         Reduce::Prod => k::prod(x, axes, keepdim)?,
         Reduce::L1 => k::sum(&k::abs(x)?, axes, keepdim)?,
-        Reduce::L2 => k::norm(&float, 2.0, axes, keepdim)?,
-        Reduce::LogSum => k::log(&k::sum(&float, axes, keepdim)?)?,
-        Reduce::LogSumExp => k::logsumexp(&float, axes, keepdim)?,
+        Reduce::L2 => k::norm(&float()?, 2.0, axes, keepdim)?,
+        Reduce::LogSum => k::log(&k::sum(&float()?, axes, keepdim)?)?,
+        Reduce::LogSumExp => k::logsumexp(&float()?, axes, keepdim)?,
         Reduce::SumSquare => k::sum(&k::mul(x, x)?, axes, keepdim)?,
     };
     out.to(dtype)

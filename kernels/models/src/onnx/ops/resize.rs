@@ -142,28 +142,11 @@ fn along(x: &Tensor, at: usize, taps: &[Vec<(usize, f64)>], outside: f64) -> Res
     if total == 0 || n == 0 {
         return Ok(out);
     }
-    let pair = |taps: &Vec<(usize, f64)>| match taps[..] {
-        // Half of it twice: what is no number stays none, and others stay what they are.
-        [(at, weight)] => Some([(at, weight / 2.0); 2]),
-        [one, other] => Some([one, other]),
-        _ => None,
-    };
-
-    let pairs: Option<Vec<_>> = taps.iter().map(pair).collect();
     macro_rules! fill {
         ($T:ty) => {{
             let whole = x.contiguous().map_err(say)?;
             let data = whole.as_slice::<$T>().ok_or("the input is not contiguous")?;
             let mut out = vec![0.0 as $T; total];
-            // Lines whose places have at most two sources each, as linear interpolation has.
-            if let Some(pairs) = pairs.as_deref().filter(|_| inner == 1) {
-                for (line, out) in data.chunks(n).zip(out.chunks_mut(taps.len())) {
-                    for (o, [(a, by), (b, other)]) in out.iter_mut().zip(pairs) {
-                        *o = line[*a] * *by as $T + line[*b] * *other as $T;
-                    }
-                }
-                return Tensor::from_vec(out, &shape).map_err(say);
-            }
             for (block, rows) in data.chunks(n * inner).zip(out.chunks_mut(taps.len() * inner)).take(outer) {
                 for (taps, row) in taps.iter().zip(rows.chunks_mut(inner)) {
                     if taps.is_empty() {
@@ -256,6 +239,46 @@ pub fn resize(a: &Args<'_>) -> OpResult {
     run(&x, &resized, settings)
 }
 
+/// The first source of each place, where none lies outside.
+fn picks(taps: &[Vec<(usize, f64)>]) -> Option<Vec<usize>> {
+    taps.iter().map(|taps| taps.first().map(|tap| tap.0)).collect()
+}
+
+/// Where a place lies, when it has one or two sources.
+fn between(taps: &Vec<(usize, f64)>) -> Option<k::Between> {
+    match taps[..] {
+        // Half of it twice: what is no number stays none, and others stay what they are.
+        [(at, weight)] if weight == 1.0 => Some(k::Between { low: at, high: at, share: 0.5 }),
+        [(low, _), (high, share)] => Some(k::Between { low, high, share }),
+        _ => None,
+    }
+}
+
+/// An axis and the sources of its new places.
+type Resampled = (usize, Vec<Vec<(usize, f64)>>);
+
+/// `x` resampled along the last two axes, when each place has one source or lies between two.
+fn in_planes(x: &Tensor, lists: &[Resampled], nearest: bool) -> Result<Option<Tensor>, String> {
+    let rank = x.rank();
+    let is_filled = x.numel() > 0 && lists.iter().all(|(_, taps)| !taps.is_empty());
+    if lists.is_empty() || rank < 2 || !is_filled {
+        return Ok(None);
+    }
+    let list = |at: usize| lists.iter().find(|(changed, _)| *changed == at).map(|(_, taps)| taps);
+    if nearest {
+        let places = |at| list(at).map_or(Some((0..x.shape()[at]).collect()), |taps| picks(taps));
+        let (Some(ys), Some(xs)) = (places(rank - 2), places(rank - 1)) else { return Ok(None) };
+        return k::take_planes(x, &ys, &xs).map(Some).map_err(say);
+    }
+    let same = |at| k::Between { low: at, high: at, share: 0.5 };
+    let places = |at| match list(at) {
+        Some(taps) => taps.iter().map(between).collect::<Option<Vec<_>>>(),
+        None => Some((0..x.shape()[at]).map(same).collect()),
+    };
+    let (Some(ys), Some(xs)) = (places(rank - 2), places(rank - 1)) else { return Ok(None) };
+    k::interpolate_planes(x, &ys, &xs).map(Some).map_err(say)
+}
+
 #[derive(Clone, Copy)]
 struct Settings {
     mode: Mode,
@@ -283,15 +306,21 @@ fn run(x: &Tensor, axes: &[(usize, Axis)], settings: Settings) -> OpResult {
         DType::F16 | DType::BF16 => x.to(DType::F32).map_err(say)?,
         _ => x.to(DType::F64).map_err(say)?,
     };
-    for (at, axis) in axes.iter().filter(|(_, axis)| changed(axis)) {
-        let taps = axis.taps(settings.mode, settings.antialias, settings.exclude_outside);
-        let picks: Option<Vec<i64>> = taps.iter().map(|taps| taps.first().map(|tap| tap.0 as i64)).collect();
-        out = match picks.filter(|_| nearest) {
-            Some(picks) if axis.from > 0 => {
+    let taps = |axis: &Axis| axis.taps(settings.mode, settings.antialias, settings.exclude_outside);
+    let lists = axes.iter().filter(|(_, axis)| changed(axis)).map(|(at, axis)| (*at, taps(axis)));
+    let (last, mut others): (Vec<Resampled>, Vec<_>) = lists.partition(|(at, _)| at + 2 >= x.rank());
+    match in_planes(&out, &last, nearest)? {
+        Some(planes) => out = planes,
+        None => others.extend(last),
+    }
+    for (at, taps) in &others {
+        out = match picks(taps).filter(|_| nearest) {
+            Some(picks) => {
+                let picks: Vec<i64> = picks.iter().map(|&place| place as i64).collect();
                 let index = Tensor::from_slice(&picks, &[picks.len()]).map_err(say)?;
                 k::index_select(&out, *at as i64, &index).map_err(say)?
             }
-            _ => along(&out, *at, &taps, settings.outside)?,
+            None => along(&out, *at, taps, settings.outside)?,
         };
     }
     ok(out.to(x.dtype()))
