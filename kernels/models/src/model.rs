@@ -11,9 +11,9 @@ use stark_kernels::{DType, Tensor};
 use crate::error::ModelError;
 use crate::exec::{self, Observer, Stop};
 use crate::graph::{Graph, Kind};
+use crate::input_type::InputType;
 use crate::memory::Plans;
 use crate::place::{fetch, place_input};
-use crate::takes::Takes;
 use crate::value::Value;
 
 /// How many tensors a model may give.
@@ -80,7 +80,7 @@ pub struct Parameter {
 #[derive(Debug)]
 pub(crate) struct Input {
     pub signature: Signature,
-    takes: Takes,
+    takes: InputType,
     default: Option<Value>,
     /// Whether the signature is stated by the file, so that what does not fit is refused before the run.
     is_checked: bool,
@@ -90,13 +90,13 @@ pub(crate) struct Input {
 
 impl Input {
     /// An input whose signature is only inferred.
-    pub fn open(signature: Signature, takes: Takes, default: Option<Value>) -> Input {
+    pub fn open(signature: Signature, takes: InputType, default: Option<Value>) -> Input {
         Input { signature, takes, default, is_checked: false, symbols: Vec::new() }
     }
 
     /// A tensor whose signature the file states.
     pub fn checked(signature: Signature) -> Input {
-        Input { signature, takes: Takes::Tensor, default: None, is_checked: true, symbols: Vec::new() }
+        Input { signature, takes: InputType::Tensor, default: None, is_checked: true, symbols: Vec::new() }
     }
 }
 
@@ -139,7 +139,7 @@ impl Model {
     /// What the inputs are besides, in the same order.
     pub fn declared(&self) -> Vec<Declared> {
         let declared = |input: &Input| Declared {
-            other: (input.takes != Takes::Tensor).then(|| input.takes.to_string()),
+            other: (input.takes != InputType::Tensor).then(|| input.takes.to_string()),
             may_be_left_out: input.default.is_some() || is_filled_in(&input.signature.name),
         };
         self.0.imported.inputs.iter().map(declared).collect()
@@ -345,7 +345,7 @@ impl Model {
         for (input, value) in self.0.imported.inputs.iter().zip(given) {
             let fail = |reason: String| self.input_error(&input.signature.name, reason);
             // A mask that is `None` is one that is left out.
-            let is_left_out = input.takes == Takes::Tensor && is_filled_in(&input.signature.name);
+            let is_left_out = input.takes == InputType::Tensor && is_filled_in(&input.signature.name);
             values.push(match value.filter(|value| !(is_left_out && value.is_none())) {
                 Some(value) => {
                     input.takes.fit(value, input.signature.dtype.filter(|_| input.is_checked)).map_err(fail)?

@@ -90,12 +90,12 @@ impl Pairs {
         }
     }
 
-    /// Takes an item out; those behind it move up.
+    /// InputType an item out; those behind it move up.
     pub fn remove(&mut self, key: &Value) -> Option<Value> {
         self.find(key).map(|at| self.remove_at(at).1)
     }
 
-    /// Takes the oldest item out.
+    /// InputType the oldest item out.
     pub fn remove_first(&mut self) -> Option<(Value, Value)> {
         if self.items.is_empty() { None } else { Some(self.remove_at(0)) }
     }

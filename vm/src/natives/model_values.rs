@@ -83,9 +83,9 @@ pub(super) fn answer(info: &'static TypeInfo, model: &Model, output: &Given) -> 
         (TypeDesc::Tensor { .. }, Given::Tensor(t)) => tensor(info, t.clone()),
         (TypeDesc::Tensor { .. }, _) => {
             let mut all = flat(model, output)?;
-            match (all.pop(), all.len()) {
-                (Some(t), 0) => tensor(info, t),
-                (_, n) => Err(several(model, if n == 0 { 0 } else { n + 1 }, "one is asked for")),
+            match (all.len(), all.pop()) {
+                (1, Some(t)) => tensor(info, t),
+                (n, _) => Err(several(model, n, "one is asked for")),
             }
         }
         (TypeDesc::Tuple(fields), _) if !has_form(info, output) => {

@@ -40,7 +40,7 @@ fn grid(a: &Args<'_>, x: &Tensor, axes: usize, at: usize) -> Result<Grid, String
     Ok((sizes.collect::<Result<_, _>>()?, factors.into_iter().map(Some).collect()))
 }
 
-/// Takes one source element for each place. In f32, as PyTorch computes it: the last bit decides which one.
+/// InputType one source element for each place. In f32, as PyTorch computes it: the last bit decides which one.
 pub fn nearest(a: &Args<'_>, axes: usize, exact: bool) -> OpResult {
     let x = a.tensor(0)?;
     let (sizes, factors) = grid(a, &x, axes, 2)?;

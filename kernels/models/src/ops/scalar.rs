@@ -299,7 +299,7 @@ fn put(items: &mut Pairs, key: Value, value: Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes the first item that is equal out of a list.
+/// InputType the first item that is equal out of a list.
 pub fn remove(a: &Args<'_>) -> OpResult {
     let Value::List(list) = a.get(0) else { return Err(format!("removes from {}", a.get(0).kind())) };
     let mut items = list.items_mut()?;
@@ -564,7 +564,7 @@ pub fn pop(a: &Args<'_>) -> OpResult {
     Ok(items.remove(at))
 }
 
-/// Takes the oldest pair out of a dict.
+/// InputType the oldest pair out of a dict.
 pub fn pop_item(a: &Args<'_>) -> OpResult {
     let oldest = dict(a)?.items_mut()?.remove_first();
     let (key, value) = oldest.ok_or("the dict is empty")?;

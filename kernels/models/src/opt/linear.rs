@@ -67,7 +67,7 @@ fn pack(graph: &Graph, layer: &Layer) -> Option<PackedMatrix> {
 }
 
 impl Layer {
-    /// Takes up the instruction `next`, which alone reads `end`, when it can.
+    /// InputType up the instruction `next`, which alone reads `end`, when it can.
     fn takes(&mut self, graph: &Graph, uses: &Uses, end: usize, next: usize) -> bool {
         let result = Operand::Slot(graph.body[end].outs[0]);
         if uses.writer(Operand::Slot(graph.body[next].outs[0])).is_none() || self.activation != Activation::None {

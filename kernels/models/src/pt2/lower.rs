@@ -14,8 +14,8 @@ use super::weights::{Payloads, Weight, code_of, dtype_of};
 use crate::build::Builder;
 use crate::error::ModelError;
 use crate::graph::{At, Kind, Operand, Slot};
+use crate::input_type::InputType;
 use crate::model::{Imported, Input, Parameter, Signature, Symbol};
-use crate::takes::Takes;
 use crate::value::Value;
 
 /// How deep graphs may nest. The JSON that holds them has a limit as well.
@@ -137,9 +137,9 @@ impl Lowering<'_> {
     ) -> Done<Option<(Input, Slot)>> {
         let (placeholder, takes) = match arg {
             Argument::AsTensor(tensor) => (&tensor.name, None),
-            Argument::AsSymInt(Symbolic::AsName(name)) => (name, Some(Takes::Int)),
-            Argument::AsSymFloat(Symbolic::AsName(name)) => (name, Some(Takes::Float)),
-            Argument::AsSymBool(Symbolic::AsName(name)) => (name, Some(Takes::Bool)),
+            Argument::AsSymInt(Symbolic::AsName(name)) => (name, Some(InputType::Int)),
+            Argument::AsSymFloat(Symbolic::AsName(name)) => (name, Some(InputType::Float)),
+            Argument::AsSymBool(Symbolic::AsName(name)) => (name, Some(InputType::Bool)),
             Argument::AsNone(_)
             | Argument::AsInt(_)
             | Argument::AsFloat(_)

@@ -127,6 +127,7 @@ pub fn compile(
         n_slots: 0,
         n_instrs: 0,
         n_calls: 0,
+        n_fields: 0,
         nesting: 0,
         block_nesting: 0,
         block: Vec::new(),
@@ -153,6 +154,8 @@ struct Compiler<'a> {
     n_slots: u32,
     n_instrs: usize,
     n_calls: usize,
+    /// Of the `NamedTuple`s in the types of inputs and results.
+    n_fields: usize,
     nesting: u32,
     block_nesting: u32,
     /// The block being filled.
@@ -193,7 +196,7 @@ impl<'a> Compiler<'a> {
         };
         let mut env = Env::new();
         let mut inputs = Vec::new();
-        let params: Vec<Param> = entry.params.iter().skip(1).cloned().collect();
+        let mut params: Vec<Param> = entry.params.iter().skip(1).cloned().collect();
         if let Some(this) = entry.params.first() {
             env.insert(this.name.clone(), Cv::Object(root));
         }
@@ -210,6 +213,11 @@ impl<'a> Compiler<'a> {
             let file = self.place().file;
             return Err(ModelError::UnknownOperators { file, operators: self.unknown });
         }
+        for ty in params.iter_mut().filter_map(|param| param.ty.as_mut()) {
+            self.open_named_tuples(ty, 0)?;
+        }
+        let mut result = entry.result.clone();
+        let fields = result.as_mut().map_or(Ok(None), |ty| self.open_named_tuples(ty, 0))?;
         let mut graph = Graph {
             body: std::mem::take(&mut self.block),
             consts: std::mem::take(&mut self.consts),
@@ -222,13 +230,29 @@ impl<'a> Compiler<'a> {
             unknown: self.unknown,
         };
         graph.find_last_uses();
-        let mut params = params;
-        for ty in params.iter_mut().filter_map(|param| param.ty.as_mut()) {
-            open_named_tuples(&mut self.library, ty)?;
-        }
-        let mut result = entry.result.clone();
-        let fields = result.as_mut().map_or(Ok(None), |ty| open_named_tuples(&mut self.library, ty))?;
         Ok(Compiled { graph, params, result, result_keys: fields.or_else(|| result_keys(entry)), methods })
+    }
+
+    /// Makes the `NamedTuple`s in a type tuples; gives the names of the fields when it is one itself.
+    fn open_named_tuples(&mut self, ty: &mut Type, depth: u8) -> Done<Option<Vec<String>>> {
+        if depth > crate::value::MAX_DEPTH {
+            return self.refuse(format!("a type nests deeper than {}", crate::value::MAX_DEPTH));
+        }
+        let mut names = None;
+        if let Some((Definition::Class(class), _)) = self.library.find(&ty.name)?
+            && class.kind == ClassKind::NamedTuple
+        {
+            self.n_fields += class.attributes.len();
+            if self.n_fields > MAX_TUPLE_PARTS {
+                return self.refuse(format!("the types of inputs and results have more than {MAX_TUPLE_PARTS} fields"));
+            }
+            names = Some(class.attributes.iter().map(|field| field.name.clone()).collect());
+            *ty = Type { name: "Tuple".into(), args: class.attributes.iter().map(|field| field.ty.clone()).collect() };
+        }
+        for arg in &mut ty.args {
+            self.open_named_tuples(arg, depth + 1)?;
+        }
+        Ok(names)
     }
 
     // ---- places and bounds ------------------------------------------------------------------------
@@ -679,22 +703,6 @@ impl<'a> Compiler<'a> {
 }
 
 /// Keys of the dict that a function returns, when it is written out at the function's own level.
-/// Makes the `NamedTuple`s in a type tuples; gives the names of the fields when it is one itself. A `NamedTuple` cannot hold itself, and the
-/// parser bounds how deep types nest.
-fn open_named_tuples(library: &mut Library<'_>, ty: &mut Type) -> Done<Option<Vec<String>>> {
-    let mut names = None;
-    if let Some((Definition::Class(class), _)) = library.find(&ty.name)?
-        && class.kind == ClassKind::NamedTuple
-    {
-        names = Some(class.attributes.iter().map(|field| field.name.clone()).collect());
-        *ty = Type { name: "Tuple".into(), args: class.attributes.iter().map(|field| field.ty.clone()).collect() };
-    }
-    for arg in &mut ty.args {
-        open_named_tuples(library, arg)?;
-    }
-    Ok(names)
-}
-
 fn result_keys(function: &Function) -> Option<Vec<String>> {
     let mut dicts: HashMap<&str, &[(Expr, Expr)]> = HashMap::new();
     for stmt in &function.body {

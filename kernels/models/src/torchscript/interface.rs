@@ -1,12 +1,12 @@
 //! What a method says about its inputs and outputs.
 
 use super::ast;
+use crate::input_type::InputType;
 use crate::model::{Input, Signature};
-use crate::takes::Takes;
 use crate::value::Value;
 
 pub fn input(param: &ast::Param) -> Input {
-    let takes = param.ty.as_ref().map_or(Takes::Tensor, takes);
+    let takes = param.ty.as_ref().map_or(InputType::Tensor, takes);
     let default = param.default.as_ref().and_then(literal);
     Input::open(Signature { name: param.name.clone(), dtype: None, dims: None }, takes, default)
 }
@@ -32,19 +32,19 @@ fn literal(e: &ast::Expr) -> Option<Value> {
 }
 
 /// The depth is that of the type in the code, which the parser bounds.
-fn takes(ty: &ast::Type) -> Takes {
-    let inner = |i: usize| Box::new(ty.args.get(i).map_or(Takes::Any, takes));
+fn takes(ty: &ast::Type) -> InputType {
+    let inner = |i: usize| Box::new(ty.args.get(i).map_or(InputType::Any, takes));
     match &*ty.name {
-        "Tensor" => Takes::Tensor,
-        "int" => Takes::Int,
-        "float" => Takes::Float,
-        "bool" => Takes::Bool,
-        "str" => Takes::Str,
-        "Optional" => Takes::Optional(inner(0)),
-        "List" => Takes::List(inner(0)),
-        "Dict" => Takes::Dict(inner(0), inner(1)),
-        "Tuple" => Takes::Tuple(ty.args.iter().map(takes).collect()),
-        _ => Takes::Any,
+        "Tensor" => InputType::Tensor,
+        "int" => InputType::Int,
+        "float" => InputType::Float,
+        "bool" => InputType::Bool,
+        "str" => InputType::Str,
+        "Optional" => InputType::Optional(inner(0)),
+        "List" => InputType::List(inner(0)),
+        "Dict" => InputType::Dict(inner(0), inner(1)),
+        "Tuple" => InputType::Tuple(ty.args.iter().map(takes).collect()),
+        _ => InputType::Any,
     }
 }
 

@@ -155,6 +155,9 @@ fn forms_of_operators_give_what_pytorch_gives() {
             "return torch.addbmm(x, torch.stack([x, x]), torch.stack([x, x]), beta=1, alpha=1)",
             &[15.0, 22.0, 33.0, 48.0],
         ),
+        ("return torch.add(torch.tensor(7), 3, alpha=2)", &[13.0]),
+        ("return torch.sub(torch.tensor(7), 3, alpha=2)", &[1.0]),
+        ("return torch.rsub(torch.tensor(7), 3, 2)", &[-11.0]),
         ("return torch.cov(x)", &[0.5, 0.5, 0.5, 0.5]),
         ("return torch.corrcoef(x)", &[1.0, 1.0, 1.0, 1.0]),
         (
@@ -173,6 +176,10 @@ fn forms_of_operators_give_what_pytorch_gives() {
     ] {
         check(body, &[1.0, 2.0, 3.0, 4.0], &[2, 2], want);
     }
+    let half = load("return torch.mul(torch.sum(torch.to(x, 4)), 0.5)").unwrap_or_else(|e| panic!("{e}"));
+    let x = Tensor::from_slice(&[3.0f32, 4.0], &[2]).expect("x");
+    let out = half.predict(&[x]).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((out[0].dtype(), out[0].item().expect("one").to_f64()), (DType::F32, 3.5));
     // Types by their numbers: whole numbers stay such, and a plain number widens nothing.
     for (call, want) in [
         ("relu6(i)", 4.0),
@@ -364,6 +371,29 @@ fn objects_hold_what_their_methods_assign() {
     let counts = code.replace("self.seen = [x]", "self.n = torch.add(self.n, 1)");
     let error = Model::load_bytes(archive(&counts), "made.pt").expect_err("state").to_string();
     assert!(error.contains("no attribute `n`") || error.contains("immutable"), "{error}");
+}
+
+/// Types of inputs and results are opened however a hostile file has them.
+#[test]
+fn named_tuples_without_end_are_refused() {
+    let mut chain = String::new();
+    for i in 0..20 {
+        chain += &format!("class N{i}(NamedTuple):\n  a : __torch__.N{0}\n  b : __torch__.N{0}\n", i + 1);
+    }
+    chain += "class N20(NamedTuple):\n  a : Tensor\n";
+    for (classes, words) in [
+        ("class N0(NamedTuple):\n  a : __torch__.N0\n", "nests deeper than 32"),
+        ("class N0(NamedTuple):\n  a : Optional[List[__torch__.N0]]\n", "nests deeper than 32"),
+        (&chain, "more than 10000 fields"),
+    ] {
+        for signature in ["x: __torch__.N0) -> Tensor", "x: Tensor) -> __torch__.N0"] {
+            let code = format!(
+                "{classes}class M(Module):\n  def forward(self: __torch__.M,\n    {signature}:\n    return torch.ones([1])\n"
+            );
+            let error = Model::load_bytes(archive(&code), "made.pt").expect_err("without end").to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -244,12 +244,13 @@ fn picks(taps: &[Vec<(usize, f64)>]) -> Option<Vec<usize>> {
     taps.iter().map(|taps| taps.first().map(|tap| tap.0)).collect()
 }
 
-/// Where a place lies, when it has one or two sources.
+/// Where a place lies, when it has one source or lies between two.
 fn between(taps: &Vec<(usize, f64)>) -> Option<k::Between> {
     match taps[..] {
         // Half of it twice: what is no number stays none, and others stay what they are.
         [(at, weight)] if weight == 1.0 => Some(k::Between { low: at, high: at, share: 0.5 }),
-        [(low, _), (high, share)] => Some(k::Between { low, high, share }),
+        // With weights that do not make a whole the sum is no place between.
+        [(low, rest), (high, share)] if (rest + share - 1.0).abs() < 1e-12 => Some(k::Between { low, high, share }),
         _ => None,
     }
 }

@@ -8,23 +8,23 @@ use crate::value::Value;
 
 /// What an input takes, or an item inside one.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Takes {
+pub(crate) enum InputType {
     Tensor,
     Int,
     Float,
     Bool,
     Str,
-    List(Box<Takes>),
+    List(Box<InputType>),
     /// Its keys and its values.
-    Dict(Box<Takes>, Box<Takes>),
-    Tuple(Vec<Takes>),
+    Dict(Box<InputType>, Box<InputType>),
+    Tuple(Vec<InputType>),
     /// That, or nothing.
-    Optional(Box<Takes>),
+    Optional(Box<InputType>),
     /// The file does not say, or says it in a way that only its code knows.
     Any,
 }
 
-impl Takes {
+impl InputType {
     /// The value as the model's code has it: a number where a tensor is taken becomes one (of `dtype`, when the file states it, else as
     /// PyTorch makes one), a tensor of one element a number where that is taken, if nothing is lost. Depths are bounded by those of values.
     ///
@@ -36,38 +36,39 @@ impl Takes {
         let inside =
             |at: String| move |why: String| format!("{at}{}{why}", if why.starts_with('[') { "" } else { " " });
         match (self, value) {
-            (Takes::Any, value) => Ok(value),
-            (Takes::Optional(_), Value::None) => Ok(Value::None),
-            (Takes::Optional(takes), value) => takes.fit(value, dtype),
-            (Takes::Tensor, value @ Value::Tensor(_)) => Ok(value),
-            (Takes::Tensor, Value::List(_)) => {
+            (InputType::Any, value) => Ok(value),
+            (InputType::Optional(_), Value::None) => Ok(Value::None),
+            (InputType::Optional(takes), value) => takes.fit(value, dtype),
+            (InputType::Tensor, value @ Value::Tensor(_)) => Ok(value),
+            (InputType::Tensor, Value::List(_)) => {
                 Err("is a list, not a tensor; `tensor(list)` makes one of numbers".into())
             }
-            (Takes::Tensor, value) => match value.scalar() {
+            (InputType::Tensor, value) => match value.scalar() {
                 Some(number) => tensor(number, dtype).map(Value::Tensor),
                 None => differs(&value, "a tensor"),
             },
-            (Takes::Int, value) => match number(&value)? {
-                // Above this not every whole number has a float.
-                Scalar::Float(x) if x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0 => Ok(Value::Int(x as i64)),
-                Scalar::Float(x) => Err(format!("is {x}, not a whole number")),
+            (InputType::Int, value) => match number(&value)? {
+                Scalar::Float(x) => match is_whole(x) {
+                    true => Ok(Value::Int(x as i64)),
+                    false => Err(format!("is {x}, not a whole number")),
+                },
                 other => Ok(Value::Int(other.to_i64())),
             },
-            (Takes::Float, value) => Ok(Value::Float(number(&value)?.to_f64())),
-            (Takes::Bool, value) => match number(&value)? {
+            (InputType::Float, value) => Ok(Value::Float(number(&value)?.to_f64())),
+            (InputType::Bool, value) => match number(&value)? {
                 Scalar::Bool(x) => Ok(Value::Bool(x)),
                 other if other.to_f64() == 0.0 || other.to_f64() == 1.0 => Ok(Value::Bool(other.to_bool())),
                 other => Err(format!("is {}, not a bool", other.to_f64())),
             },
-            (Takes::Str, value @ Value::Str(_)) => Ok(value),
-            (Takes::Str, value) => differs(&value, "a str"),
-            (Takes::List(takes), Value::List(list)) => {
+            (InputType::Str, value @ Value::Str(_)) => Ok(value),
+            (InputType::Str, value) => differs(&value, "a str"),
+            (InputType::List(takes), Value::List(list)) => {
                 let items = list.items().clone().into_iter().enumerate();
                 let fit = |(i, item)| takes.fit(item, dtype).map_err(inside(format!("[{i}]")));
                 Value::list(items.map(fit).collect::<Result<_, _>>()?)
             }
-            (Takes::List(_), value) => differs(&value, "a list"),
-            (Takes::Dict(key, takes), Value::Dict(dict)) => {
+            (InputType::List(_), value) => differs(&value, "a list"),
+            (InputType::Dict(key, takes), Value::Dict(dict)) => {
                 let items = dict.items().to_vec().into_iter();
                 let fit = |(k, item): (Value, Value)| {
                     let at = match &k {
@@ -80,26 +81,26 @@ impl Takes {
                 };
                 Value::dict(items.map(fit).collect::<Result<_, String>>()?)
             }
-            (Takes::Dict(..), value) => differs(&value, "a dict"),
-            (Takes::Tuple(takes), Value::Tuple(tuple)) => {
+            (InputType::Dict(..), value) => differs(&value, "a dict"),
+            (InputType::Tuple(takes), Value::Tuple(tuple)) => {
                 if takes.len() != tuple.items.len() {
                     return Err(format!("is a tuple of {}, not of {}", tuple.items.len(), takes.len()));
                 }
                 let items = takes.iter().zip(tuple.items.iter().cloned()).enumerate();
-                let fit = |(i, (takes, item)): (usize, (&Takes, Value))| {
+                let fit = |(i, (takes, item)): (usize, (&InputType, Value))| {
                     takes.fit(item, dtype).map_err(inside(format!("[{i}]")))
                 };
                 Value::tuple(items.map(fit).collect::<Result<_, _>>()?)
             }
-            (Takes::Tuple(_), value) => differs(&value, "a tuple"),
+            (InputType::Tuple(_), value) => differs(&value, "a tuple"),
         }
     }
 
     /// Whether a tuple may be its value.
     pub fn is_tuple(&self) -> bool {
         match self {
-            Takes::Tuple(_) | Takes::Any => true,
-            Takes::Optional(takes) => takes.is_tuple(),
+            InputType::Tuple(_) | InputType::Any => true,
+            InputType::Optional(takes) => takes.is_tuple(),
             _ => false,
         }
     }
@@ -113,35 +114,51 @@ fn tensor(number: Scalar, dtype: Option<DType>) -> Result<Tensor, String> {
         _ => DType::I64,
     };
     let dtype = dtype.unwrap_or(natural);
-    if let Scalar::Float(x) = number
-        && !dtype.is_float()
-        && x.fract() != 0.0
-    {
-        return Err(format!("is {x}, where the model takes {dtype}"));
+    let tensor = Tensor::full(&[], number, dtype).map_err(|e| e.to_string())?;
+    let is_same = |there: Scalar| match number {
+        Scalar::Float(x) => is_whole(x) && there.to_f64() == x,
+        number => there.to_i64() == number.to_i64(),
+    };
+    match tensor.item() {
+        Ok(there) if dtype.is_float() || is_same(there) => Ok(tensor),
+        Ok(_) => Err(format!("is {}, where the model takes {dtype}", shown(number))),
+        Err(e) => Err(e.to_string()),
     }
-    Tensor::full(&[], number, dtype).map_err(|e| e.to_string())
+}
+
+/// Above 2^53 not every whole number has a float.
+fn is_whole(x: f64) -> bool {
+    x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0
+}
+
+fn shown(number: Scalar) -> String {
+    match number {
+        Scalar::Float(x) => x.to_string(),
+        Scalar::Bool(x) => x.to_string(),
+        other => other.to_i64().to_string(),
+    }
 }
 
 /// As TorchScript writes it.
-impl fmt::Display for Takes {
+impl fmt::Display for InputType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Takes::Tensor => f.write_str("Tensor"),
-            Takes::Int => f.write_str("int"),
-            Takes::Float => f.write_str("float"),
-            Takes::Bool => f.write_str("bool"),
-            Takes::Str => f.write_str("str"),
-            Takes::List(takes) => write!(f, "List[{takes}]"),
-            Takes::Dict(key, takes) => write!(f, "Dict[{key}, {takes}]"),
-            Takes::Tuple(takes) => {
+            InputType::Tensor => f.write_str("Tensor"),
+            InputType::Int => f.write_str("int"),
+            InputType::Float => f.write_str("float"),
+            InputType::Bool => f.write_str("bool"),
+            InputType::Str => f.write_str("str"),
+            InputType::List(takes) => write!(f, "List[{takes}]"),
+            InputType::Dict(key, takes) => write!(f, "Dict[{key}, {takes}]"),
+            InputType::Tuple(takes) => {
                 f.write_str("Tuple[")?;
                 for (i, takes) in takes.iter().enumerate() {
                     write!(f, "{}{takes}", if i > 0 { ", " } else { "" })?;
                 }
                 f.write_str("]")
             }
-            Takes::Optional(takes) => write!(f, "Optional[{takes}]"),
-            Takes::Any => f.write_str("Any"),
+            InputType::Optional(takes) => write!(f, "Optional[{takes}]"),
+            InputType::Any => f.write_str("Any"),
         }
     }
 }
@@ -153,32 +170,42 @@ mod tests {
 
     #[test]
     fn values_become_what_the_code_has_or_say_where_they_do_not() {
-        let floats = Takes::List(Box::new(Takes::Float));
+        let floats = InputType::List(Box::new(InputType::Float));
         let list = |items: Vec<Value>| Value::list(items).unwrap();
         match floats.fit(list(vec![Value::Int(1), Value::Float(0.5)]), None) {
             Ok(Value::List(list)) => assert!(matches!(list.items()[..], [Value::Float(1.0), Value::Float(0.5)])),
             other => panic!("{other:?}"),
         }
-        let nested = Takes::Dict(Box::new(Takes::Str), Box::new(Takes::Tuple(vec![Takes::Tensor, floats])));
+        let nested =
+            InputType::Dict(Box::new(InputType::Str), Box::new(InputType::Tuple(vec![InputType::Tensor, floats])));
         let pair = Value::tuple(vec![Value::Int(1), list(vec![Value::str("x")])]).unwrap();
         let dict = Value::dict(vec![(Value::str("a"), pair)]).unwrap();
         assert_eq!(nested.to_string(), "Dict[str, Tuple[Tensor, List[float]]]");
         assert_eq!(nested.fit(dict, None).unwrap_err(), "[\"a\"][1][0] is a str, not a number");
-        let maybe = Takes::Optional(Box::new(Takes::Int));
+        let maybe = InputType::Optional(Box::new(InputType::Int));
         assert!(matches!(maybe.fit(Value::None, None), Ok(Value::None)));
-        assert_eq!(Takes::Int.fit(Value::None, None).unwrap_err(), "is None, not a number");
-        assert_eq!(Takes::Tensor.fit(Value::None, None).unwrap_err(), "is None, not a tensor");
-        match Takes::Tensor.fit(Value::Float(2.0), Some(DType::F32)) {
+        assert_eq!(InputType::Int.fit(Value::None, None).unwrap_err(), "is None, not a number");
+        assert_eq!(InputType::Tensor.fit(Value::None, None).unwrap_err(), "is None, not a tensor");
+        match InputType::Tensor.fit(Value::Float(2.0), Some(DType::F32)) {
             Ok(Value::Tensor(t)) => assert_eq!((t.dtype(), t.rank()), (DType::F32, 0)),
             other => panic!("{other:?}"),
         }
-        assert_eq!(Takes::Int.fit(Value::Float(2.9), None).unwrap_err(), "is 2.9, not a whole number");
-        assert_eq!(Takes::Int.fit(Value::Float(f64::NAN), None).unwrap_err(), "is NaN, not a whole number");
-        assert!(matches!(Takes::Int.fit(Value::Float(2.0), None), Ok(Value::Int(2))));
-        assert_eq!(Takes::Bool.fit(Value::Float(0.3), None).unwrap_err(), "is 0.3, not a bool");
-        assert!(matches!(Takes::Bool.fit(Value::Int(1), None), Ok(Value::Bool(true))));
-        let whole = Takes::Tensor.fit(Value::Float(2.5), Some(DType::I64)).unwrap_err();
-        assert_eq!(whole, "is 2.5, where the model takes Int64");
+        assert_eq!(InputType::Int.fit(Value::Float(2.9), None).unwrap_err(), "is 2.9, not a whole number");
+        assert_eq!(InputType::Int.fit(Value::Float(f64::NAN), None).unwrap_err(), "is NaN, not a whole number");
+        assert!(matches!(InputType::Int.fit(Value::Float(2.0), None), Ok(Value::Int(2))));
+        assert_eq!(InputType::Bool.fit(Value::Float(0.3), None).unwrap_err(), "is 0.3, not a bool");
+        assert!(matches!(InputType::Bool.fit(Value::Int(1), None), Ok(Value::Bool(true))));
+        for (number, dtype, why) in [
+            (Value::Float(2.5), DType::I64, "is 2.5, where the model takes Int64"),
+            (Value::Float(1e300), DType::I64, "where the model takes Int64"),
+            (Value::Int(300), DType::I8, "is 300, where the model takes Int8"),
+            (Value::Int(-1), DType::U8, "is -1, where the model takes UInt8"),
+            (Value::Int(2), DType::Bool, "is 2, where the model takes Bool"),
+        ] {
+            let said = InputType::Tensor.fit(number, Some(dtype)).unwrap_err();
+            assert!(said.ends_with(why), "{said}");
+        }
+        assert!(InputType::Tensor.fit(Value::Int(i64::MAX), Some(DType::I64)).is_ok());
         let one = Value::Tensor(Tensor::full(&[1], 3i64, DType::I64).unwrap());
         assert!(matches!(maybe.fit(one, None), Ok(Value::Int(3))));
     }
