@@ -3,7 +3,7 @@
 //! A model's work runs on the calling worker; its kernels split over the others through the lent `Parallel`. What a device
 //! computes the task waits for, and its worker runs others.
 
-use super::model_values::{answer, first_tensor, given, inputs};
+use super::model_values::{answer, first_tensor, inputs, named_inputs};
 use super::support::{Outcome, answers, texts, until_done};
 use super::tensor::{device_of, dtype_of_code, ints, sizes_of, tensor, value_of};
 use super::{NativeCx, NativeResult, NativeRow, asset, natives};
@@ -174,15 +174,10 @@ fn model_predict(cx: &mut NativeCx<'_>) -> NativeResult {
     })
 }
 
-/// The names are of the tuple's items, empty for those that go by their place; one name is of the value itself.
 fn model_predict_named(cx: &mut NativeCx<'_>) -> NativeResult {
     predict(cx, |cx| {
-        let (model, inputs, names) = (model(cx), cx.arg(1), cx.vec(2));
-        let item = |i| if names.len() == 1 { inputs } else { inputs.field(i) };
-        let items = (0..names.len()).map(|i| given(model, item(i)));
-        let named = names.iter().map(|name| name.str()).zip(items);
-        let named = named.map(|(name, item)| Ok((name, item?))).collect::<Result<_, Fault>>()?;
-        model.given_by_name(named).map_err(model_fault)
+        let model = model(cx);
+        model.given_by_name(named_inputs(model, cx.arg(1), cx.vec(2))?).map_err(model_fault)
     })
 }
 

@@ -3,6 +3,7 @@
 use super::number::{fit, float_value};
 use super::tensor::dtype_of;
 use crate::fault::{Fault, FaultKind};
+use crate::heap::VecObj;
 use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
 use stark_bytecode::TypeDesc;
@@ -21,8 +22,27 @@ pub(super) fn inputs(model: &Model, value: ValueRef<'_>) -> Result<Vec<Given>, F
     }
 }
 
+/// The inputs that `value` is, by names: of a tuple's items, empty for those that go by their place; one name is of the value itself.
+pub(super) fn named_inputs<'a>(
+    model: &Model,
+    value: ValueRef<'_>,
+    names: &'a VecObj,
+) -> Result<Vec<(&'a str, Given)>, Fault> {
+    let items: Vec<ValueRef<'_>> = match &value.info().desc {
+        _ if names.len() == 1 => vec![value],
+        TypeDesc::Tuple(_) => (0..value.n_fields()).map(|i| value.field(i)).collect(),
+        _ => Vec::new(),
+    };
+    // Only bytecode that no compiler wrote has others.
+    if items.len() != names.len() {
+        let reason = format!("{}: {} names for {} inputs", model.file(), names.len(), items.len());
+        return Err(Fault::new(FaultKind::ModelError, reason));
+    }
+    names.iter().zip(items).map(|(name, item)| Ok((name.str(), given(model, item)?))).collect()
+}
+
 /// The input that `value` is.
-pub(super) fn given(model: &Model, value: ValueRef<'_>) -> Result<Given, Fault> {
+fn given(model: &Model, value: ValueRef<'_>) -> Result<Given, Fault> {
     part(value).map_err(|why| Fault::new(FaultKind::ModelError, format!("{}: {why}", model.file())))
 }
 
@@ -70,8 +90,11 @@ fn part(value: ValueRef<'_>) -> Result<Given, String> {
     }
 }
 
+/// Whether it is `Option`, by its name and its form: bytecode may have others of that name.
 fn is_option(info: &TypeInfo) -> bool {
-    matches!(&info.desc, TypeDesc::Enum { name, .. } if name.split('<').next() == Some("Option"))
+    let TypeDesc::Enum { name, variants } = &info.desc else { return false };
+    let has = |variant: &str, n: usize| variants.iter().any(|v| v.name == variant && v.fields.len() == n);
+    name.split('<').next() == Some("Option") && has("Some", 1) && has("None", 0)
 }
 
 /// What the model gave, as a value of type `info`.
