@@ -19,7 +19,7 @@ use super::halved;
 use super::pages::Words;
 use super::panels::{Panels, product};
 use super::simd::{Kernel, dispatch, level};
-use super::tile::{self, Finish, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
+use super::tile::{self, Ahead, Finish, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
 use super::winograd;
 use crate::error::Result;
 use crate::parallel::{HEAVY, piece, run_all};
@@ -323,7 +323,7 @@ impl Kernel for Direct<'_> {
                 let runs = &runs[first_run..(first_run + together).min(n_runs)];
                 let b = &filter.panel(j)[first_run * depth * WIDTH..][..runs.len() * depth * WIDTH];
                 let is_last = first_run + together >= n_runs;
-                let mut tiles = kept.iter_mut();
+                let (mut tiles, mut t) = (kept.iter_mut(), 0);
                 for (i, image) in part.images.clone().enumerate() {
                     for s in 0..strips.n() {
                         let line = s * strips.lines;
@@ -335,8 +335,12 @@ impl Kernel for Direct<'_> {
                             // A line without a second one has no gap.
                             let gap = if n_rows == height { strips.gap } else { 0 };
                             let rows = Rows { data: &seen.data[strip + at * step..], step, gap, runs, depth };
+                            let ahead = Ahead::after(b, t, n_tiles);
+                            t += 1;
                             // SAFETY: `level` names features that were detected.
-                            unsafe { tile::multiply(level, rows, n_rows, b, tile, n <= WIDTH / 2, first_run > 0) };
+                            unsafe {
+                                tile::multiply(level, rows, n_rows, b, ahead, tile, n <= WIDTH / 2, first_run > 0)
+                            };
                             if !is_last {
                                 continue;
                             }

@@ -10,12 +10,11 @@ use std::ops::Range;
 
 use super::buffer::Buffer;
 use super::gemm::Mat;
-use super::lanes::prefetch;
 use super::packing::{each_window, fill_words};
 use super::pages::Words;
 use super::simd::{Kernel, dispatch, level};
 use super::split::{CHUNK, fill_chunks};
-use super::tile::{self, Depth, FEW, LINE, Rows, Tile, tallest};
+use super::tile::{self, Ahead, Depth, FEW, Rows, Tile, tallest};
 use crate::error::Result;
 use crate::parallel;
 
@@ -231,31 +230,34 @@ impl Kernel for Piece<'_> {
         let mut fresh = [[0.0; WIDTH]; MAX_ROWS];
         let step = self.a.row_stride();
         let left = &self.a.data()[self.a.place(self.rows.start, 0).min(self.a.data().len())..];
-        for part in &parts {
+        for (i, part) in parts.iter().enumerate() {
             let rows = part.rows(left, step, &[0]);
             for j in self.panels.clone() {
                 let b = part.panel(self.b.panel(j), depth);
                 let n = WIDTH.min(self.b.cols - j * WIDTH);
-                let next = if j + 1 < self.panels.end { part.panel(self.b.panel(j + 1), depth) } else { &[] };
-                let share = next.len().div_ceil(tiles).next_multiple_of(LINE);
+                // Of a cut depth the same part of the next panel.
+                let next = match parts.get(i + 1) {
+                    _ if j + 1 < self.panels.end => part.panel(self.b.panel(j + 1), depth).as_ptr(),
+                    Some(part) => part.panel(self.b.panel(self.panels.start), depth).as_ptr(),
+                    None => b.as_ptr_range().end,
+                };
                 for t in 0..tiles {
                     let (top, n_rows) = (t * height, height.min(m - t * height));
-                    // The next panel comes while this one is used.
-                    for at in (t * share..((t + 1) * share).min(next.len())).step_by(LINE) {
-                        prefetch(&next[at]);
-                    }
+                    let ahead = Ahead::of(b, next, t, tiles);
                     let (row, rows) = (self.rows.start + top, rows.from(top));
                     let (target, place) = (self.target, [row, j * WIDTH]);
                     // SAFETY: `level` names features that were detected, and the rows and columns of a piece are its own, as its
                     // maker promises.
                     if parts.len() == 1
-                        && unsafe { tile::multiply_straight(level, rows, n_rows, b, target, place, n, &self.finish) }
+                        && unsafe {
+                            tile::multiply_straight(level, rows, n_rows, b, ahead, target, place, n, &self.finish)
+                        }
                     {
                         continue;
                     }
                     let tile = kept.get_mut((j - self.panels.start) * tiles + t).unwrap_or(&mut fresh);
                     // SAFETY: as above.
-                    unsafe { tile::multiply(level, rows, n_rows, b, tile, n <= WIDTH / 2, !part.is_first) };
+                    unsafe { tile::multiply(level, rows, n_rows, b, ahead, tile, n <= WIDTH / 2, !part.is_first) };
                     if part.is_last {
                         // SAFETY: as above.
                         unsafe { tile::store(level, &tile[..n_rows], target, row, j * WIDTH, n, &self.finish) };
@@ -284,8 +286,9 @@ impl Piece<'_> {
                 unsafe { tile::multiply_two(level, rows, m, [first, second].map(|j| self.b.panel(j)), &mut tiles) };
             } else {
                 let is_narrow = self.b.cols - first * WIDTH <= WIDTH / 2;
+                let b = self.b.panel(first);
                 // SAFETY: as above.
-                unsafe { tile::multiply(level, rows, m, self.b.panel(first), &mut tiles[0], is_narrow, false) };
+                unsafe { tile::multiply(level, rows, m, b, Ahead::after(b, 0, 1), &mut tiles[0], is_narrow, false) };
             }
             for (j, tile) in [first, second].into_iter().zip(&tiles).filter(|(j, _)| *j < self.panels.end) {
                 let n = WIDTH.min(self.b.cols - j * WIDTH);

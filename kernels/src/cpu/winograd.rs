@@ -17,7 +17,7 @@ use super::packing::each_window;
 use super::pages::Words;
 use super::panels::Panels;
 use super::simd::{Kernel, Level, Vectors, dispatch, level, vectors};
-use super::tile::{self, Finish, LINE, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
+use super::tile::{self, Ahead, Finish, LINE, MAX_ROWS, Rows, Target, Tile, WIDTH, tallest};
 use crate::error::Result;
 use crate::parallel::{HEAVY, piece, run_all};
 
@@ -332,11 +332,13 @@ impl Products<'_> {
         for place in 0..PLACES {
             let b = &panel[place * c * WIDTH..(place + 1) * c * WIDTH];
             let matrix = &self.turned[place * self.plane..(place + 1) * self.plane];
-            for (i, tiles) in self.sums.chunks_exact_mut(PLACES).take(self.squares.n().div_ceil(height)).enumerate() {
+            let n_tiles = self.squares.n().div_ceil(height);
+            for (i, tiles) in self.sums.chunks_exact_mut(PLACES).take(n_tiles).enumerate() {
                 let rows = Rows { data: &matrix[i * height * c..], step: c, gap: 0, runs: &[0], depth: c };
                 let n_rows = height.min(self.squares.n() - i * height);
+                let ahead = Ahead::after(b, i, n_tiles);
                 // SAFETY: `level` names features that were detected.
-                unsafe { tile::multiply(level, rows, n_rows, b, &mut tiles[place], n <= WIDTH / 2, false) };
+                unsafe { tile::multiply(level, rows, n_rows, b, ahead, &mut tiles[place], n <= WIDTH / 2, false) };
             }
         }
     }
