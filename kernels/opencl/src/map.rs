@@ -180,6 +180,8 @@ fn load(dtype: DType, buffer: &str, index: &str) -> String {
 /// `value`, of the type computed in, to `o[index]`, converted as `Tensor::to` does.
 fn store(from: DType, to: DType, value: &str, index: &str) -> String {
     match to {
+        // There is none for whole numbers; those that a half can hold are exact as `float`.
+        DType::F16 if !from.is_float() => format!("vstore_half_rte((float)({value}), {index}, o);"),
         DType::F16 => format!("vstore_half_rte({value}, {index}, o);"),
         DType::BF16 => format!("o[{index}] = to_bf16({value});"),
         DType::Bool => format!("o[{index}] = ({value}) != 0;"),

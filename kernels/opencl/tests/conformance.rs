@@ -74,6 +74,19 @@ fn place(device: &Arc<dyn Accelerator>, t: &Tensor) -> Tensor {
     t.to_accelerator(device, false).unwrap()
 }
 
+#[test]
+fn every_element_type_becomes_every_other() {
+    for from in DType::ALL {
+        let x = k::mul(&random(&[70], 7, DType::F32), &Tensor::scalar(40.0f32)).unwrap().to(from).unwrap();
+        for to in DType::ALL {
+            // Nothing is done for the same, and a byte is not asked to hold what is below 0.
+            if from != to && !(from.is_float() && to == DType::U8) {
+                hold(&format!("to {to}"), std::slice::from_ref(&x), &|t| t[0].to(to));
+            }
+        }
+    }
+}
+
 fn random(shape: &[usize], seed: u64, dtype: DType) -> Tensor {
     k::randn(shape, seed, DType::F32).unwrap().to(dtype).unwrap()
 }

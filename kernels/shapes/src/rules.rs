@@ -592,8 +592,10 @@ pub fn index_select<D: Dim>(x: &[D], at: i64, index: &[D]) -> Result<Shape<D>, S
 
 /// Normalised trailing axes must equal `normalized`.
 pub fn layer_norm<D: Dim>(x: &[D], normalized: &[D]) -> Result<(), ShapeError> {
+    if normalized.is_empty() {
+        return refuse!("a tensor of shape {} is normalised over one axis at least, not over none", show(x));
+    }
     let fits = normalized.len() <= x.len()
-        && !normalized.is_empty()
         && same(&x[x.len() - normalized.len()..], normalized).is_ok();
     if fits { Ok(()) } else { refuse!("the last axes of {} are not {}", show(x), show(normalized)) }
 }

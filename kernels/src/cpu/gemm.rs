@@ -1,9 +1,10 @@
-//! Matrix products over strided matrices, through the `gemm` crate.
+//! Matrix products over strided matrices: those of `f32` by panels ([`super::panels`]), others and such of few rows through the
+//! `gemm` crate.
 //!
 //! Rows of the result are cut into pieces by the sizes alone, so the sum behind each element is the same
 //! however many cores take part.
 
-use half::f16;
+use std::ops::Range;
 
 use super::buffer::Pod;
 use crate::element::Elem;
@@ -51,6 +52,12 @@ impl<'a, T> Mat<'a, T> {
         row * self.row_stride + col * self.col_stride
     }
 
+    /// Those of its columns.
+    pub fn columns(&self, range: Range<usize>) -> Mat<'a, T> {
+        let first = (range.start * self.col_stride).min(self.data.len());
+        Mat { data: &self.data[first..], cols: range.len(), ..*self }
+    }
+
     /// `rows` of its rows, from `first` on.
     pub fn from_row(&self, first: usize, rows: usize) -> Mat<'a, T> {
         Mat { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..*self }
@@ -81,31 +88,40 @@ impl Product for f32 {
 const MIN_ROWS: usize = 6;
 /// Numbers of the right factor that are packed at a time: 4 MiB.
 const PACKED: usize = 1 << 20;
+/// Parts of those that threads pack side by side. Each reads whole lines of several rows, so more are slower.
+const PACKERS: usize = 4;
 
 /// Packs `b`, some columns at a time, and multiplies. Says whether it did.
 fn in_panels(out: &mut [f32], a: Mat<f32>, b: Mat<f32>) -> bool {
     use super::packing::fill;
-    use super::panels::{Finish, PanelView, WIDTH, product};
+    use super::panels::{Finish, PanelView, Target, WIDTH, product_in};
     let (m, k, n) = (a.rows, a.cols, b.cols);
-    let panels = n.div_ceil(WIDTH);
-    let together = (PACKED / (k * WIDTH).max(1)).clamp(1, panels.max(1));
-    // Results are stored whole, so a matrix that needs several rounds goes the other way.
-    if m < MIN_ROWS || a.col_stride != 1 || together < panels {
+    if m < MIN_ROWS {
         return false;
     }
-    let Ok(mut packed) = super::buffer::Buffer::for_overwrite::<f32>(panels * WIDTH * k) else { return false };
-    fill(packed.as_mut_slice(), b);
-    product(out, a, PanelView::new(packed.as_slice(), k, n), Finish::default()).is_ok()
+    let (panels, panel) = (n.div_ceil(WIDTH), k * WIDTH);
+    let together = (PACKED / panel.max(1)).clamp(1, panels);
+    let Ok(mut packed) = super::buffer::Buffer::for_overwrite::<f32>(together * panel) else { return false };
+    let target = Target::new(out, n);
+    for first in (0..panels).step_by(together) {
+        let packed = &mut packed.as_mut_slice::<f32>()[..together.min(panels - first) * panel];
+        let at_once = (together.div_ceil(PACKERS) * panel).max(super::split::CHUNK.next_multiple_of(panel.max(1)));
+        super::split::fill_chunks(packed, at_once, |start, panels| {
+            let column = (first + start / panel) * WIDTH;
+            fill(panels, b.columns(column..n.min(column + panels.len() / panel * WIDTH)));
+        });
+        let columns = first * WIDTH..n.min((first + together) * WIDTH);
+        let view = PanelView::new(packed, k, columns.len());
+        if product_in(&target.from(columns.start), a, view, Finish::default()).is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 impl Product for f64 {
     const ONE: f64 = 1.0;
     const ZERO: f64 = 0.0;
-}
-
-impl Product for f16 {
-    const ONE: f16 = f16::ONE;
-    const ZERO: f16 = f16::ZERO;
 }
 
 /// Work below this many multiplications is not worth another core (about 50 µs).

@@ -26,8 +26,8 @@ const TOGETHER: usize = 16 * MAX_ROWS;
 const MAX_PIECES: usize = 64;
 /// Floats between rows of a copied left factor, beyond its length: rows a multiple of 4 KiB apart share cache sets.
 const PAD: usize = 16;
-/// So many numbers of a left factor are copied at a time: 8 MiB.
-const COPIED: usize = 2 << 20;
+/// The most rows of a left factor that are copied at a time.
+const COPIED: usize = 1024;
 
 /// A matrix of `rows` by `cols`, packed.
 pub struct Panels {
@@ -131,53 +131,32 @@ impl<'a> PanelView<'a> {
     }
 }
 
-/// `out = finish(a · b)`, row-major. The left factor's rows must be contiguous.
+/// `out = finish(a · b)`, row-major.
 pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Result<()> {
     let (m, n) = (a.rows(), b.cols);
-    assert!(out.len() == m * n && a.cols() == b.rows, "matrix sizes agree");
+    assert!(out.len() == m * n, "matrix sizes agree");
+    assert!(finish.per_column.is_none_or(|x| x.len() == n) && finish.per_row.is_none_or(|x| x.len() == m));
+    assert!(finish.added.is_none_or(|x| x.len() == m * n), "what is added is as large as the result");
+    product_in(&Target::new(out, n), a, b, finish)
+}
+
+/// As [`product`], to the first columns of the rows of `target`, which nobody else writes.
+pub fn product_in(target: &Target, a: Mat<f32>, b: PanelView, finish: Finish) -> Result<()> {
+    let (m, n) = (a.rows(), b.cols);
+    assert!(a.cols() == b.rows, "matrix sizes agree");
     if m == 0 || n == 0 {
         return Ok(());
     }
-    assert!(a.col_stride() == 1 || a.cols() <= 1, "rows of the left factor are contiguous");
-    assert!(finish.per_column.is_none_or(|x| x.len() == n) && finish.per_row.is_none_or(|x| x.len() == m));
-    assert!(finish.added.is_none_or(|x| x.len() == m * n), "what is added is as large as the result");
-    if !aliases(a) {
-        return in_pieces(out, a, b, finish);
-    }
-    // Once for all pieces, since those that lie side by side have the same rows; some rows at a time.
-    let step = a.cols() + PAD;
-    let band = (COPIED / step).next_multiple_of(TOGETHER).min(m);
-    let mut copy = Buffer::for_overwrite::<f32>(band * step)?;
-    for first in (0..m).step_by(band) {
-        let rows = first..(first + band).min(m);
-        let copy = &mut copy.as_mut_slice::<f32>()[..rows.len() * step];
-        fill_chunks(copy, step * (CHUNK / step).max(1), |start, to| {
-            for (i, row) in to.chunks_mut(step).enumerate() {
-                let from = a.place(first + start / step + i, 0);
-                row[..a.cols()].copy_from_slice(&a.data()[from..from + a.cols()]);
-            }
-        });
-        let a = Mat::new(copy, rows.len(), a.cols(), step, 1);
-        in_pieces(&mut out[rows.start * n..rows.end * n], a, b, finish.of_rows(rows, n))?;
-    }
-    Ok(())
-}
-
-/// A product that threads make parts of.
-fn in_pieces(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Result<()> {
-    let (m, n) = (a.rows(), b.cols);
     let panels = n.div_ceil(WIDTH);
     let work = m.saturating_mul(n).saturating_mul(b.rows.max(1));
     let pieces = (work / parallel::piece(work)).clamp(1, MAX_PIECES.max(work / parallel::HEAVY));
     // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
-    let row_pieces = pieces.min(m.div_ceil(TOGETHER));
+    let row_pieces = pieces.min(m.div_ceil(TOGETHER)).max(if lies_badly(a) { m.div_ceil(COPIED) } else { 1 });
     let rows = m.div_ceil(row_pieces).next_multiple_of(if row_pieces > 1 { MAX_ROWS } else { 1 });
     let row_pieces = m.div_ceil(rows);
     let col_pieces = (pieces / row_pieces).clamp(1, panels);
     let cols = panels.div_ceil(col_pieces);
     let col_pieces = panels.div_ceil(cols);
-    let target = Target::new(out, n);
-    let target = &target;
     parallel::run_all(row_pieces * col_pieces, work, |i| {
         let first_row = i / col_pieces * rows;
         let first_panel = i % col_pieces * cols;
@@ -192,9 +171,9 @@ fn in_pieces(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Resu
     })
 }
 
-/// Whether the rows of a tile share sets of the cache, and drive each other out.
-fn aliases(a: Mat<f32>) -> bool {
-    a.rows() > 1 && a.row_stride() * size_of::<f32>() % 4096 == 0
+/// Whether the rows of a tile share sets of the cache, and drive each other out, or are no rows in memory.
+fn lies_badly(a: Mat<f32>) -> bool {
+    a.rows() > 1 && a.row_stride() * size_of::<f32>() % 4096 == 0 || a.cols() > 1 && a.col_stride() != 1
 }
 
 /// A part of a product for one thread. Whoever makes one promises that nobody else writes its rows and columns of
@@ -215,7 +194,7 @@ impl Kernel for Piece<'_> {
         let level = level();
         let depth = self.b.rows;
         let m = self.rows.len();
-        if m <= FEW {
+        if m <= FEW && (self.a.col_stride() == 1 || depth <= 1) {
             self.few();
             return Ok(());
         }
@@ -228,10 +207,22 @@ impl Kernel for Piece<'_> {
         let mut kept = Buffer::for_overwrite::<f32>(n_kept * size_of::<Tile>() / size_of::<f32>())?;
         let kept = kept.as_mut_slice::<f32>().as_chunks_mut::<WIDTH>().0.as_chunks_mut::<MAX_ROWS>().0;
         let mut fresh = [[0.0; WIDTH]; MAX_ROWS];
-        let step = self.a.row_stride();
+        // A part of the depth is copied to where it lies well, and stays in the second-level cache for all panels.
+        let lies_badly = lies_badly(self.a);
+        let step = match lies_badly {
+            true => parts.iter().map(|part| part.of_run().len()).max().unwrap_or(0) + PAD,
+            false => self.a.row_stride(),
+        };
+        let mut copy = Buffer::for_overwrite::<f32>(if lies_badly { m * step } else { 0 })?;
         let left = &self.a.data()[self.a.place(self.rows.start, 0).min(self.a.data().len())..];
         for (i, part) in parts.iter().enumerate() {
-            let rows = part.rows(left, step, &[0]);
+            let rows = match lies_badly {
+                true => {
+                    self.copy(part.of_run(), copy.as_mut_slice(), step);
+                    Rows { data: copy.as_slice(), step, gap: 0, runs: &[0], depth: part.of_run().len() }
+                }
+                false => part.rows(left, step, &[0]),
+            };
             for j in self.panels.clone() {
                 let b = part.panel(self.b.panel(j), depth);
                 let n = WIDTH.min(self.b.cols - j * WIDTH);
@@ -270,6 +261,28 @@ impl Kernel for Piece<'_> {
 }
 
 impl Piece<'_> {
+    /// Copies these columns of the left factor's rows, to rows `step` numbers apart.
+    #[inline(always)]
+    fn copy(&self, columns: Range<usize>, to: &mut [f32], step: usize) {
+        /// Rows whose lines stay in the first-level cache while columns are gone through.
+        const ROWS: usize = 16;
+        let (a, n) = (self.a, columns.len());
+        for (i, to) in to.chunks_mut(ROWS * step).enumerate() {
+            let first = self.rows.start + i * ROWS;
+            if a.col_stride() == 1 {
+                for (i, to) in to.chunks_mut(step).enumerate() {
+                    to[..n].copy_from_slice(&a.data()[a.place(first + i, columns.start)..][..n]);
+                }
+                continue;
+            }
+            for (k, column) in columns.clone().enumerate() {
+                for i in 0..to.len() / step {
+                    to[i * step + k] = a.data()[a.place(first + i, column)];
+                }
+            }
+        }
+    }
+
     /// Few rows stay in the cache whole, so each panel is read from one end to the other, and once.
     #[inline(always)]
     fn few(self) {
@@ -336,19 +349,25 @@ mod tests {
     }
 
     #[test]
-    fn a_left_factor_that_is_copied_in_bands_gives_the_same() {
-        let (m, n, k) = (2300, 33, 1024);
-        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
-        let (per_row, added) = (numbers(m, 3), numbers(m * n, 4));
-        let finish = Finish { per_row: Some(&per_row), added: Some(&added), ..Finish::default() };
-        let packed = Panels::pack(Words::here(words(&b)), [k, n], [n, 1]).unwrap();
-        let wide: Vec<f32> = a.chunks(k).flat_map(|row| row.iter().chain(&[0.0; 8]).copied()).collect();
-        let [mut copied, mut plain] = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
-        product(&mut copied, Mat::new(&a, m, k, k, 1), packed.view(), finish).unwrap();
-        product(&mut plain, Mat::new(&wide, m, k, k + 8, 1), packed.view(), finish).unwrap();
-        // Sums of the last rows of a band may be added in another order.
-        let worst = copied.iter().zip(&plain).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
-        assert!(worst < 1e-3 && !worst.is_nan() && copied.iter().all(|x| x.is_finite()), "{worst}");
+    fn a_left_factor_that_is_copied_gives_the_same() {
+        let n = 33;
+        for (m, k) in [(2300, 1024), (5, 1024), (4, 7), (3, 700), (30, 1)] {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let (per_row, added) = (numbers(m, 3), numbers(m * n, 4));
+            let finish = Finish { per_row: Some(&per_row), added: Some(&added), ..Finish::default() };
+            let packed = Panels::pack(Words::here(words(&b)), [k, n], [n, 1]).unwrap();
+            let wide: Vec<f32> = a.chunks(k).flat_map(|row| row.iter().chain(&[0.0; 8]).copied()).collect();
+            let turned: Vec<f32> = (0..m * k).map(|i| a[i % m * k + i / m]).collect();
+            let mut plain = vec![f32::NAN; m * n];
+            product(&mut plain, Mat::new(&wide, m, k, k + 8, 1), packed.view(), finish).unwrap();
+            for a in [Mat::new(&a, m, k, k, 1), Mat::new(&turned, m, k, 1, m)] {
+                let mut copied = vec![f32::NAN; m * n];
+                product(&mut copied, a, packed.view(), finish).unwrap();
+                // Sums of the last rows of a piece may be added in another order.
+                let worst = copied.iter().zip(&plain).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+                assert!(worst < 1e-3 && !worst.is_nan() && copied.iter().all(|x| x.is_finite()), "{m} {k}: {worst}");
+            }
+        }
     }
 
     #[test]

@@ -119,6 +119,12 @@ impl Depth {
         parts
     }
 
+    /// Which numbers of a run, where there is one.
+    #[inline(always)]
+    pub fn of_run(&self) -> std::ops::Range<usize> {
+        self.from..self.from + self.n
+    }
+
     /// The rows of a panel for `runs` of `depth` numbers.
     #[inline(always)]
     pub fn panel<'a>(&self, panel: &'a [f32], depth: usize) -> &'a [f32] {

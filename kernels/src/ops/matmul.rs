@@ -2,7 +2,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use half::f16;
 use smallvec::SmallVec;
 use stark_shapes::{DType, ShapeError, rules, show};
 
@@ -45,8 +44,7 @@ pub fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
             None => product::<f32>(&left, &right)?,
         },
         DType::F64 => product::<f64>(&left, &right)?,
-        DType::F16 => product::<f16>(&left, &right)?,
-        DType::BF16 => product::<f32>(&left.to(DType::F32)?, &right.to(DType::F32)?)?.to(dtype)?,
+        DType::F16 | DType::BF16 => product::<f32>(&left.to(DType::F32)?, &right.to(DType::F32)?)?.to(dtype)?,
         DType::I8 => int_product::<i8>(&left, &right)?,
         DType::U8 => int_product::<u8>(&left, &right)?,
         DType::I16 => int_product::<i16>(&left, &right)?,
@@ -291,7 +289,11 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     match dtype {
         DType::F32 => linear_of::<f32>(x, weight, bias, &shape),
         DType::F64 => linear_of::<f64>(x, weight, bias, &shape),
-        DType::F16 => linear_of::<f16>(x, weight, bias, &shape),
+        // Sums of halves lose digits; each is rounded once.
+        DType::F16 | DType::BF16 => {
+            let bias = bias.map(|b| b.to(DType::F32)).transpose()?;
+            linear_of::<f32>(&x.to(DType::F32)?, &weight.to(DType::F32)?, bias.as_ref(), &shape)?.to(dtype)
+        }
         _ => {
             let out = matmul(x, &weight.t()?)?;
             match bias {

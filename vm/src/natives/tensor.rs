@@ -279,7 +279,14 @@ fn tensor_eye(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn tensor_arange(cx: &NativeCx<'_>) -> Outcome {
-    answer(cx, ops::arange(scalar_of(cx.arg(0)), scalar_of(cx.arg(1)), scalar_of(cx.arg(2)), ret_dtype(cx)?))
+    let dtype = ret_dtype(cx)?;
+    // A count from rounded numbers would be off by one: as `Float32` 0.3 is more than three times 0.1. So they are taken as they are
+    // written.
+    let end = |i| match scalar_of(cx.arg(i)) {
+        Scalar::Float(x) if dtype != DType::F64 => Scalar::Float((x as f32).to_string().parse().unwrap_or(x)),
+        x => x,
+    };
+    answer(cx, ops::arange(end(0), end(1), end(2), dtype))
 }
 
 fn tensor_linspace(cx: &NativeCx<'_>) -> Outcome {
@@ -299,6 +306,15 @@ fn tensor_randint(cx: &NativeCx<'_>) -> Outcome {
     let (low, high, shape) = (cx.int(0), cx.int(1), shape_arg(cx, 2)?);
     if low >= high {
         return Err(Fault::value(format!("no number is in {low}..{high}")));
+    }
+    let dtype = ret_dtype(cx)?;
+    if !dtype.is_float() {
+        for x in [low, high - 1] {
+            let there = Tensor::scalar(x).to(dtype).and_then(|t| t.to(DType::I64)).map_err(fault)?;
+            if there != Tensor::scalar(x) {
+                return Err(Fault::value(format!("{x} of {low}..{high} is no {dtype}")));
+            }
+        }
     }
     // Made first: the kernels say when the shape is too large.
     let zeros = Tensor::zeros(&shape, DType::I64).map_err(fault)?;
