@@ -42,6 +42,9 @@ const SEARCH_ROUNDS: u32 = if cfg!(loom) { 1 } else { 4 };
 /// and, while another worker is awake that may bring work, so long: about what going to sleep and being woken costs the two
 /// of them. Without it a worker that is a little faster than the one that feeds it sleeps after every task.
 const SEARCH_NS: u64 = if cfg!(loom) { 0 } else { 10_000 };
+/// So long instead after a task that was put off: who helped with a kernel is likely called for the next, when a model runs. As long
+/// as it takes to wake a sleeper on a virtual machine: with 10 µs a network of short layers gained nothing from a second worker.
+const LINGER_NS: u64 = if cfg!(loom) { 0 } else { 50_000 };
 /// So many tasks in another's queue are worth fetching at once,
 const WORTH_STEALING: usize = 16;
 /// and fewer after so long. Whoever takes each task as soon as it is begun makes two cores pass its cache lines and the
@@ -68,6 +71,8 @@ pub(crate) struct Worker<T: Task> {
     is_relieved: Cell<bool>,
     /// The task whose turn it is waits for a free worker afterwards.
     puts_off: Cell<bool>,
+    /// The task before was put off.
+    lingers: Cell<bool>,
     tick: Cell<u32>,
     /// Whether one was, when the clock was read last.
     timer_is_near: Cell<bool>,
@@ -191,6 +196,7 @@ impl<T: Task> Worker<T> {
             paused_first: Cell::new(0),
             is_relieved: Cell::new(false),
             puts_off: Cell::new(false),
+            lingers: Cell::new(false),
             tick: Cell::new(0),
             timer_is_near: Cell::new(false),
             rng: RefCell::new(Rng::new(index as u64)),
@@ -393,7 +399,9 @@ impl<T: Task> Worker<T> {
 
     fn next_put_off(&self) -> Option<TaskRef<T>> {
         let is_for_all = self.is_relief() || self.core().put_off.is_empty();
-        if is_for_all { None } else { retry(|| self.core().put_off.steal()) }
+        let task = if is_for_all { None } else { retry(|| self.core().put_off.steal()) };
+        self.lingers.set(self.lingers.get() || task.is_some());
+        task
     }
 
     /// There is no work here: timers, then the others' queues.
@@ -410,6 +418,7 @@ impl<T: Task> Worker<T> {
     fn search(&self) -> Option<TaskRef<T>> {
         let core = self.core();
         let begun = core.now();
+        let patience = if self.lingers.take() { LINGER_NS } else { SEARCH_NS };
         let mut now = begun;
         for round in 1_u32.. {
             let is_settled = now >= begun + SETTLE_NS;
@@ -430,7 +439,7 @@ impl<T: Task> Worker<T> {
             if let Some(task) = self.next_put_off() {
                 return Some(task);
             }
-            let until = (begun + SEARCH_NS).min(core.timers.next());
+            let until = (begun + patience).min(core.timers.next());
             if round >= SEARCH_ROUNDS && (core.idle.is_last_awake() || now >= until) {
                 break;
             }

@@ -595,8 +595,7 @@ pub fn layer_norm<D: Dim>(x: &[D], normalized: &[D]) -> Result<(), ShapeError> {
     if normalized.is_empty() {
         return refuse!("a tensor of shape {} is normalised over one axis at least, not over none", show(x));
     }
-    let fits = normalized.len() <= x.len()
-        && same(&x[x.len() - normalized.len()..], normalized).is_ok();
+    let fits = normalized.len() <= x.len() && same(&x[x.len() - normalized.len()..], normalized).is_ok();
     if fits { Ok(()) } else { refuse!("the last axes of {} are not {}", show(x), show(normalized)) }
 }
 
