@@ -22,8 +22,7 @@ impl Host for Models {
         (path == "digits.pt").then(|| ModelSpec {
             inputs: vec![tensor("x", 64)],
             outputs: vec![tensor("logits", 10)],
-            is_inferred: false,
-            takes_a_tuple: false,
+            ..ModelSpec::default()
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::error::{ModelError, Place};
 use crate::graph::{Block, Fit, Graph, Instr, Kind, Operand};
 use crate::observe;
 use crate::ops::{self, Args, Keeper, OpResult, OpRow};
-use crate::value::Value;
+use crate::value::{Copies, Value};
 
 /// How many instructions one run may execute inside loops, unless told otherwise.
 pub const DEFAULT_STEP_BUDGET: u64 = 10_000_000;
@@ -43,8 +43,12 @@ pub fn run<'o>(
     for (slot, input) in graph.inputs.iter().zip(inputs) {
         run.slots[slot.0 as usize] = input;
     }
-    for (slot, tensor) in &graph.own {
-        run.slots[slot.0 as usize] = tensor.clone();
+    let mut copies = Copies::default();
+    for (slot, value) in &graph.own {
+        run.slots[slot.0 as usize] = copies.of(value).map_err(|reason| {
+            let place = Place { file: file.clone(), entry: "state".into(), line: 0 };
+            ModelError::Code { place, reason }
+        })?;
     }
     let _draws = crate::ops::random::Draws::begin();
     run.block(&graph.body)?;
@@ -419,7 +423,7 @@ fn move_views(
             }
             *value = Value::tuple(items)?;
         }
-        // A tensor of the model changed in place was refused before; its lists and dicts are left alone.
+        // Those that hold what a run may change are the run's own; the others are left alone.
         Value::List(list) if list.is_frozen() => {}
         Value::Dict(dict) if dict.is_frozen() => {}
         Value::List(list) => {

@@ -82,11 +82,17 @@ impl InputType {
                 Value::dict(items.map(fit).collect::<Result<_, String>>()?)
             }
             (InputType::Dict(..), value) => differs(&value, "a dict"),
-            (InputType::Tuple(takes), Value::Tuple(tuple)) => {
-                if takes.len() != tuple.items.len() {
-                    return Err(format!("is a tuple of {}, not of {}", tuple.items.len(), takes.len()));
+            // A list will do: files of tensors know no tuples.
+            (InputType::Tuple(takes), value @ (Value::Tuple(_) | Value::List(_))) => {
+                let items = match &value {
+                    Value::Tuple(tuple) => tuple.items.clone(),
+                    Value::List(list) => list.items().clone(),
+                    _ => Vec::new(),
+                };
+                if takes.len() != items.len() {
+                    return Err(format!("is {} of {}, not a tuple of {}", value.kind(), items.len(), takes.len()));
                 }
-                let items = takes.iter().zip(tuple.items.iter().cloned()).enumerate();
+                let items = takes.iter().zip(items).enumerate();
                 let fit = |(i, (takes, item)): (usize, (&InputType, Value))| {
                     takes.fit(item, dtype).map_err(inside(format!("[{i}]")))
                 };

@@ -29,6 +29,7 @@ pub mod pt2;
 pub mod safetensors;
 mod seals;
 mod signature;
+mod structure;
 pub mod tokenizer;
 pub mod torchscript;
 mod value;

@@ -14,6 +14,7 @@ use crate::graph::{Graph, Kind};
 use crate::input_type::InputType;
 use crate::memory::Plans;
 use crate::place::{fetch, place_input};
+use crate::structure::{Argument, Structure};
 use crate::value::Value;
 
 /// How many tensors a model may give.
@@ -38,8 +39,13 @@ struct Loaded {
 #[derive(Debug)]
 pub(crate) struct Imported {
     pub graph: Graph,
+    /// How callers pass the inputs, which are those of the graph.
+    pub arguments: Vec<Argument>,
     pub inputs: Vec<Input>,
+    /// Tensor by tensor.
     pub outputs: Vec<Signature>,
+    /// The items of the result, where some of them hold several tensors.
+    pub results: Vec<Signature>,
     pub parameters: Vec<Parameter>,
     /// Named dimensions of the inputs that must be the same wherever they occur.
     pub symbols: Vec<Symbol>,
@@ -94,9 +100,51 @@ impl Input {
         Input { signature, takes, default, is_checked: false, symbols: Vec::new() }
     }
 
-    /// A tensor whose signature the file states.
-    pub fn checked(signature: Signature) -> Input {
-        Input { signature, takes: InputType::Tensor, default: None, is_checked: true, symbols: Vec::new() }
+    /// Tensors whose signature the file states: that of each that is in what it takes.
+    pub fn checked(signature: Signature, takes: InputType) -> Input {
+        Input { signature, takes, default: None, is_checked: true, symbols: Vec::new() }
+    }
+
+    pub fn with_default(self, default: Option<Value>) -> Input {
+        Input { default, ..self }
+    }
+
+    pub fn has_default(&self) -> bool {
+        self.default.is_some()
+    }
+
+    /// Holds a tensor against the signature. `sizes` are those of the symbols so far, with the input that had them.
+    fn check<'s>(
+        &'s self,
+        tensor: &Tensor,
+        symbols: &[Symbol],
+        sizes: &mut [Option<(usize, &'s str)>],
+    ) -> Result<(), String> {
+        let Signature { name, dtype, dims } = &self.signature;
+        if let Some(dtype) = dtype.filter(|&dtype| dtype != tensor.dtype()) {
+            return Err(format!("is of {} elements, the model takes {dtype}", tensor.dtype()));
+        }
+        let Some(dims) = dims else { return Ok(()) };
+        let fits = dims.len() == tensor.rank()
+            && dims.iter().zip(tensor.shape()).all(|(dim, n)| dim.is_none_or(|dim| dim == *n));
+        if !fits {
+            return Err(format!("has shape {:?}, the model takes {}", tensor.shape(), show_dims(dims)));
+        }
+        for &(axis, symbol) in &self.symbols {
+            let (n, rule) = (tensor.shape()[axis], &symbols[symbol]);
+            if n < rule.min || n > rule.max {
+                let (min, max) = (rule.min, rule.max);
+                return Err(format!("has size {n} along axis {axis}, the model takes {min} to {max}"));
+            }
+            match sizes[symbol] {
+                Some((before, other)) if before != n => {
+                    let what = &rule.name;
+                    return Err(format!("has size {n} along axis {axis} ({what}), but `{other}` has {before}"));
+                }
+                _ => sizes[symbol] = Some((n, name)),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -131,9 +179,43 @@ impl Model {
         self.0.imported.inputs.iter().all(|input| input.is_checked)
     }
 
-    /// The inputs in the order of `predict`.
+    /// The inputs of the graph one by one, in the order of `predict`; `pair.0` and `table.key` are parts of what callers pass as one.
     pub fn inputs(&self) -> Vec<Signature> {
         self.0.imported.inputs.iter().map(|input| input.signature.clone()).collect()
+    }
+
+    /// What callers pass: the name, and what it is made of when that is no single input of the graph.
+    pub fn arguments(&self) -> Vec<(String, Option<String>)> {
+        let mut inputs = self.0.imported.inputs.iter().map(|input| input.takes.to_string());
+        let all = self.0.imported.arguments.iter();
+        all.map(|argument| {
+            (argument.name.clone(), Some(argument.form.show(&mut inputs)).filter(|_| !argument.form.is_leaf()))
+        })
+        .collect()
+    }
+
+    /// What callers pass, where it is one tensor with what is known of that.
+    pub(crate) fn passed(&self) -> Vec<Signature> {
+        let mut inputs = self.0.imported.inputs.iter();
+        let passed = |argument: &Argument| {
+            let first = inputs.by_ref().take(argument.n_inputs()).collect::<Vec<_>>();
+            match (&argument.form, &first[..]) {
+                (Structure::Leaf(_), [input]) if input.takes == InputType::Tensor => input.signature.clone(),
+                _ => Signature { name: argument.name.clone(), dtype: None, dims: None },
+            }
+        };
+        self.0.imported.arguments.iter().map(passed).collect()
+    }
+
+    /// So many of the last inputs have a default in the file.
+    pub(crate) fn n_defaults(&self) -> usize {
+        self.0.imported.inputs.iter().rev().take_while(|input| input.default.is_some()).count()
+    }
+
+    /// The items of the result.
+    pub(crate) fn results(&self) -> &[Signature] {
+        let imported = &self.0.imported;
+        if imported.results.is_empty() { &imported.outputs } else { &imported.results }
     }
 
     /// What the inputs are besides, in the same order.
@@ -180,7 +262,7 @@ impl Model {
     /// Inputs named `attention_mask`, `token_type_ids` and `position_ids` that are not given are ones, zeros
     /// and positions in the shape of the first input. Outputs come flat, in the order of [`Model::outputs`].
     pub fn predict(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, ModelError> {
-        self.flatten(&self.run(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET)?)
+        self.flatten(&self.run(self.one_by_one(inputs)?, exec::DEFAULT_STEP_BUDGET)?)
     }
 
     /// As [`Model::predict_values`] of places ([`Model::given`], [`Model::given_by_name`]), without waiting: what a device computes may
@@ -211,23 +293,65 @@ impl Model {
 
     /// Whether a tuple that is given alone is the model's one input, and not all its inputs.
     pub fn takes_a_tuple(&self) -> bool {
-        matches!(&self.0.imported.inputs[..], [input] if input.takes.is_tuple())
+        match &self.0.imported.arguments[..] {
+            [argument] => match argument.form {
+                Structure::Leaf(_) => matches!(&self.0.imported.inputs[..], [input] if input.takes.is_tuple()),
+                Structure::Tuple(_) => true,
+                Structure::List(_) | Structure::Dict(_) => false,
+            },
+            _ => false,
+        }
     }
 
-    /// A place for each input, `None` for those that are left out.
+    /// A place for each input of the graph, `None` for those that are left out. Of a model that takes tuples, lists or dicts as well all
+    /// that they hold, one by one: so a file of tensors, or a tuple of them, is all inputs.
     ///
     /// # Errors
-    /// More than the model takes.
+    /// More than the model takes, or an argument of another form.
     pub fn given(&self, inputs: Vec<Value>) -> Result<Vec<Option<Value>>, ModelError> {
-        let known = &self.0.imported.inputs;
-        if inputs.len() > known.len() {
-            let reason = format!("the model takes {} inputs, {} are given", known.len(), inputs.len());
-            return Err(self.input_error("*", reason));
+        let imported = &self.0.imported;
+        let (n_given, n_arguments, n) = (inputs.len(), imported.arguments.len(), imported.inputs.len());
+        if n_given > n_arguments && n_given == n {
+            return Ok(inputs.into_iter().map(Some).collect());
         }
-        let mut given: Vec<Option<Value>> = Vec::with_capacity(known.len());
-        given.extend(inputs.into_iter().map(Some));
-        given.resize_with(known.len(), || None);
+        if n_given > n_arguments {
+            return Err(self.too_many(n_given));
+        }
+        let mut given = inputs.into_iter().map(Some).collect::<Vec<_>>();
+        given.resize_with(n_arguments, || None);
+        self.taken_apart(given)
+    }
+
+    /// A place for each input of the graph, the first of which are these.
+    fn one_by_one(&self, inputs: &[Tensor]) -> Result<Vec<Option<Value>>, ModelError> {
+        let n = self.0.imported.inputs.len();
+        if inputs.len() > n {
+            return Err(self.too_many(inputs.len()));
+        }
+        let mut given: Vec<Option<Value>> = inputs.iter().cloned().map(|tensor| Some(Value::Tensor(tensor))).collect();
+        given.resize_with(n, || None);
         Ok(given)
+    }
+
+    fn too_many(&self, n_given: usize) -> ModelError {
+        let (n_arguments, n) = (self.0.imported.arguments.len(), self.0.imported.inputs.len());
+        let flat = if n > n_arguments { format!(" (or {n} tensors one by one)") } else { String::new() };
+        self.input_error("*", format!("the model takes {n_arguments} inputs{flat}, {n_given} are given"))
+    }
+
+    /// The inputs of the graph that are in the arguments.
+    fn taken_apart(&self, given: Vec<Option<Value>>) -> Result<Vec<Option<Value>>, ModelError> {
+        let mut apart = Vec::with_capacity(self.0.imported.inputs.len());
+        for (argument, value) in self.0.imported.arguments.iter().zip(given) {
+            match value {
+                Some(value) => {
+                    let taken = argument.form.take_apart(value, &mut apart);
+                    taken.map_err(|reason| self.input_error(&argument.name, reason))?;
+                }
+                None => apart.resize_with(apart.len() + argument.n_inputs(), || None),
+            }
+        }
+        Ok(apart)
     }
 
     /// As [`Model::given`]: those with a name in its place, the others in the places that are left, from the first on.
@@ -235,27 +359,33 @@ impl Model {
     /// # Errors
     /// A name that the model does not have, an input that is given twice, or more than the model takes.
     pub fn given_by_name(&self, inputs: Vec<(&str, Value)>) -> Result<Vec<Option<Value>>, ModelError> {
-        let known = &self.0.imported.inputs;
+        let known = &self.0.imported.arguments;
         let n = inputs.len();
         let (named, plain): (Vec<_>, Vec<_>) = inputs.into_iter().partition(|(name, _)| !name.is_empty());
         let mut given: Vec<Option<Value>> = vec![None; known.len()];
         for (name, value) in named {
-            match known.iter().position(|input| input.signature.name == name) {
+            match known.iter().position(|argument| argument.name == name) {
                 Some(at) if given[at].is_none() => given[at] = Some(value),
                 Some(_) => return Err(self.input_error(name, "is given twice".into())),
                 None => {
-                    let names: Vec<&str> = known.iter().map(|input| &*input.signature.name).collect();
-                    let reason = format!("the model has no such input; it takes {}", names.join(", "));
+                    let names: Vec<&str> = known.iter().map(|argument| &*argument.name).collect();
+                    let is_weight = self.parameters().iter().any(|parameter| parameter.name == name);
+                    let what = if is_weight {
+                        "this is a weight of the model, no input"
+                    } else {
+                        "the model has no such input"
+                    };
+                    let reason = format!("{what}; it takes {}", names.join(", "));
                     return Err(self.input_error(name, reason));
                 }
             }
         }
         if n > known.len() {
-            return Err(self.input_error("*", format!("the model takes {} inputs, {n} are given", known.len())));
+            return Err(self.too_many(n));
         }
         let left = given.iter_mut().filter(|place| place.is_none());
         left.zip(plain).for_each(|(place, (_, value))| *place = Some(value));
-        Ok(given)
+        self.taken_apart(given)
     }
 
     fn input_error(&self, input: &str, reason: String) -> ModelError {
@@ -289,12 +419,12 @@ impl Model {
         inputs: &[Tensor],
         observer: &'o mut Observer<'o>,
     ) -> Result<Vec<Tensor>, ModelError> {
-        self.flatten(&self.run_observed(self.given(tensors(inputs))?, exec::DEFAULT_STEP_BUDGET, Some(observer))?)
+        self.flatten(&self.run_observed(self.one_by_one(inputs)?, exec::DEFAULT_STEP_BUDGET, Some(observer))?)
     }
 
     /// Where the buffers of a run on `inputs` lie in one block of memory, once the model ran on such shapes.
     pub fn memory_plan(&self, inputs: &[Tensor]) -> Option<Arc<MemoryPlan>> {
-        self.0.plans.of(&self.complete(self.given(tensors(inputs)).ok()?).ok()?)
+        self.0.plans.of(&self.complete(self.one_by_one(inputs).ok()?).ok()?)
     }
 
     fn run(&self, given: Vec<Option<Value>>, step_budget: u64) -> Result<Value, ModelError> {
@@ -372,31 +502,13 @@ impl Model {
         let mut sizes: Vec<Option<(usize, &str)>> = vec![None; symbols.len()];
         for (input, value) in self.0.imported.inputs.iter().zip(values).filter(|(input, _)| input.is_checked) {
             let name = &input.signature.name;
-            let fail = |reason| Err(self.input_error(name, reason));
-            let Value::Tensor(tensor) = value else { return fail(format!("is {}, not a tensor", value.kind())) };
-            if let Some(dtype) = input.signature.dtype.filter(|&dtype| dtype != tensor.dtype()) {
-                return fail(format!("is of {} elements, the model takes {dtype}", tensor.dtype()));
-            }
-            let Some(dims) = &input.signature.dims else { continue };
-            let fits = dims.len() == tensor.rank()
-                && dims.iter().zip(tensor.shape()).all(|(dim, n)| dim.is_none_or(|dim| dim == *n));
-            if !fits {
-                return fail(format!("has shape {:?}, the model takes {}", tensor.shape(), show_dims(dims)));
-            }
-            for &(axis, symbol) in &input.symbols {
-                let (n, rule) = (tensor.shape()[axis], &symbols[symbol]);
-                if n < rule.min || n > rule.max {
-                    let (min, max) = (rule.min, rule.max);
-                    return fail(format!("has size {n} along axis {axis}, the model takes {min} to {max}"));
-                }
-                match sizes[symbol] {
-                    Some((before, other)) if before != n => {
-                        let what = &rule.name;
-                        return fail(format!("has size {n} along axis {axis} ({what}), but `{other}` has {before}"));
-                    }
-                    _ => sizes[symbol] = Some((n, name)),
-                }
-            }
+            let checked = match value {
+                Value::Tensor(tensor) => input.check(tensor, symbols, &mut sizes),
+                several => several.tensors().iter().enumerate().try_for_each(|(i, tensor)| {
+                    input.check(tensor, symbols, &mut sizes).map_err(|why| format!("[{i}] {why}"))
+                }),
+            };
+            checked.map_err(|reason| self.input_error(name, reason))?;
         }
         Ok(())
     }
@@ -416,10 +528,6 @@ impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Model({}, {} parameters)", self.0.file, self.n_parameters())
     }
-}
-
-fn tensors(inputs: &[Tensor]) -> Vec<Value> {
-    inputs.iter().cloned().map(Value::Tensor).collect()
 }
 
 /// Dimensions as a signature shows them, `_` for what may vary.

@@ -25,9 +25,13 @@ impl Model {
             dtype: s.dtype,
             dims: s.dims.as_ref().map(|dims| dims.iter().map(dim).collect()),
         };
+        let all = |signatures: &[Signature]| signatures.iter().map(tensor).collect();
         ModelSpec {
-            inputs: self.inputs().iter().map(tensor).collect(),
-            outputs: self.outputs().iter().map(tensor).collect(),
+            inputs: all(&self.passed()),
+            flat_inputs: all(&self.inputs()),
+            outputs: all(self.results()),
+            flat_outputs: all(self.outputs()),
+            n_defaults: self.n_defaults(),
             is_inferred: !self.states_inputs(),
             takes_a_tuple: self.takes_a_tuple(),
         }

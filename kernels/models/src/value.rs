@@ -4,6 +4,7 @@
 //! stack whatever the model's code does: a list that becomes an item of another one is closed, and takes nothing any more
 //! that nests as deep as it does.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -344,6 +345,37 @@ impl Value {
             Value::Float(f) => Tensor::full(&[], *f, DType::F64).ok(),
             _ => None,
         }
+    }
+}
+
+/// The model's lists and dicts as a run may change them: one that is in two places is so in the copies.
+#[derive(Default)]
+pub(crate) struct Copies(HashMap<usize, Value>);
+
+impl Copies {
+    /// Tensors are shared: who changes one makes another of it. Depth is bounded by that of values.
+    pub fn of(&mut self, value: &Value) -> Result<Value, String> {
+        let address = match value {
+            Value::Tuple(tuple) => Arc::as_ptr(tuple).addr(),
+            Value::List(list) => Arc::as_ptr(list).addr(),
+            Value::Dict(dict) => Arc::as_ptr(dict).addr(),
+            other => return Ok(other.clone()),
+        };
+        if let Some(copy) = self.0.get(&address) {
+            return Ok(copy.clone());
+        }
+        let mut all = |items: &[Value]| items.iter().map(|item| self.of(item)).collect::<Result<Vec<_>, String>>();
+        let copy = match value {
+            Value::Tuple(tuple) => Value::tuple(all(&tuple.items)?)?,
+            Value::List(list) => Value::list(all(&list.items())?)?,
+            Value::Dict(dict) => {
+                let items = dict.items().to_vec().into_iter();
+                Value::dict(items.map(|(key, item)| Ok((key, self.of(&item)?))).collect::<Result<_, String>>()?)?
+            }
+            other => other.clone(),
+        };
+        self.0.insert(address, copy.clone());
+        Ok(copy)
     }
 }
 

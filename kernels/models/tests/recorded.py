@@ -9,6 +9,7 @@ import copy
 import pathlib
 import warnings
 import zipfile
+from typing import Dict, List, Tuple
 
 import numpy as np
 import onnx
@@ -732,6 +733,156 @@ def dicts():
     scripted("dicts", Words(), torch.tensor([1.0, 2.0]))
 
 
+def kept_lists():
+    """Lists and dicts that a module keeps: read, changed, changed inside, and one that a module around it changes."""
+
+    class Kept(nn.Module):
+        seen: List[torch.Tensor]
+        rows: List[List[int]]
+        table: Dict[str, torch.Tensor]
+        limits: Tuple[int, List[float]]
+        last: List[int]
+
+        def __init__(self):
+            super().__init__()
+            self.seen = [torch.ones(2), torch.tensor([2.0, 3.0])]
+            self.rows = [[1, 2], [3]]
+            self.table = {"a": torch.tensor([4.0, 5.0])}
+            self.limits = (7, [0.5, 1.5])
+            self.last = [0]
+
+        def forward(self, x: torch.Tensor):
+            y = x * self.limits[0] + self.limits[1][1]
+            for tensor in self.seen:
+                y = y + tensor
+            self.seen.append(x)
+            self.seen[0].add_(1.0)
+            first = self.seen[0]
+            first.mul_(2.0)
+            self.rows[1].append(len(self.seen))
+            self.rows.append([9])
+            total = 0
+            for row in self.rows:
+                total = total * 10 + sum(row)
+            self.table["b"] = x * 2
+            self.table["a"] += 1
+            if self.last[0] == 0:
+                self.last[0] = total
+            return y, torch.stack(self.seen), x + total, self.table["a"] + self.table["b"], x + self.last[0] + len(self.table)
+
+    class Shared(nn.Module):
+        """A list of a part, which the whole changes."""
+
+        class Part(nn.Module):
+            def __init__(self, items: List[int]):
+                super().__init__()
+                self.items = torch.jit.Attribute(items, List[int])
+
+            def forward(self, x: torch.Tensor):
+                return x + sum(self.items)
+
+        def __init__(self):
+            super().__init__()
+            self.part = self.Part([1, 2])
+
+        def forward(self, x: torch.Tensor):
+            before = self.part(x)
+            self.part.items.append(10)
+            self.part.items[0] = 5
+            return before, self.part(x)
+
+    x = torch.tensor([1.0, -2.0])
+    for name, module in (("kept_lists", Kept), ("kept_list_of_a_part", Shared)):
+        torch.jit.save(torch.jit.script(module().eval()), HERE / f"{name}.pt")
+        shrink(HERE / f"{name}.pt")
+        # Of a run of its own: PyTorch's next one goes on with what the last one has left.
+        record(name, [x.numpy()], flat(torch.jit.script(module().eval())(x)))
+
+
+def structures():
+    """Arguments and results that are tuples, lists and dicts, and, of ONNX, sequences, options and defaults."""
+
+    class Structures(nn.Module):
+        def forward(self, x, pair, items, table, scale=None):
+            y = x + pair[0] * pair[1] + items[0] * 10 + items[1][0] * 100 + table["a"] * table["b"]
+            return y, {"scaled": y * scale, "parts": [y + 1, y - 1]}
+
+    class Cached(nn.Module):
+        def forward(self, x, cache):
+            keys = [torch.cat([key, x]) for key in cache["keys"]]
+            return {"sum": sum(key.sum() for key in keys), "cache": {"keys": keys}}
+
+    t = lambda *numbers: torch.tensor(numbers)
+    args = (t(1.0, 2.0), (t(3.0, 4.0), 2, None), [t(5.0, 6.0), (t(7.0, 8.0),)], {"b": t(0.5, 1.5), "a": t(2.0, 3.0)})
+    named = {"scale": t(10.0, 100.0)}
+    program = torch.export.export(Structures().eval(), args, named)
+    path = HERE.parents[4] / "tests/conformance/13-models"
+    for file in (HERE / "structures.pt2", path / "structures.pt2"):
+        torch.export.save(program, file)
+        shrink(file)
+    given = torch.utils._pytree.tree_leaves((args, named))
+    given = [x.numpy() for x in given if isinstance(x, torch.Tensor)]
+    record("structures", given, torch.utils._pytree.tree_leaves(Structures()(*args, **named)))
+
+    n = torch.export.Dim("n", min=3)
+    keys = [torch.ones(3), torch.ones(3)]
+    shapes = {"x": None, "cache": {"keys": [{0: n}, {0: n}]}}
+    program = torch.export.export(Cached().eval(), (t(1.0, 2.0), {"keys": keys}), dynamic_shapes=shapes)
+    torch.export.save(program, path / "cached.pt2")
+    shrink(path / "cached.pt2")
+
+    make = onnx.helper
+    tensor = lambda *dims: make.make_tensor_type_proto(onnx.TensorProto.FLOAT, dims)
+    sequence = make.make_sequence_type_proto(tensor("n"))
+    option = make.make_optional_type_proto(tensor(1))
+    several = make.make_optional_type_proto(make.make_sequence_type_proto(tensor(1)))
+    branch = lambda name, *nodes: make.make_graph(nodes, name, [], [make.make_value_info(name, tensor(1))])
+    graph = make.make_graph(
+        [
+            make.make_node("ConcatFromSequence", ["xs"], ["all"], axis=0),
+            make.make_node("ReduceSum", ["all"], ["total"], keepdims=1),
+            make.make_node("OptionalHasElement", ["maybe"], ["has"]),
+            make.make_node(
+                "If",
+                ["has"],
+                ["bonus"],
+                then_branch=branch("some", make.make_node("OptionalGetElement", ["maybe"], ["some"])),
+                else_branch=branch("none", make.make_node("Identity", ["nothing"], ["none"])),
+            ),
+            make.make_node("Mul", ["x", "weight"], ["weighed"]),
+            make.make_node("Sum", ["weighed", "total", "bonus", "bias"], ["y"]),
+            make.make_node("SequenceInsert", ["xs", "x"], ["more"]),
+            make.make_node("OptionalHasElement", ["rest"], ["has_rest"]),
+        ],
+        "sequences",
+        [
+            make.make_value_info(name, ty)
+            for name, ty in (("bias", tensor("n")), ("x", tensor("n")), ("xs", sequence), ("maybe", option), ("rest", several))
+        ],
+        [
+            make.make_value_info("y", tensor("n")),
+            make.make_value_info("more", sequence),
+            make.make_value_info("has_rest", make.make_tensor_type_proto(onnx.TensorProto.BOOL, [])),
+        ],
+        [
+            onnx.numpy_helper.from_array(np.array(value, np.float32), name)
+            for name, value in (("bias", [0.5]), ("weight", [2.0]), ("nothing", [0.0]))
+        ],
+    )
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path / "sequences.onnx")
+    # What tests/conformance/13-models/structures.stark expects.
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    floats = lambda *numbers: np.array(numbers, np.float32)
+    feed = {"x": floats(1, 2), "xs": [floats(1, 2), floats(3)], "maybe": None, "rest": None}
+    y, more, has_rest = session.run(None, feed)
+    assert y.tolist() == [8.5, 10.5] and len(more) == 3 and not has_rest, (y, more, has_rest)
+    feed |= {"maybe": floats(100), "bias": floats(10, 20), "rest": [floats(1)]}
+    y, more, has_rest = session.run(None, feed)
+    assert y.tolist() == [118.0, 130.0] and has_rest, (y, has_rest)
+
+
 def rare():
     """ONNX's own cases of operators that ONNX Runtime lacks, or that few models have."""
     from onnx.backend.test.case.node import collect_testcases
@@ -824,6 +975,8 @@ if __name__ == "__main__":
     unsigned_64()
     attention_weights()
     dicts()
+    kept_lists()
+    structures()
     command_line()
     changed()
     static()

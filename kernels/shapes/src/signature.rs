@@ -17,8 +17,14 @@ pub struct TensorSpec {
 
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct ModelSpec {
+    /// What callers pass; one that is no single tensor has neither element type nor sizes.
     pub inputs: Vec<TensorSpec>,
+    /// What is inside of them one by one, which callers may pass instead.
+    pub flat_inputs: Vec<TensorSpec>,
     pub outputs: Vec<TensorSpec>,
+    pub flat_outputs: Vec<TensorSpec>,
+    /// So many of the last inputs have a default in the file.
+    pub n_defaults: usize,
     /// The file states nothing: this was concluded from its operators. Most of them take tensors of several ranks and, of ids, of
     /// several integer types.
     pub is_inferred: bool,
@@ -46,30 +52,38 @@ pub const FILLED_IN: [&str; 3] = ["attention_mask", "token_type_ids", "position_
 /// the file does not say which it needs, any), and states all outputs or, for a list or map of them, none.
 pub fn model_fits(file: &ModelSpec, inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Result<(), ShapeError> {
     let inputs = if file.takes_a_tuple { &[] } else { inputs };
-    if inputs.len() > file.inputs.len() {
-        return refuse!("the model takes {} inputs, and its type says {}", file.inputs.len(), inputs.len());
+    let takes = as_stated(&file.inputs, &file.flat_inputs, inputs);
+    let gives = as_stated(&file.outputs, &file.flat_outputs, outputs);
+    if inputs.len() > takes.len() {
+        return refuse!("the model takes {} inputs, and its type says {}", takes.len(), inputs.len());
     }
     if !inputs.is_empty() && !file.is_inferred {
-        let left_out = &file.inputs[inputs.len()..];
+        let needed = takes.len().saturating_sub(file.n_defaults);
+        let left_out = takes[..needed].get(inputs.len()..).unwrap_or_default();
         if let Some(needed) = left_out.iter().find(|input| !FILLED_IN.contains(&input.name.as_str())) {
             return refuse!(
                 "the model takes {} inputs, and its type says {}: `{}`, {needed}, is not filled in",
-                file.inputs.len(),
+                takes.len(),
                 inputs.len(),
                 needed.name
             );
         }
     }
-    if !outputs.is_empty() && outputs.len() != file.outputs.len() {
-        return refuse!("the model gives {} outputs, and its type says {}", file.outputs.len(), outputs.len());
+    if !outputs.is_empty() && outputs.len() != gives.len() {
+        return refuse!("the model gives {} outputs, and its type says {}", gives.len(), outputs.len());
     }
-    for (have, want) in file.inputs.iter().zip(inputs) {
+    for (have, want) in takes.iter().zip(inputs) {
         tensor_fits("input", have, want, file.is_inferred)?;
     }
-    for (have, want) in file.outputs.iter().zip(outputs) {
+    for (have, want) in gives.iter().zip(outputs) {
         tensor_fits("output", have, want, file.is_inferred)?;
     }
     Ok(())
+}
+
+/// What a type speaks of: all tensors one by one, when it states as many.
+fn as_stated<'a>(have: &'a [TensorSpec], flat: &'a [TensorSpec], stated: &[TensorSpec]) -> &'a [TensorSpec] {
+    if stated.len() != have.len() && stated.len() == flat.len() { flat } else { have }
 }
 
 fn tensor_fits(what: &str, have: &TensorSpec, want: &TensorSpec, is_inferred: bool) -> Result<(), ShapeError> {
@@ -105,8 +119,7 @@ mod tests {
         let file = ModelSpec {
             inputs: vec![spec("x", DType::F32, &[-1, 64])],
             outputs: vec![spec("logits", DType::F32, &[-1, 10])],
-            is_inferred: false,
-            takes_a_tuple: false,
+            ..Default::default()
         };
         let fits = |x: &TensorSpec, y: &TensorSpec| {
             model_fits(&file, &[x.clone()], &[y.clone()]).map_err(|e| e.to_string()).err().unwrap_or_default()
@@ -130,6 +143,10 @@ mod tests {
         let mut masked = two.clone();
         masked.inputs[1].name = "attention_mask".to_string();
         assert_eq!(says(&masked), Ok(()));
+        let nested = ModelSpec { flat_inputs: [&two.inputs[..], &file.inputs].concat(), ..two.clone() };
+        assert_eq!(model_fits(&nested, &nested.flat_inputs, &[]), Ok(()));
+        assert!(model_fits(&nested, &[&nested.inputs[..1], &nested.inputs].concat(), &[]).is_err());
+        assert_eq!(says(&ModelSpec { n_defaults: 1, ..two.clone() }), Ok(()));
         let inferred = ModelSpec { is_inferred: true, ..file.clone() };
         assert!(model_fits(&inferred, &[spec("", DType::F32, &[-1, 7, 64])], &[]).is_ok());
     }

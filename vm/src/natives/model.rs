@@ -200,7 +200,7 @@ fn model_check(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn model_inputs(cx: &NativeCx<'_>) -> Outcome {
-    Ok(texts(cx, model(cx).inputs().into_iter().map(|input| input.name)))
+    Ok(texts(cx, model(cx).arguments().into_iter().map(|(name, _)| name)))
 }
 
 fn model_outputs(cx: &NativeCx<'_>) -> Outcome {

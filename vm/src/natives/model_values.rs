@@ -119,10 +119,9 @@ pub(super) fn answer(info: &'static TypeInfo, model: &Model, output: &Given) -> 
             let items = all.into_iter().enumerate().map(|(i, t)| tensor(info.field(0, i), t));
             Ok(Value::fields(info, items.collect::<Result<Vec<_>, Fault>>()?))
         }
-        (TypeDesc::Map(key, _), Given::Tuple(_) | Given::Tensor(_))
-            if matches!(info.sibling(*key).desc, TypeDesc::Str) =>
-        {
-            let (names, all) = (model.outputs(), items(output).unwrap_or_else(|| vec![output.clone()]));
+        (TypeDesc::Map(key, _), _) if matches!(info.sibling(*key).desc, TypeDesc::Str) => {
+            let Some(all) = numbered(info, model, output)? else { return item(info, model, output) };
+            let names = model.outputs();
             if all.len() != names.len() {
                 return Err(several(model, all.len(), &format!("`{}` is asked for", info.name())));
             }
@@ -133,6 +132,26 @@ pub(super) fn answer(info: &'static TypeInfo, model: &Model, output: &Given) -> 
             Ok(map)
         }
         _ => item(info, model, output),
+    }
+}
+
+/// What a map has by the names of the outputs: the items of what is no dict, or all tensors where some items hold several.
+fn numbered(info: &'static TypeInfo, model: &Model, output: &Given) -> Result<Option<Vec<Given>>, Fault> {
+    Ok(match output {
+        _ if is_tensor(info.map_value()) && is_nested(output) => {
+            Some(flat(model, output)?.into_iter().map(Given::Tensor).collect())
+        }
+        Given::Tensor(_) => Some(vec![output.clone()]),
+        other => items(other),
+    })
+}
+
+/// Whether an item of it is a tuple, list or dict.
+fn is_nested(output: &Given) -> bool {
+    let is_container = |item: &Given| matches!(item, Given::Tuple(_) | Given::List(_) | Given::Dict(_));
+    match output {
+        Given::Dict(dict) => dict.items().iter().any(|(_, item)| is_container(item)),
+        other => items(other).is_some_and(|items| items.iter().any(is_container)),
     }
 }
 

@@ -24,6 +24,7 @@ enum Msg {
     ValueInfo,
     Type,
     TensorType,
+    HolderType,
     Shape,
     /// Only texts and numbers inside.
     Flat,
@@ -60,6 +61,8 @@ fn field(msg: Msg, number: u64) -> Field {
         (Msg::Tensor, 13) => Message(Msg::Flat, size_of::<StringStringEntryProto>()),
         (Msg::ValueInfo, 2) => Message(Msg::Type, size_of::<TypeProto>()),
         (Msg::Type, 1) => Message(Msg::TensorType, size_of::<TensorTypeProto>()),
+        (Msg::Type, 4 | 9) => Message(Msg::HolderType, size_of::<HolderTypeProto>()),
+        (Msg::HolderType, 1) => Message(Msg::Type, size_of::<TypeProto>()),
         (Msg::TensorType, 2) => Message(Msg::Shape, size_of::<TensorShapeProto>()),
         (Msg::Shape, 1) => Message(Msg::Flat, size_of::<DimensionProto>()),
         _ => InPlace,

@@ -7,7 +7,7 @@
 
 mod old_scan;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use stark_kernels::DType;
@@ -19,14 +19,18 @@ use super::tensor::{External, dtype_of, tensor, type_name};
 use crate::build::Builder;
 use crate::error::ModelError;
 use crate::graph::{At, Kind, Operand, Slot};
+use crate::input_type::InputType;
 use crate::model::{Imported, Input, Parameter, Signature};
 use crate::ops::args::code_of_dtype;
+use crate::structure::Argument;
 use crate::value::Value;
 
 /// The oldest version of the standard operators whose meaning is known.
 const MIN_OPSET: i64 = 7;
 /// The newest one.
 const MAX_OPSET: i64 = 28;
+/// The version of the format from which on initialisers that are listed among the inputs may be overridden.
+const OVERRIDABLE_FROM: i64 = 4;
 /// How deep calls of functions may nest.
 const MAX_CALL_DEPTH: u32 = 32;
 /// What an import may go through, in nodes with their inputs, outputs and numbers: calls of functions multiply
@@ -51,6 +55,7 @@ pub fn import(file: &Arc<str>, model: &ModelProto, graph: &GraphProto, external:
         call_depth: 0,
         external,
         parameters: Vec::new(),
+        defaults: HashMap::new(),
         tensors: HashMap::new(),
         held: HashMap::new(),
         work: 0,
@@ -72,6 +77,8 @@ struct Importer<'a> {
     call_depth: u32,
     external: &'a External<'a>,
     parameters: Vec<Parameter>,
+    /// What inputs are when they are left out.
+    defaults: HashMap<&'a str, Value>,
     /// Tensors that were read, by the address of their message: a function's body is imported for each call.
     tensors: HashMap<*const TensorProto, Operand>,
     /// The types in the file of what is held in a wider one.
@@ -87,6 +94,36 @@ fn opsets(imports: &[OperatorSetIdProto]) -> HashMap<&str, i64> {
     imports.iter().map(|import| (domain(&import.domain), import.version)).collect()
 }
 
+/// The initialisers that callers may give another tensor for: from version 4 of the format on those that are listed among the inputs.
+///
+/// A file that lists all of them does so by habit, as version 3 asked for it and some exporters do it still: there they are weights,
+/// which are worth packing.
+fn overridable<'a>(model: &ModelProto, graph: &'a GraphProto) -> HashSet<&'a str> {
+    let inputs: HashSet<&str> = graph.input.iter().map(|value| value.name.as_str()).collect();
+    let is_listed = |proto: &&TensorProto| inputs.contains(proto.name.as_str());
+    if model.ir_version < OVERRIDABLE_FROM || graph.initializer.iter().all(|proto| is_listed(&proto)) {
+        return HashSet::new();
+    }
+    let listed = graph.initializer.iter().filter(is_listed);
+    // Of a type that no input can have it is a constant.
+    listed.filter(|proto| dtype_of(proto.data_type).is_some()).map(|proto| proto.name.as_str()).collect()
+}
+
+/// What an input of this type takes, and the type of its tensors. As deep as messages may nest.
+fn takes(ty: &TypeProto) -> Option<(InputType, &TensorTypeProto)> {
+    if let Some(tensor) = &ty.tensor_type {
+        return Some((InputType::Tensor, tensor));
+    }
+    let (holder, is_list) = match (&ty.sequence_type, &ty.optional_type) {
+        (Some(sequence), _) => (sequence, true),
+        (None, Some(option)) => (option, false),
+        (None, None) => return None,
+    };
+    let (inside, tensor) = takes(holder.elem_type.as_deref()?)?;
+    let inside = Box::new(inside);
+    Some((if is_list { InputType::List(inside) } else { InputType::Optional(inside) }, tensor))
+}
+
 impl<'a> Importer<'a> {
     fn run(mut self, model: &'a ModelProto, graph: &'a GraphProto) -> Done<Imported> {
         self.opsets = opsets(&model.opset_import);
@@ -98,24 +135,27 @@ impl<'a> Importer<'a> {
         let name = if graph.name.is_empty() { "graph" } else { &graph.name };
         self.b.at = At { file: self.b.entry(name), line: 0 };
         self.scopes.push(HashMap::new());
-        self.initializers(graph)?;
-        let (mut inputs, mut slots) = (Vec::new(), Vec::new());
+        self.initializers(graph, &overridable(model, graph))?;
+        let mut inputs = Vec::new();
         for value in &graph.input {
-            // Old files list weights among the inputs.
+            // Weights that are listed among the inputs.
             if self.scopes[0].contains_key(value.name.as_str()) {
                 continue;
             }
             let slot = self.b.new_slot();
             self.bind(&value.name, Operand::Slot(slot))?;
-            slots.push(slot);
-            inputs.push(Input::checked(self.signature(value, "input")?));
+            let default = self.defaults.remove(value.name.as_str());
+            inputs.push((self.input(value)?.with_default(default), slot));
         }
+        // Those that must be given come first, in whatever order the file lists them.
+        inputs.sort_by_key(|(input, _)| input.has_default());
+        let (inputs, slots): (Vec<Input>, Vec<Slot>) = inputs.into_iter().unzip();
         self.nodes(&graph.node)?;
         let mut outputs = Vec::new();
         let mut operands = Vec::new();
         for value in &graph.output {
             operands.push(self.lookup(&value.name)?);
-            outputs.push(self.signature(value, "output")?);
+            outputs.push(self.output(value)?);
         }
         let output = match operands[..] {
             [] => return self.b.refuse("the graph has no outputs"),
@@ -123,7 +163,9 @@ impl<'a> Importer<'a> {
             _ => self.b.value(Kind::Tuple, operands)?,
         };
         let graph = self.b.finish(slots, output)?;
-        Ok(Imported { graph, inputs, outputs, parameters: self.parameters, symbols: Vec::new(), methods: Vec::new() })
+        let arguments = inputs.iter().map(|input: &Input| Argument::input(input.signature.name.clone())).collect();
+        let (results, symbols, methods) = Default::default();
+        Ok(Imported { graph, arguments, inputs, outputs, results, parameters: self.parameters, symbols, methods })
     }
 
     fn check_opset(&self, what: &str) -> Done<()> {
@@ -139,21 +181,29 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn signature(&self, value: &ValueInfoProto, what: &str) -> Done<Signature> {
-        let refuse = |reason: String| {
-            Err(ModelError::Archive { file: self.file.clone(), entry: Some(format!("{what} {}", value.name)), reason })
+    /// An input of tensors that are all of one type: one of them, a sequence of them, or an option of either.
+    fn input(&self, value: &ValueInfoProto) -> Done<Input> {
+        let entry = format!("input {}", value.name);
+        let Some((takes, ty)) = value.r#type.as_ref().and_then(takes) else {
+            let reason = "only tensors, sequences and options of them can be given to a model".into();
+            return Err(ModelError::Archive { file: self.file.clone(), entry: Some(entry), reason });
         };
-        let mut signature = Signature { name: value.name.clone(), dtype: None, dims: None };
-        let Some(ty) = value.r#type.as_ref().and_then(|ty| ty.tensor_type.as_ref()) else {
-            // An output may be a sequence, whose tensors come one after the other.
-            return match what {
-                "input" => refuse("only tensors can be given to a model".into()),
-                _ => Ok(signature),
-            };
-        };
-        signature.dtype = dtype_of(ty.elem_type);
+        Ok(Input::checked(self.signature(&value.name, entry, ty)?, takes))
+    }
+
+    /// An output may be a sequence, whose tensors come one after the other.
+    fn output(&self, value: &ValueInfoProto) -> Done<Signature> {
+        match value.r#type.as_ref().and_then(|ty| ty.tensor_type.as_ref()) {
+            Some(ty) => self.signature(&value.name, format!("output {}", value.name), ty),
+            None => Ok(Signature { name: value.name.clone(), dtype: None, dims: None }),
+        }
+    }
+
+    fn signature(&self, name: &str, entry: String, ty: &TensorTypeProto) -> Done<Signature> {
+        let mut signature = Signature { name: name.into(), dtype: dtype_of(ty.elem_type), dims: None };
         if signature.dtype.is_none() && ty.elem_type != 0 {
-            return refuse(format!("element type {} is not supported", type_name(ty.elem_type)));
+            let reason = format!("element type {} is not supported", type_name(ty.elem_type));
+            return Err(ModelError::Archive { file: self.file.clone(), entry: Some(entry), reason });
         }
         let size = |dim: &DimensionProto| match dim.value {
             // Old exporters write 0 or -1 for what may vary.
@@ -189,7 +239,8 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn initializers(&mut self, graph: &'a GraphProto) -> Done<()> {
+    /// Weights are constants; those of the names in `overridable` are what their inputs are when they are left out.
+    fn initializers(&mut self, graph: &'a GraphProto, overridable: &HashSet<&str>) -> Done<()> {
         if !graph.sparse_initializer.is_empty() {
             return self.b.refuse("sparse initialisers are not supported");
         }
@@ -207,6 +258,12 @@ impl<'a> Importer<'a> {
                 // The file does not tell weights from other constants; those are single numbers or ints.
                 is_trained: dtype.is_float() && value.rank() > 0,
             });
+            if overridable.contains(proto.name.as_str()) {
+                if self.defaults.insert(&proto.name, Value::Tensor(value)).is_some() {
+                    return self.b.refuse(format!("`{}` is given twice", proto.name));
+                }
+                continue;
+            }
             let operand = self.b.constant(Value::Tensor(value));
             self.tensors.insert(proto, operand);
             self.note_held(operand, Some(proto.data_type));
@@ -602,7 +659,7 @@ impl<'a> Importer<'a> {
         for (value, operand) in graph.input.iter().zip(inputs) {
             self.bind(&value.name, *operand)?;
         }
-        self.initializers(graph)?;
+        self.initializers(graph, &HashSet::new())?;
         self.nodes(&graph.node)?;
         let results = graph.output.iter().map(|value| self.lookup(&value.name)).collect::<Done<Vec<_>>>()?;
         self.scopes.pop();

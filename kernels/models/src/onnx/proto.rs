@@ -167,11 +167,22 @@ pub struct ValueInfoProto {
     pub r#type: Option<TypeProto>,
 }
 
-/// Only tensors have a type that is looked at; sequences and the like are known by its absence.
+/// One of them is there, or it is a map, a sparse tensor or an object of some runtime's own.
 #[derive(Clone, PartialEq, Message)]
 pub struct TypeProto {
     #[prost(message, optional, tag = "1")]
     pub tensor_type: Option<TensorTypeProto>,
+    #[prost(message, optional, tag = "4")]
+    pub sequence_type: Option<HolderTypeProto>,
+    #[prost(message, optional, tag = "9")]
+    pub optional_type: Option<HolderTypeProto>,
+}
+
+/// What a sequence or an option holds.
+#[derive(Clone, PartialEq, Message)]
+pub struct HolderTypeProto {
+    #[prost(message, optional, boxed, tag = "1")]
+    pub elem_type: Option<Box<TypeProto>>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -1,47 +1,53 @@
-//! Tensors of the model that it changes itself: a cache, a counter, a weight that is scaled where it lies. Each run
+//! What the model changes of its own: a cache, a counter, a weight that is scaled where it lies, a list that it appends to. Each run
 //! begins with what the file has, in slots of its own, and changes a copy; the model stays as it was loaded.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use stark_kernels::Tensor;
 
 use super::alias::Aliases;
 use crate::graph::{Block, Graph, Kind, Operand, Slot};
-use crate::ops;
+use crate::ops::{self, Traits};
 use crate::value::Value;
 
 pub fn run(graph: &mut Graph) {
     quantised(graph);
     strided(graph);
-    let mut targets = Vec::new();
-    graph.each_instr(&mut |instr| {
-        if let Kind::InPlace(_) = instr.kind {
-            targets.extend(instr.args.first());
-        }
+    // Of tensors, and of lists and dicts.
+    let (mut in_place, mut effects) = (Vec::new(), Vec::new());
+    graph.each_instr(&mut |instr| match instr.kind {
+        Kind::InPlace(_) => in_place.extend(instr.args.first()),
+        Kind::Op(row) if row.traits == Traits::Effect => effects.extend(instr.args.first()),
+        _ => {}
     });
-    if targets.is_empty() {
+    if in_place.is_empty() && effects.is_empty() {
         return;
     }
-    // Storages that may change, by address.
-    let mut storages = HashSet::new();
-    let mut add = |index: u32| {
-        let tensors = graph.consts.get(index as usize).into_iter().flat_map(tensors);
-        storages.extend(tensors.map(Tensor::storage_address));
-    };
+    // What may change, by address: storages of tensors, lists and dicts.
+    let mut changed = HashSet::new();
     let aliases = Aliases::of(graph);
-    let mut changed = vec![false; graph.n_slots as usize];
-    for &target in &targets {
-        match target {
-            Operand::Slot(slot) => changed[aliases.set(slot).0 as usize] = true,
-            Operand::Const(index) => add(index),
+    let mut add = |targets: &[Operand], kind: Part| {
+        let mut sets = vec![false; graph.n_slots as usize];
+        let mut add = |index: u32| {
+            let parts = graph.consts.get(index as usize).map(parts).unwrap_or_default();
+            changed.extend(parts.into_iter().filter(|part| part.0 == kind));
+        };
+        for target in targets {
+            match target {
+                Operand::Slot(slot) => sets[aliases.set(*slot).0 as usize] = true,
+                Operand::Const(index) => add(*index),
+            }
         }
-    }
-    let views = aliases.constants.iter().filter(|(slot, _)| changed[aliases.set(*slot).0 as usize]);
-    views.for_each(|(_, index)| add(*index));
-    // All names of such a storage: who reads one of them later sees the change.
+        let views = aliases.constants.iter().filter(|(slot, _)| sets[aliases.set(*slot).0 as usize]);
+        views.for_each(|(_, index)| add(*index));
+    };
+    add(&in_place, Part::Storage);
+    add(&effects, Part::Container);
+    // All names of such a storage, list or dict, and whatever holds it: who reads one of them later sees the change.
     let mut slots = HashMap::new();
     for (index, value) in graph.consts.iter_mut().enumerate() {
-        if tensors(value).any(|tensor| storages.contains(&tensor.storage_address())) {
+        if parts(value).iter().any(|part| changed.contains(part)) {
             let slot = Slot(graph.n_slots);
             graph.n_slots += 1;
             graph.own.push((slot, std::mem::replace(value, Value::None)));
@@ -151,14 +157,36 @@ fn quantised(graph: &mut Graph) {
     }
 }
 
-/// Lists and dicts of the model stay constants: nobody may change them, nor what they hold.
-fn tensors(value: &Value) -> impl Iterator<Item = &Tensor> {
-    let (one, two) = match value {
-        Value::Tensor(tensor) => (Some(tensor), None),
-        Value::Complex(parts) => (Some(&parts.0), Some(&parts.1)),
-        _ => (None, None),
-    };
-    one.into_iter().chain(two)
+/// What two values may have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Part {
+    Storage,
+    /// A list or a dict.
+    Container,
+}
+
+/// What a value is made of, by address. Depth is bounded by that of values.
+fn parts(value: &Value) -> Vec<(Part, usize)> {
+    fn collect(value: &Value, out: &mut Vec<(Part, usize)>) {
+        let storage = |tensor: &Tensor| (Part::Storage, tensor.storage_address());
+        match value {
+            Value::Tensor(tensor) => out.push(storage(tensor)),
+            Value::Complex(parts) => out.extend([storage(&parts.0), storage(&parts.1)]),
+            Value::Tuple(tuple) => tuple.items.iter().for_each(|item| collect(item, out)),
+            Value::List(list) => {
+                out.push((Part::Container, Arc::as_ptr(list).addr()));
+                list.items().iter().for_each(|item| collect(item, out));
+            }
+            Value::Dict(dict) => {
+                out.push((Part::Container, Arc::as_ptr(dict).addr()));
+                dict.items().iter().for_each(|(_, item)| collect(item, out));
+            }
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    collect(value, &mut out);
+    out
 }
 
 fn each_operand(block: &mut Block, change: &dyn Fn(&mut Operand)) {
@@ -177,12 +205,12 @@ fn each_operand(block: &mut Block, change: &dyn Fn(&mut Operand)) {
     }
 }
 
-/// Pairs of slots that stand for one storage.
+/// Pairs of slots that stand for one storage, list or dict, or hold it.
 pub fn sharing(own: &[(Slot, Value)]) -> impl Iterator<Item = (Slot, Slot)> {
     let mut first = HashMap::new();
-    own.iter().flat_map(|(slot, value)| tensors(value).map(|tensor| (*slot, tensor.storage_address()))).filter_map(
-        move |(slot, address)| {
-            let before = *first.entry(address).or_insert(slot);
+    own.iter().flat_map(|(slot, value)| parts(value).into_iter().map(|part| (*slot, part))).filter_map(
+        move |(slot, part)| {
+            let before = *first.entry(part).or_insert(slot);
             (before != slot).then_some((before, slot))
         },
     )

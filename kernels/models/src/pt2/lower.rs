@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use super::schema::*;
 use super::table;
-use super::trees::{input_names, output_names};
+use super::trees;
 use super::weights::{Payloads, Weight, code_of, dtype_of};
 use crate::build::Builder;
 use crate::error::ModelError;
 use crate::graph::{At, Kind, Operand, Slot};
 use crate::input_type::InputType;
 use crate::model::{Imported, Input, Parameter, Signature, Symbol};
+use crate::structure::{Argument as Taken, Leaf, Structure};
 use crate::value::Value;
 
 /// How deep graphs may nest. The JSON that holds them has a limit as well.
@@ -75,13 +76,7 @@ impl Lowering<'_> {
         }
         let call = program.graph_module.module_call_graph.iter().find(|call| call.fqn.is_empty());
         let call = call.and_then(|call| call.signature.as_ref());
-        let is_given =
-            |spec: &&InputSpec<'_>| matches!(spec, InputSpec::UserInput { .. } | InputSpec::ConstantInput(_));
-        let n_given = signature.input_specs.iter().filter(is_given).count();
-        let names = call.and_then(input_names).filter(|names| names.len() == n_given);
-        let mut names = names.map(Vec::into_iter);
-
-        let (mut inputs, mut slots) = (Vec::new(), Vec::new());
+        let mut given = Vec::new();
         for spec in &signature.input_specs {
             match spec {
                 InputSpec::Parameter { arg, parameter_name } => self.weight(arg, parameter_name, true)?,
@@ -89,27 +84,18 @@ impl Lowering<'_> {
                 InputSpec::TensorConstant { arg, tensor_constant_name } => {
                     self.weight(arg, tensor_constant_name, false)?;
                 }
-                InputSpec::UserInput { arg } => {
-                    let name = names.as_mut().and_then(Iterator::next);
-                    let input = self.user_input(arg, name, program)?;
-                    if let Some((input, slot)) = input {
-                        inputs.push(input);
-                        slots.push(slot);
-                    }
-                }
-                // Settled when the program was exported, so callers need not give it.
-                InputSpec::ConstantInput(_) => {
-                    names.as_mut().and_then(Iterator::next);
-                }
+                InputSpec::UserInput { arg } | InputSpec::ConstantInput { value: arg } => given.push(arg),
                 InputSpec::CustomObj(_) | InputSpec::Token(_) => {
                     return self.b.refuse("the program takes objects that only PyTorch has");
                 }
             }
         }
+        let (arguments, inputs, slots) = self.arguments(program, call, given)?;
         self.nodes(graph)?;
-        let (output, outputs) = self.outputs(program, call)?;
+        let (output, outputs, results) = self.outputs(program, call)?;
         let graph = self.b.finish(slots, output)?;
-        Ok(Imported { graph, inputs, outputs, parameters: self.parameters, symbols: self.symbols, methods: Vec::new() })
+        let (parameters, symbols, methods) = (self.parameters, self.symbols, Vec::new());
+        Ok(Imported { graph, arguments, inputs, outputs, results, parameters, symbols, methods })
     }
 
     fn refuse_entry<T>(&self, reason: String) -> Done<T> {
@@ -128,32 +114,64 @@ impl Lowering<'_> {
         self.bind(&arg.name, operand)
     }
 
-    /// `None` for what was settled when the program was exported.
-    fn user_input(
+    /// How callers pass what the program is `given`; its inputs one by one, and where they go.
+    fn arguments(
         &mut self,
-        arg: &Argument<'_>,
-        name: Option<String>,
         program: &Program<'_>,
-    ) -> Done<Option<(Input, Slot)>> {
+        call: Option<&CallSignature>,
+        given: Vec<&Argument<'_>>,
+    ) -> Done<(Vec<Taken>, Vec<Input>, Vec<Slot>)> {
+        let forms = match call.map(trees::arguments) {
+            // A program that does not say how it is called takes them one by one.
+            None => given.iter().map(|_| (None, Structure::Leaf(()))).collect(),
+            Some(Ok(forms)) => forms,
+            Some(Err(reason)) => return self.refuse_entry(reason),
+        };
+        let n: usize = forms.iter().map(|(_, form)| form.leaves().len()).sum();
+        if n != given.len() {
+            return self.refuse_entry(format!("`in_spec` is of {n} values, the program takes {}", given.len()));
+        }
+        let (mut inputs, mut slots, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+        let mut given = given.into_iter();
+        for (at, (name, form)) in forms.into_iter().enumerate() {
+            let of_graph =
+                || output_name(given.as_slice().first().filter(|_| form.is_leaf())?).map(|name| name.to_string());
+            let name = name.or_else(of_graph).unwrap_or_else(|| format!("argument_{at}"));
+            let form = form.try_map(&name, &mut |(), name| {
+                let Some(arg) = given.next() else { return self.b.refuse("`in_spec` is of too many values") };
+                Ok(match settled(arg) {
+                    Some(value) => Leaf::Settled(value),
+                    None => {
+                        let (input, slot) = self.user_input(arg, name, program)?;
+                        inputs.push(input);
+                        slots.push(slot);
+                        Leaf::Input
+                    }
+                })
+            })?;
+            // What was settled when the program was exported callers do not give, unless it has a place inside of something.
+            if !matches!(form, Structure::Leaf(Leaf::Settled(_))) {
+                taken.push(Taken { name, form });
+            }
+        }
+        Ok((taken, inputs, slots))
+    }
+
+    fn user_input(&mut self, arg: &Argument<'_>, name: String, program: &Program<'_>) -> Done<(Input, Slot)> {
         let (placeholder, takes) = match arg {
             Argument::AsTensor(tensor) => (&tensor.name, None),
             Argument::AsSymInt(Symbolic::AsName(name)) => (name, Some(InputType::Int)),
             Argument::AsSymFloat(Symbolic::AsName(name)) => (name, Some(InputType::Float)),
             Argument::AsSymBool(Symbolic::AsName(name)) => (name, Some(InputType::Bool)),
-            Argument::AsNone(_)
-            | Argument::AsInt(_)
-            | Argument::AsFloat(_)
-            | Argument::AsBool(_)
-            | Argument::AsString(_) => return Ok(None),
             _ => return self.b.refuse("an input is neither a tensor nor a number"),
         };
         let slot = self.b.new_slot();
         self.bind(placeholder, Operand::Slot(slot))?;
-        let signature = Signature { name: name.unwrap_or_else(|| placeholder.to_string()), dtype: None, dims: None };
+        let signature = Signature { name, dtype: None, dims: None };
         if let Some(takes) = takes {
-            return Ok(Some((Input::open(signature, takes, None), slot)));
+            return Ok((Input::open(signature, takes, None), slot));
         }
-        let mut input = Input::checked(signature);
+        let mut input = Input::checked(signature, InputType::Tensor);
         self.describe(&mut input.signature, placeholder, program)?;
         for (axis, symbol) in self.size_symbols(placeholder, program)? {
             let index = match self.symbols.iter().position(|known| known.name == symbol) {
@@ -170,7 +188,7 @@ impl Lowering<'_> {
             };
             input.symbols.push((axis, index));
         }
-        Ok(Some((input, slot)))
+        Ok((input, slot))
     }
 
     fn meta(&self, name: &str, program: &Program<'_>) -> Done<Option<TensorMeta>> {
@@ -211,7 +229,12 @@ impl Lowering<'_> {
         Ok(meta.sizes.iter().enumerate().filter_map(|(axis, size)| Some((axis, symbol(size)?))).collect())
     }
 
-    fn outputs(&mut self, program: &Program<'_>, call: Option<&CallSignature>) -> Done<(Operand, Vec<Signature>)> {
+    /// The result; its tensors one by one, and its items where some of them hold several.
+    fn outputs(
+        &mut self,
+        program: &Program<'_>,
+        call: Option<&CallSignature>,
+    ) -> Done<(Operand, Vec<Signature>, Vec<Signature>)> {
         let mut found = Vec::new();
         for spec in &program.graph_module.signature.output_specs {
             match spec {
@@ -226,36 +249,75 @@ impl Lowering<'_> {
                 OutputSpec::Token(_) => return self.b.refuse("the program gives objects that only PyTorch has"),
             }
         }
-        let (names, is_dict) =
-            call.and_then(output_names).filter(|(names, _)| names.len() == found.len()).unwrap_or_else(|| {
-                let names = match found.len() {
-                    1 => vec!["output".to_string()],
-                    n => (0..n).map(|i| format!("output_{i}")).collect(),
-                };
-                (names, false)
-            });
-        let (mut operands, mut signatures) = (Vec::new(), Vec::new());
-        for (arg, name) in found.into_iter().zip(names) {
-            operands.push((self.b.constant(Value::str(name.as_str())), self.operand(arg)?));
-            // What is no tensor, None above all, is not among the tensors of the result.
-            if matches!(arg, Argument::AsNone(_)) {
-                continue;
-            }
-            let mut signature = Signature { name, dtype: None, dims: None };
-            if let Argument::AsTensor(tensor) = arg {
-                self.describe(&mut signature, &tensor.name, program)?;
-            }
-            signatures.push(signature);
-        }
-        let output = match operands[..] {
-            _ if is_dict => {
-                let items = operands.iter().flat_map(|&(name, value)| [name, value]).collect();
-                self.b.value(Kind::Dict, items)?
-            }
-            [(_, one)] => one,
-            _ => self.b.value(Kind::Tuple, operands.iter().map(|&(_, value)| value).collect())?,
+        let form = match (call.map(trees::result), found.len()) {
+            (Some(Ok(form)), _) => form,
+            (Some(Err(reason)), _) => return self.refuse_entry(reason),
+            (None, 1) => Structure::Leaf(()),
+            (None, n) => Structure::Tuple(vec![Structure::Leaf(()); n]),
         };
-        Ok((output, signatures))
+        let n = form.leaves().len();
+        if n != found.len() {
+            return self.refuse_entry(format!("`out_spec` is of {n} values, the program gives {}", found.len()));
+        }
+        // The items of the result, which is one itself when it is no tuple, list or dict.
+        let items: Vec<(String, &Structure<()>)> = match &form {
+            Structure::Leaf(()) => vec![("output".into(), &form)],
+            Structure::Tuple(items) | Structure::List(items) => {
+                items.iter().enumerate().map(|(i, item)| (format!("output_{i}"), item)).collect()
+            }
+            Structure::Dict(items) => items.iter().map(|(key, item)| (key.to_string(), item)).collect(),
+        };
+        let mut found = found.into_iter();
+        let (mut parts, mut outputs, mut results) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, item) in items {
+            let first = outputs.len();
+            parts.push(item.try_map(&name, &mut |(), name| {
+                let Some(arg) = found.next() else { return self.b.refuse("`out_spec` is of too many values") };
+                // What is no tensor, None above all, is not among the tensors of the result.
+                if !matches!(arg, Argument::AsNone(_)) {
+                    let mut signature = Signature { name, dtype: None, dims: None };
+                    if let Argument::AsTensor(tensor) = arg {
+                        self.describe(&mut signature, &tensor.name, program)?;
+                    }
+                    outputs.push(signature);
+                }
+                self.operand(arg)
+            })?);
+            let own = outputs.get(first).filter(|_| item.is_leaf()).cloned();
+            results.push(own.unwrap_or(Signature { name, dtype: None, dims: None }));
+        }
+        let whole = match &form {
+            Structure::Leaf(()) => parts.remove(0),
+            Structure::Tuple(_) => Structure::Tuple(parts),
+            Structure::List(_) => Structure::List(parts),
+            Structure::Dict(items) => Structure::Dict(items.iter().map(|(key, _)| key.clone()).zip(parts).collect()),
+        };
+        let output = self.built(&whole)?;
+        if results == outputs {
+            results.clear();
+        }
+        Ok((output, outputs, results))
+    }
+
+    /// What puts a result together.
+    fn built(&mut self, form: &Structure<Operand>) -> Done<Operand> {
+        let mut args = Vec::new();
+        let kind = match form {
+            Structure::Leaf(operand) => return Ok(*operand),
+            Structure::Tuple(items) | Structure::List(items) => {
+                for item in items {
+                    args.push(self.built(item)?);
+                }
+                if matches!(form, Structure::Tuple(_)) { Kind::Tuple } else { Kind::List }
+            }
+            Structure::Dict(items) => {
+                for (key, item) in items {
+                    args.extend([self.b.constant(key.clone()), self.built(item)?]);
+                }
+                Kind::Dict
+            }
+        };
+        self.b.value(kind, args)
     }
 
     // ---- values -----------------------------------------------------------------------------------
@@ -749,4 +811,16 @@ fn output_names_of<'n>(node: &'n Node<'_>) -> Vec<&'n Cow<'n, str>> {
         one => output_name(one).into_iter().collect::<Vec<_>>(),
     });
     names.filter(|name| !name.is_empty()).collect()
+}
+
+/// What the program was exported with in the place of an argument.
+fn settled(arg: &Argument<'_>) -> Option<Value> {
+    match arg {
+        Argument::AsNone(_) => Some(Value::None),
+        Argument::AsInt(i) => Some(Value::Int(*i)),
+        Argument::AsFloat(x) => Some(Value::Float(x.0)),
+        Argument::AsBool(x) => Some(Value::Bool(*x)),
+        Argument::AsString(text) => Some(Value::str(&**text)),
+        _ => None,
+    }
 }

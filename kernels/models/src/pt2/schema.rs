@@ -225,7 +225,9 @@ pub enum InputSpec<'a> {
         tensor_constant_name: String,
     },
     /// A number or text that was settled when the program was exported.
-    ConstantInput(IgnoredAny),
+    ConstantInput {
+        value: Argument<'a>,
+    },
     CustomObj(IgnoredAny),
     Token(IgnoredAny),
 }

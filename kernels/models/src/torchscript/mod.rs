@@ -17,6 +17,7 @@ use crate::error::ModelError;
 use crate::model::{Imported, Input, Parameter};
 use crate::pickle::{Id, Node, TensorRef};
 use crate::signature::{infer_inputs, infer_outputs};
+use crate::structure::Argument;
 use crate::zip::Archive;
 use compile::{Compiled, Kept, compile};
 use library::{Definition, Library};
@@ -69,7 +70,9 @@ pub(crate) fn load(archive: &Archive, method: Option<&str>) -> Result<Imported, 
     let mut outputs = interface::outputs(result.as_ref(), result_keys);
     infer_inputs(&graph, &mut inputs.iter_mut().map(|input| &mut input.signature).collect::<Vec<_>>());
     infer_outputs(&graph, &mut outputs);
-    Ok(Imported { graph, inputs, outputs, parameters, symbols: Vec::new(), methods })
+    let arguments = inputs.iter().map(|input| Argument::input(input.signature.name.clone())).collect();
+    let (results, symbols) = Default::default();
+    Ok(Imported { graph, arguments, inputs, outputs, results, parameters, symbols, methods })
 }
 
 fn check_version(archive: &Archive, prefix: &str) -> Result<(), (String, String)> {

@@ -3,7 +3,7 @@
 use prost::Message;
 use stark_kernels::{DType, Tensor};
 use stark_models::onnx::proto::*;
-use stark_models::{Model, ModelError};
+use stark_models::{Model, ModelError, Value};
 
 const FLOAT: i32 = 1;
 const INT64: i32 = 7;
@@ -35,7 +35,7 @@ pub fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
     let dim =
         |&n: &i64| DimensionProto { value: Some(if n < 0 { Dimension::Name("n".into()) } else { Dimension::Size(n) }) };
     let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
-    let ty = TypeProto { tensor_type: Some(TensorTypeProto { elem_type, shape }) };
+    let ty = TypeProto { tensor_type: Some(TensorTypeProto { elem_type, shape }), ..Default::default() };
     ValueInfoProto { name: name.into(), r#type: Some(ty) }
 }
 
@@ -462,5 +462,113 @@ fn layer_norm_spelled_with_means_is_one_operator() {
                 assert!((got - want).abs() < 1e-6, "{got} is not {want}");
             }
         }
+    }
+}
+
+/// `x * w + bias`, where both initialisers may be listed among the inputs.
+fn with_defaults(ir_version: i64, listed: &[&str]) -> ModelProto {
+    let mut inputs: Vec<ValueInfoProto> = listed.iter().map(|name| value(name, FLOAT, &[-1])).collect();
+    inputs.push(value("x", FLOAT, &[-1]));
+    let nodes = vec![node("Mul", &["x", "w"], &["m"], vec![]), node("Add", &["m", "bias"], &["y"], vec![])];
+    let initializer = vec![floats("w", &[1], &[2.0]), floats("bias", &[1], &[0.5])];
+    let graph = GraphProto { initializer, ..graph(&inputs, &[value("y", FLOAT, &[-1])], nodes) };
+    ModelProto { ir_version, ..model(graph) }
+}
+
+#[test]
+fn an_initialiser_among_the_inputs_is_a_default() {
+    let model = load(&with_defaults(4, &["bias"])).unwrap_or_else(|e| panic!("{e}"));
+    let names: Vec<String> = model.inputs().into_iter().map(|input| input.name).collect();
+    assert_eq!(names, ["x", "bias"], "what must be given comes first");
+    assert_eq!(model.declared().iter().map(|own| own.may_be_left_out).collect::<Vec<_>>(), [false, true]);
+    let sum = |got: Vec<Tensor>| got[0].to_vec::<f32>().expect("floats");
+    assert_eq!(sum(model.predict(&[vector(&[1.0, 2.0])]).expect("run")), [2.5, 4.5]);
+    assert_eq!(sum(model.predict(&[vector(&[1.0, 2.0]), vector(&[10.0])]).expect("run")), [12.0, 14.0]);
+    let named = [("bias", vector(&[0.0, 1.0])), ("x", vector(&[1.0, 2.0]))];
+    assert_eq!(sum(model.predict_named(&named).expect("run")), [2.0, 5.0]);
+    let wrong = Tensor::zeros(&[1], DType::I64).expect("bias");
+    let error = model.predict(&[vector(&[1.0]), wrong]).expect_err("ints").to_string();
+    assert!(error.contains("input `bias`: is of Int64 elements, the model takes Float32"), "{error}");
+}
+
+#[test]
+fn weights_that_are_listed_among_the_inputs_stay_weights() {
+    // By version 3, where they had to be, and where all of them are.
+    for made in [with_defaults(3, &["bias"]), with_defaults(8, &["w", "bias"])] {
+        let model = load(&made).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(model.inputs().len(), 1);
+        let named = [("bias", vector(&[0.0])), ("x", vector(&[1.0]))];
+        let error = model.predict_named(&named).expect_err("a weight").to_string();
+        assert_eq!(error, "made.onnx: input `bias`: this is a weight of the model, no input; it takes x");
+        assert_eq!(run(&made, &[vector(&[1.0])]), [[2.5]]);
+    }
+    let mut twice = with_defaults(8, &["bias"]);
+    twice.graph.as_mut().expect("graph").initializer.push(floats("bias", &[1], &[1.0]));
+    assert!(load(&twice).expect_err("twice").to_string().contains("`bias` is given twice"));
+}
+
+fn holder(of: TypeProto) -> HolderTypeProto {
+    HolderTypeProto { elem_type: Some(Box::new(of)) }
+}
+
+fn sequence(of: TypeProto) -> TypeProto {
+    TypeProto { sequence_type: Some(holder(of)), ..Default::default() }
+}
+
+fn option(of: TypeProto) -> TypeProto {
+    TypeProto { optional_type: Some(holder(of)), ..Default::default() }
+}
+
+#[test]
+fn sequences_and_options_go_in_and_come_out() {
+    let tensor = || value("", FLOAT, &[-1, 2]).r#type.expect("type");
+    let typed = |name: &str, ty: TypeProto| ValueInfoProto { name: name.into(), r#type: Some(ty) };
+    let inputs = [typed("xs", sequence(tensor())), typed("rest", option(sequence(tensor())))];
+    let nodes = vec![
+        node("SequenceAt", &["xs", "at"], &["first"], vec![]),
+        node("SequenceInsert", &["xs", "first"], &["more"], vec![]),
+        node("OptionalHasElement", &["rest"], &["has"], vec![]),
+    ];
+    let outputs = [typed("more", sequence(tensor())), value("has", BOOL, &[])];
+    let made = model(GraphProto { initializer: vec![ints("at", &[], &[0])], ..graph(&inputs, &outputs, nodes) });
+    let model = load(&made).unwrap_or_else(|e| panic!("{e}"));
+    let declared: Vec<Option<String>> = model.declared().into_iter().map(|own| own.other).collect();
+    assert_eq!(declared, [Some("List[Tensor]".into()), Some("Optional[List[Tensor]]".into())]);
+    let rows = |n: usize, dtype| Value::Tensor(Tensor::ones(&[n, 2], dtype).expect("rows"));
+    let list = |items: Vec<Value>| Value::list(items).expect("list");
+    for (rest, has) in [(Value::None, 0.0), (list(vec![rows(1, DType::F32)]), 1.0)] {
+        let got = model.predict_flat(vec![list(vec![rows(1, DType::F32), rows(3, DType::F32)]), rest]).expect("run");
+        let shapes: Vec<&[usize]> = got.iter().map(|t| t.shape()).collect();
+        assert_eq!(shapes, [&[1, 2][..], &[3, 2], &[1, 2], &[]]);
+        assert_eq!(got[3].item().expect("has").to_f64(), has);
+    }
+    let wide = Value::Tensor(Tensor::ones(&[1, 3], DType::F32).expect("rows"));
+    for (xs, words) in [
+        (rows(1, DType::F32), "is a tensor, not a list"),
+        (list(vec![rows(1, DType::F32), rows(1, DType::I64)]), "[1] is of Int64 elements, the model takes Float32"),
+        (list(vec![wide]), "[0] has shape [1, 3], the model takes [_, 2]"),
+        (Value::None, "is None, not a list"),
+    ] {
+        let error = model.predict_values(vec![xs, Value::None]).expect_err(words).to_string();
+        assert_eq!(error, format!("made.onnx: input `xs`: {words}"));
+    }
+}
+
+#[test]
+fn inputs_that_no_value_can_be_are_refused_by_name() {
+    let typed = |ty: TypeProto| ValueInfoProto { name: "a".into(), r#type: Some(ty) };
+    let text = || value("", 8, &[-1]).r#type.expect("type");
+    let deep = (0..200).fold(text(), |ty, _| sequence(ty));
+    for (ty, words) in [
+        (text(), "entry `input a`: element type STRING is not supported"),
+        (sequence(text()), "entry `input a`: element type STRING is not supported"),
+        // A map is what is none of the known kinds.
+        (TypeProto::default(), "entry `input a`: only tensors, sequences and options of them can be given to a model"),
+        (option(TypeProto::default()), "entry `input a`: only tensors"),
+        (deep, "nest deeper"),
+    ] {
+        let made = model(graph(&[typed(ty)], &[value("a", FLOAT, &[])], vec![]));
+        let error = load(&made).expect_err(words).to_string();
+        assert!(error.starts_with("made.onnx: ") && error.contains(words), "{error}");
     }
 }

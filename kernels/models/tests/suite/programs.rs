@@ -2,9 +2,9 @@
 
 use serde_json::{Value as Json, json};
 use stark_kernels::{DType, Tensor};
-use stark_models::{Model, ModelError};
+use stark_models::{Model, ModelError, Value};
 
-use crate::common::zip;
+use crate::common::*;
 
 fn tensor(name: &str) -> Json {
     json!({"as_tensor": {"name": name}})
@@ -350,4 +350,85 @@ fn what_cannot_be_imported_says_why() {
     state["graph_module"]["signature"]["output_specs"] = json!([written]);
     let model = load(&state).unwrap_or_else(|e| panic!("{e}"));
     assert!(model.outputs().is_empty(), "what a run leaves in the model is no output");
+}
+
+/// The call that a program says it has: arguments by place, one by name, and its result.
+fn called(made: &mut Json, arguments: &[Json], keyword: Option<&str>, result: Json) {
+    let tree = |class: &str, context: Json, children: Vec<Json>| json!({"type": class, "context": context.to_string(), "children_spec": children});
+    let keys: Vec<&str> = keyword.into_iter().collect();
+    let named = tree("builtins.dict", json!(keys), keys.iter().map(|_| leaf()).collect());
+    let spec = tree("builtins.tuple", Json::Null, vec![tree("builtins.tuple", Json::Null, arguments.to_vec()), named]);
+    let signature = json!({"in_spec": json!([1, spec]).to_string(), "out_spec": json!([1, result]).to_string()});
+    made["graph_module"]["module_call_graph"] = json!([{"fqn": "", "signature": signature}]);
+}
+
+fn leaf() -> Json {
+    json!({"type": null, "context": null, "children_spec": []})
+}
+
+fn list(children: Vec<Json>) -> Json {
+    json!({"type": "builtins.list", "context": "null", "children_spec": children})
+}
+
+#[test]
+fn arguments_have_the_structure_that_the_program_says() {
+    let add = node("aten.add.Tensor", &[("self", tensor("x")), ("other", tensor("y"))], "z");
+    let mut made = program(&["x", "y"], vec![add], "z");
+    let flat = load(&made).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(flat.arguments(), [("x".to_string(), None), ("y".to_string(), None)]);
+    called(&mut made, &[list(vec![leaf()])], Some("y"), list(vec![leaf()]));
+    let model = load(&made).unwrap_or_else(|e| panic!("{e}"));
+    let named = |name: &str, form: Option<&str>| (name.to_string(), form.map(String::from));
+    assert_eq!(model.arguments(), [named("argument_0", Some("[Tensor]")), named("y", None)]);
+    let names: Vec<String> = model.inputs().into_iter().map(|input| input.name).collect();
+    assert_eq!(names, ["argument_0.0", "y"]);
+    let x = || Value::Tensor(rows(&[1.0, 2.0]));
+    let list_of = |items: Vec<Value>| Value::list(items).expect("list");
+    let Ok(Value::List(got)) = model.predict_values(vec![list_of(vec![x()]), x()]) else { panic!("no list") };
+    assert_eq!(got.items()[0].to_tensor().and_then(|t| t.to_vec::<f32>().ok()), Some(vec![2.0, 4.0]));
+    let tell = |given: Result<Vec<Option<Value>>, ModelError>| given.expect_err("another form").to_string();
+    assert_eq!(tell(model.given(vec![x(), x()])), "made.pt2: input `argument_0`: is a tensor, not a list of 1");
+    assert_eq!(tell(model.given(vec![list_of(vec![x(), x()])])), "made.pt2: input `argument_0`: has 2 items, not 1");
+    let odd = model.given_by_name(vec![("argument_0.0", x())]);
+    assert_eq!(tell(odd), "made.pt2: input `argument_0.0`: the model has no such input; it takes argument_0, y");
+    let error = model.predict_values(vec![list_of(vec![x()])]).expect_err("one is left out").to_string();
+    assert_eq!(error, "made.pt2: input `y`: is not given");
+
+    for (arguments, keyword, result, words) in [
+        (vec![leaf()], None, leaf(), "`in_spec` is of 1 values, the program takes 2"),
+        (vec![leaf(), leaf()], None, list(vec![leaf(), leaf()]), "`out_spec` is of 2 values, the program gives 1"),
+        (
+            vec![leaf(), leaf()],
+            None,
+            json!({"type": "builtins.dict", "context": "[]", "children_spec": [leaf()]}),
+            "`out_spec`: a `builtins.dict` of 1 without",
+        ),
+    ] {
+        called(&mut made, &arguments, keyword, result);
+        let error = load(&made).expect_err(words).to_string();
+        assert!(error.starts_with("made.pt2: entry `models/model.json`: ") && error.contains(words), "{error}");
+    }
+    made["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = json!("[1, 2]");
+    assert!(load(&made).expect_err("no tree").to_string().contains("`in_spec` is no tree"));
+}
+
+#[test]
+fn what_was_settled_is_left_out_or_repeated_inside() {
+    let model = Model::load(data().join("recorded/structures.pt2")).unwrap_or_else(|e| panic!("{e}"));
+    let forms: Vec<String> = model.arguments().into_iter().filter_map(|(_, form)| form).collect();
+    assert_eq!(forms, ["(Tensor, 2, None)", "[Tensor, (Tensor,)]", r#"{"b": Tensor, "a": Tensor}"#]);
+    let outputs: Vec<&str> = model.outputs().iter().map(|output| &*output.name).collect();
+    assert_eq!(outputs, ["output_0", "output_1.scaled", "output_1.parts.0", "output_1.parts.1"]);
+    let x = || Value::Tensor(Tensor::from_slice(&[1.0f32, 2.0], &[2]).expect("x"));
+    let tuple = |items: Vec<Value>| Value::tuple(items).expect("tuple");
+    for (pair, words) in [
+        (vec![x(), Value::Int(3), Value::None], "[1] must be 2, which the model was exported with"),
+        (vec![x(), Value::Int(2), x()], "[2] must be None"),
+        (vec![x(), Value::Int(2)], "has 2 items, not 3"),
+    ] {
+        let error = model.given(vec![x(), tuple(pair)]).expect_err(words).to_string();
+        assert!(error.contains("input `pair`: ") && error.contains(words), "{error}");
+    }
+    let given = model.given(vec![x(), tuple(vec![x(), Value::Float(2.0), Value::None])]).expect("that fits");
+    assert_eq!(given.iter().filter(|value| value.is_some()).count(), 2);
 }

@@ -64,7 +64,18 @@ fn page(path: &Path, options: &Options, failed: &mut Option<String>) -> Result<S
     }
     let mut out = format!("{}\n", path.display());
     for (row, declared) in model.inputs().iter().zip(model.declared()) {
-        line(&mut out, "input", format!("{:<20} {}", row.name, declared.other.unwrap_or_else(|| signature(row))));
+        let stated = match declared.other {
+            // What each of its tensors is.
+            Some(other) if row.dtype.is_some() => format!("{other} of {}", signature(row)),
+            Some(other) => other,
+            None => signature(row),
+        };
+        line(&mut out, "input", format!("{:<20} {stated}", row.name));
+    }
+    for (name, form) in model.arguments() {
+        if let Some(form) = form {
+            line(&mut out, "argument", format!("{name:<20} {form}"));
+        }
     }
     for row in model.outputs() {
         line(&mut out, "output", format!("{:<20} {}", row.name, signature(row)));
@@ -105,6 +116,8 @@ fn json(path: &Path, model: &Model, written: &Graph, shapes: &[String]) -> Resul
     for (row, declared) in inputs.iter_mut().zip(model.declared()) {
         row["takes"] = declared.other.into();
     }
+    let arguments: Vec<serde_json::Value> =
+        model.arguments().into_iter().map(|(name, form)| serde_json::json!({"name": name, "form": form})).collect();
     let run = match zeros(model, shapes)?.map(|zeros| plan(model, &zeros)) {
         Some(Ok(plan)) => serde_json::json!({
             "peak_bytes": plan.peak().map(|peak| peak.live_bytes),
@@ -121,6 +134,7 @@ fn json(path: &Path, model: &Model, written: &Graph, shapes: &[String]) -> Resul
     let unknown: Vec<&str> = model.graph().unknown.iter().map(|op| &*op.name).collect();
     let all = serde_json::json!({
         "file": path.display().to_string(),
+        "arguments": arguments,
         "inputs": inputs,
         "outputs": rows(model.outputs()),
         "methods": model.methods(),
