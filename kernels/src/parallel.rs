@@ -5,7 +5,7 @@
 //! chunk ends depends on sizes only, so results are the same on any number of cores.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use smallvec::SmallVec;
@@ -37,6 +37,30 @@ const ENOUGH: usize = 4;
 /// Multiplications for a piece of a kernel with `work` of them: not by what is lent, which no result may depend on.
 pub(crate) fn piece(work: usize) -> usize {
     (work / ENOUGH).clamp(SMALL, LARGE)
+}
+
+/// Who takes which piece of a kernel. Whose kernel it is goes from the first one up, who helps from the last one down: so, layer after
+/// layer, each finds in its own cache what it computed before.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    taken: AtomicUsize,
+    /// Of those, from the first up, and from the last down.
+    up: AtomicUsize,
+    down: AtomicUsize,
+}
+
+impl Pieces {
+    /// One of `n` that nobody else takes. Both ends never meet, as no more than `n` are taken.
+    pub fn take(&self, n: usize, is_owner: bool) -> Option<usize> {
+        if self.taken.fetch_add(1, Relaxed) >= n {
+            return None;
+        }
+        Some(if is_owner { self.up.fetch_add(1, Relaxed) } else { n - 1 - self.down.fetch_add(1, Relaxed) })
+    }
+
+    pub fn are_left(&self, n: usize) -> bool {
+        self.taken.load(Relaxed) < n
+    }
 }
 
 /// The calling thread alone.
@@ -117,7 +141,19 @@ pub(crate) fn run_all(n: usize, work: usize, piece: impl Fn(usize) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
+
+    #[test]
+    fn pieces_are_taken_from_both_ends_once_each() {
+        for n in [0, 1, 2, 7] {
+            let pieces = Pieces::default();
+            let mut all: Vec<usize> = (0..n + 2).filter_map(|i| pieces.take(n, i % 3 == 0)).collect();
+            assert!(n == 0 || all[0] == 0);
+            assert!(n < 2 || all[1] == n - 1);
+            all.sort_unstable();
+            assert_eq!(all, (0..n).collect::<Vec<_>>());
+            assert!(!pieces.are_left(n));
+        }
+    }
 
     #[test]
     fn a_piece_is_given_out_once_whoever_lends_the_cores() {

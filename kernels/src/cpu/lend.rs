@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::parallel::Parallel;
+use crate::parallel::{Parallel, Pieces};
 
 /// Takes pieces of a kernel until there are none, or until this thread is wanted elsewhere. `true`: there were some left.
 pub type Help = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -43,7 +43,7 @@ const SPINS: usize = 4000;
 struct Job {
     body: *const (dyn Fn(usize) + Sync),
     n: usize,
-    next: AtomicUsize,
+    pieces: Pieces,
     /// Helpers inside, and `CLOSED`.
     door: AtomicUsize,
     panicked: AtomicBool,
@@ -62,12 +62,8 @@ impl Job {
     }
 
     /// Until there are no pieces left, or `leaves` after one of them says so.
-    fn work(&self, leaves: impl Fn() -> bool) {
-        loop {
-            let i = self.next.fetch_add(1, Ordering::Relaxed);
-            if i >= self.n {
-                return;
-            }
+    fn work(&self, is_owner: bool, leaves: impl Fn() -> bool) {
+        while let Some(i) = self.pieces.take(self.n, is_owner) {
             // SAFETY: this is the owner, or a helper counted at the door: `body` lives until all have left.
             unsafe { (*self.body)(i) };
             if leaves() {
@@ -80,10 +76,10 @@ impl Job {
         if !self.enter() {
             return false;
         }
-        if catch_unwind(AssertUnwindSafe(|| self.work(leaves))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.work(false, leaves))).is_err() {
             self.panicked.store(true, Ordering::Relaxed);
         }
-        let is_left = self.next.load(Ordering::Relaxed) < self.n;
+        let is_left = self.pieces.are_left(self.n);
         // Release: what was computed is seen by the owner, who waits for this.
         self.door.fetch_sub(1, Ordering::Release);
         is_left
@@ -128,7 +124,7 @@ impl<C: Crew + 'static> Parallel for Lent<C> {
         let job = Arc::new(Job {
             body,
             n,
-            next: AtomicUsize::new(0),
+            pieces: Pieces::default(),
             door: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
         });
@@ -136,7 +132,7 @@ impl<C: Crew + 'static> Parallel for Lent<C> {
             let close = Close(&job);
             let (theirs, them) = (job.clone(), crew.clone());
             crew.call(n_helpers, Arc::new(move || theirs.help(|| them.is_wanted())));
-            close.0.work(|| {
+            close.0.work(true, || {
                 crew.pause();
                 false
             });

@@ -45,7 +45,14 @@ impl Panels {
         }
         let n = rows.saturating_mul(cols.div_ceil(WIDTH)).saturating_mul(WIDTH);
         let mut data = Buffer::lasting::<f32>(n)?;
-        fill_words(data.as_mut_slice(), from, [rows, cols], strides);
+        let panel = rows * WIDTH;
+        // Columns that are rows in memory are read panel by panel; others all panels at once, line by line.
+        let at_once = if strides[0] == 1 && panel > 0 { panel * (CHUNK / panel).max(1) } else { n };
+        fill_chunks(data.as_mut_slice::<f32>(), at_once, |start, panels| {
+            let first = start / panel.max(1) * WIDTH;
+            let size = [rows, (panels.len() / panel.max(1) * WIDTH).min(cols - first)];
+            fill_words(panels, from.from(first * strides[1]), size, strides);
+        });
         Ok(Panels { data, rows, cols })
     }
 

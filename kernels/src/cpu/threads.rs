@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::parallel::Parallel;
+use crate::parallel::{Parallel, Pieces};
 
 /// How often a worker looks for the next job before it sleeps: some 20 µs, about what a wake-up costs.
 const SPINS: usize = 4000;
@@ -49,17 +49,13 @@ fn number(door: u64) -> u64 {
 struct Job<'a> {
     body: &'a (dyn Fn(usize) + Sync),
     n: usize,
-    next: AtomicUsize,
+    pieces: Pieces,
     panicked: AtomicBool,
 }
 
 impl Job<'_> {
-    fn work(&self) {
-        loop {
-            let i = self.next.fetch_add(1, Ordering::Relaxed);
-            if i >= self.n {
-                return;
-            }
+    fn work(&self, is_owner: bool) {
+        while let Some(i) = self.pieces.take(self.n, is_owner) {
             (self.body)(i);
         }
     }
@@ -92,7 +88,7 @@ impl Parallel for Threads {
             return (0..n).for_each(body);
         }
         let Ok(_turn) = self.turn.try_lock() else { return (0..n).for_each(body) };
-        let job = Job { body, n, next: AtomicUsize::new(0), panicked: AtomicBool::new(false) };
+        let job = Job { body, n, pieces: Pieces::default(), panicked: AtomicBool::new(false) };
         // Also when the caller's own share panics, nobody may be left inside.
         struct Leave<'a>(&'a Shared);
         impl Drop for Leave<'_> {
@@ -125,7 +121,7 @@ impl Parallel for Threads {
                 drop(lock(&shared.stop));
                 shared.wake.notify_all();
             }
-            job.work();
+            job.work(true);
         }
         assert!(!job.panicked.load(Ordering::Relaxed), "a piece of a kernel panicked on another thread");
     }
@@ -167,7 +163,7 @@ fn serve(shared: &Shared) {
         // SAFETY: the door was open and counts this thread, so the job's owner waits for it before the job and its body
         // end; only their lifetimes were forgotten.
         let job = unsafe { &*shared.job.load(Ordering::Relaxed) };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job.work())) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job.work(false))) {
             job.panicked.store(true, Ordering::Relaxed);
             drop(panic);
         }
