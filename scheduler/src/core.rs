@@ -259,7 +259,8 @@ impl<T: Task> Handle<T> {
         worker::pause(self.home.core);
     }
 
-    /// In a turn that could as well be somebody else's, between two pieces of its work: whether this worker has better things to do.
+    /// In a turn that could as well be somebody else's, before each piece of its work: whether this worker has better things to do. When
+    /// it has not, somebody else keeps the timers.
     pub fn is_wanted(&self) -> bool {
         worker::is_wanted(self.home.core)
     }

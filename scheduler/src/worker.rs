@@ -521,10 +521,15 @@ impl<T: Task> Worker<T> {
 
     fn is_wanted(&self) -> bool {
         let core = self.core();
+        // A timer that was set on this worker has no keeper but it, until it sleeps itself.
+        let next = core.timers.next();
+        if next != NEVER && core.idle.has_sleepers() {
+            core.idle.keep_timer(next);
+        }
         // What is in the queue for all, who sleeps is woken for.
         !self.queue.is_empty()
             || self.has_next()
-            || !core.idle.has_sleepers() && (!core.injector.is_empty() || core.timers.next() <= core.now())
+            || !core.idle.has_sleepers() && (!core.injector.is_empty() || next <= core.now())
     }
 
     /// Off duty until called, if it is owed. Answers whether it is a searcher now.

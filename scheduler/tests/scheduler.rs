@@ -651,6 +651,40 @@ fn a_turn_that_pauses_is_long_in_the_end() {
     assert_eq!(outcome, RunOutcome::Done);
 }
 
+/// The worker that has set the timer comes to help before it looks at the timers again; the relief was called before there was one.
+#[test]
+fn who_helps_leaves_its_timers_to_who_sleeps() {
+    let scheduler = workers(2);
+    let n_done = Arc::new(AtomicUsize::new(0));
+    let done = n_done.clone();
+    let mut is_parked = false;
+    let sleeper = turns(move |cx| {
+        if std::mem::replace(&mut is_parked, true) {
+            done.fetch_add(1, SeqCst);
+            return Outcome::Done;
+        }
+        let (sleeper, done) = (cx.task().clone(), done.clone());
+        let long = once(move |cx| {
+            cx.hand_over();
+            let n = done.clone();
+            let helper = once(move |cx| {
+                cx.sleep_until(cx.now() + Duration::from_millis(1), sleeper);
+                hold_until(|| {
+                    let _ = cx.is_wanted();
+                    n.load(SeqCst) == 1
+                });
+            });
+            let outside = outside_of(cx);
+            std::thread::spawn(move || outside.spawn(helper, ())).join().unwrap();
+            hold_until(|| done.load(SeqCst) == 1);
+        });
+        cx.spawn(long, ());
+        Outcome::Park
+    });
+    assert_eq!(scheduler.run(sleeper, ()), RunOutcome::Done);
+    assert_eq!(n_done.load(SeqCst), 1);
+}
+
 /// What is put off waits for the worker, however long its turn is and however idle the relief.
 #[test]
 fn what_is_put_off_no_relief_takes() {

@@ -18,6 +18,9 @@ impl Crew for Workers {
 
     fn call(&self, n: usize, help: Help) {
         let Some(scheduler) = self.0.scheduler() else { return };
+        let program = self.0;
+        // It is asked between two pieces; here before the first.
+        let help: Help = Arc::new(move || Workers(program).is_wanted() || help());
         for _ in 0..n {
             scheduler.spawn_elsewhere(TaskBody::helper(self.0, help.clone()), TaskShared::default());
         }

@@ -378,6 +378,11 @@ impl<'a> Checker<'a> {
             if !self.methods_of(&found, method).is_empty()
                 && let Some(list) = self.call_method_named(value.clone(), method, Vec::new(), span)
             {
+                // `iter` may give an iterator, whose items are wanted.
+                let list = match self.find_impl_quiet(self.program.lang.iterator, &list.ty) {
+                    true => self.call_method_named(list.clone(), "to_vec", Vec::new(), span).unwrap_or(list),
+                    false => list,
+                };
                 return self.coerce(list, want);
             }
         }
@@ -434,7 +439,7 @@ impl<'a> Checker<'a> {
                 let ret = self.called_ret(id, &args);
                 match self.infer.shallow(&ret) {
                     Ty::Adt(id, args) if id == self.program.lang.vec => args.first().cloned(),
-                    _ => None,
+                    ret => self.iterator_item(&ret),
                 }
             }
         }

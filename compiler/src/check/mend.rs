@@ -70,8 +70,11 @@ impl Checker<'_> {
                 "`{}.item()` takes the value out of a tensor of one, as a number of its element type",
                 super::operators::bracketed(&text)
             )),
-            (Ty::Tensor(_), Ty::Adt(id, _)) if *id == vec && is_short => {
-                Mend::say(format!("`tensor({text})` makes a tensor of it"))
+            (Ty::Tensor(_), Ty::Adt(id, args)) if *id == vec && is_short => {
+                Mend::say(match self.infer.shallow(&args[0]) {
+                    Ty::Tensor(_) => format!("`stack({text})` makes one tensor of them"),
+                    _ => format!("`tensor({text})` makes a tensor of it"),
+                })
             }
             (Ty::Str, Ty::Bytes) if is_short => Mend::say(format!("`{text}.decode()` reads it as text")),
             (Ty::Bool, Ty::Tensor(_)) if is_short => {

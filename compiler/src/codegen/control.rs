@@ -287,9 +287,18 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.release(source);
             }
             Ty::Tensor(t) => {
+                // Row by row: a list of them may take many times the tensor's memory.
                 let elem = t.elem.as_ref().map(|e| (**e).clone()).unwrap_or(Ty::Error);
                 let row = Ty::Tensor(hir::TensorTy { elem: t.elem.clone(), dims: None });
-                self.for_listed(pattern, iterable, "tensor_rows", &[elem], &row, body);
+                let source = self.owned_temp(iterable);
+                let n =
+                    self.native_values("tensor_len", std::slice::from_ref(&elem), &[(source, ty.clone())], &Ty::INT);
+                self.for_counted(pattern, n, &row.clone(), body, |f, i, dst| {
+                    let args = [(source, ty.clone()), (i, Ty::INT)];
+                    f.native_into("tensor_row", std::slice::from_ref(&elem), &args, &row, dst);
+                });
+                self.recycle(n);
+                self.release(source);
             }
             _ => {
                 let iterator = lang.iterator;
@@ -353,17 +362,30 @@ impl<'p> FnBuilder<'_, 'p> {
     }
 
     fn for_vec(&mut self, pattern: &'p hir::Pat, vec: Reg, item_ty: &Ty, body: &'p Expr) {
-        let (again, next, end) = (self.label(), self.label(), self.label());
-        let i = self.int_temp(0);
         let n = self.temp(&Ty::INT);
         self.emit(Instr::VecLen { dst: n, vec });
+        self.for_counted(pattern, n, item_ty, body, |f, i, dst| f.emit(Instr::VecGet { dst, vec, idx: i }));
+        self.recycle(n);
+    }
+
+    /// Over `n` items, each of which `get` brings into a register.
+    fn for_counted(
+        &mut self,
+        pattern: &'p hir::Pat,
+        n: Reg,
+        item_ty: &Ty,
+        body: &'p Expr,
+        get: impl FnOnce(&mut Self, Reg, Reg),
+    ) {
+        let (again, next, end) = (self.label(), self.label(), self.label());
+        let i = self.int_temp(0);
         let more = self.temp(&Ty::Bool);
         self.emit(Instr::LtInt { dst: more, lhs: i, rhs: n });
         self.jump_if_not(more, end);
         self.place_label(again);
         self.open_scope();
         let item = self.pattern_register(pattern, item_ty);
-        self.emit(Instr::VecGet { dst: item.0, vec, idx: i });
+        get(self, i, item.0);
         self.bind_item(pattern, item);
         self.loop_body(body, end, next);
         self.place_label(next);
@@ -372,7 +394,6 @@ impl<'p> FnBuilder<'_, 'p> {
         self.jump_if(more, again);
         self.place_label(end);
         self.recycle(more);
-        self.recycle(n);
         self.recycle(i);
     }
 

@@ -3,6 +3,7 @@
 //! Offsets count Unicode characters of the original text. The library underneath may panic on a file whose
 //! parts do not fit together; that is caught here and is an error like any other.
 
+use std::iter::repeat_n;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,8 +14,11 @@ use tokenizers::{
 
 /// The largest tokenizer file, in bytes.
 pub const MAX_FILE: u64 = 256 << 20;
-/// The most tokens that a file may have rows padded to.
-const MAX_PADDED: usize = 1 << 16;
+/// The most tokens that a file may have rows padded to, or to a multiple of: far more than models take.
+pub const MAX_PADDED: usize = 1 << 16;
+/// Bytes that encoding takes for each byte of a text: measured with dots alone, which are a token each to WordPiece. Words take a third; what a
+/// normalizer makes longer may take twice as much.
+pub const BYTES_PER_BYTE: usize = 450;
 
 /// A loaded tokenizer. Cheap to clone; `Send` and `Sync`.
 #[derive(Clone)]
@@ -22,8 +26,13 @@ pub struct Tokenizer(Arc<Loaded>);
 
 struct Loaded {
     file: String,
+    /// Without the file's padding and truncation: both are done here, so that one text alone is never filled up, and what is cut off is
+    /// not kept.
     inner: Inner,
     pad: Pad,
+    /// The most tokens of a text, and on which side of a longer one they are left out.
+    most: usize,
+    cut: TruncationDirection,
 }
 
 /// How rows become equally long.
@@ -145,8 +154,8 @@ impl Tokenizer {
                 type_id: params.pad_type_id,
                 token: params.pad_token.clone(),
                 is_left: matches!(params.direction, PaddingDirection::Left),
-                at_least: if let PaddingStrategy::Fixed(n) = params.strategy { n.min(MAX_PADDED) } else { 0 },
-                multiple_of: params.pad_to_multiple_of.unwrap_or(1).clamp(1, MAX_PADDED),
+                at_least: if let PaddingStrategy::Fixed(n) = params.strategy { n } else { 0 },
+                multiple_of: params.pad_to_multiple_of.unwrap_or(1).max(1),
             },
             None => {
                 let token = ["[PAD]", "<pad>", "<|endoftext|>", "</s>"]
@@ -157,15 +166,26 @@ impl Tokenizer {
                 Pad { id, type_id: 0, token: token.to_string(), is_left: false, at_least: 0, multiple_of: 1 }
             }
         };
+        if let Some(n) = [pad.at_least, pad.multiple_of].into_iter().find(|&n| n > MAX_PADDED) {
+            return Err(fail(format!("`padding` asks for rows of {n} tokens, the limit is {MAX_PADDED}")));
+        }
+        let (most, cut) = match inner.get_truncation() {
+            Some(truncation) => (truncation.max_length, truncation.direction),
+            None => (usize::MAX, TruncationDirection::Right),
+        };
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|e| fail(e.to_string()))?;
         // A template may name special tokens that the file does not have; encoding would be the first to say so.
         guarded(|| inner.encode("", true).map_err(|e| e.to_string())).map_err(fail)?;
-        // Padding is done here, so that one text alone never gets any.
-        inner.with_padding(None);
-        Ok(Tokenizer(Arc::new(Loaded { file: name.to_string(), inner, pad })))
+        Ok(Tokenizer(Arc::new(Loaded { file: name.to_string(), inner, pad, most, cut })))
     }
 
     /// Encodes one text; with `special_tokens`, also what the tokenizer puts around it.
     pub fn encode(&self, text: &str, special_tokens: bool) -> Result<Encoding, TokenizerError> {
+        self.encode_at_most(text, special_tokens, usize::MAX)
+    }
+
+    fn encode_whole(&self, text: &str, special_tokens: bool) -> Result<Encoding, TokenizerError> {
         guarded(|| self.0.inner.encode_char_offsets(text, special_tokens).map_err(|e| e.to_string()))
             .map(|found| Encoding::of(&found))
             .map_err(|reason| self.fail(reason))
@@ -174,10 +194,12 @@ impl Tokenizer {
     /// As [`Tokenizer::encode`], with at most `most` tokens: of a longer text some are left out, and none of those that the tokenizer
     /// puts around it.
     pub fn encode_at_most(&self, text: &str, special_tokens: bool, most: usize) -> Result<Encoding, TokenizerError> {
-        let whole = self.encode(text, special_tokens)?;
+        let most = most.min(self.0.most);
+        let whole = self.encode_whole(text, special_tokens)?;
         if whole.ids.len() <= most {
             return Ok(whole);
         }
+        drop(whole);
         let inner = &self.0.inner;
         let cut = || {
             let around = match inner.get_post_processor() {
@@ -187,8 +209,7 @@ impl Tokenizer {
             let room =
                 most.checked_sub(around).ok_or(format!("{most} tokens have no room for the {around} around a text"))?;
             let mut text = inner.encode_char_offsets(text, false).map_err(|e| e.to_string())?;
-            let from = inner.get_truncation().map_or(TruncationDirection::Right, |truncation| truncation.direction);
-            text.truncate(room, 0, from);
+            text.truncate(room, 0, self.0.cut);
             // What was cut off would be processed as well.
             text.take_overflowing();
             // Processed a second time its offsets would be trimmed twice.
@@ -216,8 +237,7 @@ impl Tokenizer {
         let encode = |text: &T| self.encode_at_most(text.as_ref(), special_tokens, most);
         let mut rows = texts.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let pad = &self.0.pad;
-        let longest = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
-        let length = if rows.is_empty() { 0 } else { longest.max(pad.at_least).next_multiple_of(pad.multiple_of) };
+        let length = self.padded_length(rows.iter().map(|row| row.ids.len()));
         for row in &mut rows {
             let n = length - row.ids.len();
             let token = &pad.token;
@@ -230,10 +250,41 @@ impl Tokenizer {
         Ok(Batch { rows, length })
     }
 
+    /// How many tokens each row of a batch has, by the tokens of its texts.
+    pub fn padded_length(&self, of_texts: impl ExactSizeIterator<Item = usize>) -> usize {
+        if of_texts.len() == 0 {
+            return 0;
+        }
+        let pad = &self.0.pad;
+        of_texts.max().unwrap_or(0).max(pad.at_least).next_multiple_of(pad.multiple_of)
+    }
+
+    /// The ids of texts, which [`Tokenizer::encode_at_most`] gave, as rows of `length`, and their mask.
+    pub fn padded(&self, texts: &[Vec<i64>], length: usize) -> (Vec<i64>, Vec<i64>) {
+        let pad = &self.0.pad;
+        let n = texts.len() * length;
+        let (mut ids, mut mask) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for text in texts {
+            let (before, behind) = match length - text.len() {
+                n if pad.is_left => (n, 0),
+                n => (0, n),
+            };
+            ids.extend(repeat_n(i64::from(pad.id), before));
+            ids.extend_from_slice(text);
+            ids.extend(repeat_n(i64::from(pad.id), behind));
+            mask.extend(repeat_n(0, before).chain(repeat_n(1, text.len())).chain(repeat_n(0, behind)));
+        }
+        (ids, mask)
+    }
+
     /// The text of `ids`; special tokens are left out when `skip_special_tokens`.
     pub fn decode(&self, ids: &[i64], skip_special_tokens: bool) -> Result<String, TokenizerError> {
         let n = self.vocab_size();
-        let narrow = |&id: &i64| u32::try_from(id).map_err(|_| self.fail(format!("id {id} is not one of {n}")));
+        let known = |&id: &u32| self.0.inner.id_to_token(id).is_some();
+        let narrow = |&id: &i64| {
+            let narrow = u32::try_from(id).ok().filter(known);
+            narrow.ok_or_else(|| self.fail(format!("id {id} is not one of {n}")))
+        };
         let ids = ids.iter().map(narrow).collect::<Result<Vec<u32>, _>>()?;
         guarded(|| self.0.inner.decode(&ids, skip_special_tokens).map_err(|e| e.to_string()))
             .map_err(|reason| self.fail(reason))

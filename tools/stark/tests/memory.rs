@@ -332,3 +332,58 @@ async fn main():
 ";
     assert_eq!(printed(&run("16M", program)), "100\n");
 }
+
+#[test]
+fn rows_of_a_tensor_and_what_is_found_in_it_are_asked_for_before_they_are_made() {
+    // 4 MB of tensor, whose rows as a list take 1.3 GB.
+    let program = format!(
+        "{RESIDENT}
+fn refused(what: String, f: fn() -> Int):
+    try: print(what, f())
+    catch e: OutOfMemoryError: print(what, \"refused\", resident() < 150)
+
+let a: Tensor<Int8> = ones([4000000])
+refused(\"rows\", || a.rows().len())
+refused(\"split\", || a.split(1).len())
+refused(\"chunk\", || a.chunk(4000000).len())
+refused(\"split in few\", || a.split(1000000).len())
+refused(\"nonzero\", || a.nonzero().len())
+refused(\"nonzero of few\", || (a - 1i8).nonzero().len())
+let mut n = 0
+for row in a[0..300000]: n += 1
+for row in Dataset::from(a).take(300000): n += 1
+print(n, resident() < 150)
+"
+    );
+    let want = "rows refused true\nsplit refused true\nchunk refused true\nsplit in few 4\nnonzero refused true\n\
+                nonzero of few 0\n600000 true\n";
+    assert_eq!(printed(&run("100M", &program)), want);
+}
+
+#[test]
+fn a_text_is_encoded_where_there_is_room_for_it() {
+    let tokenizer = r#"{"version": "1.0", "truncation": null, "padding": {"strategy": {"Fixed": 60000}, "direction": "Right",
+        "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0, "pad_token": "[U]"}, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": {"[U]": 0, "a": 1, "b": 2}, "unk_token": "[U]"}}"#;
+    let scratch = tempfile::tempdir().expect("a folder");
+    let path = scratch.path().join("tokenizer.json");
+    std::fs::write(&path, tokenizer).expect("a writable folder");
+    let program = format!(
+        "{RESIDENT}
+let t = Tokenizer::load(\"{}\")
+print(t.encode(\"a b c\").to_vec(), t.encode_batch([\"a\", \"b\"]).ids.shape())
+fn refused(f: fn() -> Vec<Int>):
+    try: print(f())
+    catch e: OutOfMemoryError: print(\"refused\", resident() < 150)
+let text = \"a b \" * 500000
+refused(|| t.encode(text).shape())
+refused(|| t.encode_batch([\"a\", text]).ids.shape())
+refused(|| t.encode_batch([\"a\" for _ in 0..1000]).ids.shape())
+print(t.encode_batch([\"a b\" for _ in 0..5]).mask.sum())
+",
+        path.display()
+    );
+    let want = "[1, 2, 0] [2, 60000]\nrefused true\nrefused true\nrefused true\ntensor(10)\n";
+    assert_eq!(printed(&run("100M", &program)), want);
+}

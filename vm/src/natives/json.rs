@@ -11,7 +11,7 @@ use stark_bytecode::TypeDesc;
 
 pub(super) const TABLE: &[NativeRow] = answers! {
     json_encode "<T>(T, Int) -> String";
-    json_decode "<T>(String) -> T";
+    json_decode "<T>(String, Int) -> T";
 };
 
 fn json_encode(cx: &NativeCx<'_>) -> Outcome {
@@ -159,13 +159,21 @@ impl Writer {
     }
 }
 
+/// The second argument is the line of a file that the text is; 0 for a text of its own.
 fn json_decode(cx: &NativeCx<'_>) -> Outcome {
+    let line = cx.int(1);
     // An event and the value it becomes; the shortest event takes one byte of text.
     cx.reserve(cx.str(0).len())?;
-    let events = json_events(cx.str(0)).map_err(Fault::value)?;
+    let events = json_events(cx.str(0)).map_err(|e| match line {
+        0 => Fault::value(e.to_string()),
+        _ => Fault::value(format!("line {line}, column {}: {}", e.column, e.what)),
+    })?;
     cx.reserve(events.len().saturating_mul(64))?;
     let mut reader = Reader { events: &events, at: 0, path: Vec::new() };
-    reader.value(cx.type_arg(0)).map_err(|what| Fault::value(format!("{what}{}", reader.place())))
+    reader.value(cx.type_arg(0)).map_err(|what| match line {
+        0 => Fault::value(format!("{what}{}", reader.place())),
+        _ => Fault::value(format!("line {line}: {what}{}", reader.place())),
+    })
 }
 
 /// Where in the document: a field's name or an item's position.

@@ -15,6 +15,7 @@ use crate::types::TypeInfo;
 use crate::value::{Value, ValueRef};
 use stark_kernels::{DType, Tensor};
 use stark_models::safetensors::SafeTensors;
+use stark_models::tokenizer::BYTES_PER_BYTE;
 use stark_models::{FileBytes, Load, Model, ModelError, Tokenizer, TokenizerError, Value as Given};
 use stark_shapes::{TensorSpec, model_fits};
 use std::path::Path;
@@ -341,8 +342,14 @@ fn tokenizer_load(cx: &NativeCx<'_>) -> Outcome {
     Ok(Value::opaque(cx.ret_type(), tokenizer))
 }
 
+/// Asks for what encoding `text` takes, beside `more`.
+fn reserve_encoding(cx: &NativeCx<'_>, text: &str, more: usize) -> Result<(), Fault> {
+    cx.reserve(text.len().saturating_mul(BYTES_PER_BYTE).saturating_add(more))
+}
+
 /// `[1, n]`.
 fn ids_of(cx: &NativeCx<'_>, tokenizer: &Tokenizer, text: &str) -> Outcome {
+    reserve_encoding(cx, text, 0)?;
     let ids = tokenizer.encode(text, true).map_err(tokenizer_fault)?.ids;
     let n = ids.len();
     super::tensor::answer(cx, Tensor::from_vec(ids, &[1, n]))
@@ -361,11 +368,20 @@ fn tokenizer_encode(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn tokenizer_encode_batch(cx: &NativeCx<'_>) -> Outcome {
-    let texts: Vec<&str> = cx.vec(1).iter().map(|t| t.str()).collect();
+    let tokenizer = tokenizer(cx);
     let most = usize::try_from(cx.int(2)).ok().filter(|&n| n > 0).unwrap_or(usize::MAX);
-    let batch = tokenizer(cx).encode_batch(&texts, true, most).map_err(tokenizer_fault)?;
-    let (ids, mask) = (batch.ids(), batch.attention_mask());
-    let shape = [batch.rows.len(), batch.length];
+    let (mut texts, mut kept) = (Vec::new(), 0);
+    for text in cx.vec(1).iter() {
+        reserve_encoding(cx, text.str(), kept)?;
+        let ids = tokenizer.encode_at_most(text.str(), true, most).map_err(tokenizer_fault)?.ids;
+        kept += size_of_val(&ids[..]);
+        texts.push(ids);
+    }
+    let length = tokenizer.padded_length(texts.iter().map(Vec::len));
+    // As lists and as tensors.
+    cx.reserve(texts.len().saturating_mul(length).saturating_mul(4 * size_of::<i64>()).saturating_add(kept))?;
+    let (ids, mask) = tokenizer.padded(&texts, length);
+    let shape = [texts.len(), length];
     let ret = cx.ret_type();
     let as_value = |i: usize, numbers: Vec<i64>| {
         value_of(ret.field(0, i), Tensor::from_vec(numbers, &shape).map_err(super::tensor::fault)?)

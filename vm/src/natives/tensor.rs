@@ -34,6 +34,7 @@ pub(super) const TABLE: &[NativeRow] = answers! {
     tensor_device "<E>(Tensor<E>) -> String";
     tensor_to "<E, F>(Tensor<E>) -> Tensor<F>";
     tensor_contiguous "<E>(Tensor<E>) -> Tensor<E>";
+    tensor_row "<E>(Tensor<E>, Int) -> Tensor<E>";
     tensor_rows "<E>(Tensor<E>) -> Vec<Tensor<E>>";
     tensor_reshape "<E>(Tensor<E>, Vec<Int>) -> Tensor<E>";
     tensor_permute "<E>(Tensor<E>, Vec<Int>) -> Tensor<E>";
@@ -148,10 +149,15 @@ pub(super) fn answer(cx: &NativeCx<'_>, t: Result<Tensor, TensorError>) -> Outco
     value_of(cx.ret_type(), t)
 }
 
-fn many(cx: &NativeCx<'_>, ts: Result<Vec<Tensor>, TensorError>) -> Outcome {
+/// Bytes that a view in a list takes while the list is made: as a tensor, and as a value with its place.
+const VIEW: usize = 2 * size_of::<Tensor>() + 64;
+
+/// `n` views of a tensor, or fewer, as a list. There may be more of them than bytes in the tensor, so they are asked for before.
+fn views(cx: &NativeCx<'_>, n: usize, make: impl FnOnce() -> Result<Vec<Tensor>, TensorError>) -> Outcome {
+    cx.reserve(n.saturating_mul(VIEW))?;
     let elem = cx.ret_type().elem();
-    let values: Result<Vec<Value>, Fault> = ts.map_err(fault)?.into_iter().map(|t| value_of(elem, t)).collect();
-    Ok(Value::vec(cx.ret_type(), values?))
+    let views = make().map_err(fault)?;
+    Ok(Value::vec(cx.ret_type(), views.into_iter().map(|t| Value::opaque(elem, t))))
 }
 
 /// The numbers of a `Vec<Int>`.
@@ -452,8 +458,13 @@ fn nest(info: &'static TypeInfo, shape: &[usize], slots: &[u64]) -> Value {
     }
 }
 
+fn tensor_row(cx: &NativeCx<'_>) -> Outcome {
+    answer(cx, tensor(cx, 0).select(0, cx.int(1)))
+}
+
 fn tensor_rows(cx: &NativeCx<'_>) -> Outcome {
-    many(cx, tensor(cx, 0).unbind(0))
+    let t = tensor(cx, 0);
+    views(cx, size_of_axis(t, 0), || t.unbind(0))
 }
 
 fn tensor_reshape(cx: &NativeCx<'_>) -> Outcome {
@@ -493,12 +504,19 @@ fn tensor_flatten(cx: &NativeCx<'_>) -> Outcome {
     answer(cx, tensor(cx, 0).flatten(cx.int(1), cx.int(2)))
 }
 
+/// The size of an axis; 0 for one that is not there, which the kernels refuse.
+fn size_of_axis(t: &Tensor, axis: i64) -> usize {
+    stark_shapes::rules::axis(axis, t.rank()).map_or(0, |axis| t.shape()[axis])
+}
+
 fn tensor_split(cx: &NativeCx<'_>) -> Outcome {
-    many(cx, tensor(cx, 0).split(size(cx.int(1), "the size of a part")?, cx.int(2)))
+    let (t, part, axis) = (tensor(cx, 0), size(cx.int(1), "the size of a part")?, cx.int(2));
+    views(cx, size_of_axis(t, axis).div_ceil(part.max(1)), || t.split(part, axis))
 }
 
 fn tensor_chunk(cx: &NativeCx<'_>) -> Outcome {
-    many(cx, tensor(cx, 0).chunk(size(cx.int(1), "the number of parts")?, cx.int(2)))
+    let (t, n, axis) = (tensor(cx, 0), size(cx.int(1), "the number of parts")?, cx.int(2));
+    views(cx, n.min(size_of_axis(t, axis)), || t.chunk(n, axis))
 }
 
 /// The view that an index makes; see `_tensor_index` in the library for `parts`.

@@ -461,12 +461,25 @@ fn tensor_index_select(cx: &NativeCx<'_>) -> Outcome {
     answer(cx, ops::index_select(tensor(cx, 0), cx.int(1), tensor(cx, 2)))
 }
 
+/// Asks for what finding `n` elements of so many bytes takes: a list that doubles as it grows, and the tensor made of it.
+fn reserve_found(cx: &NativeCx<'_>, n: Tensor, bytes: usize) -> Result<(), Fault> {
+    let n = usize::try_from(n.item().map_err(fault)?.to_i64()).unwrap_or(0);
+    cx.reserve(n.saturating_mul(bytes).saturating_mul(4))
+}
+
 fn tensor_masked_select(cx: &NativeCx<'_>) -> Outcome {
-    answer(cx, ops::masked_select(tensor(cx, 0), tensor(cx, 1)))
+    let (t, mask) = (tensor(cx, 0), tensor(cx, 1));
+    // Where the mask is the smaller one each of its elements stands for several.
+    let each = t.numel().div_ceil(mask.numel().max(1)).max(1);
+    cx.reserve(t.numel().max(mask.numel()).saturating_mul(2))?;
+    reserve_found(cx, ops::count_nonzero(mask, &[]).map_err(fault)?, t.dtype().size().saturating_mul(each))?;
+    answer(cx, ops::masked_select(t, mask))
 }
 
 fn tensor_nonzero(cx: &NativeCx<'_>) -> Outcome {
-    answer(cx, ops::nonzero(tensor(cx, 0)))
+    let t = tensor(cx, 0);
+    reserve_found(cx, ops::count_nonzero(t, &[]).map_err(fault)?, t.rank().saturating_mul(size_of::<i64>()))?;
+    answer(cx, ops::nonzero(t))
 }
 
 fn tensor_embedding(cx: &NativeCx<'_>) -> Outcome {

@@ -283,11 +283,15 @@ fn tensors_are_made_read_and_written() {
 #[test]
 fn json_and_files_come_and_go() {
     let mut w = World::new();
-    let (read, _) = w.call("json_decode", &["Vec<Int>"], vec![s("[1, 2]")], "Vec<Int>").expect("a list of numbers");
+    let mut decode = |text: &str, line| w.call("json_decode", &["Vec<Int>"], vec![s(text), n(line)], "Vec<Int>");
+    let (read, _) = decode("[1, 2]", 0).expect("a list of numbers");
     assert_eq!(read.as_ref().show(), "[1, 2]");
-    let wrong =
-        w.call("json_decode", &["Vec<Int>"], vec![s("[1, true]")], "Vec<Int>").expect_err("a Bool is no number");
+    let wrong = decode("[1, true]", 0).expect_err("a Bool is no number");
     assert!(wrong.contains("expected a whole number, found true at [1]"), "{wrong}");
+    let wrong = decode("[1, true]", 7).expect_err("a Bool is no number");
+    assert!(wrong.contains("line 7: expected a whole number, found true at [1]"), "{wrong}");
+    let wrong = decode("[1 2]", 7).expect_err("a comma is missing");
+    assert!(wrong.contains("line 7, column 4: `,` or the end of `[` is missing"), "{wrong}");
     let dir = std::env::temp_dir().join(format!("stark-natives-{}", std::process::id()));
     let path = dir.join("a.txt").display().to_string();
     w.gives("fs_make_dir", vec![s(&dir.display().to_string())], "()", "()");

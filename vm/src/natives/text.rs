@@ -70,8 +70,22 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 /// One step of a JSON value, depth first: `n t f # s [ ] { }` and `k` for a key, with its text.
 pub type JsonEvent = (char, String);
 
-/// The events of a JSON value, or why and where (`line 2, column 5`) it is none.
-pub fn json_events(text: &str) -> Result<Vec<JsonEvent>, String> {
+/// Why a text is no JSON value, and where.
+#[derive(Debug)]
+pub struct JsonError {
+    pub what: String,
+    pub line: usize,
+    pub column: usize,
+}
+
+impl std::fmt::Display for JsonError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at line {}, column {} of the JSON text", self.what, self.line, self.column)
+    }
+}
+
+/// The events of a JSON value, or why it is none.
+pub fn json_events(text: &str) -> Result<Vec<JsonEvent>, JsonError> {
     let mut reader = Json { text, at: 0, events: Vec::new(), open: Vec::new() };
     match reader.read() {
         Ok(()) => Ok(reader.events),
@@ -79,7 +93,7 @@ pub fn json_events(text: &str) -> Result<Vec<JsonEvent>, String> {
             let before = &text[..reader.at.min(text.len())];
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-            Err(format!("{what} at line {line}, column {column} of the JSON text"))
+            Err(JsonError { what, line, column })
         }
     }
 }

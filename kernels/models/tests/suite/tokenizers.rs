@@ -2,6 +2,7 @@
 
 use crate::common::*;
 use stark_models::Tokenizer;
+use stark_models::tokenizer::MAX_PADDED;
 
 #[test]
 fn every_case_of_every_tokenizer() {
@@ -46,7 +47,12 @@ fn a_batch_is_padded_to_its_longest_row() {
     assert!(n_tokens < batch.length as i64);
     assert_eq!(batch.rows[0].ids.last(), Some(&tokenizer.pad_id()));
     assert_eq!(batch.ids().len(), 2 * batch.length);
-    assert!(tokenizer.decode(&[-1], true).is_err());
+    let n = tokenizer.vocab_size();
+    for id in [-1, n as i64, 999_999, 1 << 40] {
+        let error = tokenizer.decode(&[5, id], true).expect_err("no such token");
+        assert_eq!(error.reason, format!("id {id} is not one of {n}"));
+    }
+    assert!(tokenizer.decode(&[n as i64 - 1], false).is_ok());
     let empty: [&str; 0] = [];
     assert_eq!(tokenizer.encode_batch(&empty, true, usize::MAX).expect("batch").length, 0);
 }
@@ -89,4 +95,54 @@ fn rows_are_filled_up_as_the_file_says() {
     assert!(starts[1] == 0 && starts[0] > 0, "{starts:?}");
     assert_eq!(rows(serde_json::json!({"Fixed": 12}), null).0, 12);
     assert_eq!(rows("BatchLongest".into(), 8.into()).0, longest.next_multiple_of(8));
+}
+
+#[test]
+fn rows_are_not_filled_up_without_end() {
+    let path = small().join("tokenizers/topic_wordpiece.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("json");
+    let mut load = |fixed: usize, multiple: usize| {
+        json["padding"] = serde_json::json!({
+            "strategy": {"Fixed": fixed}, "direction": "Right", "pad_to_multiple_of": multiple, "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"
+        });
+        Tokenizer::from_bytes(&serde_json::to_vec(&json).expect("json"), "wide.json")
+    };
+    assert_eq!(load(MAX_PADDED, 1).expect("tokenizer").padded_length([3].into_iter()), MAX_PADDED);
+    for (fixed, multiple) in [(MAX_PADDED + 1, 1), (1 << 40, 1), (8, 1 << 40)] {
+        let error = load(fixed, multiple).expect_err("too wide");
+        let n = fixed.max(multiple);
+        assert_eq!(error.reason, format!("`padding` asks for rows of {n} tokens, the limit is {MAX_PADDED}"));
+    }
+}
+
+/// As the file says, also where what is cut off would come again and again: nothing of it is kept.
+#[test]
+fn texts_are_cut_as_the_file_says() {
+    let path = small().join("tokenizers/topic_wordpiece.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("json");
+    let text = "the chef whisked eggs";
+    let mut cut = |side: &str| {
+        json["truncation"] =
+            serde_json::json!({"direction": side, "max_length": 4, "strategy": "LongestFirst", "stride": 1});
+        let tokenizer =
+            Tokenizer::from_bytes(&serde_json::to_vec(&json).expect("json"), "cut.json").expect("tokenizer");
+        (tokenizer.encode(text, true).expect("encoded").ids, tokenizer.encode(text, false).expect("encoded").ids)
+    };
+    let whole = Tokenizer::load(small().join("tokenizers/topic_wordpiece.json")).expect("tokenizer");
+    let whole = whole.encode(text, true).expect("encoded").ids;
+    let n = whole.len();
+    assert!(n > 6);
+    assert_eq!(cut("Right"), ([&whole[..3], &whole[n - 1..]].concat(), whole[1..5].to_vec()));
+    assert_eq!(cut("Left"), ([&whole[..1], &whole[n - 3..]].concat(), whole[n - 5..n - 1].to_vec()));
+}
+
+#[test]
+fn padded_ids_are_those_of_a_batch() {
+    let tokenizer = Tokenizer::load(small().join("tokenizers/topic_wordpiece.json")).expect("tokenizer");
+    let texts = ["the striker", "the young striker scored at the stadium"];
+    let batch = tokenizer.encode_batch(&texts, true, usize::MAX).expect("batch");
+    let ids: Vec<Vec<i64>> = texts.iter().map(|text| tokenizer.encode(text, true).expect("encoded").ids).collect();
+    let length = tokenizer.padded_length(ids.iter().map(Vec::len));
+    assert_eq!(length, batch.length);
+    assert_eq!(tokenizer.padded(&ids, length), (batch.ids(), batch.attention_mask()));
 }
