@@ -114,6 +114,8 @@ pub struct FnState<'a> {
     pub caught: Vec<LocalId>,
     /// Zones whose guard is held here.
     pub guards: Vec<(GlobalId, Span)>,
+    /// Types that tensors are to have as elements, with where.
+    pub elements: Vec<(Ty, Span)>,
     /// Guards of the call being checked: they live until it has returned.
     pub call_guards: Vec<PendingGuard>,
     /// The call whose arguments are checked runs closures in other tasks.
@@ -413,6 +415,7 @@ impl<'a> Checker<'a> {
         let ret = self.zonk_ty(&ret, span);
         self.program.fns[id.index()].ret = ret;
         if self.f.is_entry {
+        self.settle_elements();
             // Functions may still read its variables: judged at the end.
             self.entry_cx = Some((cx.locals.clone(), std::mem::take(&mut cx.meta)));
         } else {

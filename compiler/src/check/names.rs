@@ -4,6 +4,7 @@ use super::dims::strip_names;
 use super::*;
 use crate::foreign;
 use crate::index::Entity;
+use crate::types::elements::has_elements;
 use crate::types::infer::VarKind;
 use crate::types::lower::{Named, builtin_type};
 
@@ -477,6 +478,11 @@ impl<'a> Checker<'a> {
             }
             for bound in &g.bounds {
                 self.require(arg, &bound.subst(args), span, &format!("`{}`", short_name(&name)));
+            let def = &self.program.fns[id.index()];
+            let signature = || def.params.iter().map(|p| &p.ty).chain([&def.ret]);
+            if signature().any(|ty| has_elements(ty, i as u32)) {
+                self.require_element(arg, span);
+            }
             }
         }
     }
