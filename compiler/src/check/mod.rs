@@ -10,6 +10,7 @@ mod construct;
 mod dims;
 mod expr;
 mod index;
+mod lent;
 pub(crate) mod limits;
 mod mend;
 mod method;
