@@ -410,7 +410,8 @@ impl Flow<'_, '_> {
                 let params: Vec<Ty> = f.params.iter().skip(1).map(|p| p.ty.subst(args)).collect();
                 (params, f.ret.subst(args), h.batch.clone())
             }
-            [input, output] => (vec![input.clone()], output.clone(), None),
+            // Which actor it is only the running program knows: its answer is checked when it is awaited.
+            [input, _] => (vec![input.clone()], Ty::Unit, None),
             _ => return Val::Any,
         };
         let lang = self.c.program.lang.clone();
