@@ -21,12 +21,13 @@ mod operators;
 mod pattern;
 mod place;
 mod predict;
+mod sizes;
 mod slips;
 mod stmt;
 mod zonk;
 
 pub use call::let_local;
-pub use dims::{mentions_dims, names_in};
+pub use dims::{asked_names, mentions_dims, names_in};
 pub use names::short_name;
 
 use crate::hir::*;
@@ -75,6 +76,10 @@ pub struct BodyCx {
     pub field_captures: Vec<(u32, LocalId)>,
     /// Named dimensions that the body asks for.
     pub dims: Vec<(Rc<str>, LocalId)>,
+    /// Those of them that its own signature gives.
+    pub sizes: Vec<sizes::NamedSize>,
+    /// What the parameters of a closure state, by position.
+    pub stated: Vec<Ty>,
     pub ret: Option<Ty>,
     pub ret_span: Span,
     pub saw_return: bool,
@@ -109,14 +114,14 @@ pub struct FnState<'a> {
     pub obligations: Vec<(Ty, Bound, Span, String)>,
     /// Type arguments with a type of last resort.
     pub defaults: Vec<(Ty, Ty)>,
+    /// Types that tensors are to have as elements, with where.
+    pub elements: Vec<(Ty, Span)>,
     /// There is a `to_nested` whose type may be open.
     pub asks_nested: bool,
     /// Variables that a `catch` around binds, for `throw e`.
     pub caught: Vec<LocalId>,
     /// Zones whose guard is held here.
     pub guards: Vec<(GlobalId, Span)>,
-    /// Types that tensors are to have as elements, with where.
-    pub elements: Vec<(Ty, Span)>,
     /// Guards of the call being checked: they live until it has returned.
     pub call_guards: Vec<PendingGuard>,
     /// The call whose arguments are checked runs closures in other tasks.
@@ -410,13 +415,13 @@ impl<'a> Checker<'a> {
         for (var, default) in defaults {
             self.take_default(&var, &default);
         }
+        self.settle_elements();
         let Some(mut cx) = self.f.bodies.pop() else { return };
         let mut value = value;
         self.zonk_body(&mut value, &mut cx.locals);
         let ret = self.zonk_ty(&ret, span);
         self.program.fns[id.index()].ret = ret;
         if self.f.is_entry {
-        self.settle_elements();
             // Functions may still read its variables: judged at the end.
             self.entry_cx = Some((cx.locals.clone(), std::mem::take(&mut cx.meta)));
         } else {

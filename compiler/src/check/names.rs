@@ -255,7 +255,9 @@ impl<'a> Checker<'a> {
             self.note(span, Entity::Variant { adt, variant });
             return self.variant_value(adt, variant, Vec::new(), span, hint);
         }
-        self.unknown_name(name, span);
+        if !self.is_unreadable_size(name, span) {
+            self.unknown_name(name, span);
+        }
         self.err(span)
     }
 
@@ -476,13 +478,13 @@ impl<'a> Checker<'a> {
             if i == 0 && is_trait_fn {
                 continue;
             }
-            for bound in &g.bounds {
-                self.require(arg, &bound.subst(args), span, &format!("`{}`", short_name(&name)));
             let def = &self.program.fns[id.index()];
             let signature = || def.params.iter().map(|p| &p.ty).chain([&def.ret]);
             if signature().any(|ty| has_elements(ty, i as u32)) {
                 self.require_element(arg, span);
             }
+            for bound in &g.bounds {
+                self.require(arg, &bound.subst(args), span, &format!("`{}`", short_name(&name)));
             }
         }
     }
