@@ -275,3 +275,40 @@ fn batches_take_single_rows() {
     refused(&asked("ones([3, 63])"), "E0701", 7);
     refused(&asked("ones([1, 3, 64])"), "E0701", 7);
 }
+
+#[test]
+fn op_assign_is_judged_as_an_assignment() {
+    let typed = |place: &str, more: &str| {
+        format!(
+            "{place}\nlet mut a: Tensor<Float32>[1, 3] = zeros([1, 3])\nlet mut s = S(a)\nlet mut v = [s.t]\n{more}\nprint(a, s, v)"
+        )
+    };
+    let field = "struct S:\n    t: Tensor<Float32>[1, 3]";
+    clean(&typed(field, "a += ones([1, 3])\ns.t *= ones([3])\nv[0] += ones([2, 3])"));
+    refused(&typed(field, "a += ones([2, 3])"), "E0701", 6);
+    refused(&typed(field, "s.t -= ones([2, 3])"), "E0701", 6);
+    refused("fn f(x: &mut Tensor<Float32>[n, 3]):\n    x += ones([2, n, 3])", "E0701", 2);
+    clean("fn f(x: &mut Tensor<Float32>[n, 3]):\n    x += ones([3])\n    x *= x");
+}
+
+#[test]
+fn a_name_is_one_size_where_it_is_known() {
+    refused("fn f() -> Tensor<Float32>[k, k]:\n    return zeros([2, 3])", "E0701", 2);
+    clean("fn f() -> Tensor<Float32>[k, k]:\n    return zeros([3, 3])");
+    refused("fn f() -> (Tensor<Float32>[k], Tensor<Float32>[k]):\n    return (zeros([2]), zeros([3]))", "E0701", 2);
+    refused("let f = |x: Tensor<Float32>[k, k]| x\nprint(f(zeros([2, 3])))", "E0701", 2);
+    clean("let f = |x: Tensor<Float32>[k, k]| k\nprint(f(zeros([3, 3])))");
+    clean("fn f(a: Tensor<Float32>[n + m], b: Tensor<Float32>[n]) -> Int: return m * n");
+    refused("fn f(a: Tensor<Float32>[n + m]) -> Int:\n    return m", "E0201", 2);
+    // Closures do not know each other's names.
+    clean("let f = |x: Tensor<Float32>[k]| x\nlet g = |x: Tensor<Float32>[k]| x\nprint(f(ones([2])), g(ones([3])))");
+}
+
+#[test]
+fn what_is_lent_keeps_its_type() {
+    let grow = "fn grow(t: &mut Tensor<Float32>): t = cat([t, t])\nfn rows(t: &mut Tensor<Float32>[n, 2]): t *= 2.0";
+    refused(&format!("{grow}\nlet mut t: Tensor<Float32>[1, 2] = ones([1, 2])\ngrow(&mut t)"), "E0301", 4);
+    clean(&format!("{grow}\nlet mut t: Tensor<Float32>[1, 2] = ones([1, 2])\nrows(&mut t)"));
+    clean(&format!("{grow}\nlet mut t = ones([1, 2])\ngrow(&mut t)\nrows(&mut t)"));
+    refused(&format!("{grow}\nlet mut t: Tensor<Float32>[1, 3] = ones([1, 3])\nrows(&mut t)"), "E0701", 4);
+}

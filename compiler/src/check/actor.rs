@@ -271,7 +271,9 @@ impl<'a> Checker<'a> {
             let ret = if actor_args.is_empty() { ret.clone() } else { ret.subst(actor_args) };
             strip_names(&ret, self.program.lang.model)
         };
-        let ty = self.future(self.infer.resolve(&ret));
+        // One row that is asked for is answered by one.
+        let ret = self.infer.resolve(&ret);
+        let ty = self.future(if batched { self.strip_dims(&ret) } else { ret });
         let Some(slots) = self.matched(&name.name, &specs, args, span) else {
             return Expr { kind: ExprKind::Error, ty, span };
         };

@@ -254,7 +254,7 @@ impl<'a> Checker<'a> {
         match (spec.mode, arg.mode) {
             (ParamMode::RefMut, ParamMode::RefMut) => {
                 self.require_mutable(&value, arg.span, false);
-                // A place keeps its exact type: no conversion is possible.
+                // A place keeps its type: no conversion is possible. What tensors may become is asked when all is given (`check_lent`).
                 if !self.infer.unify(&spec.ty, &value.ty) {
                     self.mismatch(&spec.ty.clone(), &value.ty.clone(), arg.span);
                 }

@@ -352,9 +352,9 @@ impl<'a> Checker<'a> {
         self.ensure_ret(func, span);
         let mut specs = self.specs(func, &type_args, skip);
         if let Some(receiver) = &receiver
-            && self.takes_in(func, &receiver.ty)
+            && self.is_shared(&receiver.ty)
         {
-            // What goes into a place with a stated shape is checked, whatever the method calls its type.
+            // What goes into a channel with a stated shape is checked, whatever the method calls its type.
             specs.iter_mut().for_each(|s| s.dims = true);
         }
         let ret = self.called_ret(func, &type_args);
@@ -399,6 +399,7 @@ impl<'a> Checker<'a> {
             out.insert(0, Arg { mode, value: receiver });
         }
         self.require_fn_bounds(func, &type_args, span);
+        self.check_lent(func, &type_args, &mut out);
         self.check_exclusive(&out, has_receiver);
         let mut ty = self.infer.resolve(&ret);
         if self.program.fns[func.index()].ret == Ty::Never && self.program.fns[func.index()].kind == FnKind::Plain {
@@ -408,11 +409,9 @@ impl<'a> Checker<'a> {
         Self::after(before, call)
     }
 
-    /// Whether a method may store its arguments in the receiver: it is lent `&mut`, or stands for something shared.
-    fn takes_in(&self, func: FnId, receiver: &Ty) -> bool {
-        let lent = self.program.fns[func.index()].params.first().is_some_and(|p| p.mode == ParamMode::RefMut);
-        let lang = &self.program.lang;
-        lent || matches!(self.infer.shallow(receiver), Ty::Adt(id, _) if id == lang.channel)
+    /// Whether a method may store its arguments in the receiver without changing it: that stands for something shared.
+    fn is_shared(&self, receiver: &Ty) -> bool {
+        matches!(self.infer.shallow(receiver), Ty::Adt(id, _) if id == self.program.lang.channel)
     }
 
     pub fn reports_inside(&self, span: Span) -> bool {

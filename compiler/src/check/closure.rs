@@ -60,6 +60,7 @@ impl<'a> Checker<'a> {
             in_task,
             ret: Some(ret.clone()),
             ret_span,
+            stated: params.iter().map(|(p, ty)| if p.ty.is_some() { ty.clone() } else { Ty::Unit }).collect(),
             ..BodyCx::default()
         });
         self.push_frame();
@@ -98,19 +99,13 @@ impl<'a> Checker<'a> {
         if value.ty == Ty::Never && matches!(self.infer.shallow(&ret), Ty::Infer(_)) {
             self.f.defaults.push((ret.clone(), Ty::Unit));
         }
-        let stated: Vec<(LocalId, Ty)> = params
-            .iter()
-            .zip(&param_locals)
-            .filter(|((p, _), _)| p.ty.is_some())
-            .map(|((_, ty), local)| (*local, ty.clone()))
-            .collect();
         let value = if stmts.is_empty() {
             value
         } else {
             let (ty, span) = (value.ty.clone(), value.span);
             Expr { kind: ExprKind::Block { stmts, value: Some(Box::new(value)) }, ty, span }
         };
-        let value = self.check_closure_params(&stated, value);
+        let value = self.check_closure_params(&param_locals, value);
         self.pop_frame();
         self.f.args_in_tasks = in_task;
         let ty = Ty::Fn(params.iter().map(|(_, t)| self.strip_dims(t)).collect(), Rc::new(ret.clone()));

@@ -44,7 +44,18 @@ impl<'a> Checker<'a> {
             let values = parts.into_iter().map(|part| self.await_value(part, span)).collect();
             return Self::after(vec![first], self.await_tuple(values, span));
         }
-        self.await_value(value, span)
+        let value = self.await_value(value, span);
+        self.check_awaited(value)
+    }
+
+    /// What a future's type says of tensors is checked when they are there: the future may have been one of less.
+    fn check_awaited(&mut self, value: Expr) -> Expr {
+        let ty = self.infer.resolve(&value.ty);
+        if !matches!(value.kind, ExprKind::Await(_)) || !mentions_dims(&ty) {
+            return value;
+        }
+        let plain = self.strip_dims(&ty);
+        self.check_arrival(Expr { ty: plain, ..value }, ty)
     }
 
     /// `await (f(), g())`: all are running before any is waited for, since calls of `async fn` start them; they are waited for
@@ -75,6 +86,7 @@ impl<'a> Checker<'a> {
                 **inner = future;
             }
         }
+        let out: Vec<Expr> = out.into_iter().map(|value| self.check_awaited(value)).collect();
         let ty = Ty::Tuple(out.iter().map(|v| v.ty.clone()).collect());
         let tuple = Expr { kind: ExprKind::Tuple(out), ty, span };
         Self::after(stmts, tuple)

@@ -288,15 +288,19 @@ impl<'a> Checker<'a> {
         let sort = match self.infer.shallow(&value.ty) {
             Ty::Num(kind) if kind.is_float() => Sort::Float,
             Ty::Num(_) => Sort::Int,
-            Ty::Str | Ty::Bool => Sort::Text,
-            _ => return,
+            Ty::Infer(_) | Ty::Param(..) | Ty::Never | Ty::Error => return,
+            // What everything else shows is laid out as text.
+            _ => Sort::Text,
         };
         if let Err(why) = spec.check(sort) {
             let ty = self.show(&value.ty);
-            self.report(
-                Diagnostic::error(codes::BAD_FORMAT_SPEC, why, span, "this format")
-                    .because(value.span, format!("this is `{ty}`")),
-            );
+            let mut d = Diagnostic::error(codes::BAD_FORMAT_SPEC, why, span, "this format")
+                .because(value.span, format!("this is `{ty}`"));
+            if matches!(self.infer.shallow(&value.ty), Ty::Tensor(_)) {
+                let number = format!("{}.item()", super::operators::bracketed(self.text(value.span)));
+                d = d.help(format!("`{number}` is the number in a tensor of one; several are shown with 4 decimals"));
+            }
+            self.report(d);
         }
     }
 

@@ -398,6 +398,7 @@ impl<'a> Checker<'a> {
             }
             out.insert(0, Arg { mode, value: receiver });
         }
+        self.check_lent(decl, &call.args, &mut out);
         self.check_exclusive(&out, skip == 1);
         let n_trait = self.traits[call.trait_.index()].n_args;
         let own = call.args[(1 + n_trait).min(call.args.len())..].to_vec();

@@ -10,6 +10,7 @@ mod construct;
 mod dims;
 mod expr;
 mod index;
+mod lent;
 pub(crate) mod limits;
 mod mend;
 mod method;
@@ -20,12 +21,13 @@ mod operators;
 mod pattern;
 mod place;
 mod predict;
+mod sizes;
 mod slips;
 mod stmt;
 mod zonk;
 
 pub use call::let_local;
-pub use dims::{mentions_dims, names_in};
+pub use dims::{asked_names, mentions_dims, names_in};
 pub use names::short_name;
 
 use crate::hir::*;
@@ -74,6 +76,10 @@ pub struct BodyCx {
     pub field_captures: Vec<(u32, LocalId)>,
     /// Named dimensions that the body asks for.
     pub dims: Vec<(Rc<str>, LocalId)>,
+    /// Those of them that its own signature gives.
+    pub sizes: Vec<sizes::NamedSize>,
+    /// What the parameters of a closure state, by position.
+    pub stated: Vec<Ty>,
     pub ret: Option<Ty>,
     pub ret_span: Span,
     pub saw_return: bool,
@@ -108,6 +114,8 @@ pub struct FnState<'a> {
     pub obligations: Vec<(Ty, Bound, Span, String)>,
     /// Type arguments with a type of last resort.
     pub defaults: Vec<(Ty, Ty)>,
+    /// Types that tensors are to have as elements, with where.
+    pub elements: Vec<(Ty, Span)>,
     /// There is a `to_nested` whose type may be open.
     pub asks_nested: bool,
     /// Variables that a `catch` around binds, for `throw e`.
@@ -407,6 +415,7 @@ impl<'a> Checker<'a> {
         for (var, default) in defaults {
             self.take_default(&var, &default);
         }
+        self.settle_elements();
         let Some(mut cx) = self.f.bodies.pop() else { return };
         let mut value = value;
         self.zonk_body(&mut value, &mut cx.locals);

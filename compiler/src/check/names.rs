@@ -4,6 +4,7 @@ use super::dims::strip_names;
 use super::*;
 use crate::foreign;
 use crate::index::Entity;
+use crate::types::elements::has_elements;
 use crate::types::infer::VarKind;
 use crate::types::lower::{Named, builtin_type};
 
@@ -254,7 +255,9 @@ impl<'a> Checker<'a> {
             self.note(span, Entity::Variant { adt, variant });
             return self.variant_value(adt, variant, Vec::new(), span, hint);
         }
-        self.unknown_name(name, span);
+        if !self.is_unreadable_size(name, span) {
+            self.unknown_name(name, span);
+        }
         self.err(span)
     }
 
@@ -474,6 +477,11 @@ impl<'a> Checker<'a> {
         for (i, (g, arg)) in generics.iter().zip(args).enumerate() {
             if i == 0 && is_trait_fn {
                 continue;
+            }
+            let def = &self.program.fns[id.index()];
+            let signature = || def.params.iter().map(|p| &p.ty).chain([&def.ret]);
+            if signature().any(|ty| has_elements(ty, i as u32)) {
+                self.require_element(arg, span);
             }
             for bound in &g.bounds {
                 self.require(arg, &bound.subst(args), span, &format!("`{}`", short_name(&name)));

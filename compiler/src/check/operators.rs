@@ -239,18 +239,6 @@ impl<'a> Checker<'a> {
             return call;
         }
         let (a_text, b_text) = (self.show(&a), self.show(&b));
-        let operator = self.text(op_span).to_string();
-        if matches!(&*operator, "<<" | ">>" | "&" | "|" | "^" | "<<=" | ">>=" | "&=" | "|=" | "^=") {
-            let help = match operator.chars().next() {
-                Some('<') => "a shift to the left multiplies: `t * 4` for `t << 2`",
-                Some('>') => "a shift to the right divides what is not negative: `t / 4` for `t >> 2`",
-                _ => "`&`, `|` and `^` take two `Tensor<Bool>`; bits of numbers are for plain `Int`s",
-            };
-            let title = format!("`{operator}` does not work on `{a_text}` and `{b_text}`");
-            let label = "tensors have no operators on bits";
-            self.report(Diagnostic::error(codes::BAD_OPERANDS, title, op_span, label).help(help));
-            return self.err(span);
-        }
         let both = matches!((self.infer.shallow(&a), self.infer.shallow(&b)), (Ty::Tensor(_), Ty::Tensor(_)));
         if both || self.is_number(&b) {
             let mut d = Diagnostic::error(
@@ -281,6 +269,32 @@ impl<'a> Checker<'a> {
                 "here",
             );
         }
+        self.err(span)
+    }
+
+    /// Whether tensors have the operator: none shifts, and `&`, `|` and `^` are those of truth, not of bits.
+    fn tensors_have(&mut self, op: BinaryOp, l: &Ty, r: &Ty) -> bool {
+        match op {
+            BinaryOp::Shl | BinaryOp::Shr => false,
+            BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor => [l, r].into_iter().all(|side| match side {
+                Ty::Tensor(TensorTy { elem: Some(elem), .. }) => self.infer.unify(elem, &Ty::Bool),
+                // What only the running program knows is checked when it gets there.
+                Ty::Tensor(_) => true,
+                _ => false,
+            }),
+            _ => true,
+        }
+    }
+
+    fn no_bits(&mut self, op: BinaryOp, l: &Ty, r: &Ty, op_span: Span, span: Span) -> Expr {
+        let help = match op {
+            BinaryOp::Shl => "a shift to the left multiplies: `t * 4` for `t << 2`",
+            BinaryOp::Shr => "a shift to the right divides what is not negative: `t / 4` for `t >> 2`",
+            _ => "`&`, `|` and `^` take two `Tensor<Bool>`; bits of numbers are for plain `Int`s",
+        };
+        let title = format!("`{}` does not work on `{}` and `{}`", op_text(op), self.show(l), self.show(r));
+        let label = "tensors have no operators on bits";
+        self.report(Diagnostic::error(codes::BAD_OPERANDS, title, op_span, label).help(help));
         self.err(span)
     }
 
@@ -318,6 +332,9 @@ impl<'a> Checker<'a> {
             }
         }
         let is_tensor = |t: &Ty| matches!(t, Ty::Tensor(_));
+        if (is_tensor(&lt) || is_tensor(&rt)) && !self.tensors_have(op, &lt, &rt) {
+            return self.no_bits(op, &lt, &rt, op_span, span);
+        }
         if is_tensor(&lt) {
             let method = op_method(op);
             return self.tensor_op(l, method, r, op_span, span);

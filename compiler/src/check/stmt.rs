@@ -553,15 +553,16 @@ impl<'a> Checker<'a> {
                         Expr { kind, ty: Ty::Unit, span }
                     }
                     ExprKind::Call { callee, mut args } if args.len() == 2 => {
-                        let result = self.coerce(
-                            Expr { kind: ExprKind::Lit(Lit::Unit), ty: combined.ty.clone(), span },
-                            &self.strip_dims(&ty),
-                        );
-                        let _ = result;
+                        let gives = combined.ty;
+                        // What assigning it would ask of it.
+                        let result = Expr { kind: ExprKind::Lit(Lit::Unit), ty: gives.clone(), span };
+                        let asked = self.coerce(result, &ty).kind;
+                        let check = matches!(asked, ExprKind::Coerce { kind: Coercion::TensorCheck, .. });
+                        let takes = args[0].value.ty.clone();
                         let Some(second) = args.pop() else { return self.err(span) };
                         let kind = ExprKind::AssignOp {
                             target: Box::new(place),
-                            op: AssignOp::Call(callee),
+                            op: AssignOp::Call { callee, takes, gives, check },
                             value: Box::new(second.value),
                         };
                         Expr { kind, ty: Ty::Unit, span }

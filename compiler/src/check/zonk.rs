@@ -186,8 +186,10 @@ impl Checker<'_> {
             AssignOp { target, op, value } => {
                 self.zonk_expr(target);
                 self.zonk_expr(value);
-                if let crate::hir::AssignOp::Call(callee) = op {
+                if let crate::hir::AssignOp::Call { callee, takes, gives, .. } = op {
                     self.zonk_callee(callee, span);
+                    self.zonk_in(takes, span);
+                    self.zonk_in(gives, span);
                 }
             }
             OrInsert { map, key, default } => {
@@ -300,7 +302,7 @@ pub fn called_fns(e: &Expr, out: &mut Vec<FnId>) {
     match &e.kind {
         ExprKind::Call { callee: Callee::Fn { func, .. }, .. }
         | ExprKind::SpawnCall { callee: Callee::Fn { func, .. }, .. } => out.push(*func),
-        ExprKind::AssignOp { op: AssignOp::Call(Callee::Fn { func, .. }), .. } => out.push(*func),
+        ExprKind::AssignOp { op: AssignOp::Call { callee: Callee::Fn { func, .. }, .. }, .. } => out.push(*func),
         ExprKind::FnRef { func, .. } => out.push(*func),
         ExprKind::Closure(c) | ExprKind::SpawnBlock(c) => called_fns(&c.body.value, out),
         _ => {}

@@ -93,6 +93,8 @@ pub struct FnBuilder<'g, 'p> {
     pub guards: Vec<LocalId>,
     /// The variables of named dimensions.
     pub dims: &'p [(Rc<str>, LocalId)],
+    /// Names of the type that is checked, which no signature has.
+    pub own_sizes: Vec<(Rc<str>, Reg)>,
     /// Registers of parameters that are moved out again.
     pub inout_registers: Vec<Reg>,
     /// Reference registers to drop at the end of each open scope.
@@ -131,6 +133,7 @@ impl<'g, 'p> FnBuilder<'g, 'p> {
             single_use: Vec::new(),
             guards: Vec::new(),
             dims: &[],
+            own_sizes: Vec::new(),
             inout_registers: Vec::new(),
             scopes: vec![Vec::new()],
             exits: Vec::new(),

@@ -474,11 +474,13 @@ impl<'p> FnBuilder<'_, 'p> {
                 self.store_place(&place, new);
                 self.recycle(new);
             }
-            AssignOp::Call(callee) => {
+            AssignOp::Call { callee, takes, gives, check } => {
                 self.load_place(&place, old);
-                let new = self.temp(&ty);
+                let (takes, gives) = (self.ty(takes), self.ty(gives));
+                let taken = self.fitted(old, &ty, &takes);
+                let new = self.temp(&gives);
                 let target = self.target(callee);
-                self.push_arg(0, old, &ty, false);
+                self.push_arg(0, taken.unwrap_or(old), &takes, false);
                 self.push_arg(1, rhs.register, &value_ty, false);
                 match target {
                     Target::Fn(func, args) => self.emit_call(func, &args, new),
@@ -489,8 +491,23 @@ impl<'p> FnBuilder<'_, 'p> {
                     }
                     Target::Derived(..) => {}
                 }
-                self.store_place(&place, new);
-                self.recycle(new);
+                if let Some(taken) = taken {
+                    self.release(taken);
+                }
+                if *check {
+                    let checked = self.temp(&ty);
+                    self.check_tensors(new, &gives, &ty, checked);
+                    self.release(new);
+                    self.store_place(&place, checked);
+                    self.recycle(checked);
+                } else if let Some(fitted) = self.fitted(new, &gives, &ty) {
+                    self.release(new);
+                    self.store_place(&place, fitted);
+                    self.recycle(fitted);
+                } else {
+                    self.store_place(&place, new);
+                    self.recycle(new);
+                }
             }
         }
         self.release(old);
@@ -498,11 +515,21 @@ impl<'p> FnBuilder<'_, 'p> {
         self.done(rhs);
     }
 
+    /// The value in another register, where the other type is another one to bytecode: that of a bare tensor or of a known one.
+    fn fitted(&mut self, value: Reg, from: &Ty, to: &Ty) -> Option<Reg> {
+        if self.g.type_id(from) == self.g.type_id(to) {
+            return None;
+        }
+        let fitted = self.temp(to);
+        self.check_tensors(value, from, to, fitted);
+        Some(fitted)
+    }
+
     /// Whether `op=` on a text puts another one behind it.
     fn appends_text(&mut self, op: &'p AssignOp) -> bool {
         match op {
             AssignOp::Binary(op) => *op == hir::BinaryOp::Add,
-            AssignOp::Call(callee) => match self.target(callee) {
+            AssignOp::Call { callee, .. } => match self.target(callee) {
                 Target::Fn(func, _) => self.g.program.func(func).native.as_deref() == Some("str_concat"),
                 _ => false,
             },

@@ -8,6 +8,7 @@
 
 mod builder;
 mod call;
+mod check;
 mod control;
 mod derive;
 mod expr;

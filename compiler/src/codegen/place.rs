@@ -358,7 +358,7 @@ fn visit_locals(expr: &Expr, seen: &mut dyn FnMut(LocalId, Seen), depth: u32) {
         ExprKind::AssignOp { target, op, value } => {
             visit_locals(value, seen, depth);
             visit_base(target, seen, depth);
-            if let crate::hir::AssignOp::Call(crate::hir::Callee::Value(f)) = op {
+            if let crate::hir::AssignOp::Call { callee: crate::hir::Callee::Value(f), .. } = op {
                 visit_locals(f, seen, depth);
             }
         }

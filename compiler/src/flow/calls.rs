@@ -373,7 +373,7 @@ impl<'p> Walk<'_, 'p> {
             }
             ExprKind::Call { callee, args } => self.call(e, callee, args, false),
             ExprKind::SpawnCall { callee, args } => self.call(e, callee, args, true),
-            ExprKind::AssignOp { op: AssignOp::Call(callee), .. } => {
+            ExprKind::AssignOp { op: AssignOp::Call { callee, .. }, .. } => {
                 self.children(e);
                 let targets = self.targets(callee);
                 self.site(e.span, callee_name(self.calls.program, callee), targets, Vec::new(), None);

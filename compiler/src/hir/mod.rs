@@ -539,7 +539,14 @@ pub struct Arg {
 pub enum AssignOp {
     Binary(BinaryOp),
     /// `add(target, value)` and the like.
-    Call(Callee),
+    Call {
+        callee: Callee,
+        /// What the function takes the target as, and what it gives: tensors may be known better there, or less.
+        takes: Ty,
+        gives: Ty,
+        /// Whether what it gives is asked for what the target's type says of tensors.
+        check: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -547,7 +554,8 @@ pub enum Coercion {
     /// A concrete value as `dyn Trait`.
     ToDyn,
     /// A tensor given to a place whose type says more than is known: checked at run time against the expression's type.
-    /// Reaches into `Vec`, `Option`, `Map` and tuples. Names of dimensions are the ones in the body's `dims`; others stand for any size.
+    /// Reaches into `Vec`, `Option`, `Map` and tuples. Names of dimensions are the ones in the body's `dims`; another is one
+    /// size within the value.
     TensorCheck,
     /// `ActorRef<A>` as `ModelActorRef<I, O>`, `Never` as anything: no code.
     Same,

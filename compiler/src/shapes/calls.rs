@@ -15,18 +15,18 @@ const MAX_QUIET: u32 = 3;
 
 /// What a call binds: the sizes that the signature names, each with the argument that said it, and the type parameters.
 #[derive(Default)]
-struct Bound {
+pub(super) struct Bound {
     names: Vec<(Rc<str>, Symbolic, Span)>,
     types: Vec<Option<Val>>,
 }
 
 impl Bound {
-    fn size(&self, name: &str) -> Symbolic {
+    pub(super) fn size(&self, name: &str) -> Symbolic {
         self.names.iter().find(|(n, ..)| &**n == name).map_or(Symbolic::Unknown, |(_, s, _)| s.clone())
     }
 
     /// Sizes that stand alone in a parameter's type.
-    fn names(&mut self, ty: &Ty, val: &Val, span: Span, lang: &Lang) {
+    pub(super) fn names(&mut self, ty: &Ty, val: &Val, span: Span, lang: &Lang) {
         match (ty, val) {
             (Ty::Tensor(TensorTy { dims: Some(dims), .. }), Val::Tensor(Some(have))) if dims.len() == have.len() => {
                 for (dim, have) in dims.iter().zip(have) {
@@ -410,7 +410,8 @@ impl Flow<'_, '_> {
                 let params: Vec<Ty> = f.params.iter().skip(1).map(|p| p.ty.subst(args)).collect();
                 (params, f.ret.subst(args), h.batch.clone())
             }
-            [input, output] => (vec![input.clone()], output.clone(), None),
+            // Which actor it is only the running program knows: its answer is checked when it is awaited.
+            [input, _] => (vec![input.clone()], Ty::Unit, None),
             _ => return Val::Any,
         };
         let lang = self.c.program.lang.clone();

@@ -31,6 +31,8 @@ struct Frame {
     /// What `return` gave so far.
     returned: Option<Val>,
     locals: Rc<[Local]>,
+    /// Names of sizes that only the running program compares: those of a closure's signature.
+    asked: Vec<Rc<str>>,
     /// Lists that a loop fills: what has been pushed so far.
     filled: Vec<(LocalId, Option<Val>)>,
 }
@@ -82,9 +84,12 @@ impl Flow<'_, '_> {
         let mut frame = Frame { locals: body.locals.clone().into(), ..Frame::default() };
         frame.vals.extend(body.params.iter().copied().zip(params));
         frame.vals.extend(captured.iter().cloned());
-        for (name, local) in &body.dims {
+        // The names of a closure, or of a function of the library, may be those of the function that is walked.
+        for (name, local) in body.dims.iter().filter(|(name, _)| self.site.is_none() && self.names.contains(name)) {
             frame.vals.insert(*local, Val::Size(Symbolic::name(name.clone())));
         }
+        frame.asked =
+            body.dims.iter().map(|(name, _)| name.clone()).filter(|name| !self.names.contains(name)).collect();
         self.frames.push(frame);
         let last = self.expr(&mut body.value);
         let frame = self.frames.pop().unwrap_or_default();
@@ -95,13 +100,37 @@ impl Flow<'_, '_> {
         }
     }
 
+    /// What a written type asks of a value: a name that is of the type alone is the size that the value has there.
+    fn wanted(&self, have: &Val, ty: &Ty, deep: bool) -> Val {
+        let own = self.own_sizes(have, ty);
+        value::stated(ty, &self.c.program.lang, &|n| self.size_of_name(n).unwrap_or_else(|| own.size(n)), deep)
+    }
+
+    /// Whether the sizes of all names that a type compares are known for this value.
+    fn names_are_known(&self, have: &Val, ty: &Ty) -> bool {
+        let own = self.own_sizes(have, ty);
+        let mut all = Vec::new();
+        crate::check::names_in(ty, &mut all);
+        let is_asked = |name: &Rc<str>| self.frames.last().is_some_and(|frame| frame.asked.contains(name));
+        !all.iter().any(is_asked)
+            && crate::check::asked_names(ty)
+                .iter()
+                .all(|n| self.size_of_name(n).is_some() || own.size(n) != Symbolic::Unknown)
+    }
+
+    fn own_sizes(&self, have: &Val, ty: &Ty) -> calls::Bound {
+        let mut own = calls::Bound::default();
+        own.names(ty, have, Span::default(), &self.c.program.lang);
+        own
+    }
+
+    fn size_of_name(&self, name: &str) -> Option<Symbolic> {
+        self.names.iter().find(|n| &***n == name).map(|n| Symbolic::name(n.clone()))
+    }
+
     /// What a written type of this function says of a value.
     fn stated(&self, ty: &Ty, deep: bool) -> Val {
-        let names = &self.names;
-        let name = |n: &str| match names.iter().find(|m| &***m == n) {
-            Some(n) => Symbolic::name(n.clone()),
-            None => Symbolic::Unknown,
-        };
+        let name = |n: &str| self.size_of_name(n).unwrap_or(Symbolic::Unknown);
         value::stated(ty, &self.c.program.lang, &name, deep)
     }
 }

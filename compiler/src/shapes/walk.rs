@@ -104,9 +104,7 @@ impl Flow<'_, '_> {
                 let from = value.ty.clone();
                 let have = self.expr(value);
                 let val = self.place(&have, &e.ty, span, None);
-                let proven = matches!(fit(&have, &self.stated(&e.ty, false)), Fit::Proven);
-                // An element type that only the running program knows is asked for anyway.
-                if proven && !says_more(&from, &e.ty) {
+                if self.is_proven(&have, &from, &e.ty) {
                     let ty = e.ty.clone();
                     let inner = std::mem::replace(&mut **value, Expr { kind: ExprKind::Error, ty: Ty::Error, span });
                     *e = Expr { ty, ..inner };
@@ -208,19 +206,20 @@ impl Flow<'_, '_> {
             ExprKind::AssignOp { target, op, value } => {
                 let more = self.expr(value);
                 let before = self.expr(target);
+                let ty = target.ty.clone();
                 let after = match op {
-                    AssignOp::Call(Callee::Fn { func, .. }) => {
+                    AssignOp::Call { callee: Callee::Fn { func, .. }, .. } => {
                         let func = *func;
                         self.apply(func, &[before, more], &[target.span, value.span], span)
                     }
                     _ => Val::Any,
                 };
+                let val = self.place(&after, &ty, span, None);
+                if let AssignOp::Call { gives, check, .. } = op {
+                    *check &= !self.is_proven(&after, gives, &ty);
+                }
                 match &target.kind {
-                    ExprKind::Local(local) => {
-                        let ty = self.local_ty(*local);
-                        let val = self.place(&after, &ty, span, None);
-                        self.set(*local, val);
-                    }
+                    ExprKind::Local(local) => self.set(*local, val),
                     _ => self.forget_root(target),
                 }
                 Val::Any
@@ -378,7 +377,7 @@ impl Flow<'_, '_> {
             let have = self.expr(value);
             self.place(&have, &e.ty.clone(), e.span, place);
             let want = self.stated(&e.ty, false);
-            if matches!(fit(&have, &want), Fit::Proven) && !says_more(&value.ty, &e.ty) {
+            if self.is_proven(&have, &value.ty, &e.ty) {
                 let (ty, span) = (e.ty.clone(), e.span);
                 let inner = std::mem::replace(&mut **value, Expr { kind: ExprKind::Error, ty: Ty::Error, span });
                 *e = Expr { ty, ..inner };
@@ -397,9 +396,17 @@ impl Flow<'_, '_> {
         self.given(e, self.ret_span)
     }
 
+    /// Whether a value of type `from` has all that a place of type `to` asks for.
+    fn is_proven(&self, have: &Val, from: &Ty, to: &Ty) -> bool {
+        // An element type that only the running program knows is asked for anyway.
+        matches!(fit(have, &self.wanted(have, to, false)), Fit::Proven)
+            && !says_more(from, to)
+            && self.names_are_known(have, to)
+    }
+
     /// Compares a value with the type of a place, and says so when they certainly differ; what is known of the value then.
     pub(super) fn place(&mut self, have: &Val, ty: &Ty, span: Span, place: Option<Span>) -> Val {
-        if let Fit::Differs(why) = fit(have, &self.stated(ty, true)) {
+        if let Fit::Differs(why) = fit(have, &self.wanted(have, ty, true)) {
             let asked = self.c.show(ty);
             let label = describe(have).unwrap_or_else(|| format!("does not fit `{asked}`"));
             let because = place.map(|at| (at, format!("`{asked}` is asked for here")));

@@ -7,7 +7,7 @@ use crate::hir::*;
 use crate::session::{Checker, Def, TypeEnv, nearest};
 use stark_syntax::ast;
 use stark_syntax::codes;
-use stark_syntax::diagnostic::Diagnostic;
+use stark_syntax::diagnostic::{Diagnostic, Label};
 use stark_syntax::source::Span;
 use std::rc::Rc;
 
@@ -162,7 +162,10 @@ impl<'a> Checker<'a> {
                 if args.len() > 1 {
                     self.type_args_wrong("Tensor", 1, args.len(), span);
                 }
-                let elem = args.first().map(|t| Rc::new(self.lower(t, env)));
+                let elem = args.first().map(|t| {
+                    let elem = self.lower(t, env);
+                    Rc::new(if self.require_element(&elem, t.span) { elem } else { Ty::Error })
+                });
                 let dims = dims.map(|ds| ds.iter().map(lower_dim).collect());
                 Ty::Tensor(TensorTy { elem, dims })
             }
@@ -334,8 +337,13 @@ impl<'a> Checker<'a> {
                 let params = generics.params.iter().zip(args).map(|(p, t)| (p.name.name.clone(), t)).collect();
                 self.aliases[*i].busy = true;
                 let inner = TypeEnv { module, params: Rc::new(params), self_ty: None };
+                let before = self.diagnostics.len();
                 let ty = self.lower(written, &inner);
                 self.aliases[*i].busy = false;
+                // What is wrong may come from the arguments.
+                for d in self.diagnostics[before..].iter_mut().filter(|_| !generics.params.is_empty()) {
+                    d.secondary.push(Label { span, text: "used here".into() });
+                }
                 ty
             }
             Def::Fns(_) | Def::Const(_) | Def::Zone(_) | Def::Module(_) => {

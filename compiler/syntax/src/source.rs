@@ -37,6 +37,8 @@ pub struct Source {
     pub path: String,
     pub text: Cow<'static, str>,
     line_starts: OnceLock<Vec<u32>>,
+    /// Where bytes are that begin no character.
+    inside: OnceLock<Vec<u32>>,
 }
 
 /// A place as people count: line and column from 1, the column in characters.
@@ -62,7 +64,7 @@ impl SourceMap {
     }
 
     fn keep(&mut self, path: String, text: Cow<'static, str>) -> SourceId {
-        self.sources.push(Source { path, text, line_starts: OnceLock::new() });
+        self.sources.push(Source { path, text, line_starts: OnceLock::new(), inside: OnceLock::new() });
         SourceId(self.sources.len() as u32 - 1)
     }
 
@@ -112,7 +114,17 @@ impl Source {
         }
         let line = self.line_of(offset as u32);
         let start = self.line_starts()[line - 1] as usize;
-        Place { line, column: self.text[start..offset].chars().count() + 1 }
+        Place { line, column: offset - start - self.n_inside(start, offset) + 1 }
+    }
+
+    /// How many bytes of a part begin no character. Lines may be long and have many places, so nothing is counted twice.
+    fn n_inside(&self, start: usize, end: usize) -> usize {
+        let inside = self.inside.get_or_init(|| {
+            let bytes = self.text.bytes().enumerate();
+            bytes.filter(|(_, byte)| byte & 0xc0 == 0x80).map(|(i, _)| i as u32).collect()
+        });
+        let before = |at: usize| inside.partition_point(|i| (*i as usize) < at);
+        before(end) - before(start)
     }
 
     /// The line of a byte, from 1.
@@ -148,6 +160,7 @@ mod tests {
         let at = |start: usize| map.location(Span::new(id, start, start));
         assert_eq!(at(0), ("a.stark", 1, 1));
         assert_eq!(at(3), ("a.stark", 1, 3));
+        assert_eq!(at(4), ("a.stark", 1, 4));
         assert_eq!(at(12), ("a.stark", 2, 1));
         assert_eq!(at(999), ("a.stark", 2, 6));
         assert_eq!(map.get(id).unwrap().line(1), "héllo = 1");

@@ -54,6 +54,7 @@ mod number;
 mod regex;
 pub(crate) mod rng;
 pub mod scheme;
+mod sizes;
 mod string;
 mod support;
 mod system;
@@ -167,6 +168,7 @@ const TABLES: &[&[NativeRow]] = &[
     regex::TABLE,
     file::TABLE,
     log::TABLE,
+    sizes::TABLE,
     tensor::TABLE,
     tensor::LOOKS,
     model::PREDICT,

@@ -120,9 +120,13 @@ pub(crate) fn dtype_of(info: &TypeInfo) -> Option<DType> {
     }
 }
 
-/// The dtype of the result's type; a number type without tensors is refused.
+/// The dtype of the result's type. A type that no tensor has as its elements is refused: generic code may come with one, so this is
+/// asked before the values are looked at.
 fn ret_dtype(cx: &NativeCx<'_>) -> Result<DType, Fault> {
-    dtype_of(cx.ret_type()).ok_or_else(|| Fault::value(format!("{:?} says no element type", cx.ret_type())))
+    dtype_of(cx.ret_type()).ok_or_else(|| {
+        let all = ELEMS.map(|elem| dtype_of_elem(elem).to_string()).join(" ");
+        Fault::value(format!("no tensor has elements of this type: they are {all}"))
+    })
 }
 
 pub(super) fn tensor<'a>(cx: &'a NativeCx<'_>, i: usize) -> &'a Tensor {
@@ -263,8 +267,8 @@ fn tensor_from_nested(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn tensor_from_vec(cx: &NativeCx<'_>) -> Outcome {
-    let (values, shape) = (cx.vec(0), shape_arg(cx, 1)?);
-    answer(cx, from_slots(values.scalars(), values.elem(), &shape, ret_dtype(cx)?))
+    let (dtype, values, shape) = (ret_dtype(cx)?, cx.vec(0), shape_arg(cx, 1)?);
+    answer(cx, from_slots(values.scalars(), values.elem(), &shape, dtype))
 }
 
 fn tensor_zeros(cx: &NativeCx<'_>) -> Outcome {
@@ -276,7 +280,8 @@ fn tensor_ones(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn tensor_full(cx: &NativeCx<'_>) -> Outcome {
-    answer(cx, Tensor::full(&shape_arg(cx, 0)?, scalar_of(cx.arg(1)), ret_dtype(cx)?))
+    let dtype = ret_dtype(cx)?;
+    answer(cx, Tensor::full(&shape_arg(cx, 0)?, scalar_of(cx.arg(1)), dtype))
 }
 
 fn tensor_eye(cx: &NativeCx<'_>) -> Outcome {
@@ -296,8 +301,9 @@ fn tensor_arange(cx: &NativeCx<'_>) -> Outcome {
 }
 
 fn tensor_linspace(cx: &NativeCx<'_>) -> Outcome {
+    let dtype = ret_dtype(cx)?;
     let (start, end) = (scalar_of(cx.arg(0)).to_f64(), scalar_of(cx.arg(1)).to_f64());
-    answer(cx, ops::linspace(start, end, size(cx.int(2), "the number of values")?, ret_dtype(cx)?))
+    answer(cx, ops::linspace(start, end, size(cx.int(2), "the number of values")?, dtype))
 }
 
 fn tensor_rand(cx: &NativeCx<'_>) -> Outcome {

@@ -77,7 +77,7 @@ impl Work {
             | "tensor_item" | "tensor_at" | "tensor_reshape" | "tensor_permute" | "tensor_t" | "tensor_transpose"
             | "tensor_squeeze_all" | "tensor_squeeze" | "tensor_unsqueeze" | "tensor_expand" | "tensor_flatten"
             | "tensor_split" | "tensor_chunk" | "tensor_index" | "tensor_index_set" | "tensor_index_fill"
-            | "tensor_row" | "tensor_rows" | "tensor_check" => Work::Little,
+            | "tensor_row" | "tensor_rows" | "tensor_check" | "tensor_sizes" => Work::Little,
             name if name.starts_with("tensor_") => Work::Scan,
             _ => Work::Little,
         }

@@ -37,7 +37,8 @@ impl<'s> Parser<'s> {
     /// Whether the postfix sign here belongs to `lhs`.
     pub(super) fn postfix_applies(&self, lhs: &Expr) -> bool {
         if self.context.format && self.at(TokenKind::ColonColon) {
-            return matches!(self.kind_at(1), TokenKind::Ident) && path_of(lhs).is_some();
+            let is_name = self.kind_at(1) == TokenKind::Ident || self.kind_at(1).is_keyword();
+            return is_name && path_of(lhs).is_some();
         }
         true
     }
