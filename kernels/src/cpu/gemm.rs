@@ -88,8 +88,6 @@ impl Product for f32 {
 const MIN_ROWS: usize = 6;
 /// Numbers of the right factor that are packed at a time: 4 MiB.
 const PACKED: usize = 1 << 20;
-/// Parts of those that threads pack side by side. Each reads whole lines of several rows, so more are slower.
-const PACKERS: usize = 4;
 
 /// Packs `b`, some columns at a time, and multiplies. Says whether it did.
 fn in_panels(out: &mut [f32], a: Mat<f32>, b: Mat<f32>) -> bool {
@@ -105,12 +103,9 @@ fn in_panels(out: &mut [f32], a: Mat<f32>, b: Mat<f32>) -> bool {
     let target = Target::new(out, n);
     for first in (0..panels).step_by(together) {
         let packed = &mut packed.as_mut_slice::<f32>()[..together.min(panels - first) * panel];
-        let at_once = (together.div_ceil(PACKERS) * panel).max(super::split::CHUNK.next_multiple_of(panel.max(1)));
-        super::split::fill_chunks(packed, at_once, |start, panels| {
-            let column = (first + start / panel) * WIDTH;
-            fill(panels, b.columns(column..n.min(column + panels.len() / panel * WIDTH)));
-        });
         let columns = first * WIDTH..n.min((first + together) * WIDTH);
+        // By one thread: lines of the cache, and what the processor fetches ahead of them, are of columns of all panels.
+        fill(packed, b.columns(columns.clone()));
         let view = PanelView::new(packed, k, columns.len());
         if product_in(&target.from(columns.start), a, view, Finish::default()).is_err() {
             return false;

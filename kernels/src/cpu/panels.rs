@@ -26,8 +26,10 @@ const TOGETHER: usize = 16 * MAX_ROWS;
 const MAX_PIECES: usize = 64;
 /// Floats between rows of a copied left factor, beyond its length: rows a multiple of 4 KiB apart share cache sets.
 const PAD: usize = 16;
-/// The most rows of a left factor that are copied at a time.
+/// The most rows of a left factor that are copied at a time,
 const COPIED: usize = 1024;
+/// and panels of a piece that they are copied for.
+const MANY_PANELS: usize = 16;
 
 /// A matrix of `rows` by `cols`, packed.
 pub struct Panels {
@@ -157,12 +159,21 @@ pub fn product_in(target: &Target, a: Mat<f32>, b: PanelView, finish: Finish) ->
     let panels = n.div_ceil(WIDTH);
     let work = m.saturating_mul(n).saturating_mul(b.rows.max(1));
     let pieces = (work / parallel::piece(work)).clamp(1, MAX_PIECES.max(work / parallel::HEAVY));
-    // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
-    let row_pieces = pieces.min(m.div_ceil(TOGETHER)).max(if lies_badly(a) { m.div_ceil(COPIED) } else { 1 });
+    let (row_pieces, col_pieces) = match lies_badly(a) {
+        // Each piece copies its rows, which many columns must pay for.
+        true => {
+            let col_pieces = pieces.min(panels.div_ceil(MANY_PANELS));
+            (pieces.div_ceil(col_pieces).min(m.div_ceil(4 * MAX_ROWS)).max(m.div_ceil(COPIED)), col_pieces)
+        }
+        // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
+        false => {
+            let row_pieces = pieces.min(m.div_ceil(TOGETHER));
+            (row_pieces, pieces / row_pieces)
+        }
+    };
     let rows = m.div_ceil(row_pieces).next_multiple_of(if row_pieces > 1 { MAX_ROWS } else { 1 });
     let row_pieces = m.div_ceil(rows);
-    let col_pieces = (pieces / row_pieces).clamp(1, panels);
-    let cols = panels.div_ceil(col_pieces);
+    let cols = panels.div_ceil(col_pieces.clamp(1, panels));
     let col_pieces = panels.div_ceil(cols);
     parallel::run_all(row_pieces * col_pieces, work, |i| {
         let first_row = i / col_pieces * rows;
