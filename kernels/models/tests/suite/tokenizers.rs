@@ -61,7 +61,7 @@ fn a_batch_is_padded_to_its_longest_row() {
 #[test]
 fn a_text_that_is_too_long_keeps_what_stands_around_it() {
     let tokenizer = Tokenizer::load(small().join("tokenizers/topic_wordpiece.json")).expect("tokenizer");
-    let text = "the chef whisked eggs";
+    let text = "the chef whisked eggs, cream and sugar in a bowl";
     let whole = tokenizer.encode(text, true).expect("encoded");
     let cut = tokenizer.encode_at_most(text, true, 3).expect("encoded");
     assert_eq!((cut.ids.as_slice(), cut.ids[2]), (&[whole.ids[0], whole.ids[1], *whole.ids.last().unwrap()][..], 3));
@@ -120,7 +120,7 @@ fn rows_are_not_filled_up_without_end() {
 fn texts_are_cut_as_the_file_says() {
     let path = small().join("tokenizers/topic_wordpiece.json");
     let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("json");
-    let text = "the chef whisked eggs";
+    let text = "the chef whisked eggs, cream and sugar in a bowl";
     let mut cut = |side: &str| {
         json["truncation"] =
             serde_json::json!({"direction": side, "max_length": 4, "strategy": "LongestFirst", "stride": 1});
