@@ -210,19 +210,6 @@ unsafe impl<const K: usize> Lanes for [f32; K] {
     fn prefetch(_at: *const f32) {}
 }
 
-/// Asks for the line of a number into the second-level cache.
-#[inline(always)]
-pub fn prefetch(at: &f32) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: it reads nothing, and the instruction is there on every processor of this architecture.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(at).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
-}
-
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;

@@ -257,11 +257,10 @@ impl Kernel for Piece<'_> {
                     let (target, place) = (self.target, [row, j * WIDTH]);
                     // SAFETY: `level` names features that were detected, and the rows and columns of a piece are its own, as its
                     // maker promises.
-                    if parts.len() == 1
-                        && unsafe {
-                            tile::multiply_straight(level, rows, n_rows, b, ahead, target, place, n, &self.finish)
-                        }
-                    {
+                    let straight = || unsafe {
+                        tile::multiply_straight(level, rows, n_rows, b, ahead, target, place, n, &self.finish)
+                    };
+                    if parts.len() == 1 && straight() {
                         continue;
                     }
                     let tile = kept.get_mut((j - self.panels.start) * tiles + t).unwrap_or(&mut fresh);

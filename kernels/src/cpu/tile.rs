@@ -26,9 +26,8 @@ pub type Tile = [[f32; WIDTH]; MAX_ROWS];
 
 /// Lines of the cache that are asked for while a tile is computed, two for each row of its panel: spread out, since a processor
 /// that has a dozen lines under way does nothing until one of them is there.
-///
-/// Where weights are read for few rows this is what limits a product. On a Xeon (Emerald Rapids) 14 rows went from 100 to 155
-/// GFLOP/s with it, 32 from 130 to 165, against asking for as many lines at once before each tile.
+/// Where weights come from memory for few rows, this is what a product waits for; asking for as many lines at once before each tile is
+/// slower than not asking.
 #[derive(Clone, Copy)]
 pub struct Ahead {
     at: *const f32,
@@ -510,17 +509,6 @@ pub struct Finish<'a> {
     /// As large as the result, row-major.
     pub added: Option<&'a [f32]>,
     pub activation: Activation,
-}
-
-impl<'a> Finish<'a> {
-    /// Of these rows of a result with `n` columns.
-    pub fn of_rows(&self, rows: std::ops::Range<usize>, n: usize) -> Finish<'a> {
-        Finish {
-            per_row: self.per_row.map(|x| &x[rows.clone()]),
-            added: self.added.map(|x| &x[rows.start * n..rows.end * n]),
-            ..*self
-        }
-    }
 }
 
 /// Where results go: rows of `stride` numbers each.

@@ -289,12 +289,18 @@ fn tensor_eye(cx: &NativeCx<'_>) -> Outcome {
     answer(cx, ops::eye(n, n, ret_dtype(cx)?))
 }
 
+/// The number of fewest digits that `dtype` rounds as `x`. A count from rounded ends would be off by one: as `Float32` 0.3 is more than
+/// three times 0.1.
+fn as_written(x: f64, dtype: DType) -> f64 {
+    let rounded = |x: f64| Tensor::full(&[], x, dtype).and_then(|t| t.item()).map(|x| x.to_f64().to_bits()).ok();
+    let shorter = (0..17).filter_map(|n| format!("{x:.n$e}").parse().ok());
+    shorter.into_iter().find(|y| rounded(*y) == rounded(x)).unwrap_or(x)
+}
+
 fn tensor_arange(cx: &NativeCx<'_>) -> Outcome {
     let dtype = ret_dtype(cx)?;
-    // A count from rounded numbers would be off by one: as `Float32` 0.3 is more than three times 0.1. So they are taken as they are
-    // written.
     let end = |i| match scalar_of(cx.arg(i)) {
-        Scalar::Float(x) if dtype != DType::F64 => Scalar::Float((x as f32).to_string().parse().unwrap_or(x)),
+        Scalar::Float(x) => Scalar::Float(as_written(x, dtype)),
         x => x,
     };
     answer(cx, ops::arange(end(0), end(1), end(2), dtype))

@@ -163,28 +163,30 @@ enum Part {
     Storage,
     /// A list or a dict.
     Container,
+    /// Nobody changes one, only what it holds.
+    Tuple,
 }
 
-/// What a value is made of, by address. Depth is bounded by that of values.
-fn parts(value: &Value) -> Vec<(Part, usize)> {
-    fn collect(value: &Value, out: &mut Vec<(Part, usize)>) {
+/// What a value is made of, by address, each part once: a list may be in another one many times. Depth is bounded by that of values.
+fn parts(value: &Value) -> HashSet<(Part, usize)> {
+    fn collect(value: &Value, out: &mut HashSet<(Part, usize)>) {
         let storage = |tensor: &Tensor| (Part::Storage, tensor.storage_address());
         match value {
-            Value::Tensor(tensor) => out.push(storage(tensor)),
+            Value::Tensor(tensor) => _ = out.insert(storage(tensor)),
             Value::Complex(parts) => out.extend([storage(&parts.0), storage(&parts.1)]),
-            Value::Tuple(tuple) => tuple.items.iter().for_each(|item| collect(item, out)),
-            Value::List(list) => {
-                out.push((Part::Container, Arc::as_ptr(list).addr()));
+            Value::Tuple(tuple) if out.insert((Part::Tuple, Arc::as_ptr(tuple).addr())) => {
+                tuple.items.iter().for_each(|item| collect(item, out));
+            }
+            Value::List(list) if out.insert((Part::Container, Arc::as_ptr(list).addr())) => {
                 list.items().iter().for_each(|item| collect(item, out));
             }
-            Value::Dict(dict) => {
-                out.push((Part::Container, Arc::as_ptr(dict).addr()));
+            Value::Dict(dict) if out.insert((Part::Container, Arc::as_ptr(dict).addr())) => {
                 dict.items().iter().for_each(|(_, item)| collect(item, out));
             }
             _ => {}
         }
     }
-    let mut out = Vec::new();
+    let mut out = HashSet::new();
     collect(value, &mut out);
     out
 }
@@ -214,4 +216,18 @@ pub fn sharing(own: &[(Slot, Value)]) -> impl Iterator<Item = (Slot, Slot)> {
             (before != slot).then_some((before, slot))
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_in_others_many_times_is_looked_at_once() {
+        let mut list = Value::list(vec![Value::Int(1)]).unwrap();
+        for _ in 0..30 {
+            list = Value::list(vec![list.clone(), list]).unwrap();
+        }
+        assert_eq!(parts(&list).len(), 31);
+    }
 }
