@@ -42,8 +42,8 @@ const SEARCH_ROUNDS: u32 = if cfg!(loom) { 1 } else { 4 };
 /// and, while another worker is awake that may bring work, so long: about what going to sleep and being woken costs the two
 /// of them. Without it a worker that is a little faster than the one that feeds it sleeps after every task.
 const SEARCH_NS: u64 = if cfg!(loom) { 0 } else { 10_000 };
-/// So long instead after a task that was put off: who helped with a kernel is likely called for the next, when a model runs. As long
-/// as it takes to wake a sleeper on a virtual machine: with 10 µs a network of short layers gained nothing from a second worker.
+/// So long instead after a task that was put off: who helped with a kernel is likely called for the next, when a model runs. On a virtual
+/// machine it takes about as long to wake a sleeper, and as long as half a short layer.
 const LINGER_NS: u64 = if cfg!(loom) { 0 } else { 50_000 };
 /// So many tasks in another's queue are worth fetching at once,
 const WORTH_STEALING: usize = 16;
