@@ -149,6 +149,11 @@ impl Tensor {
         self.buffer.is_lent()
     }
 
+    /// Whether the storage is in a mapped file, for who looks at it there: it is mapped whole from now on.
+    pub(crate) fn maps_file(&self) -> bool {
+        self.buffer.maps_file()
+    }
+
     /// A 0-dim tensor.
     pub fn scalar<E: Element>(value: E) -> Tensor {
         // One element is below any limit that lets a program run at all; an empty allocation cannot fail twice.

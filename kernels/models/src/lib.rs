@@ -13,6 +13,7 @@ mod exec;
 mod format;
 pub mod graph;
 mod input_type;
+mod later;
 mod load;
 mod mapped;
 mod memory;

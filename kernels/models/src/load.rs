@@ -8,6 +8,7 @@ use stark_kernels::cpu::buffer;
 
 use crate::error::ModelError;
 use crate::format::{self, Beside};
+use crate::later;
 use crate::mapped::FileBytes;
 use crate::model::Model;
 use crate::opt::{self, Pass, optimise};
@@ -53,8 +54,8 @@ impl<'a> Load<'a> {
 
     /// Loads the file at `path`, and from its folder what it keeps beside it.
     ///
-    /// A file of 16 MiB or more ([`crate::MAP_FROM`]) is memory-mapped while it loads, so it must not be truncated meanwhile;
-    /// afterwards the model does not need it.
+    /// A file of 16 MiB or more ([`crate::MAP_FROM`]) is memory-mapped until its weights are packed, which goes on for about half a
+    /// millisecond a megabyte after this has returned. It must not be truncated meanwhile: a new version takes its place by a rename.
     pub fn file(self, path: impl AsRef<Path>) -> Result<Model, ModelError> {
         let path = path.as_ref();
         let file: Arc<str> = path.display().to_string().into();
@@ -96,6 +97,7 @@ impl<'a> Load<'a> {
             test_seals(&file, &bytes)?;
             Ok(imported)
         })?;
+        later::pack(&imported.graph);
         Ok(Model::new(file, imported, accelerator))
     }
 }

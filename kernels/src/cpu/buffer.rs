@@ -172,6 +172,13 @@ impl Buffer {
         matches!(self.home, Some(Home::Lent(..) | Home::Odd(_)))
     }
 
+    /// Whether the bytes are those of a file, which are mapped from now on for who looks at them there.
+    pub fn maps_file(&self) -> bool {
+        let Some((pages, range)) = self.lent_range().filter(|(pages, _)| pages.is_file()) else { return false };
+        pages.map_now(range);
+        true
+    }
+
     /// Where the bytes lie that are lent.
     fn lent_range(&self) -> Option<(&Pages, Range<usize>)> {
         match &self.home {

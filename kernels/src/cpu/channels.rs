@@ -176,12 +176,16 @@ pub struct Cut {
 
 impl Cut {
     /// Of `n_images` with `oh` lines each. `line`: multiplications behind a line of the result. `frame`: numbers that some
-    /// lines of an image need at hand.
-    pub fn new(n_images: usize, oh: usize, line: usize, frame: impl Fn(usize) -> usize) -> Cut {
+    /// lines of an image need at hand, among them those of `halo` lines of the result for each piece once more.
+    pub fn new(n_images: usize, oh: usize, line: usize, halo: usize, frame: impl Fn(usize) -> usize) -> Cut {
         let work = line.saturating_mul(n_images * oh);
-        let few = (n_images * oh).div_ceil(MANY).min((HEAVY / line.max(1)).max(1));
-        let by_work = piece(work).div_ceil(line.max(1)).max(few);
-        if by_work >= oh && frame(oh) <= FRAME {
+        let heavy = (HEAVY / line.max(1)).max(1);
+        let few = (n_images * oh).div_ceil(MANY);
+        // What is copied twice is little of what is copied, but for an image that two cores share.
+        let least = (2 * halo).min(oh.div_ceil(2));
+        let by_work = piece(work).div_ceil(line.max(1)).max(few.max(least).min(heavy));
+        let is_shared = n_images >= 4 && n_images.is_multiple_of(2) && oh <= heavy;
+        if (by_work >= oh || is_shared) && frame(oh) <= FRAME {
             let images = (by_work / oh).min(FRAME / frame(oh).max(1)).clamp(1, n_images);
             // As equal as can be, and an even number, for two cores.
             let pieces = n_images.div_ceil(images);
@@ -214,7 +218,7 @@ fn depthwise(plan: &Plan, x: Images, weights: &[f32], after: After, out: &mut [f
     let pixel = depthwise::together(plan.groups);
     let taps = plan.kernel[0] * plan.kernel[1];
     assert!(weights.len() == padded * taps, "the weights are of this convolution");
-    let cut = Cut::new(plan.n, plan.out[0], plan.out[1] * padded * taps * ALONE, |lines| {
+    let cut = Cut::new(plan.n, plan.out[0], plan.out[1] * padded * taps * ALONE, plan.halo(), |lines| {
         Frame::new(plan, lines, pixel).len()
     });
     let target = &Target::new(out, plan.groups);
@@ -233,8 +237,11 @@ fn direct(plan: &Plan, x: Images, lies_packed: bool, filter: &[Panels], after: A
     // Without padding windows see nothing but the image, which can stay where it is.
     let in_place = lies_packed && plan.windows.iter().all(|w| w.padding == 0);
     let line = plan.out[1] * plan.columns() * plan.o;
-    let cut =
-        Cut::new(plan.n, plan.out[0], line, |lines| if in_place { 0 } else { Frame::new(plan, lines, plan.c).len() });
+    let (halo, frame) = (plan.halo(), |lines| Frame::new(plan, lines, plan.c).len());
+    let cut = match in_place {
+        true => Cut::new(plan.n, plan.out[0], line, 0, |_| 0),
+        false => Cut::new(plan.n, plan.out[0], line, halo, frame),
+    };
     // Few lines leave the columns to be cut; every piece makes its own frame, so it has several panels.
     let panels = plan.o.div_ceil(WIDTH);
     let heavy = cut.work / cut.n / HEAVY;

@@ -56,6 +56,12 @@ impl Plan {
         self.out[0] * self.out[1]
     }
 
+    /// Lines that two neighbouring parts of the result both see, as lines of the result.
+    pub fn halo(&self) -> usize {
+        let (k, wy) = (self.kernel[0], self.windows[0]);
+        k.saturating_sub(1).saturating_mul(wy.dilation).saturating_add(1).saturating_sub(wy.stride) / wy.stride.max(1)
+    }
+
     /// A window of one element at every place: the plane is its own column matrix. A single window over a larger plane
     /// has no stride either, but leaves out the rest of it.
     pub fn is_pointwise(&self) -> bool {

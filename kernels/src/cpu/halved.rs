@@ -26,7 +26,7 @@ pub fn forward(plan: &Plan, x: Images, filter: &Panels, after: After, out: &mut 
     assert!(plan.groups == 1 && plan.out.iter().all(|n| n.is_multiple_of(2)) && after.added.is_none());
     let down = plan.out[0] / 2;
     let line = 2 * plan.out[1] * plan.columns() * plan.o;
-    let cut = Cut::new(plan.n, down, line, |lines| Frame::new(plan, 2 * lines, plan.c).len());
+    let cut = Cut::new(plan.n, down, line, plan.halo() / 2, |lines| Frame::new(plan, 2 * lines, plan.c).len());
     let target = &Target::new(out, plan.o);
     run_all(cut.n, cut.work, |i| {
         let half = cut.part(i);

@@ -7,6 +7,7 @@ pub mod buffer;
 pub mod channels;
 pub mod convolve;
 pub mod depthwise;
+mod factor;
 pub mod frame;
 pub mod functions;
 pub mod gemm;

@@ -46,6 +46,20 @@ impl Pages {
         &self.map
     }
 
+    /// Whether they are a file's, which nobody has read so far.
+    pub fn is_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// All pages of `range` are mapped at once, instead of some at each first look.
+    pub fn map_now(&self, range: Range<usize>) {
+        #[cfg(target_os = "linux")]
+        // It may be refused: then they are mapped as they are looked at.
+        let _ = self.map.advise_range(memmap2::Advice::PopulateRead, range.start, range.len());
+        #[cfg(not(target_os = "linux"))]
+        let _ = range;
+    }
+
     /// Copies the bytes from `start` on.
     pub fn copy(&self, start: usize, into: &mut [u8]) {
         if into.len() < READ_FROM {
@@ -102,6 +116,11 @@ impl<'a> Words<'a> {
         self.here.is_empty()
     }
 
+    /// To be looked at where they are mapped, more than once.
+    pub fn in_place(self) -> Words<'a> {
+        Words::here(self.here)
+    }
+
     /// Where they are mapped, to go through in any order.
     pub fn mapped(self) -> &'a [Word] {
         self.here
@@ -126,27 +145,36 @@ impl<'a> Words<'a> {
     }
 }
 
+/// The pages of a file that has these numbers behind `before` other bytes, and no name any more.
+#[cfg(test)]
+pub(crate) fn of_file(before: usize, numbers: &[f32]) -> Arc<Pages> {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("stark_pages_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
+    let mut file = File::create_new(&path).unwrap();
+    file.write_all(&vec![7; before]).unwrap();
+    file.write_all(super::buffer::bytes_of(numbers)).unwrap();
+    let file = File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    // SAFETY: nobody else knows the file, which stays as it is.
+    let map = unsafe { Mmap::map(&file) }.unwrap();
+    Arc::new(Pages::new(map, Some(file)))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
 
     use super::*;
-    use crate::cpu::buffer::bytes_of;
     use crate::cpu::numbers;
     use crate::ops::{PackedFilter, PackedMatrix};
     use crate::{DType, Tensor};
 
     #[test]
     fn weights_in_a_file_pack_as_those_in_memory() {
-        let path = std::env::temp_dir().join(format!("stark_pages_{}", std::process::id()));
         let n = 48 * 32 * 9;
-        let mut file = File::create_new(&path).unwrap();
-        file.write_all(&[7; 3]).unwrap();
-        file.write_all(bytes_of(&numbers(n, 1))).unwrap();
-        let file = File::open(&path).unwrap();
-        // SAFETY: nobody else knows the file, which stays as it is.
-        let map = unsafe { Mmap::map(&file) }.unwrap();
-        let pages = Arc::new(Pages::new(map, Some(file)));
+        let pages = of_file(3, &numbers(n, 1));
         for shape in
             [&[48, 32, 3, 3][..], &[32, 48, 3, 3], &[n, 1, 1, 1], &[288, 48], &[48, 288], &[n / 3, 3], &[3, n / 3]]
         {
@@ -166,6 +194,5 @@ mod tests {
                 assert_eq!(PackedMatrix::new(&half(lent())).unwrap().to_tensor().unwrap(), half(own.clone()));
             }
         }
-        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -18,10 +18,15 @@ use super::tile::{self, Ahead, Depth, FEW, Rows, Tile, tallest};
 use crate::error::Result;
 use crate::parallel;
 
+pub use super::factor::PanelView;
 pub use super::tile::{Finish, MAX_ROWS, Target, WIDTH};
 
-/// The most rows of a piece.
+/// The most rows of a piece,
 const TOGETHER: usize = 16 * MAX_ROWS;
+/// and the fewest that are cut apart,
+const APART: usize = 24;
+/// where the weights are so many numbers at most (512 KiB): each core has all of them in its second-level cache.
+const CACHED: usize = 128 << 10;
 /// The most pieces of one product, but for heavy ones.
 const MAX_PIECES: usize = 64;
 /// Floats between rows of a copied left factor, beyond its length: rows a multiple of 4 KiB apart share cache sets.
@@ -40,22 +45,38 @@ pub struct Panels {
 
 impl Panels {
     /// Packs a matrix of these sizes and strides.
-    pub fn pack(from: Words, [rows, cols]: [usize; 2], strides: [usize; 2]) -> Result<Panels> {
+    pub fn pack(from: Words, size: [usize; 2], strides: [usize; 2]) -> Result<Panels> {
+        let mut panels = Panels::room(size)?;
+        panels.fill(from, strides);
+        Ok(panels)
+    }
+
+    /// Room for a matrix of these sizes, to be filled. What is not written takes no memory of the system's, but counts.
+    pub fn room([rows, cols]: [usize; 2]) -> Result<Panels> {
+        Ok(Panels { data: Buffer::lasting::<f32>(Panels::bytes([rows, cols]) / size_of::<f32>())?, rows, cols })
+    }
+
+    /// Of the panels for a matrix of these sizes.
+    pub fn bytes([rows, cols]: [usize; 2]) -> usize {
+        rows.saturating_mul(cols.div_ceil(WIDTH)).saturating_mul(WIDTH * size_of::<f32>())
+    }
+
+    /// With a matrix of these strides.
+    pub fn fill(&mut self, from: Words, strides: [usize; 2]) {
+        let Panels { rows, cols, .. } = *self;
         if rows > 0 && cols > 0 {
             let last = (rows - 1) * strides[0] + (cols - 1) * strides[1];
             assert!(last < from.len(), "a matrix lies inside its storage");
         }
-        let n = rows.saturating_mul(cols.div_ceil(WIDTH)).saturating_mul(WIDTH);
-        let mut data = Buffer::lasting::<f32>(n)?;
+        let data = self.data.as_mut_slice::<f32>();
         let panel = rows * WIDTH;
         // Columns that are rows in memory are read panel by panel; others all panels at once, line by line.
-        let at_once = if strides[0] == 1 && panel > 0 { panel * (CHUNK / panel).max(1) } else { n };
-        fill_chunks(data.as_mut_slice::<f32>(), at_once, |start, panels| {
+        let at_once = if strides[0] == 1 && panel > 0 { panel * (CHUNK / panel).max(1) } else { data.len() };
+        fill_chunks(data, at_once, |start, panels| {
             let first = start / panel.max(1) * WIDTH;
             let size = [rows, (panels.len() / panel.max(1) * WIDTH).min(cols - first)];
             fill_words(panels, from.from(first * strides[1]), size, strides);
         });
-        Ok(Panels { data, rows, cols })
     }
 
     /// The weights `[o, c, taps]` of windows: a row for each number that a window sees, channel by channel for each tap, and a
@@ -116,33 +137,13 @@ impl Panels {
     }
 
     pub fn view(&self) -> PanelView<'_> {
-        PanelView { data: self.data.as_slice(), rows: self.rows, cols: self.cols }
-    }
-}
-
-/// Packed panels, wherever they lie.
-#[derive(Clone, Copy)]
-pub struct PanelView<'a> {
-    data: &'a [f32],
-    rows: usize,
-    cols: usize,
-}
-
-impl<'a> PanelView<'a> {
-    /// `data` was filled for a matrix of `rows` by `cols`.
-    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> PanelView<'a> {
-        assert!(data.len() >= rows * cols.div_ceil(WIDTH) * WIDTH, "panels are whole");
-        PanelView { data, rows, cols }
-    }
-
-    fn panel(&self, j: usize) -> &'a [f32] {
-        &self.data[j * self.rows * WIDTH..(j + 1) * self.rows * WIDTH]
+        PanelView::new(self.data.as_slice(), self.rows, self.cols)
     }
 }
 
 /// `out = finish(a · b)`, row-major.
 pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Result<()> {
-    let (m, n) = (a.rows(), b.cols);
+    let (m, n) = (a.rows(), b.cols());
     assert!(out.len() == m * n, "matrix sizes agree");
     assert!(finish.per_column.is_none_or(|x| x.len() == n) && finish.per_row.is_none_or(|x| x.len() == m));
     assert!(finish.added.is_none_or(|x| x.len() == m * n), "what is added is as large as the result");
@@ -151,42 +152,68 @@ pub fn product(out: &mut [f32], a: Mat<f32>, b: PanelView, finish: Finish) -> Re
 
 /// As [`product`], to the first columns of the rows of `target`, which nobody else writes.
 pub fn product_in(target: &Target, a: Mat<f32>, b: PanelView, finish: Finish) -> Result<()> {
-    let (m, n) = (a.rows(), b.cols);
-    assert!(a.cols() == b.rows, "matrix sizes agree");
+    let (m, n) = (a.rows(), b.cols());
+    assert!(a.cols() == b.rows(), "matrix sizes agree");
     if m == 0 || n == 0 {
         return Ok(());
     }
     let panels = n.div_ceil(WIDTH);
-    let work = m.saturating_mul(n).saturating_mul(b.rows.max(1));
+    let work = m.saturating_mul(n).saturating_mul(b.rows().max(1));
     let pieces = (work / parallel::piece(work)).clamp(1, MAX_PIECES.max(work / parallel::HEAVY));
-    let (row_pieces, col_pieces) = match lies_badly(a) {
-        // Each piece copies its rows, which many columns must pay for.
-        true => {
-            let col_pieces = pieces.min(panels.div_ceil(MANY_PANELS));
-            (pieces.div_ceil(col_pieces).min(m.div_ceil(4 * MAX_ROWS)).max(m.div_ceil(COPIED)), col_pieces)
-        }
-        // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
-        false => {
-            let row_pieces = pieces.min(m.div_ceil(TOGETHER));
-            (row_pieces, pieces / row_pieces)
-        }
-    };
-    let rows = m.div_ceil(row_pieces).next_multiple_of(if row_pieces > 1 { MAX_ROWS } else { 1 });
-    let row_pieces = m.div_ceil(rows);
-    let cols = panels.div_ceil(col_pieces.clamp(1, panels));
-    let col_pieces = panels.div_ceil(cols);
-    parallel::run_all(row_pieces * col_pieces, work, |i| {
-        let first_row = i / col_pieces * rows;
-        let first_panel = i % col_pieces * cols;
-        dispatch(Piece {
-            a,
-            b,
-            finish,
-            target,
-            rows: first_row..(first_row + rows).min(m),
-            panels: first_panel..(first_panel + cols).min(panels),
-        })
+    let cut = Cut::new(m, panels, pieces, lies_badly(a), b.rows().saturating_mul(n) <= CACHED);
+    parallel::run_all(cut.n(), work, |i| {
+        dispatch(Piece { a, b, finish, target, rows: cut.rows(i), panels: cut.panels(i) })
     })
+}
+
+/// How a product is cut, into shares as equal as can be.
+struct Cut {
+    m: usize,
+    row_pieces: usize,
+    /// Shares begin at multiples of so many rows.
+    unit: usize,
+    n_panels: usize,
+    col_pieces: usize,
+}
+
+impl Cut {
+    /// `m` rows of some panels into about so many pieces. Who computes some rows of a layer has them in its cache for the same rows
+    /// of the next, so columns are cut where rows are few, or the weights too many to be in the cache of every core.
+    fn new(m: usize, n_panels: usize, pieces: usize, lies_badly: bool, is_small: bool) -> Cut {
+        let row_pieces = match (lies_badly, is_small) {
+            // Each piece copies its rows, which many columns must pay for.
+            (true, _) => {
+                let col_pieces = pieces.min(n_panels.div_ceil(MANY_PANELS));
+                pieces.div_ceil(col_pieces).min(m.div_ceil(4 * MAX_ROWS)).max(m.div_ceil(COPIED))
+            }
+            // An even number, for two cores.
+            (false, true) => match pieces.min(m / APART) {
+                0 | 1 => 1,
+                n => n / 2 * 2,
+            },
+            // So many rows that a panel is read often once it is in the cache, so few that they stay there too.
+            (false, false) => pieces.min(m.div_ceil(TOGETHER)),
+        };
+        let unit = if m / row_pieces >= 3 * MAX_ROWS { MAX_ROWS } else { 1 };
+        Cut { m, row_pieces, unit, n_panels, col_pieces: (pieces / row_pieces).clamp(1, n_panels) }
+    }
+
+    fn n(&self) -> usize {
+        self.row_pieces * self.col_pieces
+    }
+
+    fn rows(&self, i: usize) -> Range<usize> {
+        let start =
+            |i: usize| if i == self.row_pieces { self.m } else { i * self.m / self.row_pieces / self.unit * self.unit };
+        let i = i / self.col_pieces;
+        start(i)..start(i + 1)
+    }
+
+    fn panels(&self, i: usize) -> Range<usize> {
+        let start = |i: usize| i * self.n_panels / self.col_pieces;
+        let i = i % self.col_pieces;
+        start(i)..start(i + 1)
+    }
 }
 
 /// Whether the rows of a tile share sets of the cache, and drive each other out, or are no rows in memory.
@@ -210,11 +237,10 @@ impl Kernel for Piece<'_> {
     #[inline(always)]
     fn run(self) -> Result<()> {
         let level = level();
-        let depth = self.b.rows;
+        let depth = self.b.rows();
         let m = self.rows.len();
         if m <= FEW && (self.a.col_stride() == 1 || depth <= 1) {
-            self.few();
-            return Ok(());
+            return self.few();
         }
         let height = tile::height(m, tallest(level));
         let tiles = m.div_ceil(height);
@@ -227,12 +253,11 @@ impl Kernel for Piece<'_> {
         let mut fresh = [[0.0; WIDTH]; MAX_ROWS];
         // A part of the depth is copied to where it lies well, and stays in the second-level cache for all panels.
         let lies_badly = lies_badly(self.a);
-        let step = match lies_badly {
-            true => parts.iter().map(|part| part.of_run().len()).max().unwrap_or(0) + PAD,
-            false => self.a.row_stride(),
-        };
+        let deepest = parts.iter().map(|part| part.of_run().len()).max().unwrap_or(0);
+        let step = if lies_badly { deepest + PAD } else { self.a.row_stride() };
         let mut copy = Buffer::for_overwrite::<f32>(if lies_badly { m * step } else { 0 })?;
         let left = &self.a.data()[self.a.place(self.rows.start, 0).min(self.a.data().len())..];
+        let mut panels = self.b.walk(self.panels.clone(), deepest)?;
         for (i, part) in parts.iter().enumerate() {
             let rows = match lies_badly {
                 true => {
@@ -242,14 +267,15 @@ impl Kernel for Piece<'_> {
                 false => part.rows(left, step, &[0]),
             };
             for j in self.panels.clone() {
-                let b = part.panel(self.b.panel(j), depth);
-                let n = WIDTH.min(self.b.cols - j * WIDTH);
+                let b = panels.panel(j, part.of_run());
                 // Of a cut depth the same part of the next panel.
                 let next = match parts.get(i + 1) {
-                    _ if j + 1 < self.panels.end => part.panel(self.b.panel(j + 1), depth).as_ptr(),
-                    Some(part) => part.panel(self.b.panel(self.panels.start), depth).as_ptr(),
-                    None => b.as_ptr_range().end,
+                    _ if j + 1 < self.panels.end => self.b.address(j + 1, part.of_run().start),
+                    Some(part) => self.b.address(self.panels.start, part.of_run().start),
+                    None => None,
                 };
+                let next = next.unwrap_or(b.as_ptr_range().end);
+                let n = WIDTH.min(self.b.cols() - j * WIDTH);
                 for t in 0..tiles {
                     let (top, n_rows) = (t * height, height.min(m - t * height));
                     let ahead = Ahead::of(b, next, t, tiles);
@@ -302,31 +328,35 @@ impl Piece<'_> {
 
     /// Few rows stay in the cache whole, so each panel is read from one end to the other, and once.
     #[inline(always)]
-    fn few(self) {
-        let (level, depth, m) = (level(), self.b.rows, self.rows.len());
+    fn few(self) -> Result<()> {
+        let (level, depth, m) = (level(), self.b.rows(), self.rows.len());
         let left = &self.a.data()[self.a.place(self.rows.start, 0).min(self.a.data().len())..];
         let rows = Rows { data: left, step: self.a.row_stride(), gap: 0, runs: &[0], depth };
         let mut tiles = [[[0.0; WIDTH]; MAX_ROWS]; 2];
         // The first half of the panels beside the second.
-        let half = self.panels.len().div_ceil(2);
-        for first in self.panels.start..self.panels.start + half {
+        let Range { start, end } = self.panels;
+        let half = (end - start).div_ceil(2);
+        let mut one = self.b.walk(start..start + half, depth)?;
+        let mut two = self.b.walk(start + half..end, depth)?;
+        for first in start..start + half {
             let second = first + half;
-            if second < self.panels.end {
+            let b = one.panel(first, 0..depth);
+            if second < end {
                 // SAFETY: `level` names features that were detected.
-                unsafe { tile::multiply_two(level, rows, m, [first, second].map(|j| self.b.panel(j)), &mut tiles) };
+                unsafe { tile::multiply_two(level, rows, m, [b, two.panel(second, 0..depth)], &mut tiles) };
             } else {
-                let is_narrow = self.b.cols - first * WIDTH <= WIDTH / 2;
-                let b = self.b.panel(first);
+                let is_narrow = self.b.cols() - first * WIDTH <= WIDTH / 2;
                 // SAFETY: as above.
                 unsafe { tile::multiply(level, rows, m, b, Ahead::after(b, 0, 1), &mut tiles[0], is_narrow, false) };
             }
-            for (j, tile) in [first, second].into_iter().zip(&tiles).filter(|(j, _)| *j < self.panels.end) {
-                let n = WIDTH.min(self.b.cols - j * WIDTH);
+            for (j, tile) in [first, second].into_iter().zip(&tiles).filter(|(j, _)| *j < end) {
+                let n = WIDTH.min(self.b.cols() - j * WIDTH);
                 let (row, column) = (self.rows.start, j * WIDTH);
                 // SAFETY: the rows and columns of a piece are its own, as its maker promises.
                 unsafe { tile::store(level, &tile[..m], self.target, row, column, n, &self.finish) };
             }
         }
+        Ok(())
     }
 }
 
@@ -361,6 +391,24 @@ mod tests {
                         assert!((f64::from(*got) - want).abs() < 1e-4, "{m} {n} {k} at {i}: {got} {want}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_all_of_a_product_once() {
+        for (m, n_panels, pieces) in
+            [(1, 1, 1), (8, 32, 4), (32, 8, 4), (49, 18, 4), (196, 2, 4), (1568, 8, 15), (3000, 3, 64)]
+        {
+            for (lies_badly, is_small) in [(false, true), (false, false), (true, false)] {
+                let cut = Cut::new(m, n_panels, pieces, lies_badly, is_small);
+                let mut seen = vec![0; m * n_panels];
+                for i in 0..cut.n() {
+                    let rows = cut.rows(i);
+                    assert!(!rows.is_empty() && !cut.panels(i).is_empty(), "{m} {n_panels} {pieces}");
+                    rows.for_each(|row| cut.panels(i).for_each(|j| seen[row * n_panels + j] += 1));
+                }
+                assert!(seen.iter().all(|&n| n == 1), "{m} {n_panels} {pieces}");
             }
         }
     }

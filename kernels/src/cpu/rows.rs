@@ -232,10 +232,20 @@ impl Vectors for Normalise<'_> {
             let out = self.out;
             match (self.weight, self.bias) {
                 (Some(weight), Some(bias)) => {
+                    let (weight_at, bias_at, to) = (weight.as_ptr(), bias.as_ptr(), out.as_mut_ptr());
                     let mut i = 0;
+                    while i + SIDE * L::N <= n {
+                        for i in (i..i + SIDE * L::N).step_by(L::N) {
+                            // The row behind this one comes while this one is written.
+                            L::prefetch(at.wrapping_add(n + i));
+                            let (weight, bias) = (L::load(weight_at.add(i)), L::load(bias_at.add(i)));
+                            normal.of(L::load(at.add(i))).mul_add(weight, bias).store(to.add(i));
+                        }
+                        i += SIDE * L::N;
+                    }
                     while i + L::N <= n {
-                        let (weight, bias) = (L::load(weight.as_ptr().add(i)), L::load(bias.as_ptr().add(i)));
-                        normal.of(L::load(at.add(i))).mul_add(weight, bias).store(out.as_mut_ptr().add(i));
+                        let (weight, bias) = (L::load(weight_at.add(i)), L::load(bias_at.add(i)));
+                        normal.of(L::load(at.add(i))).mul_add(weight, bias).store(to.add(i));
                         i += L::N;
                     }
                     for i in i..n {

@@ -124,14 +124,6 @@ impl Depth {
         self.from..self.from + self.n
     }
 
-    /// The rows of a panel for `runs` of `depth` numbers.
-    #[inline(always)]
-    pub fn panel<'a>(&self, panel: &'a [f32], depth: usize) -> &'a [f32] {
-        let first = self.runs.start * depth + self.from;
-        let n = if self.n == depth { self.runs.len() * depth } else { self.n };
-        &panel[first * WIDTH..(first + n) * WIDTH]
-    }
-
     #[inline(always)]
     pub fn rows<'a>(&self, data: &'a [f32], step: usize, runs: &'a [usize]) -> Rows<'a> {
         Rows { data: &data[self.from.min(data.len())..], step, gap: 0, runs: &runs[self.runs.clone()], depth: self.n }

@@ -1,6 +1,6 @@
 //! Layers whose weights were packed when the model was loaded, with what follows them done in the same pass.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stark_shapes::{DType, ShapeError, show};
 
@@ -8,33 +8,86 @@ use crate::accelerator::{self, Accelerator, Finish as DeviceFinish};
 use crate::cpu::activation::Activation;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::Mat;
-use crate::cpu::panels::{Finish, Panels, product};
+use crate::cpu::panels::{Finish, PanelView, Panels, product};
 use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::error::{Result, TensorError};
 use crate::tensor::Tensor;
 
-/// A `Float32` matrix `[k, n]`, packed to be the right factor of products.
+/// A `Float32` matrix `[k, n]`, packed to be the right factor of products; at once, or after it was multiplied by first.
 pub struct PackedMatrix {
-    panels: Panels,
+    shape: [usize; 2],
+    panels: OnceLock<Panels>,
+    /// Until it is packed.
+    waiting: Mutex<Option<Waiting>>,
     /// The matrix in the memory of the accelerator that the model was loaded for.
     on_device: OnceLock<Tensor>,
+}
+
+/// A matrix that lies in its file.
+struct Waiting {
+    weight: Tensor,
+    /// For its panels; whoever packs it has this.
+    room: Option<Panels>,
 }
 
 impl PackedMatrix {
     /// Packs `weight [k, n]`, of any strides.
     pub fn new(weight: &Tensor) -> Result<PackedMatrix> {
-        if weight.rank() != 2 || weight.dtype() != DType::F32 {
-            let (dtype, shape) = (weight.dtype(), show(weight.shape()));
-            return Err(TensorError::Argument(format!("a Float32 matrix is packed, not {dtype} of shape {shape}")));
+        let (shape, strides) = sizes(weight)?;
+        let panels = OnceLock::from(Panels::pack(weight.words(), shape, strides)?);
+        Ok(PackedMatrix { shape, panels, waiting: Mutex::default(), on_device: OnceLock::new() })
+    }
+
+    /// As [`PackedMatrix::new`]; a weight that lies in a mapped file is packed when somebody calls [`PackedMatrix::pack`]. Products
+    /// until then read it there, and give the same numbers. The memory for it is set aside now.
+    pub fn later(weight: &Tensor) -> Result<PackedMatrix> {
+        let (shape, _) = sizes(weight)?;
+        if !weight.maps_file() {
+            return PackedMatrix::new(weight);
         }
-        let (shape, strides) = (weight.shape(), weight.strides());
-        let panels = Panels::pack(weight.words(), [shape[0], shape[1]], [strides[0], strides[1]])?;
-        Ok(PackedMatrix { panels, on_device: OnceLock::new() })
+        let waiting = Waiting { weight: weight.clone(), room: Some(Panels::room(shape)?) };
+        let (panels, on_device) = Default::default();
+        Ok(PackedMatrix { shape, panels, waiting: Mutex::new(Some(waiting)), on_device })
+    }
+
+    /// Packs what waits for it, if nobody else does.
+    pub fn pack(&self) {
+        let taken = self.waiting().as_mut().and_then(|waiting| Some((waiting.weight.clone(), waiting.room.take()?)));
+        let Some((weight, mut panels)) = taken else { return };
+        let strides = weight.strides();
+        panels.fill(weight.words().in_place(), [strides[0], strides[1]]);
+        // First there are panels, then the file is not needed.
+        let _ = self.panels.set(panels);
+        self.waiting().take();
+    }
+
+    pub fn is_packed(&self) -> bool {
+        self.panels.get().is_some()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The panels, or the matrix that they are made of.
+    fn see<R>(&self, see: impl FnOnce(PanelView) -> R) -> R {
+        if let Some(panels) = self.panels.get() {
+            return see(panels.view());
+        }
+        let weight = self.waiting().as_ref().map(|waiting| waiting.weight.clone());
+        match (weight, self.panels.get()) {
+            (_, Some(panels)) => see(panels.view()),
+            (Some(weight), None) => {
+                let strides = weight.strides();
+                see(PanelView::lying(weight.words().in_place(), self.shape, [strides[0], strides[1]]))
+            }
+            (None, None) => unreachable!("what waits no longer is packed"),
+        }
     }
 
     /// `[k, n]`.
     pub fn shape(&self) -> [usize; 2] {
-        [self.panels.rows(), self.panels.cols()]
+        self.shape
     }
 
     /// From now on products with this matrix run on `accelerator`, wherever the other factor is.
@@ -49,11 +102,29 @@ impl PackedMatrix {
 
     /// The matrix, as it was.
     pub fn to_tensor(&self) -> Result<Tensor> {
-        Tensor::from_vec(self.panels.to_vec(), &self.shape())
+        // What waits is looked at first: it is there until there are panels.
+        let weight = self.waiting().as_ref().map(|waiting| waiting.weight.clone());
+        match (weight, self.panels.get()) {
+            (Some(weight), _) => weight.copied(),
+            (None, Some(panels)) => Tensor::from_vec(panels.to_vec(), &self.shape),
+            (None, None) => unreachable!("what waits no longer is packed"),
+        }
     }
 
+    /// Of its panels, packed or not.
     pub fn n_bytes(&self) -> usize {
-        self.panels.n_bytes()
+        Panels::bytes(self.shape)
+    }
+}
+
+/// Shape and strides of what can be packed.
+fn sizes(weight: &Tensor) -> Result<([usize; 2], [usize; 2])> {
+    match (weight.shape(), weight.strides(), weight.dtype()) {
+        (&[k, n], &[down, across], DType::F32) => Ok(([k, n], [down, across])),
+        (shape, _, dtype) => {
+            let shape = show(shape);
+            Err(TensorError::Argument(format!("a Float32 matrix is packed, not {dtype} of shape {shape}")))
+        }
     }
 }
 
@@ -107,7 +178,7 @@ pub fn linear_packed(
         ..Finish::default()
     };
     let a = Mat::new(rows.slice_of::<f32>(), m, k, k, 1);
-    product(buffer.as_mut_slice::<f32>(), a, weight.panels.view(), finish)?;
+    weight.see(|view| product(buffer.as_mut_slice::<f32>(), a, view, finish))?;
     Ok(Tensor::from_buffer(buffer, DType::F32, &shape))
 }
 
@@ -160,5 +231,45 @@ mod tests {
         let narrow = randn(&[2, 69], 3, DType::F32).unwrap();
         let error = linear_packed(&narrow, &packed, None, None, Activation::None).unwrap_err().to_string();
         assert_eq!(error, "linear takes 70 numbers a row, not shape [2, 69]");
+    }
+
+    #[test]
+    fn a_matrix_that_lies_in_its_file_gives_the_very_numbers_of_its_panels() {
+        use crate::cpu::pages::of_file;
+        for (k, n) in [(70, 40), (640, 32), (700, 100), (33, 700), (1, 65), (1536, 33)] {
+            let weight = randn(&[n, k], 1, DType::F32).unwrap();
+            for start in [0, 64, 3] {
+                let pages = of_file(start, weight.as_slice::<f32>().unwrap());
+                let lent = |shape: &[usize]| {
+                    let range = start..start + 4 * n * k;
+                    Tensor::lent(&pages, range, DType::F32, shape).unwrap().unwrap()
+                };
+                // Columns of the panels that are rows in the file, and rows that are.
+                for weight in [lent(&[n, k]).t().unwrap(), lent(&[k, n])] {
+                    let matrix = PackedMatrix::later(&weight).unwrap();
+                    let at_once = PackedMatrix::new(&weight).unwrap();
+                    let bias = randn(&[n], 2, DType::F32).unwrap();
+                    let run = |matrix: &PackedMatrix, m: usize| {
+                        let x = randn(&[m, k], 3, DType::F32).unwrap();
+                        linear_packed(&x, matrix, Some(&bias), None, Activation::Relu).unwrap()
+                    };
+                    let counts = [1, 2, 3, 4, 5, 14, 30, 230];
+                    let before = counts.map(|m| run(&matrix, m));
+                    assert!(!matrix.is_packed() && matrix.n_bytes() == at_once.n_bytes());
+                    assert_eq!(matrix.to_tensor().unwrap(), weight.copied().unwrap());
+                    matrix.pack();
+                    assert!(matrix.is_packed());
+                    matrix.pack();
+                    assert_eq!(matrix.to_tensor().unwrap(), weight.copied().unwrap());
+                    for (m, before) in counts.into_iter().zip(before) {
+                        let bits =
+                            |t: Tensor| t.to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+                        let before = bits(before);
+                        assert_eq!(before, bits(run(&matrix, m)), "{m} rows, {k} by {n}");
+                        assert_eq!(before, bits(run(&at_once, m)), "{m} rows, {k} by {n}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Layers with constant weights: packed once, with the bias, sum and activation that follow.
+//! Layers with constant weights: packed once, some of them only after loading, with the bias, sum and activation that follow.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ fn layer(graph: &Graph, at: usize) -> Option<Layer> {
 fn pack(graph: &Graph, layer: &Layer) -> Option<PackedMatrix> {
     let weight = floats(graph, layer.weight)?;
     let weight = if layer.turned { weight.t().ok()? } else { weight.clone() };
-    PackedMatrix::new(&weight).ok()
+    PackedMatrix::later(&weight).ok()
 }
 
 impl Layer {

@@ -1,6 +1,7 @@
 //! Model files give what PyTorch gave: every case of every manifest that is there.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::common::*;
 use serde_json::Value as Json;
@@ -215,6 +216,23 @@ fn greedy_decoding_gives_the_same_story() {
             step = vec![next];
         }
         assert_eq!(with_cache, want, "{} with a cache", story["prompt"]);
+    }
+}
+
+#[test]
+fn weights_that_are_packed_meanwhile_change_no_result() {
+    let Some(root) = large() else { return };
+    let model = load(&root.join("embedder.pt"));
+    let ids = |rows: usize, n: usize| {
+        Tensor::from_vec((0..rows * n).map(|i| i as i64 % 700).collect(), &[rows, n]).expect("ids")
+    };
+    let inputs = [ids(1, 1), ids(1, 4), ids(3, 9), ids(2, 120)];
+    let run = |ids: &Tensor| model.predict(std::slice::from_ref(ids)).unwrap_or_else(|e| panic!("{e}")).remove(0);
+    // The first of them while the weights are still in the file, the last long after.
+    let first = inputs.each_ref().map(run);
+    let until = Instant::now() + Duration::from_millis(400);
+    while Instant::now() < until {
+        assert!(inputs.each_ref().map(run) == first, "all bits are the same");
     }
 }
 
