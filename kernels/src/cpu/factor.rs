@@ -67,22 +67,43 @@ impl<'a> PanelView<'a> {
 
     /// For who goes through `panels` in order, `depth` rows of each at a time.
     pub(super) fn walk(self, panels: Range<usize>, depth: usize) -> Result<Walked<'a>> {
-        let (n, room) = match self.source {
-            Source::Packed(_) => (0, Buffer::for_overwrite::<f32>(0)?),
-            Source::Lying(_, [_, col_stride]) => {
-                let most = if col_stride == 1 { TOGETHER } else { 1 };
-                let n = (PACKED / (depth * WIDTH).max(1)).clamp(1, most).min(panels.len());
+        Ok(match self.source {
+            Source::Packed(data) => Walked::Packed { data, rows: self.rows },
+            Source::Lying(from, strides) => {
+                let most = if strides[1] == 1 { TOGETHER } else { 1 };
+                let together = (PACKED / (depth * WIDTH).max(1)).clamp(1, most).min(panels.len());
                 // Other runs of the model do without.
-                (n, arena::aside(|| Buffer::for_overwrite::<f32>(n * depth * WIDTH))?)
+                let room = arena::aside(|| Buffer::for_overwrite::<f32>(together * depth * WIDTH))?;
+                let (cols, end) = (self.cols, panels.end);
+                Walked::Lying(Packing { from, strides, cols, end, together, room, held: 0..0, part: 0..0 })
             }
-        };
-        Ok(Walked { view: self, end: panels.end, together: n, room, held: 0..0, part: 0..0 })
+        })
     }
 }
 
 /// The panels of a piece of a product, one after the other.
-pub(super) struct Walked<'a> {
-    view: PanelView<'a>,
+pub(super) enum Walked<'a> {
+    Packed { data: &'a [f32], rows: usize },
+    Lying(Packing<'a>),
+}
+
+impl Walked<'_> {
+    /// The rows `part` of panel `j`.
+    #[inline(always)]
+    pub(super) fn panel(&mut self, j: usize, part: Range<usize>) -> &[f32] {
+        match self {
+            Walked::Packed { data, rows } => &data[(j * *rows + part.start) * WIDTH..(j * *rows + part.end) * WIDTH],
+            Walked::Lying(packing) => packing.panel(j, part),
+        }
+    }
+}
+
+/// Panels that are packed when they are asked for.
+pub(super) struct Packing<'a> {
+    from: Words<'a>,
+    strides: [usize; 2],
+    cols: usize,
+    /// The panel behind the last.
     end: usize,
     /// So many are packed at a time,
     together: usize,
@@ -93,28 +114,16 @@ pub(super) struct Walked<'a> {
     part: Range<usize>,
 }
 
-impl Walked<'_> {
-    /// The rows `part` of panel `j`.
-    #[inline(always)]
-    pub(super) fn panel(&mut self, j: usize, part: Range<usize>) -> &[f32] {
-        match self.view.source {
-            Source::Packed(data) => {
-                let first = j * self.view.rows;
-                &data[(first + part.start) * WIDTH..(first + part.end) * WIDTH]
-            }
-            Source::Lying(from, strides) => self.packed(from, strides, j, part),
-        }
-    }
-
+impl Packing<'_> {
     #[cold]
-    fn packed(&mut self, from: Words, strides: [usize; 2], j: usize, part: Range<usize>) -> &[f32] {
-        let size = part.len() * WIDTH;
+    fn panel(&mut self, j: usize, part: Range<usize>) -> &[f32] {
+        let (size, strides) = (part.len() * WIDTH, self.strides);
         let room = self.room.as_mut_slice::<f32>();
         if !self.held.contains(&j) || self.part != part {
             let end = (j + self.together).min(self.end);
-            let cols = (end * WIDTH).min(self.view.cols) - j * WIDTH;
+            let cols = (end * WIDTH).min(self.cols) - j * WIDTH;
             if !part.is_empty() {
-                let from = from.from(part.start * strides[0] + j * WIDTH * strides[1]);
+                let from = self.from.from(part.start * strides[0] + j * WIDTH * strides[1]);
                 fill_words(&mut room[..(end - j) * size], from, [part.len(), cols], strides);
             }
             (self.held, self.part) = (j..end, part);
