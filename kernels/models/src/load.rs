@@ -8,11 +8,11 @@ use stark_kernels::cpu::buffer;
 
 use crate::error::ModelError;
 use crate::format::{self, Beside};
-use crate::later;
 use crate::mapped::FileBytes;
 use crate::model::Model;
 use crate::opt::{self, Pass, optimise};
 use crate::place::{keep_constants, place_constants};
+use crate::prepack;
 use crate::zip::test_seals;
 
 /// How a model is loaded: [`Load::new`], and what is to be otherwise.
@@ -97,7 +97,7 @@ impl<'a> Load<'a> {
             test_seals(&file, &bytes)?;
             Ok(imported)
         })?;
-        later::pack(&imported.graph);
+        prepack::begin(&imported.graph);
         Ok(Model::new(file, imported, accelerator))
     }
 }

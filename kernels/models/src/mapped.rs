@@ -2,9 +2,10 @@
 //!
 //! A mapped file that shrinks while it is in use raises SIGBUS in whoever touches the lost pages. Small
 //! files are therefore read; from [`MAP_FROM`] on, the cost of a second copy outweighs that, and the
-//! documentation of [`crate::Model::load`] says that such a file must not be changed while it is loaded.
+//! documentation of [`crate::Model::load`] says that such a file must not be changed until its weights are packed.
 //!
-//! Weights in a mapped file are read from the file when they are packed: [`stark_kernels::cpu::pages`].
+//! Weights that are packed while a model loads are read from the file: [`stark_kernels::cpu::pages`]. Others are looked at where they
+//! are mapped, until `prepack` has packed them.
 //!
 //! The assets of a bundle are ranges of one mapping: [`FileBytes::map`] and [`FileBytes::slice`].
 //!

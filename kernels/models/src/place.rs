@@ -1,4 +1,4 @@
-//! Where a model's tensors are: its constants are its own once it is loaded; on a device beside the processor, they go there
+//! Where a model's tensors are: its constants are its own once it is loaded, but for weights that are packed after that; on a device beside the processor, they go there
 //! once, its inputs before and its results after a run.
 
 use std::collections::HashMap;
@@ -45,7 +45,7 @@ fn place(value: &mut Value, accelerator: &Arc<dyn Accelerator>) -> Result<(), Te
     Ok(())
 }
 
-/// Copies the storages of constants that still lie in the model's file, so that it is not needed any more.
+/// Copies the storages of constants that still lie in the model's file, so that only weights that are still to be packed need it.
 pub fn keep_constants(graph: &mut Graph) -> Result<(), TensorError> {
     // By address; the old ones are held so that no other gets it.
     let mut storages: HashMap<usize, [Tensor; 2]> = HashMap::new();

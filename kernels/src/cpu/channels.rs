@@ -186,8 +186,8 @@ impl Cut {
         // What is copied twice is little of what is copied, but for an image that two cores share.
         let least = (2 * halo).min(oh.div_ceil(2));
         let by_work = piece(work).div_ceil(line.max(1)).max(few.max(least).min(heavy));
-        let is_shared = n_images >= 4 && n_images.is_multiple_of(2) && line.saturating_mul(oh) <= WHOLE;
-        if (by_work >= oh || is_shared) && frame(oh) <= FRAME {
+        let by_images = n_images >= 4 && n_images.is_multiple_of(2) && line.saturating_mul(oh) <= WHOLE;
+        if (by_work >= oh || by_images) && frame(oh) <= FRAME {
             let images = (by_work / oh).min(FRAME / frame(oh).max(1)).clamp(1, n_images);
             // As equal as can be, and an even number, for two cores.
             let pieces = n_images.div_ceil(images);

@@ -46,7 +46,7 @@ impl Pages {
         &self.map
     }
 
-    /// Whether they are a file's, which nobody has read so far.
+    /// Whether they are a file's own, not such as one was read into.
     pub fn is_file(&self) -> bool {
         self.file.is_some()
     }
@@ -165,7 +165,6 @@ pub(crate) fn of_file(before: usize, numbers: &[f32]) -> Arc<Pages> {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::cpu::numbers;
     use crate::ops::{PackedFilter, PackedMatrix};

@@ -1,5 +1,5 @@
-//! What is done for a model once it is loaded: the weights that still lie in its file are packed, layer by layer, on a thread of
-//! their own. Until then runs read them there.
+//! Prepacking: once a model is loaded, the weights that still lie in its file are packed, layer by layer, on a thread of their own.
+//! Until then runs read them there.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::value::Value;
 const FIRST: Duration = Duration::from_millis(20);
 
 /// Begins to pack what `graph` has left, and stops when the graph is gone.
-pub fn pack(graph: &Graph) {
+pub fn begin(graph: &Graph) {
     let waiting = graph.consts.iter().filter_map(|value| match value {
         Value::Packed(matrix) if !matrix.is_packed() => Some(Arc::downgrade(matrix)),
         _ => None,
