@@ -373,11 +373,12 @@ const RECYCLED_SIZES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 20;
 const MAX_KEPT: usize = 64;
 const MAX_KEPT_BYTES: usize = 128 << 20;
 
-/// The size of a block for `bytes`. Blocks that are kept come in eight sizes from one power of two to the next, so that a
-/// tensor that grows with each step, as a cache of keys and values does, finds the one of an earlier step.
+/// The size of a block for `bytes`. Blocks that are kept come in four sizes from one power of two to the next, so that a
+/// tensor that grows with each step, as a cache of keys and values does, finds the one of an earlier step. What is beyond the
+/// tensor counts, but is not touched.
 pub(super) fn block_size(bytes: usize) -> usize {
     match RECYCLED_SIZES.contains(&bytes) {
-        true => bytes.next_multiple_of(bytes.next_power_of_two() / 16),
+        true => bytes.next_multiple_of(bytes.next_power_of_two() / 8),
         false => bytes.next_multiple_of(ALIGN),
     }
 }
@@ -412,7 +413,7 @@ pub fn without_keeping<R>(work: impl FnOnce() -> R) -> R {
 impl Kept {
     /// The newest block with room for `bytes` that is not much larger: its memory is likely still in the cache.
     fn take(&mut self, bytes: usize) -> Option<(NonNull<u8>, usize)> {
-        let room = bytes..=bytes + bytes / 4 + ALIGN;
+        let room = bytes..=block_size(bytes).max(bytes + bytes / 4 + ALIGN);
         let at = self.blocks.iter().rposition(|(_, capacity)| room.contains(capacity))?;
         let block = self.blocks.remove(at);
         self.bytes -= block.1;
@@ -531,8 +532,8 @@ mod tests {
             before = next;
         }
         drop(before);
-        // Two of each of the eight sizes, and what the allocator puts elsewhere.
-        assert!(places.len() <= 20, "{} places for 1024 steps", places.len());
+        // Two of each of the four sizes, and what the allocator puts elsewhere.
+        assert!(places.len() <= 12, "{} places for 1024 steps", places.len());
     }
 
     #[test]

@@ -301,11 +301,12 @@ impl Vectors for Dots<'_> {
     }
 }
 
-/// The sum of rows that lie `step` numbers apart, each times its weight.
+/// The sum of rows that lie `step` numbers apart, each times its weight, and of what is there where it `adds`.
 pub struct Mix<'a> {
     pub weights: &'a [f32],
     pub rows: &'a [f32],
     pub step: usize,
+    pub adds: bool,
     pub out: &'a mut [f32],
 }
 
@@ -313,7 +314,7 @@ impl Vectors for Mix<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let Mix { weights, rows, step, out } = self;
+        let Mix { weights, rows, step, adds, out } = self;
         let n = out.len();
         check_rows(rows, step, weights.len(), n);
         let (rows, to) = (rows.as_ptr(), out.as_mut_ptr());
@@ -322,6 +323,9 @@ impl Vectors for Mix<'_> {
         unsafe {
             while i + SIDE * L::N <= n {
                 let mut sums = [L::splat(0.0); SIDE];
+                if adds {
+                    sums = std::array::from_fn(|k| L::load(to.add(i + k * L::N)));
+                }
                 for (j, weight) in weights.iter().enumerate() {
                     let (weight, row) = (L::splat(*weight), rows.add(j * step + i));
                     for k in 0..SIDE {
@@ -336,6 +340,9 @@ impl Vectors for Mix<'_> {
             while i + L::N <= n {
                 // Rows in turn, so that a sum need not wait for the one before.
                 let mut sums = [L::splat(0.0); SIDE];
+                if adds {
+                    sums[0] = L::load(to.add(i));
+                }
                 for (j, weights) in weights.chunks(SIDE).enumerate() {
                     for (k, weight) in weights.iter().enumerate() {
                         let row = rows.add((j * SIDE + k) * step + i);
@@ -346,7 +353,9 @@ impl Vectors for Mix<'_> {
                 i += L::N;
             }
             for i in i..n {
-                *to.add(i) = weights.iter().enumerate().map(|(j, weight)| weight * *rows.add(j * step + i)).sum();
+                let before = if adds { *to.add(i) } else { 0.0 };
+                let terms = weights.iter().enumerate().map(|(j, weight)| weight * *rows.add(j * step + i));
+                *to.add(i) = before + terms.sum::<f32>();
             }
         }
     }
@@ -376,8 +385,11 @@ mod tests {
                 vectors(Dots { x: &x, rows: &rows, step, out: &mut out });
                 close(&out, (0..n_rows).map(|j| (0..n).map(|i| f64::from(x[i]) * at(j, i)).sum()), 1e-5);
                 let mut out = vec![f32::NAN; n];
-                vectors(Mix { weights: &weights, rows: &rows, step, out: &mut out });
-                close(&out, (0..n).map(|i| (0..n_rows).map(|j| f64::from(weights[j]) * at(j, i)).sum()), 1e-5);
+                vectors(Mix { weights: &weights, rows: &rows, step, adds: false, out: &mut out });
+                let sum = |i: usize| (0..n_rows).map(|j| f64::from(weights[j]) * at(j, i)).sum::<f64>();
+                close(&out, (0..n).map(sum), 1e-5);
+                vectors(Mix { weights: &weights, rows: &rows, step, adds: true, out: &mut out });
+                close(&out, (0..n).map(|i| 2.0 * sum(i)), 1e-5);
             }
         }
     }

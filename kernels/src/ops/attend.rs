@@ -8,12 +8,12 @@ use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::Mat;
 use crate::cpu::packing::fill;
 use crate::cpu::panels::{Finish, PanelView, WIDTH, product};
-use crate::cpu::rows::{Dots, Mix};
 use crate::cpu::simd::vectors;
 use crate::cpu::split::fill_ranges;
 use crate::cpu::weights::Weights;
 use crate::element::Bit;
 use crate::error::Result;
+use crate::ops::few;
 use crate::ops::view::expanded_strides;
 use crate::tensor::{Tensor, check_bytes};
 use crate::walk::Walk;
@@ -22,13 +22,11 @@ use crate::walk::Walk;
 const SCORES: usize = 1 << 20;
 /// Queries of one block at most; a multiple of the rows of a tile.
 const MAX_QUERIES: usize = 14 * 16;
-/// So few queries go through keys and values where these lie: packing them would cost as much as all the rest. A guess.
-const FEW: usize = 4;
 /// Rows of scores that become weights beside each other.
 const SIDE: usize = 4;
 
 /// `softmax(q @ kᵀ · scale + mask) @ v`, shapes checked by the caller; `batch` is what the leading axes broadcast to.
-pub(crate) fn attend(
+pub(super) fn attend(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
@@ -43,6 +41,9 @@ pub(crate) fn attend(
     let (l, e) = (q.shape()[q.rank() - 2], q.shape()[q.rank() - 1]);
     let (s, w) = (k.shape()[k.rank() - 2], v.shape()[v.rank() - 1]);
     let shape: Shape = batch.iter().copied().chain([l, w]).collect();
+    if l <= few::FEW && s > 0 && e > 0 && rules::numel(&shape)? > 0 {
+        return few::attend(&q, &[[&k, &v]], mask, batch, scale, causal, unseen);
+    }
     check_bytes(&shape, DType::F32)?;
     let mut buffer = Buffer::for_overwrite::<f32>(rules::numel(&shape)?)?;
     let out = buffer.as_mut_slice::<f32>();
@@ -73,7 +74,6 @@ pub(crate) fn attend(
     let inner = walk.inner();
     walk.rows(0..n_heads, |at, n| starts.extend((0..n).map(|i| [0, 1, 2, 3].map(|k| at[k] + i * inner[k]))));
 
-    let few = l <= FEW;
     let block = (SCORES / (s * size_of::<f32>())).clamp(1, MAX_QUERIES).min(l);
     let blocks = l.div_ceil(block);
     let mut bounds = Vec::with_capacity(n_heads * blocks + 1);
@@ -84,11 +84,12 @@ pub(crate) fn attend(
     let together = ((1 << 19) / cost.max(1)).clamp(1, bounds.len() - 1);
     let (qd, kd, vd) = (q.storage::<f32>(), k.storage::<f32>(), v.storage::<f32>());
     let failed = std::sync::Mutex::new(None);
-    let pieces: Vec<usize> = bounds.iter().copied().step_by(together).chain([n_heads * l * w]).collect();
+    let n = bounds.len() - 1;
+    let pieces: Vec<usize> = bounds[..n].iter().copied().step_by(together).chain([bounds[n]]).collect();
     fill_ranges(out, &pieces, |piece, out| {
         let work = || -> Result<()> {
-            let mut keys = Buffer::for_overwrite::<f32>(if few { 0 } else { e * s.next_multiple_of(WIDTH) })?;
-            let mut values = Buffer::for_overwrite::<f32>(if few { 0 } else { s * w.next_multiple_of(WIDTH) })?;
+            let mut keys = Buffer::for_overwrite::<f32>(e * s.next_multiple_of(WIDTH))?;
+            let mut values = Buffer::for_overwrite::<f32>(s * w.next_multiple_of(WIDTH))?;
             let mut scores = Buffer::for_overwrite::<f32>(block * s)?;
             let mut masks = Masks::new(mask, [ms[b], ms[b + 1]], s)?;
             let mut packed = None;
@@ -101,21 +102,14 @@ pub(crate) fn attend(
                 let (out, after) = std::mem::take(&mut rest).split_at_mut(n * w);
                 rest = after;
                 let [qa, ka, va, ma] = starts[head];
-                if !few && packed != Some((ka, va)) {
+                if packed != Some((ka, va)) {
                     fill(keys.as_mut_slice(), Mat::new(&kd[ka..], e, s, ks[b + 1], ks[b]));
                     fill(values.as_mut_slice(), Mat::new(&vd[va..], s, w, vs[b], vs[b + 1]));
                     packed = Some((ka, va));
                 }
                 let scores = &mut scores.as_mut_slice::<f32>()[..n * s];
-                if few {
-                    for (i, scores) in scores.chunks_exact_mut(s).enumerate() {
-                        let x = &qd[qa + (query + i) * qs[b]..][..e];
-                        vectors(Dots { x, rows: &kd[ka..], step: ks[b], out: scores });
-                    }
-                } else {
-                    let queries = Mat::new(&qd[qa + query * qs[b]..], n, e, qs[b], qs[b + 1]);
-                    product(scores, queries, PanelView::new(keys.as_slice(), e, s), Finish::default())?;
-                }
+                let queries = Mat::new(&qd[qa + query * qs[b]..], n, e, qs[b], qs[b + 1]);
+                product(scores, queries, PanelView::new(keys.as_slice(), e, s), Finish::default())?;
                 let mut sums = [0.0f32; MAX_QUERIES];
                 let mut row = 0;
                 // Rows of which as much is seen go side by side.
@@ -134,22 +128,9 @@ pub(crate) fn attend(
                     [sums[row]] = vectors(Weights { scores: [scores], added, scale, seen });
                     row += 1;
                 }
-                if few {
-                    for (weights, out) in scores.chunks_exact(s).zip(out.chunks_exact_mut(w)) {
-                        vectors(Mix { weights, rows: &vd[va..], step: vs[b], out });
-                    }
-                } else {
-                    let values = PanelView::new(values.as_slice(), s, w);
-                    product(out, Mat::new(scores, n, s, s, 1), values, Finish::default())?;
-                }
-                for (out, sum) in out.chunks_mut(w).zip(sums) {
-                    if sum == 0.0 {
-                        out.fill(unseen);
-                        continue;
-                    }
-                    let by = 1.0 / sum;
-                    out.iter_mut().for_each(|x| *x *= by);
-                }
+                let values = PanelView::new(values.as_slice(), s, w);
+                product(out, Mat::new(scores, n, s, s, 1), values, Finish::default())?;
+                out.chunks_mut(w).zip(sums).for_each(|(out, sum)| divide(out, sum, unseen));
             }
             Ok(())
         };
@@ -163,8 +144,17 @@ pub(crate) fn attend(
     }
 }
 
+/// Makes a sum of weighted values their mean.
+pub(super) fn divide(out: &mut [f32], sum: f32, unseen: f32) {
+    if sum == 0.0 {
+        return out.fill(unseen);
+    }
+    let by = 1.0 / sum;
+    out.iter_mut().for_each(|x| *x *= by);
+}
+
 /// Rows of a mask as numbers that are added.
-struct Masks<'a> {
+pub(super) struct Masks<'a> {
     mask: Option<&'a Tensor>,
     strides: [usize; 2],
     width: usize,
@@ -175,14 +165,14 @@ struct Masks<'a> {
 }
 
 impl<'a> Masks<'a> {
-    fn new(mask: Option<&'a Tensor>, strides: [usize; 2], width: usize) -> Result<Masks<'a>> {
+    pub(super) fn new(mask: Option<&'a Tensor>, strides: [usize; 2], width: usize) -> Result<Masks<'a>> {
         let lies_right = |mask: &Tensor| mask.dtype() == DType::F32 && strides[1] == 1;
         let n = if mask.is_none_or(lies_right) { 0 } else { SIDE * width };
         Ok(Masks { mask, strides, width, read: Buffer::for_overwrite::<f32>(n)?, start: None })
     }
 
     /// The rows of the queries from `first` on, of the head whose mask begins at `start`.
-    fn rows<const R: usize>(&mut self, start: usize, first: usize) -> Option<[&[f32]; R]> {
+    pub(super) fn rows<const R: usize>(&mut self, start: usize, first: usize) -> Option<[&[f32]; R]> {
         let (mask, width, [down, across]) = (self.mask?, self.width, self.strides);
         let at = |r: usize| start + (first + r) * down;
         if self.read.n_bytes() == 0 {

@@ -52,9 +52,6 @@ pub fn scaled_dot_product_attention(
             );
         }
     }
-    if options.grouped {
-        return grouped(q, k, v, mask, options);
-    }
     let tail = |x: &Tensor, i: usize| x.shape()[x.rank() - i];
     if tail(q, 1) != tail(k, 1) || tail(k, 2) != tail(v, 2) {
         return Err(ShapeError(format!(
@@ -64,6 +61,11 @@ pub fn scaled_dot_product_attention(
             show(v.shape())
         ))
         .into());
+    }
+    if options.grouped {
+        return grouped(q, [k, v], mask, |q, [k, v], mask| {
+            scaled_dot_product_attention(q, k, v, mask, Attention { grouped: false, ..options })
+        });
     }
     match q.dtype() {
         DType::F32 => attend::<f32>(q, k, v, mask, options),
@@ -76,15 +78,101 @@ pub fn scaled_dot_product_attention(
     }
 }
 
-fn grouped(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, options: Attention) -> Result<Tensor> {
+/// As [`scaled_dot_product_attention`] of keys and values that are to be joined along the second last axis: those of before and
+/// those that are new, as `[keys, values]` each. Few queries read them where they lie.
+pub fn attention_of_parts(
+    q: &Tensor,
+    parts: [[&Tensor; 2]; 2],
+    mask: Option<&Tensor>,
+    options: Attention,
+) -> Result<Tensor> {
+    let [[k, v], [new_k, new_v]] = parts;
+    if options.grouped && [q, k, v, new_k, new_v].iter().all(|x| x.rank() >= 3) {
+        return grouped(q, [k, v, new_k, new_v], mask, |q, [k, v, new_k, new_v], mask| {
+            attention_of_parts(q, [[k, v], [new_k, new_v]], mask, Attention { grouped: false, ..options })
+        });
+    }
+    if let Some(out) = attend_few(q, &parts, mask, options) {
+        return out;
+    }
+    let (k, v) = (super::cat(&[k, new_k], -2)?, super::cat(&[v, new_v], -2)?);
+    scaled_dot_product_attention(q, &k, &v, mask, options)
+}
+
+/// `None` where the parts are to be joined.
+fn attend_few(q: &Tensor, parts: &[[&Tensor; 2]; 2], mask: Option<&Tensor>, options: Attention) -> Option<Result<Tensor>> {
+    let all = || parts.iter().flatten().copied().chain([q]);
+    let tail = |x: &Tensor, i: usize| x.shape()[x.rank() - i];
+    let [k, v] = parts[0];
+    // What is joined is alike but for the length.
+    let is_plain = !options.grouped
+        && !crate::device::is_reference()
+        && all().all(|t| t.dtype() == DType::F32 && t.rank() >= 2 && t.strides()[t.rank() - 1] == 1)
+        && accelerator::of(all().chain(mask)).is_none();
+    let fits = is_plain
+        && (1..=super::few::FEW).contains(&tail(q, 2))
+        && tail(q, 1) > 0
+        && tail(v, 1) > 0
+        && tail(k, 1) == tail(q, 1)
+        && parts.iter().all(|[a, b]| {
+            let alike = |x: &Tensor, of: &Tensor| {
+                x.rank() == of.rank() && x.shape()[..x.rank() - 2] == of.shape()[..of.rank() - 2] && tail(x, 1) == tail(of, 1)
+            };
+            alike(a, k) && alike(b, v) && tail(a, 2) == tail(b, 2)
+        });
+    let s = if fits { parts.iter().map(|[k, _]| tail(k, 2)).sum::<usize>() } else { 0 };
+    let mask_fits = mask.is_none_or(|mask| matches!(mask.dtype(), DType::F32 | DType::Bool));
+    if s == 0 || !mask_fits {
+        return None;
+    }
+    let lead = |x: &Tensor| Shape::from_slice(&x.shape()[..x.rank().saturating_sub(2)]);
+    let batch = rules::broadcast(&rules::broadcast(&lead(q), &lead(k)).ok()?, &lead(v)).ok()?;
+    let batch = mask.map_or(Ok(batch.clone()), |mask| rules::broadcast(&batch, &lead(mask))).ok()?;
+    if let Some(mask) = mask {
+        let full: Shape = batch.iter().copied().chain([tail(q, 2), s]).collect();
+        rules::broadcast_to(mask.shape(), &full).ok()?;
+    }
+    if batch.contains(&0) {
+        return None;
+    }
+    let scale = options.scale.unwrap_or(1.0 / (tail(q, 1) as f64).sqrt()) as f32;
+    let unseen = if options.unseen_is_nan { f32::NAN } else { 0.0 };
+    Some(super::few::attend(q, parts, mask, &batch, scale, options.causal, unseen))
+}
+
+/// `attend` of key heads of which each serves as many neighbouring query heads: an axis of its own, along which keys and values
+/// stand still.
+fn grouped<const N: usize>(
+    q: &Tensor,
+    others: [&Tensor; N],
+    mask: Option<&Tensor>,
+    attend: impl FnOnce(&Tensor, [&Tensor; N], Option<&Tensor>) -> Result<Tensor>,
+) -> Result<Tensor> {
     let heads = |x: &Tensor| if x.rank() >= 3 { x.shape()[x.rank() - 3] } else { 1 };
-    let widen = |x: &Tensor| {
-        if heads(x) == 0 || heads(q) % heads(x) != 0 {
-            return Err(ShapeError(format!("{} query heads do not share {} key heads", heads(q), heads(x))).into());
-        }
-        if x.rank() < 3 { Ok(x.clone()) } else { super::join::repeat_interleave(x, heads(q) / heads(x), -3) }
-    };
-    scaled_dot_product_attention(q, &widen(k)?, &widen(v)?, mask, Attention { grouped: false, ..options })
+    if let Some(x) = others.iter().find(|x| heads(x) == 0 || heads(q) % heads(x) != 0) {
+        return Err(ShapeError(format!("{} query heads do not share {} key heads", heads(q), heads(x))).into());
+    }
+    let n = heads(others[0]);
+    if heads(q) == n && others.iter().all(|x| heads(x) == n) {
+        return attend(q, others, mask);
+    }
+    let alike = others.iter().all(|x| heads(x) == n);
+    let mask_fits = mask.is_none_or(|mask| [1, heads(q)].contains(&heads(mask)));
+    if !alike || !mask_fits {
+        let wide: Vec<Tensor> = others
+            .iter()
+            .map(|x| if x.rank() < 3 { Ok((*x).clone()) } else { super::repeat_interleave(x, heads(q) / heads(x), -3) })
+            .collect::<Result<_>>()?;
+        return attend(q, std::array::from_fn(|i| &wide[i]), mask);
+    }
+    let sizes = [n as i64, -1];
+    let apart = others.iter().map(|x| x.unsqueeze(-3)).collect::<Result<Vec<_>>>()?;
+    let mask = mask.map(|mask| match (mask.rank() >= 3, heads(mask)) {
+        (false, _) => Ok(mask.clone()),
+        (true, 1) => mask.unsqueeze(-3),
+        (true, _) => mask.unflatten(-3, &sizes),
+    });
+    attend(&q.unflatten(-3, &sizes)?, std::array::from_fn(|i| &apart[i]), mask.transpose()?.as_ref())?.flatten(-4, -3)
 }
 
 /// Attention out of operations that an accelerator has: it holds all scores at once.
@@ -278,6 +366,34 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_values_in_parts_are_as_if_joined() {
+        for (l, heads, size, old, new) in
+            [(1, 3, 8, 5, 1), (2, 4, 64, 130, 2), (4, 2, 70, 0, 4), (1, 2, 5, 3, 0), (6, 2, 16, 9, 6)]
+        {
+            let numbers = |n, seed| randn(&[2, heads, n, size], seed, DType::F32).unwrap();
+            let turned = randn(&[2, old, heads, size], 3, DType::F32).unwrap().transpose(1, 2).unwrap();
+            let parts = [[numbers(old, 2), turned], [numbers(new, 4), numbers(new, 5)]];
+            let [k, v] = [0, 1].map(|i| crate::ops::cat(&[&parts[0][i], &parts[1][i]], 2).unwrap());
+            let lent = [[&parts[0][0], &parts[0][1]], [&parts[1][0], &parts[1][1]]];
+            let mask = randn(&[l, old + new], 6, DType::F32).unwrap();
+            let keep = crate::ops::gt(&mask, -0.5).unwrap();
+            for (grouped, times) in [(false, 1), (true, 2)] {
+                let q = randn(&[2, heads * times, l, size], 1, DType::F32).unwrap();
+                for (mask, causal) in [(None, false), (None, true), (Some(&mask), false), (Some(&keep), false)] {
+                    let options = Attention { causal, grouped, ..Attention::default() };
+                    near(
+                        &attention_of_parts(&q, lent, mask, options).unwrap(),
+                        &scaled_dot_product_attention(&q, &k, &v, mask, options).unwrap(),
+                    );
+                }
+            }
+        }
+        let one = |shape: &[usize]| randn(shape, 1, DType::F32).unwrap();
+        let (q, k, short) = (one(&[1, 2, 1, 8]), one(&[1, 2, 3, 8]), one(&[1, 2, 2, 8]));
+        assert!(attention_of_parts(&q, [[&k, &k], [&short, &k]], None, Attention::default()).is_err());
+    }
+
+    #[test]
     fn keys_of_no_numbers_weigh_alike() {
         let v = randn(&[1, 2, 3, 4], 1, DType::F32).unwrap();
         for l in [1, 5] {
@@ -299,6 +415,14 @@ mod tests {
             &scaled_dot_product_attention(&q, &wide, &wide, None, Attention::default()).unwrap(),
         );
         assert!(scaled_dot_product_attention(&q, &k, &k, None, Attention::default()).is_err());
+        // With masks for each head and for all.
+        for shape in [&[1, 4, 2, 3][..], &[1, 1, 2, 3], &[2, 3], &[1, 4, 1, 3]] {
+            let mask = randn(shape, 3, DType::F32).unwrap();
+            near(
+                &scaled_dot_product_attention(&q, &k, &k, Some(&mask), shared).unwrap(),
+                &scaled_dot_product_attention(&q, &wide, &wide, Some(&mask), Attention::default()).unwrap(),
+            );
+        }
         let empty = Tensor::zeros(&[1, 4, 0, 8], DType::F32).unwrap();
         near(
             &scaled_dot_product_attention(&q, &empty, &empty, None, Attention::default()).unwrap(),

@@ -669,6 +669,7 @@ fn ordered(x: &Tensor, axis: i64, descending: bool, k: usize) -> Result<(Tensor,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::{cat, stack};
     use crate::ops::join::*;
     use crate::ops::{arange, randn};
 

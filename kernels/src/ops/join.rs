@@ -1,78 +1,16 @@
-//! Putting tensors together and moving elements around: `cat`, `stack`, `pad`, `flip`, `roll`, triangles.
+//! Moving elements around: `repeat`, `pad`, `flip`, `roll`, triangles.
 
-use std::borrow::Cow;
-
-use smallvec::SmallVec;
 use stark_shapes::{DType, Shape, ShapeError, rules, show};
 
-use crate::accelerator::{self, Kernel as DeviceKernel};
+use crate::accelerator;
 use crate::cpu::buffer::{Buffer, Pod};
 use crate::cpu::simd::{Kernel, dispatch};
 use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::element::{Elem, Scalar, with_elem, with_word};
 use crate::error::{Result, TensorError};
 use crate::ops::index::take;
-use crate::tensor::{Tensor, check_bytes, check_rank};
+use crate::tensor::{Tensor, check_bytes};
 use crate::walk::Walk;
-
-/// One after the other along `axis`; dtypes combine. Empty vectors `[0]` are left out, as in PyTorch.
-pub fn cat(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
-    let full: SmallVec<[&Tensor; 8]> = tensors.iter().copied().filter(|t| t.shape() != [0]).collect();
-    if full.is_empty() {
-        return match tensors.first() {
-            Some(first) => Ok((*first).clone()),
-            None => Err(ShapeError("cat needs at least one tensor".into()).into()),
-        };
-    }
-    let shapes: SmallVec<[&[usize]; 8]> = full.iter().map(|t| t.shape()).collect();
-    let shape = rules::cat(&shapes, axis)?;
-    let at = rules::axis(axis, shape.len())?;
-    let dtype = full.iter().fold(full[0].dtype(), |d, t| stark_shapes::promote(d, t.dtype()));
-    let n = rules::numel(&shape)?;
-    if accelerator::of(full.iter().copied()).is_some() {
-        let parts: Vec<Tensor> = full.iter().map(|t| t.to(dtype)).collect::<Result<_>>()?;
-        let kernel = || DeviceKernel::Cat { parts: &parts, axis: at, shape: &shape, dtype };
-        if let Some(out) = accelerator::offer(&parts, kernel)? {
-            return Ok(out);
-        }
-    }
-    // Images whose channels lie side by side stay so.
-    if full.iter().all(|t| t.is_channels_last()) {
-        let turned: Vec<Tensor> = full.iter().map(|t| t.pixels()).collect();
-        return Ok(cat(&turned.iter().collect::<Vec<_>>(), [0, 3, 1, 2][at])?.planes());
-    }
-    let strides = crate::tensor::contiguous_strides(&shape);
-    with_word!(dtype, W => {
-        let mut buffer = Buffer::for_overwrite::<W>(n)?;
-        let out = buffer.as_mut_slice::<W>();
-        let mut start = 0;
-        for t in full {
-            let t = if t.dtype() == dtype { Cow::Borrowed(t) } else { Cow::Owned(t.to(dtype)?) };
-            let from = t.storage::<W>();
-            let walk = Walk::new(t.shape(), [&strides, t.strides()], [start * strides[at], 0]);
-            let [s, r] = walk.inner();
-            walk.rows(0..walk.numel(), |[i, j], n| {
-                if s == 1 && r == 1 {
-                    out[i..i + n].copy_from_slice(&from[j..j + n]);
-                } else {
-                    (0..n).for_each(|k| out[i + k * s] = from[j + k * r]);
-                }
-            });
-            start += t.shape()[at];
-        }
-        Ok(Tensor::from_buffer(buffer, dtype, &shape))
-    })
-}
-
-/// Equal shapes, side by side along a new axis.
-pub fn stack(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
-    let shapes: Vec<&[usize]> = tensors.iter().map(|t| t.shape()).collect();
-    let shape = rules::stack(&shapes, axis)?;
-    check_rank(&shape)?;
-    let at = rules::insert_axis(axis, shape.len() - 1)? as i64;
-    let raised: Vec<Tensor> = tensors.iter().map(|t| t.unsqueeze(at)).collect::<Result<_>>()?;
-    cat(&raised.iter().collect::<Vec<_>>(), at)
-}
 
 /// The whole tensor `times[i]` times along axis `i`; more numbers than axes add leading ones.
 pub fn repeat(x: &Tensor, times: &[usize]) -> Result<Tensor> {

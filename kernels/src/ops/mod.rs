@@ -6,10 +6,12 @@
 mod attend;
 mod attention;
 mod blocks;
+mod cat;
 mod columns;
 mod conv;
 mod create;
 mod elementwise;
+mod few;
 mod filter;
 mod index;
 mod join;
@@ -23,6 +25,7 @@ mod unary;
 mod view;
 
 pub use attention::*;
+pub use cat::{Joint, cat, stack};
 pub use conv::*;
 pub use create::*;
 pub use elementwise::*;

@@ -6,12 +6,13 @@ use stark_kernels::cpu::activation::Activation;
 use stark_kernels::ops as k;
 use stark_kernels::{DType, Tensor};
 
-use super::attention::Found;
+use super::attention::{Found, Grown};
 use super::linear::Layer;
 use super::norm::Norm;
 use crate::graph::{Graph, Instr, Kind, Operand};
 use crate::onnx;
 use crate::ops::args::Then;
+use crate::ops::complex;
 use crate::ops::tensor::{ok, say};
 use crate::ops::{ArgRow, Args, Default::Required, OpResult, OpRow, Traits, window};
 use crate::value::Value;
@@ -33,6 +34,32 @@ static ACTIVATION: OpRow = row!("activation", ["input", "activation", "slope"], 
 static MISH: OpRow = row!("mish", ["input"], |a| ok(k::mish(&*a.tensor(0)?)));
 static NORM: OpRow = row!("norm", ["input", "weight", "bias", "axis", "eps", "is_centred"], run_norm);
 static ATTENTION: OpRow = row!("attention", ["query", "key_t", "value", "mask", "scale", "axis"], run_attention);
+static ATTENTION_OF_PARTS: OpRow = row!(
+    "attention",
+    [
+        "query",
+        "mask",
+        "scale",
+        "axis",
+        "key_before",
+        "key",
+        "value_before",
+        "value",
+        "key_axis",
+        "value_axis",
+        "turn",
+        "turn_with"
+    ],
+    run_attention_of_parts
+);
+/// The joins of the importers, by their names: a list of tensors, and how they are joined.
+static JOINS: [OpRow; 5] = [
+    row!("Concat", ["inputs", "how"], |a| complex::parts(a, run_join)),
+    row!("torch.cat", ["tensors", "how"], |a| complex::parts(a, run_join)),
+    row!("torch.concat", ["tensors", "how"], |a| complex::parts(a, run_join)),
+    row!("torch.concatenate", ["tensors", "how"], |a| complex::parts(a, run_join)),
+    row!("torch.stack", ["tensors", "how"], |a| complex::parts(a, run_join)),
+];
 /// The convolutions of the importers, by their names: their own arguments, then these four.
 static CONVS: [OpRow; 3] = [
     row!(
@@ -155,14 +182,28 @@ pub fn norm(graph: &mut Graph, norm: &Norm) -> Fused {
     (&NORM, args)
 }
 
-pub fn attention(graph: &mut Graph, found: &Found) -> Fused {
+pub fn attention(graph: &mut Graph, found: &Found, grown: Option<Grown>) -> Fused {
     let (mask, scale) = (optional(graph, found.mask), constant(graph, Value::Float(found.scale)));
-    (&ATTENTION, vec![found.q, found.kt, found.v, mask, scale, found.axis])
+    let Some(Grown { keys, values, turn: [turn, with] }) = grown else {
+        return (&ATTENTION, vec![found.q, found.kt, found.v, mask, scale, found.axis]);
+    };
+    let ([k, new_k], [v, new_v]) = (keys.parts, values.parts);
+    let (turn, with) = (optional(graph, turn), optional(graph, with));
+    let args = vec![found.q, mask, scale, found.axis, k, new_k, v, new_v, keys.axis, values.axis, turn, with];
+    (&ATTENTION_OF_PARTS, args)
+}
+
+/// The join at `at` of joins: `how` is a tuple of whether it is a stack, the axis, and of each part in turn nothing or such a
+/// tuple.
+pub fn join(graph: &mut Graph, at: usize, how: Value) -> Option<Fused> {
+    let Instr { kind: Kind::Op(row), args, .. } = &graph.body[at] else { return None };
+    let (row, list) = (JOINS.iter().find(|join| join.name == row.name)?, *args.first()?);
+    Some((row, vec![list, constant(graph, how)]))
 }
 
 /// Whether only the optimiser makes this operator.
 pub fn is_made_here(row: &'static OpRow) -> bool {
-    let mut all = LINEARS.iter().chain([&ACTIVATION, &MISH, &NORM, &ATTENTION]).chain(&CONVS);
+    let mut all = LINEARS.iter().chain([&ACTIVATION, &MISH, &NORM, &ATTENTION, &ATTENTION_OF_PARTS]).chain(&CONVS).chain(&JOINS);
     all.any(|made| std::ptr::eq(made, row))
 }
 
@@ -287,24 +328,81 @@ fn run_conv(a: &Args<'_>, conv: fn(&Args<'_>) -> OpResult) -> OpResult {
     conv(&Args { row: a.row, values: &values, then, keeper: a.keeper })
 }
 
+fn run_join(a: &Args<'_>) -> OpResult {
+    let mut tensors = a.tensors(0)?.into_iter();
+    ok(joint(a.get(1), &mut tensors)?.whole())
+}
+
+/// As deep as the optimiser nested it.
+fn joint(how: &Value, tensors: &mut std::vec::IntoIter<Tensor>) -> Result<k::Joint, String> {
+    let Value::Tuple(how) = how else {
+        return tensors.next().map(k::Joint::One).ok_or_else(|| "joins more tensors than it is given".into());
+    };
+    let [Value::Bool(is_stack), Value::Int(axis), parts @ ..] = &how.items[..] else {
+        return Err("is told of no join".into());
+    };
+    let parts = parts.iter().map(|part| joint(part, tensors)).collect::<Result<_, _>>()?;
+    let join = if *is_stack { k::Joint::stack(parts, *axis) } else { k::Joint::cat(parts, *axis) };
+    join.map_err(say)
+}
+
 fn run_attention(a: &Args<'_>) -> OpResult {
     let (q, kt, v, mask) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?, a.opt_tensor(3)?);
-    let (scale, axis) = (a.float(4)?, a.int(5)?);
-    let rank = q.rank().max(kt.rank());
+    attention_whole(&q, &kt, &v, mask.as_deref(), a.float(4)?, a.int(5)?)
+}
+
+/// Whether the kernel does what the operators of the file do: softmax over the last axis, of `Float32` alone.
+fn attends(q: &Tensor, others: &[&Tensor], mask: Option<&Tensor>, axis: i64) -> bool {
+    let rank = others.iter().map(|t| t.rank()).fold(q.rank(), usize::max);
     let is_last = axis == -1 || usize::try_from(axis).is_ok_and(|axis| axis + 1 == rank);
-    let plain = [&q, &kt, &v].iter().all(|t| t.dtype() == DType::F32 && t.rank() >= 2);
+    let plain = others.iter().chain([&q]).all(|t| t.dtype() == DType::F32 && t.rank() >= 2);
     // A mask of a higher rank would raise that of the scores, and the axis would be another.
-    let masked = mask.as_deref().is_none_or(|m| m.dtype() == DType::F32 && m.rank() <= rank);
-    if is_last && plain && masked {
-        let options = k::Attention { scale: Some(scale), unseen_is_nan: true, ..k::Attention::default() };
+    is_last && plain && mask.is_none_or(|m| m.dtype() == DType::F32 && m.rank() <= rank)
+}
+
+fn options(scale: f64) -> k::Attention {
+    k::Attention { scale: Some(scale), unseen_is_nan: true, ..k::Attention::default() }
+}
+
+fn run_attention_of_parts(a: &Args<'_>) -> OpResult {
+    let (q, mask, scale, axis) = (a.tensor(0)?, a.opt_tensor(1)?, a.float(2)?, a.int(3)?);
+    let (k, new_k, v, new_v) = (a.tensor(4)?, a.tensor(5)?, a.tensor(6)?, a.tensor(7)?);
+    let mask = mask.as_deref();
+    let (rank, rank_v) = (k.rank() as i64, v.rank() as i64);
+    let at = |axis: i64, rank: i64| if axis < 0 { axis + rank } else { axis };
+    let (turns, axes) = match a.is_none(11) {
+        true => {
+            let axes = a.ints(10)?;
+            (axes.len() as i64 == rank && axes.iter().copied().eq((0..rank - 2).chain([rank - 1, rank - 2])), axes)
+        }
+        false => {
+            let (one, other) = (a.int(10)?, a.int(11)?);
+            let pair = [at(one, rank), at(other, rank)];
+            (pair == [rank - 2, rank - 1] || pair == [rank - 1, rank - 2], SmallVec::from_slice(&[one, other]))
+        }
+    };
+    let grows = [(&k, &new_k, a.int(8)?), (&v, &new_v, a.int(9)?)]
+        .iter()
+        .all(|(x, new, axis)| x.rank() == new.rank() && at(*axis, x.rank() as i64) + 2 == x.rank() as i64);
+    if turns && grows && rank == rank_v && attends(&q, &[&k, &new_k, &v, &new_v], mask, axis) {
+        return ok(k::attention_of_parts(&q, [[&k, &v], [&new_k, &new_v]], mask, options(scale)));
+    }
+    let keys = k::cat(&[&k, &new_k], a.int(8)?).map_err(say)?;
+    let turned = if a.is_none(11) { keys.permute(&axes) } else { keys.transpose(axes[0], axes[1]) };
+    let values = k::cat(&[&v, &new_v], a.int(9)?).map_err(say)?;
+    attention_whole(&q, &turned.map_err(say)?, &values, mask, scale, axis)
+}
+
+fn attention_whole(q: &Tensor, kt: &Tensor, v: &Tensor, mask: Option<&Tensor>, scale: f64, axis: i64) -> OpResult {
+    if attends(q, &[kt, v], mask, axis) {
         let keys = kt.transpose(-1, -2).map_err(say)?;
-        return ok(k::scaled_dot_product_attention(&q, &keys, &v, mask.as_deref(), options));
+        return ok(k::scaled_dot_product_attention(q, &keys, v, mask, options(scale)));
     }
     let whole = || {
-        let scores = k::matmul(&q, &kt)?;
+        let scores = k::matmul(q, kt)?;
         let scores = if scale == 1.0 { scores } else { k::mul(&scores, scale)? };
-        let scores = mask.as_deref().map_or(Ok(scores.clone()), |mask| k::add(&scores, mask))?;
-        k::matmul(&k::softmax(&scores, axis)?, &v)
+        let scores = mask.map_or(Ok(scores.clone()), |mask| k::add(&scores, mask))?;
+        k::matmul(&k::softmax(&scores, axis)?, v)
     };
     ok(whole())
 }

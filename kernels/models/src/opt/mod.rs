@@ -15,6 +15,7 @@ pub(crate) mod fused;
 mod gate;
 mod gelu;
 mod in_place;
+mod join;
 mod linear;
 mod norm;
 mod own;
@@ -41,6 +42,8 @@ pub enum Pass {
     Gate,
     /// Layer norm and RMS norm spelled out are one operator.
     Norm,
+    /// Joins of joins, as caches of keys and values are stacked, are one.
+    Join,
     /// Scores, mask, softmax and sum are one operator that never holds all scores.
     Attention,
     /// Convolutions take up a batch norm, a sum and an activation that follow.
@@ -54,13 +57,14 @@ pub enum Pass {
 }
 
 impl Pass {
-    pub const ALL: [Pass; 11] = [
+    pub const ALL: [Pass; 12] = [
         Pass::InPlace,
         Pass::Fold,
         Pass::Common,
         Pass::Gelu,
         Pass::Gate,
         Pass::Norm,
+        Pass::Join,
         Pass::Attention,
         Pass::Conv,
         Pass::Filter,
@@ -76,6 +80,7 @@ impl Pass {
             Pass::Gelu => "gelu",
             Pass::Gate => "gate",
             Pass::Norm => "norm",
+            Pass::Join => "join",
             Pass::Attention => "attention",
             Pass::Conv => "conv",
             Pass::Filter => "filter",
@@ -103,6 +108,7 @@ pub fn optimise(graph: &mut Graph, passes: &[Pass]) {
             Pass::Gelu => gelu::run(graph),
             Pass::Gate => gate::run(graph),
             Pass::Norm => norm::run(graph),
+            Pass::Join => join::run(graph),
             Pass::Attention => attention::run(graph),
             Pass::Conv => conv::run(graph),
             Pass::Filter => filter::run(graph),

@@ -80,7 +80,7 @@ pub fn number(graph: &Graph, operand: Operand) -> Option<f64> {
 }
 
 /// The axis, when a constant names exactly one.
-fn one_axis(graph: &Graph, operand: Operand) -> Option<i64> {
+pub fn one_axis(graph: &Graph, operand: Operand) -> Option<i64> {
     match constant(graph, operand)? {
         Value::Int(axis) => Some(*axis),
         Value::List(list) => match &**list.items() {
