@@ -16,8 +16,8 @@ use crate::walk::Walk;
 
 /// So few queries: packing keys and values would cost as much as all the rest. A guess.
 pub const FEW: usize = 4;
-/// A piece reads about so many bytes: some 20 µs.
-const PIECE: usize = 1 << 19;
+/// A piece reads about so many bytes: some 10 µs.
+const PIECE: usize = 1 << 18;
 
 /// As [`super::attend::attend`], of keys and values that lie in parts, each part's keys beside its values. Shapes are checked by
 /// the caller, and nothing is empty but parts.
