@@ -100,7 +100,12 @@ pub fn attention_of_parts(
 }
 
 /// `None` where the parts are to be joined.
-fn attend_few(q: &Tensor, parts: &[[&Tensor; 2]; 2], mask: Option<&Tensor>, options: Attention) -> Option<Result<Tensor>> {
+fn attend_few(
+    q: &Tensor,
+    parts: &[[&Tensor; 2]; 2],
+    mask: Option<&Tensor>,
+    options: Attention,
+) -> Option<Result<Tensor>> {
     let all = || parts.iter().flatten().copied().chain([q]);
     let tail = |x: &Tensor, i: usize| x.shape()[x.rank() - i];
     let [k, v] = parts[0];
@@ -116,7 +121,9 @@ fn attend_few(q: &Tensor, parts: &[[&Tensor; 2]; 2], mask: Option<&Tensor>, opti
         && tail(k, 1) == tail(q, 1)
         && parts.iter().all(|[a, b]| {
             let alike = |x: &Tensor, of: &Tensor| {
-                x.rank() == of.rank() && x.shape()[..x.rank() - 2] == of.shape()[..of.rank() - 2] && tail(x, 1) == tail(of, 1)
+                x.rank() == of.rank()
+                    && x.shape()[..x.rank() - 2] == of.shape()[..of.rank() - 2]
+                    && tail(x, 1) == tail(of, 1)
             };
             alike(a, k) && alike(b, v) && tail(a, 2) == tail(b, 2)
         });

@@ -97,8 +97,7 @@ impl Joint {
         };
         // Devices and images whose channels lie side by side join one level after the other.
         if are_elsewhere || is_image {
-            let parts: Vec<Tensor> =
-                parts.into_iter().map(|part| part.whole()?.to(dtype)).collect::<Result<_>>()?;
+            let parts: Vec<Tensor> = parts.into_iter().map(|part| part.whole()?.to(dtype)).collect::<Result<_>>()?;
             let kernel = || DeviceKernel::Cat { parts: &parts, axis, shape: &shape, dtype };
             if let Some(out) = accelerator::offer(&parts, kernel)? {
                 return Ok(out);
@@ -277,7 +276,10 @@ mod tests {
             }
         }
         let k = grown([2, 3, 4], 7).whole().unwrap();
-        assert_eq!(k.slice(2, 3, 4, 1).unwrap().to_vec::<f32>().unwrap(), numbers(&[1, 2, 1, 4], 8).to_vec::<f32>().unwrap());
+        assert_eq!(
+            k.slice(2, 3, 4, 1).unwrap().to_vec::<f32>().unwrap(),
+            numbers(&[1, 2, 1, 4], 8).to_vec::<f32>().unwrap()
+        );
     }
 
     #[test]

@@ -56,7 +56,12 @@ pub fn attend(
                 for ([keys, _], &n) in parts.iter().zip(&lengths) {
                     let (out, after) = rest.split_at_mut(n);
                     rest = after;
-                    vectors(Dots { x: &queries.of(head, query)[..e], rows: keys.of(head, 0), step: keys.steps[0], out });
+                    vectors(Dots {
+                        x: &queries.of(head, query)[..e],
+                        rows: keys.of(head, 0),
+                        step: keys.steps[0],
+                        out,
+                    });
                 }
                 let added = added.rows::<1>(masks.as_ref().map_or(0, |masks| masks.starts[head]), query);
                 let seen = if causal { (query + 1).min(s) } else { s };

@@ -669,9 +669,9 @@ fn ordered(x: &Tensor, axis: i64, descending: bool, k: usize) -> Result<(Tensor,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{cat, stack};
     use crate::ops::join::*;
     use crate::ops::{arange, randn};
+    use crate::ops::{cat, stack};
 
     fn i(values: &[i64], shape: &[usize]) -> Tensor {
         Tensor::from_slice(values, shape).unwrap()

@@ -44,6 +44,8 @@ pub struct Found {
     pub mask: Option<Operand>,
     pub scale: f64,
     pub axis: Operand,
+    /// Weights that are NaN are 0.
+    pub hides_nan: bool,
 }
 
 impl Found {
@@ -71,7 +73,8 @@ fn pair(graph: &Graph, uses: &Uses, joined: Operand) -> Option<Pair> {
 
 fn pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<Found> {
     let Some(View::MatMul(weights, v)) = view(graph, &graph.body[at]) else { return None };
-    let Some(View::Softmax { x, axis }) = view(graph, &graph.body[uses.own(weights)?]) else { return None };
+    let (softmax, hides_nan) = softmax(graph, uses, weights)?;
+    let Some(View::Softmax { x, axis }) = view(graph, &graph.body[softmax]) else { return None };
     let mut scores = uses.own(x)?;
     let mut mask = None;
     if let Some(View::Add(a, b)) = view(graph, &graph.body[scores]) {
@@ -80,21 +83,43 @@ fn pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<Found> {
         mask = Some(other);
         scores = uses.own(of)?;
     }
-    let mut scale = 1.0;
-    match view(graph, &graph.body[scores])? {
-        View::Div(x, by) => {
-            scale = 1.0 / number(graph, by).filter(|by| *by != 0.0)?;
-            scores = uses.own(x)?;
-        }
-        View::Mul(x, by) => {
-            let (x, by) = if number(graph, by).is_some() { (x, by) } else { (by, x) };
-            scale = number(graph, by)?;
-            scores = uses.own(x)?;
-        }
-        _ => {}
+    let out = Operand::Slot(*graph.body[scores].outs.first()?);
+    let (product, scale) = match view(graph, &graph.body[scores])? {
+        View::MatMul(..) => (out, 1.0),
+        by => scaling(graph, by)?,
+    };
+    let Some(View::MatMul(q, kt)) = view(graph, &graph.body[uses.writer(product)?]) else { return None };
+    if product != out {
+        uses.own(product)?;
     }
-    let Some(View::MatMul(q, kt)) = view(graph, &graph.body[scores]) else { return None };
-    Some(Found { q, kt, v, mask, scale, axis })
+    // Exporters scale queries and keys before they multiply them.
+    let [(q, of_q), (kt, of_kt)] = [q, kt].map(|x| {
+        let scaled = uses.own(x).and_then(|at| scaling(graph, view(graph, &graph.body[at])?));
+        scaled.unwrap_or((x, 1.0))
+    });
+    Some(Found { q, kt, v, mask, scale: scale * of_q * of_kt, axis, hides_nan })
+}
+
+/// What is scaled, and by which number.
+fn scaling(graph: &Graph, by: View) -> Option<(Operand, f64)> {
+    match by {
+        View::Div(x, by) => Some((x, 1.0 / number(graph, by).filter(|by| *by != 0.0)?)),
+        View::Mul(x, by) => match (number(graph, by), number(graph, x)) {
+            (Some(by), _) => Some((x, by)),
+            (None, of) => Some((by, of?)),
+        },
+        _ => None,
+    }
+}
+
+/// Where the weights are computed, and whether 0 stands for those that are NaN, as PyTorch's exporter writes attention for ONNX.
+fn softmax(graph: &Graph, uses: &Uses, weights: Operand) -> Option<(usize, bool)> {
+    let at = uses.own(weights)?;
+    let Some(View::Where(is_nan, zero, plain)) = view(graph, &graph.body[at]) else { return Some((at, false)) };
+    let Some(View::IsNan(of)) = view(graph, &graph.body[uses.own(is_nan)?]) else { return None };
+    let reads_twice = plain.slot().is_some_and(|slot| uses.n_reads(slot) == 2);
+    let is_it = of == plain && reads_twice && number(graph, zero) == Some(0.0);
+    uses.writer(plain).filter(|_| is_it).map(|at| (at, true))
 }
 
 fn is_scores(graph: &Graph, uses: &Uses, operand: Operand) -> bool {

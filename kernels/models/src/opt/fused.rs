@@ -33,7 +33,8 @@ static LINEARS: [OpRow; 4] = [
 static ACTIVATION: OpRow = row!("activation", ["input", "activation", "slope"], run_activation);
 static MISH: OpRow = row!("mish", ["input"], |a| ok(k::mish(&*a.tensor(0)?)));
 static NORM: OpRow = row!("norm", ["input", "weight", "bias", "axis", "eps", "is_centred"], run_norm);
-static ATTENTION: OpRow = row!("attention", ["query", "key_t", "value", "mask", "scale", "axis"], run_attention);
+static ATTENTION: OpRow =
+    row!("attention", ["query", "key_t", "value", "mask", "scale", "axis", "hides_nan"], run_attention);
 static ATTENTION_OF_PARTS: OpRow = row!(
     "attention",
     [
@@ -48,7 +49,8 @@ static ATTENTION_OF_PARTS: OpRow = row!(
         "key_axis",
         "value_axis",
         "turn",
-        "turn_with"
+        "turn_with",
+        "hides_nan"
     ],
     run_attention_of_parts
 );
@@ -184,12 +186,14 @@ pub fn norm(graph: &mut Graph, norm: &Norm) -> Fused {
 
 pub fn attention(graph: &mut Graph, found: &Found, grown: Option<Grown>) -> Fused {
     let (mask, scale) = (optional(graph, found.mask), constant(graph, Value::Float(found.scale)));
+    let hides_nan = constant(graph, Value::Bool(found.hides_nan));
     let Some(Grown { keys, values, turn: [turn, with] }) = grown else {
-        return (&ATTENTION, vec![found.q, found.kt, found.v, mask, scale, found.axis]);
+        return (&ATTENTION, vec![found.q, found.kt, found.v, mask, scale, found.axis, hides_nan]);
     };
     let ([k, new_k], [v, new_v]) = (keys.parts, values.parts);
     let (turn, with) = (optional(graph, turn), optional(graph, with));
-    let args = vec![found.q, mask, scale, found.axis, k, new_k, v, new_v, keys.axis, values.axis, turn, with];
+    let args =
+        vec![found.q, mask, scale, found.axis, k, new_k, v, new_v, keys.axis, values.axis, turn, with, hides_nan];
     (&ATTENTION_OF_PARTS, args)
 }
 
@@ -203,7 +207,8 @@ pub fn join(graph: &mut Graph, at: usize, how: Value) -> Option<Fused> {
 
 /// Whether only the optimiser makes this operator.
 pub fn is_made_here(row: &'static OpRow) -> bool {
-    let mut all = LINEARS.iter().chain([&ACTIVATION, &MISH, &NORM, &ATTENTION, &ATTENTION_OF_PARTS]).chain(&CONVS).chain(&JOINS);
+    let mut all =
+        LINEARS.iter().chain([&ACTIVATION, &MISH, &NORM, &ATTENTION, &ATTENTION_OF_PARTS]).chain(&CONVS).chain(&JOINS);
     all.any(|made| std::ptr::eq(made, row))
 }
 
@@ -348,24 +353,65 @@ fn joint(how: &Value, tensors: &mut std::vec::IntoIter<Tensor>) -> Result<k::Joi
 
 fn run_attention(a: &Args<'_>) -> OpResult {
     let (q, kt, v, mask) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?, a.opt_tensor(3)?);
-    attention_whole(&q, &kt, &v, mask.as_deref(), a.float(4)?, a.int(5)?)
+    let how = Softmax { scale: a.float(4)?, axis: a.int(5)?, hides_nan: a.bool(6)? };
+    how.attention(&q, &kt, &v, mask.as_deref())
 }
 
-/// Whether the kernel does what the operators of the file do: softmax over the last axis, of `Float32` alone.
-fn attends(q: &Tensor, others: &[&Tensor], mask: Option<&Tensor>, axis: i64) -> bool {
-    let rank = others.iter().map(|t| t.rank()).fold(q.rank(), usize::max);
-    let is_last = axis == -1 || usize::try_from(axis).is_ok_and(|axis| axis + 1 == rank);
-    let plain = others.iter().chain([&q]).all(|t| t.dtype() == DType::F32 && t.rank() >= 2);
-    // A mask of a higher rank would raise that of the scores, and the axis would be another.
-    is_last && plain && mask.is_none_or(|m| m.dtype() == DType::F32 && m.rank() <= rank)
+/// How scores become weights.
+struct Softmax {
+    scale: f64,
+    axis: i64,
+    /// Weights that are NaN are 0.
+    hides_nan: bool,
 }
 
-fn options(scale: f64) -> k::Attention {
-    k::Attention { scale: Some(scale), unseen_is_nan: true, ..k::Attention::default() }
+impl Softmax {
+    /// Whether the kernel does what the operators of the file do: softmax over the last axis, of `Float32` alone.
+    fn is_kernels(&self, q: &Tensor, others: &[&Tensor], mask: Option<&Tensor>) -> bool {
+        let rank = others.iter().map(|t| t.rank()).fold(q.rank(), usize::max);
+        let is_last = self.axis == -1 || usize::try_from(self.axis).is_ok_and(|axis| axis + 1 == rank);
+        let plain = others.iter().chain([&q]).all(|t| t.dtype() == DType::F32 && t.rank() >= 2);
+        // A mask of a higher rank would raise that of the scores, and the axis would be another.
+        is_last && plain && mask.is_none_or(|m| m.dtype() == DType::F32 && m.rank() <= rank)
+    }
+
+    fn options(&self) -> k::Attention {
+        k::Attention { scale: Some(self.scale), unseen_is_nan: !self.hides_nan, ..k::Attention::default() }
+    }
+
+    /// What the kernel gave, unless it has to be told apart which NaN were weights.
+    fn taken(&self, out: stark_kernels::Result<Tensor>) -> Option<OpResult> {
+        let is_clear =
+            |t: &Tensor| k::sum(t, &[], false).is_ok_and(|sum| !sum.item().is_ok_and(|x| x.to_f64().is_nan()));
+        match out {
+            Ok(t) if self.hides_nan && !is_clear(&t) => None,
+            out => Some(ok(out)),
+        }
+    }
+
+    fn attention(&self, q: &Tensor, kt: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> OpResult {
+        if self.is_kernels(q, &[kt, v], mask) {
+            let keys = kt.transpose(-1, -2).map_err(say)?;
+            if let Some(out) = self.taken(k::scaled_dot_product_attention(q, &keys, v, mask, self.options())) {
+                return out;
+            }
+        }
+        let whole = || {
+            // Of halves the scores could be too large before they are scaled.
+            let q = if self.scale == 1.0 { q.clone() } else { k::mul(q, self.scale)? };
+            let scores = k::matmul(&q, kt)?;
+            let scores = mask.map_or(Ok(scores.clone()), |mask| k::add(&scores, mask))?;
+            let weights = k::softmax(&scores, self.axis)?;
+            let hidden = if self.hides_nan { k::masked_fill(&weights, &k::isnan(&weights)?, 0.0)? } else { weights };
+            k::matmul(&hidden, v)
+        };
+        ok(whole())
+    }
 }
 
 fn run_attention_of_parts(a: &Args<'_>) -> OpResult {
-    let (q, mask, scale, axis) = (a.tensor(0)?, a.opt_tensor(1)?, a.float(2)?, a.int(3)?);
+    let (q, mask) = (a.tensor(0)?, a.opt_tensor(1)?);
+    let how = Softmax { scale: a.float(2)?, axis: a.int(3)?, hides_nan: a.bool(12)? };
     let (k, new_k, v, new_v) = (a.tensor(4)?, a.tensor(5)?, a.tensor(6)?, a.tensor(7)?);
     let mask = mask.as_deref();
     let (rank, rank_v) = (k.rank() as i64, v.rank() as i64);
@@ -384,25 +430,14 @@ fn run_attention_of_parts(a: &Args<'_>) -> OpResult {
     let grows = [(&k, &new_k, a.int(8)?), (&v, &new_v, a.int(9)?)]
         .iter()
         .all(|(x, new, axis)| x.rank() == new.rank() && at(*axis, x.rank() as i64) + 2 == x.rank() as i64);
-    if turns && grows && rank == rank_v && attends(&q, &[&k, &new_k, &v, &new_v], mask, axis) {
-        return ok(k::attention_of_parts(&q, [[&k, &v], [&new_k, &new_v]], mask, options(scale)));
+    if turns && grows && rank == rank_v && how.is_kernels(&q, &[&k, &new_k, &v, &new_v], mask) {
+        let parts = [[&*k, &*v], [&*new_k, &*new_v]];
+        if let Some(out) = how.taken(k::attention_of_parts(&q, parts, mask, how.options())) {
+            return out;
+        }
     }
     let keys = k::cat(&[&k, &new_k], a.int(8)?).map_err(say)?;
     let turned = if a.is_none(11) { keys.permute(&axes) } else { keys.transpose(axes[0], axes[1]) };
     let values = k::cat(&[&v, &new_v], a.int(9)?).map_err(say)?;
-    attention_whole(&q, &turned.map_err(say)?, &values, mask, scale, axis)
-}
-
-fn attention_whole(q: &Tensor, kt: &Tensor, v: &Tensor, mask: Option<&Tensor>, scale: f64, axis: i64) -> OpResult {
-    if attends(q, &[kt, v], mask, axis) {
-        let keys = kt.transpose(-1, -2).map_err(say)?;
-        return ok(k::scaled_dot_product_attention(q, &keys, v, mask, options(scale)));
-    }
-    let whole = || {
-        let scores = k::matmul(q, kt)?;
-        let scores = if scale == 1.0 { scores } else { k::mul(&scores, scale)? };
-        let scores = mask.map_or(Ok(scores.clone()), |mask| k::add(&scores, mask))?;
-        k::matmul(&k::softmax(&scores, axis)?, v)
-    };
-    ok(whole())
+    how.attention(&q, &turned.map_err(say)?, &values, mask)
 }

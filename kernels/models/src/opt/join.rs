@@ -89,9 +89,9 @@ impl Parts<'_> {
                     self.n_joins += 1;
                     self.of_list(form, list, depth)
                 }
-                (None, Some((x, axis))) => self.part(x, depth + 1).and_then(|part| {
-                    Value::tuple(vec![Value::Bool(true), Value::Int(axis), part]).ok()
-                }),
+                (None, Some((x, axis))) => self
+                    .part(x, depth + 1)
+                    .and_then(|part| Value::tuple(vec![Value::Bool(true), Value::Int(axis), part]).ok()),
                 (None, None) => None,
             };
             if inner.is_some() {

@@ -25,6 +25,9 @@ pub enum View {
     Erf(Operand),
     Pow(Operand, Operand),
     Sqrt(Operand),
+    IsNan(Operand),
+    /// The second where the first says so, elsewhere the third.
+    Where(Operand, Operand, Operand),
     Rsqrt(Operand),
     Reciprocal(Operand),
     /// Along one axis, which stays.
@@ -191,6 +194,8 @@ pub fn view_unfitted(graph: &Graph, instr: &Instr) -> Option<View> {
         "Erf" | "torch.erf" => Some(View::Erf(arg(0)?)),
         "Pow" | "torch.pow" => Some(View::Pow(arg(0)?, arg(1)?)),
         "Sqrt" | "torch.sqrt" => Some(View::Sqrt(arg(0)?)),
+        "IsNaN" | "torch.isnan" => Some(View::IsNan(arg(0)?)),
+        "Where" | "torch.where" => Some(View::Where(arg(0)?, arg(1)?, arg(2)?)),
         "torch.rsqrt" => Some(View::Rsqrt(arg(0)?)),
         "Reciprocal" | "torch.reciprocal" => Some(View::Reciprocal(arg(0)?)),
         "ReduceMean" if is(2, 1.0) => Some(View::Mean { x: arg(0)?, axis: one_axis(graph, arg(1)?)? }),

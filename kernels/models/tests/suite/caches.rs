@@ -99,7 +99,9 @@ fn what_is_kept_is_copied_once_and_results_stay() {
 /// Axes and types that the kernel does not know run as the file has them, and what does not fit is told in both.
 #[test]
 fn other_joins_run_as_they_stand() {
-    for form in [Form { grows: "1", ..PLAIN }, Form { grows: "-1", turns: "3, 2", ..PLAIN }, Form { turns: "1, 2", ..PLAIN }] {
+    for form in
+        [Form { grows: "1", ..PLAIN }, Form { grows: "-1", turns: "3, 2", ..PLAIN }, Form { turns: "1, 2", ..PLAIN }]
+    {
         let [plain, fused] = form.models();
         let given: Vec<Tensor> = (0..6).map(|seed| numbers(&[2, 16, 16, 16], seed)).collect();
         match (plain.predict(&given), fused.predict(&given)) {

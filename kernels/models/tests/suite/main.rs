@@ -1,6 +1,7 @@
 //! The crate against real files. `STARK_MODELS` names the folder of all fixtures; without it the small ones
 //! in `tests/data/models` are used, and what needs the others says that it is skipped.
 
+mod attention;
 mod caches;
 mod chains;
 mod common;
