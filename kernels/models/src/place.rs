@@ -1,5 +1,5 @@
-//! Where a model's tensors are: its constants are its own once it is loaded, but for weights that are packed after that; on a device beside the processor, they go there
-//! once, its inputs before and its results after a run.
+//! Where a model's tensors are: its constants are its own once it is loaded, but for weights that are packed after that; on a
+//! device beside the processor, they go there once, its inputs before and its results after a run.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

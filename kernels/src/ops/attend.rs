@@ -9,7 +9,7 @@ use crate::cpu::gemm::Mat;
 use crate::cpu::packing::fill;
 use crate::cpu::panels::{Finish, PanelView, WIDTH, product};
 use crate::cpu::simd::vectors;
-use crate::cpu::split::fill_ranges;
+use crate::cpu::split::try_fill_ranges;
 use crate::cpu::weights::Weights;
 use crate::element::Bit;
 use crate::error::Result;
@@ -83,65 +83,56 @@ pub(super) fn attend(
     let cost = block * s * (e + w);
     let together = ((1 << 19) / cost.max(1)).clamp(1, bounds.len() - 1);
     let (qd, kd, vd) = (q.storage::<f32>(), k.storage::<f32>(), v.storage::<f32>());
-    let failed = std::sync::Mutex::new(None);
     let n = bounds.len() - 1;
     let pieces: Vec<usize> = bounds[..n].iter().copied().step_by(together).chain([bounds[n]]).collect();
-    fill_ranges(out, &pieces, |piece, out| {
-        let work = || -> Result<()> {
-            let mut keys = Buffer::for_overwrite::<f32>(e * s.next_multiple_of(WIDTH))?;
-            let mut values = Buffer::for_overwrite::<f32>(s * w.next_multiple_of(WIDTH))?;
-            let mut scores = Buffer::for_overwrite::<f32>(block * s)?;
-            let mut masks = Masks::new(mask, [ms[b], ms[b + 1]], s)?;
-            let mut packed = None;
-            let first = piece * together;
-            let last = (first + together).min(bounds.len() - 1);
-            let mut rest = out;
-            for i in first..last {
-                let (head, query) = (i / blocks, i % blocks * block);
-                let n = block.min(l - query);
-                let (out, after) = std::mem::take(&mut rest).split_at_mut(n * w);
-                rest = after;
-                let [qa, ka, va, ma] = starts[head];
-                if packed != Some((ka, va)) {
-                    fill(keys.as_mut_slice(), Mat::new(&kd[ka..], e, s, ks[b + 1], ks[b]));
-                    fill(values.as_mut_slice(), Mat::new(&vd[va..], s, w, vs[b], vs[b + 1]));
-                    packed = Some((ka, va));
-                }
-                let scores = &mut scores.as_mut_slice::<f32>()[..n * s];
-                let queries = Mat::new(&qd[qa + query * qs[b]..], n, e, qs[b], qs[b + 1]);
-                product(scores, queries, PanelView::new(keys.as_slice(), e, s), Finish::default())?;
-                let mut sums = [0.0f32; MAX_QUERIES];
-                let mut row = 0;
-                // Rows of which as much is seen go side by side.
-                let alike = if causal { 0 } else { n / SIDE * SIDE };
-                let (fours, ones) = scores.split_at_mut(alike * s);
-                for four in fours.chunks_exact_mut(SIDE * s) {
-                    let added = masks.rows::<SIDE>(ma, query + row);
-                    let mut rows = four.chunks_exact_mut(s);
-                    let scores = std::array::from_fn(|_| rows.next().unwrap_or_default());
-                    sums[row..row + SIDE].copy_from_slice(&vectors(Weights { scores, added, scale, seen: s }));
-                    row += SIDE;
-                }
-                for scores in ones.chunks_exact_mut(s) {
-                    let added = masks.rows::<1>(ma, query + row);
-                    let seen = if causal { (query + row + 1).min(s) } else { s };
-                    [sums[row]] = vectors(Weights { scores: [scores], added, scale, seen });
-                    row += 1;
-                }
-                let values = PanelView::new(values.as_slice(), s, w);
-                product(out, Mat::new(scores, n, s, s, 1), values, Finish::default())?;
-                out.chunks_mut(w).zip(sums).for_each(|(out, sum)| divide(out, sum, unseen));
+    try_fill_ranges(out, &pieces, |piece, out| {
+        let mut keys = Buffer::for_overwrite::<f32>(e * s.next_multiple_of(WIDTH))?;
+        let mut values = Buffer::for_overwrite::<f32>(s * w.next_multiple_of(WIDTH))?;
+        let mut scores = Buffer::for_overwrite::<f32>(block * s)?;
+        let mut masks = Masks::new(mask, [ms[b], ms[b + 1]], s)?;
+        let mut packed = None;
+        let first = piece * together;
+        let last = (first + together).min(bounds.len() - 1);
+        let mut rest = out;
+        for i in first..last {
+            let (head, query) = (i / blocks, i % blocks * block);
+            let n = block.min(l - query);
+            let (out, after) = std::mem::take(&mut rest).split_at_mut(n * w);
+            rest = after;
+            let [qa, ka, va, ma] = starts[head];
+            if packed != Some((ka, va)) {
+                fill(keys.as_mut_slice(), Mat::new(&kd[ka..], e, s, ks[b + 1], ks[b]));
+                fill(values.as_mut_slice(), Mat::new(&vd[va..], s, w, vs[b], vs[b + 1]));
+                packed = Some((ka, va));
             }
-            Ok(())
-        };
-        if let Err(error) = work() {
-            drop(failed.lock().map(|mut failed| *failed = Some(error)));
+            let scores = &mut scores.as_mut_slice::<f32>()[..n * s];
+            let queries = Mat::new(&qd[qa + query * qs[b]..], n, e, qs[b], qs[b + 1]);
+            product(scores, queries, PanelView::new(keys.as_slice(), e, s), Finish::default())?;
+            let mut sums = [0.0f32; MAX_QUERIES];
+            let mut row = 0;
+            // Rows of which as much is seen go side by side.
+            let alike = if causal { 0 } else { n / SIDE * SIDE };
+            let (fours, ones) = scores.split_at_mut(alike * s);
+            for four in fours.chunks_exact_mut(SIDE * s) {
+                let added = masks.rows::<SIDE>(ma, query + row);
+                let mut rows = four.chunks_exact_mut(s);
+                let scores = std::array::from_fn(|_| rows.next().unwrap_or_default());
+                sums[row..row + SIDE].copy_from_slice(&vectors(Weights { scores, added, scale, seen: s }));
+                row += SIDE;
+            }
+            for scores in ones.chunks_exact_mut(s) {
+                let added = masks.rows::<1>(ma, query + row);
+                let seen = if causal { (query + row + 1).min(s) } else { s };
+                [sums[row]] = vectors(Weights { scores: [scores], added, scale, seen });
+                row += 1;
+            }
+            let values = PanelView::new(values.as_slice(), s, w);
+            product(out, Mat::new(scores, n, s, s, 1), values, Finish::default())?;
+            out.chunks_mut(w).zip(sums).for_each(|(out, sum)| divide(out, sum, unseen));
         }
-    });
-    match failed.into_inner() {
-        Ok(Some(error)) => Err(error),
-        _ => Ok(Tensor::from_buffer(buffer, DType::F32, &shape)),
-    }
+        Ok(())
+    })?;
+    Ok(Tensor::from_buffer(buffer, DType::F32, &shape))
 }
 
 /// Makes a sum of weighted values their mean.

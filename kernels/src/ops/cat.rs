@@ -89,26 +89,28 @@ impl Joint {
             Joint::One(t) => return Ok(t),
             Joint::Many(join) => join,
         };
-        let (dtype, are_elsewhere, is_image) = {
+        let (dtype, by_levels) = {
             let mut leaves: SmallVec<[&Tensor; 8]> = SmallVec::new();
             parts.iter().for_each(|part| part.leaves(&mut leaves));
             let dtype = leaves.iter().fold(leaves[0].dtype(), |dtype, t| promote(dtype, t.dtype()));
-            (dtype, accelerator::of(leaves.iter().copied()).is_some(), leaves.iter().any(|t| t.is_channels_last()))
+            let is_other = |t: &&Tensor| t.dtype() != dtype || t.is_channels_last();
+            (dtype, leaves.iter().any(is_other) || accelerator::of(leaves.iter().copied()).is_some())
         };
-        // Devices and images whose channels lie side by side join one level after the other.
-        if are_elsewhere || is_image {
-            let parts: Vec<Tensor> = parts.into_iter().map(|part| part.whole()?.to(dtype)).collect::<Result<_>>()?;
-            let kernel = || DeviceKernel::Cat { parts: &parts, axis, shape: &shape, dtype };
-            if let Some(out) = accelerator::offer(&parts, kernel)? {
-                return Ok(out);
-            }
-            if parts.iter().all(Tensor::is_channels_last) {
-                let turned: Vec<Tensor> = parts.iter().map(Tensor::pixels).collect();
-                return Ok(cat(&turned.iter().collect::<Vec<_>>(), [0, 3, 1, 2][axis])?.planes());
-            }
-            return made(parts.into_iter().map(Joint::One).collect(), axis, &shape, dtype);
+        if !by_levels {
+            return made(parts, axis, &shape, dtype);
         }
-        made(parts, axis, &shape, dtype)
+        // One level after the other: each rounds to its own type, devices have no kernel for more, and images whose channels
+        // lie side by side stay so.
+        let parts: Vec<Tensor> = parts.into_iter().map(|part| part.whole()?.to(dtype)).collect::<Result<_>>()?;
+        let kernel = || DeviceKernel::Cat { parts: &parts, axis, shape: &shape, dtype };
+        if let Some(out) = accelerator::offer(&parts, kernel)? {
+            return Ok(out);
+        }
+        if parts.iter().all(Tensor::is_channels_last) {
+            let turned: Vec<Tensor> = parts.iter().map(Tensor::pixels).collect();
+            return Ok(cat(&turned.iter().collect::<Vec<_>>(), [0, 3, 1, 2][axis])?.planes());
+        }
+        made(parts.into_iter().map(Joint::One).collect(), axis, &shape, dtype)
     }
 
     fn leaves<'a>(&'a self, out: &mut SmallVec<[&'a Tensor; 8]>) {
@@ -124,10 +126,11 @@ fn shapes(parts: &[Joint]) -> SmallVec<[&[usize]; 8]> {
     parts.iter().map(Joint::shape).collect()
 }
 
+/// Of parts whose tensors all have one type.
 fn made(parts: Vec<Joint>, axis: usize, shape: &[usize], dtype: DType) -> Result<Tensor> {
     let n = rules::numel(shape)?;
     let mut runs = Vec::new();
-    lay(parts, axis, shape, dtype, 0, &mut runs)?;
+    lay(parts, axis, shape, 0, &mut runs)?;
     let cuts = cuts(&runs, n);
     with_word!(dtype, W => {
         let mut buffer = Buffer::for_overwrite::<W>(n)?;
@@ -136,8 +139,7 @@ fn made(parts: Vec<Joint>, axis: usize, shape: &[usize], dtype: DType) -> Result
     })
 }
 
-/// Neighbouring elements of the result that are like one matrix, side by side from tensors whose elements have the result's
-/// type.
+/// Neighbouring elements of the result that are like one matrix, side by side from tensors.
 struct Run {
     start: usize,
     rows: usize,
@@ -156,7 +158,7 @@ struct Part {
 }
 
 /// Notes what is where from element `start` of the result on.
-fn lay(parts: Vec<Joint>, axis: usize, shape: &[usize], dtype: DType, start: usize, runs: &mut Vec<Run>) -> Result<()> {
+fn lay(parts: Vec<Joint>, axis: usize, shape: &[usize], start: usize, runs: &mut Vec<Run>) -> Result<()> {
     let n = rules::numel(shape)?;
     if n == 0 {
         return Ok(());
@@ -167,11 +169,11 @@ fn lay(parts: Vec<Joint>, axis: usize, shape: &[usize], dtype: DType, start: usi
         for part in parts {
             let n = rules::numel(part.shape())?;
             match part {
-                Joint::Many(Join { parts, axis, shape }) => lay(parts, axis, &shape, dtype, at, runs)?,
+                Joint::Many(Join { parts, axis, shape }) => lay(parts, axis, &shape, at, runs)?,
                 Joint::One(_) if n == 0 => {}
                 Joint::One(t) => {
-                    let (from, strides) = (t.to(dtype)?, contiguous_strides(t.shape()));
-                    let parts = SmallVec::from_iter([Part { from, at: 0, n: 1, strides }]);
+                    let strides = contiguous_strides(t.shape());
+                    let parts = SmallVec::from_iter([Part { from: t, at: 0, n: 1, strides }]);
                     runs.push(Run { start: at, rows: n, width: 1, parts });
                 }
             }
@@ -183,7 +185,7 @@ fn lay(parts: Vec<Joint>, axis: usize, shape: &[usize], dtype: DType, start: usi
     let mut run = Run { start, rows, width, parts: SmallVec::new() };
     let mut at = 0;
     for part in parts {
-        let from = part.whole()?.to(dtype)?;
+        let from = part.whole()?;
         let n = from.numel() / rows;
         run.parts.push(Part { from, at, n, strides: strides.clone() });
         at += n;
@@ -289,6 +291,11 @@ mod tests {
         let inner = Joint::cat(vec![i(&[]), i(&[1, 2]), f(&[])], 0).unwrap();
         let all = Joint::cat(vec![inner, f(&[0.5]), i(&[3])], 0).unwrap().whole().unwrap();
         assert_eq!((all.dtype(), all.to_vec::<f32>().unwrap()), (DType::F32, vec![1.0, 2.0, 0.5, 3.0]));
+        // Each level rounds to its own type, here to `Float32`.
+        let inner = Joint::cat(vec![i(&[(1 << 24) + 1]), f(&[0.5])], 0).unwrap();
+        let wide = Joint::One(Tensor::from_slice(&[1.0f64], &[1]).unwrap());
+        let all = Joint::cat(vec![inner, wide], 0).unwrap().whole().unwrap();
+        assert_eq!(all.to_vec::<f64>().unwrap(), [16_777_216.0, 0.5, 1.0]);
         let image = |seed| Joint::One(numbers(&[2, 4, 5, 3], seed).permute(&[0, 3, 1, 2]).unwrap());
         let all = Joint::cat(vec![image(1), Joint::cat(vec![image(2), image(3)], 1).unwrap()], 1).unwrap();
         let want = by_levels(&all);

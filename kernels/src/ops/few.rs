@@ -8,7 +8,7 @@ use super::view::expanded_strides;
 use crate::cpu::buffer::Buffer;
 use crate::cpu::rows::{Dots, Mix};
 use crate::cpu::simd::vectors;
-use crate::cpu::split::fill_ranges;
+use crate::cpu::split::try_fill_ranges;
 use crate::cpu::weights::Weights;
 use crate::error::Result;
 use crate::tensor::{Tensor, check_bytes};
@@ -44,47 +44,33 @@ pub fn attend(
     let together = (PIECE / (s * (e + w) * size_of::<f32>()).max(1)).clamp(1, n_heads);
     let bounds: Vec<usize> = (0..n_heads).step_by(together).chain([n_heads]).map(|head| head * l * w).collect();
     let mut buffer = Buffer::for_overwrite::<f32>(n_heads * l * w)?;
-    let failed = std::sync::Mutex::new(None);
-    fill_ranges(buffer.as_mut_slice::<f32>(), &bounds, |piece, out| {
-        let mut work = || -> Result<()> {
-            let mut scores = Buffer::for_overwrite::<f32>(s)?;
-            let scores = scores.as_mut_slice::<f32>();
-            let mut added = Masks::new(mask, masks.as_ref().map_or([0; 2], |masks| masks.steps), s)?;
-            for (i, out) in out.chunks_exact_mut(w).enumerate() {
-                let (head, query) = (piece * together + i / l, i % l);
-                let mut rest = &mut *scores;
-                for ([keys, _], &n) in parts.iter().zip(&lengths) {
-                    let (out, after) = rest.split_at_mut(n);
-                    rest = after;
-                    vectors(Dots {
-                        x: &queries.of(head, query)[..e],
-                        rows: keys.of(head, 0),
-                        step: keys.steps[0],
-                        out,
-                    });
-                }
-                let added = added.rows::<1>(masks.as_ref().map_or(0, |masks| masks.starts[head]), query);
-                let seen = if causal { (query + 1).min(s) } else { s };
-                let [sum] = vectors(Weights { scores: [scores], added, scale, seen });
-                let mut rest = &*scores;
-                for (j, ([_, values], &n)) in parts.iter().zip(&lengths).enumerate() {
-                    let (weights, after) = rest.split_at(n);
-                    rest = after;
-                    let (rows, step) = (values.of(head, 0), values.steps[0]);
-                    vectors(Mix { weights, rows, step, adds: j > 0, out });
-                }
-                divide(out, sum, unseen);
+    try_fill_ranges(buffer.as_mut_slice::<f32>(), &bounds, |piece, out| {
+        let mut scores = Buffer::for_overwrite::<f32>(s)?;
+        let scores = scores.as_mut_slice::<f32>();
+        let mut added = Masks::new(mask, masks.as_ref().map_or([0; 2], |masks| masks.steps), s)?;
+        for (i, out) in out.chunks_exact_mut(w).enumerate() {
+            let (head, query) = (piece * together + i / l, i % l);
+            let mut rest = &mut *scores;
+            for ([keys, _], &n) in parts.iter().zip(&lengths) {
+                let (out, after) = rest.split_at_mut(n);
+                rest = after;
+                vectors(Dots { x: &queries.of(head, query)[..e], rows: keys.of(head, 0), step: keys.steps[0], out });
             }
-            Ok(())
-        };
-        if let Err(error) = work() {
-            drop(failed.lock().map(|mut failed| *failed = Some(error)));
+            let added = added.rows::<1>(masks.as_ref().map_or(0, |masks| masks.starts[head]), query);
+            let seen = if causal { (query + 1).min(s) } else { s };
+            let [sum] = vectors(Weights { scores: [scores], added, scale, seen });
+            let mut rest = &*scores;
+            for (j, ([_, values], &n)) in parts.iter().zip(&lengths).enumerate() {
+                let (weights, after) = rest.split_at(n);
+                rest = after;
+                let (rows, step) = (values.of(head, 0), values.steps[0]);
+                vectors(Mix { weights, rows, step, adds: j > 0, out });
+            }
+            divide(out, sum, unseen);
         }
-    });
-    match failed.into_inner() {
-        Ok(Some(error)) => Err(error),
-        _ => Ok(Tensor::from_buffer(buffer, DType::F32, &shape)),
-    }
+        Ok(())
+    })?;
+    Ok(Tensor::from_buffer(buffer, DType::F32, &shape))
 }
 
 /// A matrix for each head.

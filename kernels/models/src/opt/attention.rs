@@ -67,8 +67,7 @@ impl Found {
 /// The two tensors whose join nobody else reads.
 fn pair(graph: &Graph, uses: &Uses, joined: Operand) -> Option<Pair> {
     let at = uses.own(joined)?;
-    let list = super::join::of_two(graph, uses, at)?;
-    list.iter().all(|part| uses.is_fixed(graph, *part)).then_some(Pair { parts: list, axis: graph.body[at].args[1] })
+    Some(Pair { parts: super::join::of_two(graph, uses, at)?, axis: graph.body[at].args[1] })
 }
 
 fn pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<Found> {

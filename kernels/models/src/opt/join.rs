@@ -7,10 +7,10 @@ use super::view::one_axis;
 use crate::graph::{Fit, Graph, Kind, Operand};
 use crate::value::Value;
 
-/// Levels that become one, at most,
+/// Levels that become one, at most.
 const MAX_DEPTH: usize = 16;
-/// and tensors.
-const MAX_PARTS: usize = 4096;
+/// Joins and tensors of one join, at most: a file may name the same join many times, each of whose parts is another.
+const MAX_PARTS: usize = 1024;
 
 pub fn run(graph: &mut Graph) {
     if graph.is_quantised {
@@ -23,7 +23,7 @@ pub fn run(graph: &mut Graph) {
         if graph.body[list].outs.iter().any(|&slot| uses.n_reads(slot) != 1) {
             continue;
         }
-        let mut parts = Parts { graph, uses: &uses, operands: Vec::new(), n_joins: 0 };
+        let mut parts = Parts { graph, uses: &uses, operands: Vec::new(), n_seen: 0, n_joins: 0 };
         let Some(how) = parts.of_list(form, list, 0).filter(|_| parts.n_joins > 0) else { continue };
         let operands = parts.operands;
         let Some(kind) = fused::join(graph, at, how) else { continue };
@@ -39,7 +39,8 @@ struct Form {
     axis: i64,
 }
 
-/// What the instruction at `at` does and where its list is made, when it joins the tensors of one along a constant axis.
+/// What the instruction at `at` does and where its list is made, when it joins tensors that stay as they are along a
+/// constant axis.
 fn join(graph: &Graph, uses: &Uses, at: usize) -> Option<(Form, usize)> {
     let instr = &graph.body[at];
     let (Kind::Op(row), Fit::Free, [list, axis]) = (&instr.kind, instr.fit, &*instr.args) else { return None };
@@ -50,7 +51,9 @@ fn join(graph: &Graph, uses: &Uses, at: usize) -> Option<(Form, usize)> {
     };
     let axis = one_axis(graph, *axis)?;
     let list = uses.writer(*list)?;
-    matches!(graph.body[list].kind, Kind::List | Kind::Tuple).then_some((Form { is_stack, axis }, list))
+    let made = &graph.body[list];
+    let is_list = matches!(made.kind, Kind::List | Kind::Tuple) && made.args.iter().all(|&x| uses.is_fixed(graph, x));
+    is_list.then_some((Form { is_stack, axis }, list))
 }
 
 /// The two tensors that the instruction at `at` joins one after the other, along the constant axis that is its second
@@ -65,11 +68,13 @@ struct Parts<'a> {
     graph: &'a Graph,
     uses: &'a Uses,
     operands: Vec<Operand>,
+    /// Joins and tensors.
+    n_seen: usize,
     n_joins: usize,
 }
 
 impl Parts<'_> {
-    /// The join of a list as [`fused::join`] takes it; `None` when it cannot be made later.
+    /// The join of a list as [`fused::join`] takes it; `None` when it has too many parts.
     fn of_list(&mut self, form: Form, list: usize, depth: usize) -> Option<Value> {
         let mut items = vec![Value::Bool(form.is_stack), Value::Int(form.axis)];
         for &operand in &*self.graph.body[list].args {
@@ -79,27 +84,18 @@ impl Parts<'_> {
     }
 
     fn part(&mut self, operand: Operand, depth: usize) -> Option<Value> {
-        if !self.uses.is_fixed(self.graph, operand) || self.operands.len() >= MAX_PARTS {
+        self.n_seen += 1;
+        if self.n_seen > MAX_PARTS {
             return None;
         }
-        let n = (self.operands.len(), self.n_joins);
         if let Some(at) = self.uses.writer(operand).filter(|_| depth < MAX_DEPTH) {
-            let inner = match (join(self.graph, self.uses, at), self.unsqueezed(at)) {
-                (Some((form, list)), _) => {
-                    self.n_joins += 1;
-                    self.of_list(form, list, depth)
-                }
-                (None, Some((x, axis))) => self
-                    .part(x, depth + 1)
-                    .and_then(|part| Value::tuple(vec![Value::Bool(true), Value::Int(axis), part]).ok()),
-                (None, None) => None,
-            };
-            if inner.is_some() {
-                return inner;
+            if let Some((form, list)) = join(self.graph, self.uses, at) {
+                self.n_joins += 1;
+                return self.of_list(form, list, depth);
             }
-            // It is made where the file has it.
-            self.operands.truncate(n.0);
-            self.n_joins = n.1;
+            if let Some((x, axis)) = self.unsqueezed(at) {
+                return Value::tuple(vec![Value::Bool(true), Value::Int(axis), self.part(x, depth + 1)?]).ok();
+            }
         }
         self.operands.push(operand);
         Some(Value::None)
@@ -109,6 +105,7 @@ impl Parts<'_> {
     fn unsqueezed(&self, at: usize) -> Option<(Operand, i64)> {
         let instr = &self.graph.body[at];
         let (Kind::Op(row), Fit::Free, [x, axis]) = (&instr.kind, instr.fit, &*instr.args) else { return None };
-        matches!(row.name, "Unsqueeze" | "torch.unsqueeze").then_some((*x, one_axis(self.graph, *axis)?))
+        let is_it = matches!(row.name, "Unsqueeze" | "torch.unsqueeze") && self.uses.is_fixed(self.graph, *x);
+        is_it.then_some((*x, one_axis(self.graph, *axis)?))
     }
 }

@@ -130,3 +130,22 @@ fn other_joins_run_as_they_stand() {
         given[at] = right;
     }
 }
+
+/// Each of a join's parts is the join before it, so that there are more ways through them than could ever be looked at.
+#[test]
+fn joins_that_name_one_another_many_times_are_loaded_in_time() {
+    let mut code = String::from("class M(Module):\n  def forward(self: __torch__.M,\n    a0: Tensor) -> Tensor:\n");
+    for i in 0..40 {
+        code.push_str(&format!("    a{} = torch.cat([{}], 0)\n", i + 1, vec![format!("a{i}"); 20].join(", ")));
+    }
+    code.push_str("    return a40\n");
+    let file = zip(&[
+        ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
+        ("m/constants.pkl", b"\x80\x02).".to_vec()),
+        ("m/version", b"3\n".to_vec()),
+        ("m/code/__torch__.py", code.into_bytes()),
+    ]);
+    let model = Model::load_bytes(file, "joins.pt").unwrap_or_else(|e| panic!("{e}"));
+    let out = model.predict(&[Tensor::zeros(&[0, 1], DType::F32).unwrap()]).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(out[0].shape(), [0, 1]);
+}
