@@ -364,17 +364,21 @@ pub fn constant_pad(a: &Args<'_>) -> OpResult {
 }
 
 pub fn attention(a: &Args<'_>) -> OpResult {
+    let (options, mask) = (attention_options(a)?, a.opt_tensor(3)?);
+    ok(k::scaled_dot_product_attention(&*a.tensor(0)?, &*a.tensor(1)?, &*a.tensor(2)?, mask.as_deref(), options))
+}
+
+/// What the arguments of `torch.scaled_dot_product_attention` behind its mask say.
+pub fn attention_options(a: &Args<'_>) -> Result<k::Attention, String> {
     if a.float(4)? != 0.0 {
         return Err("the model is in training mode; export it after model.eval()".into());
     }
-    let options = k::Attention {
+    Ok(k::Attention {
         causal: a.bool(5)?,
         scale: a.opt_scalar(6)?.map(Scalar::to_f64),
         grouped: a.bool(7)?,
         unseen_is_nan: false,
-    };
-    let mask = a.opt_tensor(3)?;
-    ok(k::scaled_dot_product_attention(&*a.tensor(0)?, &*a.tensor(1)?, &*a.tensor(2)?, mask.as_deref(), options))
+    })
 }
 
 /// The weights of `torch._native_multi_head_attention`: three linear layers in one, and the one behind.

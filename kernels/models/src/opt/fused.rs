@@ -6,15 +6,15 @@ use stark_kernels::cpu::activation::Activation;
 use stark_kernels::ops as k;
 use stark_kernels::{DType, Tensor};
 
-use super::attention::{Found, Grown};
+use super::attention::{Found, Grown, Mask, Pair, Weighing};
 use super::linear::Layer;
 use super::norm::Norm;
 use crate::graph::{Graph, Instr, Kind, Operand};
 use crate::onnx;
 use crate::ops::args::Then;
-use crate::ops::complex;
 use crate::ops::tensor::{ok, say};
 use crate::ops::{ArgRow, Args, Default::Required, OpResult, OpRow, Traits, window};
+use crate::ops::{complex, nn};
 use crate::value::Value;
 
 macro_rules! row {
@@ -33,15 +33,16 @@ static LINEARS: [OpRow; 4] = [
 static ACTIVATION: OpRow = row!("activation", ["input", "activation", "slope"], run_activation);
 static MISH: OpRow = row!("mish", ["input"], |a| ok(k::mish(&*a.tensor(0)?)));
 static NORM: OpRow = row!("norm", ["input", "weight", "bias", "axis", "eps", "is_centred"], run_norm);
-static ATTENTION: OpRow =
-    row!("attention", ["query", "key_t", "value", "mask", "scale", "axis", "hides_nan"], run_attention);
+/// The last two axes exchanged.
+static TURN: OpRow = row!("Reshape", ["input"], |a| ok(a.tensor(0)?.transpose(-1, -2)));
+static ATTENTION: OpRow = row!("attention", ["query", "key_t", "value", "mask", "axis", "how"], run_attention);
 static ATTENTION_OF_PARTS: OpRow = row!(
     "attention",
     [
         "query",
         "mask",
-        "scale",
         "axis",
+        "how",
         "key_before",
         "key",
         "value_before",
@@ -49,10 +50,28 @@ static ATTENTION_OF_PARTS: OpRow = row!(
         "key_axis",
         "value_axis",
         "turn",
-        "turn_with",
-        "hides_nan"
+        "turn_with"
     ],
     run_attention_of_parts
+);
+/// Attention of PyTorch, whose scale and mask it takes as they are.
+static TORCH_ATTENTION_OF_PARTS: OpRow = row!(
+    "torch.scaled_dot_product_attention",
+    [
+        "query",
+        "key",
+        "value",
+        "attn_mask",
+        "dropout_p",
+        "is_causal",
+        "scale",
+        "enable_gqa",
+        "key_before",
+        "value_before",
+        "key_axis",
+        "value_axis"
+    ],
+    run_torch_attention_of_parts
 );
 /// The joins of the importers, by their names: a list of tensors, and how they are joined.
 static JOINS: [OpRow; 5] = [
@@ -184,17 +203,34 @@ pub fn norm(graph: &mut Graph, norm: &Norm) -> Fused {
     (&NORM, args)
 }
 
-pub fn attention(graph: &mut Graph, found: &Found, grown: Option<Grown>) -> Fused {
-    let (mask, scale) = (optional(graph, found.mask), constant(graph, Value::Float(found.scale)));
-    let hides_nan = constant(graph, Value::Bool(found.hides_nan));
+pub fn attention(graph: &mut Graph, found: &Found, grown: Option<Grown>) -> Option<Fused> {
+    let how = Softmax { how: found.how, mask: found.mask.map_or(Mask::Added, |(says, _)| says) }.to_value()?;
+    let (mask, how) = (optional(graph, found.mask.map(|(_, mask)| mask)), constant(graph, how));
     let Some(Grown { keys, values, turn: [turn, with] }) = grown else {
-        return (&ATTENTION, vec![found.q, found.kt, found.v, mask, scale, found.axis, hides_nan]);
+        return Some((&ATTENTION, vec![found.q, found.kt, found.v, mask, found.axis, how]));
     };
     let ([k, new_k], [v, new_v]) = (keys.parts, values.parts);
     let (turn, with) = (optional(graph, turn), optional(graph, with));
-    let args =
-        vec![found.q, mask, scale, found.axis, k, new_k, v, new_v, keys.axis, values.axis, turn, with, hides_nan];
-    (&ATTENTION_OF_PARTS, args)
+    let args = vec![found.q, mask, found.axis, how, k, new_k, v, new_v, keys.axis, values.axis, turn, with];
+    Some((&ATTENTION_OF_PARTS, args))
+}
+
+/// Attention of PyTorch, of these arguments, whose keys and values are what is joined of these.
+pub fn torch_attention(args: &[Operand], keys: Pair, values: Pair) -> Fused {
+    let ([k, new_k], [v, new_v]) = (keys.parts, values.parts);
+    let mut args = args.to_vec();
+    (args[1], args[2]) = (new_k, new_v);
+    args.extend([k, v, keys.axis, values.axis]);
+    (&TORCH_ATTENTION_OF_PARTS, args)
+}
+
+pub fn turn(x: Operand) -> Fused {
+    (&TURN, vec![x])
+}
+
+/// What `instr` exchanges the last two axes of, when the optimiser made it.
+pub fn turned(instr: &Instr) -> Option<Operand> {
+    matches!(instr.kind, Kind::Op(row) if std::ptr::eq(row, &TURN)).then(|| instr.args[0])
 }
 
 /// The join at `at` of joins: `how` is a tuple of whether it is a stack, the axis, and of each part in turn nothing or such a
@@ -207,8 +243,9 @@ pub fn join(graph: &mut Graph, at: usize, how: Value) -> Option<Fused> {
 
 /// Whether only the optimiser makes this operator.
 pub fn is_made_here(row: &'static OpRow) -> bool {
-    let mut all =
-        LINEARS.iter().chain([&ACTIVATION, &MISH, &NORM, &ATTENTION, &ATTENTION_OF_PARTS]).chain(&CONVS).chain(&JOINS);
+    let all =
+        [&ACTIVATION, &MISH, &NORM, &TURN, &ATTENTION, &ATTENTION_OF_PARTS, &TORCH_ATTENTION_OF_PARTS].into_iter();
+    let mut all = all.chain(&LINEARS).chain(&CONVS).chain(&JOINS);
     all.any(|made| std::ptr::eq(made, row))
 }
 
@@ -353,91 +390,159 @@ fn joint(how: &Value, tensors: &mut std::vec::IntoIter<Tensor>) -> Result<k::Joi
 
 fn run_attention(a: &Args<'_>) -> OpResult {
     let (q, kt, v, mask) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?, a.opt_tensor(3)?);
-    let how = Softmax { scale: a.float(4)?, axis: a.int(5)?, hides_nan: a.bool(6)? };
-    how.attention(&q, &kt, &v, mask.as_deref())
+    Softmax::of(a, 5)?.attention(&q, &kt, &v, mask.as_deref(), a.int(4)?)
 }
 
-/// How scores become weights.
+/// How scores become weights, and what the mask says.
 struct Softmax {
-    scale: f64,
-    axis: i64,
-    /// Weights that are NaN are 0.
-    hides_nan: bool,
+    how: Weighing,
+    mask: Mask,
 }
 
 impl Softmax {
+    const MASKS: [(Mask, &str); 3] = [(Mask::Added, "added"), (Mask::Hides, "hides"), (Mask::Shows, "shows")];
+
+    fn to_value(&self) -> Option<Value> {
+        let Weighing { scale, is_wide, narrows, hides_nan } = self.how;
+        let mask = Softmax::MASKS.iter().find(|(mask, _)| *mask == self.mask).map_or("", |(_, name)| name);
+        let flags = [is_wide, narrows, hides_nan].map(Value::Bool);
+        Value::tuple([Value::Float(scale)].into_iter().chain(flags).chain([Value::str(mask)]).collect()).ok()
+    }
+
+    fn of(a: &Args<'_>, index: usize) -> Result<Softmax, String> {
+        let unknown = || "is not told how scores become weights".to_owned();
+        let Value::Tuple(told) = a.get(index) else { return Err(unknown()) };
+        let &[
+            Value::Float(scale),
+            Value::Bool(is_wide),
+            Value::Bool(narrows),
+            Value::Bool(hides_nan),
+            Value::Str(ref name),
+        ] = &told.items[..]
+        else {
+            return Err(unknown());
+        };
+        let (mask, _) = Softmax::MASKS.into_iter().find(|(_, known)| **name == **known).ok_or_else(unknown)?;
+        Ok(Softmax { how: Weighing { scale, is_wide, narrows, hides_nan }, mask })
+    }
+
     /// Whether the kernel does what the operators of the file do: softmax over the last axis, of `Float32` alone.
-    fn is_kernels(&self, q: &Tensor, others: &[&Tensor], mask: Option<&Tensor>) -> bool {
+    fn is_kernels(&self, q: &Tensor, others: &[&Tensor], mask: Option<&Tensor>, axis: i64) -> bool {
         let rank = others.iter().map(|t| t.rank()).fold(q.rank(), usize::max);
-        let is_last = self.axis == -1 || usize::try_from(self.axis).is_ok_and(|axis| axis + 1 == rank);
+        let is_last = axis == -1 || usize::try_from(axis).is_ok_and(|axis| axis + 1 == rank);
         let plain = others.iter().chain([&q]).all(|t| t.dtype() == DType::F32 && t.rank() >= 2);
+        let dtype = if self.mask == Mask::Added { DType::F32 } else { DType::Bool };
         // A mask of a higher rank would raise that of the scores, and the axis would be another.
-        is_last && plain && mask.is_none_or(|m| m.dtype() == DType::F32 && m.rank() <= rank)
+        is_last && plain && mask.is_none_or(|m| m.dtype() == dtype && m.rank() <= rank)
     }
 
-    fn options(&self) -> k::Attention {
-        k::Attention { scale: Some(self.scale), unseen_is_nan: !self.hides_nan, ..k::Attention::default() }
-    }
-
-    /// What the kernel gave, unless it has to be told apart which NaN were weights.
-    fn taken(&self, out: stark_kernels::Result<Tensor>) -> Option<OpResult> {
+    /// What `kernel` gives with the mask as it takes it, unless NaN has to be told apart: that of weights, or of hidden scores.
+    fn kernel(
+        &self,
+        mask: Option<&Tensor>,
+        kernel: impl FnOnce(Option<&Tensor>, k::Attention) -> stark_kernels::Result<Tensor>,
+    ) -> Option<OpResult> {
+        let hides_nan = self.how.hides_nan;
+        let options =
+            k::Attention { scale: Some(self.how.scale), unseen_is_nan: !hides_nan, ..k::Attention::default() };
+        let out = match mask {
+            Some(mask) if self.mask == Mask::Hides => {
+                k::logical_not(mask).and_then(|shows| kernel(Some(&shows), options))
+            }
+            mask => kernel(mask, options),
+        };
+        // The kernel adds -∞ to hidden scores, which leaves those that are NaN.
+        let replaces = mask.is_some() && self.mask != Mask::Added;
         let is_clear =
             |t: &Tensor| k::sum(t, &[], false).is_ok_and(|sum| !sum.item().is_ok_and(|x| x.to_f64().is_nan()));
         match out {
-            Ok(t) if self.hides_nan && !is_clear(&t) => None,
+            Ok(t) if (hides_nan || replaces) && !is_clear(&t) => None,
             out => Some(ok(out)),
         }
     }
 
-    fn attention(&self, q: &Tensor, kt: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> OpResult {
-        if self.is_kernels(q, &[kt, v], mask) {
+    fn attention(&self, q: &Tensor, kt: &Tensor, v: &Tensor, mask: Option<&Tensor>, axis: i64) -> OpResult {
+        if self.is_kernels(q, &[kt, v], mask, axis) {
             let keys = kt.transpose(-1, -2).map_err(say)?;
-            if let Some(out) = self.taken(k::scaled_dot_product_attention(q, &keys, v, mask, self.options())) {
+            let kernel = |mask: Option<&Tensor>, options| k::scaled_dot_product_attention(q, &keys, v, mask, options);
+            if let Some(out) = self.kernel(mask, kernel) {
                 return out;
             }
         }
         let whole = || {
+            let Weighing { scale, is_wide, narrows, hides_nan } = self.how;
             // Of halves the scores could be too large before they are scaled.
-            let q = if self.scale == 1.0 { q.clone() } else { k::mul(q, self.scale)? };
-            let scores = k::matmul(&q, kt)?;
-            let scores = mask.map_or(Ok(scores.clone()), |mask| k::add(&scores, mask))?;
-            let weights = k::softmax(&scores, self.axis)?;
-            let hidden = if self.hides_nan { k::masked_fill(&weights, &k::isnan(&weights)?, 0.0)? } else { weights };
-            k::matmul(&hidden, v)
+            let q = if scale == 1.0 { q.clone() } else { k::mul(q, scale)? };
+            let mut scores = k::matmul(&q, kt)?;
+            if let Some(mask) = mask {
+                let hidden = f64::NEG_INFINITY;
+                scores = match self.mask {
+                    Mask::Added => k::add(&scores, mask)?,
+                    Mask::Hides => k::masked_fill(&scores, &mask.to(DType::Bool)?, hidden)?,
+                    Mask::Shows => k::masked_fill(&scores, &k::logical_not(mask)?, hidden)?,
+                };
+            }
+            let dtype = scores.dtype();
+            let mut weights = k::softmax(&if is_wide { scores.to(DType::F32)? } else { scores }, axis)?;
+            if narrows {
+                weights = weights.to(dtype)?;
+            }
+            if hides_nan {
+                weights = k::masked_fill(&weights, &k::isnan(&weights)?, 0.0)?;
+            }
+            k::matmul(&weights, v)
         };
         ok(whole())
     }
 }
 
 fn run_attention_of_parts(a: &Args<'_>) -> OpResult {
-    let (q, mask) = (a.tensor(0)?, a.opt_tensor(1)?);
-    let how = Softmax { scale: a.float(2)?, axis: a.int(3)?, hides_nan: a.bool(12)? };
+    let (q, mask, axis) = (a.tensor(0)?, a.opt_tensor(1)?, a.int(2)?);
+    let how = Softmax::of(a, 3)?;
     let (k, new_k, v, new_v) = (a.tensor(4)?, a.tensor(5)?, a.tensor(6)?, a.tensor(7)?);
     let mask = mask.as_deref();
     let (rank, rank_v) = (k.rank() as i64, v.rank() as i64);
     let at = |axis: i64, rank: i64| if axis < 0 { axis + rank } else { axis };
-    let (turns, axes) = match a.is_none(11) {
-        true => {
+    let is_permuted = !a.is_none(10) && a.is_none(11);
+    let (turns, axes) = match (a.is_none(10), is_permuted) {
+        (true, _) => (true, SmallVec::from_slice(&[-1, -2])),
+        (_, true) => {
             let axes = a.ints(10)?;
             (axes.len() as i64 == rank && axes.iter().copied().eq((0..rank - 2).chain([rank - 1, rank - 2])), axes)
         }
-        false => {
+        _ => {
             let (one, other) = (a.int(10)?, a.int(11)?);
             let pair = [at(one, rank), at(other, rank)];
             (pair == [rank - 2, rank - 1] || pair == [rank - 1, rank - 2], SmallVec::from_slice(&[one, other]))
         }
     };
-    let grows = [(&k, &new_k, a.int(8)?), (&v, &new_v, a.int(9)?)]
-        .iter()
-        .all(|(x, new, axis)| x.rank() == new.rank() && at(*axis, x.rank() as i64) + 2 == x.rank() as i64);
-    if turns && grows && rank == rank_v && how.is_kernels(&q, &[&k, &new_k, &v, &new_v], mask) {
+    let grows = grows([&k, &new_k], a.int(8)?) && grows([&v, &new_v], a.int(9)?);
+    if turns && grows && rank == rank_v && how.is_kernels(&q, &[&k, &new_k, &v, &new_v], mask, axis) {
         let parts = [[&*k, &*v], [&*new_k, &*new_v]];
-        if let Some(out) = how.taken(k::attention_of_parts(&q, parts, mask, how.options())) {
+        if let Some(out) = how.kernel(mask, |mask, options| k::attention_of_parts(&q, parts, mask, options)) {
             return out;
         }
     }
     let keys = k::cat(&[&k, &new_k], a.int(8)?).map_err(say)?;
-    let turned = if a.is_none(11) { keys.permute(&axes) } else { keys.transpose(axes[0], axes[1]) };
+    let turned = if is_permuted { keys.permute(&axes) } else { keys.transpose(axes[0], axes[1]) };
     let values = k::cat(&[&v, &new_v], a.int(9)?).map_err(say)?;
-    how.attention(&q, &turned.map_err(say)?, &values, mask)
+    how.attention(&q, &turned.map_err(say)?, &values, mask, axis)
+}
+
+/// Whether two tensors of one rank are joined along the second last axis.
+fn grows([x, new]: [&Tensor; 2], axis: i64) -> bool {
+    let rank = x.rank() as i64;
+    new.rank() == x.rank() && (if axis < 0 { axis + rank } else { axis }) + 2 == rank
+}
+
+fn run_torch_attention_of_parts(a: &Args<'_>) -> OpResult {
+    let (q, mask, options) = (a.tensor(0)?, a.opt_tensor(3)?, nn::attention_options(a)?);
+    let [new_k, new_v, k, v] = [a.tensor(1)?, a.tensor(2)?, a.tensor(8)?, a.tensor(9)?];
+    let [key_axis, value_axis] = [a.int(10)?, a.int(11)?];
+    let mask = mask.as_deref();
+    if grows([&k, &new_k], key_axis) && grows([&v, &new_v], value_axis) && k.rank() == v.rank() {
+        return ok(k::attention_of_parts(&q, [[&k, &v], [&new_k, &new_v]], mask, options));
+    }
+    let (keys, values) = (k::cat(&[&*k, &new_k], key_axis), k::cat(&[&*v, &new_v], value_axis));
+    ok(keys.and_then(|keys| k::scaled_dot_product_attention(&q, &keys, &values?, mask, options)))
 }

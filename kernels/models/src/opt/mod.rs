@@ -19,6 +19,7 @@ mod join;
 mod linear;
 mod norm;
 mod own;
+mod turn;
 mod uses;
 mod view;
 
@@ -44,6 +45,8 @@ pub enum Pass {
     Norm,
     /// Joins of joins, as caches of keys and values are stacked, are one.
     Join,
+    /// Axes exchanged by way of other shapes are a view.
+    Turn,
     /// Scores, mask, softmax and sum are one operator that never holds all scores.
     Attention,
     /// Convolutions take up a batch norm, a sum and an activation that follow.
@@ -57,7 +60,7 @@ pub enum Pass {
 }
 
 impl Pass {
-    pub const ALL: [Pass; 12] = [
+    pub const ALL: [Pass; 13] = [
         Pass::InPlace,
         Pass::Fold,
         Pass::Common,
@@ -65,6 +68,7 @@ impl Pass {
         Pass::Gate,
         Pass::Norm,
         Pass::Join,
+        Pass::Turn,
         Pass::Attention,
         Pass::Conv,
         Pass::Filter,
@@ -81,6 +85,7 @@ impl Pass {
             Pass::Gate => "gate",
             Pass::Norm => "norm",
             Pass::Join => "join",
+            Pass::Turn => "turn",
             Pass::Attention => "attention",
             Pass::Conv => "conv",
             Pass::Filter => "filter",
@@ -109,6 +114,7 @@ pub fn optimise(graph: &mut Graph, passes: &[Pass]) {
             Pass::Gate => gate::run(graph),
             Pass::Norm => norm::run(graph),
             Pass::Join => join::run(graph),
+            Pass::Turn => turn::run(graph),
             Pass::Attention => attention::run(graph),
             Pass::Conv => conv::run(graph),
             Pass::Filter => filter::run(graph),

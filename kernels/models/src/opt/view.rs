@@ -38,6 +38,18 @@ pub enum View {
     Softmax {
         x: Operand,
         axis: Operand,
+        /// What it is given becomes `Float32` first.
+        is_wide: bool,
+    },
+    /// As `Float32`.
+    Wide(Operand),
+    /// The first in the type of the second.
+    Like(Operand, Operand),
+    /// `x` where `mask` is false, elsewhere `value`.
+    Filled {
+        x: Operand,
+        mask: Operand,
+        value: Operand,
     },
     Activation(Operand, Activation),
     /// `log(1 + exp(x))`.
@@ -53,6 +65,22 @@ pub enum View {
     Conv,
     /// The greatest of each two by two positions, side by side.
     Halved(Operand),
+}
+
+/// The number that files of PyTorch have for `torch.float32`.
+const FLOAT: f64 = 6.0;
+
+/// The number of the type that `torch.to` makes, in whichever of its forms: `to(dtype)`, `to(device, dtype)` or by name.
+fn made_by_to(graph: &Graph, instr: &Instr) -> Option<f64> {
+    let said = |at: usize| instr.args.get(at).map_or(Some(&Value::None), |&arg| constant(graph, arg));
+    for at in [8, 1, 2] {
+        match said(at)? {
+            Value::Int(code) => return Some(*code as f64),
+            Value::Tensor(_) => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 pub fn constant(graph: &Graph, operand: Operand) -> Option<&Value> {
@@ -202,9 +230,15 @@ pub fn view_unfitted(graph: &Graph, instr: &Instr) -> Option<View> {
         "torch.mean" if is_none(3) && matches!(constant(graph, arg(2)?), Some(Value::Bool(true))) => {
             Some(View::Mean { x: arg(0)?, axis: one_axis(graph, arg(1)?)? })
         }
-        "torch.softmax" if is_none(2) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),
+        "torch.softmax" if is_none(2) || is(2, FLOAT) => {
+            Some(View::Softmax { x: arg(0)?, axis: arg(1)?, is_wide: !is_none(2) })
+        }
+        "torch.to" if made_by_to(graph, instr) == Some(FLOAT) => Some(View::Wide(arg(0)?)),
+        "torch.float" => Some(View::Wide(arg(0)?)),
+        "torch.type_as" => Some(View::Like(arg(0)?, arg(1)?)),
+        "torch.masked_fill" => Some(View::Filled { x: arg(0)?, mask: arg(1)?, value: arg(2)? }),
         // Before version 13 it went over several axes together, by default from the second on.
-        "Softmax" if is(1, -1.0) => Some(View::Softmax { x: arg(0)?, axis: arg(1)? }),
+        "Softmax" if is(1, -1.0) => Some(View::Softmax { x: arg(0)?, axis: arg(1)?, is_wide: false }),
         "MaxPool"
             if matches!(text(1), Some("NOTSET" | "VALID"))
                 && is(2, 0.0)

@@ -18,7 +18,7 @@ pub fn attribute(name: &str, r#type: i32) -> AttributeProto {
     AttributeProto { name: name.into(), r#type, ..Default::default() }
 }
 
-fn int(name: &str, i: i64) -> AttributeProto {
+pub fn int(name: &str, i: i64) -> AttributeProto {
     AttributeProto { i, ..attribute(name, ATTR_INT) }
 }
 
@@ -44,7 +44,7 @@ pub fn floats(name: &str, dims: &[i64], float_data: &[f32]) -> TensorProto {
     TensorProto { name, dims, float_data, data_type: FLOAT, ..Default::default() }
 }
 
-fn ints(name: &str, dims: &[i64], int64_data: &[i64]) -> TensorProto {
+pub fn ints(name: &str, dims: &[i64], int64_data: &[i64]) -> TensorProto {
     let (name, dims, int64_data) = (name.to_string(), dims.to_vec(), int64_data.to_vec());
     TensorProto { name, dims, int64_data, data_type: INT64, ..Default::default() }
 }
