@@ -10,6 +10,7 @@ pub mod depthwise;
 mod factor;
 pub mod frame;
 pub mod functions;
+pub mod gates;
 pub mod gemm;
 mod halved;
 pub mod halves;

@@ -70,7 +70,7 @@ impl PackedMatrix {
     }
 
     /// The panels, or the matrix that they are made of.
-    fn see<R>(&self, see: impl FnOnce(PanelView) -> R) -> R {
+    pub(super) fn see<R>(&self, see: impl FnOnce(PanelView) -> R) -> R {
         if let Some(panels) = self.panels.get() {
             return see(panels.view());
         }

@@ -46,6 +46,16 @@ impl<T> Deref for Worked<'_, T> {
 }
 
 impl<'a> Args<'a> {
+    /// Whether what is worked out from the arguments `from` is kept.
+    pub fn keeps(&self, from: Range<usize>) -> bool {
+        self.keeper(from).is_some()
+    }
+
+    fn keeper(&self, from: Range<usize>) -> Option<Keeper<'a>> {
+        let are_constant = |operands: &[Operand]| operands.iter().all(|one| matches!(one, Operand::Const(_)));
+        self.keeper.filter(|keeper| keeper.operands.get(from).is_some_and(are_constant))
+    }
+
     /// What `make` works out from the arguments `from` and from `sizes`, and from nothing else. An operator keeps results
     /// of one type.
     pub fn once<T: Any + Clone + Send + Sync>(
@@ -54,9 +64,7 @@ impl<'a> Args<'a> {
         sizes: &[usize],
         make: impl FnOnce() -> Result<T, String>,
     ) -> Result<Worked<'a, T>, String> {
-        let are_constant = |operands: &[Operand]| operands.iter().all(|one| matches!(one, Operand::Const(_)));
-        let keeper = self.keeper.filter(|keeper| keeper.operands.get(from).is_some_and(are_constant));
-        let Some(Keeper { kept, .. }) = keeper else { return make().map(Worked::Now) };
+        let Some(Keeper { kept, .. }) = self.keeper(from) else { return make().map(Worked::Now) };
         if let Some((known, value)) = kept.0.get() {
             return match value.downcast_ref() {
                 Some(value) if known[..] == *sizes => Ok(Worked::Before(value)),

@@ -3,7 +3,11 @@
 //! Whatever the form of the input, it becomes the rows of all steps one after the other ([`Steps`]). The sequences of a
 //! pack are ordered by length, so a step works on the first of them, and the states of the rest wait.
 
+use std::sync::Arc;
+
+use stark_kernels::cpu::activation::Activation;
 use stark_kernels::ops as k;
+use stark_kernels::ops::PackedMatrix;
 use stark_kernels::{DType, Result as Tried, Tensor, TensorError};
 
 use super::quant::Packed;
@@ -49,6 +53,50 @@ fn gru_step(of_x: &Tensor, of_h: &Tensor, h: &Tensor) -> Tried<Tensor> {
     k::add(&n, &k::mul(&z, &k::sub(h, &n)?)?)
 }
 
+// ---- packed weights -------------------------------------------------------------------------------
+
+/// The weights of one direction of a layer, packed.
+pub struct Woven {
+    of_x: PackedMatrix,
+    of_h: PackedMatrix,
+    /// Of the input and of the state.
+    biases: [Option<Tensor>; 2],
+}
+
+impl Woven {
+    /// `None` where the weights are of another type than `Float32`.
+    pub fn new(weights: [&Tensor; 2], biases: [Option<&Tensor>; 2]) -> Tried<Option<Woven>> {
+        if !k::is_recurrent(weights.into_iter().chain(biases.into_iter().flatten())) {
+            return Ok(None);
+        }
+        let [of_x, of_h] = [PackedMatrix::new(&weights[0].t()?)?, PackedMatrix::new(&weights[1].t()?)?];
+        Ok(Some(Woven { of_x, of_h, biases: biases.map(|bias| bias.cloned()) }))
+    }
+
+    /// Runs over `rows`, those of all steps one after the other: the outputs and the last states.
+    pub fn run(
+        &self,
+        cell: k::Cell,
+        rows: &Tensor,
+        states: &[Tensor],
+        sizes: &[usize],
+        lengths: Option<&[i64]>,
+        backwards: bool,
+    ) -> Tried<(Tensor, Vec<Tensor>)> {
+        let [bias, bias_h] = self.biases.each_ref().map(Option::as_ref);
+        let of_x = k::linear_packed(rows, &self.of_x, bias, None, Activation::None)?;
+        let how = k::Recurrent { cell, weight: &self.of_h, bias: bias_h, sizes, lengths, backwards };
+        k::recurrent(&of_x, &states.iter().collect::<Vec<_>>(), how)
+    }
+}
+
+/// So few steps are not worth packing weights for, unless they are kept.
+pub const FEW_STEPS: usize = 4;
+
+/// Gates of PyTorch's layers.
+const LSTM: k::Cell = k::Cell::Lstm([0, 1, 2, 3]);
+const GRU: k::Cell = k::Cell::Gru([0, 1, 2]);
+
 // ---- cells ----------------------------------------------------------------------------------------
 
 /// The two halves of a cell's gates. Packed weights have their biases with them.
@@ -61,29 +109,54 @@ fn gates(a: &Args<'_>, h: &Tensor) -> Result<(Tensor, Tensor), String> {
     Ok((of_x, weight(3, 5)?.apply(h).map_err(say)?))
 }
 
+/// A cell with constant weights, one step of a layer: its states.
+fn step_of_layer(a: &Args<'_>, cell: k::Cell, states: &[Tensor]) -> Result<Option<Vec<Tensor>>, String> {
+    let x = a.tensor(0)?;
+    if !a.keeps(2..6) || x.rank() != 2 || !k::is_recurrent(states.iter().chain([&*x])) {
+        return Ok(None);
+    }
+    let (Value::Tensor(of_x), Value::Tensor(of_h)) = (a.get(2), a.get(3)) else { return Ok(None) };
+    let woven = a.once(2..6, &[], || {
+        let (bias, bias_h) = (a.opt_tensor(4)?, a.opt_tensor(5)?);
+        Woven::new([of_x, of_h], [bias.as_deref(), bias_h.as_deref()]).map(Arc::new).map_err(say)
+    })?;
+    let Some(woven) = &**woven else { return Ok(None) };
+    woven.run(cell, &x, states, &[x.shape()[0]], None, false).map(|(_, states)| Some(states)).map_err(say)
+}
+
 pub fn lstm_cell(a: &Args<'_>) -> OpResult {
     let state = a.tensors(1)?;
     let [h, c] = &state[..] else { return Err("the state of an LSTM is two tensors".into()) };
+    if let Some(Ok([h, c])) = step_of_layer(a, LSTM, &state)?.map(<[Tensor; 2]>::try_from) {
+        return pair_of(h, c);
+    }
     let (of_x, of_h) = gates(a, h)?;
     let (h, c) = lstm_step(&of_x, &of_h, c).map_err(say)?;
     pair_of(h, c)
 }
 
-fn rnn_cell(a: &Args<'_>, activation: fn(&Tensor) -> Tried<Tensor>) -> OpResult {
-    let (of_x, of_h) = gates(a, &*a.tensor(1)?)?;
+fn rnn_cell(a: &Args<'_>, cell: k::Cell, activation: fn(&Tensor) -> Tried<Tensor>) -> OpResult {
+    let h = a.tensor(1)?;
+    if let Some(states) = step_of_layer(a, cell, std::slice::from_ref(&*h))? {
+        return ok(states.into_iter().next().ok_or_else(|| TensorError::Argument("a cell has a state".into())));
+    }
+    let (of_x, of_h) = gates(a, &h)?;
     ok(k::add(&of_x, &of_h).and_then(|sum| activation(&sum)))
 }
 
 pub fn rnn_tanh_cell(a: &Args<'_>) -> OpResult {
-    rnn_cell(a, k::tanh)
+    rnn_cell(a, k::Cell::Tanh, k::tanh)
 }
 
 pub fn rnn_relu_cell(a: &Args<'_>) -> OpResult {
-    rnn_cell(a, k::relu)
+    rnn_cell(a, k::Cell::Relu, k::relu)
 }
 
 pub fn gru_cell(a: &Args<'_>) -> OpResult {
     let h = a.tensor(1)?;
+    if let Some(states) = step_of_layer(a, GRU, std::slice::from_ref(&*h))? {
+        return ok(states.into_iter().next().ok_or_else(|| TensorError::Argument("a cell has a state".into())));
+    }
     let (of_x, of_h) = gates(a, &h)?;
     ok(gru_step(&of_x, &of_h, &h))
 }
@@ -207,6 +280,8 @@ struct Layers {
     states: Vec<Tensor>,
     /// Layer by layer, in each both directions.
     cells: Vec<Cell>,
+    /// The cells, packed, where their weights and what they work on allow it.
+    woven: Option<Arc<Vec<Woven>>>,
     directions: usize,
 }
 
@@ -243,21 +318,32 @@ impl Layers {
         if cells.len() != n_cells {
             return Err(format!("weights of {} cells, {n_cells} are needed", cells.len()));
         }
-        Ok(Layers { steps, states, cells, directions })
+        let weights = 2 + at..4 + at;
+        let is_worth_it = a.keeps(weights.clone()) || steps.sizes.len() >= FEW_STEPS;
+        let woven = match is_worth_it && k::is_recurrent(states.iter().chain([&steps.rows])) {
+            true => (*a.once(weights, &[], || weave(&cells).map_err(say))?).clone(),
+            false => None,
+        };
+        Ok(Layers { steps, states, cells, woven, directions })
     }
 
     /// Runs `step` along time for each layer and direction; its state is a list of tensors, the first of
     /// which is the output. Gives the outputs and the last states, per state tensor.
-    fn run(&self, step: impl Fn(&Tensor, &Tensor, &[Tensor]) -> Tried<Vec<Tensor>>) -> OpResult {
+    fn run(&self, cell: k::Cell, step: impl Fn(&Tensor, &Tensor, &[Tensor]) -> Tried<Vec<Tensor>>) -> OpResult {
         let made = || {
             let mut rows = self.steps.rows.clone();
             let mut last: Vec<Vec<Tensor>> = vec![Vec::new(); self.states.len()];
             for layer in self.cells.chunks(self.directions) {
                 let mut sides = Vec::new();
-                for (direction, cell) in layer.iter().enumerate() {
-                    let which = last[0].len() as i64;
-                    let start = self.states.iter().map(|state| state.select(0, which)).collect::<Tried<Vec<_>>>()?;
-                    let (side, end) = self.side(cell, &rows, start, direction == 1, &step)?;
+                for (direction, plain) in layer.iter().enumerate() {
+                    let which = last[0].len();
+                    let start =
+                        self.states.iter().map(|state| state.select(0, which as i64)).collect::<Tried<Vec<_>>>()?;
+                    let backwards = direction == 1;
+                    let (side, end) = match self.woven.as_ref().and_then(|woven| woven.get(which)) {
+                        Some(woven) => woven.run(cell, &rows, &start, &self.steps.sizes, None, backwards)?,
+                        None => self.side(plain, &rows, start, backwards, &step)?,
+                    };
                     sides.push(side);
                     last.iter_mut().zip(end).for_each(|(all, one)| all.push(one));
                 }
@@ -314,6 +400,19 @@ impl Layers {
     }
 }
 
+/// All cells, packed; `None` where one is of another kind.
+fn weave(cells: &[Cell]) -> Tried<Option<Arc<Vec<Woven>>>> {
+    let mut all = Vec::with_capacity(cells.len());
+    for cell in cells {
+        let Cell { of_x: Weight::Plain(x, bias), of_h: Weight::Plain(h, bias_h), project: None } = cell else {
+            return Ok(None);
+        };
+        let Some(woven) = Woven::new([x, h], [bias.as_ref(), bias_h.as_ref()])? else { return Ok(None) };
+        all.push(woven);
+    }
+    Ok(Some(Arc::new(all)))
+}
+
 /// Cells out of a flat list of weights: for the input and the state, then biases, then perhaps a projection.
 fn plain_cells(weights: Vec<Tensor>, n_cells: usize, has_biases: bool) -> Result<Vec<Cell>, String> {
     let plain = if has_biases { 4 } else { 2 };
@@ -356,22 +455,22 @@ pub fn lstm(a: &Args<'_>) -> OpResult {
     if layers.states.len() != 2 {
         return Err("the state of an LSTM is two tensors".into());
     }
-    layers.run(|x, h, state| lstm_step(x, h, &state[1]).map(|(h, c)| vec![h, c]))
+    layers.run(LSTM, |x, h, state| lstm_step(x, h, &state[1]).map(|(h, c)| vec![h, c]))
 }
 
 /// Layers of Elman's kind: one activation, no gates.
-fn rnn(a: &Args<'_>, activation: fn(&Tensor) -> Tried<Tensor>) -> OpResult {
-    Layers::read(a)?.run(|x, h, _| Ok(vec![activation(&k::add(x, h)?)?]))
+fn rnn(a: &Args<'_>, cell: k::Cell, activation: fn(&Tensor) -> Tried<Tensor>) -> OpResult {
+    Layers::read(a)?.run(cell, |x, h, _| Ok(vec![activation(&k::add(x, h)?)?]))
 }
 
 pub fn rnn_tanh(a: &Args<'_>) -> OpResult {
-    rnn(a, k::tanh)
+    rnn(a, k::Cell::Tanh, k::tanh)
 }
 
 pub fn rnn_relu(a: &Args<'_>) -> OpResult {
-    rnn(a, k::relu)
+    rnn(a, k::Cell::Relu, k::relu)
 }
 
 pub fn gru(a: &Args<'_>) -> OpResult {
-    Layers::read(a)?.run(|x, h, state| gru_step(x, h, &state[0]).map(|h| vec![h]))
+    Layers::read(a)?.run(GRU, |x, h, state| gru_step(x, h, &state[0]).map(|h| vec![h]))
 }

@@ -1,9 +1,12 @@
 //! LSTM, GRU and RNN layers: one layer, one or two directions, lengths that may differ within a batch.
 
+use std::sync::Arc;
+
 use stark_kernels::ops as k;
 use stark_kernels::{DType, Result as Tried, Scalar, Tensor, TensorError};
 
 use super::quant::dynamic;
+use crate::ops::recurrent::{FEW_STEPS, Woven};
 use crate::ops::tensor::say;
 use crate::ops::{Args, OpResult};
 use crate::value::{MAX_ITEMS, Value};
@@ -48,6 +51,11 @@ impl Activation {
             _ => return Err(format!("activation `{name}` is not known")),
         };
         Ok(Activation { name, alpha: alpha.unwrap_or(a), beta: beta.unwrap_or(b) })
+    }
+
+    /// Whether this is the function of this name, one without numbers.
+    fn is(self, name: &str) -> bool {
+        matches!((self.name, name), (Name::Sigmoid, "Sigmoid") | (Name::Tanh, "Tanh"))
     }
 
     fn run(self, x: &Tensor) -> Tried<Tensor> {
@@ -144,6 +152,8 @@ struct Layer {
     hidden: usize,
     states: Vec<Tensor>,
     batch_first: bool,
+    /// The weights of each direction, packed, where they and what they work on allow it, and nothing but the usual is asked for.
+    woven: Option<Arc<Vec<Woven>>>,
 }
 
 /// What one step works with: the input's part of the gates before the bias, and the state.
@@ -239,6 +249,16 @@ impl Layer {
             .enumerate()
             .map(|(i, name)| Activation::new(name, alphas.get(i).copied(), betas.get(i).copied()));
         let all = all.collect::<Result<Vec<_>, _>>()?;
+        let clip = a.opt_scalar(at.activations + 1)?.map(Scalar::to_f64).filter(|c| *c > 0.0);
+        let is_usual = clip.is_none()
+            && length > 0
+            && all.iter().zip(at.defaults.iter().cycle()).all(|(is, usual)| is.is(usual))
+            && products.iter().flatten().all(|weight| matches!(weight, Weight::Plain(_)))
+            && (a.keeps(1..4) || length >= FEW_STEPS);
+        let woven = match is_usual && k::is_recurrent(states.iter().chain([&x])) {
+            true => (*a.once(1..4, &[], || weave(&products, bias.as_ref()).map_err(say))?).clone(),
+            false => None,
+        };
         let [weights, recurrent] = products;
         Ok(Layer {
             x,
@@ -248,22 +268,32 @@ impl Layer {
             bias,
             lengths,
             activations: all.chunks(at.defaults.len()).map(<[_]>::to_vec).collect(),
-            clip: a.opt_scalar(at.activations + 1)?.map(Scalar::to_f64).filter(|c| *c > 0.0),
+            clip,
             reversed,
             hidden,
             states,
             batch_first,
+            woven,
         })
     }
 
-    /// Runs `step` along time in each direction. The first state tensor of a step is its output.
-    fn run(&self, step: impl Fn(Step<'_>, usize) -> Tried<Vec<Tensor>>) -> Tried<Vec<Tensor>> {
-        let length = self.x.size(0)?;
+    /// Runs `step` along time in each direction, or `cell` where it is the same. The first state tensor of a step is its output.
+    fn run(&self, cell: Option<k::Cell>, step: impl Fn(Step<'_>, usize) -> Tried<Vec<Tensor>>) -> Tried<Vec<Tensor>> {
+        let (length, batch) = (self.x.size(0)?, self.x.size(1)?);
         let rows = self.rows;
         let mut sides = Vec::new();
         let mut last: Vec<Vec<Tensor>> = vec![Vec::new(); self.states.len()];
         for (direction, &reversed) in self.reversed.iter().enumerate() {
             let d = direction as i64;
+            if let (Some(cell), Some(woven)) = (cell, self.woven.as_ref().and_then(|woven| woven.get(direction))) {
+                let of_all = self.x.reshape_to(&[length.saturating_mul(batch), self.x.size(2)?])?;
+                let states = self.states.iter().map(|s| s.select(0, d)).collect::<Tried<Vec<_>>>()?;
+                let sizes = vec![batch; length];
+                let (out, end) = woven.run(cell, &of_all, &states, &sizes, self.lengths.as_deref(), reversed)?;
+                sides.push(out.reshape_to(&[length, batch, self.hidden])?);
+                last.iter_mut().zip(end).for_each(|(all, one)| all.push(one));
+                continue;
+            }
             let bias = self.bias.as_ref().map(|bias| bias.select(0, d)).transpose()?;
             let biases = match &bias {
                 Some(bias) => Some((bias.narrow(0, 0, rows)?, bias.narrow(0, rows as i64, rows)?)),
@@ -318,6 +348,19 @@ impl Layer {
     }
 }
 
+/// The weights of each direction, packed; `None` where they are of another type than `Float32`.
+fn weave(products: &[Vec<Weight>; 2], bias: Option<&Tensor>) -> Tried<Option<Arc<Vec<Woven>>>> {
+    let mut all = Vec::new();
+    for (d, (of_x, of_h)) in products[0].iter().zip(&products[1]).enumerate() {
+        let biases = bias.map(|bias| bias.select(0, d as i64)?.chunk(2, 0)).transpose()?.unwrap_or_default();
+        let Some(woven) = Woven::new([of_x.plain()?, of_h.plain()?], [biases.first(), biases.get(1)])? else {
+            return Ok(None);
+        };
+        all.push(woven);
+    }
+    Ok(Some(Arc::new(all)))
+}
+
 fn tuple(all: Tried<Vec<Tensor>>) -> OpResult {
     Value::tuple(all.map_err(say)?.into_iter().map(Value::Tensor).collect())
 }
@@ -360,7 +403,8 @@ fn long_short(a: &Args<'_>, layer: &Layer, coupled: bool) -> OpResult {
     {
         return Err(format!("peepholes of shape {:?} for {} cells", p.shape(), layer.hidden));
     }
-    tuple(layer.run(|step, direction| {
+    let cell = Some(k::Cell::Lstm([0, 2, 3, 1])).filter(|_| peepholes.is_none() && !coupled);
+    tuple(layer.run(cell, |step, direction| {
         let c = &step.state[1];
         let [mut i, mut o, mut f, g] = split::<4>(&gates(&step)?)?;
         let peep = |gate: &Tensor, which: usize, c: &Tensor| match &peepholes {
@@ -386,7 +430,8 @@ pub fn gru(a: &Args<'_>) -> OpResult {
     const AT: At = At { activations: 8, layout: Some(12), gates: 3, defaults: &["Sigmoid", "Tanh"], states: &[5] };
     let layer = Layer::read(a, AT)?;
     let before_reset = a.bool(13)?;
-    tuple(layer.run(|step, _| {
+    let cell = Some(k::Cell::Gru([1, 0, 2])).filter(|_| before_reset);
+    tuple(layer.run(cell, |step, _| {
         let h = &step.state[0];
         let [xz, xr, xh] = split::<3>(step.of_x)?;
         let [rz, rr, rh] = <[Tensor; 3]>::try_from(step.recurrent.plain()?.chunk(3, 0)?)
@@ -418,5 +463,5 @@ pub fn gru(a: &Args<'_>) -> OpResult {
 pub fn rnn(a: &Args<'_>) -> OpResult {
     const AT: At = At { activations: 8, layout: Some(12), gates: 1, defaults: &["Tanh"], states: &[5] };
     let layer = Layer::read(a, AT)?;
-    tuple(layer.run(|step, _| Ok(vec![step.activate(0, &gates(&step)?)?])))
+    tuple(layer.run(Some(k::Cell::Tanh), |step, _| Ok(vec![step.activate(0, &gates(&step)?)?])))
 }
