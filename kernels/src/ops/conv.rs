@@ -45,6 +45,12 @@ pub fn conv2d_with(
             return if x.rank() == 3 { out.squeeze(&[0]) } else { Ok(out) };
         }
     }
+    if !crate::device::is_reference()
+        && let Some(trim) = Trim::new(x4.shape(), weight.shape(), &shape, windows)
+    {
+        let inner = trim.weight(weight)?;
+        return conv2d_with(x, &inner, bias, trim.windows, groups, added, activation);
+    }
     let in_panels = x.dtype() == DType::F32 && weight.dtype() == DType::F32 && (weight.shape()[1] > 1 || groups == 1);
     if in_panels && !crate::device::is_reference() && bias.is_none_or(|b| b.dtype() == DType::F32) {
         let out = panels(&x4, weight, bias, &shape, windows, groups, added, activation)?;
@@ -57,6 +63,44 @@ pub fn conv2d_with(
         None => out,
     };
     super::packed::activate(out, activation)
+}
+
+/// A smaller convolution that gives the same: without taps that see nothing but padding, as those of a window that dilation makes
+/// wider than the plane.
+pub(super) struct Trim {
+    /// Taps that go on each side, by axis.
+    pub taps: [usize; 2],
+    pub windows: [Conv; 2],
+}
+
+impl Trim {
+    /// Of a convolution of `x [n, c, h, w]` with `weight [o, c, kh, kw]` to this shape; `None` where each tap sees something.
+    pub fn new(x: &[usize], weight: &[usize], shape: &[usize], windows: [Conv; 2]) -> Option<Trim> {
+        let axis = |i: usize| {
+            let (n, kernel, out, w) = (x[i + 2], weight[i + 2], shape[i + 2], windows[i]);
+            if n == 0 || kernel == 0 || out == 0 {
+                return Some((0, w));
+            }
+            // The first taps end before the plane even at the last place, the last ones begin behind it at the first.
+            let far = (out - 1).checked_mul(w.stride)?;
+            let first = w.padding.saturating_sub(far).div_ceil(w.dilation);
+            let last = (kernel - 1) - ((n - 1).checked_add(w.padding)? / w.dilation).min(kernel - 1);
+            let taps = first.min(last).min((kernel - 1) / 2).min(w.padding / w.dilation);
+            Some((taps, Conv { padding: w.padding - taps * w.dilation, ..w }))
+        };
+        let [(y, wy), (x, wx)] = [axis(0)?, axis(1)?];
+        ([y, x] != [0, 0]).then_some(Trim { taps: [y, x], windows: [wy, wx] })
+    }
+
+    /// The taps that stay.
+    pub fn weight(&self, weight: &Tensor) -> Result<Tensor> {
+        let rank = weight.rank();
+        let stays = |w: &Tensor, i: usize| {
+            let axis = rank - 2 + i;
+            w.narrow(axis as i64, self.taps[i] as i64, w.shape()[axis] - 2 * self.taps[i])
+        };
+        stays(&stays(weight, 0)?, 1)?.contiguous()
+    }
 }
 
 /// The convolution of `Float32` with more than one channel in a group.

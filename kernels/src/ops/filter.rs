@@ -1,5 +1,7 @@
 //! Convolutions whose weights were packed when the model was loaded: images with channels last in, and out.
 
+use std::sync::OnceLock;
+
 use stark_shapes::{Conv, DType, Pool, Shape, rules, show};
 
 use crate::cpu::activation::Activation;
@@ -9,6 +11,7 @@ use crate::cpu::convolve::Plan;
 use crate::cpu::frame::Images;
 use crate::cpu::pages::Words;
 use crate::error::{Result, TensorError};
+use crate::ops::conv::Trim;
 use crate::tensor::Tensor;
 
 /// The `Float32` weights `[o, c / groups, kh, kw]` of a convolution over planes, packed.
@@ -17,6 +20,8 @@ pub struct PackedFilter {
     /// Of the weights' shape, without them.
     outline: Tensor,
     groups: usize,
+    /// For planes smaller than windows, which taps see nothing of: how many on each side, and the filter without them.
+    trimmed: OnceLock<([usize; 2], Box<PackedFilter>)>,
 }
 
 impl PackedFilter {
@@ -48,7 +53,7 @@ impl PackedFilter {
         }
         let whole = weight.contiguous()?;
         let filter = filter(whole.words(), [shape[0] / groups, shape[1], shape[2], shape[3]])?;
-        Ok(PackedFilter { filter, outline: Tensor::scalar(0.0f32).expand(shape)?, groups })
+        Ok(PackedFilter { filter, outline: Tensor::scalar(0.0f32).expand(shape)?, groups, trimmed: OnceLock::new() })
     }
 
     /// `[o, c / groups, kh, kw]`.
@@ -63,6 +68,25 @@ impl PackedFilter {
     /// Whether [`conv2d_packed`] takes `x`, an image or a batch of them, on the device that computes now.
     pub fn serves(&self, x: &Tensor) -> bool {
         !crate::device::is_reference() && x.dtype() == DType::F32 && matches!(x.rank(), 3 | 4)
+    }
+
+    /// Gives `run` the filter without the taps that `trim` names. The one for the sizes that came first is kept.
+    fn with_trimmed<R>(&self, trim: &Trim, run: impl FnOnce(&PackedFilter) -> Result<R>) -> Result<R> {
+        if let Some((_, kept)) = self.trimmed.get().filter(|(taps, _)| *taps == trim.taps) {
+            return run(kept);
+        }
+        let made = Box::new(PackedFilter::new(&trim.weight(&self.to_tensor()?)?, self.groups)?);
+        match self.trimmed.set((trim.taps, made)) {
+            Ok(()) => self.with_trimmed(trim, run),
+            // Kept is the one for other sizes, or another thread was faster.
+            Err((_, made)) => run(&made),
+        }
+    }
+
+    /// The smaller convolution that gives the same. Weights that were multiplied for windows of their size stay as they are.
+    fn trim(&self, x: &Tensor, shape: &[usize], windows: [Conv; 2]) -> Option<Trim> {
+        let is_plain = windows.iter().any(|w| w.stride != 1 || w.dilation != 1);
+        if is_plain { Trim::new(x.shape(), self.shape(), shape, windows) } else { None }
     }
 
     /// A tensor of the weights' shape, without them.
@@ -86,6 +110,9 @@ pub fn conv2d_halved(
     activation: Activation,
 ) -> Result<Tensor> {
     let shape = check(x, weight, bias, windows)?;
+    if let Some(trim) = weight.trim(x, &shape, windows) {
+        return weight.with_trimmed(&trim, |weight| conv2d_halved(x, weight, bias, trim.windows, activation));
+    }
     let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, weight.groups);
     if !channels::halves(&plan, &weight.filter, activation) {
         let out = conv2d_packed(x, weight, bias, windows, None, activation)?;
@@ -110,6 +137,9 @@ pub fn conv2d_packed(
     if let Some(added) = added.filter(|a| a.shape() != &*shape || a.dtype() != DType::F32) {
         let out = conv2d_packed(x, weight, bias, windows, None, Activation::None)?;
         return super::packed::activate(super::elementwise::add(&out, added)?, activation);
+    }
+    if let Some(trim) = weight.trim(x, &shape, windows) {
+        return weight.with_trimmed(&trim, |weight| conv2d_packed(x, weight, bias, trim.windows, added, activation));
     }
     let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, weight.groups);
     let after = After { bias: None, added: None, activation, is_halved: false };
@@ -292,6 +322,43 @@ mod tests {
             let activation = if with_relu { Activation::Relu } else { Activation::None };
             let packed = PackedFilter::for_windows(&weight, 1, windows).unwrap();
             halves_as_a_pooling_does(&x, &packed, bias.as_ref(), windows, activation)?;
+        }
+    }
+
+    /// Windows wider than the plane: most of their taps see padding alone.
+    #[test]
+    fn taps_that_see_nothing_are_left_out() {
+        for (h, w, kernel, stride, dilation, padding, kept) in [
+            (4, 4, 3, 1, 6, 6, [1, 1]),
+            (4, 9, 3, 1, 6, 6, [1, 3]),
+            (4, 4, 5, 1, 3, 6, [3, 3]),
+            (5, 4, 5, 2, 9, 18, [1, 1]),
+            (1, 1, 3, 2, 1, 1, [1, 1]),
+            (4, 4, 3, 1, 3, 3, [3, 3]),
+            (4, 4, 3, 1, 6, 7, [1, 1]),
+            (4, 4, 3, 1, 6, 11, [3, 3]),
+            (3, 3, 4, 1, 9, 15, [2, 2]),
+            (2, 40, 3, 1, 36, 36, [1, 3]),
+        ] {
+            let windows = [Conv { stride, padding, dilation }; 2];
+            let x = randn(&[2, 5, h, w], 1, DType::F32).unwrap();
+            let (weight, bias) =
+                (randn(&[7, 5, kernel, kernel], 2, DType::F32).unwrap(), randn(&[7], 3, DType::F32).unwrap());
+            let run = |x: &Tensor| conv2d_with(x, &weight, Some(&bias), windows, 1, None, Activation::Relu).unwrap();
+            let want = with_device(Device::Reference, || run(&x));
+            let trim = Trim::new(x.shape(), weight.shape(), want.shape(), windows);
+            let taps = trim.map_or([0, 0], |trim| trim.taps);
+            assert_eq!(taps.map(|n| kernel - 2 * n), kept, "{h} x {w}, {kernel} taps {dilation} apart");
+            near(&run(&x), &want).unwrap();
+            let packed = PackedFilter::new(&weight, 1).unwrap();
+            for _ in 0..2 {
+                near(&conv2d_packed(&x, &packed, Some(&bias), windows, None, Activation::Relu).unwrap(), &want)
+                    .unwrap();
+            }
+            // Of another size after that.
+            let wide = randn(&[1, 5, 3 * h, 50], 4, DType::F32).unwrap();
+            let want = with_device(Device::Reference, || run(&wide));
+            near(&conv2d_packed(&wide, &packed, Some(&bias), windows, None, Activation::Relu).unwrap(), &want).unwrap();
         }
     }
 

@@ -303,7 +303,7 @@ pub fn max_unpool2d(a: &Args<'_>) -> OpResult {
 }
 
 /// A pooling of `[n, c, d, h, w]` (or without `n`) as one over planes and one over depth: both kinds are separable.
-fn in_two_steps(
+pub fn in_two_steps(
     x: &Tensor,
     planes: impl Fn(&Tensor) -> stark_kernels::Result<Tensor>,
     depth: impl Fn(&Tensor) -> stark_kernels::Result<Tensor>,

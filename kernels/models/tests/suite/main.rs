@@ -15,5 +15,6 @@ mod outputs;
 mod passes;
 mod programs;
 mod recorded;
+mod recurrent;
 mod scripts;
 mod tokenizers;

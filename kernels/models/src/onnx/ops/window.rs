@@ -1,17 +1,18 @@
 //! Convolution and pooling. ONNX pads each side of an axis by its own amount and has any number of axes; the
-//! kernels pad both sides alike and have one or two, so the rest is padded before, or walked here.
+//! kernels pad both sides alike and have one or two, so the rest is padded before, made in steps, or walked here.
 
 use std::ops::Range;
 
 use smallvec::SmallVec;
 use stark_kernels::ops as k;
-use stark_kernels::{Conv, DType, Pool, Scalar, Tensor};
+use stark_kernels::{Conv, DType, Pool, Result as Tried, Scalar, Tensor, TensorError};
 use stark_shapes::rules;
 
 use super::math::{Reduce, reduce_over};
 use super::shape::product;
 use crate::ops::args::Ints;
 use crate::ops::tensor::{ok, say};
+use crate::ops::window::in_two_steps;
 use crate::ops::{Args, OpResult, Worked};
 use crate::value::Value;
 
@@ -319,22 +320,38 @@ struct Pooling<'a> {
 }
 
 impl Pooling<'_> {
-    /// The window for the kernels, when they can do it.
-    fn plain(&self) -> Option<SmallVec<[Pool; 2]>> {
+    /// The input and the windows as the kernels take them: padding that differs from side to side, or is more than half of a
+    /// window, is written out as `filler`. `None` where they cannot do it.
+    fn plain(&self, filler: f64) -> Result<Option<(Tensor, SmallVec<[Pool; 3]>)>, String> {
         let w = &*self.windows;
-        let fits =
-            w.is_even() && w.kernel.len() < 3 && (0..w.kernel.len()).all(|i| w.begin[i] as usize <= w.kernel[i] / 2);
-        fits.then(|| {
-            (0..w.kernel.len())
-                .map(|i| Pool {
-                    kernel: w.kernel[i],
-                    stride: w.stride[i],
-                    padding: w.begin[i] as usize,
-                    dilation: w.dilation[i],
-                    ceil_mode: self.ceil_mode,
-                })
-                .collect()
-        })
+        let n = w.kernel.len();
+        let is_usual = w.is_even() && (0..n).all(|i| w.begin[i] as usize <= w.kernel[i] / 2);
+        let is_short = |pads: &[i64]| (0..n).all(|i| (pads[i] as usize) < w.kernel[i].saturating_mul(w.dilation[i]));
+        // Where the last window may begin is told by the input's own size. Padding that no window needs takes no memory.
+        if n > 3
+            || !is_short(&w.begin)
+            || !is_short(&w.end)
+            || !self.x.dtype().is_float()
+            || (self.ceil_mode && !is_usual)
+        {
+            return Ok(None);
+        }
+        let window = |i: usize| Pool {
+            kernel: w.kernel[i],
+            stride: w.stride[i],
+            padding: if is_usual { w.begin[i] as usize } else { 0 },
+            dilation: w.dilation[i],
+            ceil_mode: self.ceil_mode,
+        };
+        let x = if is_usual { self.x.clone() } else { w.padded(self.x, Scalar::Float(filler))? };
+        Ok(Some((x, (0..n).map(window).collect())))
+    }
+
+    /// How many elements of the input each window sees.
+    fn counts(&self, pools: &[Pool]) -> Result<Tensor, String> {
+        let shape = [&[1, 1], &self.x.shape()[2..]].concat();
+        let ones = self.windows.padded(&Tensor::ones(&shape, self.x.dtype()).map_err(say)?, Scalar::Float(0.0))?;
+        mean_of(&ones, pools, k::Average { count_padding: true, divisor: Some(1) }).map_err(say)
     }
 
     /// Calls `visit(plane, window)` for each window with the places inside the plane, and how many places
@@ -421,13 +438,14 @@ pub fn max_pool(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
     let pool = pooling(a, &x, At { auto_pad: 1, dilations: 3, pads: 5, strides: 7 }, 4, a.bool(2)?)?;
     let wants_places = a.count(8)? > 1;
-    if let Some(plain) = pool.plain().filter(|_| !wants_places && x.dtype().is_float()) {
-        return match plain[..] {
-            [one] => ok(k::max_pool1d(&x, one)),
-            [h, w] => ok(k::max_pool2d(&x, [h, w])),
-            _ => Err("a window without axes".into()),
-        };
+    // Bytes are exact as floats.
+    let is_bytes = matches!(x.dtype(), DType::I8 | DType::U8);
+    let wide = if is_bytes && !wants_places { x.to(DType::F32).map_err(say)? } else { x.clone().into_owned() };
+    let of_wide = Pooling { x: &wide, ..pool };
+    if !wants_places && let Some((wide, pools)) = of_wide.plain(f64::NEG_INFINITY)? {
+        return ok(greatest_of(&wide, &pools).and_then(|out| out.to(x.dtype())));
     }
+    let pool = Pooling { x: &x, ..of_wide };
     let column_major = a.bool(6)?;
     let sizes = x.shape()[2..].to_vec();
     let (values, places, shape) = pool.walk(|plane, window, _| {
@@ -446,6 +464,28 @@ pub fn max_pool(a: &Args<'_>) -> OpResult {
     Value::tuple(vec![Value::Tensor(values), Value::Tensor(Tensor::from_vec(places, &shape).map_err(say)?)])
 }
 
+fn greatest_of(x: &Tensor, pools: &[Pool]) -> Tried<Tensor> {
+    match *pools {
+        [one] => k::max_pool1d(x, one),
+        [h, w] => k::max_pool2d(x, [h, w]),
+        [d, h, w] => in_two_steps(x, |x| k::max_pool2d(x, [h, w]), |x| k::max_pool2d(x, [d, Pool::new(1)])),
+        _ => Err(TensorError::Argument("a window without axes".into())),
+    }
+}
+
+fn mean_of(x: &Tensor, pools: &[Pool], average: k::Average) -> Tried<Tensor> {
+    // The divisor of both steps together.
+    let once = k::Average { divisor: average.divisor.map(|_| 1), ..average };
+    match *pools {
+        [one] => k::avg_pool1d(x, one, average),
+        [h, w] => k::avg_pool2d(x, [h, w], average),
+        [d, h, w] => {
+            in_two_steps(x, |x| k::avg_pool2d(x, [h, w], once), |x| k::avg_pool2d(x, [d, Pool::new(1)], average))
+        }
+        _ => Err(TensorError::Argument("a window without axes".into())),
+    }
+}
+
 /// A row-major place as a column-major one.
 fn transposed_place(mut place: usize, sizes: &[usize]) -> usize {
     let mut coordinates = vec![0; sizes.len()];
@@ -460,13 +500,14 @@ pub fn average_pool(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
     let pool = pooling(a, &x, At { auto_pad: 1, dilations: 4, pads: 6, strides: 7 }, 5, a.bool(2)?)?;
     let count_padding = a.bool(3)?;
-    let average = k::Average { count_padding, divisor: None };
-    if let Some(plain) = pool.plain().filter(|plain| plain.iter().all(|p| p.dilation == 1)) {
-        return match plain[..] {
-            [one] => ok(k::avg_pool1d(&x, one, average)),
-            [h, w] => ok(k::avg_pool2d(&x, [h, w], average)),
-            _ => Err("a window without axes".into()),
-        };
+    let is_dense = pool.windows.dilation.iter().all(|&dilation| dilation == 1);
+    if is_dense && let Some((x, pools)) = pool.plain(0.0)? {
+        let is_written = x.shape() != pool.x.shape();
+        if !is_written || count_padding {
+            return ok(mean_of(&x, &pools, k::Average { count_padding, divisor: None }));
+        }
+        let sums = mean_of(&x, &pools, k::Average { count_padding, divisor: Some(1) }).map_err(say)?;
+        return ok(k::div(&sums, &pool.counts(&pools)?));
     }
     pool.values(|plane, window, counted| {
         let n = if count_padding { counted } else { window.len() };
