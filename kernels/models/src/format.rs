@@ -144,12 +144,31 @@ fn not_torchscript(archive: &Archive) -> Option<ModelError> {
     Some(ModelError::NotAModel { file, reason })
 }
 
+/// Files that are taken for models: where their kind is told, by which bytes, and what to do.
+const KNOWN: [(usize, &[u8], &str); 7] = [
+    (
+        0,
+        b"GGUF",
+        "this is a GGUF file: weights for llama.cpp, without the code that uses them; export the model to ONNX",
+    ),
+    (4, b"TFL3", "this is a TensorFlow Lite model; convert it with python -m tf2onnx.convert --tflite FILE"),
+    (4, b"ORTM", "this is a model in ONNX Runtime's own format; use the .onnx file that it was made from"),
+    (0, b"version https://git-lfs", "this is a pointer of git-lfs, not the file itself; fetch it with git lfs pull"),
+    (0, b"<!DOCTYPE", "this is a page of HTML, as a download that failed leaves one"),
+    (0, b"<!doctype", "this is a page of HTML, as a download that failed leaves one"),
+    (0, b"<html", "this is a page of HTML, as a download that failed leaves one"),
+];
+
 /// A file that is no zip: what it is, and what to do; `None` when it looks like ONNX.
 fn what_it_is(bytes: &[u8], file: &Arc<str>) -> Option<ModelError> {
     let trace = "export the model with torch.jit.trace(module, example).save(path)";
     let looks_like_json = bytes.len() > 8 && bytes[8..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
     let reason = if bytes.is_empty() {
         "the file is empty".to_string()
+    } else if let Some((_, _, what)) =
+        KNOWN.iter().find(|(at, magic, _)| bytes.get(*at..).is_some_and(|b| b.starts_with(magic)))
+    {
+        (*what).to_string()
     } else if bytes.starts_with(&[0x80, 2, 0x8a, 10]) {
         format!("this was written by torch.save of PyTorch before 1.6, which only Python can read; {trace}")
     } else if bytes.starts_with(&[0x80]) && bytes.len() > 1 && bytes[1] <= 5 {

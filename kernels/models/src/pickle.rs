@@ -256,6 +256,8 @@ impl<'a> Machine<'a> {
                 let fits = matches!(self.nodes[new_state as usize], Node::Dict(_) | Node::Tuple(_));
                 match &mut self.nodes[target as usize] {
                     Node::Object { state, .. } if state.is_none() && fits => *state = Some(new_state),
+                    // A state dict has attributes, which say versions of modules.
+                    Node::Dict(_) if fits => {}
                     _ => return Err("BUILD of something that is no fresh object".into()),
                 }
             }

@@ -83,12 +83,6 @@ impl PackedFilter {
         }
     }
 
-    /// The smaller convolution that gives the same. Weights that were multiplied for windows of their size stay as they are.
-    fn trim(&self, x: &Tensor, shape: &[usize], windows: [Conv; 2]) -> Option<Trim> {
-        let is_plain = windows.iter().any(|w| w.stride != 1 || w.dilation != 1);
-        if is_plain { Trim::new(x.shape(), self.shape(), shape, windows) } else { None }
-    }
-
     /// A tensor of the weights' shape, without them.
     pub fn outline(&self) -> &Tensor {
         &self.outline
@@ -110,7 +104,7 @@ pub fn conv2d_halved(
     activation: Activation,
 ) -> Result<Tensor> {
     let shape = check(x, weight, bias, windows)?;
-    if let Some(trim) = weight.trim(x, &shape, windows) {
+    if let Some(trim) = Trim::new(x.shape(), weight.shape(), &shape, windows) {
         return weight.with_trimmed(&trim, |weight| conv2d_halved(x, weight, bias, trim.windows, activation));
     }
     let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, weight.groups);
@@ -138,7 +132,7 @@ pub fn conv2d_packed(
         let out = conv2d_packed(x, weight, bias, windows, None, Activation::None)?;
         return super::packed::activate(super::elementwise::add(&out, added)?, activation);
     }
-    if let Some(trim) = weight.trim(x, &shape, windows) {
+    if let Some(trim) = Trim::new(x.shape(), weight.shape(), &shape, windows) {
         return weight.with_trimmed(&trim, |weight| conv2d_packed(x, weight, bias, trim.windows, added, activation));
     }
     let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, weight.groups);

@@ -9,7 +9,7 @@ use crate::common::assert_close;
 use crate::onnx_models::{attribute, floats, graph, int, model, node, value};
 
 fn numbers(shape: &[usize], seed: u64) -> Tensor {
-    ops::mul(&ops::randn(shape, seed, DType::F32).unwrap(), 0.5).unwrap()
+    ops::mul(&ops::randn(shape, seed, DType::F32).unwrap(), 0.25).unwrap()
 }
 
 /// A layer's kind, what else it says, and whether its weights are constants.
