@@ -95,6 +95,26 @@ fn other_formats_are_named_with_a_way_out() {
     }
 }
 
+/// What `torch.save(model.state_dict())` writes: an ordered dict, which has an attribute.
+#[test]
+fn files_that_are_taken_for_models_are_named() {
+    let saved = b"\x80\x02ccollections\nOrderedDict\n)R}X\x09\x00\x00\x00_metadata}sb.".to_vec();
+    let files: [(Vec<u8>, &str); 7] = [
+        (zip(&[("m/data.pkl", saved), ("m/version", b"3\n".to_vec())]), "a bare state dict"),
+        (b"GGUF\x03\0\0\0\x07\0\0\0\0\0\0\0".to_vec(), "a GGUF file"),
+        (b"\x1c\0\0\0TFL3\x14\0\x20\0".to_vec(), "a TensorFlow Lite model"),
+        (b"\x28\0\0\0ORTM\0\0\x1e\0".to_vec(), "ONNX Runtime's own format"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n".to_vec(), "git lfs pull"),
+        (b"<!DOCTYPE html><html>".to_vec(), "a page of HTML"),
+        (b"<html><body>404".to_vec(), "a page of HTML"),
+    ];
+    for (bytes, words) in files {
+        let error = Model::load_bytes(bytes, "file").err().unwrap_or_else(|| panic!("{words} loads"));
+        assert!(matches!(error, ModelError::NotAModel { .. }), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
 #[test]
 fn what_is_no_file_is_an_error() {
     assert!(matches!(Model::load("no/such/file.pt"), Err(ModelError::Io { .. })));

@@ -13,6 +13,7 @@ mod onnx_models;
 mod onnx_nodes;
 mod outputs;
 mod passes;
+mod pooling;
 mod programs;
 mod recorded;
 mod recurrent;

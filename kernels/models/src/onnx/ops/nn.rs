@@ -316,12 +316,16 @@ fn contract(x: Factor, y: &Factor, later: impl Fn(char) -> bool) -> stark_kernel
         }
     }
     // An axis of size 1 spreads over the other factor's.
-    let size = |f: &Factor, c: char| f.letters.iter().position(|l| *l == c).map_or(1, |i| f.tensor.shape()[i]);
+    let size = |f: &Factor, c: char| f.letters.iter().position(|l| *l == c).map(|i| f.tensor.shape()[i]);
     let shared: Vec<char> = x.letters.iter().copied().filter(|c| y.letters.contains(c)).collect();
     let (batch, summed): (Vec<char>, Vec<char>) = shared.iter().partition(|&&c| later(c));
     let rows: Vec<char> = x.letters.iter().copied().filter(|c| !shared.contains(c)).collect();
     let columns: Vec<char> = y.letters.iter().copied().filter(|c| !shared.contains(c)).collect();
-    let sizes = |letters: &[char]| letters.iter().map(|&c| size(&x, c).max(size(&y, c))).collect::<Vec<usize>>();
+    let both = |c: char| match (size(&x, c), size(&y, c)) {
+        (Some(1) | None, Some(n)) => n,
+        (n, _) => n.unwrap_or(1),
+    };
+    let sizes = |letters: &[char]| letters.iter().map(|&c| both(c)).collect::<Vec<usize>>();
     let arranged = |f: &Factor, groups: [&[char]; 3]| {
         let order: Vec<char> = groups.concat();
         let places: Vec<i64> =
