@@ -240,6 +240,18 @@ class Regions(nn.Module):
         return kept, narrow, torchvision.ops.roi_align(x, rows, [3, 2], 0.7, -1, False)
 
 
+class Moved(nn.Module):
+    """Convolutions whose windows move, with a mask and without."""
+
+    def __init__(self):
+        super().__init__()
+        self.plain = torchvision.ops.DeformConv2d(4, 4, 3, padding=1, dilation=2, groups=2)
+        self.masked = torchvision.ops.DeformConv2d(4, 2, (2, 3), stride=(1, 2), bias=False)
+
+    def forward(self, x, offset, narrow, mask):
+        return self.plain(x, offset), self.masked(x, narrow, mask)
+
+
 def spectra():
     torch.manual_seed(4)
     scripted("denoiser", Denoiser(), torch.randn(2, 40))
@@ -258,6 +270,9 @@ def others():
     corners = torch.rand(12, 2) * 6
     boxes = torch.cat([corners, corners + 1 + torch.rand(12, 2) * 6], 1)
     traced("regions", Regions(), torch.randn(1, 2, 9, 7), boxes, torch.rand(12))
+    torch.manual_seed(8)
+    moves = torch.randn(2, 36, 4, 5), torch.randn(2, 12, 5, 3), torch.rand(2, 6, 5, 3)
+    exported("moved", Moved(), torch.randn(2, 4, 6, 7), *moves)
 
 
 class Changed(nn.Module):

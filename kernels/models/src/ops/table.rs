@@ -710,7 +710,7 @@ rows! {
     "torch.grid_sampler_3d"(input, grid, interpolation_mode, padding_mode, align_corners) Pure vision::grid_sampler;
     "torch.affine_grid_generator"(theta, size, align_corners) Pure vision::affine_grid;
     "ops.torchvision.nms"(dets, scores, iou_threshold) Pure vision::nms;
-    "ops.torchvision.deform_conv2d"(input, weight, offset, mask, bias, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, n_weight_grps, n_offset_grps, use_mask) Pure vision::deform_conv;
+    "ops.torchvision.deform_conv2d"(input, weight, offset, mask, bias, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups, offset_groups, use_mask) Pure vision::deform_conv;
     "ops.torchvision.roi_align"(input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio, aligned) Pure vision::roi_align;
     "torch.embedding"(weight, indices, padding_idx = Int(-1), scale_grad_by_freq = Bool(false), sparse = Bool(false)) Pure nn::embedding;
     "torch.embedding_bag"(weight, indices, offsets, scale_grad_by_freq = Bool(false), mode = Int(0), sparse = Bool(false), per_sample_weights = None, include_last_offset = Bool(false), padding_idx = None) Pure nn::embedding_bag;
