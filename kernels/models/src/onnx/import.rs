@@ -2,10 +2,12 @@
 //!
 //! Names are resolved to slots and constants; a subgraph sees the names around it, a function only its own.
 //! `If`, `Loop` and `Scan` become the blocks of the graph, calls of the model's own functions are inlined.
+//! Nodes may stand in any order: they are sorted first.
 //! Operators that have no row are noted, so that the error at the end names them all with their places: the
 //! graph's name, and the number of the node in it.
 
 mod old_scan;
+mod order;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,6 +35,8 @@ const MAX_OPSET: i64 = 28;
 const OVERRIDABLE_FROM: i64 = 4;
 /// How deep calls of functions may nest.
 const MAX_CALL_DEPTH: u32 = 32;
+/// How deep graphs in nodes may nest, through calls of functions as well.
+const MAX_GRAPH_DEPTH: u32 = 64;
 /// What an import may go through, in nodes with their inputs, outputs and numbers: calls of functions multiply
 /// what the file holds.
 const MAX_WORK: usize = 16_000_000;
@@ -53,6 +57,7 @@ pub fn import(file: &Arc<str>, model: &ModelProto, graph: &GraphProto, external:
         functions: HashMap::new(),
         given: HashMap::new(),
         call_depth: 0,
+        graph_depth: 0,
         external,
         parameters: Vec::new(),
         defaults: HashMap::new(),
@@ -75,6 +80,7 @@ struct Importer<'a> {
     functions: HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>,
     given: Given<'a>,
     call_depth: u32,
+    graph_depth: u32,
     external: &'a External<'a>,
     parameters: Vec<Parameter>,
     /// What inputs are when they are left out.
@@ -283,9 +289,9 @@ impl<'a> Importer<'a> {
     // ---- nodes ------------------------------------------------------------------------------------
 
     fn nodes(&mut self, nodes: &'a [NodeProto]) -> Done<()> {
-        for (idx, node) in nodes.iter().enumerate() {
+        for idx in self.order(nodes)? {
             self.b.at.line = idx as u32 + 1;
-            self.node(node)?;
+            self.node(&nodes[idx])?;
         }
         Ok(())
     }
@@ -648,6 +654,10 @@ impl<'a> Importer<'a> {
                 inputs.len()
             ));
         }
+        self.graph_depth += 1;
+        if self.graph_depth > MAX_GRAPH_DEPTH {
+            return self.b.refuse(format!("graphs of nodes nest deeper than {MAX_GRAPH_DEPTH}"));
+        }
         let outer = self.b.at;
         let label = if node.name.is_empty() {
             format!("{}:{}", self.b.entry_name(outer.file), outer.line)
@@ -663,6 +673,7 @@ impl<'a> Importer<'a> {
         self.nodes(&graph.node)?;
         let results = graph.output.iter().map(|value| self.lookup(&value.name)).collect::<Done<Vec<_>>>()?;
         self.scopes.pop();
+        self.graph_depth -= 1;
         self.b.at = outer;
         Ok(results)
     }

@@ -11,6 +11,7 @@ mod in_place;
 mod memory;
 mod onnx_models;
 mod onnx_nodes;
+mod onnx_order;
 mod outputs;
 mod passes;
 mod programs;
