@@ -559,7 +559,7 @@ impl<'a> Importer<'a> {
                 let known = dtype_of(attribute.i as i32).or(held(attribute.i as i32).map(|held| held.dtype));
                 let dtype = match known {
                     Some(dtype) => Value::Int(code_of_dtype(dtype)),
-                    None if attribute.i == 0 => Value::None,
+                    None if attribute.i == 0 && named.name != "to" => Value::None,
                     None => return Ok(Err(format!(" to element type {}", type_name(attribute.i as i32)))),
                 };
                 bound[place] = Some(self.b.constant(dtype));

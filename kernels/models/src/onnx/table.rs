@@ -13,7 +13,7 @@ use super::ops::{contrib as c, place, qlinear, recent, signal, trees, vision};
 use super::ops::{math as m, ml, nn as n, quant as q, recurrent as r, sequence as s, shape as v, window as w};
 use crate::ops::Default::*;
 use crate::ops::Traits::{Draws, Effect, Pure};
-use crate::ops::{ArgRow, Args, OpResult, OpRow, linalg, loss, math, nn, random, rest, scalar, tensor};
+use crate::ops::{ArgRow, Args, OpResult, OpRow, linalg, loss, math, nn, random, scalar, tensor};
 
 /// One operator from one version on.
 #[derive(Debug)]
@@ -169,7 +169,7 @@ rows! {
     "Tile" 6 (data, repeats;) One, v::tile;
     "Slice" 1 (data, starts, ends, axes = None, steps = None;) One, v::slice;
     "Split" 2 (data, split = None; axis = Int(0), num_outputs = None, n_outputs) List, v::split;
-    "Concat" 4 (inputs; axis) One, rest::cat;
+    "Concat" 4 (inputs; axis) One, v::concat;
     "Pad" 2 (data, pads, value = None, axes = None; mode = Str("constant")) One, v::pad;
     "DepthToSpace" 1 (X; blocksize, mode = Str("DCR")) One, v::depth_to_space;
     "SpaceToDepth" 1 (X; blocksize, mode = Str("DCR")) One, v::space_to_depth;

@@ -9,6 +9,7 @@ mod gates;
 mod hostile;
 mod in_place;
 mod memory;
+mod onnx_malformed;
 mod onnx_models;
 mod onnx_nodes;
 mod onnx_order;
