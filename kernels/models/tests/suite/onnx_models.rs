@@ -420,6 +420,38 @@ fn einsum_multiplies_transposes_sums_and_takes_diagonals() {
     }
 }
 
+/// Where it is wider than the axis it goes round several times, and what is cut off does not come back.
+#[test]
+fn padding_that_wraps_goes_round_as_often_as_it_takes() {
+    let mode = text("mode", "wrap");
+    let made = model(graph(
+        &[value("x", FLOAT, &[-1]), value("pads", INT64, &[2])],
+        &[value("y", FLOAT, &[-1])],
+        vec![node("Pad", &["x", "pads"], &["y"], vec![mode])],
+    ));
+    let pads = |pads: [i64; 2]| Tensor::from_slice(&pads, &[2]).expect("pads");
+    for (sides, want) in [
+        ([0, 0], "1234"),
+        ([1, 2], "4123412"),
+        ([4, 4], "123412341234"),
+        ([9, 9], "4123412341234123412341"),
+        ([-1, 6], "234234234"),
+        ([6, -1], "123123123"),
+        ([-1, -1], "23"),
+        ([-3, 3], "4444"),
+        ([9, -3], "1111111111"),
+        ([0, -4], ""),
+    ] {
+        let want: Vec<f64> = want.chars().map(|c| f64::from(c.to_digit(10).unwrap_or(0))).collect();
+        assert_eq!(run(&made, &[vector(&[1.0, 2.0, 3.0, 4.0]), pads(sides)]), [want], "{sides:?}");
+    }
+    let model = load(&made).unwrap_or_else(|e| panic!("{e}"));
+    for sides in [[-4, 2], [-5, 2], [i64::MIN, 3], [i64::MIN, i64::MIN], [i64::MAX, 0], [i64::MAX, i64::MAX], [3, -4]] {
+        let error = model.predict(&[vector(&[1.0, 2.0, 3.0, 4.0]), pads(sides)]).expect_err("pads").to_string();
+        assert!(error.starts_with("made.onnx: main:1: "), "{error}");
+    }
+}
+
 /// Layer norm as exporters spelled it before version 17, with the difference computed once or twice.
 #[test]
 fn layer_norm_spelled_with_means_is_one_operator() {

@@ -217,10 +217,31 @@ pub fn pad(a: &Args<'_>) -> OpResult {
         "constant" => k::PadMode::Constant(a.opt_scalar(2)?.unwrap_or(Scalar::Int(0))),
         "reflect" => k::PadMode::Reflect,
         "edge" => k::PadMode::Replicate,
-        "wrap" => k::PadMode::Circular,
+        "wrap" => return ok(wrapped_around(&x, &pairs)),
         mode => return Err(format!("mode `{mode}` is not known")),
     };
     ok(k::pad(&x, &pairs, mode))
+}
+
+/// Sides below zero are cut off first, and what is left goes round, as often as it takes.
+fn wrapped_around(x: &Tensor, pairs: &[i64]) -> stark_kernels::Result<Tensor> {
+    let mut x = x.clone();
+    for (i, pair) in pairs.chunks_exact(2).enumerate().filter(|(_, pair)| **pair != [0, 0]) {
+        let (at, n) = (-1 - i as i64, x.size(-1 - i as i64)? as i64);
+        let [before, after] = [pair[0], pair[1]].map(|side| side.max(0));
+        let left = pair.iter().fold(n, |left, side| left.saturating_add((*side).min(0)));
+        if left < 0 || (left == 0 && before.max(after) > 0) {
+            let reason = format!("padding {pair:?} leaves nothing of an axis of {n} to go round");
+            return Err(stark_kernels::TensorError::Argument(reason));
+        }
+        let first = pair[0].min(0).saturating_neg();
+        x = x.slice(at, first, first + left, 1)?;
+        if before.max(after) > 0 {
+            let places = k::arange(-before, left.saturating_add(after), 1i64, DType::I64)?;
+            x = k::index_select(&x, at, &k::remainder(&places, left)?)?;
+        }
+    }
+    Ok(x)
 }
 
 fn four(x: &Tensor) -> Result<[usize; 4], String> {
