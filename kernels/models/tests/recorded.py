@@ -646,6 +646,25 @@ def held_types():
     record("held_types", [x, i], session.run(None, {"x": x, "i": i}))
 
 
+def quantised_pools():
+    n = Nodes("quantised_pools")
+    scale = lambda x: np.array(x, np.float32)
+    of = lambda zero, kind=np.uint8: (scale(0.0213), np.array(zero, kind))
+    to = lambda zero, kind=np.uint8: (scale(0.0157), np.array(zero, kind))
+    add = lambda x, *ends, **options: n.add("QLinearAveragePool", x, *ends, **options)
+    x, signed = n.bytes(2, 3, 7, 6), n.bytes(2, 3, 7, 6, signed=True)
+    add(x, *of(128), *to(90), kernel_shape=[2, 2], strides=[2, 2])
+    add(x, *of(128), *to(90), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    add(x, *of(128), *to(90), kernel_shape=[3, 2], pads=[1, 0, 2, 1], count_include_pad=1)
+    add(x, *of(128), *to(90), kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+    add(x, *of(128), *to(90), kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER")
+    add(signed, *of(3, np.int8), *to(-5, np.int8), kernel_shape=[4, 4], strides=[3, 1], pads=[2, 2, 2, 2])
+    add(n.bytes(2, 7, 6, 3), *of(128), *to(90), kernel_shape=[3, 2], strides=[2, 2], pads=[1, 1, 1, 1], channels_last=1)
+    add(n.bytes(2, 3, 9), *of(128), *to(90), kernel_shape=[3], strides=[2])
+    add(n.bytes(1, 2, 4, 5, 6), *of(128), *to(90), kernel_shape=[2, 2, 2], strides=[1, 2, 2], pads=[0, 0, 0, 1, 1, 0])
+    n.save()
+
+
 def unsigned_64():
     """Shifts and masks of 64 bits as torch.onnx writes `>>` of int64: by UINT64 whose highest bit is set."""
     node, array, kind = onnx.helper.make_node, onnx.numpy_helper.from_array, onnx.TensorProto
@@ -997,3 +1016,4 @@ if __name__ == "__main__":
     static()
     rare()
     classic()
+    quantised_pools()

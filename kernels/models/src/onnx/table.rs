@@ -296,6 +296,7 @@ rows! {
     "com.microsoft.QLinearWhere" 1 (condition, X, x_scale, x_zero, Y, y_scale, y_zero, z_scale, z_zero;) One, qlinear::choose;
     "com.microsoft.QLinearReduceMean" 1 (data, data_scale, data_zero = None, reduced_scale, reduced_zero = None; axes = None, keepdims = Int(1)) One, qlinear::mean;
     "com.microsoft.QLinearGlobalAveragePool" 1 (X, x_scale, x_zero, y_scale, y_zero; channels_last = Int(0)) One, qlinear::global_average;
+    "com.microsoft.QLinearAveragePool" 1 (X, x_scale, x_zero = None, y_scale, y_zero = None; auto_pad = Str("NOTSET"), ceil_mode = Int(0), channels_last = Int(0), count_include_pad = Int(0), dilations = None, kernel_shape, pads = None, strides = None) One, qlinear::average;
     "com.microsoft.QLinearConcat" 1 (inputs; axis) One, qlinear::concat;
     "com.microsoft.QGemm" 1 (A, a_scale, a_zero, B, b_scale, b_zero, C = None, y_scale = None, y_zero = None; transA = Int(0), transB = Int(0), alpha = Float(1.0)) One, qlinear::gemm;
     "com.microsoft.MatMulNBits" 1 (A, B, scales, zero_points = None, g_idx = None, bias = None; K, N, bits, block_size, accuracy_level = Int(0), weight_prepacked = Int(0)) One, qlinear::matmul_bits;

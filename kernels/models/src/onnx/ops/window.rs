@@ -480,14 +480,18 @@ fn transposed_place(mut place: usize, sizes: &[usize]) -> usize {
 }
 
 pub fn average_pool(a: &Args<'_>) -> OpResult {
-    let x = a.tensor(0)?;
-    let pool = pooling(a, &x, At { auto_pad: 1, dilations: 4, kernel_shape: 5, pads: 6, strides: 7 }, a.bool(2)?)?;
-    let count_padding = a.bool(3)?;
+    let at = At { auto_pad: 1, dilations: 4, kernel_shape: 5, pads: 6, strides: 7 };
+    averaged(a, &*a.tensor(0)?, at, a.bool(2)?, a.bool(3)?)
+}
+
+/// The mean of each window of `x`, which may be another tensor than the first argument.
+pub fn averaged(a: &Args<'_>, x: &Tensor, at: At, ceil_mode: bool, count_padding: bool) -> OpResult {
+    let pool = pooling(a, x, at, ceil_mode)?;
     let average = k::Average { count_padding, divisor: None };
     if let Some(plain) = pool.plain().filter(|plain| plain.iter().all(|p| p.dilation == 1)) {
         return match plain[..] {
-            [one] => ok(k::avg_pool1d(&x, one, average)),
-            [h, w] => ok(k::avg_pool2d(&x, [h, w], average)),
+            [one] => ok(k::avg_pool1d(x, one, average)),
+            [h, w] => ok(k::avg_pool2d(x, [h, w], average)),
             _ => Err("a window without axes".into()),
         };
     }
