@@ -8,6 +8,7 @@
 
 mod old_scan;
 mod order;
+mod texts;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -63,6 +64,7 @@ pub fn import(file: &Arc<str>, model: &ModelProto, graph: &GraphProto, external:
         defaults: HashMap::new(),
         tensors: HashMap::new(),
         held: HashMap::new(),
+        texts: HashMap::new(),
         work: 0,
     };
     importer.run(model, graph)
@@ -89,6 +91,8 @@ struct Importer<'a> {
     tensors: HashMap<*const TensorProto, Operand>,
     /// The types in the file of what is held in a wider one.
     held: HashMap<Operand, i32>,
+    /// What cannot be computed.
+    texts: HashMap<Operand, texts::Text>,
     work: usize,
 }
 
@@ -230,9 +234,16 @@ impl<'a> Importer<'a> {
         if twice { self.b.refuse(format!("`{name}` is given twice")) } else { Ok(()) }
     }
 
+    fn find(&self, name: &str) -> Option<Operand> {
+        self.scopes[self.first_scope..].iter().rev().find_map(|scope| scope.get(name)).copied()
+    }
+
     fn lookup(&self, name: &str) -> Done<Operand> {
-        match self.scopes[self.first_scope..].iter().rev().find_map(|scope| scope.get(name)) {
-            Some(operand) => Ok(*operand),
+        match self.find(name) {
+            Some(operand) => match self.texts.get(&operand) {
+                Some(text) => self.refuse_text(name, text),
+                None => Ok(operand),
+            },
             None => self.b.refuse(format!("`{name}` is not given by any node before")),
         }
     }
@@ -253,6 +264,9 @@ impl<'a> Importer<'a> {
         for proto in &graph.initializer {
             if let Some(known) = self.tensors.get(&std::ptr::from_ref(proto)).copied() {
                 self.bind(&proto.name, known)?;
+                continue;
+            }
+            if self.is_text(proto)? {
                 continue;
             }
             let value = self.tensor(proto)?;
@@ -308,6 +322,14 @@ impl<'a> Importer<'a> {
         let numbers: usize = node.attribute.iter().map(|a| 1 + a.ints.len() + a.floats.len() + a.strings.len()).sum();
         self.spend(1 + node.input.len() + node.output.len() + numbers)?;
         let (at, op) = (domain(&node.domain), node.op_type.as_str());
+        if let Some(text) = self.text_read(node) {
+            return self.only_texts(node, &text);
+        }
+        if op == "LabelEncoder"
+            && let Some(text) = self.text_given(node)
+        {
+            return self.only_texts(node, &text);
+        }
         if let Some(function) = self.functions.get(&(at, op, node.overload.as_str())) {
             return self.call(node, function);
         }
@@ -492,7 +514,11 @@ impl<'a> Importer<'a> {
         let slots: Vec<Slot> = (0..n).map(|_| self.b.new_slot()).collect();
         self.b.emit(Kind::Unpack, vec![result], slots.clone())?;
         slots.iter().for_each(|&slot| self.note_held(Operand::Slot(slot), kept));
-        self.outputs(node, &slots.into_iter().map(Operand::Slot).collect::<Vec<_>>())
+        let mut operands: Vec<Operand> = slots.into_iter().map(Operand::Slot).collect();
+        if let (Some(text), Some(labels)) = (self.text_given(node), operands.first_mut()) {
+            *labels = self.text(text);
+        }
+        self.outputs(node, &operands)
     }
 
     fn note_held(&mut self, operand: Operand, data_type: Option<i32>) {

@@ -13,6 +13,7 @@ mod onnx_malformed;
 mod onnx_models;
 mod onnx_nodes;
 mod onnx_order;
+mod onnx_texts;
 mod outputs;
 mod passes;
 mod programs;
