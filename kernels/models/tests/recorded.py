@@ -240,6 +240,40 @@ class Regions(nn.Module):
         return kept, narrow, torchvision.ops.roi_align(x, rows, [3, 2], 0.7, -1, False)
 
 
+class Pools(nn.Module):
+    def forward(self, x, rows):
+        return torchvision.ops.roi_pool(x, rows, [2, 3], 0.5), torch.ops.torchvision.roi_pool(x, rows, 0.7, 3, 2)
+
+
+class Chains(nn.Module):
+    def forward(self, row, a, b, c, column):
+        return torch.linalg.multi_dot([a, b, c]), torch.linalg.multi_dot([row, a, b, c, column]), torch.linalg.multi_dot([row, a])
+
+
+class Bounded(nn.Module):
+    """Rows of a table that are shortened where they lie before they are looked up."""
+
+    def __init__(self):
+        super().__init__()
+        self.long = nn.Embedding(12, 5, max_norm=1.5)
+        self.wide = nn.Embedding(12, 5, max_norm=2.0, norm_type=1.0)
+
+    def forward(self, i):
+        return self.long(i), self.wide(i[0]), self.wide.weight.sum(1)
+
+
+class Moved(nn.Module):
+    """Convolutions whose windows move, with a mask and without."""
+
+    def __init__(self):
+        super().__init__()
+        self.plain = torchvision.ops.DeformConv2d(4, 4, 3, padding=1, dilation=2, groups=2)
+        self.masked = torchvision.ops.DeformConv2d(4, 2, (2, 3), stride=(1, 2), bias=False)
+
+    def forward(self, x, offset, narrow, mask):
+        return self.plain(x, offset), self.masked(x, narrow, mask)
+
+
 def spectra():
     torch.manual_seed(4)
     scripted("denoiser", Denoiser(), torch.randn(2, 40))
@@ -258,6 +292,28 @@ def others():
     corners = torch.rand(12, 2) * 6
     boxes = torch.cat([corners, corners + 1 + torch.rand(12, 2) * 6], 1)
     traced("regions", Regions(), torch.randn(1, 2, 9, 7), boxes, torch.rand(12))
+    torch.manual_seed(8)
+    moves = torch.randn(2, 36, 4, 5), torch.randn(2, 12, 5, 3), torch.rand(2, 6, 5, 3)
+    exported("moved", Moved(), torch.randn(2, 4, 6, 7), *moves)
+    rows = torch.tensor([[0, 1, 2, 9, 13], [1, 3.3, -2, 5.1, 4.7], [1, 0, 0, 0, 0], [0, 40, 40, 50, 50.0]])
+    for record_as in (traced, exported):
+        record_as(f"pools_{record_as.__name__}", Pools(), torch.randn(2, 2, 9, 7), rows)
+        chain = torch.randn(4), torch.randn(4, 9), torch.randn(9, 2), torch.randn(2, 6), torch.randn(6)
+        record_as(f"chains_{record_as.__name__}", Chains(), *chain)
+
+
+def bounded():
+    """A run shortens rows for good, so the models are made before it."""
+    torch.manual_seed(9)
+    places = torch.tensor([[3, 1, 3], [0, 7, 11]])
+    exported("bounded", Bounded(), places)
+    exported("bounded_decomposed", Bounded(), places, decomposed=True)
+    module = Bounded()
+    other = torch.jit.trace(copy.deepcopy(module), (torch.tensor([[2]]),), check_trace=False)
+    with torch.no_grad():
+        torch.jit.save(other, HERE / "bounded_traced.pt")
+        shrink(HERE / "bounded_traced.pt")
+        record("bounded_traced", [places.numpy()], flat(module(places)))
 
 
 class Changed(nn.Module):
@@ -588,6 +644,25 @@ class Numbers(nn.Module):
         made = torch.tensor(0.25, dtype=torch.float64)
         parts = n * 0.5, x.sum() * 0.5, x.half().sum() * 2.0, n * self.small, n * made, x.sum() + made, n.to(torch.uint8) * 300
         return *parts, torch.maximum(x.sum().half(), torch.tensor(1.0)), (x * 1e-3).sum() // 2
+
+
+def quantised_pools():
+    n = Nodes("quantised_pools")
+    scale = lambda x: np.array(x, np.float32)
+    of = lambda zero, kind=np.uint8: (scale(0.0213), np.array(zero, kind))
+    to = lambda zero, kind=np.uint8: (scale(0.0157), np.array(zero, kind))
+    add = lambda x, *ends, **options: n.add("QLinearAveragePool", x, *ends, **options)
+    x, signed = n.bytes(2, 3, 7, 6), n.bytes(2, 3, 7, 6, signed=True)
+    add(x, *of(128), *to(90), kernel_shape=[2, 2], strides=[2, 2])
+    add(x, *of(128), *to(90), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    add(x, *of(128), *to(90), kernel_shape=[3, 2], pads=[1, 0, 2, 1], count_include_pad=1)
+    add(x, *of(128), *to(90), kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+    add(x, *of(128), *to(90), kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER")
+    add(signed, *of(3, np.int8), *to(-5, np.int8), kernel_shape=[4, 4], strides=[3, 1], pads=[2, 2, 2, 2])
+    add(n.bytes(2, 7, 6, 3), *of(128), *to(90), kernel_shape=[3, 2], strides=[2, 2], pads=[1, 1, 1, 1], channels_last=1)
+    add(n.bytes(2, 3, 9), *of(128), *to(90), kernel_shape=[3], strides=[2])
+    add(n.bytes(1, 2, 4, 5, 6), *of(128), *to(90), kernel_shape=[2, 2, 2], strides=[1, 2, 2], pads=[0, 0, 0, 1, 1, 0])
+    n.save()
 
 
 def numbers():
@@ -967,9 +1042,11 @@ if __name__ == "__main__":
     packs()
     spectra()
     others()
+    bounded()
     standard()
     transformers()
     quantised_nodes()
+    quantised_pools()
     numbers()
     held_types()
     unsigned_64()

@@ -2,10 +2,13 @@
 //!
 //! Names are resolved to slots and constants; a subgraph sees the names around it, a function only its own.
 //! `If`, `Loop` and `Scan` become the blocks of the graph, calls of the model's own functions are inlined.
+//! Nodes may stand in any order: they are sorted first.
 //! Operators that have no row are noted, so that the error at the end names them all with their places: the
 //! graph's name, and the number of the node in it.
 
 mod old_scan;
+mod order;
+mod texts;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,6 +36,8 @@ const MAX_OPSET: i64 = 28;
 const OVERRIDABLE_FROM: i64 = 4;
 /// How deep calls of functions may nest.
 const MAX_CALL_DEPTH: u32 = 32;
+/// How deep graphs in nodes may nest, through calls of functions as well.
+const MAX_GRAPH_DEPTH: u32 = 64;
 /// What an import may go through, in nodes with their inputs, outputs and numbers: calls of functions multiply
 /// what the file holds.
 const MAX_WORK: usize = 16_000_000;
@@ -53,11 +58,13 @@ pub fn import(file: &Arc<str>, model: &ModelProto, graph: &GraphProto, external:
         functions: HashMap::new(),
         given: HashMap::new(),
         call_depth: 0,
+        graph_depth: 0,
         external,
         parameters: Vec::new(),
         defaults: HashMap::new(),
         tensors: HashMap::new(),
         held: HashMap::new(),
+        texts: HashMap::new(),
         work: 0,
     };
     importer.run(model, graph)
@@ -75,6 +82,7 @@ struct Importer<'a> {
     functions: HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>,
     given: Given<'a>,
     call_depth: u32,
+    graph_depth: u32,
     external: &'a External<'a>,
     parameters: Vec<Parameter>,
     /// What inputs are when they are left out.
@@ -83,6 +91,8 @@ struct Importer<'a> {
     tensors: HashMap<*const TensorProto, Operand>,
     /// The types in the file of what is held in a wider one.
     held: HashMap<Operand, i32>,
+    /// What cannot be computed.
+    texts: HashMap<Operand, texts::Text>,
     work: usize,
 }
 
@@ -224,9 +234,16 @@ impl<'a> Importer<'a> {
         if twice { self.b.refuse(format!("`{name}` is given twice")) } else { Ok(()) }
     }
 
+    fn find(&self, name: &str) -> Option<Operand> {
+        self.scopes[self.first_scope..].iter().rev().find_map(|scope| scope.get(name)).copied()
+    }
+
     fn lookup(&self, name: &str) -> Done<Operand> {
-        match self.scopes[self.first_scope..].iter().rev().find_map(|scope| scope.get(name)) {
-            Some(operand) => Ok(*operand),
+        match self.find(name) {
+            Some(operand) => match self.texts.get(&operand) {
+                Some(text) => self.refuse_text(name, text),
+                None => Ok(operand),
+            },
             None => self.b.refuse(format!("`{name}` is not given by any node before")),
         }
     }
@@ -247,6 +264,9 @@ impl<'a> Importer<'a> {
         for proto in &graph.initializer {
             if let Some(known) = self.tensors.get(&std::ptr::from_ref(proto)).copied() {
                 self.bind(&proto.name, known)?;
+                continue;
+            }
+            if self.is_text(proto)? {
                 continue;
             }
             let value = self.tensor(proto)?;
@@ -283,9 +303,9 @@ impl<'a> Importer<'a> {
     // ---- nodes ------------------------------------------------------------------------------------
 
     fn nodes(&mut self, nodes: &'a [NodeProto]) -> Done<()> {
-        for (idx, node) in nodes.iter().enumerate() {
+        for idx in self.order(nodes)? {
             self.b.at.line = idx as u32 + 1;
-            self.node(node)?;
+            self.node(&nodes[idx])?;
         }
         Ok(())
     }
@@ -302,6 +322,14 @@ impl<'a> Importer<'a> {
         let numbers: usize = node.attribute.iter().map(|a| 1 + a.ints.len() + a.floats.len() + a.strings.len()).sum();
         self.spend(1 + node.input.len() + node.output.len() + numbers)?;
         let (at, op) = (domain(&node.domain), node.op_type.as_str());
+        if let Some(text) = self.text_read(node) {
+            return self.only_texts(node, &text);
+        }
+        if op == "LabelEncoder"
+            && let Some(text) = self.text_given(node)
+        {
+            return self.only_texts(node, &text);
+        }
         if let Some(function) = self.functions.get(&(at, op, node.overload.as_str())) {
             return self.call(node, function);
         }
@@ -486,7 +514,11 @@ impl<'a> Importer<'a> {
         let slots: Vec<Slot> = (0..n).map(|_| self.b.new_slot()).collect();
         self.b.emit(Kind::Unpack, vec![result], slots.clone())?;
         slots.iter().for_each(|&slot| self.note_held(Operand::Slot(slot), kept));
-        self.outputs(node, &slots.into_iter().map(Operand::Slot).collect::<Vec<_>>())
+        let mut operands: Vec<Operand> = slots.into_iter().map(Operand::Slot).collect();
+        if let (Some(text), Some(labels)) = (self.text_given(node), operands.first_mut()) {
+            *labels = self.text(text);
+        }
+        self.outputs(node, &operands)
     }
 
     fn note_held(&mut self, operand: Operand, data_type: Option<i32>) {
@@ -553,7 +585,7 @@ impl<'a> Importer<'a> {
                 let known = dtype_of(attribute.i as i32).or(held(attribute.i as i32).map(|held| held.dtype));
                 let dtype = match known {
                     Some(dtype) => Value::Int(code_of_dtype(dtype)),
-                    None if attribute.i == 0 => Value::None,
+                    None if attribute.i == 0 && named.name != "to" => Value::None,
                     None => return Ok(Err(format!(" to element type {}", type_name(attribute.i as i32)))),
                 };
                 bound[place] = Some(self.b.constant(dtype));
@@ -648,6 +680,10 @@ impl<'a> Importer<'a> {
                 inputs.len()
             ));
         }
+        self.graph_depth += 1;
+        if self.graph_depth > MAX_GRAPH_DEPTH {
+            return self.b.refuse(format!("graphs of nodes nest deeper than {MAX_GRAPH_DEPTH}"));
+        }
         let outer = self.b.at;
         let label = if node.name.is_empty() {
             format!("{}:{}", self.b.entry_name(outer.file), outer.line)
@@ -663,6 +699,7 @@ impl<'a> Importer<'a> {
         self.nodes(&graph.node)?;
         let results = graph.output.iter().map(|value| self.lookup(&value.name)).collect::<Done<Vec<_>>>()?;
         self.scopes.pop();
+        self.graph_depth -= 1;
         self.b.at = outer;
         Ok(results)
     }

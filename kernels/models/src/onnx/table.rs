@@ -13,7 +13,7 @@ use super::ops::{contrib as c, place, qlinear, recent, signal, trees, vision};
 use super::ops::{math as m, ml, nn as n, quant as q, recurrent as r, sequence as s, shape as v, window as w};
 use crate::ops::Default::*;
 use crate::ops::Traits::{Draws, Effect, Pure};
-use crate::ops::{ArgRow, Args, OpResult, OpRow, linalg, loss, math, nn, random, rest, scalar, tensor};
+use crate::ops::{ArgRow, Args, OpResult, OpRow, linalg, loss, math, nn, random, scalar, tensor};
 
 /// One operator from one version on.
 #[derive(Debug)]
@@ -169,7 +169,7 @@ rows! {
     "Tile" 6 (data, repeats;) One, v::tile;
     "Slice" 1 (data, starts, ends, axes = None, steps = None;) One, v::slice;
     "Split" 2 (data, split = None; axis = Int(0), num_outputs = None, n_outputs) List, v::split;
-    "Concat" 4 (inputs; axis) One, rest::cat;
+    "Concat" 4 (inputs; axis) One, v::concat;
     "Pad" 2 (data, pads, value = None, axes = None; mode = Str("constant")) One, v::pad;
     "DepthToSpace" 1 (X; blocksize, mode = Str("DCR")) One, v::depth_to_space;
     "SpaceToDepth" 1 (X; blocksize, mode = Str("DCR")) One, v::space_to_depth;
@@ -296,6 +296,7 @@ rows! {
     "com.microsoft.QLinearWhere" 1 (condition, X, x_scale, x_zero, Y, y_scale, y_zero, z_scale, z_zero;) One, qlinear::choose;
     "com.microsoft.QLinearReduceMean" 1 (data, data_scale, data_zero = None, reduced_scale, reduced_zero = None; axes = None, keepdims = Int(1)) One, qlinear::mean;
     "com.microsoft.QLinearGlobalAveragePool" 1 (X, x_scale, x_zero, y_scale, y_zero; channels_last = Int(0)) One, qlinear::global_average;
+    "com.microsoft.QLinearAveragePool" 1 (X, x_scale, x_zero = None, y_scale, y_zero = None; auto_pad = Str("NOTSET"), ceil_mode = Int(0), channels_last = Int(0), count_include_pad = Int(0), dilations = None, kernel_shape, pads = None, strides = None) One, qlinear::average;
     "com.microsoft.QLinearConcat" 1 (inputs; axis) One, qlinear::concat;
     "com.microsoft.QGemm" 1 (A, a_scale, a_zero, B, b_scale, b_zero, C = None, y_scale = None, y_zero = None; transA = Int(0), transB = Int(0), alpha = Float(1.0)) One, qlinear::gemm;
     "com.microsoft.MatMulNBits" 1 (A, B, scales, zero_points = None, g_idx = None, bias = None; K, N, bits, block_size, accuracy_level = Int(0), weight_prepacked = Int(0)) One, qlinear::matmul_bits;

@@ -202,15 +202,16 @@ pub fn dist(a: &Args<'_>) -> OpResult {
 
 /// `(self, p, dim, maxnorm)`: parts along an axis whose norm is above it are shortened.
 pub fn renorm(a: &Args<'_>) -> OpResult {
-    let (x, p, most) = (a.tensor(0)?, a.float(1)?, a.float(3)?);
-    let made = || {
-        let axis = stark_shapes::rules::axis(a.int(2).map_err(wrong)?, x.rank())?;
-        let axes: Vec<i64> = (0..x.rank()).filter(|&at| at != axis).map(|at| at as i64).collect();
-        let norms = norm_of(&x.to(DType::F64)?, p, &axes, true)?;
-        let factor = k::div(&Tensor::full(&[], most, DType::F64)?, &k::add(&norms, 1e-7)?)?;
-        k::mul(&*x, &k::where_(&k::gt(&norms, most)?, &factor, 1.0)?.to(x.dtype())?)?.to(x.dtype())
-    };
-    ok(made())
+    ok(shortened(&*a.tensor(0)?, a.float(1)?, a.int(2)?, a.float(3)?))
+}
+
+/// As [`renorm`].
+pub fn shortened(x: &Tensor, p: f64, dim: i64, most: f64) -> Tried<Tensor> {
+    let axis = stark_shapes::rules::axis(dim, x.rank())?;
+    let axes: Vec<i64> = (0..x.rank()).filter(|&at| at != axis).map(|at| at as i64).collect();
+    let norms = norm_of(&x.to(DType::F64)?, p, &axes, true)?;
+    let factor = k::div(&Tensor::full(&[], most, DType::F64)?, &k::add(&norms, 1e-7)?)?;
+    k::mul(x, &k::where_(&k::gt(&norms, most)?, &factor, 1.0)?.to(x.dtype())?)?.to(x.dtype())
 }
 
 // ---- numbers one by one ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@ use stark_kernels::ops as k;
 use stark_kernels::{DType, Result as Tried, Scalar, Tensor, TensorError};
 
 use super::args::{Args, OpResult};
+use super::extra::shortened;
 use super::math::operand;
 use super::tensor::{ok, pair_of, say};
 use crate::value::Value;
@@ -40,6 +41,21 @@ pub fn index_add(a: &Args<'_>) -> OpResult {
 pub fn index_copy(a: &Args<'_>) -> OpResult {
     let (t, dim, index, src) = (a.tensor(0)?, a.int(1)?, a.tensor(2)?, a.tensor(3)?);
     let made = || k::scatter(&t, dim, &spread(&index, dim, &src)?, &src.to(t.dtype())?);
+    ok(made())
+}
+
+/// `(self, indices, max_norm, norm_type)`: the rows of a table that are named are shortened to a norm.
+pub fn embedding_renorm(a: &Args<'_>) -> OpResult {
+    let (table, index, most, p) = (a.tensor(0)?, a.tensor(1)?, a.float(2)?, a.float(3)?);
+    if table.rank() != 2 {
+        return Err(format!("takes a table of rows, not shape {:?}", table.shape()));
+    }
+    let made = || {
+        let index = index.to(DType::I64)?.reshape_to(&[index.numel()])?;
+        // A row that is named twice is made twice, from what it was.
+        let rows = shortened(&k::index_select(&table, 0, &index)?, p, 0, most)?;
+        k::scatter(&table, 0, &spread(&index, 0, &rows)?, &rows)
+    };
     ok(made())
 }
 

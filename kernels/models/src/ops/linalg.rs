@@ -339,6 +339,65 @@ pub fn lu_with_info(a: &Args<'_>) -> OpResult {
     Value::tuple(pair.items.iter().cloned().chain([Value::Tensor(zeros_info(&batch)?)]).collect())
 }
 
+/// How many factors are put into their best order; more are multiplied from left to right.
+const MAX_ORDERED: usize = 64;
+
+/// A product of matrices in the order of the fewest steps; the first and the last may be vectors.
+pub fn multi_dot(a: &Args<'_>) -> OpResult {
+    let mut factors = a.tensors(0)?;
+    let n = factors.len();
+    if n < 2 {
+        return Err(format!("linalg.multi_dot: takes two tensors or more, not {n}"));
+    }
+    let (is_row, is_column) = (factors[0].rank() == 1, factors[n - 1].rank() == 1);
+    if is_row {
+        factors[0] = factors[0].unsqueeze(0).map_err(say)?;
+    }
+    if is_column {
+        factors[n - 1] = factors[n - 1].unsqueeze(1).map_err(say)?;
+    }
+    if let Some(other) = factors.iter().find(|factor| factor.rank() != 2) {
+        return Err(format!("linalg.multi_dot: a factor of shape {:?} is no matrix", other.shape()));
+    }
+    let made = || {
+        let (first, rest) = (&factors[0], &factors[1..]);
+        let out = match n {
+            ..=MAX_ORDERED => chain(&factors, &splits(&factors), 0, n - 1)?,
+            _ => rest.iter().try_fold(first.clone(), |product, factor| k::matmul(&product, factor))?,
+        };
+        let gone: Vec<i64> = [(is_row, 0), (is_column, 1)].iter().filter(|(is, _)| *is).map(|(_, at)| *at).collect();
+        if gone.is_empty() { Ok(out) } else { out.squeeze(&gone) }
+    };
+    ok(made())
+}
+
+/// Behind which factor each run of factors, from one to another, is best cut.
+fn splits(factors: &[Tensor]) -> Vec<Vec<usize>> {
+    let n = factors.len();
+    let side = |i: usize| if i < n { factors[i].shape()[0] } else { factors[n - 1].shape()[1] };
+    let (mut cost, mut at) = (vec![vec![0usize; n]; n], vec![vec![0; n]; n]);
+    for length in 1..n {
+        for from in 0..n - length {
+            let to = from + length;
+            let steps = |cut: usize| {
+                let product = side(from).saturating_mul(side(cut + 1)).saturating_mul(side(to + 1));
+                cost[from][cut].saturating_add(cost[cut + 1][to]).saturating_add(product)
+            };
+            let best = (from..to).map(|cut| (steps(cut), cut)).min().unwrap_or_default();
+            (cost[from][to], at[from][to]) = best;
+        }
+    }
+    at
+}
+
+fn chain(factors: &[Tensor], splits: &[Vec<usize>], from: usize, to: usize) -> stark_kernels::Result<Tensor> {
+    if from == to {
+        return Ok(factors[from].clone());
+    }
+    let cut = splits[from][to];
+    k::matmul(&chain(factors, splits, from, cut)?, &chain(factors, splits, cut + 1, to)?)
+}
+
 pub fn matrix_power(a: &Args<'_>) -> OpResult {
     let (batch, n) = (Batch::square("linalg.matrix_power", &*a.tensor(0)?)?, a.int(1)?);
     let made = batch.each(|m| {

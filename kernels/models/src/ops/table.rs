@@ -632,6 +632,7 @@ rows! {
     "torch._lu_with_info"(self, pivot = Bool(true), check_errors = Bool(true)) Pure linalg::lu_with_info;
     "torch.linalg_lu_factor_ex"(A, pivot = Bool(true), check_errors = Bool(false)) Pure linalg::lu_with_info;
     "torch.cholesky_inverse"(self, upper = Bool(false)) Pure extra::cholesky_inverse;
+    "torch.linalg_multi_dot"(tensors) Pure linalg::multi_dot;
     "torch.matrix_power"(self, n) Pure linalg::matrix_power;
     "torch.linalg_matrix_power"(self, n) Pure linalg::matrix_power;
     "torch.matrix_exp"(self) Pure linalg::matrix_exp;
@@ -710,9 +711,11 @@ rows! {
     "torch.grid_sampler_3d"(input, grid, interpolation_mode, padding_mode, align_corners) Pure vision::grid_sampler;
     "torch.affine_grid_generator"(theta, size, align_corners) Pure vision::affine_grid;
     "ops.torchvision.nms"(dets, scores, iou_threshold) Pure vision::nms;
-    "ops.torchvision.deform_conv2d"(input, weight, offset, mask, bias, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, n_weight_grps, n_offset_grps, use_mask) Pure vision::deform_conv;
+    "ops.torchvision.deform_conv2d"(input, weight, offset, mask, bias, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups, offset_groups, use_mask) Pure vision::deform_conv;
     "ops.torchvision.roi_align"(input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio, aligned) Pure vision::roi_align;
+    "ops.torchvision.roi_pool"(input, rois, spatial_scale, pooled_height, pooled_width) Pure vision::roi_pool;
     "torch.embedding"(weight, indices, padding_idx = Int(-1), scale_grad_by_freq = Bool(false), sparse = Bool(false)) Pure nn::embedding;
+    "torch.embedding_renorm"(self, indices, max_norm, norm_type) Pure index::embedding_renorm;
     "torch.embedding_bag"(weight, indices, offsets, scale_grad_by_freq = Bool(false), mode = Int(0), sparse = Bool(false), per_sample_weights = None, include_last_offset = Bool(false), padding_idx = None) Pure nn::embedding_bag;
     "torch._convolution"(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, benchmark = Bool(false), deterministic = Bool(false), cudnn_enabled = Bool(true), allow_tf32 = Bool(true)) Pure |a| extra::of_whole(a, window::convolution);
     "torch.convolution"(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups) Pure |a| extra::of_whole(a, window::convolution);

@@ -1,9 +1,11 @@
 //! Sampling of images, and operators of detectors. ONNX's of the same names end here too.
 
+use std::ops::Range;
+
 use stark_kernels::ops as k;
 use stark_kernels::{DType, Tensor};
 
-use super::tensor::{ok, say};
+use super::tensor::{ok, pair_of, say};
 use super::{Args, OpResult};
 
 /// How many elements one call may read.
@@ -344,6 +346,83 @@ pub fn roi_align(a: &Args<'_>) -> OpResult {
         greatest: false,
     };
     aligned(&*a.tensor(0)?, &regions.narrow(1, 1, 4).map_err(say)?, &items, how)
+}
+
+/// torchvision's `roi_pool`: the greatest pixel of each cell and its place in its plane; 0 and -1 for cells without pixels.
+pub fn roi_pool(a: &Args<'_>) -> OpResult {
+    let (x, regions) = (a.tensor(0)?, a.tensor(1)?);
+    let (scale, tall, wide) = (a.float(2)?, a.count(3)?, a.count(4)?);
+    let (&[n, c, h, w], &[count, 5]) = (x.shape(), regions.shape()) else {
+        return Err(format!("images of shape {:?} and regions of shape {:?}", x.shape(), regions.shape()));
+    };
+    let shape = [count, c, tall, wide];
+    Tensor::zeros(&shape, DType::F64).map_err(say)?;
+    let (data, regions) = (numbers(&x)?, numbers(&regions)?);
+    let is_wide = x.dtype() == DType::F64;
+    let (mut values, mut places) = (Vec::with_capacity(product(&shape)), Vec::with_capacity(product(&shape)));
+    let mut left = MAX_READS;
+    for region in regions.chunks_exact(5) {
+        let item = region[0] as i64;
+        if item < 0 || item as usize >= n {
+            return Err(format!("a region of image {item} of {n}"));
+        }
+        let cells = Cells::of(&region[1..], scale, [tall, wide], is_wide);
+        for channel in 0..c {
+            let plane = &data[(item as usize * c + channel) * h * w..][..h * w];
+            for cell in 0..tall * wide {
+                let (rows, columns) = (cells.along(1, cell / wide, h), cells.along(0, cell % wide, w));
+                let work = 1 + rows.len() * columns.len();
+                left = left.checked_sub(work).ok_or("the regions are too large: they read more than 2^34 places")?;
+                let all = rows.flat_map(|row| columns.clone().map(move |column| row * w + column));
+                let (value, place) = greatest(plane, all);
+                values.push(value);
+                places.push(place);
+            }
+        }
+    }
+    let values = Tensor::from_vec(values, &shape).and_then(|y| y.to(x.dtype())).map_err(say)?;
+    pair_of(values, Tensor::from_vec(places, &shape).map_err(say)?)
+}
+
+/// The first greatest of these pixels and its place, as torchvision tells it.
+fn greatest(plane: &[f64], places: impl Iterator<Item = usize>) -> (f64, i32) {
+    let mut best = None;
+    for place in places {
+        let (value, _) = best.get_or_insert((f64::from(f32::MIN), -1));
+        if plane[place] > *value {
+            best = Some((plane[place], place as i32));
+        }
+    }
+    best.unwrap_or((0.0, -1))
+}
+
+/// The cells of a region that is rounded to whole pixels: across, then down.
+struct Cells {
+    first: [f64; 2],
+    size: [f64; 2],
+    is_wide: bool,
+}
+
+impl Cells {
+    /// Of a region's corners; `[tall, wide]` cells.
+    fn of(corners: &[f64], scale: f64, [tall, wide]: [usize; 2], is_wide: bool) -> Cells {
+        let narrow = |x: f64| narrowed(x, is_wide);
+        let end = |i: usize| narrow(corners[i] * narrow(scale)).round();
+        let size = |i: usize, n: usize| narrow((end(i + 2) - end(i) + 1.0).max(1.0) / n as f64);
+        Cells { first: [end(0), end(1)], size: [size(0, wide), size(1, tall)], is_wide }
+    }
+
+    /// The pixels of cell `i` along an axis of `n`.
+    fn along(&self, axis: usize, i: usize, n: usize) -> Range<usize> {
+        let edge = |i: usize| narrowed(i as f64 * self.size[axis], self.is_wide);
+        let pixel = |at: f64| (at + self.first[axis]).clamp(0.0, n as f64) as usize;
+        pixel(edge(i).floor())..pixel(edge(i + 1).ceil())
+    }
+}
+
+/// Places are computed in the type of the image, so that cells begin at the same pixels.
+fn narrowed(x: f64, is_wide: bool) -> f64 {
+    if is_wide { x } else { f64::from(x as f32) }
 }
 
 /// A convolution whose windows move, with torchvision's arguments.

@@ -5,9 +5,9 @@ use stark_kernels::{DType, Tensor};
 use stark_models::onnx::proto::*;
 use stark_models::{Model, ModelError, Value};
 
-const FLOAT: i32 = 1;
-const INT64: i32 = 7;
-const BOOL: i32 = 9;
+pub const FLOAT: i32 = 1;
+pub const INT64: i32 = 7;
+pub const BOOL: i32 = 9;
 
 pub fn node(op_type: &str, inputs: &[&str], outputs: &[&str], attribute: Vec<AttributeProto>) -> NodeProto {
     let own = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
@@ -22,11 +22,11 @@ pub fn int(name: &str, i: i64) -> AttributeProto {
     AttributeProto { i, ..attribute(name, ATTR_INT) }
 }
 
-fn text(name: &str, s: &str) -> AttributeProto {
+pub fn text(name: &str, s: &str) -> AttributeProto {
     AttributeProto { s: s.to_string().into_bytes().into(), ..attribute(name, ATTR_STRING) }
 }
 
-fn body(name: &str, graph: GraphProto) -> AttributeProto {
+pub fn body(name: &str, graph: GraphProto) -> AttributeProto {
     AttributeProto { g: Some(Box::new(graph)), ..attribute(name, ATTR_GRAPH) }
 }
 
@@ -53,7 +53,7 @@ pub fn graph(inputs: &[ValueInfoProto], outputs: &[ValueInfoProto], node: Vec<No
     GraphProto { name: "main".into(), node, input: inputs.to_vec(), output: outputs.to_vec(), ..Default::default() }
 }
 
-fn opset(domain: &str, version: i64) -> OperatorSetIdProto {
+pub fn opset(domain: &str, version: i64) -> OperatorSetIdProto {
     OperatorSetIdProto { domain: domain.into(), version }
 }
 
@@ -61,15 +61,15 @@ pub fn model(graph: GraphProto) -> ModelProto {
     ModelProto { ir_version: 8, graph: Some(graph), opset_import: vec![opset("", 17)], ..Default::default() }
 }
 
-fn load(model: &ModelProto) -> Result<Model, ModelError> {
+pub fn load(model: &ModelProto) -> Result<Model, ModelError> {
     Model::load_bytes(model.encode_to_vec(), "made.onnx")
 }
 
-fn vector(x: &[f32]) -> Tensor {
+pub fn vector(x: &[f32]) -> Tensor {
     Tensor::from_slice(x, &[x.len()]).expect("vector")
 }
 
-fn run(model: &ModelProto, inputs: &[Tensor]) -> Vec<Vec<f64>> {
+pub fn run(model: &ModelProto, inputs: &[Tensor]) -> Vec<Vec<f64>> {
     let model = load(model).unwrap_or_else(|e| panic!("{e}"));
     let outputs = model.predict(inputs).unwrap_or_else(|e| panic!("{e}"));
     outputs.iter().map(|t| t.to_scalars().iter().map(|x| x.to_f64()).collect()).collect()
@@ -165,7 +165,7 @@ fn a_scan_goes_along_an_axis_in_both_directions() {
 }
 
 /// `scale(x; by)` multiplies by an attribute of the call.
-fn with_function(inner: Vec<NodeProto>) -> ModelProto {
+pub fn with_function(inner: Vec<NodeProto>) -> ModelProto {
     let function = FunctionProto {
         name: "scale".into(),
         domain: "own".into(),
@@ -417,6 +417,38 @@ fn einsum_multiplies_transposes_sums_and_takes_diagonals() {
             vec![node("Einsum", &["x", "x"], &["y"], vec![text("equation", equation)])],
         ));
         assert_eq!(run(&made, &[x.clone()]), [want], "{equation}");
+    }
+}
+
+/// Where it is wider than the axis it goes round several times, and what is cut off does not come back.
+#[test]
+fn padding_that_wraps_goes_round_as_often_as_it_takes() {
+    let mode = text("mode", "wrap");
+    let made = model(graph(
+        &[value("x", FLOAT, &[-1]), value("pads", INT64, &[2])],
+        &[value("y", FLOAT, &[-1])],
+        vec![node("Pad", &["x", "pads"], &["y"], vec![mode])],
+    ));
+    let pads = |pads: [i64; 2]| Tensor::from_slice(&pads, &[2]).expect("pads");
+    for (sides, want) in [
+        ([0, 0], "1234"),
+        ([1, 2], "4123412"),
+        ([4, 4], "123412341234"),
+        ([9, 9], "4123412341234123412341"),
+        ([-1, 6], "234234234"),
+        ([6, -1], "123123123"),
+        ([-1, -1], "23"),
+        ([-3, 3], "4444"),
+        ([9, -3], "1111111111"),
+        ([0, -4], ""),
+    ] {
+        let want: Vec<f64> = want.chars().map(|c| f64::from(c.to_digit(10).unwrap_or(0))).collect();
+        assert_eq!(run(&made, &[vector(&[1.0, 2.0, 3.0, 4.0]), pads(sides)]), [want], "{sides:?}");
+    }
+    let model = load(&made).unwrap_or_else(|e| panic!("{e}"));
+    for sides in [[-4, 2], [-5, 2], [i64::MIN, 3], [i64::MIN, i64::MIN], [i64::MAX, 0], [i64::MAX, i64::MAX], [3, -4]] {
+        let error = model.predict(&[vector(&[1.0, 2.0, 3.0, 4.0]), pads(sides)]).expect_err("pads").to_string();
+        assert!(error.starts_with("made.onnx: main:1: "), "{error}");
     }
 }
 

@@ -426,7 +426,7 @@ fn activated(y: Tensor, name: &str, numbers: &[f64]) -> OpResult {
 /// A convolution, a sum with another tensor, an activation.
 pub fn fused_conv(a: &Args<'_>) -> OpResult {
     let (x, weight, bias, added) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(2)?, a.opt_tensor(3)?);
-    let at = At { auto_pad: 4, dilations: 5, pads: 8, strides: 9 };
+    let at = At { auto_pad: 4, dilations: 5, kernel_shape: 7, pads: 8, strides: 9 };
     let y = conv_with(a, at, a.count(6)?, &x, &weight, bias.as_deref())?;
     let numbers = if a.is_none(11) { Vec::new() } else { a.floats(11)? };
     activated(plus(y, added.as_deref()).map_err(say)?, a.str(10)?, &numbers)

@@ -1,7 +1,7 @@
 //! The operators of `ai.onnx.ml`: classic models as scikit-learn's are written.
 //!
 //! Where the standard leaves open what two classes with one score are, ONNX Runtime's reading is taken. Labels are whole numbers;
-//! a file whose labels are texts is refused when it is loaded, as tensors hold no texts.
+//! where they are texts, which tensors do not hold, operators give the numbers of the classes, which the importer lets nobody read.
 
 use std::collections::HashMap;
 
@@ -38,6 +38,14 @@ pub fn list(a: &Args<'_>, at: usize) -> Result<Vec<f64>, String> {
 
 pub fn ints(a: &Args<'_>, at: usize) -> Result<Vec<i64>, String> {
     Ok(a.opt_ints(at)?.map(|ints| ints.to_vec()).unwrap_or_default())
+}
+
+/// The labels of classes: whole numbers at `at`, or the numbers of the texts behind them.
+pub fn labels(a: &Args<'_>, at: usize) -> Result<Vec<i64>, String> {
+    match a.get(at + 1) {
+        Value::List(texts) if !texts.items().is_empty() => Ok((0..texts.items().len() as i64).collect()),
+        _ => ints(a, at),
+    }
 }
 
 pub fn floats(values: Vec<f64>, shape: &[usize]) -> Result<Tensor, String> {
@@ -229,10 +237,7 @@ pub fn best(scores: &[f64]) -> usize {
 
 /// `(X, classlabels_ints, classlabels_strings, coefficients, intercepts, multi_class, post_transform)`.
 pub fn linear_classifier(a: &Args<'_>) -> OpResult {
-    let (x, labels, how) = (a.tensor(0)?, ints(a, 1)?, a.str(6)?);
-    if !is_none(a.get(2)) {
-        return Err("labels that are texts are not supported".into());
-    }
+    let (x, labels, how) = (a.tensor(0)?, labels(a, 1)?, a.str(6)?);
     let (weights, intercepts) = (list(a, 3)?, list(a, 4)?);
     let (all, n, width) = rows(&x)?;
     let n_classes = if width == 0 { 0 } else { weights.len() / width };
@@ -385,12 +390,9 @@ fn coupled(pairs: &[f64], n: usize) -> Vec<f64> {
 /// `(X, classlabels_ints, classlabels_strings, coefficients, kernel_params, kernel_type, post_transform, prob_a, prob_b, rho,
 /// support_vectors, vectors_per_class)`.
 pub fn svm_classifier(a: &Args<'_>) -> OpResult {
-    let (x, labels, weights, kernel) = (a.tensor(0)?, ints(a, 1)?, list(a, 3)?, Kernel::read(a, 4, 5)?);
+    let (x, labels, weights, kernel) = (a.tensor(0)?, labels(a, 1)?, list(a, 3)?, Kernel::read(a, 4, 5)?);
     let (how, prob_a, prob_b, rho, vectors) = (a.str(6)?, list(a, 7)?, list(a, 8)?, list(a, 9)?, list(a, 10)?);
     let counts: Vec<usize> = ints(a, 11)?.into_iter().map(|n| n.max(0) as usize).collect();
-    if !is_none(a.get(2)) {
-        return Err("labels that are texts are not supported".into());
-    }
     let (all, n, width) = rows(&x)?;
     let (n_classes, n_vectors) = (counts.len(), counts.iter().fold(0usize, |sum, n| sum.saturating_add(*n)));
     let n_pairs = n_classes * n_classes.saturating_sub(1) / 2;

@@ -5,8 +5,10 @@ use stark_kernels::{DType, Result as Tried, Tensor};
 
 use super::math::{Reduce, reduce_over};
 use super::quant::saturated;
+use super::window::{At, averaged};
 use crate::ops::tensor::{ok, say};
 use crate::ops::{Args, OpResult};
+use crate::value::Value;
 
 /// The floats of a tensor with one scale and zero point, which are the two arguments after it.
 fn floats(a: &Args<'_>, at: usize) -> Result<Tensor, String> {
@@ -80,6 +82,20 @@ pub fn global_average(a: &Args<'_>) -> OpResult {
     let last = x.rank() as i64 - i64::from(a.bool(5)?);
     let axes: Vec<i64> = (last - (x.rank() as i64 - 2)..last).collect();
     quantised(a, &reduce_over(&x, Reduce::Mean, &axes, true).map_err(say)?, 3)
+}
+
+/// `(X, x_scale, x_zero, y_scale, y_zero, auto_pad, ceil_mode, channels_last, count_include_pad, dilations, kernel_shape, pads,
+/// strides)`.
+pub fn average(a: &Args<'_>) -> OpResult {
+    let (x, channels_last) = (floats(a, 0)?, a.bool(7)?);
+    let at = At { auto_pad: 5, dilations: 9, kernel_shape: 10, pads: 11, strides: 12 };
+    let x = if channels_last { x.movedim(-1, 1).and_then(|x| x.contiguous()).map_err(say)? } else { x };
+    let y = match averaged(a, &x, at, a.bool(6)?, a.bool(8)?)? {
+        Value::Tensor(y) if channels_last => y.movedim(1, -1).and_then(|y| y.contiguous()).map_err(say)?,
+        Value::Tensor(y) => y,
+        other => return Err(format!("gives {}", other.kind())),
+    };
+    quantised(a, &y, 3)
 }
 
 /// All inputs: scale and zero point of the result, then each part with its own.

@@ -169,7 +169,7 @@ pub fn conv_integer(a: &Args<'_>) -> OpResult {
     let x = centred(&x, x_zero.as_deref(), -1).map_err(say)?;
     let w_zero = w_zero.map(|zero| per_channel(&zero, w.rank())).transpose().map_err(say)?;
     let w = centred(&w, w_zero.as_ref(), -1).map_err(say)?;
-    let at = At { auto_pad: 4, dilations: 5, pads: 8, strides: 9 };
+    let at = At { auto_pad: 4, dilations: 5, kernel_shape: 7, pads: 8, strides: 9 };
     ok(conv_with(a, at, a.count(6)?, &x, &w, None)?.to(DType::I32))
 }
 
@@ -184,7 +184,7 @@ pub fn qlinear_conv(a: &Args<'_>) -> OpResult {
         Ok::<_, stark_kernels::TensorError>((x, w, bias))
     };
     let (x, w, bias) = prepare().map_err(say)?;
-    let at = At { auto_pad: 9, dilations: 10, pads: 13, strides: 14 };
+    let at = At { auto_pad: 9, dilations: 10, kernel_shape: 12, pads: 13, strides: 14 };
     let out = conv_with(a, at, a.count(11)?, &x, &w, bias.as_ref())?;
     let finish = || {
         let scale = k::mul(&w_scale.to(DType::F64)?, &x_scale.reshape(&[])?.to(DType::F64)?)?;

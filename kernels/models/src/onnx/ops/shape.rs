@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
 use stark_kernels::ops as k;
 use stark_kernels::{DType, Scalar, Tensor};
 use stark_shapes::rules;
@@ -100,6 +101,9 @@ pub fn unsqueeze(a: &Args<'_>) -> OpResult {
     }
     let mut axes = axes.iter().map(|&at| axis(at, rank)).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
+    if let Some(pair) = axes.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!("axis {} is named twice", pair[0]));
+    }
     ok(axes.iter().try_fold(x.into_owned(), |x, &at| x.unsqueeze(at as i64)))
 }
 
@@ -111,7 +115,20 @@ pub fn expand(a: &Args<'_>) -> OpResult {
 }
 
 pub fn tile(a: &Args<'_>) -> OpResult {
-    ok(k::repeat(&*a.tensor(0)?, &a.sizes(1)?))
+    let (x, repeats) = (a.tensor(0)?, a.sizes(1)?);
+    if repeats.len() != x.rank() {
+        return Err(format!("{} repeats for rank {}", repeats.len(), x.rank()));
+    }
+    ok(k::repeat(&x, &repeats))
+}
+
+/// Parts of one element type.
+pub fn concat(a: &Args<'_>) -> OpResult {
+    let parts = a.tensors(0)?;
+    if let Some(other) = parts.iter().find(|part| part.dtype() != parts[0].dtype()) {
+        return Err(format!("parts of {} and {}: all must be of one element type", parts[0].dtype(), other.dtype()));
+    }
+    ok(k::cat(&parts.iter().collect::<SmallVec<[_; 8]>>(), a.int(1)?))
 }
 
 pub fn slice(a: &Args<'_>) -> OpResult {
@@ -128,6 +145,10 @@ pub fn slice(a: &Args<'_>) -> OpResult {
     if starts.len() != ends.len() || axes.len() != starts.len() || steps.len() != starts.len() {
         let lengths = [starts.len(), ends.len(), axes.len(), steps.len()];
         return Err(format!("starts, ends, axes and steps have {lengths:?} numbers"));
+    }
+    if axes.len() > 1 {
+        // Each at most once.
+        rules::axes(&axes, x.rank()).map_err(say)?;
     }
     for (((&start, &end), &at), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
         x = match step {
@@ -154,6 +175,14 @@ pub fn split(a: &Args<'_>) -> OpResult {
     let at = a.int(2)?;
     let n = x.size(at).map_err(say)?;
     let n_outputs = a.count(4)?;
+    if let Some(told) = a.opt_int(3)? {
+        if !a.is_none(1) {
+            return Err("takes `split` or `num_outputs`, not both".into());
+        }
+        if told != n_outputs as i64 {
+            return Err(format!("num_outputs is {told}, but the node has {n_outputs} outputs"));
+        }
+    }
     let sizes: Vec<usize> = match a.is_none(1) {
         false => a.sizes(1)?.into_vec(),
         true => {
@@ -188,10 +217,31 @@ pub fn pad(a: &Args<'_>) -> OpResult {
         "constant" => k::PadMode::Constant(a.opt_scalar(2)?.unwrap_or(Scalar::Int(0))),
         "reflect" => k::PadMode::Reflect,
         "edge" => k::PadMode::Replicate,
-        "wrap" => k::PadMode::Circular,
+        "wrap" => return ok(wrapped_around(&x, &pairs)),
         mode => return Err(format!("mode `{mode}` is not known")),
     };
     ok(k::pad(&x, &pairs, mode))
+}
+
+/// Sides below zero are cut off first, and what is left goes round, as often as it takes.
+fn wrapped_around(x: &Tensor, pairs: &[i64]) -> stark_kernels::Result<Tensor> {
+    let mut x = x.clone();
+    for (i, pair) in pairs.chunks_exact(2).enumerate().filter(|(_, pair)| **pair != [0, 0]) {
+        let (at, n) = (-1 - i as i64, x.size(-1 - i as i64)? as i64);
+        let [before, after] = [pair[0], pair[1]].map(|side| side.max(0));
+        let left = pair.iter().fold(n, |left, side| left.saturating_add((*side).min(0)));
+        if left < 0 || (left == 0 && before.max(after) > 0) {
+            let reason = format!("padding {pair:?} leaves nothing of an axis of {n} to go round");
+            return Err(stark_kernels::TensorError::Argument(reason));
+        }
+        let first = pair[0].min(0).saturating_neg();
+        x = x.slice(at, first, first + left, 1)?;
+        if before.max(after) > 0 {
+            let places = k::arange(-before, left.saturating_add(after), 1i64, DType::I64)?;
+            x = k::index_select(&x, at, &k::remainder(&places, left)?)?;
+        }
+    }
+    Ok(x)
 }
 
 fn four(x: &Tensor) -> Result<[usize; 4], String> {

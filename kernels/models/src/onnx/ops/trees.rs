@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use stark_kernels::{DType, Tensor};
 
-use super::ml::{best, floats, ints, is_none, list, logistic, rows, transform};
+use super::ml::{best, floats, ints, labels, list, logistic, rows, transform};
 use crate::ops::tensor::{ok, pair_of, say};
 use crate::ops::vision::numbers;
 use crate::ops::{Args, OpResult};
@@ -233,11 +233,8 @@ pub fn tree_regressor(a: &Args<'_>) -> OpResult {
 /// `(X, 11 of nodes, 5 of classes, classlabels_int64s, classlabels_strings, base_values, base_values_as_tensor,
 /// post_transform)`.
 pub fn tree_classifier(a: &Args<'_>) -> OpResult {
-    if !is_none(a.get(18)) {
-        return Err("labels that are texts are not supported".into());
-    }
     let forest = a.once(1..17, &[], || forest(a, 12))?;
-    let (x, labels, base, how) = (a.tensor(0)?, ints(a, 17)?, list_or_tensor(a, 19, 20)?, a.str(21)?);
+    let (x, labels, base, how) = (a.tensor(0)?, labels(a, 17)?, list_or_tensor(a, 19, 20)?, a.str(21)?);
     let (all, n, width) = rows(&x)?;
     if width < forest.width {
         return Err(format!("rows have {width} columns, the trees ask for {}", forest.width));

@@ -29,10 +29,14 @@ pub struct Windows {
 /// How many elements the windows of one pooling may meet together.
 const MAX_POOLING: usize = 1 << 38;
 
+/// A plane with its padding written out has at most so many elements, or 16 times those that it had.
+const MAX_WRITTEN: usize = 1 << 16;
+
 /// Positions of the attributes among the arguments.
 pub struct At {
     pub auto_pad: usize,
     pub dilations: usize,
+    pub kernel_shape: usize,
     pub pads: usize,
     pub strides: usize,
 }
@@ -90,6 +94,21 @@ impl Windows {
         Ok(Windows { kernel, stride, dilation, begin, end })
     }
 
+    /// As [`Windows::read`], for weights whose window an attribute may tell once more.
+    fn of_weight(a: &Args<'_>, at: &At, sizes: &[usize], kernel: &[usize]) -> Result<Windows, String> {
+        match a.opt_ints(at.kernel_shape)? {
+            Some(told) if told.len() != kernel.len() || told.iter().zip(kernel).any(|(&t, &k)| t != k as i64) => {
+                Err(format!("kernel_shape is {:?}, but the weight has a window of {kernel:?}", told.to_vec()))
+            }
+            _ => Windows::read(a, at, sizes, kernel.to_vec()),
+        }
+    }
+
+    /// How far the window reaches along an axis.
+    fn span(&self, i: usize) -> usize {
+        (self.kernel[i].saturating_sub(1)).saturating_mul(self.dilation[i]).saturating_add(1)
+    }
+
     fn is_even(&self) -> bool {
         self.begin == self.end
     }
@@ -97,7 +116,7 @@ impl Windows {
     /// How many windows of a pooling there are along each axis.
     fn out_sizes(&self, sizes: &[usize], ceil_mode: bool) -> Result<Vec<usize>, String> {
         let out_size = |(i, &n): (usize, &usize)| {
-            let span = (self.kernel[i] - 1).saturating_mul(self.dilation[i]).saturating_add(1);
+            let span = self.span(i);
             let padded = n + self.begin[i] as usize + self.end[i] as usize;
             let room = padded.checked_sub(span).ok_or_else(|| format!("a window of {span} over {padded} elements"))?;
             let mut out = if ceil_mode { room.div_ceil(self.stride[i]) } else { room / self.stride[i] } + 1;
@@ -133,7 +152,7 @@ fn spatial(x: &Tensor) -> Result<&[usize], String> {
 
 pub fn conv(a: &Args<'_>) -> OpResult {
     let (x, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(2)?);
-    let at = At { auto_pad: 3, dilations: 4, pads: 7, strides: 8 };
+    let at = At { auto_pad: 3, dilations: 4, kernel_shape: 6, pads: 7, strides: 8 };
     ok(conv_with(a, at, a.count(5)?, &x, &weight, bias.as_deref()).map_err(Said))
 }
 
@@ -157,7 +176,7 @@ pub fn conv_with(
     let sizes = spatial(x)?;
     let kernel = spatial(weight)?;
     let both: SmallVec<[usize; 8]> = sizes.iter().chain(kernel).copied().collect();
-    let windows = &*a.once(at.range(), &both, || Windows::read(a, &at, sizes, kernel.to_vec()))?;
+    let windows = &*a.once(at.range(), &both, || Windows::of_weight(a, &at, sizes, kernel))?;
     let even = windows.is_even();
     let wide;
     let x = if even && sizes.len() < 3 {
@@ -188,7 +207,7 @@ fn conv3d(
     groups: usize,
 ) -> stark_kernels::Result<Tensor> {
     let (n, depth) = (x.size(0)?, x.size(2)?);
-    let span = (windows.kernel[0] - 1).saturating_mul(windows.dilation[0]).saturating_add(1);
+    let span = windows.span(0);
     let Some(room) = depth.checked_sub(span) else {
         return Err(stark_kernels::TensorError::Argument(format!("a window of depth {span} over {depth} frames")));
     };
@@ -215,23 +234,24 @@ pub fn conv_transpose(a: &Args<'_>) -> OpResult {
     let (x, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(2)?);
     let sizes = spatial(&x)?;
     let n = sizes.len();
-    let kernel = spatial(&weight)?.to_vec();
     let groups = a.count(5)?;
     let extra: Vec<usize> = list(a, 7, n, 0)?
         .iter()
         .map(|&e| usize::try_from(e).map_err(|_| format!("output_padding {e}")))
         .collect::<Result<_, _>>()?;
-    let at = At { auto_pad: 3, dilations: 4, pads: 9, strides: 10 };
-    let mut windows = Windows::read(a, &at, sizes, kernel)?;
+    let at = At { auto_pad: 3, dilations: 4, kernel_shape: 6, pads: 9, strides: 10 };
+    let mut windows = Windows::of_weight(a, &at, sizes, spatial(&weight)?)?;
     let same = a.str(3)?.starts_with("SAME");
-    if let (true, Ok(shape)) = (same || !a.is_none(8), list(a, 8, n, 0)) {
+    if same || !a.is_none(8) {
+        let shape = list(a, 8, n, 0)?;
         for i in 0..n {
-            let span = (windows.kernel[i] - 1).saturating_mul(windows.dilation[i]).saturating_add(1);
-            let full = (sizes[i].saturating_sub(1))
-                .saturating_mul(windows.stride[i])
-                .saturating_add(extra[i])
-                .saturating_add(span);
+            let reach = (sizes[i].saturating_sub(1)).saturating_mul(windows.stride[i]).saturating_add(windows.span(i));
+            let full = reach.saturating_add(extra[i]);
+            let most = reach.saturating_add(extra[i].max(windows.stride[i] - 1));
             let wanted = if a.is_none(8) { sizes[i].saturating_mul(windows.stride[i]) as i64 } else { shape[i] };
+            if !a.is_none(8) && usize::try_from(wanted).ok().is_none_or(|wanted| wanted == 0 || wanted > most) {
+                return Err(format!("output_shape is {wanted} on axis {}, where pads can give 1 to {most}", i + 2));
+            }
             let total = i64::try_from(full).unwrap_or(i64::MAX).saturating_sub(wanted);
             if total < 0 {
                 // More than the window reaches: zeros follow.
@@ -284,7 +304,7 @@ fn conv_transpose3d(
     let (n, frames, stride) = (x.size(0)?, x.size(2)?, windows.stride[0]);
     let flat = [windows.conv(1, 0), windows.conv(2, 0)];
     let images = x.permute(&[0, 2, 1, 3, 4])?.reshape_to(&[n * frames, x.size(1)?, x.size(3)?, x.size(4)?])?;
-    let span = (windows.kernel[0] - 1).saturating_mul(windows.dilation[0]).saturating_add(1);
+    let span = windows.span(0);
     let depth = frames.saturating_sub(1).saturating_mul(stride).saturating_add(span).saturating_add(extra[0]);
     let mut total: Option<Tensor> = None;
     for plane in 0..windows.kernel[0] {
@@ -326,14 +346,12 @@ impl Pooling<'_> {
         let w = &*self.windows;
         let n = w.kernel.len();
         let is_usual = w.is_even() && (0..n).all(|i| w.begin[i] as usize <= w.kernel[i] / 2);
-        let is_short = |pads: &[i64]| (0..n).all(|i| (pads[i] as usize) < w.kernel[i].saturating_mul(w.dilation[i]));
-        // Where the last window may begin is told by the input's own size. Padding that no window needs takes no memory.
-        if n > 3
-            || !is_short(&w.begin)
-            || !is_short(&w.end)
-            || !self.x.dtype().is_float()
-            || (self.ceil_mode && !is_usual)
-        {
+        // Where the last window may begin is told by the input's own size; and padding may be far larger than that.
+        let sizes = &self.x.shape()[2..];
+        let padded = |i: usize| sizes[i].saturating_add((w.begin[i] + w.end[i]) as usize);
+        let is_large =
+            (0..n).fold(1, |all: usize, i| all.saturating_mul(padded(i))) > MAX_WRITTEN.max(16 * product(sizes));
+        if n > 3 || !self.x.dtype().is_float() || !is_usual && (self.ceil_mode || is_large) {
             return Ok(None);
         }
         let window = |i: usize| Pool {
@@ -417,12 +435,18 @@ impl Pooling<'_> {
     }
 }
 
-fn pooling<'a>(a: &Args<'a>, x: &'a Tensor, at: At, kernel: usize, ceil_mode: bool) -> Result<Pooling<'a>, String> {
+fn pooling<'a>(a: &Args<'a>, x: &'a Tensor, at: At, ceil_mode: bool) -> Result<Pooling<'a>, String> {
     let sizes = spatial(x)?;
     let read = || {
-        let kernel = at_least_one(a.ints(kernel)?, "window")?;
+        let kernel = at_least_one(a.ints(at.kernel_shape)?, "window")?;
         let taps = product(&kernel);
         let windows = Windows::read(a, &at, sizes, kernel)?;
+        let pad = |i: usize| windows.begin[i].max(windows.end[i]) as usize;
+        // Such a window would see nothing but padding.
+        if let Some(i) = (0..sizes.len()).find(|&i| pad(i) >= windows.span(i)) {
+            let (pad, span) = (pad(i), windows.span(i));
+            return Err(format!("pads of {pad} on axis {} are no less than its window, which spans {span}", i + 2));
+        }
         // A window reaches over padding that no memory stands for, so its work is bounded here.
         let places = product(&windows.out_sizes(sizes, ceil_mode)?);
         if places.saturating_mul(taps).saturating_mul(product(&x.shape()[..2])) > MAX_POOLING {
@@ -436,7 +460,7 @@ fn pooling<'a>(a: &Args<'a>, x: &'a Tensor, at: At, kernel: usize, ceil_mode: bo
 /// The greatest of each window; with its place in the whole input when that is asked for.
 pub fn max_pool(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
-    let pool = pooling(a, &x, At { auto_pad: 1, dilations: 3, pads: 5, strides: 7 }, 4, a.bool(2)?)?;
+    let pool = pooling(a, &x, At { auto_pad: 1, dilations: 3, kernel_shape: 4, pads: 5, strides: 7 }, a.bool(2)?)?;
     let wants_places = a.count(8)? > 1;
     // Bytes are exact as floats.
     let is_bytes = matches!(x.dtype(), DType::I8 | DType::U8);
@@ -497,9 +521,13 @@ fn transposed_place(mut place: usize, sizes: &[usize]) -> usize {
 }
 
 pub fn average_pool(a: &Args<'_>) -> OpResult {
-    let x = a.tensor(0)?;
-    let pool = pooling(a, &x, At { auto_pad: 1, dilations: 4, pads: 6, strides: 7 }, 5, a.bool(2)?)?;
-    let count_padding = a.bool(3)?;
+    let at = At { auto_pad: 1, dilations: 4, kernel_shape: 5, pads: 6, strides: 7 };
+    averaged(a, &*a.tensor(0)?, at, a.bool(2)?, a.bool(3)?)
+}
+
+/// The mean of each window of `x`, which may be another tensor than the first argument.
+pub fn averaged(a: &Args<'_>, x: &Tensor, at: At, ceil_mode: bool, count_padding: bool) -> OpResult {
+    let pool = pooling(a, x, at, ceil_mode)?;
     let is_dense = pool.windows.dilation.iter().all(|&dilation| dilation == 1);
     if is_dense && let Some((x, pools)) = pool.plain(0.0)? {
         let is_written = x.shape() != pool.x.shape();
@@ -517,7 +545,7 @@ pub fn average_pool(a: &Args<'_>) -> OpResult {
 
 pub fn lp_pool(a: &Args<'_>) -> OpResult {
     let x = a.tensor(0)?;
-    let pool = pooling(a, &x, At { auto_pad: 1, dilations: 3, pads: 6, strides: 7 }, 4, a.bool(2)?)?;
+    let pool = pooling(a, &x, At { auto_pad: 1, dilations: 3, kernel_shape: 4, pads: 6, strides: 7 }, a.bool(2)?)?;
     let p = a.float(5)?;
     pool.values(|plane, window, _| (window.iter().map(|&at| plane[at].abs().powf(p)).sum::<f64>().powf(1.0 / p), 0))
 }
