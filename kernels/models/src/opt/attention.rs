@@ -106,7 +106,13 @@ fn torch_pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<Fused> {
 
 /// The two tensors whose join nobody else reads.
 fn pair(graph: &Graph, uses: &Uses, joined: Operand) -> Option<Pair> {
-    let at = uses.own(joined)?;
+    let mut at = uses.own(joined)?;
+    // Another layout of the same numbers.
+    if let Instr { kind: Kind::Op(row), args, fit: Fit::Free, .. } = &graph.body[at]
+        && row.name == "torch.contiguous"
+    {
+        at = uses.own(*args.first()?)?;
+    }
     Some(Pair { parts: super::join::of_two(graph, uses, at)?, axis: graph.body[at].args[1] })
 }
 

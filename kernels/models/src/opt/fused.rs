@@ -24,9 +24,10 @@ macro_rules! row {
 }
 
 /// The layers of the importers, by the names that errors tell.
-static LINEARS: [OpRow; 4] = [
+static LINEARS: [OpRow; 5] = [
     row!("torch.linear", ["input", "weight", "bias", "added", "activation", "slope"], run_linear),
     row!("torch.matmul", ["self", "other", "bias", "added", "activation", "slope"], run_linear),
+    row!("torch.addmm", ["mat1", "mat2", "self", "added", "activation", "slope"], run_linear),
     row!("MatMul", ["A", "B", "bias", "added", "activation", "slope"], run_linear),
     row!("Gemm", ["A", "B", "C", "added", "activation", "slope"], run_linear),
 ];

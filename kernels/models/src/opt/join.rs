@@ -3,7 +3,7 @@
 
 use super::fused;
 use super::uses::Uses;
-use super::view::one_axis;
+use super::view::{floats, one_axis};
 use crate::graph::{Fit, Graph, Kind, Operand};
 use crate::value::Value;
 
@@ -61,7 +61,21 @@ fn join(graph: &Graph, uses: &Uses, at: usize) -> Option<(Form, usize)> {
 pub fn of_two(graph: &Graph, uses: &Uses, at: usize) -> Option<[Operand; 2]> {
     let (form, list) = join(graph, uses, at)?;
     let parts = <[Operand; 2]>::try_from(&*graph.body[list].args).ok()?;
-    (!form.is_stack).then_some(parts)
+    (!form.is_stack).then(|| parts.map(|part| lone(graph, uses, part)))
+}
+
+/// What is joined to nothing: PyTorch passes over tensors of shape `[0]`, with which its caches of keys and values begin.
+fn lone(graph: &Graph, uses: &Uses, operand: Operand) -> Operand {
+    let joined = || {
+        let at = uses.writer(operand)?;
+        let (_, list) = join(graph, uses, at)?;
+        let is_cat = matches!(&graph.body[at].kind, Kind::Op(row) if row.name.starts_with("torch.c"));
+        match *graph.body[list].args {
+            [nothing, x] if is_cat && floats(graph, nothing).is_some_and(|t| t.shape() == [0]) => Some(x),
+            _ => None,
+        }
+    };
+    joined().unwrap_or(operand)
 }
 
 struct Parts<'a> {
@@ -90,7 +104,8 @@ impl Parts<'_> {
         }
         if let Some(at) = self.uses.writer(operand).filter(|_| depth < MAX_DEPTH) {
             if let Some((form, list)) = join(self.graph, self.uses, at) {
-                self.n_joins += 1;
+                // What is nothing but another tensor is better read as that one.
+                self.n_joins += usize::from(lone(self.graph, self.uses, operand) == operand);
                 return self.of_list(form, list, depth);
             }
             if let Some((x, axis)) = self.unsqueezed(at) {

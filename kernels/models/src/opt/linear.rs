@@ -47,7 +47,7 @@ pub struct Layer {
 
 fn layer(graph: &Graph, at: usize) -> Option<Layer> {
     let (x, weight, turned, bias) = match view(graph, &graph.body[at])? {
-        View::Linear { x, weight, bias } => (x, weight, true, bias),
+        View::Linear { x, weight, turned, bias } => (x, weight, turned, bias),
         View::MatMul(x, weight) => (x, weight, false, None),
         _ => return None,
     };

@@ -16,10 +16,11 @@ pub enum View {
     Mul(Operand, Operand),
     Div(Operand, Operand),
     MatMul(Operand, Operand),
-    /// `x @ weightᵀ + bias`.
+    /// `x @ weight + bias`; the weight is transposed first when it is `turned`.
     Linear {
         x: Operand,
         weight: Operand,
+        turned: bool,
         bias: Option<Operand>,
     },
     Erf(Operand),
@@ -210,14 +211,20 @@ pub fn view_unfitted(graph: &Graph, instr: &Instr) -> Option<View> {
         "Div" => Some(View::Div(arg(0)?, arg(1)?)),
         "torch.div" if is_none(2) => Some(View::Div(arg(0)?, arg(1)?)),
         "MatMul" | "torch.matmul" => Some(View::MatMul(arg(0)?, arg(1)?)),
-        "torch.linear" => Some(View::Linear { x: arg(0)?, weight: arg(1)?, bias: arg(2).filter(|_| !is_none(2)) }),
-        "Gemm" if is(3, 1.0) && is(5, 0.0) && is(6, 1.0) && (is_none(2) || is(4, 1.0)) => {
+        "torch.linear" => {
+            Some(View::Linear { x: arg(0)?, weight: arg(1)?, turned: true, bias: arg(2).filter(|_| !is_none(2)) })
+        }
+        "torch.addmm" if is(3, 1.0) && is(4, 1.0) => {
+            Some(View::Linear { x: arg(1)?, weight: arg(2)?, turned: false, bias: arg(0) })
+        }
+        "Gemm" if is(3, 1.0) && is(5, 0.0) && (is(6, 1.0) || is(6, 0.0)) && (is_none(2) || is(4, 1.0)) => {
             let (weight, bias) = (arg(1)?, arg(2).filter(|_| !is_none(2)));
-            let n = tensor(graph, weight)?.shape().first().copied();
+            let turned = is(6, 1.0);
+            let n = tensor(graph, weight)?.shape().get(usize::from(!turned)).copied();
             // Other shapes broadcast, which a layer's bias does not.
             let fits =
                 bias.is_none_or(|b| tensor(graph, b).is_some_and(|b| b.rank() == 1 && b.shape().first().copied() == n));
-            fits.then_some(View::Linear { x: arg(0)?, weight, bias })
+            fits.then_some(View::Linear { x: arg(0)?, weight, turned, bias })
         }
         "Erf" | "torch.erf" => Some(View::Erf(arg(0)?)),
         "Pow" | "torch.pow" => Some(View::Pow(arg(0)?, arg(1)?)),

@@ -1,10 +1,12 @@
 //! The optimiser keeps results: every model with each pass alone, with all, and with none.
 
+use prost::Message;
 use stark_kernels::DType;
 use stark_models::opt::Pass;
 use stark_models::{Load, Model};
 
 use crate::common::*;
+use crate::onnx_models::{floats, graph, int, model, node, value};
 
 /// What fusing may change: sums in another order.
 const CLOSE: f64 = 1e-4;
@@ -44,5 +46,46 @@ fn norms_that_are_spelled_out_are_one_operator_each() {
         for (i, (got, want)) in got.iter().zip(&want).enumerate() {
             assert_close(got, want, CLOSE, CLOSE, &format!("output {i} of [{a}, {b}, 6]"));
         }
+    }
+}
+
+/// Layers whose weights are `[inputs, outputs]`, as GPT-2 has them, are packed as those that are `[outputs, inputs]` are.
+#[test]
+fn layers_have_their_weights_either_way_round() {
+    let code = "class M(Module):
+  def forward(self: __torch__.M,
+    x: Tensor) -> Tensor:
+    w = torch.cumsum(torch.ones([5, 7]), 1)
+    b = torch.cumsum(torch.ones([7]), 0)
+    return torch.relu(torch.addmm(b, x, w))
+";
+    let traced = zip(&[
+        ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
+        ("m/constants.pkl", b"\x80\x02).".to_vec()),
+        ("m/version", b"3\n".to_vec()),
+        ("m/code/__torch__.py", code.as_bytes().to_vec()),
+    ]);
+    let gemm = |trans_b: i64| {
+        let numbers: Vec<f32> = (0..35).map(|i| i as f32 * 0.1 - 1.0).collect();
+        let dims: &[i64] = if trans_b == 1 { &[7, 5] } else { &[5, 7] };
+        let nodes = vec![
+            node("Gemm", &["x", "w", "b"], &["sum"], vec![int("transB", trans_b)]),
+            node("Relu", &["sum"], &["y"], vec![]),
+        ];
+        let mut made = graph(&[value("x", 1, &[-1, 5])], &[value("y", 1, &[-1, 7])], nodes);
+        made.initializer = vec![floats("w", dims, &numbers), floats("b", &[7], &numbers[..7])];
+        model(made).encode_to_vec()
+    };
+    for (file, name) in [(traced, "layer.pt"), (gemm(0), "plain.onnx"), (gemm(1), "turned.onnx")] {
+        let plain = Load::new().passes(&[]).bytes(file.clone(), name).unwrap_or_else(|e| panic!("{e}"));
+        let fused = Model::load_bytes(file, name).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(fused.graph().body.len(), 1, "{name}: {:?}", fused.graph().body);
+        for rows in [0, 1, 2, 20] {
+            let x = [stark_kernels::ops::randn(&[rows, 5], 3, DType::F32).unwrap()];
+            let (want, got) = (plain.predict(&x).unwrap(), fused.predict(&x).unwrap());
+            assert_close(&got[0], &want[0], CLOSE, CLOSE, name);
+        }
+        let wrong = [stark_kernels::ops::randn(&[2, 4], 3, DType::F32).unwrap()];
+        assert!(plain.predict(&wrong).is_err() && fused.predict(&wrong).is_err(), "{name}");
     }
 }
