@@ -286,6 +286,35 @@ def spectra():
     exported("operator_decomposed", Operator(), torch.randn(2, 2, 8, 7), decomposed=True)
 
 
+class TurnedLayer(nn.Module):
+    """A layer as GPT-2 has it, whose weights are `[inputs, outputs]`."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(5, 7)), nn.Parameter(torch.randn(7))
+
+    def forward(self, x):
+        return torch.relu(torch.addmm(self.bias, x, self.weight))
+
+
+class BegunCache(nn.Module):
+    """Attention with a cache that begins as an empty list of numbers, as those of transformers do."""
+
+    def forward(self, x, past, mask):
+        nothing = torch.tensor([])
+        q, k, v = x.split(8, dim=-1)
+        keys = torch.cat([torch.cat([nothing, past[0]], -2), k], -2)
+        values = torch.cat([torch.cat([nothing, past[1]], -2), v], -2)
+        out = nn.functional.scaled_dot_product_attention(q, keys, values, mask, scale=0.3)
+        return out, torch.stack([torch.stack([keys, values])])
+
+
+def generating():
+    torch.manual_seed(11)
+    traced("turned_layer", TurnedLayer(), torch.randn(3, 5))
+    traced("begun_cache", BegunCache(), torch.randn(1, 2, 1, 24), torch.randn(2, 1, 2, 5, 8), torch.randn(1, 1, 1, 6))
+
+
 def others():
     torch.manual_seed(3)
     traced("rotary", Rotary(), torch.randn(2, 5, 3, 8))
@@ -309,7 +338,7 @@ def bounded():
     exported("bounded", Bounded(), places)
     exported("bounded_decomposed", Bounded(), places, decomposed=True)
     module = Bounded()
-    other = torch.jit.trace(copy.deepcopy(module), (torch.tensor([[2]]),), check_trace=False)
+    other = torch.jit.trace(copy.deepcopy(module), (torch.tensor([[3]]),), check_trace=False)
     with torch.no_grad():
         torch.jit.save(other, HERE / "bounded_traced.pt")
         shrink(HERE / "bounded_traced.pt")
@@ -1042,6 +1071,7 @@ if __name__ == "__main__":
     packs()
     spectra()
     others()
+    generating()
     bounded()
     standard()
     transformers()

@@ -166,11 +166,8 @@ fn attention_of_pytorch_takes_keys_and_values_in_parts() {
         ("m, 0.5, False", "None, False", "2"),
     ];
     for (i, (mask, scale, grows)) in forms.into_iter().enumerate() {
-        // As caches of transformers begin with nothing, and lay out what is joined.
-        let (k0, k, v) = match i % 2 {
-            0 => ("k0", "k", "v"),
-            _ => ("torch.cat([torch.zeros([0]), k0], -2)", "torch.contiguous(k)", "torch.contiguous(v)"),
-        };
+        // As transformers lay out what is joined.
+        let (k, v) = if i % 2 == 0 { ("k", "v") } else { ("torch.contiguous(k)", "torch.contiguous(v)") };
         let code = format!(
             "class M(Module):
   def forward(self: __torch__.M,
@@ -180,7 +177,7 @@ fn attention_of_pytorch_takes_keys_and_values_in_parts() {
     k1: Tensor,
     v1: Tensor,
     m: Tensor) -> Tuple[Tensor, Tensor]:
-    k = torch.cat([{k0}, k1], {grows})
+    k = torch.cat([k0, k1], {grows})
     v = torch.cat([v0, v1], {grows})
     o = torch.scaled_dot_product_attention(q, {k}, {v}, {mask}, {scale})
     return (o, torch.stack([torch.cat([k0, k1], {grows}), v]))

@@ -2,6 +2,7 @@
 
 use prost::Message;
 use stark_kernels::DType;
+use stark_models::graph::{Instr, Kind};
 use stark_models::opt::Pass;
 use stark_models::{Load, Model};
 
@@ -52,19 +53,6 @@ fn norms_that_are_spelled_out_are_one_operator_each() {
 /// Layers whose weights are `[inputs, outputs]`, as GPT-2 has them, are packed as those that are `[outputs, inputs]` are.
 #[test]
 fn layers_have_their_weights_either_way_round() {
-    let code = "class M(Module):
-  def forward(self: __torch__.M,
-    x: Tensor) -> Tensor:
-    w = torch.cumsum(torch.ones([5, 7]), 1)
-    b = torch.cumsum(torch.ones([7]), 0)
-    return torch.relu(torch.addmm(b, x, w))
-";
-    let traced = zip(&[
-        ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
-        ("m/constants.pkl", b"\x80\x02).".to_vec()),
-        ("m/version", b"3\n".to_vec()),
-        ("m/code/__torch__.py", code.as_bytes().to_vec()),
-    ]);
     let gemm = |trans_b: i64| {
         let numbers: Vec<f32> = (0..35).map(|i| i as f32 * 0.1 - 1.0).collect();
         let dims: &[i64] = if trans_b == 1 { &[7, 5] } else { &[5, 7] };
@@ -76,6 +64,7 @@ fn layers_have_their_weights_either_way_round() {
         made.initializer = vec![floats("w", dims, &numbers), floats("b", &[7], &numbers[..7])];
         model(made).encode_to_vec()
     };
+    let traced = std::fs::read(data().join("recorded/turned_layer.pt")).expect("a recorded model");
     for (file, name) in [(traced, "layer.pt"), (gemm(0), "plain.onnx"), (gemm(1), "turned.onnx")] {
         let plain = Load::new().passes(&[]).bytes(file.clone(), name).unwrap_or_else(|e| panic!("{e}"));
         let fused = Model::load_bytes(file, name).unwrap_or_else(|e| panic!("{e}"));
@@ -88,4 +77,13 @@ fn layers_have_their_weights_either_way_round() {
         let wrong = [stark_kernels::ops::randn(&[2, 4], 3, DType::F32).unwrap()];
         assert!(plain.predict(&wrong).is_err() && fused.predict(&wrong).is_err(), "{name}");
     }
+}
+
+/// No join of keys or values is left but the stack of both.
+#[test]
+fn caches_that_begin_with_nothing_are_read_where_they_lie() {
+    let fused = Model::load(data().join("recorded/begun_cache.pt")).unwrap_or_else(|e| panic!("{e}"));
+    let name = |instr: &Instr| if let Kind::Op(row) = instr.kind { Some(row.name) } else { None };
+    let names: Vec<&str> = fused.graph().body.iter().filter_map(name).collect();
+    assert!(names.contains(&"torch.scaled_dot_product_attention") && !names.contains(&"torch.cat"), "{names:?}");
 }
