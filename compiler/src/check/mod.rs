@@ -27,7 +27,7 @@ mod stmt;
 mod zonk;
 
 pub use call::let_local;
-pub use dims::{asked_names, mentions_dims, names_in};
+pub use dims::{asked_names, mentions_dims, names_in, strip_names};
 pub use names::short_name;
 
 use crate::hir::*;

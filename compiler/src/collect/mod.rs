@@ -333,6 +333,7 @@ impl<'a> Checker<'a> {
         };
         self.infer.map_adt = lang.map.0;
         self.infer.set_adt = lang.set.0;
+        self.infer.signatures = vec![lang.model.0, lang.model_actor_ref.0];
         self.program.lang = lang;
         for name in FAULTS {
             if let Some(Def::Adt(id)) = self.prelude.get(*name) {

@@ -251,11 +251,10 @@ impl Args<'_> {
         };
         let at = rules::axis(axis, dims.len())?;
         let mut out = dims.to_vec();
+        if let Some(k) = self.int(1).and_then(|k| usize::try_from(k).ok()) {
+            rules::topk(dims, k, axis)?;
+        }
         if let Some(d) = out.get_mut(at) {
-            let (n, k) = (d.known(), self.int(1).and_then(|k| usize::try_from(k).ok()));
-            if let Some((n, k)) = n.zip(k).filter(|(n, k)| k > n) {
-                return Err(ShapeError(format!("topk of {k} along axis {axis}, which is {n}")));
-            }
             *d = self.size(1);
         }
         Ok(Val::Tuple(vec![Val::tensor(out.clone()), Val::tensor(out)]))

@@ -3,6 +3,7 @@
 //! `unify` makes two types equal or says that it cannot. Every binding is written to a trail, so an overload that does not fit is
 //! undone by `rollback`. Tensor dimensions never stop unification: shapes are compared elsewhere.
 
+use crate::check::strip_names;
 use crate::hir::{NumKind, TensorTy, Ty};
 use stark_syntax::source::Span;
 use std::rc::Rc;
@@ -43,6 +44,8 @@ pub struct Infer {
     pub params: Vec<ParamNumber>,
     pub map_adt: u32,
     pub set_adt: u32,
+    /// `Model` and `ModelActorRef`: their arguments are a signature of its own, whose names of sizes mean nothing elsewhere.
+    pub signatures: Vec<u32>,
 }
 
 impl Infer {
@@ -218,6 +221,10 @@ impl Infer {
             (Ty::Tuple(xs), Ty::Tuple(ys)) => xs.len() == ys.len() && self.unify_all(xs, ys),
             (Ty::Fn(xs, r), Ty::Fn(ys, s)) => xs.len() == ys.len() && self.unify_all(xs, ys) && self.unify(r, s),
             (Ty::Dyn(i, xs), Ty::Dyn(j, ys)) => i == j && xs.len() == ys.len() && self.unify_all(xs, ys),
+            (Ty::Adt(i, xs), Ty::Adt(j, ys)) if i == j && self.signatures.contains(&i.0) => {
+                let without_names = |ts: &[Ty]| ts.iter().map(|t| strip_names(t, *i)).collect::<Vec<_>>();
+                xs.len() == ys.len() && self.unify_all(&without_names(xs), &without_names(ys))
+            }
             (Ty::Adt(i, xs), Ty::Adt(j, ys)) => i == j && xs.len() == ys.len() && self.unify_all(xs, ys),
             (Ty::Tensor(x), Ty::Tensor(y)) => match (&x.elem, &y.elem) {
                 (Some(x), Some(y)) => self.unify(x, y),

@@ -52,7 +52,7 @@ impl fmt::Display for ImageError {
         match self {
             ImageError::Broken { format, at, why } => write!(f, "broken {format} file, near byte {at}: {why}"),
             ImageError::TooLarge { width, height, max_pixels } => {
-                write!(f, "an image of {width} x {height} pixels passes the limit of {max_pixels} pixels")
+                write!(f, "an image of {height} x {width} pixels passes the limit of {max_pixels} pixels")
             }
             ImageError::Unknown(why) | ImageError::Argument(why) => f.write_str(why),
             ImageError::Tensor(why) => why.fmt(f),

@@ -28,6 +28,8 @@ pub const MAP_FROM: u64 = 16 << 20;
 /// Files of this size or more are read into pages of their own, which tensors can point into, and which the system has back as
 /// soon as nobody needs them: an allocator would keep them.
 const PAGES_FROM: u64 = 64 << 10;
+/// Bytes of what does not say how many it has: as much as the library reads of a file at once.
+const MAX_UNSIZED: u64 = 4 << 30;
 /// A large page of x86-64 and of most ARM systems.
 const LARGE_PAGE: usize = 2 << 20;
 /// So many bytes of numbers cost more to copy than to keep track of; a guess.
@@ -51,7 +53,7 @@ enum Source {
 }
 
 impl FileBytes {
-    /// Reads or maps `path`.
+    /// Reads or maps `path`. What tells no size (a pipe, a device) is read as long as tensors may take its bytes, and up to 4 GiB.
     pub fn open(path: &Path) -> std::io::Result<FileBytes> {
         let mut file = File::open(path)?;
         let meta = file.metadata()?;
@@ -81,8 +83,12 @@ impl FileBytes {
                 seals: None,
             });
         }
+        let most = MAX_UNSIZED.min(stark_kernels::max_tensor_bytes() as u64);
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        file.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(std::io::Error::other(format!("it has more than {most} bytes and does not say how many")));
+        }
         Ok(bytes.into())
     }
 

@@ -270,12 +270,17 @@ impl Model {
     /// [`ModelError::Stopped`] when that says so.
     pub fn predict_queued(&self, given: Vec<Option<Value>>, stop: &Stop<'_>) -> Result<Value, ModelError> {
         let begun = Instant::now();
-        let output = self.queue(given, exec::DEFAULT_STEP_BUDGET, None, Some(stop))?;
-        self.0.last_run.store(begun.elapsed().as_nanos() as u64, Relaxed);
-        Ok(output)
+        let output = self.queue(given, exec::DEFAULT_STEP_BUDGET, None, Some(stop));
+        let took = begun.elapsed().as_nanos() as u64;
+        match &output {
+            Ok(_) => self.0.last_run.store(took, Relaxed),
+            // To its end it would have taken longer.
+            Err(_) => _ = self.0.last_run.fetch_max(took, Relaxed),
+        }
+        output
     }
 
-    /// How long the last [`Model::predict_queued`] held its thread.
+    /// How long the last [`Model::predict_queued`] held its thread. One that did not come to its end counts when it took longer.
     pub fn last_run(&self) -> Duration {
         Duration::from_nanos(self.0.last_run.load(Relaxed))
     }

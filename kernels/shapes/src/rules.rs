@@ -584,10 +584,23 @@ pub fn index_select<D: Dim>(x: &[D], at: i64, index: &[D]) -> Result<Shape<D>, S
         _ => return refuse!("index_select needs a vector of ids, not shape {}", show(index)),
     };
     let mut out: Shape<D> = x.iter().cloned().collect();
-    if let Some(dim) = out.get_mut(at) {
-        *dim = count;
+    match out.get_mut(at) {
+        Some(dim) => *dim = count,
+        None if count.known().is_some_and(|n| n != 1) => {
+            return refuse!("index_select of {count} from a tensor without axes, which is one element");
+        }
+        None => {}
     }
     Ok(out)
+}
+
+/// Whether `k` elements along the axis `at` of `x` can be the largest ones.
+pub fn topk<D: Dim>(x: &[D], k: usize, at: i64) -> Result<(), ShapeError> {
+    match x.get(axis(at, x.len())?) {
+        None if k != 1 => refuse!("topk of {k} from a tensor without axes, which is one element"),
+        Some(d) if d.known().is_some_and(|n| k > n) => refuse!("topk of {k} along axis {at}, which is {d}"),
+        _ => Ok(()),
+    }
 }
 
 /// Normalised trailing axes must equal `normalized`.

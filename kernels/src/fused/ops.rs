@@ -213,7 +213,8 @@ mod tests {
         if a == b || (a.is_nan() && b.is_nan()) { 0 } else { a.to_bits().abs_diff(b.to_bits()) }
     }
 
-    /// Exact means exact; the others are off by so many units at most. Below 1e-30 the last place is that of 1e-30.
+    /// Exact means exact; the others are off by so many units at most, `exp` and `sigmoid` also where they are subnormal. Of the rest
+    /// the last place below 1e-30 is that of 1e-30.
     #[test]
     fn functions_of_f32_are_those_of_f64_rounded() {
         let mut points: Vec<f32> = (-4000..4000).map(|i| i as f32 * 0.025).collect();
@@ -232,7 +233,8 @@ mod tests {
                 f.each_f32(&mut narrow, &[x]);
                 f.each_f64(&mut wide, &[x.into()]);
                 let want = wide[0] as f32;
-                let floor = if want.abs() < 1e-30 && narrow[0].abs() < 1e-30 { u32::MAX } else { allowed };
+                let is_tiny = want.abs() < 1e-30 && narrow[0].abs() < 1e-30;
+                let floor = if is_tiny && !matches!(f, Unary::Exp | Unary::Sigmoid) { u32::MAX } else { allowed };
                 assert!(ulps(narrow[0], want) <= floor, "{} of {x}: {} is not {want}", f.name(), narrow[0]);
             }
         }

@@ -556,10 +556,7 @@ pub fn argsort(x: &Tensor, axis: i64, descending: bool) -> Result<Tensor> {
 
 /// The `k` greatest (or least) elements along `axis` in order, and where each was. First of equals first.
 pub fn topk(x: &Tensor, k: usize, axis: i64, largest: bool) -> Result<(Tensor, Tensor)> {
-    let n = if x.rank() == 0 { 1 } else { x.size(axis)? };
-    if k > n {
-        return Err(ShapeError(format!("topk of {k} along axis {axis}, which is {n}")).into());
-    }
+    rules::topk(x.shape(), k, axis)?;
     ordered(x, axis, largest, k)
 }
 

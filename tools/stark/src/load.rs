@@ -8,7 +8,7 @@ use stark_project::{Project, Refusal};
 use stark_syntax::diagnostic::{Diagnostic, Severity};
 use stark_syntax::render;
 use stark_syntax::source::SourceMap;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,7 +25,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     if meta.len() > MAX_FILE {
         return Err(format!("{shown} has {} bytes, more than the limit of {MAX_FILE}", meta.len()));
     }
-    std::fs::read(path).map_err(|e| format!("cannot read {shown}: {}", reason(&e)))
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| format!("cannot read {shown}: {}", reason(&e)))?;
+    // Pipes and devices do not say how long they are.
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot read {shown}: {}", reason(&e)))?;
+    match bytes.len() as u64 > MAX_FILE {
+        true => Err(format!("{shown} has more bytes than the limit of {MAX_FILE}")),
+        false => Ok(bytes),
+    }
 }
 
 /// Reads a whole source.

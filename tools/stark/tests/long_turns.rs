@@ -63,3 +63,28 @@ async fn main():
         assert_eq!(printed(&["--workers", workers], &program), "true\n", "{workers} workers");
     }
 }
+
+/// More predictions that never end than there are workers and reliefs, in two waves: the timers that end them are not held up.
+#[test]
+fn models_on_all_workers_leave_the_timers_alone() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance/13-models/endless.pt");
+    let program = format!(
+        "
+let m = load_model(\"{}\")
+async fn forever() -> String: return f\"{{m.predict(ones([4])).shape()}}\"
+async fn main():
+    let mut n = 0
+    for _ in 0..2:
+        let asked = [timeout(100ms, forever()) for _ in 0..8]
+        for answer in asked:
+            try: print(await answer)
+            catch e: TimeoutError: n += 1
+            catch e: ModelError: print(e.message())
+    print(n)
+",
+        model.display()
+    );
+    for workers in ["1", "2"] {
+        assert_eq!(printed(&["--workers", workers], &program), "16\n", "{workers} workers");
+    }
+}

@@ -387,3 +387,42 @@ print(t.encode_batch([\"a b\" for _ in 0..5]).mask.sum())
     let want = "[1, 2, 0] [2, 60000]\nrefused true\nrefused true\nrefused true\ntensor(10)\n";
     assert_eq!(printed(&run("100M", &program)), want);
 }
+
+#[test]
+fn what_tells_no_size_is_read_as_far_as_there_is_room() {
+    let program = format!(
+        "{RESIDENT}
+fn refused(what: String, f: fn() -> Int):
+    try: print(what, f())
+    catch e: OutOfMemoryError: print(what, \"no memory\", resident() < 400)
+    catch e: IoError: print(what, e.message(), resident() < 400)
+    catch e: ModelError: print(what, e.message(), resident() < 400)
+
+refused(\"bytes\", || fs.read_bytes(\"/dev/zero\").len())
+refused(\"text\", || fs.read_text(\"/dev/zero\").len())
+refused(\"image\", || image.load(\"/dev/zero\").numel())
+refused(\"tensors\", || load_tensors(\"/dev/zero\").len())
+refused(\"npy\", || load_npy(\"/dev/zero\").shape().len())
+refused(\"model\", || load_model(\"/dev/zero\").inputs().len())
+refused(\"tokenizer\", || Tokenizer::load(\"/dev/zero\").vocab_size())
+refused(\"lines\", || stdin.read().len())
+refused(\"line\", || input().unwrap().len())
+"
+    );
+    let scratch = tempfile::tempdir().expect("a folder");
+    let path = scratch.path().join("program.stark");
+    std::fs::write(&path, program).expect("a writable folder");
+    let zeros = std::fs::File::open("/dev/zero").expect("a device");
+    let mut stark = Command::new(env!("CARGO_BIN_EXE_stark"));
+    let out = stark.args(["run", "--memory", "100M"]).arg(&path).stdin(zeros).output().expect("stark runs");
+    let too_long = |what: &str, colon: &str| {
+        format!("{what} {colon}/dev/zero: it has more than 104857600 bytes and does not say how many true\n")
+    };
+    let want = "bytes no memory true\ntext no memory true\nimage no memory true\n".to_string()
+        + &too_long("tensors", "cannot read ")
+        + &too_long("npy", "cannot read ")
+        + &too_long("model", "")
+        + &too_long("tokenizer", "cannot read ")
+        + "lines no memory true\nline no memory true\n";
+    assert_eq!(printed(&out), want);
+}

@@ -114,6 +114,15 @@ fn what_is_no_tensor_is_given_by_names() {
     let inputs = saved(folder.path(), "inputs.safetensors", &inputs).display().to_string();
     let (status, _, err) = stark(&["model", "bench", &listed, "--inputs", &inputs, "--seconds", "0.01"]);
     assert_eq!(status, Some(0), "{err}");
+    // A `U16`, which no tensor has, is the number of the next wider type.
+    let header = r#"{"in.0.0":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"in.1":{"dtype":"U16","shape":[],"data_offsets":[4,6]}}"#;
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &1f32.to_le_bytes(), &3u16.to_le_bytes()]
+        .concat();
+    let unsigned = folder.path().join("unsigned.safetensors");
+    std::fs::write(&unsigned, file).expect("a file");
+    let unsigned = unsigned.display().to_string();
+    let (status, _, err) = stark(&["model", "bench", &listed, "--inputs", &unsigned, "--seconds", "0.01"]);
+    assert_eq!(status, Some(0), "{err}");
     let (status, _, err) = stark(&["model", "bench", &table, "--seconds", "0.01"]);
     assert_eq!(status, Some(0), "{err}");
     let wanted = Tensor::from_slice(&[0.0f32, 2.0, 4.0, 6.0], &[4]).expect("a tensor");

@@ -19,7 +19,7 @@ use stark_models::tokenizer::BYTES_PER_BYTE;
 use stark_models::{FileBytes, Load, Model, ModelError, Tokenizer, TokenizerError, Value as Given};
 use stark_shapes::{TensorSpec, model_fits};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) const TABLE: &[NativeRow] = answers! {
     model_load "(String, String, String) -> Model" Assets;
@@ -118,7 +118,7 @@ struct Predicted {
 const LONG_RUN: Duration = Duration::from_millis(1);
 
 /// Runs the model and answers with what it gives. While a device runs it, the task waits and not its thread. It does not run inside
-/// another task's turn, not on a relief when it takes long, and not on when nobody wants its result any more.
+/// another task's turn, not on a relief when it takes long or not as soon as it does, and not on when nobody wants its result any more.
 fn predict(
     cx: &mut NativeCx<'_>,
     given: impl FnOnce(&NativeCx<'_>) -> Result<Vec<Option<Given>>, Fault>,
@@ -129,18 +129,23 @@ fn predict(
             if cx.task.is_guest() {
                 return in_a_turn_of_its_own(cx);
             }
-            if cx.task.is_on_relief() && model(cx).last_run() >= LONG_RUN {
+            let is_on_relief = cx.task.is_on_relief();
+            if is_on_relief && model(cx).last_run() >= LONG_RUN {
                 cx.task.put_off();
                 return in_a_turn_of_its_own(cx);
             }
+            let begun = Instant::now();
             let between = || {
                 cx.task.pause();
-                cx.task.is_unwanted()
+                cx.task.is_unwanted() || is_on_relief && begun.elapsed() >= LONG_RUN
             };
             let rows = first_tensor(cx.arg(1)).and_then(|input| input.shape().first().copied()).unwrap_or(1);
             let (prediction, result) = observe::predict(model(cx), given(cx)?, rows as u64, &between);
             if let Err(ModelError::Stopped { .. }) = result {
-                // That begins with what has stopped it.
+                if is_on_relief && !cx.task.is_unwanted() {
+                    cx.task.put_off();
+                }
+                // That begins with what has stopped it, or with the model on a worker.
                 return in_a_turn_of_its_own(cx);
             }
             Predicted { prediction, result }
@@ -281,7 +286,7 @@ fn npy_save(cx: &NativeCx<'_>) -> Outcome {
 fn open_file(cx: &NativeCx<'_>, path: &str) -> Result<FileBytes, Fault> {
     match asset::open(cx, path) {
         Some(bytes) => bytes,
-        None => FileBytes::open(Path::new(path)).map_err(|e| Fault::io(format!("cannot read {path}: {e}"))),
+        None => FileBytes::open(Path::new(path)).map_err(super::system::wrong("read", path)),
     }
 }
 
@@ -322,13 +327,7 @@ fn program_tokenizer(cx: &NativeCx<'_>) -> Result<Tokenizer, Fault> {
 }
 
 fn load_tokenizer(cx: &NativeCx<'_>, path: &str) -> Result<Tokenizer, Fault> {
-    if let Some(bytes) = asset::open(cx, path) {
-        return Tokenizer::from_bytes(&bytes?, path).map_err(tokenizer_fault);
-    }
-    if !Path::new(path).is_file() {
-        return Err(Fault::io(format!("cannot read {path}: no such file")));
-    }
-    Tokenizer::load(path).map_err(tokenizer_fault)
+    Tokenizer::from_bytes(&open_file(cx, path)?, path).map_err(tokenizer_fault)
 }
 
 fn use_tokenizer(cx: &NativeCx<'_>) -> Outcome {

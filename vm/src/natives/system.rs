@@ -81,11 +81,15 @@ fn io_read_line(cx: &NativeCx<'_>) -> Outcome {
     if !cx.task.program().has_input {
         return Ok(option(cx, None));
     }
-    let mut line = String::new();
-    let mut input = std::io::stdin().lock().take(MAX_FILE_BYTES);
-    let n = input.read_line(&mut line).map_err(|e| Fault::io(format!("standard input cannot be read: {e}")))?;
+    let mut input = std::io::stdin().lock();
+    let line = grown(cx, 0, |line, n| {
+        let read = input.by_ref().take(n).read_until(b'\n', line)?;
+        // A line is not gone on with.
+        Ok(if line.ends_with(b"\n") { 0 } else { read as u64 })
+    });
+    let line = input_text(line)?;
     let text = line.strip_suffix('\n').map_or(line.as_str(), |l| l.strip_suffix('\r').unwrap_or(l));
-    Ok(option(cx, (n > 0).then(|| Value::str(text))))
+    Ok(option(cx, (!line.is_empty()).then(|| Value::str(text))))
 }
 
 fn io_read_rest(cx: &NativeCx<'_>) -> Outcome {
@@ -93,10 +97,56 @@ fn io_read_rest(cx: &NativeCx<'_>) -> Outcome {
     if !cx.task.program().has_input {
         return Ok(Value::str(""));
     }
-    let mut text = String::new();
-    let mut input = std::io::stdin().lock().take(MAX_FILE_BYTES);
-    input.read_to_string(&mut text).map_err(|e| Fault::io(format!("standard input cannot be read: {e}")))?;
-    Ok(Value::str(text))
+    let mut input = std::io::stdin().lock();
+    let text = grown(cx, 0, |text, n| input.by_ref().take(n).read_to_end(text).map(|read| read as u64));
+    Ok(Value::str(input_text(text)?))
+}
+
+/// What was read of standard input.
+fn input_text(read: Result<Vec<u8>, Unread>) -> Result<String, Fault> {
+    let wrong = |why: String| Fault::io(format!("standard input cannot be read: {why}"));
+    let bytes = read.map_err(|why| why.fault(wrong))?;
+    String::from_utf8(bytes).map_err(|_| wrong("stream did not contain valid UTF-8".into()))
+}
+
+/// Why something was not read to its end.
+enum Unread {
+    Failed(std::io::Error),
+    TooLong,
+    NoRoom(Fault),
+}
+
+impl Unread {
+    fn fault(self, wrong: impl FnOnce(String) -> Fault) -> Fault {
+        match self {
+            Unread::Failed(e) => wrong(reason(&e)),
+            Unread::TooLong => wrong(format!("it has more than {MAX_FILE_BYTES} bytes")),
+            Unread::NoRoom(fault) => fault,
+        }
+    }
+}
+
+/// All that `read` puts into the list, which it is asked for up to so many bytes more and says how many came: fewer at the end. Of what
+/// tells no size (pipes, devices, /proc) more is asked for only as far as the task may have it.
+fn grown(
+    cx: &NativeCx<'_>,
+    size: u64,
+    mut read: impl FnMut(&mut Vec<u8>, u64) -> std::io::Result<u64>,
+) -> Result<Vec<u8>, Unread> {
+    const FIRST: u64 = 1 << 16;
+    let mut content = Vec::new();
+    // The end is seen by asking for one more.
+    let mut step = size.saturating_add(1).max(FIRST);
+    cx.reserve(size as usize).map_err(Unread::NoRoom)?;
+    content.try_reserve_exact(size as usize).map_err(|_| Unread::NoRoom(Fault::out_of_memory()))?;
+    while read(&mut content, step).map_err(Unread::Failed)? == step {
+        if content.len() as u64 > MAX_FILE_BYTES {
+            return Err(Unread::TooLong);
+        }
+        step = (content.len() as u64).min(MAX_FILE_BYTES + 1 - content.len() as u64);
+        cx.reserve(content.len() + step as usize).map_err(Unread::NoRoom)?;
+    }
+    Ok(content)
 }
 
 fn env_var(cx: &NativeCx<'_>) -> Outcome {
@@ -141,12 +191,13 @@ fn os_cwd(_: &NativeCx<'_>) -> Outcome {
 }
 
 /// `cannot read notes.txt: no such file or directory`.
-fn wrong(what: &str, path: &str) -> impl FnOnce(std::io::Error) -> Fault {
-    move |e| {
-        let why = e.to_string();
-        let why = why.split(" (os error").next().unwrap_or(&why);
-        Fault::io(format!("cannot {what} {path}: {}", why.to_lowercase()))
-    }
+pub(super) fn wrong(what: &str, path: &str) -> impl FnOnce(std::io::Error) -> Fault {
+    move |e| Fault::io(format!("cannot {what} {path}: {}", reason(&e)))
+}
+
+fn reason(e: &std::io::Error) -> String {
+    let why = e.to_string();
+    why.split(" (os error").next().unwrap_or(&why).to_lowercase()
 }
 
 /// A file's content, when it fits the task's memory limit.
@@ -162,11 +213,8 @@ fn content(cx: &NativeCx<'_>) -> Result<Vec<u8>, Fault> {
     if bytes > MAX_FILE_BYTES {
         return Err(Fault::io(format!("cannot read {path}: {bytes} bytes are more than {MAX_FILE_BYTES}")));
     }
-    cx.reserve(bytes as usize)?;
-    let mut content = Vec::with_capacity(bytes as usize);
-    // Files that tell no size (pipes, /proc) may still be long.
-    file.take(MAX_FILE_BYTES).read_to_end(&mut content).map_err(wrong("read", path))?;
-    Ok(content)
+    let content = grown(cx, bytes, |content, n| (&file).take(n).read_to_end(content).map(|read| read as u64));
+    content.map_err(|why| why.fault(|why| Fault::io(format!("cannot read {path}: {why}"))))
 }
 
 fn fs_read_text(cx: &NativeCx<'_>) -> Outcome {

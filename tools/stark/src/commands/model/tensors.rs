@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use stark_kernels::Tensor;
-use stark_kernels::safetensors::SafeTensors;
 use stark_models::Value;
+use stark_models::safetensors::SafeTensors;
 
 pub struct Tensors {
     path: PathBuf,
@@ -16,12 +16,13 @@ pub struct Tensors {
 }
 
 impl Tensors {
+    /// Element types that tensors do not have come in the next wider one, as `load_tensors` gives them.
     pub fn read(path: &Path) -> Result<Tensors, String> {
-        let say = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
-        let bytes = stark_models::FileBytes::open(path).map_err(|e| say(&e))?;
-        let parsed = SafeTensors::parse(&bytes).map_err(|e| say(&e))?;
-        let tensors = parsed.load().map_err(|e| say(&e))?;
-        Ok(Tensors { path: path.to_path_buf(), tensors, metadata: parsed.metadata().to_vec() })
+        let bytes = stark_models::FileBytes::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let file = SafeTensors::parse(&bytes, &path.display().to_string()).map_err(|e| e.to_string())?;
+        let read = |name: &str| file.tensor(name).map(|t| (name.to_string(), t)).map_err(|e| e.to_string());
+        let tensors = file.entries.iter().map(|entry| read(&entry.name)).collect::<Result<_, _>>()?;
+        Ok(Tensors { path: path.to_path_buf(), tensors, metadata: file.metadata })
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
