@@ -70,17 +70,17 @@ impl PackedFilter {
         !crate::device::is_reference() && x.dtype() == DType::F32 && matches!(x.rank(), 3 | 4)
     }
 
-    /// Gives `run` the filter without the taps that `trim` names. The one for the sizes that came first is kept.
-    fn with_trimmed<R>(&self, trim: &Trim, run: impl FnOnce(&PackedFilter) -> Result<R>) -> Result<R> {
-        if let Some((_, kept)) = self.trimmed.get().filter(|(taps, _)| *taps == trim.taps) {
-            return run(kept);
+    /// The smaller convolution that gives the same, and the filter for it. The one for the sizes that came first is kept; sizes of which
+    /// other taps see nothing run with all of them.
+    fn trimmed(&self, x: &Tensor, shape: &[usize], windows: [Conv; 2]) -> Result<Option<(Trim, &PackedFilter)>> {
+        let Some(trim) = Trim::new(x.shape(), self.shape(), shape, windows) else { return Ok(None) };
+        if self.trimmed.get().is_none() {
+            let made = PackedFilter::new(&trim.weight(&self.to_tensor()?)?, self.groups)?;
+            // Another thread may have been faster.
+            let _ = self.trimmed.set((trim.taps, Box::new(made)));
         }
-        let made = Box::new(PackedFilter::new(&trim.weight(&self.to_tensor()?)?, self.groups)?);
-        match self.trimmed.set((trim.taps, made)) {
-            Ok(()) => self.with_trimmed(trim, run),
-            // Kept is the one for other sizes, or another thread was faster.
-            Err((_, made)) => run(&made),
-        }
+        let kept = self.trimmed.get().filter(|(taps, _)| *taps == trim.taps);
+        Ok(kept.map(|(_, filter)| (trim, &**filter)))
     }
 
     /// A tensor of the weights' shape, without them.
@@ -104,8 +104,8 @@ pub fn conv2d_halved(
     activation: Activation,
 ) -> Result<Tensor> {
     let shape = check(x, weight, bias, windows)?;
-    if let Some(trim) = Trim::new(x.shape(), weight.shape(), &shape, windows) {
-        return weight.with_trimmed(&trim, |weight| conv2d_halved(x, weight, bias, trim.windows, activation));
+    if let Some((trim, weight)) = weight.trimmed(x, &shape, windows)? {
+        return conv2d_halved(x, weight, bias, trim.windows, activation);
     }
     let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, weight.groups);
     if !channels::halves(&plan, &weight.filter, activation) {
@@ -132,8 +132,8 @@ pub fn conv2d_packed(
         let out = conv2d_packed(x, weight, bias, windows, None, Activation::None)?;
         return super::packed::activate(super::elementwise::add(&out, added)?, activation);
     }
-    if let Some(trim) = Trim::new(x.shape(), weight.shape(), &shape, windows) {
-        return weight.with_trimmed(&trim, |weight| conv2d_packed(x, weight, bias, trim.windows, added, activation));
+    if let Some((trim, weight)) = weight.trimmed(x, &shape, windows)? {
+        return conv2d_packed(x, weight, bias, trim.windows, added, activation);
     }
     let plan = Plan::new(x.shape(), weight.shape(), &shape, windows, weight.groups);
     let after = After { bias: None, added: None, activation, is_halved: false };

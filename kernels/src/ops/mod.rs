@@ -37,7 +37,7 @@ pub use matmul::*;
 pub use norm::*;
 pub use packed::{PackedMatrix, activate, linear_packed};
 pub use pool::*;
-pub use recurrent::{Cell, Recurrent, is_recurrent, recurrent};
+pub use recurrent::{Cell, Recurrent, recurrent, recurrent_serves};
 pub use reduce::*;
 pub use resample::*;
 pub use unary::*;

@@ -32,7 +32,7 @@ pub struct Recurrent<'a> {
 
 /// Whether [`recurrent`] takes these tensors: of `Float32`, in the processor's memory. Where they are not, or what runs is the
 /// reference, a layer is its operators, one by one.
-pub fn is_recurrent<'a>(tensors: impl IntoIterator<Item = &'a Tensor> + Clone) -> bool {
+pub fn recurrent_serves<'a>(tensors: impl IntoIterator<Item = &'a Tensor> + Clone) -> bool {
     let is_served = |t: &Tensor| t.dtype() == DType::F32 && accelerator::of([t]).is_none();
     !crate::device::is_reference() && tensors.into_iter().all(is_served)
 }
@@ -214,9 +214,9 @@ mod tests {
         };
         let numbers = |shape: &[usize]| randn(shape, 2, DType::F32).unwrap();
         let (x, state) = (numbers(&[3, 16]), numbers(&[2, 4]));
-        assert!(recurrent(&x, &[&state, &state], how).is_ok() && is_recurrent([&x, &state]));
+        assert!(recurrent(&x, &[&state, &state], how).is_ok() && recurrent_serves([&x, &state]));
         let wide = x.to(DType::F64).unwrap();
-        assert!(!is_recurrent([&x, &wide]));
+        assert!(!recurrent_serves([&x, &wide]));
         for (x, states, how) in [
             (wide, vec![&state, &state], how),
             (numbers(&[3, 12]), vec![&state, &state], how),

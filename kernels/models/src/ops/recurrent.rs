@@ -56,21 +56,21 @@ fn gru_step(of_x: &Tensor, of_h: &Tensor, h: &Tensor) -> Tried<Tensor> {
 // ---- packed weights -------------------------------------------------------------------------------
 
 /// The weights of one direction of a layer, packed.
-pub struct Woven {
+pub struct PackedWeights {
     of_x: PackedMatrix,
     of_h: PackedMatrix,
     /// Of the input and of the state.
     biases: [Option<Tensor>; 2],
 }
 
-impl Woven {
+impl PackedWeights {
     /// `None` where the weights are of another type than `Float32`.
-    pub fn new(weights: [&Tensor; 2], biases: [Option<&Tensor>; 2]) -> Tried<Option<Woven>> {
-        if !k::is_recurrent(weights.into_iter().chain(biases.into_iter().flatten())) {
+    pub fn new(weights: [&Tensor; 2], biases: [Option<&Tensor>; 2]) -> Tried<Option<PackedWeights>> {
+        if !k::recurrent_serves(weights.into_iter().chain(biases.into_iter().flatten())) {
             return Ok(None);
         }
         let [of_x, of_h] = [PackedMatrix::new(&weights[0].t()?)?, PackedMatrix::new(&weights[1].t()?)?];
-        Ok(Some(Woven { of_x, of_h, biases: biases.map(|bias| bias.cloned()) }))
+        Ok(Some(PackedWeights { of_x, of_h, biases: biases.map(|bias| bias.cloned()) }))
     }
 
     /// Runs over `rows`, those of all steps one after the other: the outputs and the last states.
@@ -112,16 +112,16 @@ fn gates(a: &Args<'_>, h: &Tensor) -> Result<(Tensor, Tensor), String> {
 /// A cell with constant weights, one step of a layer: its states.
 fn step_of_layer(a: &Args<'_>, cell: k::Cell, states: &[Tensor]) -> Result<Option<Vec<Tensor>>, String> {
     let x = a.tensor(0)?;
-    if !a.keeps(2..6) || x.rank() != 2 || !k::is_recurrent(states.iter().chain([&*x])) {
+    if !a.keeps(2..6) || x.rank() != 2 || !k::recurrent_serves(states.iter().chain([&*x])) {
         return Ok(None);
     }
     let (Value::Tensor(of_x), Value::Tensor(of_h)) = (a.get(2), a.get(3)) else { return Ok(None) };
-    let woven = a.once(2..6, &[], || {
+    let packed = a.once(2..6, &[], || {
         let (bias, bias_h) = (a.opt_tensor(4)?, a.opt_tensor(5)?);
-        Woven::new([of_x, of_h], [bias.as_deref(), bias_h.as_deref()]).map(Arc::new).map_err(say)
+        PackedWeights::new([of_x, of_h], [bias.as_deref(), bias_h.as_deref()]).map(Arc::new).map_err(say)
     })?;
-    let Some(woven) = &**woven else { return Ok(None) };
-    woven.run(cell, &x, states, &[x.shape()[0]], None, false).map(|(_, states)| Some(states)).map_err(say)
+    let Some(packed) = &**packed else { return Ok(None) };
+    packed.run(cell, &x, states, &[x.shape()[0]], None, false).map(|(_, states)| Some(states)).map_err(say)
 }
 
 pub fn lstm_cell(a: &Args<'_>) -> OpResult {
@@ -281,7 +281,7 @@ struct Layers {
     /// Layer by layer, in each both directions.
     cells: Vec<Cell>,
     /// The cells, packed, where their weights and what they work on allow it.
-    woven: Option<Arc<Vec<Woven>>>,
+    kept: Option<Arc<Vec<PackedWeights>>>,
     directions: usize,
 }
 
@@ -320,11 +320,11 @@ impl Layers {
         }
         let weights = 2 + at..4 + at;
         let is_worth_it = a.keeps(weights.clone()) || steps.sizes.len() >= FEW_STEPS;
-        let woven = match is_worth_it && k::is_recurrent(states.iter().chain([&steps.rows])) {
-            true => (*a.once(weights, &[], || weave(&cells).map_err(say))?).clone(),
+        let kept = match is_worth_it && k::recurrent_serves(states.iter().chain([&steps.rows])) {
+            true => (*a.once(weights, &[], || pack_weights(&cells).map_err(say))?).clone(),
             false => None,
         };
-        Ok(Layers { steps, states, cells, woven, directions })
+        Ok(Layers { steps, states, cells, kept, directions })
     }
 
     /// Runs `step` along time for each layer and direction; its state is a list of tensors, the first of
@@ -340,8 +340,8 @@ impl Layers {
                     let start =
                         self.states.iter().map(|state| state.select(0, which as i64)).collect::<Tried<Vec<_>>>()?;
                     let backwards = direction == 1;
-                    let (side, end) = match self.woven.as_ref().and_then(|woven| woven.get(which)) {
-                        Some(woven) => woven.run(cell, &rows, &start, &self.steps.sizes, None, backwards)?,
+                    let (side, end) = match self.kept.as_ref().and_then(|kept| kept.get(which)) {
+                        Some(packed) => packed.run(cell, &rows, &start, &self.steps.sizes, None, backwards)?,
                         None => self.side(plain, &rows, start, backwards, &step)?,
                     };
                     sides.push(side);
@@ -401,14 +401,14 @@ impl Layers {
 }
 
 /// All cells, packed; `None` where one is of another kind.
-fn weave(cells: &[Cell]) -> Tried<Option<Arc<Vec<Woven>>>> {
+fn pack_weights(cells: &[Cell]) -> Tried<Option<Arc<Vec<PackedWeights>>>> {
     let mut all = Vec::with_capacity(cells.len());
     for cell in cells {
         let Cell { of_x: Weight::Plain(x, bias), of_h: Weight::Plain(h, bias_h), project: None } = cell else {
             return Ok(None);
         };
-        let Some(woven) = Woven::new([x, h], [bias.as_ref(), bias_h.as_ref()])? else { return Ok(None) };
-        all.push(woven);
+        let Some(packed) = PackedWeights::new([x, h], [bias.as_ref(), bias_h.as_ref()])? else { return Ok(None) };
+        all.push(packed);
     }
     Ok(Some(Arc::new(all)))
 }

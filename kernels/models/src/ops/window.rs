@@ -303,7 +303,7 @@ pub fn max_unpool2d(a: &Args<'_>) -> OpResult {
 }
 
 /// A pooling of `[n, c, d, h, w]` (or without `n`) as one over planes and one over depth: both kinds are separable.
-pub fn in_two_steps(
+fn in_two_steps(
     x: &Tensor,
     planes: impl Fn(&Tensor) -> stark_kernels::Result<Tensor>,
     depth: impl Fn(&Tensor) -> stark_kernels::Result<Tensor>,
@@ -321,12 +321,38 @@ pub fn in_two_steps(
     y.reshape_to(&out)
 }
 
+/// The greatest of each window along the last one, two or three axes.
+pub fn max_over(x: &Tensor, windows: &[Pool]) -> stark_kernels::Result<Tensor> {
+    match *windows {
+        [line] => k::max_pool1d(x, line),
+        [tall, wide] => k::max_pool2d(x, [tall, wide]),
+        [depth, tall, wide] => {
+            let over_depth = |x: &Tensor| k::max_pool2d(x, [depth, Pool::new(1)]);
+            in_two_steps(x, |x| k::max_pool2d(x, [tall, wide]), over_depth)
+        }
+        _ => Err(TensorError::Argument(format!("windows over {} axes", windows.len()))),
+    }
+}
+
+/// The mean of each window along the last one, two or three axes.
+pub fn mean_over(x: &Tensor, windows: &[Pool], average: k::Average) -> stark_kernels::Result<Tensor> {
+    match *windows {
+        [line] => k::avg_pool1d(x, line, average),
+        [tall, wide] => k::avg_pool2d(x, [tall, wide], average),
+        [depth, tall, wide] => {
+            // The divisor of both steps together.
+            let once = k::Average { divisor: average.divisor.map(|_| 1), ..average };
+            let over_depth = |x: &Tensor| k::avg_pool2d(x, [depth, Pool::new(1)], average);
+            in_two_steps(x, |x| k::avg_pool2d(x, [tall, wide], once), over_depth)
+        }
+        _ => Err(TensorError::Argument(format!("windows over {} axes", windows.len()))),
+    }
+}
+
 pub fn max_pool3d(a: &Args<'_>) -> OpResult {
     let dilation = a.ints(4)?;
     let at = |axis| pool(a, axis, Some(&dilation), 5);
-    let (depth, tall, wide) = (at(0)?, at(1)?, at(2)?);
-    let over_depth = |x: &Tensor| k::max_pool2d(x, [depth, Pool::new(1)]);
-    ok(in_two_steps(&*a.tensor(0)?, |x| k::max_pool2d(x, [tall, wide]), over_depth))
+    ok(max_over(&*a.tensor(0)?, &[at(0)?, at(1)?, at(2)?]))
 }
 
 pub fn max_pool3d_with_indices(a: &Args<'_>) -> OpResult {
@@ -342,12 +368,8 @@ pub fn adaptive_max_pool3d(a: &Args<'_>) -> OpResult {
 }
 
 pub fn avg_pool3d(a: &Args<'_>) -> OpResult {
-    let (depth, tall, wide) = (pool(a, 0, None, 4)?, pool(a, 1, None, 4)?, pool(a, 2, None, 4)?);
-    let average = average(a)?;
-    // The divisor of both steps together.
-    let once = k::Average { divisor: average.divisor.map(|_| 1), ..average };
-    let over_depth = |x: &Tensor| k::avg_pool2d(x, [depth, Pool::new(1)], average);
-    signed(a, in_two_steps(&*a.tensor(0)?, |x| k::avg_pool2d(x, [tall, wide], once), over_depth))
+    let windows = [pool(a, 0, None, 4)?, pool(a, 1, None, 4)?, pool(a, 2, None, 4)?];
+    signed(a, mean_over(&*a.tensor(0)?, &windows, average(a)?))
 }
 
 /// The sizes asked for along three axes; `None` keeps the input's.

@@ -100,8 +100,10 @@ fn torch_pattern(graph: &Graph, uses: &Uses, at: usize) -> Option<Fused> {
         && args.len() == 8
         && !fused::is_made_here(row)
         && args.iter().all(|&operand| uses.is_fixed(graph, operand));
-    let [keys, values] = [args.get(1)?, args.get(2)?].map(|&joined| pair(graph, uses, joined));
-    is_it.then(|| Some(fused::torch_attention(args, keys?, values?)))?
+    if !is_it {
+        return None;
+    }
+    Some(fused::torch_attention(args, pair(graph, uses, args[1])?, pair(graph, uses, args[2])?))
 }
 
 /// The two tensors whose join nobody else reads.

@@ -3,7 +3,7 @@
 use stark_kernels::{DType, Tensor, ops};
 use stark_models::{Load, Model};
 
-use crate::common::{assert_close, zip};
+use crate::common::{assert_close, torchscript};
 
 /// A module of queries, keys, values and a mask, whose scores and weights are these lines.
 fn models(lines: &[&str]) -> [Model; 2] {
@@ -12,14 +12,7 @@ fn models(lines: &[&str]) -> [Model; 2] {
         "class M(Module):\n  def forward(self: __torch__.M,\n    q: Tensor,\n    k: Tensor,\n    v: Tensor,\n    m: Tensor) -> Tensor:\n\
          {lines}    return torch.matmul(w, v)\n"
     );
-    let file = || {
-        zip(&[
-            ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
-            ("m/constants.pkl", b"\x80\x02).".to_vec()),
-            ("m/version", b"3\n".to_vec()),
-            ("m/code/__torch__.py", code.clone().into_bytes()),
-        ])
-    };
+    let file = || torchscript(&code);
     let plain = Load::new().passes(&[]).bytes(file(), "attention.pt").unwrap_or_else(|e| panic!("{e}"));
     [plain, Model::load_bytes(file(), "attention.pt").unwrap_or_else(|e| panic!("{e}"))]
 }

@@ -5,7 +5,7 @@ use stark_kernels::{DType, Tensor, ops};
 use stark_models::onnx::proto::{ATTR_INTS, AttributeProto};
 use stark_models::{Load, Model};
 
-use crate::common::{assert_close, zip};
+use crate::common::{assert_close, torchscript};
 use crate::onnx_models::{graph, int, ints, model, node, value};
 
 /// A step of a model with a cache.
@@ -47,12 +47,7 @@ impl Form<'_> {
     return (o, c, {other})
 "
         );
-        zip(&[
-            ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
-            ("m/constants.pkl", b"\x80\x02).".to_vec()),
-            ("m/version", b"3\n".to_vec()),
-            ("m/code/__torch__.py", code.into_bytes()),
-        ])
+        torchscript(&code)
     }
 
     fn models(&self) -> [Model; 2] {
@@ -142,12 +137,7 @@ fn joins_that_name_one_another_many_times_are_loaded_in_time() {
         code.push_str(&format!("    a{} = torch.cat([{}], 0)\n", i + 1, vec![format!("a{i}"); 20].join(", ")));
     }
     code.push_str("    return a40\n");
-    let file = zip(&[
-        ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
-        ("m/constants.pkl", b"\x80\x02).".to_vec()),
-        ("m/version", b"3\n".to_vec()),
-        ("m/code/__torch__.py", code.into_bytes()),
-    ]);
+    let file = torchscript(&code);
     let model = Model::load_bytes(file, "joins.pt").unwrap_or_else(|e| panic!("{e}"));
     let out = model.predict(&[Tensor::zeros(&[0, 1], DType::F32).unwrap()]).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(out[0].shape(), [0, 1]);
@@ -183,14 +173,7 @@ fn attention_of_pytorch_takes_keys_and_values_in_parts() {
     return (o, torch.stack([torch.cat([k0, k1], {grows}), v]))
 "
         );
-        let file = || {
-            zip(&[
-                ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
-                ("m/constants.pkl", b"\x80\x02).".to_vec()),
-                ("m/version", b"3\n".to_vec()),
-                ("m/code/__torch__.py", code.clone().into_bytes()),
-            ])
-        };
+        let file = || torchscript(&code);
         let plain = Load::new().passes(&[]).bytes(file(), "cache.pt").unwrap_or_else(|e| panic!("{e}"));
         let fused = Model::load_bytes(file(), "cache.pt").unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(fused.graph().body.len(), 4, "form {i}: {:?}", fused.graph().body);

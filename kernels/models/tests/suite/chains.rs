@@ -7,7 +7,7 @@ use stark_models::onnx::proto::{ATTR_FLOAT, ATTR_INTS, AttributeProto, GraphProt
 use stark_models::opt::Pass;
 use stark_models::{Load, Model};
 
-use crate::common::{Random, assert_close, zip};
+use crate::common::{Random, assert_close, torchscript};
 use crate::onnx_models::{attribute, floats, graph, model, node, value};
 
 const CHANNELS: usize = 8;
@@ -107,12 +107,7 @@ fn script(steps: &[Step], n_axes: usize, is_traced: bool) -> Vec<u8> {
         line(format!("v{} = torch.{call}", at + 1));
     }
     line(format!("return v{}", steps.len()));
-    zip(&[
-        ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
-        ("m/constants.pkl", b"\x80\x02).".to_vec()),
-        ("m/version", b"3\n".to_vec()),
-        ("m/code/__torch__.py", code.into_bytes()),
-    ])
+    torchscript(&code)
 }
 
 fn onnx(steps: &[Step], n_axes: usize) -> Vec<u8> {

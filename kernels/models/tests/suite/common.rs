@@ -149,6 +149,16 @@ impl Random {
     }
 }
 
+/// A TorchScript archive of this code alone, whose module is `__torch__.M`.
+pub fn torchscript(code: &str) -> Vec<u8> {
+    zip(&[
+        ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
+        ("m/constants.pkl", b"\x80\x02).".to_vec()),
+        ("m/version", b"3\n".to_vec()),
+        ("m/code/__torch__.py", code.as_bytes().to_vec()),
+    ])
+}
+
 /// A zip of stored entries.
 pub fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let (mut bytes, mut central) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use stark_models::opt::Pass;
 use stark_models::plan::operator_of;
 use stark_models::{Load, Model};
 
-use crate::common::{Random, assert_close, data, zip};
+use crate::common::{Random, assert_close, data, torchscript};
 
 /// Sums in another order.
 const CLOSE: f64 = 1e-4;
@@ -15,12 +15,7 @@ const SIDE: usize = 4;
 fn archive(body: &str) -> Vec<u8> {
     let lines: String = body.lines().map(|line| format!("    {line}\n")).collect();
     let code = format!("class M(Module):\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n{lines}");
-    zip(&[
-        ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
-        ("m/constants.pkl", b"\x80\x02).".to_vec()),
-        ("m/version", b"3\n".to_vec()),
-        ("m/code/__torch__.py", code.into_bytes()),
-    ])
+    torchscript(&code)
 }
 
 fn load(body: &str, passes: &[Pass]) -> Model {

@@ -3,22 +3,13 @@
 use stark_kernels::{DType, Device, Tensor, with_device};
 use stark_models::{Model, ModelError};
 
-use crate::common::{data, ints, json, zip};
+use crate::common::{data, ints, json, torchscript};
 
 /// An archive of one module without attributes; `body` is what its `forward(self, x)` does.
 fn load(body: &str) -> Result<Model, ModelError> {
     let lines: String = body.lines().map(|line| format!("    {line}\n")).collect();
     let code = format!("class M(Module):\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n{lines}");
-    Model::load_bytes(archive(&code), "made.pt")
-}
-
-fn archive(code: &str) -> Vec<u8> {
-    zip(&[
-        ("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.".to_vec()),
-        ("m/constants.pkl", b"\x80\x02).".to_vec()),
-        ("m/version", b"3\n".to_vec()),
-        ("m/code/__torch__.py", code.as_bytes().to_vec()),
-    ])
+    Model::load_bytes(torchscript(&code), "made.pt")
 }
 
 /// All numbers that `body` gives for an `x` of these numbers and this shape.
@@ -103,7 +94,7 @@ fn lists_dicts_and_texts_are_pythons() {
 fn what_a_model_assigns_to_itself_is_kept_for_the_run() {
     let code = "class M(Module):\n  n : Final[int] = 3\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n    \
                 a = self.n\n    for i in range(2):\n      self.n = torch.add(self.n, 1)\n    return torch.tensor([a, self.n])\n";
-    let model = Model::load_bytes(archive(code), "made.pt").unwrap_or_else(|e| panic!("{e}"));
+    let model = Model::load_bytes(torchscript(code), "made.pt").unwrap_or_else(|e| panic!("{e}"));
     for _ in 0..2 {
         let out = model.predict(&[Tensor::zeros(&[1], DType::F32).expect("x")]).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(out[0].to_vec::<i64>().expect("numbers"), [3, 5]);
@@ -360,7 +351,7 @@ fn objects_hold_what_their_methods_assign() {
         \x20   n = self.n\n\
         \x20   self.n = torch.add(n, 1)\n\
         \x20   return self\n";
-    let model = Model::load_bytes(archive(code), "made.pt").unwrap_or_else(|e| panic!("{e}"));
+    let model = Model::load_bytes(torchscript(code), "made.pt").unwrap_or_else(|e| panic!("{e}"));
     for (numbers, want) in [(vec![1.5f32, 2.0], [3.5, 2.0, 1.0]), (vec![1.0; 4], [100.0, 4.0, 1.0])] {
         let x = Tensor::from_slice(&numbers, &[numbers.len()]).expect("x");
         let out = model.predict(&[x]).unwrap_or_else(|e| panic!("{e}"));
@@ -369,7 +360,7 @@ fn objects_hold_what_their_methods_assign() {
     }
     // What a run reads before it assigns is the model's own.
     let counts = code.replace("self.seen = [x]", "self.n = torch.add(self.n, 1)");
-    let error = Model::load_bytes(archive(&counts), "made.pt").expect_err("state").to_string();
+    let error = Model::load_bytes(torchscript(&counts), "made.pt").expect_err("state").to_string();
     assert!(error.contains("no attribute `n`") || error.contains("immutable"), "{error}");
 }
 
@@ -390,7 +381,7 @@ fn named_tuples_without_end_are_refused() {
             let code = format!(
                 "{classes}class M(Module):\n  def forward(self: __torch__.M,\n    {signature}:\n    return torch.ones([1])\n"
             );
-            let error = Model::load_bytes(archive(&code), "made.pt").expect_err("without end").to_string();
+            let error = Model::load_bytes(torchscript(&code), "made.pt").expect_err("without end").to_string();
             assert!(error.contains(words), "{error}");
         }
     }

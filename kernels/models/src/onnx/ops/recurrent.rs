@@ -6,7 +6,7 @@ use stark_kernels::ops as k;
 use stark_kernels::{DType, Result as Tried, Scalar, Tensor, TensorError};
 
 use super::quant::dynamic;
-use crate::ops::recurrent::{FEW_STEPS, Woven};
+use crate::ops::recurrent::{FEW_STEPS, PackedWeights};
 use crate::ops::tensor::say;
 use crate::ops::{Args, OpResult};
 use crate::value::{MAX_ITEMS, Value};
@@ -153,7 +153,7 @@ struct Layer {
     states: Vec<Tensor>,
     batch_first: bool,
     /// The weights of each direction, packed, where they and what they work on allow it, and nothing but the usual is asked for.
-    woven: Option<Arc<Vec<Woven>>>,
+    kept: Option<Arc<Vec<PackedWeights>>>,
 }
 
 /// What one step works with: the input's part of the gates before the bias, and the state.
@@ -255,8 +255,8 @@ impl Layer {
             && all.iter().zip(at.defaults.iter().cycle()).all(|(is, usual)| is.is(usual))
             && products.iter().flatten().all(|weight| matches!(weight, Weight::Plain(_)))
             && (a.keeps(1..4) || length >= FEW_STEPS);
-        let woven = match is_usual && k::is_recurrent(states.iter().chain([&x])) {
-            true => (*a.once(1..4, &[], || weave(&products, bias.as_ref()).map_err(say))?).clone(),
+        let kept = match is_usual && k::recurrent_serves(states.iter().chain([&x])) {
+            true => (*a.once(1..4, &[], || pack_weights(&products, bias.as_ref()).map_err(say))?).clone(),
             false => None,
         };
         let [weights, recurrent] = products;
@@ -273,7 +273,7 @@ impl Layer {
             hidden,
             states,
             batch_first,
-            woven,
+            kept,
         })
     }
 
@@ -285,11 +285,11 @@ impl Layer {
         let mut last: Vec<Vec<Tensor>> = vec![Vec::new(); self.states.len()];
         for (direction, &reversed) in self.reversed.iter().enumerate() {
             let d = direction as i64;
-            if let (Some(cell), Some(woven)) = (cell, self.woven.as_ref().and_then(|woven| woven.get(direction))) {
+            if let (Some(cell), Some(packed)) = (cell, self.kept.as_ref().and_then(|kept| kept.get(direction))) {
                 let of_all = self.x.reshape_to(&[length.saturating_mul(batch), self.x.size(2)?])?;
                 let states = self.states.iter().map(|s| s.select(0, d)).collect::<Tried<Vec<_>>>()?;
                 let sizes = vec![batch; length];
-                let (out, end) = woven.run(cell, &of_all, &states, &sizes, self.lengths.as_deref(), reversed)?;
+                let (out, end) = packed.run(cell, &of_all, &states, &sizes, self.lengths.as_deref(), reversed)?;
                 sides.push(out.reshape_to(&[length, batch, self.hidden])?);
                 last.iter_mut().zip(end).for_each(|(all, one)| all.push(one));
                 continue;
@@ -349,14 +349,14 @@ impl Layer {
 }
 
 /// The weights of each direction, packed; `None` where they are of another type than `Float32`.
-fn weave(products: &[Vec<Weight>; 2], bias: Option<&Tensor>) -> Tried<Option<Arc<Vec<Woven>>>> {
+fn pack_weights(products: &[Vec<Weight>; 2], bias: Option<&Tensor>) -> Tried<Option<Arc<Vec<PackedWeights>>>> {
     let mut all = Vec::new();
     for (d, (of_x, of_h)) in products[0].iter().zip(&products[1]).enumerate() {
         let biases = bias.map(|bias| bias.select(0, d as i64)?.chunk(2, 0)).transpose()?.unwrap_or_default();
-        let Some(woven) = Woven::new([of_x.plain()?, of_h.plain()?], [biases.first(), biases.get(1)])? else {
+        let Some(packed) = PackedWeights::new([of_x.plain()?, of_h.plain()?], [biases.first(), biases.get(1)])? else {
             return Ok(None);
         };
-        all.push(woven);
+        all.push(packed);
     }
     Ok(Some(Arc::new(all)))
 }

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 use stark_kernels::ops as k;
-use stark_kernels::{Conv, DType, Pool, Result as Tried, Scalar, Tensor, TensorError};
+use stark_kernels::{Conv, DType, Pool, Scalar, Tensor};
 use stark_shapes::rules;
 
 use super::math::{Reduce, reduce_over};
 use super::shape::product;
 use crate::ops::args::Ints;
 use crate::ops::tensor::{ok, say};
-use crate::ops::window::in_two_steps;
+use crate::ops::window::{max_over, mean_over};
 use crate::ops::{Args, OpResult, Worked};
 use crate::value::Value;
 
@@ -369,7 +369,7 @@ impl Pooling<'_> {
     fn counts(&self, pools: &[Pool]) -> Result<Tensor, String> {
         let shape = [&[1, 1], &self.x.shape()[2..]].concat();
         let ones = self.windows.padded(&Tensor::ones(&shape, self.x.dtype()).map_err(say)?, Scalar::Float(0.0))?;
-        mean_of(&ones, pools, k::Average { count_padding: true, divisor: Some(1) }).map_err(say)
+        mean_over(&ones, pools, k::Average { count_padding: true, divisor: Some(1) }).map_err(say)
     }
 
     /// Calls `visit(plane, window)` for each window with the places inside the plane, and how many places
@@ -467,7 +467,7 @@ pub fn max_pool(a: &Args<'_>) -> OpResult {
     let wide = if is_bytes && !wants_places { x.to(DType::F32).map_err(say)? } else { x.clone().into_owned() };
     let of_wide = Pooling { x: &wide, ..pool };
     if !wants_places && let Some((wide, pools)) = of_wide.plain(f64::NEG_INFINITY)? {
-        return ok(greatest_of(&wide, &pools).and_then(|out| out.to(x.dtype())));
+        return ok(max_over(&wide, &pools).and_then(|out| out.to(x.dtype())));
     }
     let pool = Pooling { x: &x, ..of_wide };
     let column_major = a.bool(6)?;
@@ -486,28 +486,6 @@ pub fn max_pool(a: &Args<'_>) -> OpResult {
         return Ok(Value::Tensor(values));
     }
     Value::tuple(vec![Value::Tensor(values), Value::Tensor(Tensor::from_vec(places, &shape).map_err(say)?)])
-}
-
-fn greatest_of(x: &Tensor, pools: &[Pool]) -> Tried<Tensor> {
-    match *pools {
-        [one] => k::max_pool1d(x, one),
-        [h, w] => k::max_pool2d(x, [h, w]),
-        [d, h, w] => in_two_steps(x, |x| k::max_pool2d(x, [h, w]), |x| k::max_pool2d(x, [d, Pool::new(1)])),
-        _ => Err(TensorError::Argument("a window without axes".into())),
-    }
-}
-
-fn mean_of(x: &Tensor, pools: &[Pool], average: k::Average) -> Tried<Tensor> {
-    // The divisor of both steps together.
-    let once = k::Average { divisor: average.divisor.map(|_| 1), ..average };
-    match *pools {
-        [one] => k::avg_pool1d(x, one, average),
-        [h, w] => k::avg_pool2d(x, [h, w], average),
-        [d, h, w] => {
-            in_two_steps(x, |x| k::avg_pool2d(x, [h, w], once), |x| k::avg_pool2d(x, [d, Pool::new(1)], average))
-        }
-        _ => Err(TensorError::Argument("a window without axes".into())),
-    }
 }
 
 /// A row-major place as a column-major one.
@@ -532,9 +510,9 @@ pub fn averaged(a: &Args<'_>, x: &Tensor, at: At, ceil_mode: bool, count_padding
     if is_dense && let Some((x, pools)) = pool.plain(0.0)? {
         let is_written = x.shape() != pool.x.shape();
         if !is_written || count_padding {
-            return ok(mean_of(&x, &pools, k::Average { count_padding, divisor: None }));
+            return ok(mean_over(&x, &pools, k::Average { count_padding, divisor: None }));
         }
-        let sums = mean_of(&x, &pools, k::Average { count_padding, divisor: Some(1) }).map_err(say)?;
+        let sums = mean_over(&x, &pools, k::Average { count_padding, divisor: Some(1) }).map_err(say)?;
         return ok(k::div(&sums, &pool.counts(&pools)?));
     }
     pool.values(|plane, window, counted| {
