@@ -4,7 +4,7 @@
 //! [`Parallel`] to run them. Without one the chunks run one after the other on the calling thread. Where a
 //! chunk ends depends on sizes only, so results are the same on any number of cores.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,27 +39,55 @@ pub(crate) fn piece(work: usize) -> usize {
     (work / ENOUGH).clamp(SMALL, LARGE)
 }
 
-/// Who takes which piece of a kernel. Whose kernel it is goes from the first one up, who helps from the last one down: so, layer after
-/// layer, each finds in its own cache what it computed before.
-#[derive(Debug, Default)]
+thread_local! {
+    static IS_BACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the kernel that this thread starts now goes through its pieces backwards: every other one does. What a kernel touched last is what
+/// the cache still has of data that just outgrows it, so there the next one begins.
+fn turn() -> bool {
+    IS_BACK.replace(!IS_BACK.get())
+}
+
+/// Calls `body` for each piece on this thread.
+pub(crate) fn alone(n: usize, body: impl FnMut(usize)) {
+    if n > 1 && turn() { (0..n).rev().for_each(body) } else { (0..n).for_each(body) }
+}
+
+/// Who takes which piece of a kernel. Whose kernel it is takes those of the first half, who helps those of the second, from the ends to the
+/// middle or back: so, kernel after kernel, each finds in its own cache what it touched before. Whoever is done goes on in the other half, at the
+/// end that is reached last.
+#[derive(Debug)]
 pub(crate) struct Pieces {
+    n: usize,
+    is_back: bool,
     taken: AtomicUsize,
-    /// Of those, from the first up, and from the last down.
-    up: AtomicUsize,
-    down: AtomicUsize,
+    /// Of those, by the owner, and by helpers.
+    owner: AtomicUsize,
+    helpers: AtomicUsize,
 }
 
 impl Pieces {
-    /// One of `n` that nobody else takes. Both ends never meet, as no more than `n` are taken.
-    pub fn take(&self, n: usize, is_owner: bool) -> Option<usize> {
+    pub fn new(n: usize) -> Pieces {
+        Pieces { n, is_back: turn(), taken: 0.into(), owner: 0.into(), helpers: 0.into() }
+    }
+
+    /// One that nobody else takes. Both sides never meet, as no more than `n` are taken.
+    pub fn take(&self, is_owner: bool) -> Option<usize> {
+        let Pieces { n, is_back, .. } = *self;
         if self.taken.fetch_add(1, Relaxed) >= n {
             return None;
         }
-        Some(if is_owner { self.up.fetch_add(1, Relaxed) } else { n - 1 - self.down.fetch_add(1, Relaxed) })
+        let i = if is_owner { self.owner.fetch_add(1, Relaxed) } else { n - 1 - self.helpers.fetch_add(1, Relaxed) };
+        Some(match i.checked_sub(n / 2) {
+            _ if !is_back => i,
+            None => n / 2 - 1 - i,
+            Some(beyond) => n - 1 - beyond,
+        })
     }
 
-    pub fn are_left(&self, n: usize) -> bool {
-        self.taken.load(Relaxed) < n
+    pub fn are_left(&self) -> bool {
+        self.taken.load(Relaxed) < self.n
     }
 }
 
@@ -69,7 +97,7 @@ pub struct Serial;
 
 impl Parallel for Serial {
     fn run(&self, n: usize, body: &(dyn Fn(usize) + Sync)) {
-        (0..n).for_each(body);
+        alone(n, body);
     }
 
     fn worth(&self) -> usize {
@@ -120,7 +148,7 @@ pub(crate) fn run_worth(n: usize, work: usize, body: &(dyn Fn(usize) + Sync)) {
                 }
             });
         }
-        _ => (0..n).for_each(body),
+        _ => alone(n, body),
     });
 }
 
@@ -143,16 +171,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_taken_from_both_ends_once_each() {
+    fn pieces_are_taken_once_each_from_the_ends_to_the_middle_and_back() {
         for n in [0, 1, 2, 7] {
-            let pieces = Pieces::default();
-            let mut all: Vec<usize> = (0..n + 2).filter_map(|i| pieces.take(n, i % 3 == 0)).collect();
-            assert!(n == 0 || all[0] == 0);
-            assert!(n < 2 || all[1] == n - 1);
-            all.sort_unstable();
-            assert_eq!(all, (0..n).collect::<Vec<_>>());
-            assert!(!pieces.are_left(n));
+            for _ in 0..2 {
+                let pieces = Pieces::new(n);
+                let mut all: Vec<usize> = (0..n + 2).filter_map(|i| pieces.take(i % 3 == 0)).collect();
+                let (first, second) = if pieces.is_back { (n / 2 - n.min(1), n / 2) } else { (0, n - n.min(1)) };
+                assert!(n < 2 || all[..2] == [first, second], "{all:?}");
+                all.sort_unstable();
+                assert_eq!(all, (0..n).collect::<Vec<_>>());
+                assert!(!pieces.are_left());
+            }
         }
+    }
+
+    #[test]
+    fn every_other_kernel_of_a_thread_goes_backwards() {
+        let order = || {
+            let order = Mutex::new(Vec::new());
+            run(3, &|i| order.lock().unwrap().push(i));
+            order.into_inner().unwrap()
+        };
+        let mut both = [order(), order()];
+        both.sort();
+        assert_eq!(both, [[0, 1, 2], [2, 1, 0]]);
     }
 
     #[test]

@@ -488,7 +488,11 @@ impl<'a> Machine<'a> {
             return Err("REDUCE of something that is no function".into());
         };
         let Node::Tuple(args) = self.nodes[args as usize].clone() else {
-            return Err("REDUCE with arguments that are no tuple".into());
+            return match function {
+                // A member of an enum, by its value.
+                Global::Class(_) => Ok(args),
+                _ => Err("REDUCE with arguments that are no tuple".into()),
+            };
         };
         match (function, &*args) {
             (Global::RebuildTensor, [storage, offset, sizes, strides, rest @ ..]) if rest.len() <= 3 => {

@@ -6,6 +6,7 @@ Archives lose their debugging entries, so that they stay small.
 """
 
 import copy
+import enum
 import pathlib
 import warnings
 import zipfile
@@ -141,6 +142,54 @@ class Tables(nn.Module):
 
     def forward(self, ids, offsets):
         return self.bag(ids, offsets), self.table(ids)
+
+
+class Mode(enum.Enum):
+    ADD = 1
+    MUL = 2
+
+
+class Layout(enum.Enum):
+    FIRST = "channels_first"
+    LAST = "channels_last"
+
+
+class Rate(enum.Enum):
+    LOW = 0.25
+    HIGH = 4.0
+
+
+class WithEnums(nn.Module):
+    """Members of enums as attributes, arguments, in lists, and for what they stand for."""
+
+    def __init__(self):
+        super().__init__()
+        self.mode, self.layout, self.rate = Mode.MUL, Layout.LAST, Rate.LOW
+        self.linear = nn.Linear(4, 4)
+
+    def pick(self, mode: Mode) -> int:
+        return mode.value if mode == Mode.ADD else 7
+
+    def forward(self, x: torch.Tensor):
+        y = self.linear(x)
+        y = y + 1 if self.mode == Mode.ADD else y * 2
+        if self.layout != Layout.FIRST and self.layout.value == "channels_last":
+            y = y - self.rate.value
+        total = 0
+        for mode in Mode:
+            total += self.pick(mode)
+        modes: List[Mode] = [Mode.ADD, self.mode]
+        for mode in modes:
+            if mode == Mode.MUL:
+                total += 100 * mode.value
+        return y * total, torch.tensor(total)
+
+
+def enums():
+    scripted("enums", WithEnums(), torch.randn(2, 4))
+    with torch.no_grad():
+        module, x = WithEnums().eval(), torch.randn(2, 4)
+        save("enums_frozen", torch.jit.freeze(torch.jit.script(module)), [x], module(x))
 
 
 def quantised():
@@ -1088,4 +1137,5 @@ if __name__ == "__main__":
     changed()
     static()
     rare()
+    enums()
     classic()

@@ -40,7 +40,9 @@ pub unsafe trait Lanes: Copy {
     fn or_below(self, key: Self, limit: Self, other: Self) -> Self;
     /// `other` where it is greater or NaN, and `self` elsewhere.
     fn or_greater(self, other: Self) -> Self;
-    /// `self · 2^n` for whole numbers `n` from -151 to 129.
+    /// `limit`, which is positive, with the sign of `self` where it is farther from 0 or NaN.
+    fn within(self, limit: Self) -> Self;
+    /// `self · 2^n` for whole numbers `n` from -174 to 129, and `self · 2^⌊n⌋` for all where [`Lanes::LOOKS_UP`].
     fn scale(self, n: Self) -> Self;
     /// The numbers of `table` at the places that the lowest five bits of each number's representation say.
     fn look_up(self, table: &[f32; 32]) -> Self;
@@ -154,6 +156,11 @@ unsafe impl<const K: usize> Lanes for [f32; K] {
     }
 
     #[inline(always)]
+    fn within(self, limit: Self) -> Self {
+        std::array::from_fn(|i| if self[i].abs() <= limit[i] { self[i] } else { limit[i].copysign(self[i]) })
+    }
+
+    #[inline(always)]
     fn scale(self, n: Self) -> Self {
         // Adding 1.5 * 2^23 leaves a whole number in the low bits.
         const MAGIC: f32 = 12_582_912.0;
@@ -223,6 +230,7 @@ mod x86 {
             abs($ax:ident) $abs:expr;
             or_below($bx:ident, $key:ident, $limit:ident, $other:ident) $or_below:expr;
             or_nan($nx:ident, $nan:ident) $or_nan:expr;
+            within($wx:ident, $width:ident) $within:expr;
             scale($sx:ident, $power:ident) $scale:expr;
             look_up($lx:ident, $table:ident) $look_up:expr;
             halves($hx:ident, $next:ident) $halves:expr;
@@ -327,6 +335,13 @@ mod x86 {
                 }
 
                 #[inline(always)]
+                fn within(self, $width: Self) -> Self {
+                    let $wx = self;
+                    // SAFETY: there is a vector.
+                    unsafe { $within }
+                }
+
+                #[inline(always)]
                 fn scale(self, $power: Self) -> Self {
                     let $sx = self;
                     // SAFETY: there is a vector.
@@ -412,6 +427,11 @@ mod x86 {
         abs(x) _mm256_andnot_ps(_mm256_set1_ps(-0.0), x);
         or_below(x, key, limit, other) _mm256_blendv_ps(x, other, _mm256_cmp_ps::<_CMP_LT_OQ>(key, limit));
         or_nan(x, other) _mm256_blendv_ps(x, other, _mm256_cmp_ps::<_CMP_UNORD_Q>(other, other));
+        within(x, limit) {
+            let sign = _mm256_and_ps(x, _mm256_set1_ps(-0.0));
+            // Where either is NaN the second operand is the result.
+            _mm256_or_ps(sign, _mm256_min_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0), x), limit))
+        };
         scale(x, n) {
             // Two factors, because 2^k alone leaves the range of normal numbers before x * 2^k does.
             let k = _mm256_cvtps_epi32(n);
@@ -452,6 +472,8 @@ mod x86 {
         abs(x) _mm512_abs_ps(x);
         or_below(x, key, limit, other) _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(key, limit), other);
         or_nan(x, other) _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(other, other), other);
+        // The one nearer to 0, or that is not NaN, with the sign of the first.
+        within(x, limit) _mm512_range_ps::<0b0010>(x, limit);
         scale(x, n) _mm512_scalef_ps(x, n);
         look_up(x, table) {
             let (low, high) = (_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table.as_ptr().add(16)));
@@ -514,6 +536,7 @@ mod tests {
                         x.or_below(z, y, z),
                         x.or_greater(y),
                         y.or_greater(x),
+                        x.within(z.abs()),
                         x.scale(n),
                         x.look_up(&table),
                         x.all(3.0),

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::parallel::{Parallel, Pieces};
+use crate::parallel::{self, Parallel, Pieces};
 
 /// Takes pieces of a kernel until there are none, or until this thread is wanted elsewhere. `true`: there were some left.
 pub type Help = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -42,7 +42,6 @@ const SPINS: usize = 4000;
 
 struct Job {
     body: *const (dyn Fn(usize) + Sync),
-    n: usize,
     pieces: Pieces,
     /// Helpers inside, and `CLOSED`.
     door: AtomicUsize,
@@ -63,7 +62,7 @@ impl Job {
 
     /// Until there are no pieces left, or `leaves` after one of them says so.
     fn work(&self, is_owner: bool, leaves: impl Fn() -> bool) {
-        while let Some(i) = self.pieces.take(self.n, is_owner) {
+        while let Some(i) = self.pieces.take(is_owner) {
             // SAFETY: this is the owner, or a helper counted at the door: `body` lives until all have left.
             unsafe { (*self.body)(i) };
             if leaves() {
@@ -79,7 +78,7 @@ impl Job {
         if catch_unwind(AssertUnwindSafe(|| self.work(false, leaves))).is_err() {
             self.panicked.store(true, Ordering::Relaxed);
         }
-        let is_left = self.pieces.are_left(self.n);
+        let is_left = self.pieces.are_left();
         // Release: what was computed is seen by the owner, who waits for this.
         self.door.fetch_sub(1, Ordering::Release);
         is_left
@@ -110,7 +109,7 @@ impl<C: Crew + 'static> Parallel for Lent<C> {
         let crew = &self.0;
         let n_helpers = crew.n_others().min(n.saturating_sub(1));
         if n_helpers == 0 {
-            return (0..n).for_each(|i| {
+            return parallel::alone(n, |i| {
                 body(i);
                 crew.pause();
             });
@@ -121,13 +120,8 @@ impl<C: Crew + 'static> Parallel for Lent<C> {
                 std::ptr::from_ref(body),
             )
         };
-        let job = Arc::new(Job {
-            body,
-            n,
-            pieces: Pieces::default(),
-            door: AtomicUsize::new(0),
-            panicked: AtomicBool::new(false),
-        });
+        let job =
+            Arc::new(Job { body, pieces: Pieces::new(n), door: AtomicUsize::new(0), panicked: AtomicBool::new(false) });
         {
             let close = Close(&job);
             let (theirs, them) = (job.clone(), crew.clone());

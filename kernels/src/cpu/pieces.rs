@@ -1,4 +1,4 @@
-//! Tables of polynomials, computed by the compiler: what GELU is below `max(x, 0)`, in 32 pieces.
+//! Tables computed by the compiler: what GELU is below `max(x, 0)`, in 32 pieces, and powers of 2.
 
 /// A function from 0 on, where it is 0, that has vanished before 7.75: for each quarter around a multiple of 1/4 the
 /// coefficients of a polynomial of the distance from it, the lowest first.
@@ -8,6 +8,19 @@ pub type Pieces = [[f32; 32]; 5];
 pub static GELU: Pieces = pieces(values(false));
 /// The same for the formula with tanh: `a / (1 + exp(2 · √(2/π) · (a + 0.044715 · a³)))`.
 pub static GELU_TANH: Pieces = pieces(values(true));
+
+/// 2^(i/32).
+pub static POWERS: [f32; 32] = powers();
+
+const fn powers() -> [f32; 32] {
+    let mut powers = [0.0; 32];
+    let mut i = 0;
+    while i < 32 {
+        powers[i] = exp(i as f64 / 32.0 * std::f64::consts::LN_2) as f32;
+        i += 1;
+    }
+    powers
+}
 
 /// Where Chebyshev's polynomial of degree 5 is 0, scaled to half a quarter: of all polynomials of degree 4, the one through
 /// the values there is off by little more than the best.

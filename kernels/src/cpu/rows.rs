@@ -5,6 +5,7 @@
 use super::functions::{Function, MAX_LANES, SIDE, Scale, each_at, exp_below_0, function_types};
 use super::lanes::Lanes;
 use super::simd::Vectors;
+use super::weights::weights;
 
 /// Numbers that are added up in `f32`: at most 64 in each of as many sums.
 const BLOCK: usize = 4096;
@@ -155,52 +156,103 @@ unsafe fn moments<L: Lanes>(at: *const f32, n: usize, from: f32) -> [f64; 2] {
     totals
 }
 
-/// `exp(x)` scaled to sum 1. Only -∞, or anything that is NaN, gives NaN.
-pub struct Softmax<'a> {
+/// Rows of `n` numbers and the places of their results. Short rows come many at a time, so that one does not wait for another.
+pub struct InRows<'a> {
     pub x: &'a [f32],
     pub out: &'a mut [f32],
+    pub n: usize,
 }
+
+impl<'a> InRows<'a> {
+    /// Each row and its place. Loops go over them: a closure would not be compiled for wide vectors.
+    #[inline(always)]
+    fn each(self) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> {
+        assert!(self.out.len() == self.x.len(), "there is a place for each number");
+        let n = self.n.max(1);
+        self.x.chunks_exact(n).zip(self.out.chunks_exact_mut(n))
+    }
+}
+
+/// `exp(x)` of each row, scaled to sum 1. Only -∞, or anything that is NaN, gives NaN.
+pub struct Softmax<'a>(pub InRows<'a>);
 
 impl Vectors for Softmax<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let n = self.x.len();
-        assert!(self.out.len() == n, "a row is as long as its result");
-        let out = self.out.as_mut_ptr();
-        // SAFETY: the features were detected by the caller; there are `n` numbers on both sides.
-        unsafe {
-            let sum = sum::<L>(self.x.as_ptr(), Some(out), n, Weight { top: greatest::<L>(self.x) });
-            each_at::<L>(out, out, n, Scale { by: (1.0 / sum) as f32 });
+        let InRows { x, out, n } = self.0;
+        if n <= SHORT {
+            let some = TOGETHER * n.max(1);
+            for (x, out) in x.chunks(some).zip(out.chunks_mut(some)) {
+                // SAFETY: the features were detected by the caller.
+                unsafe {
+                    if x.len() == some {
+                        short::<L, TOGETHER>(x, out, n);
+                        continue;
+                    }
+                    for (x, out) in (InRows { x, out, n }).each() {
+                        short::<L, 1>(x, out, n);
+                    }
+                }
+            }
+            return;
+        }
+        for (x, out) in (InRows { x, out, n }).each() {
+            let (n, out) = (x.len(), out.as_mut_ptr());
+            // SAFETY: the features were detected by the caller; rows have `n` numbers on both sides.
+            unsafe {
+                let sum = sum::<L>(x.as_ptr(), Some(out), n, Weight { top: greatest::<L>(x) });
+                each_at::<L>(out, out, n, Scale { by: (1.0 / sum) as f32 });
+            }
+        }
+    }
+}
+
+/// Rows of so many numbers or fewer wait longer for their greatest, their powers and their sum than these take to compute. Measured: from 384 on it is
+/// as fast one by one.
+const SHORT: usize = 256;
+/// Rows that wait together.
+const TOGETHER: usize = 4;
+
+/// Softmax of `R` rows of `n` numbers.
+///
+/// # Safety
+/// The features of `L` were detected.
+#[inline(always)]
+unsafe fn short<L: Lanes, const R: usize>(x: &[f32], out: &mut [f32], n: usize) {
+    assert!(x.len() == R * n && out.len() == R * n, "rows are whole");
+    let (x, out) = (x.as_ptr(), out.as_mut_ptr());
+    let (from, to) = (std::array::from_fn(|r| x.wrapping_add(r * n)), std::array::from_fn(|r| out.wrapping_add(r * n)));
+    // SAFETY: the features were detected by the caller; there are `R` rows on both sides.
+    unsafe {
+        let sums = weights::<L, R, false>(from, to, from, 1.0, n);
+        for r in 0..R {
+            each_at::<L>(to[r], to[r], n, Scale { by: 1.0 / sums[r] });
         }
     }
 }
 
 /// The logarithm of softmax, without its rounding to 0.
-pub struct LogSoftmax<'a> {
-    pub x: &'a [f32],
-    pub out: &'a mut [f32],
-}
+pub struct LogSoftmax<'a>(pub InRows<'a>);
 
 impl Vectors for LogSoftmax<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let n = self.x.len();
-        assert!(self.out.len() == n, "a row is as long as its result");
-        // SAFETY: the features were detected by the caller; there are `n` numbers on both sides.
-        unsafe {
-            let top = greatest::<L>(self.x);
-            let log_sum = sum::<L>(self.x.as_ptr(), None, n, Weight { top }).ln() as f32;
-            each_at::<L>(self.x.as_ptr(), self.out.as_mut_ptr(), n, LogWeight { top, log_sum });
+        for (x, out) in self.0.each() {
+            // SAFETY: as above.
+            unsafe {
+                let top = greatest::<L>(x);
+                let log_sum = sum::<L>(x.as_ptr(), None, x.len(), Weight { top }).ln() as f32;
+                each_at::<L>(x.as_ptr(), out.as_mut_ptr(), x.len(), LogWeight { top, log_sum });
+            }
         }
     }
 }
 
 /// `(x - mean) / sqrt(var + eps) · weight + bias`, without the mean unless `centre`.
 pub struct Normalise<'a> {
-    pub x: &'a [f32],
-    pub out: &'a mut [f32],
+    pub rows: InRows<'a>,
     pub centre: bool,
     pub eps: f64,
     pub weight: Option<&'a [f32]>,
@@ -211,52 +263,66 @@ impl Vectors for Normalise<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let (x, n) = (self.x, self.x.len());
-        assert!(
-            self.out.len() == n && [self.weight, self.bias].iter().flatten().all(|p| p.len() == n),
-            "rows are whole"
-        );
-        // SAFETY: the features were detected by the caller; all rows have `n` numbers, and places stay below that.
-        unsafe {
-            let at = x.as_ptr();
-            // From one of the numbers on, so that what all of them have in common takes no digits from how they differ.
-            let from = if self.centre { x.first().copied().unwrap_or(0.0) } else { 0.0 };
-            let [sums, squares] = if self.centre { moments::<L>(at, n, from).map(|x| x / n as f64) } else { [0.0; 2] };
-            let mean = sums as f32;
-            let var = squares - sums * sums;
-            // Where the mean is far from where it is counted, on the scale of the numbers' own differences, the difference of
-            // squares has lost digits. So it is with NaN.
-            let is_near = self.centre && sums * sums <= 4.0 * var;
-            let var = if is_near { var } else { sum::<L>(at, None, n, Square { from, mean }) / n as f64 };
-            let normal = Normal { from, mean, scale: (1.0 / (var + self.eps).sqrt()) as f32 };
-            let out = self.out;
-            match (self.weight, self.bias) {
-                (Some(weight), Some(bias)) => {
-                    let (weight_at, bias_at, to) = (weight.as_ptr(), bias.as_ptr(), out.as_mut_ptr());
-                    let mut i = 0;
-                    while i + SIDE * L::N <= n {
-                        for i in (i..i + SIDE * L::N).step_by(L::N) {
-                            // The row behind this one comes while this one is written.
-                            L::prefetch(at.wrapping_add(n + i));
-                            let (weight, bias) = (L::load(weight_at.add(i)), L::load(bias_at.add(i)));
-                            normal.of(L::load(at.add(i))).mul_add(weight, bias).store(to.add(i));
-                        }
-                        i += SIDE * L::N;
-                    }
-                    while i + L::N <= n {
+        let Normalise { rows, centre, eps, weight, bias } = self;
+        assert!([weight, bias].iter().flatten().all(|p| p.len() == rows.n), "rows are whole");
+        for (x, out) in rows.each() {
+            // SAFETY: the features were detected by the caller, and rows have as many numbers as parameters.
+            unsafe { normalise::<L>(x, out, centre, eps, weight, bias) };
+        }
+    }
+}
+
+/// # Safety
+/// The features of `L` were detected, and all slices are equally long.
+#[inline(always)]
+unsafe fn normalise<L: Lanes>(
+    x: &[f32],
+    out: &mut [f32],
+    centre: bool,
+    eps: f64,
+    weight: Option<&[f32]>,
+    bias: Option<&[f32]>,
+) {
+    let n = x.len();
+    // SAFETY: as the caller promises; places stay below `n`.
+    unsafe {
+        let at = x.as_ptr();
+        // From one of the numbers on, so that what all of them have in common takes no digits from how they differ.
+        let from = if centre { x.first().copied().unwrap_or(0.0) } else { 0.0 };
+        let [sums, squares] = if centre { moments::<L>(at, n, from).map(|x| x / n as f64) } else { [0.0; 2] };
+        let mean = sums as f32;
+        let var = squares - sums * sums;
+        // Where the mean is far from where it is counted, on the scale of the numbers' own differences, the difference of
+        // squares has lost digits. So it is with NaN.
+        let is_near = centre && sums * sums <= 4.0 * var;
+        let var = if is_near { var } else { sum::<L>(at, None, n, Square { from, mean }) / n as f64 };
+        let normal = Normal { from, mean, scale: (1.0 / (var + eps).sqrt()) as f32 };
+        match (weight, bias) {
+            (Some(weight), Some(bias)) => {
+                let (weight_at, bias_at, to) = (weight.as_ptr(), bias.as_ptr(), out.as_mut_ptr());
+                let mut i = 0;
+                while i + SIDE * L::N <= n {
+                    for i in (i..i + SIDE * L::N).step_by(L::N) {
+                        // The row behind this one comes while this one is written.
+                        L::prefetch(at.wrapping_add(n + i));
                         let (weight, bias) = (L::load(weight_at.add(i)), L::load(bias_at.add(i)));
                         normal.of(L::load(at.add(i))).mul_add(weight, bias).store(to.add(i));
-                        i += L::N;
                     }
-                    for i in i..n {
-                        out[i] = (x[i] - from - mean) * normal.scale * weight[i] + bias[i];
-                    }
+                    i += SIDE * L::N;
                 }
-                (weight, bias) => {
-                    each_at::<L>(at, out.as_mut_ptr(), n, normal);
-                    out.iter_mut().zip(weight.unwrap_or_default()).for_each(|(o, w)| *o *= *w);
-                    out.iter_mut().zip(bias.unwrap_or_default()).for_each(|(o, b)| *o += *b);
+                while i + L::N <= n {
+                    let (weight, bias) = (L::load(weight_at.add(i)), L::load(bias_at.add(i)));
+                    normal.of(L::load(at.add(i))).mul_add(weight, bias).store(to.add(i));
+                    i += L::N;
                 }
+                for i in i..n {
+                    out[i] = (x[i] - from - mean) * normal.scale * weight[i] + bias[i];
+                }
+            }
+            (weight, bias) => {
+                each_at::<L>(at, out.as_mut_ptr(), n, normal);
+                out.iter_mut().zip(weight.unwrap_or_default()).for_each(|(o, w)| *o *= *w);
+                out.iter_mut().zip(bias.unwrap_or_default()).for_each(|(o, b)| *o += *b);
             }
         }
     }
@@ -406,12 +472,24 @@ mod tests {
     fn rows_that_hardly_differ_keep_their_digits() {
         for c in [0.1f32, 3.3, 1000.1, 12345.67] {
             let (x, mut out) = (vec![c; 768], vec![1.0; 768]);
-            vectors(Normalise { x: &x, out: &mut out, centre: true, eps: 1e-12, weight: None, bias: None });
+            vectors(Normalise {
+                rows: InRows { x: &x, out: &mut out, n: x.len() },
+                centre: true,
+                eps: 1e-12,
+                weight: None,
+                bias: None,
+            });
             assert!(out.iter().all(|x| *x == 0.0), "a row of {c} is not 0");
         }
         let x: Vec<f32> = numbers(768, 3).into_iter().map(|x| 0.01 * x + 1000.0).collect();
         let mut out = vec![0.0; 768];
-        vectors(Normalise { x: &x, out: &mut out, centre: true, eps: 1e-12, weight: None, bias: None });
+        vectors(Normalise {
+            rows: InRows { x: &x, out: &mut out, n: x.len() },
+            centre: true,
+            eps: 1e-12,
+            weight: None,
+            bias: None,
+        });
         let mean = x.iter().copied().map(f64::from).sum::<f64>() / 768.0;
         let var = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / 768.0;
         close(&out, x.iter().map(|x| (f64::from(*x) - mean) / (var + 1e-12).sqrt()), 1e-4);
@@ -427,9 +505,9 @@ mod tests {
 
             let top = wide.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = wide.iter().map(|x| (x - top).exp()).sum();
-            vectors(Softmax { x: &x, out: &mut out });
+            vectors(Softmax(InRows { x: &x, out: &mut out, n: x.len() }));
             close(&out, wide.iter().map(|x| (x - top).exp() / sum), 1e-6);
-            vectors(LogSoftmax { x: &x, out: &mut out });
+            vectors(LogSoftmax(InRows { x: &x, out: &mut out, n: x.len() }));
             close(&out, wide.iter().map(|x| x - top - sum.ln()), 1e-6);
 
             for (centre, weight, bias) in
@@ -441,7 +519,13 @@ mod tests {
                     let normal = (wide[i] - mean) / (var + 1e-5).sqrt();
                     normal * weight.map_or(1.0, |w| f64::from(w[i])) + bias.map_or(0.0, |b| f64::from(b[i]))
                 };
-                vectors(Normalise { x: &x, out: &mut out, centre, eps: 1e-5, weight, bias });
+                vectors(Normalise {
+                    rows: InRows { x: &x, out: &mut out, n: x.len() },
+                    centre,
+                    eps: 1e-5,
+                    weight,
+                    bias,
+                });
                 close(&out, (0..n).map(want), 2e-6);
             }
         }
@@ -456,7 +540,13 @@ mod tests {
             let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / 1000.0;
             let var = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / 1000.0;
             let mut out = vec![0.0; 1000];
-            vectors(Normalise { x: &x, out: &mut out, centre: true, eps: 0.0, weight: None, bias: None });
+            vectors(Normalise {
+                rows: InRows { x: &x, out: &mut out, n: x.len() },
+                centre: true,
+                eps: 0.0,
+                weight: None,
+                bias: None,
+            });
             close(&out, x.iter().map(|x| (f64::from(*x) - mean) / var.sqrt()), 1e-5);
         }
     }
@@ -468,7 +558,13 @@ mod tests {
         let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / n as f64;
         let var = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / n as f64;
         let mut out = vec![0.0; n];
-        vectors(Normalise { x: &x, out: &mut out, centre: true, eps: 0.0, weight: None, bias: None });
+        vectors(Normalise {
+            rows: InRows { x: &x, out: &mut out, n: x.len() },
+            centre: true,
+            eps: 0.0,
+            weight: None,
+            bias: None,
+        });
         close(&out, x.iter().map(|x| (f64::from(*x) - mean) / var.sqrt()), 2e-4);
     }
 
@@ -476,12 +572,12 @@ mod tests {
     fn rows_without_a_number_to_see() {
         let none = [f32::NEG_INFINITY; 20];
         let mut out = [0.0; 20];
-        vectors(Softmax { x: &none, out: &mut out });
+        vectors(Softmax(InRows { x: &none, out: &mut out, n: none.len() }));
         assert!(out.iter().all(|x| x.is_nan()));
         let mut one = [1.0f32; 40];
         one[33] = f32::NAN;
         let mut out = [0.0; 40];
-        vectors(Softmax { x: &one, out: &mut out });
+        vectors(Softmax(InRows { x: &one, out: &mut out, n: one.len() }));
         assert!(out.iter().all(|x| x.is_nan()));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::parallel::{Parallel, Pieces};
+use crate::parallel::{self, Parallel, Pieces};
 
 /// How often a worker looks for the next job before it sleeps: some 20 µs, about what a wake-up costs.
 const SPINS: usize = 4000;
@@ -48,14 +48,13 @@ fn number(door: u64) -> u64 {
 
 struct Job<'a> {
     body: &'a (dyn Fn(usize) + Sync),
-    n: usize,
     pieces: Pieces,
     panicked: AtomicBool,
 }
 
 impl Job<'_> {
     fn work(&self, is_owner: bool) {
-        while let Some(i) = self.pieces.take(self.n, is_owner) {
+        while let Some(i) = self.pieces.take(is_owner) {
             (self.body)(i);
         }
     }
@@ -85,10 +84,10 @@ impl Threads {
 impl Parallel for Threads {
     fn run(&self, n: usize, body: &(dyn Fn(usize) + Sync)) {
         if self.workers.is_empty() {
-            return (0..n).for_each(body);
+            return parallel::alone(n, body);
         }
-        let Ok(_turn) = self.turn.try_lock() else { return (0..n).for_each(body) };
-        let job = Job { body, n, pieces: Pieces::default(), panicked: AtomicBool::new(false) };
+        let Ok(_turn) = self.turn.try_lock() else { return parallel::alone(n, body) };
+        let job = Job { body, pieces: Pieces::new(n), panicked: AtomicBool::new(false) };
         // Also when the caller's own share panics, nobody may be left inside.
         struct Leave<'a>(&'a Shared);
         impl Drop for Leave<'_> {

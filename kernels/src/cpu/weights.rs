@@ -36,21 +36,26 @@ impl<const R: usize> Vectors for Weights<'_, R> {
         scale = if scale == 0.0 { 1.0 } else { scale };
         assert!(added.is_none_or(|rows| rows.iter().all(|row| row.len() >= seen)), "what is added is a row, too");
         let at = scores.each_mut().map(|row| row.as_mut_ptr());
+        let from = at.map(<*mut f32>::cast_const);
         // SAFETY: the features were detected by the caller; rows have `seen` numbers, on both sides.
         unsafe {
             match added {
-                Some(rows) => weights::<L, R, true>(at, rows.map(<[f32]>::as_ptr), scale, seen),
-                None => weights::<L, R, false>(at, at.map(<*mut f32>::cast_const), scale, seen),
+                Some(rows) => weights::<L, R, true>(from, at, rows.map(<[f32]>::as_ptr), scale, seen),
+                None => weights::<L, R, false>(from, at, from, scale, seen),
             }
         }
     }
 }
 
+/// Writes `exp(x - greatest)` of rows of `x = score · scale + added`, and gives their sums.
+///
 /// # Safety
-/// The features of `L` were detected; `n` numbers may be read at each place, and written at those of `scores`.
+/// The features of `L` were detected; `n` numbers may be read at each place, and written at those of `out`, which are those of the scores or
+/// do not overlap them.
 #[inline(always)]
-unsafe fn weights<L: Lanes, const R: usize, const ADDS: bool>(
-    scores: [*mut f32; R],
+pub unsafe fn weights<L: Lanes, const R: usize, const ADDS: bool>(
+    scores: [*const f32; R],
+    out: [*mut f32; R],
     added: [*const f32; R],
     scale: f32,
     n: usize,
@@ -88,14 +93,14 @@ unsafe fn weights<L: Lanes, const R: usize, const ADDS: bool>(
             for i in (first..end.min(whole)).step_by(L::N) {
                 for r in 0..R {
                     let y = exp_below_0(vector(r, i).sub(tops[r]));
-                    y.store(scores[r].add(i));
+                    y.store(out[r].add(i));
                     parts[r] = parts[r].add(y);
                 }
             }
             if end == n && whole < n {
                 for r in 0..R {
                     let y = exp_below_0(last(r).sub(tops[r]));
-                    y.store_first(scores[r].add(whole), n - whole);
+                    y.store_first(out[r].add(whole), n - whole);
                     parts[r] = parts[r].add(y);
                 }
             }

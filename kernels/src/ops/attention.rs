@@ -325,7 +325,7 @@ fn attend<T: Product + Rows>(
                 if scores.iter().all(|x| *x == T::LOWEST) {
                     scores.fill(T::from_f64(if options.unseen_is_nan { f64::NAN } else { 0.0 }));
                 } else {
-                    T::softmax(scores, &mut weights);
+                    T::softmax(scores, &mut weights, scores.len());
                     scores.copy_from_slice(&weights);
                 }
             }

@@ -360,15 +360,18 @@ pub fn index(x: &Tensor, indices: &[Option<&Tensor>]) -> Result<Tensor> {
     let rest = Walk::new(&plan.rest_shape, [&plan.rest_strides], [0]);
     let [s] = rest.inner();
     with_word!(x.dtype(), W => {
-        let mut buffer = Buffer::zeroed::<W>(n)?;
+        let mut buffer = Buffer::for_overwrite::<W>(n)?;
         let from = x.storage::<W>();
-        let out = buffer.as_mut_slice::<W>();
-        let mut done = 0;
+        let mut left = buffer.as_mut_slice::<W>();
         if n > 0 {
             for base in &plan.places {
-                rest.rows(0..rest.numel(), |[i], n| for k in 0..n {
-                    out[done] = from[base + i + k * s];
-                    done += 1;
+                rest.rows(0..rest.numel(), |[i], n| {
+                    let (out, after) = std::mem::take(&mut left).split_at_mut(n);
+                    left = after;
+                    match s {
+                        1 => out.copy_from_slice(&from[base + i..][..n]),
+                        _ => out.iter_mut().enumerate().for_each(|(k, o)| *o = from[base + i + k * s]),
+                    }
                 });
             }
         }

@@ -7,13 +7,13 @@ use stark_shapes::{DType, ShapeError, rules, show};
 use crate::accelerator::{self, Kernel as DeviceKernel};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::math::{Real, sum_by};
-use crate::cpu::rows;
+use crate::cpu::rows::{self, InRows};
 use crate::cpu::simd::{Kernel, dispatch, vectors};
 use crate::cpu::split::{CHUNK, fill_chunks};
 use crate::error::{Result, TensorError};
 use crate::tensor::Tensor;
 
-/// `f(row, out)` for every row of `n` elements, `Float32` or `Float64`; halves go through `Float32`.
+/// `f(rows, out, n)` for all rows of `n` elements, some at a time, `Float32` or `Float64`; halves go through `Float32`.
 macro_rules! per_row {
     ($name:literal, $x:expr, $n:expr, $T:ident => $f:expr) => {{
         let x: &Tensor = $x;
@@ -35,7 +35,7 @@ macro_rules! per_row {
     }};
 }
 
-fn each_row<T: Real>(x: &Tensor, n: usize, f: impl Fn(&[T], &mut [T]) + Sync) -> Result<Tensor> {
+fn each_row<T: Real>(x: &Tensor, n: usize, f: impl Fn(&[T], &mut [T], usize) + Sync) -> Result<Tensor> {
     let x = x.dense()?;
     let data = x.slice_of::<T>();
     let mut buffer = Buffer::for_overwrite::<T>(data.len())?;
@@ -43,10 +43,7 @@ fn each_row<T: Real>(x: &Tensor, n: usize, f: impl Fn(&[T], &mut [T]) + Sync) ->
         // Whole rows per piece; a row costs some ten times its elements.
         let chunk = n * (CHUNK / 8 / n).max(1);
         fill_chunks(buffer.as_mut_slice::<T>(), chunk, |start, out| {
-            for (i, out) in out.chunks_mut(n).enumerate() {
-                let at = start + i * n;
-                f(&data[at..at + n], out);
-            }
+            f(&data[start..start + out.len()], out, n);
         });
     }
     Ok(Tensor::from_buffer(buffer, T::DTYPE, x.shape()))
@@ -78,17 +75,16 @@ fn device_rows(
     out.map(|out| out.to(x.dtype())).transpose()
 }
 
-/// Rows of one width.
+/// Rows of `n` numbers of one width.
 pub(crate) trait Rows: Real {
-    fn softmax(x: &[Self], out: &mut [Self]);
-    fn log_softmax(x: &[Self], out: &mut [Self]);
-    fn normalise(row: Normalise<Self>);
+    fn softmax(x: &[Self], out: &mut [Self], n: usize);
+    fn log_softmax(x: &[Self], out: &mut [Self], n: usize);
+    fn normalise(x: &[Self], out: &mut [Self], n: usize, by: Normalise<Self>);
 }
 
-/// A row, and what it is normalised by.
+/// What rows are normalised by.
+#[derive(Clone, Copy)]
 pub(crate) struct Normalise<'a, T> {
-    x: &'a [T],
-    out: &'a mut [T],
     /// Subtract the mean?
     centre: bool,
     eps: f64,
@@ -97,42 +93,47 @@ pub(crate) struct Normalise<'a, T> {
 }
 
 impl Rows for f32 {
-    fn softmax(x: &[f32], out: &mut [f32]) {
-        vectors(rows::Softmax { x, out });
+    fn softmax(x: &[f32], out: &mut [f32], n: usize) {
+        vectors(rows::Softmax(InRows { x, out, n }));
     }
 
-    fn log_softmax(x: &[f32], out: &mut [f32]) {
-        vectors(rows::LogSoftmax { x, out });
+    fn log_softmax(x: &[f32], out: &mut [f32], n: usize) {
+        vectors(rows::LogSoftmax(InRows { x, out, n }));
     }
 
-    fn normalise(row: Normalise<f32>) {
-        let Normalise { x, out, centre, eps, weight, bias } = row;
-        vectors(rows::Normalise { x, out, centre, eps, weight, bias });
+    fn normalise(x: &[f32], out: &mut [f32], n: usize, by: Normalise<f32>) {
+        let Normalise { centre, eps, weight, bias } = by;
+        vectors(rows::Normalise { rows: InRows { x, out, n }, centre, eps, weight, bias });
     }
 }
 
 impl Rows for f64 {
-    fn softmax(x: &[f64], out: &mut [f64]) {
-        let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        out.iter_mut().zip(x).for_each(|(o, x)| *o = (*x - top).exp());
-        let scale = 1.0 / sum_by(out, |x| x);
-        out.iter_mut().for_each(|o| *o *= scale);
+    fn softmax(x: &[f64], out: &mut [f64], n: usize) {
+        for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+            let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            out.iter_mut().zip(x).for_each(|(o, x)| *o = (*x - top).exp());
+            let scale = 1.0 / sum_by(out, |x| x);
+            out.iter_mut().for_each(|o| *o *= scale);
+        }
     }
 
-    fn log_softmax(x: &[f64], out: &mut [f64]) {
-        let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let log_sum = sum_by(x, |x| (x - top).exp()).ln();
-        out.iter_mut().zip(x).for_each(|(o, x)| *o = *x - top - log_sum);
+    fn log_softmax(x: &[f64], out: &mut [f64], n: usize) {
+        for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+            let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let log_sum = sum_by(x, |x| (x - top).exp()).ln();
+            out.iter_mut().zip(x).for_each(|(o, x)| *o = *x - top - log_sum);
+        }
     }
 
-    fn normalise(row: Normalise<f64>) {
-        let Normalise { x, out, centre, eps, weight, bias } = row;
-        let n = x.len() as f64;
-        let mean = if centre { sum_by(x, |x| x) / n } else { 0.0 };
-        let scale = 1.0 / (sum_by(x, |x| (x - mean) * (x - mean)) / n + eps).sqrt();
-        out.iter_mut().zip(x).for_each(|(o, x)| *o = (*x - mean) * scale);
-        out.iter_mut().zip(weight.unwrap_or_default()).for_each(|(o, w)| *o *= *w);
-        out.iter_mut().zip(bias.unwrap_or_default()).for_each(|(o, b)| *o += *b);
+    fn normalise(x: &[f64], out: &mut [f64], n: usize, by: Normalise<f64>) {
+        let Normalise { centre, eps, weight, bias } = by;
+        for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+            let mean = if centre { sum_by(x, |x| x) / n as f64 } else { 0.0 };
+            let scale = 1.0 / (sum_by(x, |x| (x - mean) * (x - mean)) / n as f64 + eps).sqrt();
+            out.iter_mut().zip(x).for_each(|(o, x)| *o = (*x - mean) * scale);
+            out.iter_mut().zip(weight.unwrap_or_default()).for_each(|(o, w)| *o *= *w);
+            out.iter_mut().zip(bias.unwrap_or_default()).for_each(|(o, b)| *o += *b);
+        }
     }
 }
 
@@ -189,8 +190,8 @@ fn norm_rows(
     if let Some(out) = device_rows(device, x, n, w.as_deref(), b.as_deref(), eps)? {
         return Ok(out);
     }
-    per_row!("normalisation", x, n, T => |x: &[T], out: &mut [T]| T::normalise(Normalise {
-        x, out, centre, eps,
+    per_row!("normalisation", x, n, T => |x: &[T], out: &mut [T], n| T::normalise(x, out, n, Normalise {
+        centre, eps,
         weight: w.as_ref().map(|w| w.slice_of::<T>()),
         bias: b.as_ref().map(|b| b.slice_of::<T>()),
     }))
@@ -369,6 +370,28 @@ mod tests {
         near(softmax(&Tensor::full(&[2], f64::NEG_INFINITY, DType::F32).unwrap(), 0), &[f64::NAN; 2]);
         near(softmax(&Tensor::full(&[4], 1000.0, DType::F64).unwrap(), 0), &[0.25; 4]);
         assert_eq!(softmax(&Tensor::zeros(&[2, 0], DType::F32).unwrap(), 1).unwrap().shape(), [2, 0]);
+    }
+
+    #[test]
+    fn a_row_is_the_same_alone_and_beside_others() {
+        for n in [1, 15, 64, 100, 256, 257, 1000] {
+            let x = crate::ops::randn(&[7, n], 3, DType::F32).unwrap();
+            let kinds: [fn(&Tensor) -> Result<Tensor>; 3] = [
+                |x| softmax(x, -1),
+                |x| log_softmax(x, -1),
+                |x| layer_norm(x, &[x.shape()[x.rank() - 1]], None, None, 1e-5),
+            ];
+            for of in kinds {
+                let all = of(&x).unwrap();
+                for row in 0..7 {
+                    let alone = of(&x.slice(0, row, row + 1, 1).unwrap()).unwrap();
+                    assert_eq!(
+                        all.slice(0, row, row + 1, 1).unwrap().to_vec::<f32>().unwrap(),
+                        alone.to_vec::<f32>().unwrap()
+                    );
+                }
+            }
+        }
     }
 
     #[test]

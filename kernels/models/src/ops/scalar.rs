@@ -219,6 +219,14 @@ pub fn num_to_tensor(a: &Args<'_>) -> OpResult {
     }
 }
 
+/// What a member of an enum stands for, which is all that is kept of it.
+pub fn enum_value(a: &Args<'_>) -> OpResult {
+    match a.get(0) {
+        member @ (Value::Int(_) | Value::Float(_) | Value::Str(_)) => Ok(member.clone()),
+        other => Err(format!("`value` of {}, which is no member of an enum", other.kind()).into()),
+    }
+}
+
 pub fn is(a: &Args<'_>) -> OpResult {
     Ok(Value::Bool(same_object(a.get(0), a.get(1))))
 }
@@ -231,6 +239,10 @@ fn same_object(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::None, Value::None) => true,
         (Value::Bool(x), Value::Bool(y)) => x == y,
+        // Members of enums are their values.
+        (Value::Int(x), Value::Int(y)) => x == y,
+        (Value::Float(x), Value::Float(y)) => x == y,
+        (Value::Str(x), Value::Str(y)) => x == y,
         (Value::List(x), Value::List(y)) => std::sync::Arc::ptr_eq(x, y),
         (Value::Dict(x), Value::Dict(y)) => std::sync::Arc::ptr_eq(x, y),
         _ => false,

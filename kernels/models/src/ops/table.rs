@@ -65,6 +65,7 @@ rows! {
     "ops.prim.shape"(self) Pure tensor::size;
     "ops.prim.ndim"(self) Pure tensor::dim;
     "torch.__is__"(a, b) Pure scalar::is;
+    "enum.value"(self) Pure scalar::enum_value;
     "torch.__isnot__"(a, b) Pure scalar::is_not;
     "torch.__not__"(value) Pure scalar::not;
     "torch.__contains__"(self, item) Pure scalar::contains;

@@ -23,7 +23,9 @@ pub struct Class {
 pub enum ClassKind {
     Module,
     NamedTuple,
-    /// A class of the program's own, an enum or an interface.
+    /// Its attributes are its members, with their values.
+    Enum,
+    /// A class of the program's own, or an interface.
     Other,
 }
 

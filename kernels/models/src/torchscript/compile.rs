@@ -233,15 +233,22 @@ impl<'a> Compiler<'a> {
         Ok(Compiled { graph, params, result, result_keys: fields.or_else(|| result_keys(entry)), methods })
     }
 
-    /// Makes the `NamedTuple`s in a type tuples; gives the names of the fields when it is one itself.
+    /// Makes the `NamedTuple`s in a type tuples, and enums what their members stand for; gives the names of the fields when it is one itself.
     fn open_named_tuples(&mut self, ty: &mut Type, depth: u8) -> Done<Option<Vec<String>>> {
         if depth > crate::value::MAX_DEPTH {
             return self.refuse(format!("a type nests deeper than {}", crate::value::MAX_DEPTH));
         }
         let mut names = None;
-        if let Some((Definition::Class(class), _)) = self.library.find(&ty.name)?
-            && class.kind == ClassKind::NamedTuple
+        let class = match self.library.find(&ty.name)? {
+            Some((Definition::Class(class), _)) => Some(class),
+            _ => None,
+        };
+        if let Some(member) =
+            class.as_ref().filter(|class| class.kind == ClassKind::Enum).and_then(|c| c.attributes.first())
         {
+            *ty = member.ty.clone();
+        }
+        if let Some(class) = class.filter(|class| class.kind == ClassKind::NamedTuple) {
             self.n_fields += class.attributes.len();
             if self.n_fields > MAX_TUPLE_PARTS {
                 return self.refuse(format!("the types of inputs and results have more than {MAX_TUPLE_PARTS} fields"));
@@ -665,7 +672,10 @@ impl<'a> Compiler<'a> {
                     None => self.refuse(format!("CONSTANTS.{name} is not in constants.pkl")),
                 }
             }
-            Cv::Path(path) => Ok(Cv::Path(format!("{path}.{name}").into())),
+            Cv::Path(path) => match self.member(path, name)? {
+                Some(value) => self.expr(&value, &Env::new()),
+                None => Ok(Cv::Path(format!("{path}.{name}").into())),
+            },
             Cv::Made(object) => self.field(*object, name),
             Cv::Object(id) => {
                 if let Some(assigned) = self.state(*id, name)? {
@@ -695,8 +705,28 @@ impl<'a> Compiler<'a> {
                     None => self.refuse(format!("a tuple has no field `{name}`")),
                 }
             }
+            // Members of enums are their values; there is nothing else that is no object and has this attribute.
+            member @ (Cv::Plain(_) | Cv::Slot { .. }) if name == "value" => {
+                self.operator("enum.value", vec![member.clone()], Vec::new())
+            }
+            Cv::Plain(_) | Cv::Slot { .. } if name == "name" => {
+                self.refuse("a member of an enum is asked for its name, and only its value is kept")
+            }
             other => self.refuse(format!("attribute `{name}` of {}", describe(other))),
         }
+    }
+
+    /// The value of `path.name`, where that is a member of an enum.
+    fn member(&mut self, path: &str, name: &str) -> Done<Option<Expr>> {
+        if !path.starts_with("__torch__.") {
+            return Ok(None);
+        }
+        Ok(match self.library.find(path)? {
+            Some((Definition::Class(class), _)) if class.kind == ClassKind::Enum => {
+                class.attributes.iter().find(|member| member.name == name).and_then(|member| member.value.clone())
+            }
+            _ => None,
+        })
     }
 
     // ---- calls ------------------------------------------------------------------------------------

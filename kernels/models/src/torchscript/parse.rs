@@ -161,6 +161,9 @@ impl<'a> Cursor<'a> {
                 }
                 Head::Declare(name, ty, value) => class.attributes.push(Attribute { name, ty, value }),
                 Head::Annotation(name, ty) => class.attributes.push(Attribute { name, ty, value: None }),
+                Head::Plain(StmtKind::Assign { targets, values }) if class.kind == ClassKind::Enum => {
+                    class.attributes.extend(targets.into_iter().zip(values).map(member));
+                }
                 Head::Plain(StmtKind::Assign { targets, values }) => {
                     if let ([target], [Expr::List(names)]) = (&*targets, &*values)
                         && target == "__parameters__"
@@ -317,10 +320,22 @@ fn head(pair: Pair<'_, Rule>, line: u32) -> Built<Head> {
     })
 }
 
+/// `RED = 1`.
+fn member((name, value): (String, Expr)) -> Attribute {
+    let ty = match value {
+        Expr::Int(_) => "int",
+        Expr::Float(_) => "float",
+        Expr::Str(_) => "str",
+        _ => "t",
+    };
+    Attribute { name, ty: Type { name: ty.into(), args: Vec::new() }, value: Some(value) }
+}
+
 pub(super) fn class_kind(base: Option<&str>) -> ClassKind {
     match base {
         Some("Module") => ClassKind::Module,
         Some("NamedTuple") => ClassKind::NamedTuple,
+        Some("Enum") => ClassKind::Enum,
         _ => ClassKind::Other,
     }
 }
