@@ -40,8 +40,8 @@ fn each_row<T: Real>(x: &Tensor, n: usize, f: impl Fn(&[T], &mut [T], usize) + S
     let data = x.slice_of::<T>();
     let mut buffer = Buffer::for_overwrite::<T>(data.len())?;
     if n > 0 {
-        // Whole rows per piece; a row costs some ten times its elements.
-        let chunk = n * (CHUNK / 8 / n).max(1);
+        // Whole rows per piece; a row costs some four times its elements.
+        let chunk = n * (CHUNK / 4 / n).max(1);
         fill_chunks(buffer.as_mut_slice::<T>(), chunk, |start, out| {
             f(&data[start..start + out.len()], out, n);
         });
