@@ -126,7 +126,8 @@ impl Idle {
         self.notify(usize::MAX);
     }
 
-    /// As `notify_one`, of work that no relief takes.
+    /// As `notify_one`, of work that no relief takes. Where a relief searches just then, the work is left to it like any other: after its
+    /// search it looks for such work and calls this again.
     pub(crate) fn notify_worker(&self) {
         self.notify(self.n_workers);
     }

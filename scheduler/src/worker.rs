@@ -251,8 +251,11 @@ impl<T: Task> Worker<T> {
                 searching = self.park(searching);
                 continue;
             };
-            if std::mem::take(&mut searching) && self.core().idle.end_search() && self.core().has_work(self.index) {
-                self.core().idle.notify_one();
+            if std::mem::take(&mut searching) && self.core().idle.end_search() {
+                if self.core().has_work(self.index) {
+                    self.core().idle.notify_one();
+                }
+                self.pass_on();
             }
             self.turn(task);
         }
@@ -532,12 +535,23 @@ impl<T: Task> Worker<T> {
             || !core.idle.has_sleepers() && (!core.injector.is_empty() || next <= core.now())
     }
 
+    /// After a search that has ended: what only workers take was left to it as well, and a relief has not looked at that.
+    fn pass_on(&self) {
+        let core = self.core();
+        if self.is_relief() && !core.put_off.is_empty() {
+            core.idle.notify_worker();
+        }
+    }
+
     /// Off duty until called, if it is owed. Answers whether it is a searcher now.
     fn go_off_duty(&self, searching: bool) -> bool {
         let core = self.core();
         self.leave_queue();
-        let gone = core.idle.go_off_duty(self.index, searching, || core.has_work(usize::MAX), || core.stopping());
-        gone.unwrap_or(searching)
+        let work = || {
+            self.pass_on();
+            core.has_work(self.index)
+        };
+        core.idle.go_off_duty(self.index, searching, work, || core.stopping()).unwrap_or(searching)
     }
 
     fn park(&self, searching: bool) -> bool {
@@ -547,7 +561,10 @@ impl<T: Task> Worker<T> {
             self.index,
             searching,
             || core.timers.next(),
-            || core.stopping() || core.has_work(self.index),
+            || {
+                self.pass_on();
+                core.stopping() || core.has_work(self.index)
+            },
             |deadline| Duration::from_nanos(deadline.saturating_sub(core.now())),
             || core.stopping(),
         )

@@ -12,6 +12,8 @@ use std::time::Duration;
 struct Pool {
     idle: Idle,
     work: AtomicUsize,
+    /// What no relief takes, where a model has it.
+    put_off: Option<AtomicUsize>,
     done: AtomicUsize,
     stopping: AtomicBool,
 }
@@ -22,12 +24,17 @@ impl Pool {
     }
 
     fn with_reliefs(n_workers: usize, n_reliefs: usize) -> Arc<Pool> {
-        Arc::new(Pool {
+        Arc::new(Pool::of(n_workers, n_reliefs))
+    }
+
+    fn of(n_workers: usize, n_reliefs: usize) -> Pool {
+        Pool {
             idle: Idle::new(n_workers, n_reliefs),
             work: AtomicUsize::new(0),
+            put_off: None,
             done: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
-        })
+        }
     }
 
     fn add(&self) {
@@ -35,8 +42,33 @@ impl Pool {
         self.idle.notify_one();
     }
 
-    fn take(&self) -> bool {
-        self.work.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok()
+    fn put_off(&self) {
+        self.put_off.as_ref().unwrap().fetch_add(1, SeqCst);
+        self.idle.notify_worker();
+    }
+
+    fn is_relief(&self, worker: usize) -> bool {
+        worker >= self.idle.n_workers
+    }
+
+    fn is_put_off(&self) -> bool {
+        self.put_off.as_ref().is_some_and(|n| n.load(SeqCst) > 0)
+    }
+
+    fn take(&self, worker: usize) -> bool {
+        let take = |queue: &AtomicUsize| queue.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok();
+        take(&self.work) || !self.is_relief(worker) && self.put_off.as_ref().is_some_and(take)
+    }
+
+    /// As in `Worker`.
+    fn pass_on(&self, worker: usize) {
+        if self.is_relief(worker) && self.is_put_off() {
+            self.idle.notify_worker();
+        }
+    }
+
+    fn has_work(&self, worker: usize) -> bool {
+        self.work.load(SeqCst) > 0 || !self.is_relief(worker) && self.is_put_off()
     }
 
     /// A worker's loop, which ends when `total` pieces of work were done.
@@ -51,8 +83,11 @@ impl Pool {
 
     fn go_on(&self, worker: usize, mut searching: bool, total: usize) {
         while !self.stopping.load(SeqCst) {
-            if worker >= self.idle.n_workers && self.idle.is_relief_owed() {
-                let work = || self.work.load(SeqCst) > 0;
+            if self.is_relief(worker) && self.idle.is_relief_owed() {
+                let work = || {
+                    self.pass_on(worker);
+                    self.has_work(worker)
+                };
                 let gone = self.idle.go_off_duty(worker, searching, work, || self.stopping.load(SeqCst));
                 searching = gone.unwrap_or(searching);
                 continue;
@@ -60,9 +95,10 @@ impl Pool {
             if !searching {
                 searching = self.idle.begin_search();
             }
-            if self.take() {
+            if self.take(worker) {
                 if std::mem::take(&mut searching) && self.idle.end_search() {
                     self.idle.notify_one();
+                    self.pass_on(worker);
                 }
                 if self.done.fetch_add(1, SeqCst) + 1 == total {
                     self.stopping.store(true, SeqCst);
@@ -70,7 +106,10 @@ impl Pool {
                 }
                 continue;
             }
-            let more = || self.work.load(SeqCst) > 0 || self.stopping.load(SeqCst);
+            let more = || {
+                self.pass_on(worker);
+                self.has_work(worker) || self.stopping.load(SeqCst)
+            };
             searching =
                 self.idle.park(worker, searching, || NEVER, more, |_| Duration::ZERO, || self.stopping.load(SeqCst));
         }
@@ -189,6 +228,30 @@ fn a_relief_that_comes_and_goes_leaves_everything_quiet() {
         }
         pool.go_on(0, false, 2);
         relief.join().unwrap();
+        assert_eq!(pool.done.load(SeqCst), 2);
+    });
+}
+
+/// What only workers take comes to the worker also when a relief is searching just then, which looks past it.
+#[test]
+fn what_only_workers_take_is_not_lost_on_a_relief() {
+    model(|| {
+        let pool = Arc::new(Pool { put_off: Some(AtomicUsize::new(0)), ..Pool::of(1, 1) });
+        let relief = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.work(1, 2))
+        };
+        let adder = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.put_off())
+        };
+        let _ = pool.idle.end_search();
+        assert!(pool.idle.call_relief());
+        pool.add();
+        pool.idle.send_back_relief();
+        pool.go_on(0, false, 2);
+        relief.join().unwrap();
+        adder.join().unwrap();
         assert_eq!(pool.done.load(SeqCst), 2);
     });
 }
