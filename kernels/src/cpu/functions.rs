@@ -57,8 +57,8 @@ fn less_ln_2<L: Lanes>(x: L, n: L) -> L {
     n.mul_from(x.all(-2.121_944_4e-4), n.mul_from(x.all(0.693_359_4), x))
 }
 
-/// 0 below -88.73, where the exact result is subnormal: by way of `e^x` it would be that, but products that become subnormal or 0 take
-/// twenty times as long, and numbers far below 0 are what masks make.
+/// 0 below -88.73, where the exact result is subnormal: by way of `e^x` it would be that, but products that become subnormal take
+/// twenty times as long.
 #[inline(always)]
 pub fn sigmoid<L: Lanes>(x: L) -> L {
     let one = x.all(1.0);

@@ -468,28 +468,22 @@ mod tests {
         }
     }
 
+    /// Of mean 0 and variance 1.
+    fn centred(x: &[f32], eps: f64, out: &mut [f32]) {
+        let rows = InRows { x, out, n: x.len() };
+        vectors(Normalise { rows, centre: true, eps, weight: None, bias: None });
+    }
+
     #[test]
     fn rows_that_hardly_differ_keep_their_digits() {
         for c in [0.1f32, 3.3, 1000.1, 12345.67] {
             let (x, mut out) = (vec![c; 768], vec![1.0; 768]);
-            vectors(Normalise {
-                rows: InRows { x: &x, out: &mut out, n: x.len() },
-                centre: true,
-                eps: 1e-12,
-                weight: None,
-                bias: None,
-            });
+            centred(&x, 1e-12, &mut out);
             assert!(out.iter().all(|x| *x == 0.0), "a row of {c} is not 0");
         }
         let x: Vec<f32> = numbers(768, 3).into_iter().map(|x| 0.01 * x + 1000.0).collect();
         let mut out = vec![0.0; 768];
-        vectors(Normalise {
-            rows: InRows { x: &x, out: &mut out, n: x.len() },
-            centre: true,
-            eps: 1e-12,
-            weight: None,
-            bias: None,
-        });
+        centred(&x, 1e-12, &mut out);
         let mean = x.iter().copied().map(f64::from).sum::<f64>() / 768.0;
         let var = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / 768.0;
         close(&out, x.iter().map(|x| (f64::from(*x) - mean) / (var + 1e-12).sqrt()), 1e-4);
@@ -540,13 +534,7 @@ mod tests {
             let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / 1000.0;
             let var = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / 1000.0;
             let mut out = vec![0.0; 1000];
-            vectors(Normalise {
-                rows: InRows { x: &x, out: &mut out, n: x.len() },
-                centre: true,
-                eps: 0.0,
-                weight: None,
-                bias: None,
-            });
+            centred(&x, 0.0, &mut out);
             close(&out, x.iter().map(|x| (f64::from(*x) - mean) / var.sqrt()), 1e-5);
         }
     }
@@ -558,13 +546,7 @@ mod tests {
         let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / n as f64;
         let var = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / n as f64;
         let mut out = vec![0.0; n];
-        vectors(Normalise {
-            rows: InRows { x: &x, out: &mut out, n: x.len() },
-            centre: true,
-            eps: 0.0,
-            weight: None,
-            bias: None,
-        });
+        centred(&x, 0.0, &mut out);
         close(&out, x.iter().map(|x| (f64::from(*x) - mean) / var.sqrt()), 2e-4);
     }
 

@@ -214,10 +214,10 @@ impl<'a> Compiler<'a> {
             return Err(ModelError::UnknownOperators { file, operators: self.unknown });
         }
         for ty in params.iter_mut().filter_map(|param| param.ty.as_mut()) {
-            self.open_named_tuples(ty, 0)?;
+            self.open_classes(ty, 0)?;
         }
         let mut result = entry.result.clone();
-        let fields = result.as_mut().map_or(Ok(None), |ty| self.open_named_tuples(ty, 0))?;
+        let fields = result.as_mut().map_or(Ok(None), |ty| self.open_classes(ty, 0))?;
         let mut graph = Graph {
             body: std::mem::take(&mut self.block),
             consts: std::mem::take(&mut self.consts),
@@ -234,30 +234,31 @@ impl<'a> Compiler<'a> {
     }
 
     /// Makes the `NamedTuple`s in a type tuples, and enums what their members stand for; gives the names of the fields when it is one itself.
-    fn open_named_tuples(&mut self, ty: &mut Type, depth: u8) -> Done<Option<Vec<String>>> {
+    fn open_classes(&mut self, ty: &mut Type, depth: u8) -> Done<Option<Vec<String>>> {
         if depth > crate::value::MAX_DEPTH {
             return self.refuse(format!("a type nests deeper than {}", crate::value::MAX_DEPTH));
         }
         let mut names = None;
-        let class = match self.library.find(&ty.name)? {
-            Some((Definition::Class(class), _)) => Some(class),
-            _ => None,
-        };
-        if let Some(member) =
-            class.as_ref().filter(|class| class.kind == ClassKind::Enum).and_then(|c| c.attributes.first())
-        {
-            *ty = member.ty.clone();
-        }
-        if let Some(class) = class.filter(|class| class.kind == ClassKind::NamedTuple) {
-            self.n_fields += class.attributes.len();
-            if self.n_fields > MAX_TUPLE_PARTS {
-                return self.refuse(format!("the types of inputs and results have more than {MAX_TUPLE_PARTS} fields"));
+        match self.library.find(&ty.name)? {
+            Some((Definition::Class(class), _)) if class.kind == ClassKind::NamedTuple => {
+                self.n_fields += class.attributes.len();
+                if self.n_fields > MAX_TUPLE_PARTS {
+                    return self
+                        .refuse(format!("the types of inputs and results have more than {MAX_TUPLE_PARTS} fields"));
+                }
+                names = Some(class.attributes.iter().map(|field| field.name.clone()).collect());
+                let fields = class.attributes.iter().map(|field| field.ty.clone()).collect();
+                *ty = Type { name: "Tuple".into(), args: fields };
             }
-            names = Some(class.attributes.iter().map(|field| field.name.clone()).collect());
-            *ty = Type { name: "Tuple".into(), args: class.attributes.iter().map(|field| field.ty.clone()).collect() };
+            Some((Definition::Class(class), _)) if class.kind == ClassKind::Enum => {
+                if let Some(member) = class.attributes.first() {
+                    *ty = member.ty.clone();
+                }
+            }
+            _ => {}
         }
         for arg in &mut ty.args {
-            self.open_named_tuples(arg, depth + 1)?;
+            self.open_classes(arg, depth + 1)?;
         }
         Ok(names)
     }
@@ -672,10 +673,10 @@ impl<'a> Compiler<'a> {
                     None => self.refuse(format!("CONSTANTS.{name} is not in constants.pkl")),
                 }
             }
-            Cv::Path(path) => match self.member(path, name)? {
-                Some(value) => self.expr(&value, &Env::new()),
-                None => Ok(Cv::Path(format!("{path}.{name}").into())),
-            },
+            Cv::Path(path) => {
+                let member = self.member(path, name)?;
+                Ok(member.map_or_else(|| Cv::Path(format!("{path}.{name}").into()), Cv::Plain))
+            }
             Cv::Made(object) => self.field(*object, name),
             Cv::Object(id) => {
                 if let Some(assigned) = self.state(*id, name)? {
@@ -705,26 +706,28 @@ impl<'a> Compiler<'a> {
                     None => self.refuse(format!("a tuple has no field `{name}`")),
                 }
             }
-            // Members of enums are their values; there is nothing else that is no object and has this attribute.
+            // Members of enums are their values: whether this is one is seen when the model runs.
             member @ (Cv::Plain(_) | Cv::Slot { .. }) if name == "value" => {
                 self.operator("enum.value", vec![member.clone()], Vec::new())
             }
-            Cv::Plain(_) | Cv::Slot { .. } if name == "name" => {
-                self.refuse("a member of an enum is asked for its name, and only its value is kept")
+            other @ (Cv::Plain(_) | Cv::Slot { .. }) if name == "name" => {
+                self.refuse(format!("attribute `name` of {}: members of enums have only their values", describe(other)))
             }
             other => self.refuse(format!("attribute `{name}` of {}", describe(other))),
         }
     }
 
-    /// The value of `path.name`, where that is a member of an enum.
-    fn member(&mut self, path: &str, name: &str) -> Done<Option<Expr>> {
+    /// The value of `path.name`, where that is a member of an enum: a number or a text, written out.
+    fn member(&mut self, path: &str, name: &str) -> Done<Option<Value>> {
         if !path.starts_with("__torch__.") {
             return Ok(None);
         }
-        Ok(match self.library.find(path)? {
-            Some((Definition::Class(class), _)) if class.kind == ClassKind::Enum => {
-                class.attributes.iter().find(|member| member.name == name).and_then(|member| member.value.clone())
-            }
+        let Some((Definition::Class(class), _)) = self.library.find(path)? else { return Ok(None) };
+        let member = class.attributes.iter().find(|member| class.kind == ClassKind::Enum && member.name == name);
+        Ok(match member.and_then(|member| member.value.as_ref()) {
+            Some(Expr::Int(i)) => Some(Value::Int(*i)),
+            Some(Expr::Float(f)) => Some(Value::Float(*f)),
+            Some(Expr::Str(text)) => Some(Value::str(text.as_str())),
             _ => None,
         })
     }

@@ -1,7 +1,7 @@
 //! TorchScript written here: what the code of archives may say, and what each piece of it gives.
 
 use stark_kernels::{DType, Device, Tensor, with_device};
-use stark_models::{Model, ModelError};
+use stark_models::{Model, ModelError, Value};
 
 use crate::common::{data, ints, json, torchscript};
 
@@ -579,4 +579,28 @@ fn a_nan_is_the_middle_and_the_extreme() {
     assert_eq!(of("return torch.mul((torch.median(x, 1))[1], 1.0)"), [1.0, 2.0]);
     let greatest = of("return torch.scatter_reduce(torch.zeros([2, 1]), 1, torch.zeros([2, 3], dtype=4), x, \"amax\")");
     assert!(greatest[0].is_nan() && greatest[1] == 6.0, "{greatest:?}");
+}
+
+#[test]
+fn members_of_enums_are_their_values() {
+    let model = |members: &str, body: &str| {
+        let code = format!(
+            "class E(Enum):\n{members}class M(Module):\n  def forward(self: __torch__.M,\n    x: Tensor,\n    e: __torch__.E) -> Tensor:\n    {body}\n"
+        );
+        Model::load_bytes(torchscript(&code), "made.pt")
+    };
+    let members = "  A = -1\n  B = 3\n";
+    let loaded = model(members, "return torch.mul(x, (e).value)").unwrap_or_else(|e| panic!("{e}"));
+    let x = Value::Tensor(Tensor::ones(&[2], DType::F32).expect("x"));
+    let out = loaded.predict_flat(vec![x, Value::Int(3)]).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(out[0].to_vec::<f32>().expect("numbers"), [3.0, 3.0]);
+    for (members, body, words) in [
+        (members, "return torch.mul(x, torch.len((e).name))", "only their values"),
+        (members, "return torch.mul(x, __torch__.E.C)", "`__torch__.E.C` is used as a value"),
+        // One that stands for others could be worked out without end.
+        ("  A = __torch__.E.A\n", "return torch.mul(x, __torch__.E.A)", "`__torch__.E.A` is used as a value"),
+    ] {
+        let error = model(members, body).expect_err(body).to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }
